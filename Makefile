@@ -1,0 +1,36 @@
+# The two commands a newcomer needs are `make demo` and `make test`; both set up everything first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test setup lint types imports unit interop bench fixtures clean
+
+demo: setup
+	$(BIN)/ftwire dump fixtures/captures/futu-api-10.11-plain.pcap
+
+test: setup lint types imports unit
+
+setup: $(VENV)/.ready
+
+# Everything is installed again when what it depends on changes.
+$(VENV)/.ready: pyproject.toml $(wildcard proto/*)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz]" --group dev
+	touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,291 @@
+"""Everything that can go wrong, as a tree.
+
+::
+
+    WireError
+    ├── HeaderError               44 bytes that are no header
+    │   ├── TruncatedHeaderError  fewer than 44 of them
+    │   ├── BadMagicError         they do not start with "FT"
+    │   └── BodyTooLargeError     they announce more than the limit
+    ├── DigestError               the plain body's SHA-1 is not the header's
+    ├── CipherError
+    │   ├── KeyFormatError        a PEM, key or IV that cannot be used
+    │   ├── KeyRequiredError      encrypted, and nobody gave the key
+    │   └── DecryptionError       ciphertext that no such key or mode can have made
+    ├── BodyError                 a verified body that is not the message it should be
+    ├── SchemaError
+    │   ├── DescriptorError       a descriptor set that cannot be loaded
+    │   └── UnknownProtocolError  an ID or a name the registry does not hold (also a KeyError)
+    ├── EnvelopeError             a WebSocket message that is no "ft-v1.0" envelope
+    ├── ProtocolError             correct frames in an order the protocol does not allow
+    │   ├── LocalProtocolError    our side asked for it: a bug in the caller
+    │   └── RemoteProtocolError   their side sent it
+    └── CaptureError              a capture file or packet (see ``ftwire.pcap``)
+        ├── NotACaptureError      neither pcap nor pcapng
+        ├── CaptureFormatError    a record whose lengths contradict each other
+        ├── TruncatedCaptureError the file ends inside a record
+        ├── UnsupportedLinkError  a link type we do not take apart
+        └── PacketError           one packet whose headers do not hold together
+
+Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
+never on the sentence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftwire.frame import Frame
+
+__all__ = [
+    "BadMagicError",
+    "BodyError",
+    "BodyTooLargeError",
+    "CaptureError",
+    "CaptureFormatError",
+    "CipherError",
+    "DecryptionError",
+    "DescriptorError",
+    "DigestError",
+    "EnvelopeError",
+    "HeaderError",
+    "KeyFormatError",
+    "KeyRequiredError",
+    "LocalProtocolError",
+    "NotACaptureError",
+    "PacketError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "SchemaError",
+    "TruncatedCaptureError",
+    "TruncatedHeaderError",
+    "UnknownProtocolError",
+    "UnsupportedLinkError",
+    "WireError",
+]
+
+
+class WireError(Exception):
+    """The root: every error ftwire raises on account of its input."""
+
+
+class HeaderError(WireError):
+    """Bytes that are no frame header."""
+
+
+class TruncatedHeaderError(HeaderError):
+    """Fewer bytes than a header has.
+
+    Raised only where a whole header was promised (``Header.decode``); a stream waits instead.
+    """
+
+    def __init__(self, *, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        """Bytes a header takes: 44."""
+        self.actual = actual
+        """Bytes there were."""
+
+    def __str__(self) -> str:
+        return f"a header is {self.expected} bytes, here are {self.actual}"
+
+
+class BadMagicError(HeaderError):
+    """A header that does not start with ``FT``."""
+
+    def __init__(self, *, actual: bytes, offset: int = 0) -> None:
+        super().__init__(actual, offset)
+        self.actual = actual
+        """The two bytes found."""
+        self.offset = offset
+        """Where in the stream they stand, in bytes from its start."""
+
+    def __str__(self) -> str:
+        return f'a frame starts with "FT" (4654), here is {self.actual.hex()} at stream offset {self.offset}'
+
+
+class BodyTooLargeError(HeaderError):
+    """A header that announces a body above the limit of this decoder."""
+
+    def __init__(self, *, limit: int, actual: int, proto_id: int = 0, offset: int = 0) -> None:
+        super().__init__(limit, actual, proto_id, offset)
+        self.limit = limit
+        """Largest body this decoder takes, in bytes."""
+        self.actual = actual
+        """Body length the header announces, in bytes."""
+        self.proto_id = proto_id
+        """Protocol ID of that header."""
+        self.offset = offset
+        """Where in the stream the header stands, in bytes from its start."""
+
+    def __str__(self) -> str:
+        return (
+            f"protocol {self.proto_id} announces a body of {self.actual} bytes, the limit is {self.limit} "
+            f"(stream offset {self.offset})"
+        )
+
+
+class DigestError(WireError):
+    """The SHA-1 in a header is not that of the plain body: this one frame cannot be trusted."""
+
+    def __init__(self, *, expected: bytes, actual: bytes, frame: Frame | None = None) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        """The 20 bytes the header carries."""
+        self.actual = actual
+        """The 20 bytes of the body as decrypted."""
+        self.frame = frame
+        """The frame, with its header and its bytes as they came."""
+
+    def __str__(self) -> str:
+        return f"SHA-1 of the body is {self.actual.hex()}, the header says {self.expected.hex()}"
+
+
+class CipherError(WireError):
+    """Encryption that cannot be set up or undone."""
+
+
+class KeyFormatError(CipherError):
+    """A PEM, AES key or IV that cannot be used. Never quotes key material."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class KeyRequiredError(CipherError):
+    """The frame is encrypted and the key was not given (or not yet seen in the handshake)."""
+
+    def __init__(self, needed: str = "the RSA private key") -> None:
+        super().__init__(needed)
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return f"encrypted: {self.needed} is needed to read it"
+
+
+class DecryptionError(CipherError):
+    """Ciphertext that this cipher cannot have made."""
+
+    def __init__(self, *, cipher: str, reason: str) -> None:
+        super().__init__(cipher, reason)
+        self.cipher = cipher
+        """Name of the cipher that was tried: ``rsa``, ``ftaes_ecb``, ``aes_ecb`` or ``aes_cbc``."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.cipher}: {self.reason}"
+
+
+class BodyError(WireError):
+    """A body whose bytes arrived as sent, but that is not the message its header announces."""
+
+    def __init__(self, *, message: str, body: bytes, offset: int | None, reason: str) -> None:
+        super().__init__(message, offset, reason)
+        self.message = message
+        """Full name of the message class that was tried, e.g. ``Qot_GetRT.Response``."""
+        self.body = body
+        """The plain body, untouched."""
+        self.offset = offset
+        """Where in the body reading failed, in bytes (JSON: in characters), when it is known."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        where = "" if self.offset is None else f" at offset {self.offset}"
+        return f"not a {self.message}{where}: {self.reason}"
+
+
+class SchemaError(WireError):
+    """Message definitions that are missing or unusable."""
+
+
+class DescriptorError(SchemaError):
+    """A descriptor set that cannot be loaded."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class UnknownProtocolError(SchemaError, KeyError):
+    """An ID or a name that the registry does not hold."""
+
+    def __init__(self, key: int | str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        what = "protocol ID" if isinstance(self.key, int) else "protocol"
+        return f"{what} {self.key} is not in the registry"
+
+
+class EnvelopeError(WireError):
+    """A WebSocket message that is no ``ft-v1.0`` envelope."""
+
+    def __init__(self, *, reason: str, data: bytes = b"") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.data = data
+        """The message as it came."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ProtocolError(WireError):
+    """Correct frames, in an order or a state the protocol does not allow."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class LocalProtocolError(ProtocolError):
+    """Our side would have broken the protocol; nothing was sent. A bug in the calling program."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke the protocol."""
+
+
+class CaptureError(WireError):
+    """A capture that cannot be read any further, or one packet of it that cannot."""
+
+    def __init__(self, reason: str, *, offset: int | None = None) -> None:
+        super().__init__(reason, offset)
+        self.reason = reason
+        self.offset = offset
+        """Where in the (decompressed) file, in bytes, when it is known."""
+
+    def __str__(self) -> str:
+        return self.reason if self.offset is None else f"{self.reason} (file offset {self.offset})"
+
+
+class NotACaptureError(CaptureError):
+    """Neither pcap nor pcapng, by the first bytes."""
+
+
+class CaptureFormatError(CaptureError):
+    """A record or block whose lengths contradict each other or their file."""
+
+
+class TruncatedCaptureError(CaptureError):
+    """The file ends inside a record: the capture was cut, what came before is good."""
+
+
+class UnsupportedLinkError(CaptureError):
+    """A link type that is not taken apart here."""
+
+
+class PacketError(CaptureError):
+    """One packet whose headers do not hold together; the packets around it are not touched."""
