@@ -1,0 +1,354 @@
+"""Encryption of bodies: RSA for the handshake, AES-128 for everything after it.
+
+A cipher turns plain bodies into payloads and back; it knows nothing of frames. The SHA-1 in the header is
+over the *plain* body, so a wrong key always shows there: OpenSSL 3.2 and later answer a wrong RSA key with
+random bytes instead of an error (implicit rejection), and nothing from this module may be believed before the
+digest agrees.
+
+AES contexts are kept running between frames, which is ten times cheaper than making one a frame: a cipher
+belongs to one direction of one connection and must not be shared between threads.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, Protocol
+
+from ftwire.errors import DecryptionError, KeyFormatError, KeyRequiredError
+
+__all__ = [
+    "NONE",
+    "SEALED",
+    "AesCbc",
+    "AesEcb",
+    "Cipher",
+    "FtAesEcb",
+    "NoCipher",
+    "PacketEncAlgo",
+    "Rsa",
+    "RsaKey",
+    "SealedCipher",
+    "cipher_for",
+]
+
+BLOCK: Final = 16
+"""AES block size in bytes; also the size of ``connAESKey`` and ``aesCBCiv``."""
+
+RSA_CHUNK: Final = 100
+"""Plain bytes in one RSA block, as the vendor's SDKs cut them. PKCS#1 v1.5 has room for keysize/8 - 11."""
+
+RSA_PADDING: Final = 11
+"""Bytes that PKCS#1 v1.5 needs of every block (RFC 8017, 7.2.1)."""
+
+
+class PacketEncAlgo(IntEnum):
+    """What a client may ask for in ``InitConnect.C2S.packetEncAlgo`` (``Common.PacketEncAlgo``)."""
+
+    FTAES_ECB = 0
+    NONE = -1
+    AES_ECB = 1
+    AES_CBC = 2
+
+
+class Cipher(Protocol):
+    """What turns bodies into payloads and back, for one direction of one connection."""
+
+    @property
+    def name(self) -> str:
+        """``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc`` or ``unknown``."""
+        ...
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return the payload of this plain body."""
+        ...
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return the plain body of this payload; raises ``CipherError`` where it cannot be one."""
+        ...
+
+
+class NoCipher:
+    """Bodies travel as they are."""
+
+    name: Final = "none"
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return ``body``."""
+        return body
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return ``payload``."""
+        return payload
+
+
+class SealedCipher:
+    """Bodies are encrypted and the key is not known: an observer without the key stands here."""
+
+    name: Final = "unknown"
+
+    def encrypt(self, body: bytes, /) -> bytes:  # noqa: ARG002 - the interface's signature
+        """Raise ``KeyRequiredError``."""
+        raise KeyRequiredError
+
+    def decrypt(self, payload: bytes, /) -> bytes:  # noqa: ARG002 - the interface's signature
+        """Raise ``KeyRequiredError``."""
+        raise KeyRequiredError
+
+
+NONE: Final = NoCipher()
+"""No encryption."""
+
+SEALED: Final = SealedCipher()
+"""Encryption without its key."""
+
+
+def _key_bytes(what: str, value: str | bytes) -> bytes:
+    """Return 16 key bytes. OpenD sends keys as 16 ASCII characters, each of them one key byte: no hex."""
+    try:
+        raw = value.encode("ascii") if isinstance(value, str) else bytes(value)
+    except UnicodeEncodeError:
+        raise KeyFormatError(f"{what} is not ASCII") from None
+    if len(raw) != BLOCK:
+        raise KeyFormatError(f"{what} is {BLOCK} bytes, not {len(raw)}")
+    return raw
+
+
+def _check_blocks(cipher: str, payload: bytes) -> None:
+    if not payload or len(payload) % BLOCK:
+        raise DecryptionError(
+            cipher=cipher,
+            reason=f"a payload is one or more blocks of 16 bytes, here are {len(payload)} bytes",
+        )
+
+
+def _pkcs7_pad(body: bytes) -> bytes:
+    count = BLOCK - len(body) % BLOCK
+    return body + bytes((count,)) * count
+
+
+def _pkcs7_strip(cipher: str, padded: bytes) -> bytes:
+    count = padded[-1]
+    if not 1 <= count <= BLOCK or padded[-count:] != padded[-1:] * count:
+        raise DecryptionError(cipher=cipher, reason="the decrypted body does not end in PKCS#7 padding")
+    return padded[:-count]
+
+
+class FtAesEcb:
+    """``FTAES_ECB``, OpenD's own: zero padding, AES-128-ECB, then one plain block that says what was padded.
+
+    That block is 15 zero bytes and ``len(body) % 16``; 0 means that nothing was padded. An empty body is just
+    that block. On decryption the 15 bytes are not looked at, as in the vendor's SDK: the digest decides.
+    """
+
+    name: Final = "ftaes_ecb"
+
+    def __init__(self, key: str | bytes) -> None:
+        self._encryptor, self._decryptor = _ecb_contexts(_key_bytes("the AES key", key))
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return the payload: ``len(body)`` rounded up to 16, plus 16 bytes."""
+        over = len(body) % BLOCK
+        padded = body + bytes(BLOCK - over) if over else body
+        return self._encryptor(padded) + bytes(BLOCK - 1) + bytes((over,))
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return the body; raises ``DecryptionError`` where length or last byte cannot be."""
+        _check_blocks(self.name, payload)
+        over = payload[-1]
+        padded = self._decryptor(payload[:-BLOCK])
+        if not over:
+            return padded
+        if over >= BLOCK or not padded:
+            raise DecryptionError(
+                cipher=self.name,
+                reason=f"the last byte says {over} bytes in the last of {len(padded) // BLOCK} blocks",
+            )
+        return padded[: over - BLOCK]
+
+
+class AesEcb:
+    """``AES_ECB``: PKCS#7 padding, AES-128-ECB."""
+
+    name: Final = "aes_ecb"
+
+    def __init__(self, key: str | bytes) -> None:
+        self._encryptor, self._decryptor = _ecb_contexts(_key_bytes("the AES key", key))
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return the payload: ``len(body) + 1`` rounded up to 16."""
+        return self._encryptor(_pkcs7_pad(body))
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return the body; raises ``DecryptionError`` where length or padding cannot be."""
+        _check_blocks(self.name, payload)
+        return _pkcs7_strip(self.name, self._decryptor(payload))
+
+
+class AesCbc:
+    """``AES_CBC``: PKCS#7 padding, AES-128-CBC, every frame from the same IV."""
+
+    name: Final = "aes_cbc"
+
+    def __init__(self, key: str | bytes, iv: str | bytes) -> None:
+        self._iv = _key_bytes("the AES IV", iv)
+        aes = _key_bytes("the AES key", key)
+        ecb_decrypt = _ecb_contexts(aes)[1]
+        self._encryptor, self._decryptor = _cbc_contexts(aes, self._iv)
+        # The block whose encryption is the IV when the chain stands at zero.
+        self._iv_origin = int.from_bytes(ecb_decrypt(self._iv))
+        self._chain = int.from_bytes(self._iv)
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return the payload: ``len(body) + 1`` rounded up to 16.
+
+        CBC encrypts a block as E(block xor previous). To set a running context back to the IV it is first
+        given D(IV) xor previous, which encrypts to the IV itself; that block is cut off again.
+        """
+        reset = (self._iv_origin ^ self._chain).to_bytes(BLOCK)
+        payload = self._encryptor(reset + _pkcs7_pad(body))[BLOCK:]
+        self._chain = int.from_bytes(payload[-BLOCK:])
+        return payload
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return the body; raises ``DecryptionError`` where length or padding cannot be.
+
+        Decryption of a block needs only the ciphertext block before it, so the IV is put there.
+        """
+        _check_blocks(self.name, payload)
+        return _pkcs7_strip(self.name, self._decryptor(self._iv + payload)[BLOCK:])
+
+
+class _Update(Protocol):
+    def __call__(self, data: bytes, /) -> bytes: ...
+
+
+def _ecb_contexts(key: bytes) -> tuple[_Update, _Update]:
+    from cryptography.hazmat.primitives.ciphers import Cipher as Context
+    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+
+    context = Context(algorithms.AES(key), modes.ECB())  # noqa: S305 - the protocol's choice, not ours
+    return context.encryptor().update, context.decryptor().update
+
+
+def _cbc_contexts(key: bytes, iv: bytes) -> tuple[_Update, _Update]:
+    from cryptography.hazmat.primitives.ciphers import Cipher as Context
+    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+
+    context = Context(algorithms.AES(key), modes.CBC(iv))
+    return context.encryptor().update, context.decryptor().update
+
+
+class RsaKey:
+    """The RSA private key that OpenD and its clients share: 1024 bits or more.
+
+    Never shows key material in ``repr``.
+    """
+
+    __slots__ = ("_private", "_public", "size")
+
+    def __init__(self, private: object) -> None:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+        if not isinstance(private, RSAPrivateKey):
+            raise KeyFormatError("the key is not an RSA private key")
+        if private.key_size < 1024:
+            raise KeyFormatError(f"an RSA key of {private.key_size} bits is too short, 1024 are needed")
+        self._private = private
+        self._public = private.public_key()
+        self.size: Final = private.key_size // 8
+        """Bytes in a block: 128 for a 1024-bit key."""
+
+    @classmethod
+    def from_pem(cls, pem: bytes | str, password: bytes | None = None) -> RsaKey:
+        """Read a PKCS#1 (``BEGIN RSA PRIVATE KEY``) or PKCS#8 (``BEGIN PRIVATE KEY``) PEM.
+
+        Raises ``KeyFormatError``; the error never quotes the key.
+        """
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        data = pem.encode() if isinstance(pem, str) else bytes(pem)
+        if b"PUBLIC KEY" in data and b"PRIVATE KEY" not in data:
+            raise KeyFormatError("the PEM holds a public key; OpenD's clients need the private one")
+        try:
+            private = load_pem_private_key(data, password)
+        except TypeError as error:
+            raise KeyFormatError(str(error)) from None
+        except (ValueError, UnsupportedAlgorithm):
+            raise KeyFormatError("not an RSA private key in PEM (PKCS#1 or PKCS#8)") from None
+        return cls(private)
+
+    def __repr__(self) -> str:
+        return f"<RsaKey {self.size * 8} bits>"
+
+
+class Rsa:
+    """RSA PKCS#1 v1.5 in blocks: the bodies of InitConnect (1001), in both directions.
+
+    The plain body is cut into chunks, each becomes one block of the key's size. The vendor's SDKs cut at 100
+    bytes whatever the key; any cut up to keysize/8 - 11 reads the same.
+    """
+
+    name: Final = "rsa"
+
+    def __init__(self, key: RsaKey, *, chunk: int = RSA_CHUNK) -> None:
+        if not 1 <= chunk <= key.size - RSA_PADDING:
+            raise ValueError(f"an RSA chunk is 1 to {key.size - RSA_PADDING} bytes for this key, not {chunk}")
+        self._key = key
+        self._chunk = chunk
+
+    def encrypt(self, body: bytes, /) -> bytes:
+        """Return one block for each chunk of the body; nothing for an empty one."""
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
+        public = self._key._public
+        return b"".join(
+            public.encrypt(body[start : start + self._chunk], PKCS1v15()) for start in range(0, len(body), self._chunk)
+        )
+
+    def decrypt(self, payload: bytes, /) -> bytes:
+        """Return the joined chunks.
+
+        A wrong key gives an error or, by OpenSSL's implicit rejection, random bytes: check the digest.
+        Raises ``DecryptionError``.
+        """
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+
+        size = self._key.size
+        if len(payload) % size:
+            raise DecryptionError(
+                cipher=self.name,
+                reason=f"a payload is blocks of {size} bytes for this key, here are {len(payload)} bytes",
+            )
+        private = self._key._private
+        try:
+            return b"".join(
+                private.decrypt(payload[start : start + size], PKCS1v15()) for start in range(0, len(payload), size)
+            )
+        except ValueError:
+            raise DecryptionError(cipher=self.name, reason="a block does not decrypt with this key") from None
+
+
+def cipher_for(algorithm: int | None, key: str | bytes, iv: str | bytes | None = None) -> Cipher:
+    """Return a new cipher for the frames after a handshake made with an RSA key.
+
+    ``algorithm`` is what the client asked for in ``InitConnect.C2S.packetEncAlgo``, ``None`` where it left
+    the field out; ``key`` and ``iv`` are ``connAESKey`` and ``aesCBCiv`` of the reply, ``iv`` being ``None``
+    where the field is absent. Where AES_CBC or nothing at all was asked for, the reply settles it, as the
+    vendor's SDK reads it: IV absent means FTAES_ECB, present AES_CBC, present but empty AES_ECB.
+
+    Raises ``KeyFormatError`` for a key or IV that is not 16 bytes and for an algorithm nobody knows.
+    """
+    try:
+        asked = None if algorithm is None else PacketEncAlgo(algorithm)
+    except ValueError:
+        raise KeyFormatError(f"packetEncAlgo {algorithm} is none of -1, 0, 1, 2") from None
+    if asked is PacketEncAlgo.NONE:
+        return NONE
+    if asked is PacketEncAlgo.FTAES_ECB:
+        return FtAesEcb(key)
+    if asked is PacketEncAlgo.AES_ECB:
+        return AesEcb(key)
+    if iv is None:
+        return FtAesEcb(key)
+    return AesCbc(key, iv) if iv else AesEcb(key)

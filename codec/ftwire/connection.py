@@ -1,0 +1,416 @@
+"""One side of a connection to or from OpenD, without a socket: bytes and times in, events and bytes out.
+
+A client::
+
+    connection = Connection(Role.CLIENT, key=key)
+    connection.initiate(now, client_id="my-client")
+    send(connection.data_to_send())
+    for event in connection.receive_data(received, now):
+        ...
+    wake_me_at(connection.next_timer())     # then: connection.handle_timer(now)
+
+A server gets ``RequestReceived`` for the InitConnect and answers with ``accept``, later with ``reply`` and
+``push``. What our own side must not do raises ``LocalProtocolError`` and sends nothing; what the other side
+must not do raises ``RemoteProtocolError`` (or a ``HeaderError``) from ``receive_data``, and the connection is
+over.
+
+Times are nanoseconds. Any steady clock will do; ``time.time_ns`` has the merit that KeepAlive carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire.body import encode_body
+from ftwire.cipher import NONE, Cipher, PacketEncAlgo, Rsa, RsaKey, cipher_for
+from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
+from ftwire.events import (
+    Connected,
+    Event,
+    FrameDamaged,
+    PeerSilent,
+    PushReceived,
+    Refused,
+    ReplyReceived,
+    RequestReceived,
+    RequestTimedOut,
+    SentRequest,
+    UnmatchedReply,
+)
+from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
+from ftwire.header import BodyFormat
+from ftwire.registry import Protocol, Registry, registry
+from ftwire.stream import DEFAULT_MAX_BODY, FrameDecoder
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+    from typing_extensions import Buffer
+
+__all__ = ["INIT_CONNECT", "KEEP_ALIVE", "SECOND", "Connection", "State", "negotiated_cipher"]
+
+INIT_CONNECT: Final = 1001
+"""Protocol ID of the handshake, the first request of every connection."""
+KEEP_ALIVE: Final = 1004
+"""Protocol ID of the heartbeat."""
+
+SECOND: Final = 1_000_000_000
+"""Nanoseconds in a second."""
+REQUEST_TIMEOUT: Final = 12 * SECOND
+"""How long the vendor's SDK waits for a reply."""
+CLIENT_SILENCE: Final = 33 * SECOND
+"""How long the vendor's SDK listens to nothing before it gives the connection up."""
+SERVER_SILENCE: Final = 30 * SECOND
+"""How long OpenD does."""
+
+_SERIALS: Final = 1 << 32
+
+
+class State(Enum):
+    """How far a connection has come."""
+
+    NEW = "new"
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+def negotiated_cipher(request: Any, response: Any) -> Cipher:
+    """Return the cipher that an InitConnect pair made under an RSA key settles on.
+
+    ``request`` and ``response`` are ``InitConnect.Request`` and ``InitConnect.Response`` messages; ``request``
+    may be ``None`` where it was not seen. Raises ``KeyFormatError`` (see ``cipher_for``).
+    """
+    asked = None
+    if request is not None and request.c2s.HasField("packetEncAlgo"):
+        asked = request.c2s.packetEncAlgo
+    s2c = response.s2c
+    return cipher_for(asked, s2c.connAESKey, s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None)
+
+
+class Connection:
+    """One side of a connection: its state, ciphers, serials, waiting requests and timers.
+
+    ``key`` is the RSA private key that both sides hold; with none, nothing is encrypted. ``max_body`` is in
+    bytes, ``request_timeout`` and ``silence`` in nanoseconds; the defaults are those of the vendor's SDK
+    (client) and of OpenD (server).
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        key: RsaKey | None = None,
+        known: Registry = registry,
+        max_body: int = DEFAULT_MAX_BODY,
+        request_timeout: int = REQUEST_TIMEOUT,
+        silence: int | None = None,
+    ) -> None:
+        self.role: Final = role
+        self.known: Final = known
+        self.state = State.NEW
+        """How far the connection has come."""
+        self.conn_id = 0
+        """``connID`` of the handshake."""
+        self.keep_alive = 0
+        """``keepAliveInterval`` in nanoseconds, 0 before the handshake."""
+        self._key = key
+        self._cipher: Cipher = Rsa(key) if key is not None else NONE
+        self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, known=known)
+        self._out: list[bytes] = []
+        self._serial = 0
+        self._waiting: dict[tuple[int, int], SentRequest] = {}  # in the order of sending
+        self._timeout: Final = request_timeout
+        self._silence: Final = silence or (CLIENT_SILENCE if role is Role.CLIENT else SERVER_SILENCE)
+        self._heard: int | None = None
+        self._alive_due: int | None = None
+        self._init: Message | None = None
+        self._push_format = BodyFormat.PROTOBUF
+
+    @property
+    def encryption(self) -> str:
+        """Name of the cipher that the next frame is sent with."""
+        return self._cipher.name
+
+    @property
+    def push_format(self) -> BodyFormat:
+        """Server: the format that the client asked its pushes in (``pushProtoFmt``), protobuf if it did not."""
+        return self._push_format
+
+    # Both sides
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes to write to the socket, once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def receive_data(self, data: Buffer, now: int) -> Iterator[Event]:
+        """Take bytes from the socket, iterate over what they mean.
+
+        Raises ``HeaderError`` or ``RemoteProtocolError`` where the other side cannot be followed any further;
+        what came before has been returned by then.
+        """
+        if self.state is State.CLOSED:
+            raise LocalProtocolError("the connection is closed")
+        self._heard = now
+        react = self._react_client if self.role is Role.CLIENT else self._react_server
+        try:
+            for frame in self._decoder.feed(data):
+                yield react(frame, now)
+        except WireError:
+            self.state = State.CLOSED
+            raise
+
+    def close(self) -> None:
+        """Say that the other side has closed; raises ``RemoteProtocolError`` if it did so inside a frame."""
+        self.state = State.CLOSED
+        self._waiting.clear()
+        self._decoder.close()
+
+    def next_timer(self) -> int | None:
+        """Return when ``handle_timer`` is due, ``None`` if nothing is."""
+        due = [first.time + self._timeout for first in list(self._waiting.values())[:1]]
+        if self._heard is not None and self.state is not State.CLOSED:
+            due.append(self._heard + self._silence)
+        if self._alive_due is not None:
+            due.append(self._alive_due)
+        return min(due, default=None)
+
+    def handle_timer(self, now: int) -> list[Event]:
+        """Do what is due: time requests out, send a KeepAlive, notice silence."""
+        events: list[Event] = []
+        for key, request in list(self._waiting.items()):
+            if request.time + self._timeout > now:
+                break
+            del self._waiting[key]
+            events.append(RequestTimedOut(request))
+        if self._heard is not None and self._heard + self._silence <= now:
+            events.append(PeerSilent(self._heard))
+        elif self._alive_due is not None and self._alive_due <= now:
+            alive = self._request_message(KEEP_ALIVE)
+            alive.c2s.time = now // SECOND
+            self.request(KEEP_ALIVE, alive, now)
+        return events
+
+    # The client's side
+
+    def initiate(
+        self,
+        now: int,
+        *,
+        client_id: str,
+        client_ver: int = 1000,
+        recv_notify: bool = True,
+        packet_enc_algo: PacketEncAlgo | None = None,
+        push_format: BodyFormat = BodyFormat.PROTOBUF,
+        programming_language: str = "Python",
+        body_format: BodyFormat = BodyFormat.PROTOBUF,
+    ) -> int:
+        """Client: send InitConnect and return its serial.
+
+        ``packet_enc_algo`` defaults to what the vendor's SDK asks for: AES_CBC with a key, none without.
+        """
+        init = self._request_message(INIT_CONNECT)
+        c2s = init.c2s
+        c2s.clientVer = client_ver
+        c2s.clientID = client_id
+        c2s.recvNotify = recv_notify
+        if packet_enc_algo is None:
+            packet_enc_algo = PacketEncAlgo.NONE if self._key is None else PacketEncAlgo.AES_CBC
+        c2s.packetEncAlgo = packet_enc_algo
+        c2s.pushProtoFmt = push_format
+        c2s.programmingLanguage = programming_language
+        return self.request(INIT_CONNECT, init, now, body_format=body_format)
+
+    def request(
+        self,
+        protocol: int | str,
+        message: Message | bytes,
+        now: int,
+        *,
+        body_format: BodyFormat = BodyFormat.PROTOBUF,
+    ) -> int:
+        """Client: send a request and return its serial.
+
+        Where the message has a ``PacketID`` that is not set, it is filled in. Raises ``LocalProtocolError``
+        before the handshake (except for InitConnect itself), for a push, and on the server's side.
+        """
+        entry = self._protocol(protocol)
+        if self.role is not Role.CLIENT:
+            raise LocalProtocolError("only a client sends requests")
+        if entry.is_push:
+            raise LocalProtocolError(f"{entry.name} is a push: only the gateway sends it")
+        opening = entry.proto_id == INIT_CONNECT
+        if self.state is not (State.NEW if opening else State.OPEN):
+            raise LocalProtocolError(f"{entry.name} cannot be sent while the connection is {self.state.value}")
+        serial = self._next_serial(entry.proto_id)
+        if isinstance(message, bytes):
+            body = message
+        else:
+            _stamp_packet_id(message, self.conn_id, serial)
+            body = encode_body(message, body_format)
+        self._send(entry.proto_id, serial, body, body_format)
+        self._waiting[entry.proto_id, serial] = SentRequest(entry.proto_id, serial, now)
+        if opening:
+            self._init = message if not isinstance(message, bytes) else None
+            self.state = State.HANDSHAKE
+            self._heard = now
+        if self.keep_alive:
+            self._alive_due = now + self.keep_alive * 4 // 5
+        return serial
+
+    def _react_client(self, frame: Frame, now: int) -> Event:
+        key = frame.proto_id, frame.serial
+        if isinstance(frame, BadFrame):
+            return FrameDamaged(frame, self._waiting.pop(key, None))
+        if frame.kind is Kind.PUSH:
+            return PushReceived(frame)
+        request = self._waiting.pop(key, None)
+        if request is None:
+            return UnmatchedReply(frame)
+        if frame.proto_id == INIT_CONNECT and self.state is State.HANDSHAKE:
+            return self._finish_handshake(frame, now)
+        return ReplyReceived(frame, request, now - request.time)
+
+    def _finish_handshake(self, frame: Frame, now: int) -> Event:
+        response = _message(frame)
+        if response.retType:
+            self.state = State.NEW
+            return Refused(frame, response.retType, response.retMsg)
+        if not response.HasField("s2c"):
+            raise RemoteProtocolError("InitConnect succeeded without s2c")
+        self._open(self._init, response)
+        self._alive_due = now + self.keep_alive * 4 // 5 if self.keep_alive else None
+        return Connected(frame, self.conn_id, self.keep_alive, self.encryption)
+
+    # The server's side
+
+    def accept(
+        self,
+        request: Frame,
+        *,
+        conn_id: int,
+        aes_key: str,
+        aes_iv: str,
+        keep_alive: int = 10 * SECOND,
+        server_ver: int = 1011,
+        login_user_id: int = 0,
+        fields: dict[str, Any] | None = None,
+    ) -> Event:
+        """Server: answer InitConnect with success, and speak the agreed cipher from the next frame on.
+
+        ``aes_key`` and ``aes_iv`` are 16 ASCII characters each; ``aes_iv`` is sent only where the client asked
+        for AES_CBC. ``fields`` are further fields of ``InitConnect.S2C``.
+        """
+        if self.role is not Role.SERVER or self.state is not State.NEW or request.proto_id != INIT_CONNECT:
+            raise LocalProtocolError("accept answers the InitConnect that opens a connection")
+        asked = _message(request)
+        protocol = self._protocol(INIT_CONNECT)
+        response: Any = protocol.response()
+        response.retType = 0
+        s2c = response.s2c
+        s2c.serverVer = server_ver
+        s2c.loginUserID = login_user_id
+        s2c.connID = conn_id
+        s2c.connAESKey = aes_key
+        s2c.keepAliveInterval = keep_alive // SECOND
+        if asked.c2s.packetEncAlgo == PacketEncAlgo.AES_CBC:
+            s2c.aesCBCiv = aes_iv
+        for name, value in (fields or {}).items():
+            setattr(s2c, name, value)
+        self.reply(request, response)
+        self._push_format = BodyFormat.JSON if asked.c2s.pushProtoFmt == BodyFormat.JSON else BodyFormat.PROTOBUF
+        self._open(asked, response)
+        return Connected(request, conn_id, self.keep_alive, self.encryption)
+
+    def reply(self, request: Frame, message: Message | bytes) -> None:
+        """Server: answer a request in its format, with its protocol ID and serial."""
+        if self.role is not Role.SERVER:
+            raise LocalProtocolError("only a server replies")
+        body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
+        body = message if isinstance(message, bytes) else encode_body(message, body_format)
+        self._send(request.proto_id, request.serial, body, body_format)
+
+    def push(
+        self,
+        protocol: int | str,
+        message: Message | bytes,
+        *,
+        serial: int = 0,
+        body_format: int | None = None,
+    ) -> None:
+        """Server: send a push, by default in the format the client asked for.
+
+        Raises ``LocalProtocolError`` before the handshake and for a protocol that is no push.
+        """
+        entry = self._protocol(protocol)
+        if self.role is not Role.SERVER or not entry.is_push:
+            raise LocalProtocolError(f"{entry.name} is not a push of a server")
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"no push while the connection is {self.state.value}")
+        chosen = self._push_format if body_format is None else body_format
+        body = message if isinstance(message, bytes) else encode_body(message, chosen)
+        self._send(entry.proto_id, serial, body, chosen)
+
+    def _react_server(self, frame: Frame, now: int) -> Event:  # noqa: ARG002 - one signature for both sides
+        if isinstance(frame, BadFrame):
+            return FrameDamaged(frame, None)
+        if self.state is State.NEW and frame.proto_id != INIT_CONNECT:
+            raise RemoteProtocolError(
+                f"the first request is protocol {frame.proto_id}, it must be InitConnect ({INIT_CONNECT})"
+            )
+        return RequestReceived(frame)
+
+    # Common parts
+
+    def _protocol(self, key: int | str) -> Protocol:
+        return self.known[key]
+
+    def _request_message(self, proto_id: int) -> Any:
+        """Return a new request, its fields read by name: the registry may be the user's own."""
+        made = self._protocol(proto_id).request
+        if made is None:
+            raise LocalProtocolError(f"protocol {proto_id} has no request in this registry")
+        return made()
+
+    def _next_serial(self, proto_id: int) -> int:
+        """Return the next serial: 1 to 2**32 - 1 and round again, never one that still waits."""
+        while True:
+            self._serial = (self._serial + 1) % _SERIALS
+            if self._serial and (proto_id, self._serial) not in self._waiting:
+                return self._serial
+
+    def _send(self, proto_id: int, serial: int, body: bytes, body_format: int) -> None:
+        if self.state is State.CLOSED:
+            raise LocalProtocolError("the connection is closed")
+        self._out.append(encode_frame(proto_id, serial, body, body_format=body_format, cipher=self._cipher))
+
+    def _open(self, request: Any, response: Any) -> None:
+        """Both sides speak the agreed cipher from the frame after the InitConnect reply."""
+        if self._key is not None:
+            self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
+        self.conn_id = response.s2c.connID
+        self.keep_alive = max(response.s2c.keepAliveInterval, 0) * SECOND
+        self.state = State.OPEN
+
+
+def _message(frame: Frame) -> Any:
+    """Return a handshake message; what is none is the other side's fault."""
+    try:
+        message = frame.message
+    except WireError as error:
+        raise RemoteProtocolError(f"the handshake cannot be read: {error}") from error
+    if isinstance(message, UnknownBody):
+        raise RemoteProtocolError(f"the handshake is in unknown format {message.body_format}")
+    return message
+
+
+def _stamp_packet_id(message: Any, conn_id: int, serial: int) -> None:
+    """Fill in ``c2s.packetID``, the replay protection of trading requests, where there is one to fill."""
+    c2s = getattr(message, "c2s", None)
+    if c2s is None or "packetID" not in c2s.DESCRIPTOR.fields_by_name or c2s.HasField("packetID"):
+        return
+    c2s.packetID.connID = conn_id
+    c2s.packetID.serialNo = serial

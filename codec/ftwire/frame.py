@@ -1,0 +1,300 @@
+"""One frame: header, payload, plain body, and the message the body is.
+
+The header and the digest are dealt with when a frame is cut from its stream; the body becomes a message only
+when ``message`` is first read, so that picking frames by their header costs no protobuf.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from enum import Enum, StrEnum
+from hashlib import sha1
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ftwire.body import decode_body, encode_body
+from ftwire.cipher import NONE, Cipher
+from ftwire.errors import BodyError, DigestError, WireError
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header, HeaderFields, pack_header, unpack_header
+from ftwire.registry import Protocol, Registry, registry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["BadFrame", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
+
+_RESERVED: Final = bytes(8)
+
+
+class Role(Enum):
+    """A side of a connection."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def peer(self) -> Role:
+        """The other side."""
+        return Role.SERVER if self is Role.CLIENT else Role.CLIENT
+
+
+class Kind(StrEnum):
+    """What a frame is to the exchange it belongs to."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+    PUSH = "push"
+
+
+class UnknownBody(NamedTuple):
+    """The body of a protocol that the registry does not hold, or of a format that nobody knows."""
+
+    proto_id: int
+    body_format: int
+    body: bytes
+    """The plain body, untouched."""
+
+
+class MessageClasses(dict[int, "type[Message] | None"]):
+    """Protocol ID to the message class of what one side sends, looked up on first use.
+
+    ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
+    """
+
+    __slots__ = ("kinds", "registry", "sender")
+
+    def __init__(self, sender: Role, known: Registry = registry) -> None:
+        super().__init__()
+        self.sender: Final = sender
+        self.registry: Final = known
+        self.kinds: Final[dict[int, Kind]] = _Kinds(sender, known)
+        """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
+
+    def __missing__(self, proto_id: int) -> type[Message] | None:
+        protocol = self.registry.get(proto_id)
+        if protocol is None:
+            # Not stored: whoever sends unknown IDs would decide how large this grows.
+            return None
+        found = self[proto_id] = protocol.request if self.sender is Role.CLIENT else protocol.response
+        return found
+
+
+class _Kinds(dict[int, Kind]):
+    __slots__ = ("_known", "_sender")
+
+    def __init__(self, sender: Role, known: Registry) -> None:
+        super().__init__()
+        self._sender = sender
+        self._known = known
+
+    def __missing__(self, proto_id: int) -> Kind:
+        if self._sender is Role.CLIENT:
+            return Kind.REQUEST
+        protocol = self._known.get(proto_id)
+        if protocol is None:
+            return Kind.RESPONSE
+        found = self[proto_id] = Kind.PUSH if protocol.is_push else Kind.RESPONSE
+        return found
+
+
+class Frame:
+    """One frame whose digest agrees.
+
+    Made by ``FrameDecoder``, ``Frame.build`` or ``Frame.decode``. Immutable in meaning: only the decoded
+    message is filled in, on first use.
+    """
+
+    __slots__ = ("_fields", "_message", "body", "classes", "payload")
+
+    error: WireError | None = None
+    """Why the body cannot be had: ``None`` here, set in ``BadFrame``."""
+
+    payload: bytes
+    """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
+    body: bytes
+    """The plain body."""
+    classes: MessageClasses
+    """Where the message class is looked up; says which side sent the frame."""
+
+    def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
+        self._fields = fields
+        self.payload = payload
+        self.body = body
+        self.classes = classes
+        self._message: Message | UnknownBody | None = None
+
+    @classmethod
+    def build(
+        cls,
+        proto_id: int,
+        serial: int,
+        body: Message | bytes,
+        *,
+        sender: Role,
+        body_format: int = BodyFormat.PROTOBUF,
+        cipher: Cipher = NONE,
+        known: Registry = registry,
+    ) -> Frame:
+        """Return the frame that ``sender`` would send; ``frame.encode()`` gives its bytes.
+
+        ``body`` is a message or plain body bytes. Raises ``ValueError`` for an ID or serial above u32.
+        """
+        plain = body if isinstance(body, bytes) else encode_body(body, body_format)
+        payload = cipher.encrypt(plain)
+        header = Header(proto_id, serial, len(payload), sha1(plain, usedforsecurity=False).digest(), body_format)
+        return cls(header.fields, payload, plain, MessageClasses(sender, known))
+
+    @property
+    def header(self) -> Header:
+        """The header as a record."""
+        return Header.from_fields(self._fields)
+
+    @property
+    def proto_id(self) -> int:
+        """Protocol ID."""
+        return self._fields[1]
+
+    @property
+    def body_format(self) -> int:
+        """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
+        return self._fields[2]
+
+    @property
+    def serial(self) -> int:
+        """Serial number."""
+        return self._fields[4]
+
+    @property
+    def sender(self) -> Role:
+        """The side that sent it."""
+        return self.classes.sender
+
+    @property
+    def kind(self) -> Kind:
+        """Request, response or push."""
+        return self.classes.kinds[self._fields[1]]
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """The registry's entry, ``None`` for an ID it does not hold."""
+        return self.classes.registry.get(self._fields[1])
+
+    @property
+    def message(self) -> Message | UnknownBody:
+        """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
+
+        A renamed protocol's body that the newer class refuses is read with the class of its former name.
+        Raises ``BodyError`` for a body that is not such a message, and a ``BadFrame``'s own error.
+        """
+        message = self._message
+        if message is None:
+            message = self._message = self._decode()
+        return message
+
+    def _decode(self) -> Message | UnknownBody:
+        proto_id, body_format = self._fields[1], self._fields[2]
+        found = self.classes[proto_id]
+        if found is None or body_format > BodyFormat.JSON:
+            return UnknownBody(proto_id, body_format, self.body)
+        try:
+            return decode_body(self.body, found, body_format)
+        except BodyError:
+            for former in self.classes.registry.all(proto_id)[1:]:
+                older = former.request if self.sender is Role.CLIENT else former.response
+                if older is not None:
+                    with suppress(BodyError):
+                        return decode_body(self.body, older, body_format)
+            raise
+
+    def encode(self) -> bytes:
+        """Return the frame's bytes: exactly those it was decoded from."""
+        return pack_header(*self._fields) + self.payload
+
+    def __len__(self) -> int:
+        """Return the bytes the frame takes on the wire."""
+        return HEADER_SIZE + len(self.payload)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frame):
+            return NotImplemented
+        return (type(self), self._fields, self.payload, self.sender) == (
+            type(other),
+            other._fields,
+            other.payload,
+            other.sender,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._fields, self.payload))
+
+    def __repr__(self) -> str:
+        protocol = self.protocol
+        name = protocol.name if protocol else "unknown"
+        return (
+            f"<{type(self).__name__} {self.proto_id} {name} {self.kind} serial={self.serial} {len(self.payload)} bytes>"
+        )
+
+
+class BadFrame(Frame):
+    """A frame that was cut from its stream whole, but whose body cannot be had; ``error`` says why.
+
+    ``body`` and ``message`` raise that error, so that nothing untrusted is read by accident. The stream goes
+    on after it.
+    """
+
+    __slots__ = ("error",)
+
+    error: WireError
+
+    def __init__(self, fields: HeaderFields, payload: bytes, classes: MessageClasses, error: WireError) -> None:
+        self._fields = fields
+        self.payload = payload
+        self.classes = classes
+        self._message = None
+        self.error = error
+        if isinstance(error, DigestError) and error.frame is None:
+            error.frame = self
+
+    @property
+    def body(self) -> bytes:  # type: ignore[override]  # a slot in Frame, refused here
+        """Raise ``error``."""
+        raise self.error
+
+
+def encode_frame(
+    proto_id: int,
+    serial: int,
+    body: bytes,
+    *,
+    body_format: int = BodyFormat.PROTOBUF,
+    cipher: Cipher = NONE,
+) -> bytes:
+    """Return the bytes of a frame with this plain body: header, then the body or its ciphertext.
+
+    Raises ``struct.error`` for numbers that their fields cannot hold.
+    """
+    payload = cipher.encrypt(body)
+    digest = sha1(body, usedforsecurity=False).digest()
+    return pack_header(MAGIC, proto_id, body_format, 0, serial, len(payload), digest, _RESERVED) + payload
+
+
+def open_frame(fields: HeaderFields, payload: bytes, cipher: Cipher, classes: MessageClasses) -> Frame:
+    """Return the frame of a header and its payload, decrypted and verified: a ``BadFrame`` where that fails."""
+    try:
+        body = cipher.decrypt(payload)
+    except WireError as error:
+        return BadFrame(fields, payload, classes, error)
+    digest = sha1(body, usedforsecurity=False).digest()
+    if digest != fields[6]:
+        return BadFrame(fields, payload, classes, DigestError(expected=fields[6], actual=digest))
+    return Frame(fields, payload, body, classes)
+
+
+def read_frame(data: bytes, offset: int, cipher: Cipher, classes: MessageClasses) -> Frame | None:
+    """Return the frame at ``offset`` of ``data``, or ``None`` where it is not whole. The magic is unchecked."""
+    if len(data) - offset < HEADER_SIZE:
+        return None
+    fields: HeaderFields = unpack_header(data, offset)
+    end = offset + HEADER_SIZE + fields[5]
+    if len(data) < end:
+        return None
+    return open_frame(fields, data[offset + HEADER_SIZE : end], cipher, classes)

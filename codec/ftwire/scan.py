@@ -1,0 +1,212 @@
+"""Frames out of a captured stream, which may have begun in the middle, lost bytes or been damaged.
+
+A scanner is *in step* while frames follow each other. Where they do not, it looks for the next place whose
+magic, length and digest agree, and reports what it passed over as a ``Gap``. Nothing that verifies is lost: a
+frame with a lying length costs itself, not those it claims to contain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ftwire.cipher import NONE, Cipher
+from ftwire.errors import KeyRequiredError
+from ftwire.frame import BadFrame, Frame, MessageClasses, Role, open_frame
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
+from ftwire.registry import Registry, registry
+from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["FrameScanner", "Gap"]
+
+SPARE_WORK: Final = 8
+"""Bytes that may be hashed or copied in vain for each byte fed, before candidates are passed over unchecked."""
+
+SPARE_WORK_FLOOR: Final = 1 << 20
+"""The same, in bytes, before anything was fed."""
+
+_RESERVED: Final = bytes(8)
+
+Recover = Callable[[HeaderFields, bytes, BadFrame], Frame]
+"""Called with a frame that did not open; returns it opened another way, or as it was."""
+
+
+class Gap(NamedTuple):
+    """Bytes of a stream that are part of no frame."""
+
+    offset: int
+    """Where in the stream they begin, in bytes from its start."""
+    length: int
+    """How many, those never captured included."""
+    missing: int
+    """How many of them were never captured."""
+    truncated: bool
+    """The stream ended here, inside a frame that began in step."""
+
+
+class FrameScanner(ChunkReader["Frame | Gap"]):
+    """Frames and gaps of one direction of a captured connection.
+
+    ``for item in scanner.feed(chunk)`` as with ``FrameDecoder``; ``skip(n)`` where the capture lacks bytes;
+    ``close()`` at the end, which also returns items. Never raises on account of the bytes.
+
+    A frame in step that does not open is a ``BadFrame`` where the next frame follows it, and otherwise a
+    candidate that failed. Out of step, a frame counts only if it verifies, or (sealed, the key being unknown)
+    if it looks like one and another follows.
+
+    Work is linear: candidates that fail are paid from a budget of ``SPARE_WORK`` bytes for each byte fed, and
+    passed over unchecked once that is spent, which only a stream made for that purpose brings about.
+    """
+
+    def __init__(
+        self,
+        sender: Role = Role.SERVER,
+        *,
+        cipher: Cipher = NONE,
+        max_body: int = DEFAULT_MAX_BODY,
+        known: Registry = registry,
+        recover: Recover | None = None,
+    ) -> None:
+        super().__init__()
+        self.cipher = cipher
+        """Decrypts the frames from here on; read anew for every frame."""
+        self.max_body: Final = max_body
+        """Largest body taken, in bytes on the wire."""
+        self.classes: Final = MessageClasses(sender, known)
+        """Message classes of what ``sender`` sends."""
+        self.offset = 0
+        """Stream offset of the first byte that no item returned so far has taken."""
+        self._recover = recover
+        self._in_step = True
+        self._gap = 0  # bytes passed over and not yet reported; they end at offset
+        self._missing = 0
+        self._tried = 0  # 1 when the byte at offset is known to start no frame
+        self._spare = SPARE_WORK_FLOOR
+
+    def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
+        """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
+        self._spare += SPARE_WORK * memoryview(data).nbytes
+        return super().feed(data)
+
+    def skip(self, length: int) -> Iterator[Frame | Gap]:
+        """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""
+        if length <= 0:
+            return
+        yield from self._flush()
+        self._gap += length
+        self._missing += length
+        self.offset += length
+        self._in_step = False
+
+    def close(self) -> Iterator[Frame | Gap]:
+        """Say that the stream has ended; iterate over what is left of it."""
+        self._stop()
+        truncated = self._in_step and bool(self._kept)
+        for item in self._flush():
+            truncated = False
+            yield item
+        if self._gap:
+            yield self._report(truncated=truncated)
+
+    def _flush(self) -> Iterator[Frame | Gap]:
+        """Settle everything pending as if nothing followed it; what starts no frame joins the gap."""
+        self._stop()
+        self._data = bytes(self._kept)
+        self._kept.clear()
+        return self._cut(final=True)
+
+    def _open(self, fields: HeaderFields, payload: bytes) -> Frame:
+        frame = open_frame(fields, payload, self.cipher, self.classes)
+        if self._recover is not None and isinstance(frame, BadFrame):
+            return self._recover(fields, payload, frame)
+        return frame
+
+    def _pay(self, work: int) -> bool:
+        """Take ``work`` bytes from the budget; say whether they were there."""
+        if work > self._spare:
+            return False
+        self._spare -= work
+        return True
+
+    def _report(self, *, truncated: bool = False) -> Gap:
+        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated)
+        self._gap = self._missing = 0
+        return gap
+
+    def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
+        data = self._start()
+        size = len(data)
+        at = 0
+        try:
+            while True:
+                if not self._in_step:
+                    start = data.find(MAGIC, at + self._tried)
+                    if start < 0:
+                        # A last "F" may be the first half of a magic.
+                        start = size - (not final and data.endswith(b"F", at + self._tried))
+                    self._gap += start - at
+                    self.offset += start - at
+                    at = start
+                    self._tried = 0
+                if at == size:
+                    self._want = 0
+                    return
+                found = self._look(data, at, final=final)
+                if isinstance(found, int):
+                    self._want = found
+                    return
+                if found is None:
+                    self._in_step = False
+                    self._tried = 1
+                    continue
+                if self._gap:
+                    yield self._report()
+                self._in_step = True
+                at += len(found)
+                self.offset += len(found)
+                yield found
+        finally:
+            self._kept += data[at:]
+
+    def _look(self, data: bytes, at: int, *, final: bool) -> Frame | int | None:
+        """Return the frame at ``at``; how many bytes from there are needed to tell; or that there is none."""
+        size = len(data)
+        if not MAGIC.startswith(data[at : at + 2]) and data[at : at + 2] != MAGIC:
+            return None
+        if at + HEADER_SIZE > size:
+            return None if final else HEADER_SIZE
+        fields = unpack_header(data, at)
+        length = HEADER_SIZE + fields[5]
+        if fields[5] > self.max_body:
+            return None
+        end = at + length
+        if end > size:
+            # Waiting copies what is pending once more.
+            return length if not final and (self._in_step or self._pay(size - at)) else None
+        if not self._pay(length):
+            return None
+        frame = self._open(fields, data[at + HEADER_SIZE : end])
+        error = frame.error
+        if error is None:
+            self._spare += length
+            return frame
+        sealed = isinstance(error, KeyRequiredError)
+        if sealed and self._in_step:
+            self._spare += length
+            return frame
+        if not self._in_step and not (sealed and _plausible(fields)):
+            return None
+        if data.startswith(MAGIC, end) or (final and end == size):
+            self._spare += length
+            return frame
+        if final or not MAGIC.startswith(data[end : end + 2]):
+            return None
+        return length + len(MAGIC)
+
+
+def _plausible(fields: HeaderFields) -> bool:
+    """Say whether a header that cannot be verified looks like those that are sent today."""
+    return fields[2] <= BodyFormat.JSON and fields[3] == 0 and fields[7] == _RESERVED

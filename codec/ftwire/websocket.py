@@ -1,0 +1,1 @@
+"""The WebSocket envelope of OpenD's JavaScript clients."""
