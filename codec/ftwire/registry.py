@@ -114,9 +114,7 @@ class Registry:
                 from ftwire.schema import schema
 
                 schemas = (schema,)
-            self._by_id = self._index(
-                _protocol(row, schema) for schema in schemas for row in schema.protocols
-            )
+            self._by_id = self._index(_protocol(row, schema) for schema in schemas for row in schema.protocols)
         return self._by_id
 
     def _index(self, entries: Iterable[Protocol]) -> dict[int, tuple[Protocol, ...]]:

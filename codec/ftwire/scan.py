@@ -178,7 +178,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         if at + HEADER_SIZE > size:
             return None if final else HEADER_SIZE
-        fields = unpack_header(data, at)
+        fields: HeaderFields = unpack_header(data, at)
         length = HEADER_SIZE + fields[5]
         if fields[5] > self.max_body:
             return None
