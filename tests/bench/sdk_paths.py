@@ -45,10 +45,8 @@ class Paths:
         connections = importlib.import_module(f"{package}.common.conn_mng").FutuConnMng
         for conn_id in (PLAIN, ENCRYPTED):
             encrypted = conn_id == ENCRYPTED
-            connections.add_conn(
-                {"conn_id": conn_id, "conn_key": AES_KEY, "conn_iv": AES_IV, "is_encrypt": encrypted}
-            )
-        self._context_class = type("Unconnected", (base.OpenContextBase,), {})
+            connections.add_conn({"conn_id": conn_id, "conn_key": AES_KEY, "conn_iv": AES_IV, "is_encrypt": encrypted})
+        self._context_class: Any = base.OpenContextBase
         self._ready = constant.ContextStatus.READY
 
     def parse(self, frames: bytes, encrypted: bool = False) -> list[Any]:
@@ -64,7 +62,7 @@ class Paths:
 
     def receive(self, frames: bytes, encrypted: bool = False) -> list[Any]:
         """The pushes that a connection object hands on; replies would need requests that wait for them."""
-        context: Any = self._context_class.__new__(self._context_class)
+        context = self._context_class.__new__(self._context_class)  # its constructor would connect
         received: queue.Queue[Any] = queue.Queue()
         context._lock = threading.RLock()
         context._status = self._ready

@@ -4,9 +4,9 @@ Every peer lives in ``.peers/<name>/``: a virtual environment, an npm prefix, a 
 ``.ready`` marker that holds the pins it was made from. Change a pin and it is made again. Nothing of a peer is
 ever a dependency of the library; tests start peers as processes and read their standard output.
 
-    python -m tests.interop.peers                 install all that this machine can have
-    python -m tests.interop.peers futu-api-6.2    install some
-    python -m tests.interop.peers --list          say what there is
+    make peers                                              install all that this machine can have
+    PYTHONPATH=tests python -m interop.peers futu-api-6.2   install some
+    PYTHONPATH=tests python -m interop.peers --list         say what there is
 
 What cannot be had here (no toolchain, no package) is reported by name and reason. With ``CI`` set in the
 environment that is a failure.
@@ -35,12 +35,7 @@ _STEP_SECONDS = 600
 
 
 class PeerUnavailableError(Exception):
-    """This machine cannot have that peer.
-
-    Attributes:
-        name: The peer.
-        reason: Why not.
-    """
+    """This machine cannot have that peer."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"peer {name} is unavailable: {reason}")
@@ -50,27 +45,24 @@ class PeerUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One SDK at one version.
-
-    Attributes:
-        name: What tests and fixtures call it.
-        kind: Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``.
-        package: Its name in that toolchain's registry.
-        version: Its version there, in full.
-        pins: What is installed beside it, in the toolchain's own notation.
-        module: What a program imports, when that is not the package's name.
-        newest_python: The last Python release its dependencies have wheels for.
-        note: What is special about it.
-    """
+    """One SDK at one version."""
 
     name: str
+    """What tests and fixtures call it."""
     kind: str
+    """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``."""
     package: str
+    """Its name in that toolchain's registry."""
     version: str
+    """Its version there, in full."""
     pins: tuple[str, ...] = ()
+    """What is installed beside it, in the toolchain's own notation."""
     module: str = ""
+    """What a program imports, when that is not the package's name."""
     newest_python: tuple[int, int] | None = None
+    """The last Python release its dependencies have wheels for."""
     note: str = ""
+    """What is special about it."""
 
     @property
     def folder(self) -> Path:
@@ -85,14 +77,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A client we would drive if it could be had.
-
-    Attributes:
-        name: What it is.
-        reason: Why it is not in the table of peers.
-    """
+    """A client we would drive if it could be had."""
 
     name: str
+    """What it is."""
     reason: str
 
 
@@ -302,7 +290,7 @@ def _install_and_tell(name: str) -> bool:
 
 def main(arguments: Iterable[str] | None = None) -> int:
     """Install the peers named, or all."""
-    parser = argparse.ArgumentParser(prog="python -m tests.interop.peers", description="install test peers")
+    parser = argparse.ArgumentParser(prog="python -m interop.peers", description="install test peers")
     parser.add_argument("names", nargs="*", metavar="PEER")
     parser.add_argument("--list", action="store_true", help="only print the table")
     options = parser.parse_args(None if arguments is None else list(arguments))

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-Call = Callable[[], None]
+Call = Callable[[], object]
 
 
 class Output:
@@ -40,7 +40,9 @@ class Output:
 
     def line(self, event: str, **facts: object) -> None:
         with self._lock:
-            print(json.dumps({"event": event, **facts}, default=plain, ensure_ascii=False), file=self._stream, flush=True)
+            print(
+                json.dumps({"event": event, **facts}, default=plain, ensure_ascii=False), file=self._stream, flush=True
+            )
 
     def error(self, call: str, message: object) -> None:
         self.failed = True
@@ -154,9 +156,7 @@ def quotes(session: Session, calls: list[str]) -> None:
                 subscribe(sdk.SubType.QUOTE)
                 and session.check("get_stock_quote", context.get_stock_quote(session.codes))
             ),
-            "snapshot": lambda: session.check(
-                "get_market_snapshot", context.get_market_snapshot(session.codes)
-            ),
+            "snapshot": lambda: session.check("get_market_snapshot", context.get_market_snapshot(session.codes)),
             "kline": lambda: each("get_cur_kline", sdk.SubType.K_DAY, 10),
             "order-book": lambda: each("get_order_book", sdk.SubType.ORDER_BOOK),
             "ticker": lambda: each("get_rt_ticker", sdk.SubType.TICKER),
@@ -195,9 +195,7 @@ def trade(session: Session) -> None:
         )
         session.check("order_list_query", context.order_list_query(**paper))
         if order is not None:
-            cancel = context.modify_order(
-                sdk.ModifyOrderOp.CANCEL, order["order_id"][0], 0, 0, **paper
-            )
+            cancel = context.modify_order(sdk.ModifyOrderOp.CANCEL, order["order_id"][0], 0, 0, **paper)
             session.check("modify_order", cancel)
         session.wait_for_pushes()
     finally:
