@@ -27,9 +27,7 @@ def test_the_error_tree_is_the_one_its_module_draws() -> None:
 
 
 def run(program: str) -> list[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    ).stdout.split()
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 
 
 def test_importing_costs_little_and_asks_for_no_extra() -> None:

@@ -7,7 +7,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.header``         the 44-byte header in front of every frame on TCP
 ``ftwire.cipher``         RSA for the handshake, AES for what follows
 ``ftwire.schema``         message definitions in a descriptor pool of their own
-``ftwire.registry``       from a protocol's ID or name to its messages
+``ftwire.protocols``      from a protocol's ID or name to its messages
 ``ftwire.body``           messages from and to protobuf or JSON bytes
 ``ftwire.frame``          one frame: header, payload, plain body, message
 ``ftwire.stream``         frames out of a live byte stream
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
     from ftwire.header import BodyFormat, Header
     from ftwire.observer import Observer
-    from ftwire.registry import Protocol, Registry, registry
+    from ftwire.protocols import Protocol, Registry, registry
     from ftwire.scan import FrameScanner, Gap
     from ftwire.schema import Schema
     from ftwire.stream import FrameDecoder
@@ -119,8 +119,8 @@ _HOME = _ERRORS | {
     "Header": "header",
     "Kind": "frame",
     "Observer": "observer",
-    "Protocol": "registry",
-    "Registry": "registry",
+    "Protocol": "protocols",
+    "Registry": "protocols",
     "Role": "frame",
     "RsaKey": "cipher",
     "Schema": "schema",
@@ -131,7 +131,7 @@ _HOME = _ERRORS | {
     "encode_frame": "frame",
     "messages": None,
     "pcap": None,
-    "registry": "registry",
+    "registry": "protocols",
     "strategies": None,
 }
 """Module that each public name is taken from; ``None`` for a module itself."""
