@@ -1,7 +1,8 @@
 """Runs under a vendor SDK's Python: what its own message classes make of bodies.
 
 Reads JSON lines ``[full name, hex]`` on standard input; answers each with ``[hex, JSON]``: the body parsed
-and written again by the SDK's class, and its JSON. With ``--list`` it prints the full names of all its messages.
+and written again by the SDK's class, and its JSON. With ``--list`` it prints
+the full names of all its messages.
 """
 
 from __future__ import annotations

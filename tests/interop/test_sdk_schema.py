@@ -140,8 +140,10 @@ def facts(message: DescriptorProto) -> dict[str, Any]:
     """What a message says about the wire."""
     return {
         "fields": [
-            (field.number, field.name, field.label, field.type, field.type_name.lstrip("."))
-            + (field.default_value, field.options.packed)
+            (
+                (field.number, field.name, field.label, field.type),
+                (field.type_name.lstrip("."), field.default_value, field.options.packed),
+            )
             for field in message.field
         ],
         "enums": {
