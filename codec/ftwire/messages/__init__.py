@@ -1,0 +1,28 @@
+"""Every message of the wire, one module per ``.proto`` file.
+
+::
+
+    from ftwire.messages import Qot_GetRT
+
+    request = Qot_GetRT.Request()
+    request.c2s.security.code = "00700"
+
+A module is loaded when it is first asked for, its messages come from ftwire's private descriptor pool, and
+its types are known to mypy and to editors. The modules are made from ``proto/`` when the package is built.
+"""
+
+import importlib
+from types import ModuleType
+
+__all__: list[str] = []
+
+
+def __getattr__(name: str) -> ModuleType:
+    # `ftwire.messages.Qot_GetRT` without an import of that module.
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,215 @@
+"""From a protocol's ID or name to its messages.
+
+::
+
+    from ftwire.registry import registry
+
+    registry[3008].name                 # 'Qot_GetRT'
+    registry["Qot_GetRT"].response      # the class of a reply, built on first use
+    registry["Trd_GetAccTradingInfo"]   # a name of old: the entry of 2111, Trd_GetMaxTrdQtys today
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from ftwire.errors import UnknownProtocolError
+from ftwire.schema import ProtocolRow, Schema
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["Protocol", "Registry", "registry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One protocol: what its ID means, and the messages that it carries."""
+
+    proto_id: int
+    """Number in the frame header (``nProtoID``), or in the WebSocket envelope's command."""
+    name: str
+    """Its name today, e.g. ``Qot_GetRT``."""
+    file: str
+    """The ``.proto`` file that defines its messages."""
+    request_name: str | None
+    """Full name of the request message, e.g. ``Qot_GetRT.Request``; None for a push."""
+    response_name: str
+    """Full name of the message in a reply or push, e.g. ``Qot_GetRT.Response``."""
+    since: str | None
+    """First SDK release that lists it; None when the oldest one published (3.6.3) does already."""
+    last: str | None
+    """Last SDK release that lists it; None while the newest does."""
+    is_websocket_only: bool
+    """Never in a 44-byte frame header, only in the WebSocket envelope."""
+    former_names: tuple[str, ...]
+    """Names that older SDK releases gave this ID."""
+    _schema: Schema = field(repr=False, compare=False)
+
+    @property
+    def is_push(self) -> bool:
+        """Sent by OpenD on its own: it has no request."""
+        return self.request_name is None
+
+    @property
+    def is_retired(self) -> bool:
+        """No longer in the newest SDK; old captures still carry it."""
+        return self.last is not None
+
+    @property
+    def request(self) -> type[Message] | None:
+        """The class of a request, built on first use; None for a push."""
+        return None if self.request_name is None else self._schema.message(self.request_name)
+
+    @property
+    def response(self) -> type[Message]:
+        """The class of a reply or push, built on first use."""
+        return self._schema.message(self.response_name)
+
+
+class _Classes(dict[int, "type[Message] | None"]):
+    """Protocol ID to message class, filled as IDs are met; an ID without a class gives None."""
+
+    __slots__ = ("_is_request", "_registry")
+
+    def __init__(self, registry: Registry, *, is_request: bool) -> None:
+        self._registry = registry
+        self._is_request = is_request
+
+    def __missing__(self, proto_id: int) -> type[Message] | None:
+        entry = self._registry.get(proto_id)
+        if entry is None:
+            # Not stored: whoever sends unknown IDs would decide how large this grows.
+            return None
+        found = self[proto_id] = entry.request if self._is_request else entry.response
+        return found
+
+
+class Registry:
+    """Every protocol that can be decoded, by ID and by name. Iterating gives entries in ID order."""
+
+    requests: dict[int, type[Message] | None]
+    """``requests[proto_id]``: class of a request; None for a push or an unknown ID."""
+    responses: dict[int, type[Message] | None]
+    """``responses[proto_id]``: class of a reply or push; None for an unknown ID."""
+
+    def __init__(self, *schemas: Schema) -> None:
+        """A registry of the protocols of ``schemas``; of two that declare one ID the first is preferred.
+
+        Without any, of the built-in ones, which are then read on first use.
+        """
+        self._schemas = schemas
+        self._by_id: dict[int, tuple[Protocol, ...]] | None = None
+        self._by_name: dict[str, Protocol] = {}
+        self.requests = _Classes(self, is_request=True)
+        self.responses = _Classes(self, is_request=False)
+
+    def _entries(self) -> dict[int, tuple[Protocol, ...]]:
+        if self._by_id is None:
+            schemas = self._schemas
+            if not schemas:
+                from ftwire.schema import schema
+
+                schemas = (schema,)
+            self._by_id = self._index(
+                _protocol(row, schema) for schema in schemas for row in schema.protocols
+            )
+        return self._by_id
+
+    def _index(self, entries: Iterable[Protocol]) -> dict[int, tuple[Protocol, ...]]:
+        by_id: dict[int, tuple[Protocol, ...]] = {}
+        for entry in entries:
+            by_id[entry.proto_id] = (*by_id.get(entry.proto_id, ()), entry)
+        ordered = {
+            # Stable: among those in use, and among those retired, the order of the schemas stays.
+            proto_id: tuple(sorted(found, key=lambda entry: entry.is_retired))
+            for proto_id, found in sorted(by_id.items())
+        }
+        for found in ordered.values():
+            for entry in found:
+                self._by_name.setdefault(entry.name, entry)
+        # A name in use today goes before the same name of old.
+        for found in ordered.values():
+            for entry in found:
+                for name in entry.former_names:
+                    self._by_name.setdefault(name, entry)
+        return ordered
+
+    def __getitem__(self, key: int | str) -> Protocol:
+        """The entry of an ID or a name, past names included.
+
+        Raises ``UnknownProtocolError`` (a ``KeyError``).
+        """
+        found = self.get(key)
+        if found is None:
+            raise UnknownProtocolError(key)
+        return found
+
+    def get(self, key: int | str) -> Protocol | None:
+        """The entry of an ID or a name, or None."""
+        entries = self._entries()
+        if isinstance(key, str):
+            return self._by_name.get(key)
+        found = entries.get(key)
+        return found[0] if found else None
+
+    def all(self, proto_id: int) -> tuple[Protocol, ...]:
+        """Every entry of an ID, newest first; empty for an unknown one.
+
+        More than one when the ID had other messages once, or when several schemas declare it.
+        """
+        return self._entries().get(proto_id, ())
+
+    def find(self, pattern: str) -> list[Protocol]:
+        """Entries whose name today or of old matches a glob such as ``Qot_Update*``, letter case aside."""
+        folded = pattern.casefold()
+        return [
+            entry
+            for entry in self
+            if any(fnmatchcase(name.casefold(), folded) for name in (entry.name, *entry.former_names))
+        ]
+
+    def message_class(self, proto_id: int, *, is_request: bool) -> type[Message] | None:
+        """The class to decode a body with: None for an unknown ID, and for the request of a push."""
+        return (self.requests if is_request else self.responses)[proto_id]
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int | str) and self.get(key) is not None
+
+    def __iter__(self) -> Iterator[Protocol]:
+        return (entry for found in self._entries().values() for entry in found)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._entries().values()))
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Every protocol ID, in order."""
+        return tuple(self._entries())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Today's name of every entry, in ID order."""
+        return tuple(entry.name for entry in self)
+
+
+def _protocol(row: ProtocolRow, schema: Schema) -> Protocol:
+    return Protocol(
+        proto_id=row.proto_id,
+        name=row.name,
+        file=row.file,
+        request_name=row.request,
+        response_name=row.response,
+        since=row.since,
+        last=row.last,
+        is_websocket_only=row.websocket,
+        former_names=row.formerly,
+        _schema=schema,
+    )
+
+
+registry = Registry()
+"""The built-in protocols: all that the vendor's SDKs have spoken since 3.6.3, and InitWebSocket."""

@@ -1,0 +1,160 @@
+"""Message definitions, in a descriptor pool of their own.
+
+The vendor's SDKs register files of the same names (``Common.proto``, package ``Common``) in protobuf's
+default pool, where a second copy raises ``TypeError``. Ours never go there, so ftwire, ``futu`` and
+``moomoo`` can be imported in one process, in any order.
+
+Nothing is loaded before it is asked for: the built-in definitions are one descriptor set (250 KB) with an
+index of where each file lies in it, and using one protocol parses its file and the files that one imports.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from ftwire.errors import DescriptorError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FileDescriptor
+    from google.protobuf.message import Message
+
+__all__ = ["ProtocolRow", "Schema", "schema"]
+
+_OPTIONS_FILE = "ftwire/options.proto"
+_DESCRIPTOR_FILE = "google/protobuf/descriptor.proto"
+
+
+class ProtocolRow(NamedTuple):
+    """What a ``.proto`` file says about one protocol, through the option ``(ftwire.protocol)``."""
+
+    proto_id: int
+    """Number in the frame header."""
+    name: str
+    """Name of today."""
+    file: str
+    """The ``.proto`` file that says so."""
+    request: str | None
+    """Full name of the request message; none for a push."""
+    response: str
+    """Full name of the reply's or the push's message."""
+    since: str | None
+    """First SDK release that lists the ID, when that is not the oldest one published (3.6.3)."""
+    last: str | None
+    """Last SDK release that lists the ID, when that is not the newest: the protocol is retired."""
+    websocket: bool
+    """Spoken on the WebSocket envelope only."""
+    formerly: tuple[str, ...]
+    """Names the same ID had in older SDK releases."""
+
+
+class Schema:
+    """A set of message definitions, loaded file by file as they are used."""
+
+    def __init__(
+        self,
+        data: bytes,
+        files: Mapping[str, tuple[int, int, tuple[str, ...]]],
+        protocols: Iterable[ProtocolRow],
+    ) -> None:
+        """``files`` maps a name to offset and length of its descriptor in ``data``, and its imports.
+
+        To load a descriptor set from elsewhere, use ``from_descriptor_set``.
+        """
+        self._data = data
+        self._files = files
+        self._pool = DescriptorPool()
+        self._loaded: set[str] = set()
+        self._classes: dict[str, type[Message]] = {}
+        self.protocols: tuple[ProtocolRow, ...] = tuple(protocols)
+        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names of all files, loaded or not, each after those it imports."""
+        return tuple(self._files)
+
+    def file(self, name: str) -> FileDescriptor:
+        """The descriptor of a file, e.g. ``Qot_GetRT.proto``.
+
+        Raises ``DescriptorError`` when there is no such file.
+        """
+        if name not in self._files:
+            raise DescriptorError(f"the schema has no file {name!r}")
+        self._load(name)
+        found: FileDescriptor = self._pool.FindFileByName(name)
+        return found
+
+    def message(self, full_name: str) -> type[Message]:
+        """The class of a message, e.g. ``Qot_GetRT.Response`` or ``Qot_Common.Security``.
+
+        Raises ``DescriptorError`` when there is no such message.
+        """
+        found = self._classes.get(full_name)
+        if found is None:
+            found = self._classes[full_name] = GetMessageClass(self._descriptor(full_name))
+        return found
+
+    def namespace(self, file_name: str) -> dict[str, Any]:
+        """What a module generated from this file would hold: its messages, enums and enum values.
+
+        Raises ``DescriptorError`` for an unknown file.
+        """
+        from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+        file = self.file(file_name)
+        names: dict[str, Any] = {"DESCRIPTOR": file}
+        for name, enum in file.enum_types_by_name.items():
+            names[name] = EnumTypeWrapper(enum)
+            names.update((value.name, value.number) for value in enum.values)
+        for name, message in file.message_types_by_name.items():
+            names[name] = self.message(message.full_name)
+        return names
+
+    def _descriptor(self, full_name: str) -> Descriptor:
+        # A package has the name of its file throughout the vendor's schema; anything else was loaded whole.
+        home = full_name.partition(".")[0] + ".proto"
+        if home in self._files:
+            self._load(home)
+        try:
+            found: Descriptor = self._pool.FindMessageTypeByName(full_name)
+        except KeyError:
+            raise DescriptorError(f"the schema has no message {full_name!r}") from None
+        return found
+
+    def _load(self, name: str) -> None:
+        if name in self._loaded:
+            return
+        offset, length, imports = self._files[name]
+        for imported in imports:
+            self._load(imported)
+        self._pool.AddSerializedFile(self._data[offset : offset + length])
+        self._loaded.add(name)
+
+
+def _builtin() -> Schema:
+    from ftwire import _schema
+    from ftwire._schema import index
+
+    # The import system reads package data too, from a directory or a zip; importlib.resources would take
+    # longer to import than everything here takes to run.
+    path = os.path.join(os.path.dirname(_schema.__file__), "schema.binpb")  # noqa: PTH118, PTH120
+    loader: Any = _schema.__loader__
+    return Schema(loader.get_data(path), index.FILES, map(ProtocolRow._make, index.PROTOCOLS))
+
+
+def __getattr__(name: str) -> Schema:
+    # The built-in definitions are read when they are first wanted, and stay.
+    if name == "schema":
+        built = globals()["schema"] = _builtin()
+        return built
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if TYPE_CHECKING:
+    schema: Schema
+    """The built-in definitions: every protocol of the vendor's SDKs, past ones included."""

