@@ -28,6 +28,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 from ftwire._faults import find_fault, json_offset
 from ftwire._render import is_repeated, to_dict, to_json
 from ftwire.errors import BodyError
+from ftwire.header import BodyFormat
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
@@ -36,13 +37,11 @@ __all__ = ["decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-_PROTOBUF, _JSON = 0, 1  # nProtoFmtType of the header
-
 
 def decode_body(
     body: bytes | bytearray | memoryview,
     message_class: type[MessageT],
-    body_format: int = _PROTOBUF,
+    body_format: int = BodyFormat.PROTOBUF,
     *,
     check_required: bool = True,
 ) -> MessageT:
@@ -54,7 +53,7 @@ def decode_body(
     Raises ``BodyError`` for a body that does not parse (with the offset where, in bytes, or for JSON in
     characters), lacks required fields (named), or has a format that is neither 0 nor 1.
     """
-    if body_format == _PROTOBUF:
+    if body_format == BodyFormat.PROTOBUF:
         try:
             message = message_class.FromString(body)  # type: ignore[arg-type]  # any buffer will do
         except DecodeError as error:
@@ -65,7 +64,7 @@ def decode_body(
                 offset=fault.offset if fault else None,
                 reason=fault.reason if fault else str(error),
             ) from None
-    elif body_format == _JSON:
+    elif body_format == BodyFormat.JSON:
         message = _decode_json(bytes(body), message_class)
     else:
         raise BodyError(
@@ -84,20 +83,20 @@ def decode_body(
     return message
 
 
-def encode_body(message: Message, body_format: int = _PROTOBUF) -> bytes:
+def encode_body(message: Message, body_format: int = BodyFormat.PROTOBUF) -> bytes:
     """Encode a message as a plain body.
 
     Raises ``BodyError`` when required fields are missing, or the format is neither 0 nor 1.
     """
     name = message.DESCRIPTOR.full_name
-    if body_format == _PROTOBUF:
+    if body_format == BodyFormat.PROTOBUF:
         try:
             return message.SerializeToString()
         except EncodeError as error:
             missing = missing_fields(message)
             reason = f"required fields are missing: {', '.join(missing)}" if missing else str(error)
             raise BodyError(message=name, body=b"", offset=None, reason=reason) from None
-    if body_format != _JSON:
+    if body_format != BodyFormat.JSON:
         reason = f"body format {body_format} is neither 0 (protobuf) nor 1 (JSON)"
         raise BodyError(message=name, body=b"", offset=None, reason=reason)
     if missing := missing_fields(message):
