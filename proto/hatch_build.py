@@ -58,7 +58,7 @@ def compile_schema(proto: Path, package: Path) -> None:
     write(target / "index.py", index_text(files, protocols))
 
     messages = package / "messages"
-    names = [file.name for file in files]
+    names = [file.name for file in files if file.name != OPTIONS_FILE]
     stale = {path for path in messages.iterdir() if path.suffix in {".py", ".pyi"}}
     stale.discard(messages / "__init__.py")
     stubs = make_stubs(target / "schema.binpb", names)
@@ -116,7 +116,11 @@ def read_schema(proto: Path) -> tuple[list[descriptor_pb2.FileDescriptorProto], 
     ]
     files = []
     for file in descriptor_pb2.FileDescriptorSet.FromString(raw).file:
-        if file.name in {OPTIONS_FILE, "google/protobuf/descriptor.proto"}:
+        if file.name == "google/protobuf/descriptor.proto":
+            continue  # every protobuf runtime has its own
+        if file.name == OPTIONS_FILE:
+            # Users' descriptor sets are read with it: see Schema.from_descriptor_set.
+            files.append(file)
             continue
         # At run time the index says what the option says: without it no file needs descriptor.proto.
         file.ClearField("options")

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -102,41 +102,38 @@ class Registry:
         Without any, of the built-in ones, which are then read on first use.
         """
         self._schemas = schemas
-        self._by_id: dict[int, tuple[Protocol, ...]] | None = None
-        self._by_name: dict[str, Protocol] = {}
+        self._rows: dict[int, list[tuple[ProtocolRow, Schema]]] = {}
+        self._ids_by_name: dict[str, tuple[int, int]] = {}
+        self._entries: dict[int, tuple[Protocol, ...]] = {}
         self.requests = _Classes(self, is_request=True)
         self.responses = _Classes(self, is_request=False)
 
-    def _entries(self) -> dict[int, tuple[Protocol, ...]]:
-        if self._by_id is None:
+    def _index(self) -> dict[int, list[tuple[ProtocolRow, Schema]]]:
+        # Rows become entries one ID at a time: making all 185 would take longer than parsing the messages
+        # of the one protocol that a short program uses.
+        if not self._rows:
             schemas = self._schemas
             if not schemas:
                 from ftwire.schema import schema
 
                 schemas = (schema,)
-            self._by_id = self._index(
-                _protocol(row, schema) for schema in schemas for row in schema.protocols
-            )
-        return self._by_id
-
-    def _index(self, entries: Iterable[Protocol]) -> dict[int, tuple[Protocol, ...]]:
-        by_id: dict[int, tuple[Protocol, ...]] = {}
-        for entry in entries:
-            by_id[entry.proto_id] = (*by_id.get(entry.proto_id, ()), entry)
-        ordered = {
-            # Stable: among those in use, and among those retired, the order of the schemas stays.
-            proto_id: tuple(sorted(found, key=lambda entry: entry.is_retired))
-            for proto_id, found in sorted(by_id.items())
-        }
-        for found in ordered.values():
-            for entry in found:
-                self._by_name.setdefault(entry.name, entry)
-        # A name in use today goes before the same name of old.
-        for found in ordered.values():
-            for entry in found:
-                for name in entry.former_names:
-                    self._by_name.setdefault(name, entry)
-        return ordered
+            rows: dict[int, list[tuple[ProtocolRow, Schema]]] = {}
+            for schema in schemas:
+                for row in schema.protocols:
+                    rows.setdefault(row.proto_id, []).append((row, schema))
+            former: list[tuple[str, tuple[int, int]]] = []
+            for proto_id, found in rows.items():
+                if len(found) > 1:
+                    # Stable: among those in use, and among those retired, the order of the schemas stays.
+                    found.sort(key=lambda pair: pair[0].last is not None)
+                for place, (row, _) in enumerate(found):
+                    self._ids_by_name.setdefault(row.name, (proto_id, place))
+                    former += [(name, (proto_id, place)) for name in row.formerly]
+            # A name in use today goes before the same name of old.
+            for name, where in former:
+                self._ids_by_name.setdefault(name, where)
+            self._rows = dict(sorted(rows.items()))
+        return self._rows
 
     def __getitem__(self, key: int | str) -> Protocol:
         """The entry of an ID or a name, past names included.
@@ -150,18 +147,28 @@ class Registry:
 
     def get(self, key: int | str) -> Protocol | None:
         """The entry of an ID or a name, or None."""
-        entries = self._entries()
+        place = 0
         if isinstance(key, str):
-            return self._by_name.get(key)
-        found = entries.get(key)
-        return found[0] if found else None
+            self._index()
+            where = self._ids_by_name.get(key)
+            if where is None:
+                return None
+            key, place = where
+        found = self.all(key)
+        return found[place] if found else None
 
     def all(self, proto_id: int) -> tuple[Protocol, ...]:
         """Every entry of an ID, newest first; empty for an unknown one.
 
         More than one when the ID had other messages once, or when several schemas declare it.
         """
-        return self._entries().get(proto_id, ())
+        found = self._entries.get(proto_id)
+        if found is None:
+            rows = self._index().get(proto_id)
+            if rows is None:
+                return ()
+            found = self._entries[proto_id] = tuple(_protocol(row, schema) for row, schema in rows)
+        return found
 
     def find(self, pattern: str) -> list[Protocol]:
         """Entries whose name today or of old matches a glob such as ``Qot_Update*``, letter case aside."""
@@ -180,15 +187,23 @@ class Registry:
         return isinstance(key, int | str) and self.get(key) is not None
 
     def __iter__(self) -> Iterator[Protocol]:
-        return (entry for found in self._entries().values() for entry in found)
+        return (entry for proto_id in self._index() for entry in self.all(proto_id))
 
     def __len__(self) -> int:
-        return sum(map(len, self._entries().values()))
+        return sum(map(len, self._index().values()))
+
+    def beside(self, schema: Schema) -> Registry:
+        """A registry that prefers the protocols of ``schema`` and falls back to those of this one."""
+        if self._schemas:
+            return Registry(schema, *self._schemas)
+        from ftwire.schema import schema as builtin
+
+        return Registry(schema, builtin)
 
     @property
     def ids(self) -> tuple[int, ...]:
         """Every protocol ID, in order."""
-        return tuple(self._entries())
+        return tuple(self._index())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ProtocolRow", "Schema", "schema"]
 
-_OPTIONS_FILE = "ftwire/options.proto"
-_DESCRIPTOR_FILE = "google/protobuf/descriptor.proto"
-
 
 class ProtocolRow(NamedTuple):
     """What a ``.proto`` file says about one protocol, through the option ``(ftwire.protocol)``."""
@@ -73,10 +70,33 @@ class Schema:
         self.protocols: tuple[ProtocolRow, ...] = tuple(protocols)
         """Every protocol these definitions declare, by ID; of one ID the newest first."""
 
+    @classmethod
+    def from_descriptor_set(cls, data: bytes, ids: Mapping[int, str] | None = None) -> Schema:
+        """Load a serialized ``FileDescriptorSet``, e.g. ``protoc --include_imports --descriptor_set_out``.
+
+        What its protocols are is taken from ``ids``, protocol ID to the package that holds ``Request`` and
+        ``Response`` (``{3008: "Qot_GetRT"}``); then from the option ``(ftwire.protocol)`` where files carry
+        it; then, for files that do not, from the built-in file of the same name. Files that say nothing are
+        loaded all the same.
+
+        Every file is checked at once. Raises ``DescriptorError`` when the bytes are no descriptor set, a file
+        contradicts itself, an import is missing, or ``ids`` names a package without a ``Response``.
+        """
+        from ftwire._user_schema import read_descriptor_set
+
+        return read_descriptor_set(cls, data, ids or {})
+
     @property
     def file_names(self) -> tuple[str, ...]:
         """Names of all files, loaded or not, each after those it imports."""
         return tuple(self._files)
+
+    def serialized_file(self, name: str) -> bytes:
+        """The ``FileDescriptorProto`` of a file, as bytes. Raises ``DescriptorError`` for an unknown name."""
+        if name not in self._files:
+            raise DescriptorError(f"the schema has no file {name!r}")
+        offset, length, _ = self._files[name]
+        return self._data[offset : offset + length]
 
     def file(self, name: str) -> FileDescriptor:
         """The descriptor of a file, e.g. ``Qot_GetRT.proto``.
@@ -129,10 +149,9 @@ class Schema:
     def _load(self, name: str) -> None:
         if name in self._loaded:
             return
-        offset, length, imports = self._files[name]
-        for imported in imports:
+        for imported in self._files[name][2]:
             self._load(imported)
-        self._pool.AddSerializedFile(self._data[offset : offset + length])
+        self._pool.AddSerializedFile(self.serialized_file(name))
         self._loaded.add(name)
 
 

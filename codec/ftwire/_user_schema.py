@@ -1,0 +1,156 @@
+"""Loading a descriptor set that someone else made; behind ``Schema.from_descriptor_set``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+
+from ftwire.errors import DescriptorError
+from ftwire.schema import ProtocolRow, Schema, schema
+
+_OPTIONS_FILE = "ftwire/options.proto"
+_DESCRIPTOR_FILE = "google/protobuf/descriptor.proto"
+
+
+def read_descriptor_set(cls: type[Schema], data: bytes, ids: Mapping[int, str]) -> Schema:
+    """See ``Schema.from_descriptor_set``."""
+    try:
+        parsed = descriptor_pb2.FileDescriptorSet.FromString(bytes(data))
+    except DecodeError as error:
+        raise DescriptorError("not a FileDescriptorSet: its bytes do not parse") from error
+    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    for file in parsed.file:
+        # protobuf hands out bytes for a proto2 string that is not UTF-8.
+        if not isinstance(file.name, str) or not file.name:
+            raise DescriptorError("a file of the descriptor set has no name")
+        if file.name in files and file != files[file.name]:
+            raise DescriptorError(f"the descriptor set holds two different files named {file.name}")
+        files[file.name] = file
+    if not files:
+        raise DescriptorError("the descriptor set holds no file")
+    ordered = [files[name] for name in _order(files)]
+
+    chunks, index, offset = [], {}, 0
+    for file in ordered:
+        raw = file.SerializeToString()
+        index[file.name] = (offset, len(raw), tuple(file.dependency))
+        chunks.append(raw)
+        offset += len(raw)
+    rows = list(_rows(files, ids))
+    found = cls(b"".join(chunks), index, rows)
+    try:
+        for file in ordered:
+            found.file(file.name)
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        # How a pool answers to a type that is missing, a number used twice, a name that is none.
+        raise DescriptorError(f"{file.name}: {_first_line(error)}") from error
+    for row in rows:
+        for name in filter(None, (row.request, row.response)):
+            found.message(name)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _order(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> Iterable[str]:
+    """File names, imports first; imports that everyone has are added to the set when it left them out."""
+    pending = list(files)
+    while pending:
+        name = pending.pop()
+        for imported in files[name].dependency:
+            if imported in files:
+                continue
+            files[imported] = _known_file(imported, name)
+            pending.append(imported)
+    try:
+        return list(TopologicalSorter({name: file.dependency for name, file in files.items()}).static_order())
+    except CycleError as error:
+        raise DescriptorError(f"files import each other in a circle: {', '.join(error.args[1])}") from error
+
+
+def _known_file(name: str, wanted_by: str) -> descriptor_pb2.FileDescriptorProto:
+    if name == _DESCRIPTOR_FILE:
+        return descriptor_pb2.FileDescriptorProto.FromString(descriptor_pb2.DESCRIPTOR.serialized_pb)
+    if name == _OPTIONS_FILE:
+        return descriptor_pb2.FileDescriptorProto.FromString(schema.serialized_file(_OPTIONS_FILE))
+    raise DescriptorError(
+        f"{wanted_by} imports {name}, which the set does not hold (protoc --include_imports adds it)"
+    )
+
+
+def _rows(
+    files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[int, str]
+) -> Iterator[ProtocolRow]:
+    by_package: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    for file in files.values():
+        by_package.setdefault(file.package, file)
+    for proto_id, package in ids.items():
+        owner = by_package.get(package)
+        messages = {message.name for message in owner.message_type} if owner else set()
+        if owner is None or "Response" not in messages:
+            raise DescriptorError(
+                f"protocol {proto_id}: the descriptor set has no message {package}.Response"
+            )
+        request = f"{package}.Request" if "Request" in messages else None
+        yield ProtocolRow(
+            proto_id, package, owner.name, request, f"{package}.Response", None, None, False, ()
+        )
+    builtin: dict[str, list[ProtocolRow]] = {}
+    for row in schema.protocols:
+        builtin.setdefault(row.file, []).append(row)
+    declared = _declared(files)
+    for name, file in files.items():
+        known = {f"{file.package}.{message.name}" for message in file.message_type}
+        if name in declared:
+            rows: Iterable[ProtocolRow] = declared[name]
+        else:
+            # A file of an older SDK may lack what the newest has: then it does not speak that protocol.
+            rows = (
+                row for row in builtin.get(name, ()) if {row.request or row.response, row.response} <= known
+            )
+        yield from (row for row in rows if row.proto_id not in ids)
+
+
+def _declared(files: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> dict[str, list[ProtocolRow]]:
+    pool = DescriptorPool()
+    pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(schema.serialized_file(_OPTIONS_FILE))
+    file_options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileOptions"))
+    extension = pool.FindExtensionByName("ftwire.protocol")
+    declared: dict[str, list[ProtocolRow]] = {}
+    for name, file in files.items():
+        if not file.HasField("options"):
+            continue
+        try:
+            options = file_options.FromString(file.options.SerializeToString()).Extensions[extension]
+        except DecodeError as error:
+            raise DescriptorError(f"{name}: its (ftwire.protocol) option does not parse") from error
+        rows = [_row(option, file) for option in options]
+        if rows:
+            declared[name] = rows
+    return declared
+
+
+def _row(option: Any, file: descriptor_pb2.FileDescriptorProto) -> ProtocolRow:
+    if not option.IsInitialized():
+        raise DescriptorError(f"{file.name}: its (ftwire.protocol) option lacks an id or a name")
+    scope = f"{file.package}." if file.package else ""
+    return ProtocolRow(
+        option.id,
+        option.name,
+        file.name,
+        None if option.push else f"{scope}{option.request or 'Request'}",
+        f"{scope}{option.response or 'Response'}",
+        option.since or None,
+        option.last or None,
+        option.websocket,
+        tuple(option.formerly),
+    )

@@ -1,0 +1,360 @@
+"""Bodies: the plain bytes of a frame, into a message and back.
+
+Both formats of the wire are here. Protobuf is the rule. JSON is protobuf's JSON mapping:
+
+- names are lowerCamel when written; read are these and the names in the ``.proto`` file, which the vendor's
+  Python SDK writes (they differ in the few fields that are not lowerCamel there);
+- 64-bit integers are strings when written; numbers are read too, exactly;
+- a member the message does not have is passed over, ``null`` is as good as absent, of equal keys the last
+  counts. What is passed over is not in the message: it is still in the body that the frame keeps.
+
+Unknown fields of a protobuf body stay in the message and are written again by ``encode_body``.
+A string that is not UTF-8 is no error on this wire (proto2): protobuf hands it out as ``bytes``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from google.protobuf.message import DecodeError, EncodeError, Message
+
+from ftwire._faults import find_fault, json_offset
+from ftwire._render import is_repeated, to_dict, to_json
+from ftwire.errors import BodyError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+
+__all__ = ["BodyFormat", "decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class BodyFormat(IntEnum):
+    """``nProtoFmtType`` of the header."""
+
+    PROTOBUF = 0
+    JSON = 1
+
+
+def decode_body(
+    body: bytes | bytearray | memoryview,
+    message_class: type[MessageT],
+    body_format: int = BodyFormat.PROTOBUF,
+    *,
+    check_required: bool = True,
+) -> MessageT:
+    """Decode a plain body into a message of ``message_class``.
+
+    ``check_required=False`` takes a message whose required fields are missing. The check visits every field:
+    for a small push it costs a fraction of a microsecond, for a reply of 25 KB as much as parsing it.
+
+    Raises ``BodyError`` for a body that does not parse (with the offset where, in bytes, or for JSON in
+    characters), lacks required fields (named), or has a format that is neither 0 nor 1.
+    """
+    if body_format == BodyFormat.PROTOBUF:
+        try:
+            message = message_class.FromString(body)  # type: ignore[arg-type]  # any buffer will do
+        except DecodeError as error:
+            fault = find_fault(bytes(body), message_class.DESCRIPTOR)
+            raise BodyError(
+                message=message_class.DESCRIPTOR.full_name,
+                body=bytes(body),
+                offset=fault.offset if fault else None,
+                reason=fault.reason if fault else str(error),
+            ) from None
+    elif body_format == BodyFormat.JSON:
+        message = _decode_json(bytes(body), message_class)
+    else:
+        raise BodyError(
+            message=message_class.DESCRIPTOR.full_name,
+            body=bytes(body),
+            offset=None,
+            reason=f"body format {body_format} is neither 0 (protobuf) nor 1 (JSON)",
+        )
+    if check_required and (missing := missing_fields(message)):
+        raise BodyError(
+            message=message_class.DESCRIPTOR.full_name,
+            body=bytes(body),
+            offset=None,
+            reason=f"required fields are missing: {', '.join(missing)}",
+        )
+    return message
+
+
+def encode_body(message: Message, body_format: int = BodyFormat.PROTOBUF) -> bytes:
+    """Encode a message as a plain body.
+
+    Raises ``BodyError`` when required fields are missing, or the format is neither 0 nor 1.
+    """
+    name = message.DESCRIPTOR.full_name
+    if body_format == BodyFormat.PROTOBUF:
+        try:
+            return message.SerializeToString()
+        except EncodeError as error:
+            missing = missing_fields(message)
+            reason = f"required fields are missing: {', '.join(missing)}" if missing else str(error)
+            raise BodyError(message=name, body=b"", offset=None, reason=reason) from None
+    if body_format != BodyFormat.JSON:
+        reason = f"body format {body_format} is neither 0 (protobuf) nor 1 (JSON)"
+        raise BodyError(message=name, body=b"", offset=None, reason=reason)
+    if missing := missing_fields(message):
+        reason = f"required fields are missing: {', '.join(missing)}"
+        raise BodyError(message=name, body=b"", offset=None, reason=reason)
+    return to_json(message, lower_camel=True).encode()
+
+
+def missing_fields(message: Message) -> list[str]:
+    """Paths of the required fields that are not set, e.g. ``s2c.rtList[3].time``; empty when all are."""
+    try:
+        # Serializing checks on its way, natively: three times as fast as IsInitialized on a 25 KB reply.
+        message.SerializeToString()
+    except EncodeError:
+        # An upb method that protobuf's type stubs do not list.
+        found: list[str] = message.FindInitializationErrors()  # type: ignore[attr-defined]
+        return found
+    return []
+
+
+_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+_INTEGER = re.compile(r"-?\d+")
+_INTEGRAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_LONG_NUMBER = re.compile(r"\d{4301,}")  # what int() refuses to read, see sys.set_int_max_str_digits
+
+# Type numbers of FieldDescriptor, and what values they hold.
+_RANGES = {
+    3: (-(1 << 63), (1 << 63) - 1),  # int64
+    4: (0, (1 << 64) - 1),  # uint64
+    5: (-(1 << 31), (1 << 31) - 1),  # int32
+    6: (0, (1 << 64) - 1),  # fixed64
+    7: (0, (1 << 32) - 1),  # fixed32
+    13: (0, (1 << 32) - 1),  # uint32
+    15: (-(1 << 31), (1 << 31) - 1),  # sfixed32
+    16: (-(1 << 63), (1 << 63) - 1),  # sfixed64
+    17: (-(1 << 31), (1 << 31) - 1),  # sint32
+    18: (-(1 << 63), (1 << 63) - 1),  # sint64
+}
+_DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
+
+_ABSENT = object()
+
+
+class _MisfitError(Exception):
+    """A JSON value that does not fit its field; the path grows while it travels up."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.path: list[str | int] = []
+
+
+def _decode_json(body: bytes, message_class: type[MessageT]) -> MessageT:
+    def fail(offset: int | None, reason: str) -> NoReturn:
+        name = message_class.DESCRIPTOR.full_name
+        raise BodyError(message=name, body=body, offset=offset, reason=reason) from None
+
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        fail(len(body[: error.start].decode()), f"byte {error.start} is not UTF-8")
+    message = message_class()
+    try:
+        _fill(message, json.loads(text))
+    except json.JSONDecodeError as error:
+        fail(error.pos, f"no JSON: {error.msg}")
+    except RecursionError:
+        fail(None, "nested too deeply")
+    except _MisfitError as misfit:
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in misfit.path)
+        fail(json_offset(text, misfit.path), f"{path.lstrip('.') or 'the body'}: {misfit.reason}")
+    except ValueError:
+        # json.loads itself: a number of more digits than int() takes.
+        long = _LONG_NUMBER.search(text)
+        fail(long.start() if long else None, "a number of more than 4300 digits")
+    return message
+
+
+def _fill(message: Message, value: object) -> None:
+    if not isinstance(value, dict):
+        raise _MisfitError(f"an object is expected, here is {_kind(value)}")
+    fields = _fields(message.DESCRIPTOR)
+    for key, item in value.items():
+        known = fields.get(key)
+        if known is None or item is None:
+            continue
+        try:
+            known(message, item)
+        except _MisfitError as misfit:
+            misfit.path.insert(0, key)
+            raise
+
+
+_Setter = Callable[[Message, Any], None]
+_setters: dict[str, tuple[Any, dict[str, _Setter]]] = {}
+
+
+def _fields(descriptor: Any) -> dict[str, _Setter]:
+    # By name, checked by identity: other pools may hold another message of the same name.
+    found = _setters.get(descriptor.full_name)
+    if found is None or found[0] is not descriptor:
+        table: dict[str, _Setter] = {}
+        for field in descriptor.fields:
+            table[field.json_name] = table[field.name] = _setter(field)
+        found = _setters[descriptor.full_name] = (descriptor, table)
+    return found[1]
+
+
+def _setter(field: FieldDescriptor) -> _Setter:
+    name = field.name
+    if is_repeated(field):
+        if field.type in (_MESSAGE, _GROUP):
+            return lambda message, value: _fill_messages(getattr(message, name), value)
+        read = _reader(field)
+        return lambda message, value: _fill_values(getattr(message, name), value, read)
+    if field.type in (_MESSAGE, _GROUP):
+
+        def fill_one(message: Message, value: object) -> None:
+            inner = getattr(message, name)
+            inner.SetInParent()
+            _fill(inner, value)
+
+        return fill_one
+    read = _reader(field)
+
+    def set_one(message: Message, value: object) -> None:
+        converted = read(value)
+        if converted is not _ABSENT:
+            setattr(message, name, converted)
+
+    return set_one
+
+
+def _items(value: object) -> Iterator[tuple[int, object]]:
+    if not isinstance(value, list):
+        raise _MisfitError(f"a list is expected, here is {_kind(value)}")
+    return enumerate(value)
+
+
+def _fill_messages(target: Any, value: object) -> None:
+    for index, item in _items(value):
+        try:
+            _fill(target.add(), item)
+        except _MisfitError as misfit:
+            misfit.path.insert(0, index)
+            raise
+
+
+def _fill_values(target: Any, value: object, read: Callable[[Any], object]) -> None:
+    for index, item in _items(value):
+        try:
+            converted = read(item)
+        except _MisfitError as misfit:
+            misfit.path.insert(0, index)
+            raise
+        if converted is not _ABSENT:
+            target.append(converted)
+
+
+def _reader(field: FieldDescriptor) -> Callable[[Any], object]:
+    kind = field.type
+    if kind in _RANGES:
+        low, high = _RANGES[kind]
+        return lambda value: _integer(value, low, high)
+    if kind in (_DOUBLE, _FLOAT):
+        limit = _FLOAT_MAX if kind == _FLOAT else math.inf
+        return lambda value: _float(value, limit)
+    if kind == _ENUM:
+        enum = field.enum_type
+        return lambda value: _enum(value, enum)  # type: ignore[arg-type]  # an enum field has one
+    return {_BOOL: _bool, _STRING: _string, _BYTES: _bytes}[kind]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return f"the string {json.dumps(value if len(value) <= 40 else value[:40] + '...')}"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return json.dumps(value) if value is None or isinstance(value, bool) else f"the number {value!r:.50}"
+
+
+def _integer(value: object, low: int, high: int) -> int:
+    if isinstance(value, str) and _INTEGER.fullmatch(value) and len(value) <= 4300:
+        number = int(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        # protobuf takes 1.0 and "1e3" for integers too.
+        text = value if isinstance(value, str) else repr(value) if isinstance(value, float) else ""
+        floating = float(text) if _INTEGRAL.fullmatch(text) else math.nan
+        if not floating.is_integer():
+            raise _MisfitError(f"an integer is expected, here is {_kind(value)}")
+        number = int(floating)
+    if not low <= number <= high:
+        raise _MisfitError(f"{_kind(value)} is not between {low} and {high}")
+    return number
+
+
+def _float(value: object, limit: float) -> float:
+    if isinstance(value, str):
+        if value in _FLOATS:
+            return _FLOATS[value]
+        if not _INTEGRAL.fullmatch(value):
+            raise _MisfitError(f"a number is expected, here is {_kind(value)}")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise _MisfitError(f"a number is expected, here is {_kind(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    # NaN and infinity have a spelling of their own, as strings: a bare one is no JSON, or too large a number.
+    if not abs(number) <= limit or math.isinf(number):
+        raise _MisfitError(f"{_kind(value)} is no number that fits")
+    return number
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _MisfitError(f"true or false is expected, here is {_kind(value)}")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MisfitError(f"a string is expected, here is {_kind(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _MisfitError("the string holds half a surrogate pair") from None
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise _MisfitError(f"a string in base64 is expected, here is {_kind(value)}")
+    standard = value.replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise _MisfitError("the string is not base64") from None
+
+
+def _enum(value: object, enum: EnumDescriptor) -> object:
+    if isinstance(value, str):
+        named = enum.values_by_name.get(value)
+        if named is not None:
+            return named.number
+        if not _INTEGER.fullmatch(value):
+            # A name newer than this schema: as in a protobuf body, an unknown value is not in the field.
+            return _ABSENT
+    number = _integer(value, *_RANGES[5])
+    return number if number in enum.values_by_number else _ABSENT
