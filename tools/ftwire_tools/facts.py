@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire_tools.descriptors import is_repeated
 from ftwire_tools.enums import enum_name, enum_names
 from ftwire_tools.mask import is_secret
+from ftwire_tools.paint import printable
 from ftwire_tools.securities import securities_of
 
 if TYPE_CHECKING:
@@ -138,4 +139,4 @@ def _quoted(value: str | bytes) -> str:
     text = value if isinstance(value, str) else value.decode(errors="backslashreplace")
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 3] + "..."
-    return text if text.isalnum() else '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + '"'
+    return text if text.isalnum() else f'"{printable(text)}"'

@@ -15,6 +15,7 @@ from ftwire_tools.enums import enum_names
 from ftwire_tools.facts import short_enum_name
 from ftwire_tools.fields import value_at
 from ftwire_tools.mask import MASK, is_secret
+from ftwire_tools.paint import printable
 from ftwire_tools.securities import security_name
 
 if TYPE_CHECKING:
@@ -109,10 +110,7 @@ def _is_number(text: str) -> bool:
 
 
 def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    text = str(value)
-    return text if text.isprintable() else repr(text)[1:-1]
+    return "-" if value is None else printable(str(value))
 
 
 def _payload(message: Any) -> Any:
