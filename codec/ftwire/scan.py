@@ -189,7 +189,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                 return HEADER_SIZE
             self._refuse(TruncatedHeaderError(expected=HEADER_SIZE, actual=size - at))
             return None
-        fields = unpack_header(data, at)
+        fields: HeaderFields = unpack_header(data, at)
         length = HEADER_SIZE + fields[5]
         if fields[5] > self.max_body:
             if self._in_step:

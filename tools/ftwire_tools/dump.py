@@ -57,9 +57,7 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
             return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
         from ftwire_tools.render.jsonlines import JsonRenderer
 
-        return JsonRenderer(
-            fields=form.fields, show_secrets=form.show_secrets, with_bytes=form.with_hex, file=file
-        )
+        return JsonRenderer(fields=form.fields, show_secrets=form.show_secrets, with_bytes=form.with_hex, file=file)
     if form.tree or form.with_hex or form.table:
         from ftwire_tools.render.detail import DetailRenderer
 
@@ -128,8 +126,8 @@ class Dump:
             if self._stats is not None:
                 self._stats.gap(seen.gap.length)
             if self._as_json:
-                arrow = f"{talk.client} -> {talk.server}" if seen.sender is Role.CLIENT else f"{talk.server} -> {talk.client}"
-                self.note(f"{arrow}: {gap_text(seen)}")
+                source, destination = talk.ends(seen.sender)
+                self.note(f"{source} -> {destination}: {gap_text(seen)}")
             else:
                 self._out.append(self._lines.gap(talk, seen))
         elif not isinstance(seen, FrameSeen):
@@ -201,20 +199,13 @@ def _read_keys(paths: Sequence[str]) -> list[RsaKey]:
     return keys
 
 
-class _TimeType(click.ParamType):
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read an option's text."""
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_time(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither ISO 8601 nor seconds since the epoch", param, ctx)
-
-
-_TIME: Final = _TimeType()
+def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
 @click.command(
@@ -227,7 +218,9 @@ _TIME: Final = _TimeType()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and frame.")
 @click.option("--hex", "with_hex", is_flag=True, help="Header and plain body in hexadecimal too.")
 @click.option("--table", is_flag=True, help="Lists in bodies as rows; with --json one object a row.")
-@click.option("--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out.")
+@click.option(
+    "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
+)
 @click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
 @click.option(
     "--kind",
@@ -244,10 +237,14 @@ _TIME: Final = _TimeType()
     metavar="HOST:PORT|N",
     help="Only the conversation of this number, or with this end (:PORT is enough); repeatable.",
 )
-@click.option("--since", type=_TIME, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970.")
-@click.option("--until", type=_TIME, metavar="TIME", help="Only up to this time.")
+@click.option(
+    "--since", callback=_time, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970."
+)
+@click.option("--until", callback=_time, metavar="TIME", help="Only up to this time.")
 @click.option("--errors", "only_errors", is_flag=True, help="Only what could not be decoded.")
-@click.option("--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error.")
+@click.option(
+    "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
+)
 @click.option(
     "--max-body",
     type=click.IntRange(min=1),
@@ -298,7 +295,7 @@ def command(
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, gaps and notes go to standard error.
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     try:
         wanted = protocol_ids(protocols)
     except ValueError as error:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-__all__ = ["QOT_PREFIXES", "securities_of", "security_name"]
+__all__ = ["QOT_PREFIXES", "may_name_securities", "securities_of", "security_name"]
 
 # The prefixes are those of the vendor's Python SDK.
 QOT_PREFIXES: Final = {
@@ -69,8 +69,13 @@ def security_name(market: int, code: str, prefixes: dict[int, str] = QOT_PREFIXE
 
 def securities_of(message: Message) -> Iterator[str]:
     """Give every security named in a message, in the order of its fields, repetitions included."""
-    finder = _finder(message.DESCRIPTOR)
+    finder = _finder(descriptor_of(message))
     return iter(()) if finder is None else finder(message)
+
+
+def may_name_securities(descriptor: Descriptor) -> bool:
+    """Say whether messages of a class have a place for one."""
+    return _finder(descriptor) is not None
 
 
 def _finder(descriptor: Descriptor) -> Finder | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import UnknownProtocolError, WireError
-from ftwire.frame import UnknownBody
+from ftwire.frame import Role, UnknownBody
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -30,6 +30,10 @@ class Talk(NamedTuple):
     client: str
     """``HOST:PORT``, or just ``client`` in a stream that has no addresses."""
     server: str
+
+    def ends(self, sender: Role) -> tuple[str, str]:
+        """Return source and destination of what this side sent."""
+        return (self.client, self.server) if sender is Role.CLIENT else (self.server, self.client)
 
 
 class Sighting(NamedTuple):

@@ -14,7 +14,7 @@ from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, Tr
 from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketSkipped
+from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
 from ftwire.registry import registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -133,9 +133,7 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
-        conversation = Conversation(
-            keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body
-        )
+        conversation = Conversation(keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body)
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
 

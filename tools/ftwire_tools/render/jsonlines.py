@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import to_dict, to_json
 from ftwire.errors import DigestError, WireError
-from ftwire.frame import Role
+from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.fields import value_at
 from ftwire_tools.mask import mask, may_hold_secrets
 from ftwire_tools.render.hexdump import bytes_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from ftwire.frame import Frame
+    from ftwire.frame import Frame, Role
     from ftwire.websocket import Envelope
     from ftwire_tools.sighting import Sighting
 
@@ -59,7 +59,7 @@ class JsonRenderer:
         frame, sender, kind, encryption, time, packet, _, latency = seen
         ends = self._ends.get((talk.number, sender))
         if ends is None:
-            pair = (talk.client, talk.server) if sender is Role.CLIENT else (talk.server, talk.client)
+            pair = talk.ends(sender)
             ends = self._ends[talk.number, sender] = (
                 f'"conversation": {talk.number}, "src": {dump_json(pair[0])}, "dst": {dump_json(pair[1])}, '
                 f'"transport": "{talk.transport}", '
@@ -84,12 +84,10 @@ class JsonRenderer:
 
     def _body(self, message: Message) -> str:
         if self._fields:
-            found = {
-                ".".join(path): value_at(message, path, show_secrets=self._show_secrets) for path in self._fields
-            }
+            found = {".".join(path): value_at(message, path, show_secrets=self._show_secrets) for path in self._fields}
             return dump_json(found)
-        if not self._show_secrets and may_hold_secrets(message.DESCRIPTOR):
-            return dump_json(mask(to_dict(message, lower_camel=True), message.DESCRIPTOR))
+        if not self._show_secrets and may_hold_secrets(descriptor_of(message)):
+            return dump_json(mask(to_dict(message, lower_camel=True), descriptor_of(message)))
         return to_json(message, lower_camel=True)
 
     def _bytes(self, sighting: Sighting) -> str:

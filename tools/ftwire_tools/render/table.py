@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire_tools.descriptors import is_repeated, plain_value
+from ftwire_tools.descriptors import descriptor_of, is_repeated, plain_value
 from ftwire_tools.enums import enum_names
 from ftwire_tools.facts import short_enum_name
 from ftwire_tools.fields import value_at
@@ -63,9 +63,7 @@ def table_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, .
     if payload is None:
         return None
     lists = [
-        (field, value)
-        for field, value in payload.ListFields()
-        if is_repeated(field) and field.message_type is not None
+        (field, value) for field, value in payload.ListFields() if is_repeated(field) and field.message_type is not None
     ]
     if not lists:
         return None
@@ -115,14 +113,14 @@ def _text(value: object) -> str:
 
 def _payload(message: Any) -> Any:
     for name in ("s2c", "c2s"):
-        if name in message.DESCRIPTOR.fields_by_name and message.HasField(name):
+        if name in descriptor_of(message).fields_by_name and message.HasField(name):
             return getattr(message, name)
     return None
 
 
 def _common(payload: Any) -> dict[str, object]:
     """What holds for every row: the security and its name, where the list is that of one security."""
-    fields = payload.DESCRIPTOR.fields_by_name
+    fields = descriptor_of(payload).fields_by_name
     found: dict[str, object] = {}
     security = fields.get("security")
     if security is None or is_repeated(security) or security.message_type is None:
