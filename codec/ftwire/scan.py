@@ -14,7 +14,7 @@ from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
 
 if TYPE_CHECKING:

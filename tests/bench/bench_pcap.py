@@ -152,7 +152,7 @@ def medians(rounds: int, *runs: Callable[[], int]) -> list[float]:
 
 
 def line(name: str, ratio: float, detail: str) -> None:
-    print(f"{name:<44} {ratio:7.2f}x   {detail}")  # noqa: T201
+    print(f"{name:<44} {ratio:7.2f}x   {detail}")
 
 
 def main() -> None:
@@ -169,7 +169,7 @@ def main() -> None:
             try:
                 got = with_scapy(small)
             except ImportError:
-                print("scapy is not installed: not compared")  # noqa: T201
+                print("scapy is not installed: not compared")
             else:
                 assert got == with_ftwire(small)
                 ours, theirs = medians(3, lambda s=small: with_ftwire(s), lambda s=small: with_scapy(s))
@@ -197,8 +197,7 @@ def main() -> None:
 def pcap_cooked(size: int) -> bytes:
     writer = PcapWriter(LinkType.LINUX_SLL)
     return writer.header() + b"".join(
-        writer.packet(1000 * at, packet)
-        for at, packet in enumerate(frames(size, link_type=LinkType.LINUX_SLL))
+        writer.packet(1000 * at, packet) for at, packet in enumerate(frames(size, link_type=LinkType.LINUX_SLL))
     )
 
 

@@ -15,7 +15,7 @@ from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.sighting import Talk

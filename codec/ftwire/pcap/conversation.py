@@ -101,7 +101,5 @@ class TcpConversation:
         )
         self._next[direction] += len(data) + bool(flags & (SYN | FIN))
         self._packets[direction] += 1
-        packet = ip_packet(
-            source.packed, destination.packed, segment, identification=self._packets[direction]
-        )
+        packet = ip_packet(source.packed, destination.packed, segment, identification=self._packets[direction])
         return link_frame(self._link_type, packet)

@@ -145,9 +145,7 @@ class Dissector:
                         if seq != half.fast_seq or peer.pending:
                             segment(key, seq, ack, flags, buffer[payload:end], 0, number, time_ns, out)
                             continue
-                        if ack != peer.acked and (
-                            (ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0
-                        ):
+                        if ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
                             peer.acked = ack
                         if payload < end:
                             offset = half.offset

@@ -93,9 +93,7 @@ class Fragments:
         if partial.received == partial.length:
             self._discard(key)
             return partial.protocol, b"".join([partial.pieces[at] for at in offsets])
-        while (
-            len(self._partials) > self._limits.max_fragmented or self._cost > self._limits.max_fragment_bytes
-        ):
+        while len(self._partials) > self._limits.max_fragmented or self._cost > self._limits.max_fragment_bytes:
             self._give_up(next(iter(self._partials)), "too many fragments are waiting", out)
         return None
 

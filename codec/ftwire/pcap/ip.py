@@ -62,9 +62,7 @@ def decode_ipv4(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
     if total == 0:
         total = wire_end - start
     if total < header or start + total > wire_end:
-        raise PacketError(
-            f"an IPv4 packet of {total} bytes, header of {header}, in a frame with {wire_end - start}"
-        )
+        raise PacketError(f"an IPv4 packet of {total} bytes, header of {header}, in a frame with {wire_end - start}")
     return Datagram(
         addresses,
         protocol,
@@ -99,9 +97,7 @@ def decode_ipv6(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
     return walk_extensions(addresses, protocol, data, payload, min(end, payload + length), payload + length)
 
 
-def walk_extensions(
-    addresses: bytes, protocol: int, data: bytes, start: int, end: int, wire_end: int
-) -> Datagram:
+def walk_extensions(addresses: bytes, protocol: int, data: bytes, start: int, end: int, wire_end: int) -> Datagram:
     """Pass over the IPv6 extension headers at ``data[start:end]`` (RFC 8200 section 4; AH: RFC 4302).
 
     A fragment header that says "offset 0, nothing follows" is an atomic fragment and no fragment (RFC 6946).

@@ -54,9 +54,7 @@ class PcapngScanner:
             if end < _SMALLEST_BLOCK:
                 return 0
             if buffer[8:12] not in _BYTE_ORDER:
-                raise NotACaptureError(
-                    "a pcapng section header without its byte-order magic", offset=base + 8
-                )
+                raise NotACaptureError("a pcapng section header without its byte-order magic", offset=base + 8)
             self._set_order(_BYTE_ORDER[buffer[8:12]])
         limit, append, interfaces = self._max_record, records.append, self._interfaces
         while True:
@@ -84,15 +82,11 @@ class PcapngScanner:
             if kind == 0x0A0D0D0A:
                 order = _BYTE_ORDER.get(buffer[position + 8 : position + 12])
                 if order is None:
-                    raise CaptureFormatError(
-                        "a section header without its byte-order magic", offset=base + position
-                    )
+                    raise CaptureFormatError("a section header without its byte-order magic", offset=base + position)
                 self._set_order(order)
                 length = self._two(buffer, position)[1]
             if length % 4 or length < _SMALLEST.get(kind, _SMALLEST_BLOCK):
-                raise CaptureFormatError(
-                    f"a block of type {kind:#x} and {length} bytes", offset=base + position
-                )
+                raise CaptureFormatError(f"a block of type {kind:#x} and {length} bytes", offset=base + position)
             if length > limit:
                 raise CaptureFormatError(
                     f"a block of {length} bytes is announced, the limit is {limit}", offset=base + position
@@ -131,9 +125,7 @@ class PcapngScanner:
                     f"a packet of {captured} bytes in a block with room for {room}", offset=base + position
                 )
             if index >= len(self._interfaces):
-                raise CaptureFormatError(
-                    f"a packet of interface {index}, not described", offset=base + position
-                )
+                raise CaptureFormatError(f"a packet of interface {index}, not described", offset=base + position)
             if kind == _SIMPLE_PACKET:
                 time_ns = 0
             else:

@@ -87,9 +87,7 @@ class RecordSource:
         offset = self._offset + len(self._pending)
         if self._scanner is None:
             start = self._sniffed or bytes(self._pending)
-            cut = start and any(
-                magic.startswith(start) for magic in (*PCAP_MAGICS, SECTION_HEADER, GZIP_MAGIC)
-            )
+            cut = start and any(magic.startswith(start) for magic in (*PCAP_MAGICS, SECTION_HEADER, GZIP_MAGIC))
             if not cut and not (self._inflater is not None and self._inflater.inside_member):
                 raise self._fail(NotACaptureError("neither pcap nor pcapng" if start else "no bytes at all"))
         elif not self._pending and self._header_read and not self._inside_member:

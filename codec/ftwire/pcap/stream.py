@@ -182,10 +182,7 @@ class HalfStream:
             return
         self._covered_since += 1
         limits = self._pool.limits
-        if (
-            self._covered_since < limits.patience_packets
-            and time_ns - self._covered_time < limits.patience_ns
-        ):
+        if self._covered_since < limits.patience_packets and time_ns - self._covered_time < limits.patience_ns:
             return
         while self.pending and self.pending[0][0] <= self._covered_to:
             self.give_up(self.pending[0][0], GapReason.ACKED, number, time_ns, out)
@@ -226,9 +223,7 @@ class HalfStream:
         self.offset = end
         self.next_seq = (self.next_seq + length) & SEQUENCE_MASK
 
-    def _keep(
-        self, start: int, end: int, data: bytes | None, number: int, time_ns: int, out: list[Event]
-    ) -> None:
+    def _keep(self, start: int, end: int, data: bytes | None, number: int, time_ns: int, out: list[Event]) -> None:
         """Let a piece wait, or those parts of it that nothing waiting covers."""
         pending = self.pending
         if not pending:
@@ -250,9 +245,7 @@ class HalfStream:
                     ours = kept[position - kept_start : until - kept_start]
                     theirs = data[position - start : until - start]
                     if ours != theirs:
-                        out.append(
-                            Conflict(self.flow, self.direction, position, ours, theirs, number, time_ns)
-                        )
+                        out.append(Conflict(self.flow, self.direction, position, ours, theirs, number, time_ns))
                 position = until
                 at += 1
             if position < end:
@@ -290,9 +283,7 @@ class HalfStream:
         if pending:
             pool.waiting[self] = None
 
-    def _compare_delivered(
-        self, start: int, data: bytes, number: int, time_ns: int, out: list[Event]
-    ) -> None:
+    def _compare_delivered(self, start: int, data: bytes, number: int, time_ns: int, out: list[Event]) -> None:
         """Bytes for a place the stream has passed: late, different, or a repetition."""
         end = start + len(data)
         if len(data) == 1 and end == self.offset:

@@ -140,9 +140,7 @@ class Reassembler:
                 half.peer.begin(ack)
         return half
 
-    def _outlives(
-        self, half: HalfStream, seq: int, length: int, number: int, time_ns: int, out: list[Event]
-    ) -> bool:
+    def _outlives(self, half: HalfStream, seq: int, length: int, number: int, time_ns: int, out: list[Event]) -> bool:
         """Tell whether bytes behind the end of a flow belong to another, whose start was not captured."""
         if half.next_seq < 0:
             return True
