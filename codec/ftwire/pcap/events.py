@@ -139,8 +139,8 @@ class Gap(NamedTuple):
 class Conflict(NamedTuple):
     """Two packets brought different bytes for the same place. The first to arrive won.
 
-    The comparison covers all bytes that still wait for earlier ones, and of the delivered ones the newest 16
-    segments of a direction as far as they are among the newest 256 packets of the capture.
+    The comparison covers all bytes that still wait for earlier ones, and of the delivered ones the newest 32
+    segments of a direction as far as they are among the newest 256 of the capture.
     """
 
     flow: Flow
