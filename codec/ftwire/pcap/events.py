@@ -38,7 +38,7 @@ class Direction(IntEnum):
     @property
     def opposite(self) -> Direction:
         """The other stream."""
-        return Direction(1 - self)
+        return Direction.A_TO_B if self is Direction.B_TO_A else Direction.B_TO_A
 
 
 class Endpoint(NamedTuple):

@@ -302,11 +302,12 @@ class HalfStream:
     ) -> None:
         """Bytes for a place the stream has passed: late, different, or a repetition."""
         end = start + len(data)
-        for low, high in ((-WINDOW, 0), *self._holes) if start < 0 else self._holes:
-            first, last = max(start, low), min(end, high)
-            if first < last:
-                part = data[first - start : last - start]
-                out.append(Late(self.flow, self.direction, first, part, number, time_ns))
+        if start < 0 or self._holes:
+            for low, high in ((-WINDOW, 0), *self._holes):
+                first, last = max(start, low), min(end, high)
+                if first < last:
+                    part = data[first - start : last - start]
+                    out.append(Late(self.flow, self.direction, first, part, number, time_ns))
         history, at, oldest = self._pool.history, self.last, self._pool.delivered - HISTORY
         for _ in range(_HISTORY_DEPTH):
             entry = history[at % HISTORY]
@@ -314,6 +315,8 @@ class HalfStream:
                 return
             event, at = entry
             if event.flow is not self.flow or event.direction is not self.direction:
+                return
+            if event.offset == start and event.data == data:
                 return
             first, last = max(start, event.offset), min(end, event.offset + len(event.data))
             if first < last:

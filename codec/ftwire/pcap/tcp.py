@@ -88,11 +88,11 @@ class Reassembler:
             half.be_patient(number, time_ns, out)
         if peer.pending:
             peer.be_patient(number, time_ns, out)
+            peer.settle()
+        half.settle()
         if half.complete and peer.complete:
             self._close(half, CloseReason.FIN, GapReason.CLOSED, number, time_ns, out)
             return
-        half.settle()
-        peer.settle()
         pool = self.pool
         while pool.buffered > pool.limits.max_buffered_bytes:
             oldest = next(iter(pool.waiting))
