@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit interop bench fixtures clean
+.PHONY: demo test setup lint types imports unit peers interop bench fixtures clean
 
 demo: setup
 	$(BIN)/ftwire dump fixtures/captures/futu-api-10.11-plain.pcap
@@ -31,6 +31,18 @@ imports: setup
 
 unit: setup
 	$(BIN)/pytest
+
+# Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
+peers: setup
+	PYTHONPATH=tests $(BIN)/python -m interop.peers
+
+interop: peers
+	$(BIN)/pytest tests/interop
+
+# Records every capture again: needs tcpdump, dumpcap and the right to capture on loopback.
+fixtures: peers
+	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_captures
+	PYTHONPATH=. $(BIN)/python -m fixtures.make_goldens
 
 clean:
 	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

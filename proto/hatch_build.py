@@ -110,9 +110,7 @@ def read_schema(proto: Path) -> tuple[list[descriptor_pb2.FileDescriptorProto], 
     ).FromString(raw)
     extension = pool.FindExtensionByName("ftwire.protocol")
     protocols = [
-        {"file": file.name, "option": option}
-        for file in file_set.file
-        for option in file.options.Extensions[extension]
+        {"file": file.name, "option": option} for file in file_set.file for option in file.options.Extensions[extension]
     ]
     files = []
     for file in descriptor_pb2.FileDescriptorSet.FromString(raw).file:

@@ -14,7 +14,7 @@ from ftwire._faults import find_fault
 from ftwire.body import BodyFormat, decode_body, encode_body, missing_fields, to_dict, to_json
 from ftwire.errors import BodyError
 from ftwire.messages import Common, InitConnect, Qot_Common, Qot_GetRT, Qot_UpdateRT, TestCmd
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire.schema import Schema
 from ftwire.strategies import messages
 
@@ -70,9 +70,7 @@ def test_json_is_read_as_protobuf_reads_it(message: Message) -> None:
 @given(message_class=ANY_CLASS, body=st.binary(max_size=200))
 @example(message_class=TestCmd.Request, body=b"\x0b" * 5000)
 @example(message_class=TestCmd.Request, body=b"\x0b" * 99 + b"\x0c" * 99)
-def test_arbitrary_bytes_give_a_message_or_a_body_error_with_a_place(
-    message_class: type[Message], body: bytes
-) -> None:
+def test_arbitrary_bytes_give_a_message_or_a_body_error_with_a_place(message_class: type[Message], body: bytes) -> None:
     try:
         decode_body(body, message_class, check_required=False)
         assert find_fault(body, message_class.DESCRIPTOR) is None
@@ -84,9 +82,7 @@ def test_arbitrary_bytes_give_a_message_or_a_body_error_with_a_place(
 
 
 @given(message=ANY_MESSAGE, data=st.data())
-def test_a_damaged_body_gives_a_message_or_a_body_error_with_a_place(
-    message: Message, data: st.DataObject
-) -> None:
+def test_a_damaged_body_gives_a_message_or_a_body_error_with_a_place(message: Message, data: st.DataObject) -> None:
     raw = bytearray(encode_body(message))
     if raw:
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))

@@ -34,7 +34,8 @@ KEYS = {bits: RsaKey(private) for bits, private in PRIVATE.items()}
 
 
 def aes(cipher: str) -> Cipher:
-    return {"ftaes_ecb": FtAesEcb(KEY), "aes_ecb": AesEcb(KEY), "aes_cbc": AesCbc(KEY, IV)}[cipher]
+    made: dict[str, Cipher] = {"ftaes_ecb": FtAesEcb(KEY), "aes_ecb": AesEcb(KEY), "aes_cbc": AesCbc(KEY, IV)}
+    return made[cipher]
 
 
 ALL = pytest.mark.parametrize("name", ["ftaes_ecb", "aes_ecb", "aes_cbc"])

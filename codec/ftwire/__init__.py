@@ -1,5 +1,153 @@
-"""The wire protocol of OpenD: codec, schema, connection, captures."""
+"""The wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
+
+A map, from the bytes up; each module imports only what stands above it:
+
+========================  ============================================================================
+``ftwire.errors``         the tree of everything that can go wrong
+``ftwire.header``         the 44-byte header in front of every frame on TCP
+``ftwire.cipher``         RSA for the handshake, AES for what follows
+``ftwire.schema``         message definitions in a descriptor pool of their own
+``ftwire.protocols``      from a protocol's ID or name to its messages
+``ftwire.body``           messages from and to protobuf or JSON bytes
+``ftwire.frame``          one frame: header, payload, plain body, message
+``ftwire.stream``         frames out of a live byte stream
+``ftwire.scan``           frames out of a captured stream, past damage and holes
+``ftwire.events``         what connections and observers report
+``ftwire.connection``     one side of a connection, without a socket
+``ftwire.observer``       somebody else's connection, watched
+``ftwire.websocket``      the WebSocket envelope of JavaScript clients
+``ftwire.conversation``   what a TCP conversation is, found out by its content
+``ftwire.messages``       the message classes by name: ``from ftwire.messages import Qot_GetRT``
+``ftwire.pcap``           capture files, packets, TCP reassembly; knows nothing of OpenD
+``ftwire.strategies``     Hypothesis strategies for all of it (extra ``fuzz``)
+========================  ============================================================================
+
+The library opens no socket and no file and asks no clock: bytes, times and keys come in as arguments. Names
+below are imported when first used, so ``import ftwire`` costs little.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftwire import messages, pcap, strategies
+    from ftwire.body import decode_body, encode_body
+    from ftwire.cipher import Cipher, RsaKey, cipher_for
+    from ftwire.connection import Connection
+    from ftwire.conversation import Conversation
+    from ftwire.errors import (
+        BodyError,
+        CaptureError,
+        CipherError,
+        DigestError,
+        EnvelopeError,
+        HeaderError,
+        LocalProtocolError,
+        ProtocolError,
+        RemoteProtocolError,
+        SchemaError,
+        UnknownProtocolError,
+        WireError,
+    )
+    from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
+    from ftwire.header import BodyFormat, Header
+    from ftwire.observer import Observer
+    from ftwire.protocols import Protocol, Registry, registry
+    from ftwire.scan import FrameScanner, Gap
+    from ftwire.schema import Schema
+    from ftwire.stream import FrameDecoder
+    from ftwire.websocket import Envelope
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "BadFrame",
+    "BodyError",
+    "BodyFormat",
+    "CaptureError",
+    "Cipher",
+    "CipherError",
+    "Connection",
+    "Conversation",
+    "DigestError",
+    "Envelope",
+    "EnvelopeError",
+    "Frame",
+    "FrameDecoder",
+    "FrameScanner",
+    "Gap",
+    "Header",
+    "HeaderError",
+    "Kind",
+    "LocalProtocolError",
+    "Observer",
+    "Protocol",
+    "ProtocolError",
+    "Registry",
+    "RemoteProtocolError",
+    "Role",
+    "RsaKey",
+    "Schema",
+    "SchemaError",
+    "UnknownBody",
+    "UnknownProtocolError",
+    "WireError",
+    "cipher_for",
+    "decode_body",
+    "encode_body",
+    "encode_frame",
+    "messages",
+    "pcap",
+    "registry",
+    "strategies",
+]
+
+_ERRORS = {name: "errors" for name in __all__ if name.endswith("Error")}
+_HOME = _ERRORS | {
+    "BadFrame": "frame",
+    "BodyFormat": "header",
+    "Cipher": "cipher",
+    "Connection": "connection",
+    "Conversation": "conversation",
+    "Envelope": "websocket",
+    "Frame": "frame",
+    "FrameDecoder": "stream",
+    "FrameScanner": "scan",
+    "Gap": "scan",
+    "Header": "header",
+    "Kind": "frame",
+    "Observer": "observer",
+    "Protocol": "protocols",
+    "Registry": "protocols",
+    "Role": "frame",
+    "RsaKey": "cipher",
+    "Schema": "schema",
+    "UnknownBody": "frame",
+    "cipher_for": "cipher",
+    "decode_body": "body",
+    "encode_body": "body",
+    "encode_frame": "frame",
+    "messages": None,
+    "pcap": None,
+    "registry": "protocols",
+    "strategies": None,
+}
+"""Module that each public name is taken from; ``None`` for a module itself."""
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    if home is None:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -94,9 +94,7 @@ class _Walk:
         if wire == VARINT:
             read = self.varint(at, end)
             if read is None:
-                return at, Fault(
-                    start, f"{name}: a number does not end within ten bytes or before its message"
-                )
+                return at, Fault(start, f"{name}: a number does not end within ten bytes or before its message")
             return read[1], None
         if wire in (I64, I32):
             width = 8 if wire == I64 else 4

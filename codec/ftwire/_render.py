@@ -147,9 +147,7 @@ class _Compiler:
     def enum_names(self, field: FieldDescriptor, namespace: dict[str, Any]) -> str:
         name = f"names_{field.number}"
         enum: Any = field.enum_type
-        namespace[name] = self.enum_table(
-            {number: value.name for number, value in enum.values_by_number.items()}
-        )
+        namespace[name] = self.enum_table({number: value.name for number, value in enum.values_by_number.items()})
         return name
 
     def fallback(self, message: Message) -> Any:
@@ -252,8 +250,7 @@ def _is_special(descriptor: Descriptor) -> bool:
         descriptor.full_name.startswith("google.protobuf.")
         or bool(descriptor.is_extendable)
         or any(
-            field.message_type is not None and field.message_type.GetOptions().map_entry
-            for field in descriptor.fields
+            field.message_type is not None and field.message_type.GetOptions().map_entry for field in descriptor.fields
         )
     )
 

@@ -81,14 +81,10 @@ def _known_file(name: str, wanted_by: str) -> descriptor_pb2.FileDescriptorProto
         return descriptor_pb2.FileDescriptorProto.FromString(descriptor_pb2.DESCRIPTOR.serialized_pb)
     if name == _OPTIONS_FILE:
         return descriptor_pb2.FileDescriptorProto.FromString(schema.serialized_file(_OPTIONS_FILE))
-    raise DescriptorError(
-        f"{wanted_by} imports {name}, which the set does not hold (protoc --include_imports adds it)"
-    )
+    raise DescriptorError(f"{wanted_by} imports {name}, which the set does not hold (protoc --include_imports adds it)")
 
 
-def _rows(
-    files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[int, str]
-) -> Iterator[ProtocolRow]:
+def _rows(files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[int, str]) -> Iterator[ProtocolRow]:
     by_package: dict[str, descriptor_pb2.FileDescriptorProto] = {}
     for file in files.values():
         by_package.setdefault(file.package, file)
@@ -96,13 +92,9 @@ def _rows(
         owner = by_package.get(package)
         messages = {message.name for message in owner.message_type} if owner else set()
         if owner is None or "Response" not in messages:
-            raise DescriptorError(
-                f"protocol {proto_id}: the descriptor set has no message {package}.Response"
-            )
+            raise DescriptorError(f"protocol {proto_id}: the descriptor set has no message {package}.Response")
         request = f"{package}.Request" if "Request" in messages else None
-        yield ProtocolRow(
-            proto_id, package, owner.name, request, f"{package}.Response", None, None, False, ()
-        )
+        yield ProtocolRow(proto_id, package, owner.name, request, f"{package}.Response", None, None, False, ())
     builtin: dict[str, list[ProtocolRow]] = {}
     for row in schema.protocols:
         builtin.setdefault(row.file, []).append(row)
@@ -113,9 +105,7 @@ def _rows(
             rows: Iterable[ProtocolRow] = declared[name]
         else:
             # A file of an older SDK may lack what the newest has: then it does not speak that protocol.
-            rows = (
-                row for row in builtin.get(name, ()) if {row.request or row.response, row.response} <= known
-            )
+            rows = (row for row in builtin.get(name, ()) if {row.request or row.response, row.response} <= known)
         yield from (row for row in rows if row.proto_id not in ids)
 
 

@@ -21,7 +21,6 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from google.protobuf.message import DecodeError, EncodeError, Message
@@ -29,6 +28,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 from ftwire._faults import find_fault, json_offset
 from ftwire._render import is_repeated, to_dict, to_json
 from ftwire.errors import BodyError
+from ftwire.header import BodyFormat
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["BodyFormat", "decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-
-class BodyFormat(IntEnum):
-    """``nProtoFmtType`` of the header."""
-
-    PROTOBUF = 0
-    JSON = 1
 
 
 def decode_body(

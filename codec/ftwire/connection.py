@@ -41,7 +41,7 @@ from ftwire.events import (
 )
 from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
-from ftwire.registry import Protocol, Registry, registry
+from ftwire.protocols import Protocol, Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, FrameDecoder
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ftwire.body import decode_body, encode_body
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BodyError, DigestError, WireError
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header, HeaderFields, pack_header, unpack_header
-from ftwire.registry import Protocol, Registry, registry
+from ftwire.protocols import Protocol, Registry, registry
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -60,7 +60,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
     ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
     """
 
-    __slots__ = ("kinds", "registry", "sender")
+    __slots__ = ("formers", "kinds", "registry", "sender")
 
     def __init__(self, sender: Role, known: Registry = registry) -> None:
         super().__init__()
@@ -68,13 +68,20 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         self.registry: Final = known
         self.kinds: Final[dict[int, Kind]] = _Kinds(sender, known)
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
+        self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
+        """The classes that IDs met so far had in older releases, for those few that had others."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
         if protocol is None:
             # Not stored: whoever sends unknown IDs would decide how large this grows.
             return None
-        found = self[proto_id] = protocol.request if self.sender is Role.CLIENT else protocol.response
+        found, *formers = (
+            entry.request if self.sender is Role.CLIENT else entry.response for entry in self.registry.all(proto_id)
+        )
+        if formers:
+            self.formers[proto_id] = tuple(former for former in formers if former is not None)
+        self[proto_id] = found
         return found
 
 
@@ -146,7 +153,9 @@ class Carrier:
     def message(self) -> Message | UnknownBody:
         """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
 
-        A renamed protocol's body that the newer class refuses is read with the class of its former name.
+        Required fields that are missing are no error here, as in the vendor's SDK: what there is can be read
+        (``ftwire.body.missing_fields`` names them). A renamed protocol's body that the newer class refuses is
+        read with the class of its former name.
         Raises ``BodyError`` for a body that is not such a message, and its own ``error`` where there is one.
         """
         message = self._message
@@ -159,15 +168,11 @@ class Carrier:
         found = self.classes[proto_id]
         if found is None or body_format > BodyFormat.JSON:
             return UnknownBody(proto_id, body_format, self.body)
-        try:
-            return decode_body(self.body, found, body_format)
-        except BodyError:
-            for former in self.classes.registry.all(proto_id)[1:]:
-                older = former.request if self.sender is Role.CLIENT else former.response
-                if older is not None:
-                    with suppress(BodyError):
-                        return decode_body(self.body, older, body_format)
-            raise
+        if proto_id in self.classes.formers:
+            for candidate in (found, *self.classes.formers[proto_id]):
+                with suppress(BodyError):
+                    return decode_body(self.body, candidate, body_format)
+        return decode_body(self.body, found, body_format, check_required=False)
 
     def encode(self) -> bytes:
         """Return its bytes: exactly those it was decoded from."""

@@ -18,7 +18,7 @@ from ftwire.errors import KeyRequiredError, WireError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing, Observation
 from ftwire.frame import BadFrame, Frame, Kind, MessageClasses, Role, open_frame
 from ftwire.header import HeaderFields
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.scan import FrameScanner, Gap
 from ftwire.stream import DEFAULT_MAX_BODY
 

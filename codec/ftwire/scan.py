@@ -14,7 +14,7 @@ from ftwire.cipher import NONE, Cipher
 from ftwire.errors import KeyRequiredError
 from ftwire.frame import BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         if at + HEADER_SIZE > size:
             return None if final else HEADER_SIZE
-        fields = unpack_header(data, at)
+        fields: HeaderFields = unpack_header(data, at)
         length = HEADER_SIZE + fields[5]
         if fields[5] > self.max_body:
             return None

@@ -16,7 +16,7 @@ from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError
 from ftwire.frame import Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, unpack_header
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

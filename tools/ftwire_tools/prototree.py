@@ -66,9 +66,7 @@ class History:
         for version, ids in self.releases.items():
             added = {str(i): name for i, name in ids.items() if before.get(i) != name}
             removed = {str(i): name for i, name in before.items() if ids.get(i) != name}
-            changes[version] = {
-                key: value for key, value in (("added", added), ("removed", removed)) if value
-            }
+            changes[version] = {key: value for key, value in (("added", added), ("removed", removed)) if value}
             before = ids
         return json.dumps(changes, indent=1) + "\n"
 
@@ -129,9 +127,7 @@ def proto_tree(releases: Sequence[Release]) -> dict[str, str]:
     pushes = {option.id for options in protocols.values() for option in options if option.push}
     if missed := (pushes & newest.ids.keys()) ^ newest.pushes:
         raise SdkError(f"{newest.version}: push or not? {sorted(missed)}")
-    tree = {
-        name: proto_text(file, protocols[name], notes.get(name, "")) for name, file in sorted(files.items())
-    }
+    tree = {name: proto_text(file, protocols[name], notes.get(name, "")) for name, file in sorted(files.items())}
     tree[HISTORY_FILE] = history.to_json()
     return tree
 
@@ -182,9 +178,7 @@ def _import_what_is_used(file: FileDescriptorProto, files: Mapping[str, FileDesc
     file.dependency.extend(used)
 
 
-def _protocol(
-    proto_id: int, history: History, files: Mapping[str, FileDescriptorProto]
-) -> tuple[str, ProtocolOption]:
+def _protocol(proto_id: int, history: History, files: Mapping[str, FileDescriptorProto]) -> tuple[str, ProtocolOption]:
     *formerly, name = history.names(proto_id)
     since, last = history.span(proto_id)
     option = ProtocolOption(

@@ -78,9 +78,7 @@ def _fill(draw: st.DrawFn, message: Any, depth: int, items: int, finite: bool) -
             setattr(message, field.name, draw(_values(field, finite)))
 
 
-def _fill_map(
-    draw: st.DrawFn, target: Any, field: FieldDescriptor, depth: int, items: int, finite: bool
-) -> None:
+def _fill_map(draw: st.DrawFn, target: Any, field: FieldDescriptor, depth: int, items: int, finite: bool) -> None:
     entry: Any = field.message_type
     key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
     for name in draw(st.lists(_values(key, finite), max_size=items, unique=True)):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ftwire.errors import UnknownProtocolError
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 
 HISTORY = Path(__file__).parent.parent / "proto" / "history.json"
 

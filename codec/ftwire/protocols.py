@@ -2,7 +2,7 @@
 
 ::
 
-    from ftwire.registry import registry
+    from ftwire.protocols import registry
 
     registry[3008].name                 # 'Qot_GetRT'
     registry["Qot_GetRT"].response      # the class of a reply, built on first use

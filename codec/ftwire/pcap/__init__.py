@@ -1,0 +1,86 @@
+"""Capture files, from their bytes to the byte streams of the TCP connections in them, and back.
+
+This package knows packets and nothing of OpenD. It opens nothing and asks no clock: bytes of a capture file
+come in, in chunks of any size, and events go out. A map, in the order of the work::
+
+    records       what a packet is, and the limits that bound what a capture may cost
+    pcapfile      pcap: both byte orders, micro- and nanoseconds
+    pcapngfile    pcapng: sections, interfaces, every kind of packet block
+    inflate       gzip of either, in bounded steps
+    reader        tells the formats apart; CaptureReader: file -> packets
+    link          Ethernet, VLAN, loopback, Linux cooked, raw IP
+    ip            IPv4 and IPv6 headers with options and extensions
+    fragments     fragmented datagrams
+    events        what is reported of flows
+    stream        one direction of a connection: order, overlap, gaps
+    tcp           connections: begin, end, reuse, limits
+    dissect       the chain; Dissector: file -> events
+
+    writer        packets -> pcap and pcapng files
+    build         headers with right lengths and checksums
+    conversation  what two sides said -> the packets of a connection
+
+Reading::
+
+    dissector = Dissector()
+    for chunk in chunks:
+        for event in dissector.feed(chunk):
+            if isinstance(event, Data):
+                ...  # event.flow, event.direction, event.data, event.packet_number, event.time_ns
+    for event in dissector.close():
+        ...
+
+A damaged file raises a :class:`~ftwire.errors.CaptureError` after everything in front of the damage was given
+out. A damaged packet never does: it is a :class:`PacketSkipped` event, and the capture goes on.
+"""
+
+from ftwire.pcap.build import checksum, ip_packet, link_frame, tcp_segment
+from ftwire.pcap.conversation import TcpConversation
+from ftwire.pcap.dissect import Dissector
+from ftwire.pcap.events import (
+    CloseReason,
+    Conflict,
+    Data,
+    Direction,
+    Endpoint,
+    Event,
+    Flow,
+    FlowClosed,
+    FlowOpened,
+    Gap,
+    GapReason,
+    Late,
+    PacketSkipped,
+)
+from ftwire.pcap.reader import CaptureReader
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet
+from ftwire.pcap.writer import PcapngWriter, PcapWriter
+
+__all__ = [
+    "CaptureReader",
+    "CloseReason",
+    "Conflict",
+    "Data",
+    "Direction",
+    "Dissector",
+    "Endpoint",
+    "Event",
+    "Flow",
+    "FlowClosed",
+    "FlowOpened",
+    "Gap",
+    "GapReason",
+    "Interface",
+    "Late",
+    "Limits",
+    "LinkType",
+    "Packet",
+    "PacketSkipped",
+    "PcapWriter",
+    "PcapngWriter",
+    "TcpConversation",
+    "checksum",
+    "ip_packet",
+    "link_frame",
+    "tcp_segment",
+]

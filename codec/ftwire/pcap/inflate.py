@@ -1,0 +1,68 @@
+"""gzip, undone in steps of bounded size.
+
+A thousandth of its output is enough to make deflate produce it, so the compressed bytes at hand do not bound
+what comes out of them; the steps do. Source: RFC 1952; zlib checks each member's CRC and length.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from ftwire.errors import CaptureFormatError
+
+__all__ = ["GZIP_MAGIC", "Inflater"]
+
+GZIP_MAGIC = b"\x1f\x8b"
+"""First bytes of every gzip member (RFC 1952 section 2.3.1)."""
+
+_GZIP_ONLY = 31  # zlib's wbits: 15 for the largest window, 16 for a gzip wrapper
+
+
+class Inflater:
+    """The plain bytes of one gzip file: any number of members, zero padding between and behind them."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._input = b""
+        self._member: zlib._Decompress | None = None
+        self._members = 0
+        self._drained = True
+
+    def feed(self, data: bytes) -> None:
+        """Add compressed bytes. Take what :meth:`step` has before adding more."""
+        self._input += data
+        self._drained = False
+
+    def step(self) -> bytes:
+        """At most one step of plain bytes; empty when more compressed ones are needed.
+
+        :raises CaptureFormatError: bytes that are no gzip, or a member whose checksum is wrong.
+        """
+        while not self._drained:
+            if self._member is None:
+                # Padding behind the last member is common where tapes and block devices were used.
+                self._input = self._input.lstrip(b"\0") if self._members else self._input
+                if not self._input:
+                    self._drained = True
+                    break
+                self._member = zlib.decompressobj(_GZIP_ONLY)
+                self._members += 1
+            try:
+                plain = self._member.decompress(self._input, self._step)
+            except zlib.error as error:
+                raise CaptureFormatError(f"gzip member {self._members}: {error}") from None
+            if self._member.eof:
+                self._input = self._member.unused_data
+                self._member = None
+            else:
+                self._input = self._member.unconsumed_tail
+                # Less than asked for means that the input is used up, and so is what zlib held back.
+                self._drained = not self._input and len(plain) < self._step
+            if plain:
+                return plain
+        return b""
+
+    @property
+    def inside_member(self) -> bool:
+        """A member has begun and not ended: the file would be cut here."""
+        return self._member is not None

@@ -1,0 +1,190 @@
+"""From the bytes of a capture file to its packets: the format is told by the first bytes, gzip is undone.
+
+Nothing is lost to chunking: a record waits in one buffer until it is whole, and each byte is copied at most
+a fixed number of times, so that a file fed byte by byte costs no more than linear time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
+from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
+from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
+from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
+from ftwire.pcap.records import Limits, Packet, Record
+
+__all__ = ["CaptureReader", "RecordSource"]
+
+# Input is worked off in pieces of this many bytes, and gzip gives as much a step: the packets of one piece
+# are all that exists at a time, however much is fed at once and however well it was compressed.
+_PIECE = 256 << 10
+# zlib hands back a copy of what it did not take at each step: small pieces keep that linear.
+_COMPRESSED_PIECE = 64 << 10
+
+
+class RecordSource:
+    """The records of a capture file, still lying in their buffers.
+
+    What :class:`CaptureReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._input: deque[bytes] = deque()
+        self._inflater: Inflater | None = None
+        self._scanner: PcapScanner | PcapngScanner | None = None
+        self._pending = bytearray()
+        self._offset = 0
+        self._error: CaptureError | None = None
+        self._sniffed = b""
+
+    @property
+    def failed(self) -> bool:
+        """An error was raised; nothing more can be read."""
+        return self._error is not None
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue bytes of the file."""
+        if data:
+            self._input.append(bytes(data))
+
+    def batches(self) -> Iterator[tuple[bytes, list[Record]]]:
+        """Work off the queue: a buffer and the records that lie in it, again and again.
+
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
+        :raises CaptureFormatError: the file contradicts itself, or its gzip wrapper does. Every record
+            before that place has been given out; the same error is raised again by each later call.
+        """
+        if self._error is not None:
+            raise self._error
+        pieces = self._pieces()
+        while True:
+            records: list[Record] = []
+            try:
+                piece = next(pieces, None)
+                if piece is None:
+                    return
+                buffer = self._scan(piece, records)
+            except CaptureError as error:
+                self._error = error
+                self._input.clear()
+                if records:
+                    yield self._buffer, records
+                raise
+            if records:
+                yield buffer, records
+
+    def close(self) -> None:
+        """Say that the file ends here.
+
+        :raises NotACaptureError: it was empty, or too short to have been a capture.
+        :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.
+        """
+        if self._error is not None:
+            return
+        offset = self._offset + len(self._pending)
+        if self._scanner is None:
+            start = self._sniffed or bytes(self._pending)
+            cut = start and any(magic.startswith(start) for magic in (*PCAP_MAGICS, SECTION_HEADER, GZIP_MAGIC))
+            if not cut and not (self._inflater is not None and self._inflater.inside_member):
+                raise self._fail(NotACaptureError("neither pcap nor pcapng" if start else "no bytes at all"))
+        elif not self._pending and self._header_read and not self._inside_member:
+            return
+        raise self._fail(TruncatedCaptureError("the file ends inside a record", offset=offset))
+
+    @property
+    def _header_read(self) -> bool:
+        return self._offset > 0
+
+    @property
+    def _inside_member(self) -> bool:
+        return self._inflater is not None and self._inflater.inside_member
+
+    def _fail(self, error: CaptureError) -> CaptureError:
+        self._error = error
+        return error
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Plain bytes, gzip undone, at most a piece at a time."""
+        while self._input:
+            data = self._input.popleft()
+            if self._scanner is None and self._inflater is None:
+                # The first two bytes decide between gzip and the rest.
+                data = self._sniffed + data
+                self._sniffed = b""
+                if len(data) < 2 and GZIP_MAGIC.startswith(data):
+                    self._sniffed = data
+                    continue
+                if data.startswith(GZIP_MAGIC) and not self._pending:
+                    self._inflater = Inflater(_PIECE)
+            if self._inflater is None:
+                if len(data) <= _PIECE:
+                    yield data
+                else:
+                    for start in range(0, len(data), _PIECE):
+                        yield data[start : start + _PIECE]
+            else:
+                for start in range(0, len(data), _COMPRESSED_PIECE):
+                    self._inflater.feed(data[start : start + _COMPRESSED_PIECE])
+                    while plain := self._inflater.step():
+                        yield plain
+
+    def _scan(self, piece: bytes, records: list[Record]) -> bytes:
+        """Find the records of what was pending and ``piece``; keep what is not whole."""
+        pending = self._pending
+        need = 4 if self._scanner is None else self._scanner.need
+        if len(pending) + len(piece) < need:
+            pending += piece
+            return b""
+        self._buffer = buffer = b"".join((pending, piece)) if pending else piece
+        if self._scanner is None:
+            self._scanner = self._choose(buffer)
+        done = self._scanner.scan(buffer, self._offset, records)
+        self._offset += done
+        self._pending = bytearray(memoryview(buffer)[done:])
+        return buffer
+
+    def _choose(self, buffer: bytes) -> PcapScanner | PcapngScanner:
+        magic = buffer[:4]
+        if magic in PCAP_MAGICS:
+            return PcapScanner(magic, self._limits.max_record)
+        if magic == SECTION_HEADER:
+            return PcapngScanner(self._limits.max_record)
+        raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
+
+
+class CaptureReader:
+    """Packets of a pcap or pcapng file, or gzip of either, fed in chunks of any size."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._source = RecordSource(limits or Limits())
+        self._number = 0
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Packet]:
+        """Take bytes of the file, give the packets that are whole.
+
+        The packets are made as they are asked for, so that a small compressed chunk cannot fill the memory.
+        Take them all before feeding more: those of an iterator that is dropped half-way are lost.
+
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
+        :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
+            packets before it were given out, and there is no way to read on.
+        """
+        self._source.feed(data)
+        return self._packets()
+
+    def _packets(self) -> Iterator[Packet]:
+        for buffer, records in self._source.batches():
+            for time_ns, start, captured, original, interface in records:
+                self._number += 1
+                yield Packet(self._number, time_ns, buffer[start : start + captured], original, interface)
+
+    def close(self) -> None:
+        """Say that the file ends here. After an error of :meth:`feed` this raises nothing.
+
+        :raises NotACaptureError: the file was empty, or too short to have been a capture.
+        :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.
+        """
+        self._source.close()

@@ -1,0 +1,206 @@
+"""TCP connections: which flow a segment belongs to, when one begins, when it ends, how many there may be.
+
+Source: RFC 9293 (handshake section 3.5, closing 3.6). A connection is looked up by the raw bytes of its
+addresses and ports as they stand in the packet, once for each direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from ftwire.errors import PacketError
+from ftwire.pcap.events import (
+    CloseReason,
+    Direction,
+    Endpoint,
+    Event,
+    Flow,
+    FlowClosed,
+    FlowOpened,
+    GapReason,
+    PacketSkipped,
+)
+from ftwire.pcap.records import Limits
+from ftwire.pcap.stream import HALF_SPACE, SEQUENCE_MASK, WINDOW, HalfStream, Pool
+
+__all__ = ["ACK", "FIN", "RST", "SYN", "Reassembler"]
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+
+# A SYN-ACK acknowledges the SYN, and with TCP Fast Open (RFC 7413) the bytes that came with it.
+_LARGEST_SYN_DATA = 0xFFFF
+
+
+class Reassembler:
+    """All connections of a capture.
+
+    :ivar halves: key of a direction to its stream. The key is source address, destination address, source
+        port, destination port in network order: 12 bytes for IPv4, 36 for IPv6.
+    """
+
+    def __init__(self, limits: Limits, ports: Container[int] | None = None) -> None:
+        self.halves: dict[bytes, HalfStream] = {}
+        self.pool = Pool(limits)
+        self._ports = ports
+        self._flows = 0
+
+    def segment(
+        self,
+        key: bytes,
+        seq: int,
+        ack: int,
+        flags: int,
+        data: bytes,
+        missing: int,
+        number: int,
+        time_ns: int,
+        out: list[Event],
+    ) -> None:
+        """Take one segment, append what comes of it to ``out``.
+
+        ``missing`` is how many bytes behind ``data`` the capture cut off. The payload of a RST is a text for
+        humans (RFC 9293 section 3.5.3) and not part of the stream. Segments without bytes that belong to no
+        known flow open none and are no event.
+        """
+        half = self.halves.get(key)
+        if flags & SYN and not flags & RST:
+            half = self._handshake(half, key, seq, ack, flags, number, time_ns, out)
+            if half is None:
+                return
+            seq = (seq + 1) & SEQUENCE_MASK
+        elif half is None or half.closed:
+            if not (data or missing) or flags & RST:
+                return
+            if half is not None and not self._outlives(half, seq, len(data) + missing, number, time_ns, out):
+                return
+            half = self._open(key, True, False, number, time_ns, out)
+            if half is None:
+                return
+        peer = half.peer
+        if flags & ACK and (peer.acked < 0 or (ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE):
+            peer.acked = ack
+        if flags & RST:
+            self._close(half, CloseReason.RST, GapReason.CLOSED, number, time_ns, out)
+            return
+        if data or missing or flags & FIN:
+            half.receive(seq, data, missing, bool(flags & FIN), number, time_ns, out)
+        if half.pending:
+            half.be_patient(number, time_ns, out)
+        if peer.pending:
+            peer.be_patient(number, time_ns, out)
+        if half.complete and peer.complete:
+            self._close(half, CloseReason.FIN, GapReason.CLOSED, number, time_ns, out)
+            return
+        half.settle()
+        peer.settle()
+        pool = self.pool
+        while pool.buffered > pool.limits.max_buffered_bytes:
+            oldest = next(iter(pool.waiting))
+            oldest.give_up(oldest.pending[0][0], GapReason.LIMIT, number, time_ns, out)
+            oldest.settle()
+
+    def close(self, number: int, time_ns: int, out: list[Event]) -> None:
+        """End every flow, in the order they began: the capture ended with packet ``number``."""
+        for half in self.halves.values():
+            if not half.closed:
+                self._close(half, CloseReason.END, GapReason.END, number, time_ns, out)
+        self.halves.clear()
+
+    def _handshake(
+        self,
+        half: HalfStream | None,
+        key: bytes,
+        seq: int,
+        ack: int,
+        flags: int,
+        number: int,
+        time_ns: int,
+        out: list[Event],
+    ) -> HalfStream | None:
+        """Find the flow of a SYN or SYN-ACK; open one unless it repeats or answers the present one's."""
+        first = (seq + 1) & SEQUENCE_MASK
+        if half is not None:
+            if half.start_seq >= 0:
+                same = half.start_seq == first
+            else:
+                answered = (ack - half.peer.start_seq) & SEQUENCE_MASK
+                same = bool(flags & ACK) and half.peer.start_seq >= 0 and answered <= _LARGEST_SYN_DATA
+            if same and half.closed:
+                return None
+            if not same:
+                if not half.closed:
+                    self._close(half, CloseReason.REUSE, GapReason.CLOSED, number, time_ns, out)
+                half = None
+        if half is None:
+            half = self._open(key, not flags & ACK, True, number, time_ns, out)
+        if half is not None:
+            if half.start_seq < 0:
+                half.begin(first)
+            if flags & ACK and half.peer.start_seq < 0:
+                half.peer.begin(ack)
+        return half
+
+    def _outlives(self, half: HalfStream, seq: int, length: int, number: int, time_ns: int, out: list[Event]) -> bool:
+        """Tell whether bytes behind the end of a flow belong to another, whose start was not captured."""
+        if half.next_seq < 0:
+            return True
+        beyond = ((seq + length - half.next_seq + HALF_SPACE) & SEQUENCE_MASK) - HALF_SPACE
+        if not -WINDOW <= beyond <= WINDOW:
+            return True
+        if beyond > 0:
+            error = PacketError(f"{length} bytes after their connection was closed")
+            out.append(PacketSkipped(number, time_ns, error))
+        return False
+
+    def _open(
+        self, key: bytes, from_a: bool, client_known: bool, number: int, time_ns: int, out: list[Event]
+    ) -> HalfStream | None:
+        width = (len(key) - 4) // 2
+        source = Endpoint(key[:width], int.from_bytes(key[-4:-2], "big"))
+        destination = Endpoint(key[width : 2 * width], int.from_bytes(key[-2:], "big"))
+        ports = self._ports
+        if ports is not None and source.port not in ports and destination.port not in ports:
+            return None
+        back = destination.packed + source.packed + key[-2:] + key[-4:-2]
+        # A flow that was closed, or is being replaced, leaves the table here: its successor stands last.
+        self.halves.pop(key, None)
+        self.halves.pop(back, None)
+        if len(self.halves) >= 2 * self.pool.limits.max_flows:
+            self._evict(number, time_ns, out)
+        a, b = (source, destination) if from_a else (destination, source)
+        flow = Flow(self._flows, a, b, client_known)
+        self._flows += 1
+        there = HalfStream(flow, Direction.A_TO_B if from_a else Direction.B_TO_A, key, number, self.pool)
+        here = HalfStream(flow, there.direction.opposite, back, number, self.pool)
+        there.peer, here.peer = here, there
+        self.halves[key], self.halves[back] = there, here
+        out.append(FlowOpened(flow, number, time_ns))
+        return there
+
+    def _close(
+        self,
+        half: HalfStream,
+        reason: CloseReason,
+        gaps: GapReason,
+        number: int,
+        time_ns: int,
+        out: list[Event],
+    ) -> None:
+        first, second = (half, half.peer) if half.direction == Direction.A_TO_B else (half.peer, half)
+        for side in (first, second):
+            side.flush(gaps, number, time_ns, out)
+            side.closed = True
+            side.settle()
+        out.append(FlowClosed(half.flow, reason, number, time_ns))
+
+    def _evict(self, number: int, time_ns: int, out: list[Event]) -> None:
+        """Drop an eighth of the flows at once, so that sorting them costs each newcomer little.
+
+        Closed ones first: they are kept only to recognise the stragglers of their last packets.
+        """
+        flows = [half for half in self.halves.values() if half.direction == Direction.A_TO_B]
+        flows.sort(key=lambda half: (not half.closed, max(half.last, half.peer.last)))
+        for half in flows[: max(1, self.pool.limits.max_flows // 8)]:
+            if not half.closed:
+                self._close(half, CloseReason.EVICTED, GapReason.CLOSED, number, time_ns, out)
+            del self.halves[half.key], self.halves[half.peer.key]

@@ -1,0 +1,98 @@
+"""Frames and streams that several test modules use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from ftwire.cipher import NONE, Cipher
+from ftwire.frame import Frame, Role
+from ftwire.messages import InitConnect, Qot_GetRT
+
+T = TypeVar("T")
+
+
+def rt_request(code: str = "00700", market: int = 1) -> Qot_GetRT.Request:
+    request = Qot_GetRT.Request()
+    request.c2s.security.market = market
+    request.c2s.security.code = code
+    return request
+
+
+def rt_response(minutes: Sequence[int] = (570, 571)) -> Qot_GetRT.Response:
+    """The published reply's shape, at these minutes."""
+    response = Qot_GetRT.Response(retType=0)
+    response.s2c.security.market = 1
+    response.s2c.security.code = "00700"
+    for minute in minutes:
+        point = response.s2c.rtList.add()
+        point.time = f"2021-06-09 {minute // 60:02}:{minute % 60:02}:00"
+        point.minute = minute
+        point.isBlank = False
+        point.price = 600.0
+        point.volume = 255100
+    return response
+
+
+def init_response(key: str, iv: str | None) -> InitConnect.Response:
+    response = InitConnect.Response(retType=0)
+    s2c = response.s2c
+    s2c.serverVer = 1011
+    s2c.loginUserID = 77
+    s2c.connID = 7262309301
+    s2c.connAESKey = key
+    s2c.keepAliveInterval = 10
+    if iv is not None:
+        s2c.aesCBCiv = iv
+    return response
+
+
+def request(proto_id: int = 3008, serial: int = 1, body: object = None, cipher: Cipher = NONE) -> Frame:
+    return Frame.build(
+        proto_id,
+        serial,
+        rt_request() if body is None else body,  # type: ignore[arg-type]
+        sender=Role.CLIENT,
+        cipher=cipher,
+    )
+
+
+def response(proto_id: int = 3008, serial: int = 1, body: object = None, cipher: Cipher = NONE) -> Frame:
+    return Frame.build(
+        proto_id,
+        serial,
+        rt_response() if body is None else body,  # type: ignore[arg-type]
+        sender=Role.SERVER,
+        cipher=cipher,
+    )
+
+
+def cut(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
+    """Cut ``data`` into chunks of these sizes, the rest being the last one."""
+    at = 0
+    for size in sizes:
+        if at >= len(data):
+            return
+        yield data[at : at + size]
+        at += size
+    if at < len(data):
+        yield data[at:]
+
+
+def fed(feed: Callable[[bytes], Iterable[T]], chunks: Iterable[bytes]) -> list[T]:
+    """Everything a reader returns for these chunks."""
+    return [item for chunk in chunks for item in feed(chunk)]
+
+
+CHUNKINGS = st.lists(st.integers(1, 120), max_size=40)
+"""Sizes of the first chunks of a stream."""
+
+FRAMES = st.builds(
+    lambda proto_id, serial, body: Frame.build(proto_id, serial, body, sender=Role.SERVER),
+    st.sampled_from([1001, 1004, 3008, 3009, 99999]),
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=300),
+)
+"""Frames with any bytes for a body."""

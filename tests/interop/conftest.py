@@ -1,0 +1,23 @@
+"""Peers for the tests here: what cannot be had skips its tests, and with ``CI`` set fails them."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from interop.peers import Peer, PeerUnavailableError, ensure
+
+
+@pytest.fixture(scope="session")
+def peer() -> Callable[[str], Peer]:
+    """``peer(name)``: the peer of that name, installed."""
+
+    def get(name: str) -> Peer:
+        try:
+            return ensure(name)
+        except PeerUnavailableError as error:
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+
+    return get

@@ -1,0 +1,44 @@
+"""What `import ftwire` offers, and what it costs."""
+
+import subprocess
+import sys
+
+import ftwire
+from ftwire import errors
+
+
+def test_every_public_name_is_there_and_none_is_missing() -> None:
+    for name in ftwire.__all__:
+        assert getattr(ftwire, name) is not None
+    assert set(ftwire._HOME) == set(ftwire.__all__)
+    assert set(ftwire.__all__) <= set(dir(ftwire))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(ftwire, "nothing")
+
+
+def test_the_error_tree_is_the_one_its_module_draws() -> None:
+    drawn = {word for word in (errors.__doc__ or "").split() if word.endswith("Error")}
+    defined = {name for name in vars(errors) if name.endswith("Error")}
+    assert defined == drawn & defined == set(errors.__all__)
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), ftwire.WireError)
+
+
+def run(program: str) -> list[str]:
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_importing_costs_little_and_asks_for_no_extra() -> None:
+    heavy = ["cryptography", "websockets", "hypothesis", "click", "rich", "asyncio"]
+    loaded = run(
+        "import sys, ftwire; ftwire.FrameDecoder().feed(b''); ftwire.registry[3008].response;"
+        f"print(*[name for name in {heavy} if name in sys.modules])"
+    )
+    assert loaded == []
+
+
+def test_names_stay_themselves_whatever_was_imported_first() -> None:
+    assert run("import ftwire.stream, ftwire; print(ftwire.registry[3008].name)") == ["Qot_GetRT"]
+    assert run("import ftwire; ftwire.Frame; print(ftwire.registry[3008].name)") == ["Qot_GetRT"]
