@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,6 +19,7 @@ from ftwire.conversation import MAX_CHUNKS, Conversation, Endpoint
 from ftwire.events import FrameSeen, GapSeen, Observation
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
 from ftwire.observer import Observer
+from ftwire.pcap import Data, Dissector
 from ftwire.websocket import Envelope
 
 Wire = list[tuple[Endpoint, bytes]]
@@ -305,3 +307,46 @@ def test_damaged_conversations_give_observations(changes: list[tuple[int, int]],
     for item in seen:
         if isinstance(item, FrameSeen):
             assert isinstance(item.frame, Frame | BadFrame | Envelope)
+
+
+CAPTURES = Path(__file__).parent.parent / "fixtures" / "captures"
+RECORDED = [
+    "futu-api-10.11-plain.pcap",
+    "futu-api-10.11-json.pcap",
+    "futu-api-10.11-trade.pcap",
+    "futu-api-9.6-quotes.pcapng",
+    "moomoo-api-10.11-plain.pcapng",
+    "npm-futu-api-10.11-websocket.pcapng",
+    "npm-moomoo-api-9.6-websocket-key.pcap",
+]
+
+
+def recorded(name: str) -> Wire:
+    """Return what the endpoints of a capture's one connection sent, the client being 0."""
+    dissector = Dissector()
+    events = [*dissector.feed((CAPTURES / name).read_bytes()), *dissector.close()]
+    return [(0 if event.direction == 0 else 1, event.data) for event in events if isinstance(event, Data)]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_conversations_are_told_from_any_packet_on(name: str) -> None:
+    wire = recorded(name)
+    whole = told(show(Conversation(client=0), wire))
+    assert len(whole) >= 12
+    for start in range(len(wire)):
+        conversation = Conversation()
+        seen = show(conversation, wire[start:])
+        frames = told(seen)
+        if conversation.transport is None:
+            # Compressed against what came before: nothing of it can be read.
+            assert "websocket" in name
+            continue
+        assert conversation.client == 0
+        assert not [item for item in seen if isinstance(item, FrameSeen) and item.frame.error]
+        if "websocket" not in name:
+            assert frames == whole[len(whole) - len(frames) :]
+            assert not [item for item in seen if isinstance(item, GapSeen)]
+        else:
+            rest = iter(whole)
+            assert all(item in rest for item in frames)
+    assert told(show(Conversation(), pieces(wire, 1))) == whole
