@@ -162,6 +162,23 @@ def test_json_bodies_tell_the_client_too() -> None:
         assert conversation.client == client
 
 
+def test_a_protobuf_body_that_looks_like_json_is_none() -> None:
+    # Field 1 of length 123, the code of "{".
+    conversation = Conversation()
+    list(conversation.receive(1, tcp(3008, 2, b"\x0a{" + bytes(123))))
+    assert conversation.client == 1
+
+
+def test_headers_made_to_be_hashed_cost_little() -> None:
+    # Every four bytes a header that announces 0x5446 bytes: more than a gigabyte to hash, were all of them tried.
+    conversation = Conversation(client=0)
+    for _ in range(65):
+        list(conversation.receive(0, b"FT\0\0" * 1024))
+    assert (conversation.settled, conversation.transport) == (True, None)
+    # What follows is found, at the latest when nothing more can come of those headers.
+    assert sorted(map(str, told(show(Conversation(), [(0, b"FT\0\0" * 1024), *PLAIN])))) == sorted(map(str, ALL_PLAIN))
+
+
 @BOTH_ENDS
 def test_an_encrypted_conversation_is_told_by_who_asks_first(turn: bool) -> None:
     aes = AesCbc("0123456789ABCDEF", "FEDCBA9876543210")

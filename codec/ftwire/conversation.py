@@ -38,6 +38,8 @@ MAX_WAITING: Final = 64
 """Candidates of one direction that wait to be whole."""
 MAX_CHUNKS: Final = 64 * 1024
 """Chunks kept while nothing is known: each costs more than its bytes."""
+MAX_HASHED: Final = 4 * 1024 * 1024
+"""Bytes hashed in one conversation for the sake of headers that do not look like those sent today."""
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
@@ -111,6 +113,7 @@ class Conversation:
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
         self._frames_found = False
+        self._hashed = 0
 
     def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
@@ -216,12 +219,16 @@ class Conversation:
             if HEADER_SIZE + length <= self._limit and len(direction.waiting) < MAX_WAITING:
                 direction.waiting.append(at)
             return
+        if not usual:
+            self._hashed += length
+            if self._hashed > MAX_HASHED:
+                return
         body = bytes(direction.data[body_at : body_at + length])
         verified = sha1(body, usedforsecurity=False).digest() == digest
         if not (usual or verified):
             return
         self._frames_found = True
-        sender = _sender_of(body) if verified else None
+        sender = _sender_of(body, body_format) if verified else None
         if self.client is not None:
             self._settle("tcp", self.client)
         elif sender is not None:
@@ -278,10 +285,9 @@ def _other(endpoint: Endpoint) -> Endpoint:
     return 0 if endpoint else 1
 
 
-def _sender_of(body: bytes) -> Role | None:
+def _sender_of(body: bytes, body_format: int) -> Role | None:
     """Tell from a plain body which side sends such: a request has ``c2s`` (field 1), a response ``retType``."""
-    start = body.lstrip()[:1]
-    if start == b"{":
+    if body_format == BodyFormat.JSON:
         if b'"c2s"' in body:
             return Role.CLIENT
         return Role.SERVER if b'"retType"' in body else None
