@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,9 +62,10 @@ def values(field: FieldDescriptor, finite: bool) -> st.SearchStrategy[Any]:
     if kind in _INTEGERS:
         numbers = _integers(*_INTEGERS[kind])
         named = _enum_numbers(field) if kind == _INT32 else []
-        return st.sampled_from(named) | st.sampled_from(named) | numbers if named else numbers
+        # Alternatives of alternatives are drawn as one list: three are numbers of any kind.
+        return st.one_of(*[st.sampled_from(named)] * 6, numbers) if named else numbers
     if kind == _DOUBLE:
-        return _FINITE if finite else _FINITE | st.floats()
+        return _FINITE if finite else _FINITE | st.sampled_from([math.nan, math.inf, -math.inf]) | st.floats()
     if kind == _FLOAT:
         return st.floats(width=32, allow_nan=not finite, allow_infinity=not finite)
     if kind == TYPE_ENUM:
