@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frames import FRAMES, chunked, fed, response
-from ftwire.cipher import SEALED, AesCbc, FtAesEcb
+from ftwire.cipher import NONE, SEALED, AesCbc, Cipher, FtAesEcb
 from ftwire.errors import DigestError, KeyRequiredError
 from ftwire.frame import BadFrame, Frame, Role
 from ftwire.scan import FrameScanner, Gap
@@ -85,6 +85,26 @@ def test_a_lying_length_costs_its_frame_alone(source: st.DataObject, length: int
     good = [item for item in items if isinstance(item, Frame) and item.error is None]
     assert [frame.serial for frame in good if len(frame.body) > 0] in ([0, 2, 3], [0, 1, 2, 3])
     assert good[-2:] == frames[2:]
+
+
+@pytest.mark.parametrize("swallowed", [1, 2])
+@pytest.mark.parametrize("cipher", [NONE, AesCbc(KEY, IV)], ids=["plain", "cbc"])
+def test_a_lying_length_that_ends_where_a_later_frame_does(swallowed: int, cipher: Cipher) -> None:
+    """The bytes up to there decrypt, and a frame or the end of the stream follows: all but the digest agrees."""
+    frames = [response(serial=serial, cipher=cipher) for serial in range(4)]
+    raw = [frame.encode() for frame in frames]
+    lie = len(raw[1]) - 44 + sum(map(len, raw[2 : 2 + swallowed]))
+    raw[1] = raw[1][:12] + struct.pack("<I", lie) + raw[1][16:]
+    items = scan([b"".join(raw)], FrameScanner(cipher=cipher))
+    assert [item.serial if isinstance(item, Frame) else item.length for item in items] == [0, len(raw[1]), 2, 3]
+
+
+def test_a_gap_at_the_end_is_the_same_however_its_first_bytes_were_cut() -> None:
+    assert scan([b"F", b"F", b"F"]) == scan([b"FFF"]) == [Gap(0, 3, 0, truncated=False)]
+    # A frame whose digest is wrong, and one byte more: not the beginning of another frame.
+    bad = response(body=b"").encode()[:-9] + b"x" + bytes(8)
+    assert scan([bad, b"y"]) == scan([bad + b"y"])
+    assert scan([b"F", b"T"]) == scan([b"FT"]) == [Gap(0, 2, 0, truncated=True)]
 
 
 def spans(items: list[Frame | Gap]) -> list[tuple[int, int]]:
