@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "vectors": "Hold another implementation against the golden vectors.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
