@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire_tools.securities import securities_of
 
 if TYPE_CHECKING:
