@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "call": "Send a request to a gateway and show its reply.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
@@ -62,7 +63,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     help="Show the version and exit.",
 )
 def ftwire() -> None:
-    """Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
+    r"""Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
 
     \b
     Example:

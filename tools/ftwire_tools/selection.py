@@ -74,7 +74,8 @@ class Selection(NamedTuple):
         if isinstance(message, UnknownBody):
             return False
         return any(
-            name in self.codes or name.partition(".")[2] in self.codes for name in map(str.upper, securities_of(message))
+            name in self.codes or name.partition(".")[2] in self.codes
+            for name in map(str.upper, securities_of(message))
         )
 
 
