@@ -19,7 +19,6 @@ import binascii
 import json
 import math
 import re
-import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -33,7 +32,7 @@ from ftwire.header import BodyFormat
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-__all__ = ["BodyFormat", "decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
+__all__ = ["decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -118,7 +117,8 @@ def missing_fields(message: Message) -> list[str]:
 
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+# What rounds to the largest float is one: its shortest spelling, 3.4028235e38, is a little more than it.
+_FLOAT_MAX = math.nextafter(float.fromhex("0x1.ffffffp+127"), 0)
 _INTEGER = re.compile(r"-?\d+")
 _INTEGRAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _LONG_NUMBER = re.compile(r"\d{4301,}")  # what int() refuses to read, see sys.set_int_max_str_digits

@@ -6,23 +6,39 @@ when ``message`` is first read, so that picking frames by their header costs no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, StrEnum
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from google.protobuf.message import DecodeError
+
 from ftwire.body import decode_body, encode_body
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BodyError, DigestError, WireError
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header, HeaderFields, pack_header, unpack_header
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header, HeaderFields, pack_header
 from ftwire.protocols import Protocol, Registry, registry
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BadFrame", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
+__all__ = ["BadFrame", "Carrier", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
 
 _RESERVED: Final = bytes(8)
+
+NOTHING_HASHED: Final = sha1(usedforsecurity=False)
+"""An SHA-1 to copy and go on from."""
+
+
+def body_digest(body: bytes) -> bytes:
+    """Return the SHA-1 of a plain body, 20 bytes.
+
+    A copied hash object spares OpenSSL looking the algorithm up again: a tenth of a small frame's cost.
+    """
+    hashed = NOTHING_HASHED.copy()
+    hashed.update(body)
+    return hashed.digest()
 
 
 class Role(Enum):
@@ -60,7 +76,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
     ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
     """
 
-    __slots__ = ("formers", "kinds", "registry", "sender")
+    __slots__ = ("formers", "kinds", "parsers", "registry", "sender")
 
     def __init__(self, sender: Role, known: Registry = registry) -> None:
         super().__init__()
@@ -70,6 +86,8 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
         """The classes that IDs met so far had in older releases, for those few that had others."""
+        self.parsers: Final[dict[int, Callable[[bytes], Message]]] = {}
+        """What parses a protobuf body, for IDs met so far that have one class only."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
@@ -81,6 +99,8 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         )
         if formers:
             self.formers[proto_id] = tuple(former for former in formers if former is not None)
+        elif found is not None:
+            self.parsers[proto_id] = found.FromString
         self[proto_id] = found
         return found
 
@@ -103,31 +123,97 @@ class _Kinds(dict[int, Kind]):
         return found
 
 
-class Frame:
-    """One frame whose digest agrees.
+class Carrier:
+    """What a ``Frame`` on TCP and an ``Envelope`` on WebSocket have in common: a body, and ways to read it."""
 
-    Made by ``FrameDecoder``, ``Frame.build`` or ``Frame.decode``. Immutable in meaning: only the decoded
-    message is filled in, on first use.
-    """
-
-    __slots__ = ("_fields", "_message", "body", "classes", "payload")
+    __slots__ = ("_message", "body", "classes", "payload")
 
     error: WireError | None = None
-    """Why the body cannot be had: ``None`` here, set in ``BadFrame``."""
+    """Why the body cannot be had: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
 
     payload: bytes
     """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
     body: bytes
     """The plain body."""
     classes: MessageClasses
-    """Where the message class is looked up; says which side sent the frame."""
+    """Where the message class is looked up; says which side sent it."""
+    _message: Message | UnknownBody | None
+
+    @property
+    def proto_id(self) -> int:
+        """Protocol ID."""
+        raise NotImplementedError
+
+    @property
+    def body_format(self) -> int:
+        """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
+        raise NotImplementedError
+
+    @property
+    def serial(self) -> int:
+        """Serial number."""
+        raise NotImplementedError
+
+    @property
+    def sender(self) -> Role:
+        """The side that sent it."""
+        return self.classes.sender
+
+    @property
+    def kind(self) -> Kind:
+        """Request, response or push."""
+        return self.classes.kinds[self.proto_id]
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """The registry's entry, ``None`` for an ID it does not hold."""
+        return self.classes.registry.get(self.proto_id)
+
+    @property
+    def message(self) -> Message | UnknownBody:
+        """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
+
+        Required fields that are missing are no error here, as in the vendor's SDK: what there is can be read
+        (``ftwire.body.missing_fields`` names them). A renamed protocol's body that the newer class refuses is
+        read with the class of its former name.
+        Raises ``BodyError`` for a body that is not such a message, and its own ``error`` where there is one.
+        """
+        message = self._message
+        if message is None:
+            message = self._message = self._decode()
+        return message
+
+    def _decode(self) -> Message | UnknownBody:
+        proto_id, body_format = self.proto_id, self.body_format
+        found = self.classes[proto_id]
+        if found is None or body_format > BodyFormat.JSON:
+            return UnknownBody(proto_id, body_format, self.body)
+        if proto_id in self.classes.formers:
+            for candidate in (found, *self.classes.formers[proto_id]):
+                with suppress(BodyError):
+                    return decode_body(self.body, candidate, body_format)
+        return decode_body(self.body, found, body_format, check_required=False)
+
+    def encode(self) -> bytes:
+        """Return its bytes: exactly those it was decoded from."""
+        raise NotImplementedError
+
+
+class Frame(Carrier):
+    """One frame whose digest agrees.
+
+    Made by ``FrameDecoder`` or ``Frame.build``. Immutable in meaning: only the decoded message is filled in,
+    on first use.
+    """
+
+    __slots__ = ("_fields",)
 
     def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
         self._fields = fields
         self.payload = payload
         self.body = body
         self.classes = classes
-        self._message: Message | UnknownBody | None = None
+        self._message = None
 
     @classmethod
     def build(
@@ -147,13 +233,29 @@ class Frame:
         """
         plain = body if isinstance(body, bytes) else encode_body(body, body_format)
         payload = cipher.encrypt(plain)
-        header = Header(proto_id, serial, len(payload), sha1(plain, usedforsecurity=False).digest(), body_format)
+        header = Header(proto_id, serial, len(payload), body_digest(plain), body_format)
         return cls(header.fields, payload, plain, MessageClasses(sender, known))
 
     @property
     def header(self) -> Header:
         """The header as a record."""
         return Header.from_fields(self._fields)
+
+    @property
+    def message(self) -> Message | UnknownBody:
+        """The body as a message, parsed on first use: see ``Carrier.message``."""
+        message = self._message
+        if message is None:
+            fields = self._fields
+            if not fields[2]:
+                try:
+                    self._message = message = self.classes.parsers[fields[1]](self.body)
+                except (KeyError, DecodeError):
+                    pass  # met for the first time, or to be refused in so many words
+                else:
+                    return message
+            self._message = message = self._decode()
+        return message
 
     @property
     def proto_id(self) -> int:
@@ -169,46 +271,6 @@ class Frame:
     def serial(self) -> int:
         """Serial number."""
         return self._fields[4]
-
-    @property
-    def sender(self) -> Role:
-        """The side that sent it."""
-        return self.classes.sender
-
-    @property
-    def kind(self) -> Kind:
-        """Request, response or push."""
-        return self.classes.kinds[self._fields[1]]
-
-    @property
-    def protocol(self) -> Protocol | None:
-        """The registry's entry, ``None`` for an ID it does not hold."""
-        return self.classes.registry.get(self._fields[1])
-
-    @property
-    def message(self) -> Message | UnknownBody:
-        """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
-
-        Required fields that are missing are no error here, as in the vendor's SDK: what there is can be read
-        (``ftwire.body.missing_fields`` names them). A renamed protocol's body that the newer class refuses is
-        read with the class of its former name.
-        Raises ``BodyError`` for a body that is not such a message, and a ``BadFrame``'s own error.
-        """
-        message = self._message
-        if message is None:
-            message = self._message = self._decode()
-        return message
-
-    def _decode(self) -> Message | UnknownBody:
-        proto_id, body_format = self._fields[1], self._fields[2]
-        found = self.classes[proto_id]
-        if found is None or body_format > BodyFormat.JSON:
-            return UnknownBody(proto_id, body_format, self.body)
-        if proto_id in self.classes.formers:
-            for candidate in (found, *self.classes.formers[proto_id]):
-                with suppress(BodyError):
-                    return decode_body(self.body, candidate, body_format)
-        return decode_body(self.body, found, body_format, check_required=False)
 
     def encode(self) -> bytes:
         """Return the frame's bytes: exactly those it was decoded from."""
@@ -278,7 +340,7 @@ def encode_frame(
     Raises ``struct.error`` for numbers that their fields cannot hold.
     """
     payload = cipher.encrypt(body)
-    digest = sha1(body, usedforsecurity=False).digest()
+    digest = body_digest(body)
     return pack_header(MAGIC, proto_id, body_format, 0, serial, len(payload), digest, _RESERVED) + payload
 
 
@@ -288,18 +350,7 @@ def open_frame(fields: HeaderFields, payload: bytes, cipher: Cipher, classes: Me
         body = cipher.decrypt(payload)
     except WireError as error:
         return BadFrame(fields, payload, classes, error)
-    digest = sha1(body, usedforsecurity=False).digest()
+    digest = body_digest(body)
     if digest != fields[6]:
         return BadFrame(fields, payload, classes, DigestError(expected=fields[6], actual=digest))
     return Frame(fields, payload, body, classes)
-
-
-def read_frame(data: bytes, offset: int, cipher: Cipher, classes: MessageClasses) -> Frame | None:
-    """Return the frame at ``offset`` of ``data``, or ``None`` where it is not whole. The magic is unchecked."""
-    if len(data) - offset < HEADER_SIZE:
-        return None
-    fields: HeaderFields = unpack_header(data, offset)
-    end = offset + HEADER_SIZE + fields[5]
-    if len(data) < end:
-        return None
-    return open_frame(fields, data[offset + HEADER_SIZE : end], cipher, classes)

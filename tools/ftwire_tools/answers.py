@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.body import to_dict
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
+from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.mask import mask
-from ftwire_tools.render.table import table_of, table_text
+from ftwire_tools.render.table import table_text, tables_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -27,7 +28,7 @@ class AnswerRenderer:
         self._as_json: Final = as_json
         self._table: Final = table
         self._show_secrets: Final = show_secrets
-        self._columns: tuple[str, ...] = ()
+        self._headed: tuple[str, ...] | None = None
 
     def frame(self, frame: Frame, latency: int | None = None) -> str:
         """Return the text of a reply (with its ``latency`` in nanoseconds) or push. Raises ``WireError``."""
@@ -54,20 +55,26 @@ class AnswerRenderer:
         return f"{json.dumps(line)}\n"
 
     def _body(self, message: Message) -> dict[str, Any]:
-        descriptor: Any = message.DESCRIPTOR
         body: dict[str, Any] = to_dict(message, lower_camel=True)
-        return body if self._show_secrets else mask(body, descriptor)
+        return body if self._show_secrets else mask(body, descriptor_of(message))
 
     def _rows(self, message: Message) -> str | None:
-        table = table_of(message, show_secrets=self._show_secrets)
-        if table is None:
+        tables = tables_of(message, show_secrets=self._show_secrets)
+        if not tables:
             return None
-        if self._as_json:
-            rows = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
-            return "".join(f"{json.dumps(row)}\n" for row in rows)
-        text = table_text(table, indent="")
-        if table.columns == self._columns:
+        text = ""
+        for table in tables:
+            if self._as_json:
+                lead = {} if len(tables) == 1 else {"list": table.name}
+                rows = (lead | dict(zip(table.columns, row, strict=True)) for row in table.rows)
+                text += "".join(f"{json.dumps(row)}\n" for row in rows)
+                continue
+            head, _, rest = table_text(table, indent="").partition("\n")
+            if len(tables) > 1:
+                text += f"{table.name}\n"
             # A stream of pushes has its column names at the top and wherever they change.
-            return text.partition("\n")[2]
-        self._columns = table.columns
+            if len(tables) > 1 or self._headed != table.columns:
+                text += f"{head}\n"
+            self._headed = table.columns
+            text += rest
         return text

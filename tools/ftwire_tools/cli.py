@@ -50,3 +50,7 @@ def _run() -> int:
         error.show()
         return error.exit_code
     return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,26 @@
-"""Questions about descriptors whose answer protobuf's versions spell differently."""
+"""What messages say about their own class, whatever protobuf's versions and type stubs call it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["is_repeated", "plain_value"]
+__all__ = ["descriptor_of", "is_repeated", "plain_value"]
+
+
+def descriptor_of(message: Any) -> Descriptor:
+    """Return the descriptor of a message's class."""
+    found: Descriptor = message.DESCRIPTOR
+    return found
 
 
 def is_repeated(field: FieldDescriptor) -> bool:
     """Say whether a field is a list. ``label`` ended with protobuf 7, ``is_repeated`` began with 6."""
-    known = getattr(field, "is_repeated", None)
-    return bool(field.label == field.LABEL_REPEATED) if known is None else bool(known)
+    asked: Any = field
+    known = getattr(asked, "is_repeated", None)
+    return bool(asked.label == asked.LABEL_REPEATED if known is None else known)
 
 
 def plain_value(field: FieldDescriptor, value: Any) -> Any:

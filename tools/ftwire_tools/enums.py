@@ -7,7 +7,7 @@ and of the files that one imports. The others stand in ``FIELD_ENUMS``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
@@ -118,7 +118,8 @@ def _enum_of(field: FieldDescriptor) -> EnumDescriptor | None:
         return _by_full_name(listed)
     folded = field.name.replace("_", "").casefold()
     wanted = (folded.removesuffix("list"), folded)
-    files: list[FileDescriptor] = [field.file]
+    owner: Any = field.containing_type
+    files: list[FileDescriptor] = [owner.file]
     for file in files:
         for name, enum in file.enum_types_by_name.items():
             if name.casefold() in wanted:

@@ -5,13 +5,14 @@ How to say it is worked out once a class from its descriptor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_name, enum_names
 from ftwire_tools.mask import is_secret
-from ftwire_tools.securities import securities_of
+from ftwire_tools.paint import printable
+from ftwire_tools.securities import may_name_securities, securities_of, security_name
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -20,77 +21,145 @@ if TYPE_CHECKING:
 __all__ = ["facts_of", "short_enum_name"]
 
 MAX_SECURITIES: Final = 3
-MAX_SCALARS: Final = 6
+MAX_FACTS: Final = 7
 MAX_TEXT: Final = 32
+
+SECURITY: Final = "Qot_Common.Security"
+PRICES: Final = ("price", "curPrice", "closePrice")
+"""Fields of an item that are its news, where it comes alone."""
+
+NEWS: Final = ("trdSide", "orderStatus", "qty", "price", "fillQty")
+"""Fields of a message inside another, such as an order, that are worth a word."""
 
 Sayer = Callable[[Any], "str | None"]
 
-_sayers: dict[Descriptor, dict[int, Sayer]] = {}
+
+class _Plan(NamedTuple):
+    """How to say what is in messages of one class."""
+
+    payload: str | None
+    """``c2s`` or ``s2c``; ``None`` where the message is itself what there is to tell."""
+    is_response: bool
+    sayers: dict[int, Sayer]
+    """Field number to what says the field's value."""
+
+
+_plans: dict[Descriptor, _Plan] = {}
 
 
 def facts_of(message: Message) -> str:
     """Say what is in a request, a response or a push."""
-    parts: list[str] = []
     body: Any = message
-    payload: Any = None
+    payload_name, is_response, sayers = _plan(descriptor_of(body))
+    parts: list[str] = []
+    if is_response and body.retType:
+        parts.append(_failure(body))
+    if payload_name is not None:
+        if not body.HasField(payload_name):
+            return " ".join(parts)
+        body = getattr(body, payload_name)
+        sayers = _plan(descriptor_of(body)).sayers
     for field, value in body.ListFields():
-        name = field.name
-        if name in {"c2s", "s2c"}:
-            payload = value
-        elif name == "retType":
-            if value:
-                parts.append(f"retType={enum_name(field, value) or value}({value})")
-        elif name == "retMsg" and value and body.retType:
-            parts.append(_quoted(value))
-        elif name == "errCode" and value:
-            parts.append(f"errCode={value}")
-    if payload is not None:
-        _add_payload(payload, parts)
-    return " ".join(parts)
-
-
-def _add_payload(payload: Any, parts: list[str]) -> None:
-    descriptor = payload.DESCRIPTOR
-    names: list[str] = []
-    for name in securities_of(payload):
-        if name not in names:
-            if len(names) == MAX_SECURITIES:
-                names.append("...")
-                break
-            names.append(name)
-    if names:
-        parts.append(",".join(names))
-    sayers = _sayers.get(descriptor)
-    if sayers is None:
-        sayers = _sayers[descriptor] = _make_sayers(descriptor)
-    left = MAX_SCALARS
-    for field, value in payload.ListFields():
         sayer = sayers.get(field.number)
-        if sayer is not None and left:
+        if sayer is not None:
             said = sayer(value)
             if said:
                 parts.append(said)
-                left -= 1
+                if len(parts) == MAX_FACTS:
+                    break
+    return " ".join(parts)
 
 
-def _make_sayers(descriptor: Descriptor) -> dict[int, Sayer]:
-    made: dict[int, Sayer] = {}
-    for field in descriptor.fields:
-        if is_secret(field) or (field.name == "code" and field.message_type is None):
-            continue
-        inner = field.message_type
-        if inner is None:
-            made[field.number] = _list_sayer(field) if is_repeated(field) else _scalar_sayer(field)
-        elif is_repeated(field):
-            if inner.full_name != "Qot_Common.Security":
-                made[field.number] = _count_sayer(field.name)
-        elif inner.name == "TrdHeader":
-            made[field.number] = _message_sayer(inner)
-    return made
+def _failure(response: Any) -> str:
+    """Say why OpenD refused; ``errCode`` is most often absent or 0."""
+    field = descriptor_of(response).fields_by_name["retType"]
+    name = _short(enum_name(field, response.retType))
+    parts = [f"retType={response.retType}" + (f"({name})" if name else "")]
+    if response.errCode:
+        parts.append(f"errCode={response.errCode}")
+    if response.retMsg:
+        parts.append(_quoted(response.retMsg))
+    return " ".join(parts)
 
 
-def _count_sayer(name: str) -> Sayer:
-    return lambda items: f"{name}[{len(items)}]"
+def _plan(descriptor: Descriptor) -> _Plan:
+    found = _plans.get(descriptor)
+    if found is None:
+        names = descriptor.fields_by_name
+        payload = next((name for name in ("s2c", "c2s") if name in names), None)
+        is_response = {"retType", "retMsg", "errCode"} <= set(names)
+        sayers = {} if payload else {field.number: said for field in descriptor.fields if (said := _sayer(field))}
+        found = _plans[descriptor] = _Plan(payload, is_response, sayers)
+    return found
+
+
+def _sayer(field: FieldDescriptor) -> Sayer | None:
+    """Return what says the value of a field, ``None`` for a field that is passed over."""
+    inner = field.message_type
+    if is_secret(field):
+        return None
+    if inner is None:
+        return _list_sayer(field) if is_repeated(field) else _scalar_sayer(field)
+    if inner.full_name == SECURITY:
+        return _securities if is_repeated(field) else _security
+    if is_repeated(field):
+        return _items_sayer(field.name, inner)
+    return _said_by_message if inner.name == "TrdHeader" else _news_sayer(inner)
+
+
+def _security(security: Any) -> str:
+    return security_name(security.market, security.code)
+
+
+def _securities(securities: Any) -> str:
+    return _few(map(_security, securities))
+
+
+def _news_sayer(inner: Descriptor) -> Sayer | None:
+    """Say the securities inside a message, and what else is news."""
+    if not may_name_securities(inner):
+        return None
+    sayers = {field.number: _scalar_sayer(field) for field in inner.fields if field.name in NEWS}
+
+    def say(message: Any) -> str:
+        parts = [_few(securities_of(message))]
+        for field, value in message.ListFields():
+            if field.number in sayers:
+                parts.append(sayers[field.number](value) or "")
+        return " ".join(filter(None, parts))
+
+    return say
+
+
+def _few(names: Iterable[str]) -> str:
+    """Write the first few different ones."""
+    found: list[str] = []
+    for name in names:
+        if name not in found:
+            if len(found) == MAX_SECURITIES:
+                found.append("...")
+                break
+            found.append(name)
+    return ",".join(found)
+
+
+def _said_by_message(message: Any) -> str | None:
+    return facts_of(message) or None
+
+
+def _items_sayer(name: str, item: Descriptor) -> Sayer:
+    names_securities = may_name_securities(item)
+    price = next((price for price in PRICES if price in item.fields_by_name), None)
+
+    def say(items: Any) -> str:
+        said = f"{name}[{len(items)}]"
+        if names_securities:
+            said += f" {_few(one for each in items for one in securities_of(each))}".rstrip()
+        if price is not None and len(items) == 1 and items[0].HasField(price):
+            said += f" {price}={getattr(items[0], price)}"
+        return said
+
+    return say
 
 
 def _scalar_sayer(field: FieldDescriptor) -> Sayer:
@@ -109,19 +178,8 @@ def _list_sayer(field: FieldDescriptor) -> Sayer:
     name = field.name
     names = enum_names(field)
     if names is None:
-        return _count_sayer(name)
+        return lambda values: f"{name}[{len(values)}]"
     return lambda values: f"{name}={','.join(_short(names.get(value)) or str(value) for value in values)}"
-
-
-def _message_sayer(descriptor: Descriptor) -> Sayer:
-    def say(message: Any) -> str | None:
-        sayers = _sayers.get(descriptor)
-        if sayers is None:
-            sayers = _sayers[descriptor] = _make_sayers(descriptor)
-        found = (sayers[field.number](value) for field, value in message.ListFields() if field.number in sayers)
-        return " ".join(filter(None, found)) or None
-
-    return say
 
 
 def short_enum_name(name: str) -> str:
@@ -138,4 +196,4 @@ def _quoted(value: str | bytes) -> str:
     text = value if isinstance(value, str) else value.decode(errors="backslashreplace")
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 3] + "..."
-    return text if text.isalnum() else '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + '"'
+    return text if text.isalnum() else f'"{printable(text)}"'

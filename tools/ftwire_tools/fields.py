@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftwire_tools.descriptors import is_repeated, plain_value
+from ftwire_tools.descriptors import descriptor_of, is_repeated, plain_value
 from ftwire_tools.mask import MASK, is_secret
 
 __all__ = ["value_at"]
@@ -16,16 +16,16 @@ def value_at(message: Any, path: tuple[str, ...], *, show_secrets: bool) -> Any:
     A path may begin at the message, or leave ``s2c`` or ``c2s`` out.
     """
     for start in ("", "s2c", "c2s"):
-        if start and (start not in message.DESCRIPTOR.fields_by_name or not message.HasField(start)):
+        if start and (start not in descriptor_of(message).fields_by_name or not message.HasField(start)):
             continue
         root = getattr(message, start) if start else message
-        if path[0] in root.DESCRIPTOR.fields_by_name:
+        if path[0] in descriptor_of(root).fields_by_name:
             return _walk(root, path, show_secrets)
     return None
 
 
 def _walk(message: Any, path: tuple[str, ...], show_secrets: bool) -> Any:
-    field = message.DESCRIPTOR.fields_by_name.get(path[0])
+    field = descriptor_of(message).fields_by_name.get(path[0])
     if field is None:
         return None
     many = is_repeated(field)

@@ -68,4 +68,4 @@ def ftwire() -> None:
     \b
     Example:
       ftwire dump capture.pcap
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace

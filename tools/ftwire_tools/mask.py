@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -69,7 +69,7 @@ def may_hold_secrets(descriptor: Descriptor) -> bool:
 
 def has_secrets(message: Message) -> bool:
     """Say whether a message has such a field set."""
-    if not may_hold_secrets(message.DESCRIPTOR):
+    if not may_hold_secrets(descriptor_of(message)):
         return False
     for field, value in message.ListFields():
         if is_secret(field):

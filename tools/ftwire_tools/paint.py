@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from typing import IO
 
-__all__ = ["COLOURED", "PLAIN", "Paint", "paint_for"]
+__all__ = ["COLOURED", "PLAIN", "Paint", "paint_for", "printable"]
 
 
 class Paint(NamedTuple):
@@ -33,3 +33,8 @@ def paint_for(stream: IO[str]) -> Paint:
     """Return colours for a terminal, unless the user declines them (https://no-color.org)."""
     wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return COLOURED if wanted else PLAIN
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey instead of show."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -68,7 +68,7 @@ class RtTable:
         return [dict(zip(RT_COLUMNS, row, strict=True)) for row in self.rows]
 
     def __str__(self) -> str:
-        return table_text(Table(RT_COLUMNS, self.rows), indent="").rstrip("\n")
+        return table_text(Table("rtList", RT_COLUMNS, self.rows, is_fixed=True), indent="").rstrip("\n")
 
 
 def rt_table(response: Any) -> Columns:

@@ -89,7 +89,7 @@ class Stats:
         """Write the report."""
         total = _Row()
         header = ("protocol", "frames", "bytes", "errors", "p50", "p90", "p99", "max")
-        table = [header]
+        table: list[tuple[str, ...]] = [header]
         for (proto_id, name), row in sorted(self._rows.items()):
             total.frames += row.frames
             total.bytes += row.bytes

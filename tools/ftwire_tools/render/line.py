@@ -12,18 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ftwire.errors import KeyRequiredError
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
 from ftwire_tools.clock import Clock
 from ftwire_tools.facts import facts_of
 from ftwire_tools.fields import value_at
-from ftwire_tools.paint import PLAIN, Paint
+from ftwire_tools.paint import PLAIN, Paint, printable
+from ftwire_tools.sighting import status_of
 from ftwire_tools.stats import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftwire.events import GapSeen
+    from ftwire.events import GapSeen, KeyMissing
     from ftwire_tools.sighting import Sighting, Talk
 
 __all__ = ["LineRenderer"]
@@ -59,21 +61,29 @@ class LineRenderer:
         name = self._names.get(proto_id)
         if name is None:
             protocol = frame.protocol
-            name = f"{proto_id} {protocol.name if protocol else '?':<{NAME_WIDTH}}"
+            name = f"{proto_id:<4} {protocol.name if protocol else '?':<{NAME_WIDTH}}"
             if protocol is not None:
                 # Whoever sends unknown IDs must not decide how large this grows.
                 self._names[proto_id] = name
-        if error is not None:
-            facts = f"{self._paint.bad}{type(error).__name__}: {error}{self._paint.reset}"
+        if isinstance(error, KeyRequiredError):
+            facts = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
+        elif error is not None:
+            facts = f"{self._paint.bad}{type(error).__name__}: {printable(str(error))}{self._paint.reset}"
         elif message is None:
             facts = ""
         elif self._fields:
             found = ((path, value_at(message, path, show_secrets=self._show_secrets)) for path in self._fields)
-            facts = " ".join(f"{'.'.join(path)}={'-' if value is None else value}" for path, value in found)
+            facts = " ".join(
+                f"{'.'.join(path)}={'-' if value is None else printable(str(value))}" for path, value in found
+            )
         else:
             facts = facts_of(message)
         if frame.body_format == BodyFormat.JSON:
             facts = f"json {facts}"
+        if talk.transport == "websocket":
+            status = status_of(frame)
+            if status:
+                facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
         line = (
             f"{number:>6} {self._clock.time(time)} {talk.number} {'->' if sender is Role.CLIENT else '<-'} "
             f"{self._kinds[kind]} {name} #{frame.serial:<6} {len(frame.payload):>7} B "
@@ -88,6 +98,10 @@ class LineRenderer:
             f"{self._before(talk, seen.time)}{'':>6} {self._clock.time(seen.time)} {talk.number} {arrow} "
             f"{self._paint.bad}gap      {gap_text(seen)}{self._paint.reset}\n"
         )
+
+    def key_missing(self, talk: Talk, seen: KeyMissing) -> str:
+        """Return the line that says, once a conversation, that a key is needed."""
+        return f"{self._before(talk, seen.time)}{self.note(f'{talk.number}: {seen.reason} (--key)')}"
 
     def note(self, text: str) -> str:
         """Return a line that is about no single frame."""
@@ -110,6 +124,8 @@ def gap_text(seen: GapSeen) -> str:
     text = f"{gap.length} bytes at stream offset {gap.offset} are in no frame"
     if gap.missing:
         text += f", {gap.missing} of them are not in the capture"
-    if gap.truncated:
+    if gap.error is not None:
+        text += f": {gap.error}"
+    elif gap.truncated:
         text += ": the stream ends inside a frame"
     return text
