@@ -346,7 +346,7 @@ def command(
     allow_trading: bool,
     show_secrets: bool,
 ) -> None:
-    r"""Send a request to a gateway and show its reply.
+    """Send a request to a gateway and show its reply.
 
     PROTO is a protocol's name or ID; its request is JSON on the command line, in a file, or on standard input
     ("-"). "c2s" may be left out, securities are written HK.00700, enum values may be names. With --watch, pushes
@@ -361,7 +361,7 @@ def command(
       ftwire call --list 'Qot_Get*'
 
     Requests that trade are not sent without --allow-trading.
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     if list_them:
         show_list(protocol, as_json=as_json)
         return

@@ -63,7 +63,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     help="Show the version and exit.",
 )
 def ftwire() -> None:
-    r"""Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
+    """Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
 
     \b
     Example:
