@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "ftwire"]
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
     "call": "Send a request to a gateway and show its reply.",
+    "replay": "Send a capture's requests to a gateway and compare the replies.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
