@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ftwire.body import decode_body, encode_body, to_dict
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
 from ftwire_tools.prototree import proto_tree
@@ -62,7 +62,7 @@ def run(python: str, home: Path, *arguments: str, stdin: str = "", path: tuple[P
 USES = {
     "ftwire": "from ftwire.messages import Qot_GetRT as a, Trd_Common; "
     "assert a.Request.DESCRIPTOR.full_name == 'Qot_GetRT.Request'; "
-    "from ftwire.registry import registry; assert all(e.response for e in registry)",
+    "from ftwire.protocols import registry; assert all(e.response for e in registry)",
     "futu": "import futu; from futu.common.pb import Qot_GetRT_pb2 as b; assert b.Request()",
     "moomoo": "import moomoo; from moomoo.common.pb import Qot_GetRT_pb2 as c; assert c.Response()",
 }
@@ -121,9 +121,7 @@ def test_every_class_of_the_newest_sdk_reads_and_writes_what_ours_do(
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_ids_and_classes_of_older_sdks_are_ours_too(
-    name: str, sdk: Callable[[str], tuple[str, Path]]
-) -> None:
+def test_ids_and_classes_of_older_sdks_are_ours_too(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
     _, packages = sdk(name)
     release = read_sdk(packages / OLDER[name])
     for proto_id, known_as in release.ids.items():
@@ -154,9 +152,7 @@ def facts(message: DescriptorProto) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NEWEST)
-def test_every_fact_of_the_newest_sdk_is_in_our_files(
-    name: str, sdk: Callable[[str], tuple[str, Path]]
-) -> None:
+def test_every_fact_of_the_newest_sdk_is_in_our_files(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
     _, packages = sdk(name)
     release = read_sdk(packages / NEWEST[name])
     assert len(release.files) > 180
@@ -174,9 +170,7 @@ def test_every_fact_of_the_newest_sdk_is_in_our_files(
 def test_the_files_are_made_again_from_the_releases() -> None:
     folder = os.environ.get("FTWIRE_SDK_RELEASES")
     if not folder:
-        pytest.skip(
-            "FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)"
-        )
+        pytest.skip("FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)")
     tree = proto_tree([read_sdk(path) for path in sorted(Path(folder).iterdir())])
     for name, text in tree.items():
         assert (ROOT / "proto" / name).read_text() == text, name
