@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -33,32 +32,31 @@ def test_no_golden_is_left_over() -> None:
     assert {path for style in STYLES for path in CAPTURES[0][0].parent.glob(f"*.{style}")} == expected
 
 
-def points_of(capture: Path) -> list[dict[str, object]]:
-    """The rows of ``get_rt_data`` and of its pushes, as the vendor's SDK gave them to its user."""
+def client_rows(capture: Path, key: str, value: str) -> list[dict[str, object]]:
+    """Rows of points as the vendor's SDK gave them to its user, of the calls or handlers of one name."""
     lines = capture.with_name(f"{capture.name}.client.jsonl").read_text(encoding="utf-8").splitlines()
-    said = map(json.loads, lines)
-    return [
-        row | {"volume": str(row["volume"])}
-        for each in said
-        if each.get("call") == "get_rt_data" or each.get("handler") == "RTDataHandlerBase"
-        for row in each["rows"]
-    ]
+    said = [each for each in map(json.loads, lines) if each.get(key) == value]
+    return [row | {"volume": str(row["volume"])} for each in said for row in each["rows"]]
 
 
-PYTHON_CAPTURES = [
-    each for each in CAPTURES if each[0].name.startswith(("futu-api", "moomoo-api")) and points_of(each[0])
-]
+PYTHON_CAPTURES = [each for each in CAPTURES if client_rows(each[0], "call", "get_rt_data")]
 
 
 @pytest.mark.parametrize(("capture", "key"), PYTHON_CAPTURES, ids=[capture.name for capture, _ in PYTHON_CAPTURES])
 def test_rows_are_those_the_vendors_sdk_gave_its_user(capture: Path, key: Path | None) -> None:
-    options = [] if key is None else ["--key", str(key)]
-    words = ["dump", "--table", "--json", "--proto", "3008,3009", *options, str(capture)]
-    rows = [json.loads(line) for line in CliRunner().invoke(ftwire, words).stdout.splitlines()]
-    expected = points_of(capture)
+    replies = client_rows(capture, "call", "get_rt_data")
+    pushes = client_rows(capture, "handler", "RTDataHandlerBase")
     # SDKs before 9 gave no name.
-    columns = [name for name in rows[0] if name in expected[0]]
-    assert list(expected[0]) == columns
-    found = [{name: row[name] for name in columns} for row in rows]
-    key_of = itemgetter("code", "time")
-    assert sorted(found, key=key_of) == sorted(expected, key=key_of)
+    columns = list(replies[0])
+
+    def rows(protocol: str) -> list[dict[str, object]]:
+        options = [] if key is None else ["--key", str(key)]
+        words = ["dump", "--table", "--json", "--proto", protocol, "--kind", "response", "--kind", "push"]
+        found = map(json.loads, CliRunner().invoke(ftwire, [*words, *options, str(capture)]).stdout.splitlines())
+        return [{name: row[name] for name in row if name in columns} for row in found]
+
+    assert [list(row) for row in rows("Qot_GetRT")] == [columns] * len(replies)
+    assert rows("Qot_GetRT") == replies
+    # A client that is about to leave no longer looks at what comes last.
+    seen = rows("Qot_UpdateRT")
+    assert [row for row in pushes if row not in seen] == []
