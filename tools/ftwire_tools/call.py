@@ -19,6 +19,7 @@ from ftwire.protocols import registry
 from ftwire_tools.address import ADDRESS, DEFAULT_ADDRESS, Address
 from ftwire_tools.enums import enum_name
 from ftwire_tools.keys import read_key
+from ftwire_tools.output import write
 from ftwire_tools.quotes import needed_types, securities_in, watched_types
 from ftwire_tools.requests import RequestError, build_request
 from ftwire_tools.securities import parse_security
@@ -207,12 +208,6 @@ async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
                 if seen == job.limit:
                     break
     return 0
-
-
-def write(text: str) -> None:
-    """Write to standard output, at once: somebody may be waiting for it."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def complain(text: str) -> None:

@@ -142,8 +142,9 @@ class Client:
         self._on_event: Final = on_event
         self._subscriptions: Final = Subscriptions()
         self._streams: Final[list[PushStream]] = []
-        self._streams_of: Final[dict[int, list[PushStream]]] = {}
-        self._streams_of_all: Final[list[PushStream]] = []
+        # By protocol ID, what takes its pushes; a stream of all pushes is in every entry, and in the last one.
+        self._puts: Final[dict[int, list[Callable[[Frame], None]]]] = {}
+        self._puts_of_any: Final[list[Callable[[Frame], None]]] = []
         self._link: Link | None = None
         self._ready: Final = asyncio.Event()  # a link is up and subscribed, or there will never be one again
         self._over: ClientError | None = ClientClosedError()
@@ -259,12 +260,13 @@ class Client:
 
     def pushes(self, *protocols: int | str) -> PushStream:
         """Collect pushes of these protocols, of all without any, from now on; raises ``UnknownProtocolError``."""
-        stream = PushStream(self._taken, self._forget)
+        stream = PushStream(self._regulate, self._forget)
         if protocols:
             for proto_id in {self._known[protocol].proto_id for protocol in protocols}:
-                self._streams_of.setdefault(proto_id, []).append(stream)
+                self._puts.setdefault(proto_id, list(self._puts_of_any)).append(stream.put)
         else:
-            self._streams_of_all.append(stream)
+            for puts in (*self._puts.values(), self._puts_of_any):
+                puts.append(stream.put)
         self._streams.append(stream)
         if self._over is not None and self._keeper is not None:
             stream.end(self._over)
@@ -381,20 +383,16 @@ class Client:
     # Pushes
 
     def _deliver(self, frame: Frame) -> None:
-        for stream in self._streams_of.get(frame.proto_id, ()):
-            stream.put(frame)
-        for stream in self._streams_of_all:
-            stream.put(frame)
+        for put in self._puts.get(frame.proto_id, self._puts_of_any):
+            put(frame)
 
     def _forget(self, stream: PushStream) -> None:
-        for streams in (self._streams, self._streams_of_all, *self._streams_of.values()):
-            if stream in streams:
-                streams.remove(stream)
+        if stream in self._streams:
+            self._streams.remove(stream)
+        for puts in (*self._puts.values(), self._puts_of_any):
+            if stream.put in puts:
+                puts.remove(stream.put)
         self._regulate()
-
-    def _taken(self) -> None:
-        if self._held:
-            self._regulate()
 
     def _regulate(self) -> None:
         """Stop reading where too much waits, go on where little enough does."""
@@ -407,6 +405,8 @@ class Client:
         held = waiting > (limit * 3 // 4 if self._held else limit)
         if held != self._held:
             self._held = held
+            for stream in self._streams:
+                stream.is_held = held
         self._link.pause(held)
 
 

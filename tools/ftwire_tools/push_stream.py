@@ -36,6 +36,8 @@ class PushStream:
         self._error: ClientError | None = None
         self.size = 0
         """Bytes that wait to be taken, ``FRAME_OVERHEAD`` for each frame included."""
+        self.is_held = False
+        """Reading is stopped: whoever takes a push asks whether it can go on."""
 
     def __len__(self) -> int:
         """Return how many pushes wait to be taken."""
@@ -45,16 +47,15 @@ class PushStream:
         """Add a push."""
         self._frames.append(frame)
         self.size += FRAME_OVERHEAD + len(frame.payload)
-        waiter = self._waiter
-        if waiter is not None:
-            self._wake(waiter)
+        if self._waiter is not None:
+            self._wake()
 
     def end(self, error: ClientError | None) -> None:
         """Say that no more will come; what waits can still be taken."""
         self._closed = True
         self._error = error
         if self._waiter is not None:
-            self._wake(self._waiter)
+            self._wake()
 
     def close(self) -> None:
         """Stop collecting, and forget what waits."""
@@ -75,14 +76,15 @@ class PushStream:
                 raise StopAsyncIteration
             if self._waiter is not None:
                 raise RuntimeError("somebody else is waiting for this stream's next push already")
-            self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                await waiter
             finally:
                 self._waiter = None
         frame = frames.popleft()
         self.size -= FRAME_OVERHEAD + len(frame.payload)
-        self._on_taken()
+        if self.is_held:
+            self._on_taken()
         return frame
 
     async def __aenter__(self) -> PushStream:
@@ -93,6 +95,8 @@ class PushStream:
     ) -> None:
         self.close()
 
-    def _wake(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
+    def _wake(self) -> None:
+        # Once: the waiter runs only after all pushes of a chunk are in.
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
             waiter.set_result(None)

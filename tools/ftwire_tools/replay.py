@@ -16,6 +16,7 @@ from ftwire_tools.chunks import open_input
 from ftwire_tools.compare import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.facts import facts_of
 from ftwire_tools.keys import read_key
+from ftwire_tools.output import write
 from ftwire_tools.paint import PLAIN, Paint, paint_for, printable
 from ftwire_tools.performer import Manner, Outcome, Status, perform
 from ftwire_tools.script import Part, Script, read_script
@@ -49,9 +50,7 @@ class Report:
             self.left_out[outcome.reason] += 1
         if self._only_differences and outcome.status in {Status.SAME, Status.UNCOMPARED}:
             return
-        text = self._json(outcome) if self._as_json else self._lines(outcome)
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        write(self._json(outcome) if self._as_json else self._lines(outcome))
 
     def summary(self, unreadable: list[str]) -> None:
         """Say how it went, and what was not sent."""
@@ -62,12 +61,11 @@ class Report:
                 "left_out": [{"reason": reason, "count": count} for reason, count in self.left_out.items()],
                 "unreadable": unreadable,
             }
-            sys.stdout.write(f"{json.dumps(facts)}\n")
+            write(f"{json.dumps(facts)}\n")
         else:
             total = sum(counts.values())
             parts = ", ".join(f"{count} {name}" for name, count in counts.items())
-            sys.stdout.write(f"--- {total} {'request' if total == 1 else 'requests'}: {parts or 'none'}\n")
-        sys.stdout.flush()
+            write(f"--- {total} {'request' if total == 1 else 'requests'}: {parts or 'none'}\n")
         for reason, count in self.left_out.items():
             sys.stderr.write(f"ftwire: left out {count}x {reason}\n")
         for sentence in unreadable:
@@ -136,9 +134,17 @@ async def play(
         async with asyncio.TaskGroup() as group:
             for part, copy, client in cast:
                 group.create_task(perform(client, part, copy, manner, report.outcome))
+    except BaseExceptionGroup as group_error:
+        raise _first(group_error) from None
     finally:
         for _, _, client in cast:
             await client.close()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what broke off the tasks: an output that is closed, say."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def load(path: str, key: RsaKey | None) -> Script:
