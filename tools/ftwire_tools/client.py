@@ -209,7 +209,7 @@ class Client:
         except RequestTimeoutError:
             raise
         except TimeoutError:
-            raise RequestTimeoutError(entry.name, 0, seconds) from None
+            raise RequestTimeoutError(entry.name, seconds, was_sent=link is not None) from None
         if entry.proto_id in SUBSCRIBING:
             self._note(entry.proto_id, message, reply)
         return reply

@@ -96,16 +96,16 @@ class ConnectionLostError(ClientError):
 class RequestTimeoutError(ClientError, TimeoutError):
     """No reply came in time."""
 
-    def __init__(self, protocol: str, serial: int, seconds: float) -> None:
-        super().__init__(protocol, serial, seconds)
+    def __init__(self, protocol: str, seconds: float, *, was_sent: bool = True) -> None:
+        super().__init__(protocol, seconds, was_sent)
         self.protocol = protocol
-        self.serial = serial
-        """Serial number of the request; 0 when it could not be sent because there was no connection."""
         self.seconds = seconds
+        self.was_sent = was_sent
+        """Whether the request may have reached the gateway; if not, there was no connection to send it on."""
 
     def __str__(self) -> str:
-        where = f" (serial {self.serial})" if self.serial else ", there was no connection to send it on"
-        return f"no reply to {self.protocol} within {self.seconds:g} s{where}"
+        why = "" if self.was_sent else ", there was no connection to send it on"
+        return f"no reply to {self.protocol} within {self.seconds:g} s{why}"
 
 
 class ReplyDamagedError(ClientError):

@@ -163,4 +163,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _shown(value: Any) -> str:
-    return "absent" if value is None else repr(value) if isinstance(value, str) else str(value)
+    if value is None:
+        return "absent"
+    # 64-bit integers are text in JSON; numbers need no quotes.
+    return repr(value) if isinstance(value, str) and not value.lstrip("-").isdecimal() else str(value)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.events import (
     Connected,
@@ -201,7 +202,8 @@ class Link(asyncio.Protocol):
         elif isinstance(event, PeerSilent):
             seconds = (now_ns() - event.since) / SECOND
             self._end(ConnectionLostError(f"the gateway was silent for {seconds:.0f} s"))
-        elif isinstance(event, UnmatchedReply):
+        elif isinstance(event, UnmatchedReply) and event.frame.proto_id != KEEP_ALIVE:
+            # A KeepAlive's reply is late whenever reading was stopped for long.
             self._on_oddity(event)
 
     def _take(self, request: SentRequest) -> asyncio.Future[Reply] | None:
@@ -215,7 +217,7 @@ class Link(asyncio.Protocol):
             return
         future = self._take(request)
         if future is not None:
-            future.set_exception(RequestTimeoutError(self._name(request), request.serial, self._timeout))
+            future.set_exception(RequestTimeoutError(self._name(request), self._timeout))
 
     def _damaged(self, event: FrameDamaged) -> None:
         error = event.frame.error

@@ -114,6 +114,6 @@ def _single(value: Any, field: FieldDescriptor, path: str) -> Any:
         return value
     number = enum_number(names, value)
     if number is None:
-        shown = ", ".join(name.partition("_")[2] or name for name in names.values())
+        shown = ", ".join(name.partition("_")[2] or name for _, name in sorted(names.items()))
         raise RequestError(f"{path}: {value!r} is none of {shown}")
     return number
