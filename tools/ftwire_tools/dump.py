@@ -185,6 +185,9 @@ def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, 
         except CaptureError as error:
             dump.note(f"{source_input.name}: {error}")
             dump.not_decoded += 1
+        for reason, count in source.passed_over.items():
+            dump.note(f"{source_input.name}: {count} packets passed over: {reason}")
+            dump.not_decoded += 1
     finally:
         progress.clear()
         dump.flush()
@@ -339,6 +342,9 @@ def command(
             except OSError as error:
                 raise click.ClickException(f"{path}: {error.strerror or error}") from None
             except NothingFoundError as error:
+                raise click.ClickException(f"{path}: {error}") from None
+            except ImportError as error:
+                # The library asks for a package that only WebSocket conversations need, and says which.
                 raise click.ClickException(f"{path}: {error}") from None
             if dump.not_decoded:
                 code = NOT_DECODED
