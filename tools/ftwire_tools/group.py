@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "serve": "Be a gateway: answer clients from a capture or a made-up market.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
