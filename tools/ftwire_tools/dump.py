@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from ftwire.errors import CaptureError, WireError
-from ftwire.events import FrameSeen, GapSeen
+from ftwire.errors import CaptureError, NotACaptureError, WireError
+from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.chunks import Input, open_input, read_file
 from ftwire_tools.clock import parse_time
+from ftwire_tools.output import write
 from ftwire_tools.paint import PLAIN, paint_for
 from ftwire_tools.progress import Progress
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.selection import Selection, protocol_ids
 from ftwire_tools.sighting import Sighting, read_body
-from ftwire_tools.source import ENOUGH_TO_TELL, NothingFoundError, Source, open_source
+from ftwire_tools.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
 from ftwire_tools.stats import Stats
 
 if TYPE_CHECKING:
@@ -130,8 +131,11 @@ class Dump:
                 self.note(f"{source} -> {destination}: {gap_text(seen)}")
             else:
                 self._out.append(self._lines.gap(talk, seen))
-        elif not isinstance(seen, FrameSeen):
-            self.note(f"{talk.number}: {talk.client} -> {talk.server}: {seen.reason} (--key)")
+        elif isinstance(seen, KeyMissing):
+            if self._as_json:
+                self.note(f"{talk.client} -> {talk.server}: {seen.reason} (--key)")
+            else:
+                self._out.append(self._lines.key_missing(talk, seen))
 
     def note(self, text: str) -> None:
         """Say something about no single frame: among the lines, or on standard error beside JSON."""
@@ -144,9 +148,9 @@ class Dump:
     def flush(self) -> None:
         """Write what was shown so far."""
         if self._out:
-            sys.stdout.write("".join(self._out))
+            text = "".join(self._out)
             self._out.clear()
-            sys.stdout.flush()
+            write(text)
 
 
 def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, sender: Role | None) -> None:
@@ -167,6 +171,9 @@ def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, 
                 dump.show(source.feed(chunk))
                 dump.flush()
                 progress.update(done, dump.frames)
+        except NotACaptureError as error:
+            # Only gzip hides for so long what it holds.
+            raise NothingFoundError(f"{NEITHER}: {error}") from None
         except CaptureError as error:
             dump.note(f"{source_input.name}: {error}")
             dump.not_decoded += 1
@@ -329,8 +336,6 @@ def command(
             try:
                 with open_input(path) as source_input:
                     run(source_input, dump, rsa_keys, max_body, Role(sender) if sender else None)
-            except BrokenPipeError:
-                raise
             except OSError as error:
                 raise click.ClickException(f"{path}: {error.strerror or error}") from None
             except NothingFoundError as error:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.pcap import Flow
 
-__all__ = ["CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
+__all__ = ["NEITHER", "CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
 
 ENOUGH_TO_TELL: Final = 4
 """Bytes that tell pcap, pcapng and gzip from everything else."""
+
+NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
 RAW_SEARCH_LIMIT: Final = 4 << 20
 """Bytes of a raw stream searched for its first frame: the user has said that there are some."""
@@ -192,7 +194,7 @@ class RawSource:
             raise NothingFoundError("empty: neither a capture nor OpenD frames")
         error = self._damage()
         if error is None:
-            raise NothingFoundError("neither a capture (pcap, pcapng, gzip of either) nor OpenD frames")
+            raise NothingFoundError(NEITHER)
         gap = StreamGap(0, self._size, 0, truncated=True, error=error)
         return Talk(1, "tcp", "client", "server"), GapSeen(gap, self._sender or Role.CLIENT, 0, 0)
 
