@@ -1,12 +1,11 @@
-"""The gateway's side of a WebSocket connection, without a socket: messages in, events and messages out.
+"""The gateway's side of a WebSocket connection, without a socket: messages in, requests and messages out.
 
 ::
 
     connection = WebSocketConnection(key="the shared key")
-    for event in connection.receive_message(message, now):
-        ...                                     # RequestReceived: accept, refuse or reply
+    request = connection.receive_message(received)      # accept, refuse or reply
     for message in connection.messages_to_send():
-        ...
+        send(message)
 
 It reads like ``Connection`` in the server's role. The WebSocket itself (handshake, frames, compression, ping) is
 below this, in a WebSocket library. There is no timer here: the vendor's JavaScript client sends no KeepAlive,
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.body import encode_body
 from ftwire.connection import State
 from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
-from ftwire.events import Connected, RequestReceived
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import SERVER_ENVELOPE_STRUCT, BodyFormat
 from ftwire.protocols import Registry, registry
@@ -65,8 +63,8 @@ class WebSocketConnection:
         messages, self._out = self._out, []
         return messages
 
-    def receive_message(self, data: bytes, now: int) -> RequestReceived:  # noqa: ARG002 - as Connection has it
-        """Take one binary message.
+    def receive_message(self, data: bytes) -> Envelope:
+        """Take one binary message and return the request that it is.
 
         Raises ``EnvelopeError`` for one that is no envelope, and ``RemoteProtocolError`` for a first one that is
         not ``InitWebSocket``: the connection is over then.
@@ -82,7 +80,7 @@ class WebSocketConnection:
         except WireError:
             self.state = State.CLOSED
             raise
-        return RequestReceived(envelope)
+        return envelope
 
     def knows_key(self, request: Envelope) -> bool:
         """Whether an ``InitWebSocket`` carries the right ``websocketKey``; any will do where there is none.
@@ -96,7 +94,7 @@ class WebSocketConnection:
         offered = asked.c2s.websocketKey
         return not self._digest or hmac.compare_digest(offered.encode(), self._digest.encode())
 
-    def accept(self, request: Envelope, *, conn_id: int, server_time: int) -> Connected:
+    def accept(self, request: Envelope, *, conn_id: int, server_time: int) -> None:
         """Answer ``InitWebSocket`` with success. ``server_time`` is in seconds since 1970."""
         if self.state is not State.NEW or request.command != INIT:
             raise LocalProtocolError("accept answers the InitWebSocket that opens a connection")
@@ -107,7 +105,6 @@ class WebSocketConnection:
         self.reply(request, response)
         self.conn_id = conn_id
         self.state = State.OPEN
-        return Connected(request, conn_id, 0, "none")
 
     def refuse(self, request: Envelope, text: str, *, error_code: int = EnvelopeStatus.TIMEOUT) -> None:
         """Answer with an error in the envelope and no body. ``text`` has at most 20 bytes."""

@@ -81,12 +81,9 @@ async def _serve(world: World, settings: Settings, log: Log) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Gateway(world, settings, log) as gateway:
-        stopped = loop.create_task(stop.wait())
-        assert gateway.failed is not None  # noqa: S101 - made on entering
-        await asyncio.wait({stopped, gateway.failed}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.done():
-            stopped.cancel()
-            gateway.failed.result()
+        gateway.when_failed(stop.set)
+        await stop.wait()
+        gateway.raise_failure()
 
 
 @click.command(
@@ -94,32 +91,102 @@ async def _serve(world: World, settings: Settings, log: Log) -> None:
 )
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...")
 @click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
-@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key.")
-@click.option("--port", type=click.IntRange(0, 65535), default=11111, show_default=True, help="TCP port; 0 takes a free one.")
-@click.option("--ws-port", type=click.IntRange(0, 65535), help="Listen for WebSocket clients too; OpenD's custom is 33333.")
-@click.option("--ws-key", default="", metavar="TEXT", help="Key that WebSocket clients must know (shown in the process list).")
+@click.option(
+    "--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=11111, show_default=True, help="TCP port; 0 takes a free one."
+)
+@click.option(
+    "--ws-port", type=click.IntRange(0, 65535), help="Listen for WebSocket clients too; OpenD's custom is 33333."
+)
+@click.option(
+    "--ws-key", default="", metavar="TEXT", help="Key that WebSocket clients must know (shown in the process list)."
+)
 @click.option("--ws-key-file", metavar="FILE", help="The same, from a file.")
 @click.option("--tls-cert", metavar="PEM", help="Certificate for wss://.")
 @click.option("--tls-key", metavar="PEM", help="Its key, where the certificate's file does not hold it.")
-@click.option("--key", "key_path", metavar="PEM", help="RSA private key that the clients hold too: switches encryption on.")
-@click.option("--capture-key", "capture_keys", multiple=True, metavar="PEM", help="RSA private key to decrypt captures with; repeatable. --key is tried too.")
-@click.option("--match", type=click.Choice(list(Match)), default=Match.EXACT, show_default=True, help="What of a request must agree with a captured one: the whole body, else its securities, else its protocol.")
-@click.option("--on-miss", type=click.Choice(list(OnMiss)), default=OnMiss.ERROR, show_default=True, help="What a request without captured reply gets.")
+@click.option(
+    "--key", "key_path", metavar="PEM", help="RSA private key that the clients hold too: switches encryption on."
+)
+@click.option(
+    "--capture-key",
+    "capture_keys",
+    multiple=True,
+    metavar="PEM",
+    help="RSA private key to decrypt captures with; repeatable. --key is tried too.",
+)
+@click.option(
+    "--match",
+    type=click.Choice(list(Match)),
+    default=Match.EXACT,
+    show_default=True,
+    help="What of a request must agree with a captured one: the whole body, else its securities, else its protocol.",
+)
+@click.option(
+    "--on-miss",
+    type=click.Choice(list(OnMiss)),
+    default=OnMiss.ERROR,
+    show_default=True,
+    help="What a request without captured reply gets.",
+)
 @click.option("--forward", metavar="HOST:PORT", help="The real gateway for --on-miss forward.")
 @click.option("--forward-key", metavar="PEM", help="RSA private key of that gateway.")
 @click.option("--allow-trading", is_flag=True, help="Forward requests that place, change or unlock too.")
-@click.option("--reuse/--no-reuse", default=True, show_default=True, help="Whether the last captured reply to a request is given again.")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Pushes at so many times their captured rhythm, or market seconds a second.")
+@click.option(
+    "--reuse/--no-reuse",
+    default=True,
+    show_default=True,
+    help="Whether the last captured reply to a request is given again.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Pushes at so many times their captured rhythm, or market seconds a second.",
+)
 @click.option("--topspeed", is_flag=True, help="Pushes as fast as clients read.")
 @click.option("--loop", "looped", is_flag=True, help="Begin captured pushes again when they are over.")
-@click.option("--shift-time", type=click.Choice(["now"]), help="Move times in messages so that the capture, or the market, begins now.")
+@click.option(
+    "--shift-time",
+    type=click.Choice(["now"]),
+    help="Move times in messages so that the capture, or the market, begins now.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[:p=,n=,proto=]", help="Make something go wrong; repeatable. --list-faults shows the names.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:p=,n=,proto=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names.",
+)
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
 @click.option("--max-clients", type=click.IntRange(min=1), default=128, show_default=True, help="Connections at once.")
-@click.option("--max-unsent", type=click.IntRange(min=1), default=8, show_default=True, metavar="MIB", help="What may wait for a client that does not read, before it is cut off.")
-@click.option("--silence", type=click.FloatRange(min=0.1), default=30.0, show_default=True, metavar="SECONDS", help="Silence after which a client on TCP is dropped.")
-@click.option("--keep-alive", type=click.IntRange(min=1), default=10, show_default=True, metavar="SECONDS", help="KeepAlive interval that clients are told.")
+@click.option(
+    "--max-unsent",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    metavar="MIB",
+    help="What may wait for a client that does not read, before it is cut off.",
+)
+@click.option(
+    "--silence",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Silence after which a client on TCP is dropped.",
+)
+@click.option(
+    "--keep-alive",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="SECONDS",
+    help="KeepAlive interval that clients are told.",
+)
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
 def command(
@@ -171,7 +238,9 @@ def command(
             click.echo(f"{name:18}{meaning}")
         return
     if synthetic == bool(captures):
-        raise click.UsageError("give captures, or --synthetic" if not captures else "a capture or --synthetic, not both")
+        raise click.UsageError(
+            "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
+        )
     if (on_miss == OnMiss.FORWARD) != (forward is not None):
         raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
     log = Log((lambda *_: None) if quiet else as_json if log_json else as_text)

@@ -182,7 +182,16 @@ class Accounts:
         return any(order.is_open for account in self.all.values() for order in account.orders.values())
 
     def place(
-        self, account: Account, *, sec_market: int, code: str, side: int, order_type: int, qty: float, price: float, remark: str
+        self,
+        account: Account,
+        *,
+        sec_market: int,
+        code: str,
+        side: int,
+        order_type: int,
+        qty: float,
+        price: float,
+        remark: str,
     ) -> Order:
         """Take an order. Raises ``TradeError``."""
         self._check_unlocked(account)

@@ -91,7 +91,7 @@ class Book:
     def know(self, message: Message | None) -> None:
         """Note the securities of a message as ones that the capture knows."""
         if message is not None:
-            self._securities |= security_key(message)
+            self._securities.update(security_key(message))
 
     def knows(self, securities: frozenset[str]) -> bool:
         """Whether the capture has something about each of these."""

@@ -116,7 +116,9 @@ class Faults:
 
     def strikes(self, name: str, proto_id: int) -> bool:
         """Whether a frame of this protocol is struck; to be asked once a frame."""
-        return any([self._applies(rule, proto_id) for rule in self._rules.get(name, ())])
+        # Every rule counts the frame, whether or not one before it has struck.
+        struck = [self._applies(rule, proto_id) for rule in self._rules.get(name, ())]
+        return any(struck)
 
     def wait(self, proto_id: int) -> float:
         """Return the seconds that a frame comes late."""

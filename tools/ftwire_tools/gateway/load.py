@@ -31,8 +31,10 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
         hidden = _load_one(replay, number, path, keys, log)
         found = replay.book.replies + replay.tape.pushes - before
         if not found:
-            reason = "its frames are encrypted: give the key that they were captured under" if hidden else (
-                "no replies and no pushes of OpenD in it"
+            reason = (
+                "its frames are encrypted: give the key that they were captured under"
+                if hidden
+                else ("no replies and no pushes of OpenD in it")
             )
             raise LoadError(f"{path}: {reason}")
         if hidden:

@@ -23,7 +23,7 @@ LEVELS: Final = 10
 """Levels of an order book's side."""
 TRADES: Final = 1000
 """Trades kept: as many as can be asked for."""
-START: Final = datetime(2024, 6, 12, 10, 0, 0)  # noqa: DTZ001 - exchange-local, wherever the exchange is
+START: Final = datetime(2024, 6, 12, 10, 0, 0)
 HONG_KONG, NEW_YORK = timezone(timedelta(hours=8)), timezone(timedelta(hours=-4))
 
 
@@ -216,8 +216,10 @@ class Stock:
             low = max(1, min(opened, close) - drawn.randint(0, reach // 2))
             volume = self.listing.lot * drawn.randint(20_000, 90_000)
             turnover = round(volume * self._price(close), 3)
-            prices = [self._price(ticks) for ticks in (opened, high, low, close, before)]
-            bars.append(Bar(datetime.combine(day, datetime.min.time()), *prices, volume, turnover))
+            opening, top, bottom, closing, last = (self._price(ticks) for ticks in (opened, high, low, close, before))
+            bars.append(
+                Bar(datetime.combine(day, datetime.min.time()), opening, top, bottom, closing, last, volume, turnover)
+            )
             close = before
         bars.reverse()
         return bars

@@ -161,7 +161,9 @@ class Quotes:
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         for bar in stock.days():
             if begin <= bar.time <= end:
-                s2c.tradeDateList.add(time=bar.time.strftime("%Y-%m-%d"), timestamp=stock.stamp(bar.time), tradeDateType=0)
+                s2c.tradeDateList.add(
+                    time=bar.time.strftime("%Y-%m-%d"), timestamp=stock.stamp(bar.time), tradeDateType=0
+                )
 
     # Pushes
 
@@ -171,9 +173,13 @@ class Quotes:
         if stock is None:
             return None
         if topic.sub_type == RT:
-            return _push("Qot_UpdateRT", stock, lambda s2c: _fill_time_share(s2c.rtList.add(), stock, stock.minutes[-1]))
+            return _push(
+                "Qot_UpdateRT", stock, lambda s2c: _fill_time_share(s2c.rtList.add(), stock, stock.minutes[-1])
+            )
         if topic.sub_type == TICKER:
-            return _push("Qot_UpdateTicker", stock, lambda s2c: _fill_trade(s2c.tickerList.add(), stock, stock.trades[-1]))
+            return _push(
+                "Qot_UpdateTicker", stock, lambda s2c: _fill_trade(s2c.tickerList.add(), stock, stock.trades[-1])
+            )
         if topic.sub_type == ORDER_BOOK:
             return _push("Qot_UpdateOrderBook", stock, lambda s2c: _fill_book(s2c, stock, 10))
         if topic.sub_type == BASIC:
@@ -212,7 +218,7 @@ def _name(s2c: Any, stock: Stock) -> None:
 def _date(text: str, *, late: bool) -> datetime:
     for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
         try:
-            found = datetime.strptime(text, form)  # noqa: DTZ007 - exchange-local
+            found = datetime.strptime(text, form)
         except ValueError:
             continue
         return found + timedelta(days=1, seconds=-1) if late and form == "%Y-%m-%d" else found

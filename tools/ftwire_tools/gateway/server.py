@@ -7,6 +7,7 @@ import logging
 import secrets
 import string
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -45,14 +46,13 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._ws_server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self.failed: asyncio.Future[None] | None = None
-        """Done with an error when the world ends in one."""
+        self._failure: BaseException | None = None
+        self._on_failure: Callable[[], None] | None = None
 
     async def __aenter__(self) -> Gateway:
         """Listen. Raises ``OSError``."""
         loop = asyncio.get_running_loop()
         settings = self.settings
-        self.failed = loop.create_future()
         self._server = await loop.create_server(lambda: TcpLink(self), settings.host, settings.port, backlog=256)
         self.port = self._server.sockets[0].getsockname()[1]
         if settings.ws_port is not None:
@@ -90,8 +90,6 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.failed is not None and not self.failed.done():
-            self.failed.cancel()
         self.log("closed", clients=self._count)
 
     @property
@@ -193,8 +191,15 @@ class Gateway:
                     session.tick(now)
 
     def _world_ended(self, task: asyncio.Task[None]) -> None:
-        if self.failed is None or self.failed.done() or task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self.failed.set_exception(error)
+        self._failure = None if task.cancelled() else task.exception()
+        if self._failure is not None and self._on_failure is not None:
+            self._on_failure()
+
+    def when_failed(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when the world ends in an error."""
+        self._on_failure = call
+
+    def raise_failure(self) -> None:
+        """Raise the error that the world ended in, if it did."""
+        if self._failure is not None:
+            raise self._failure

@@ -294,5 +294,3 @@ def _invalid(entry: Entry, reason: str) -> Any:
     response = failure(entry, reason)
     response.retType = RET_INVALID
     return response
-
-

@@ -101,7 +101,7 @@ class Synthetic:
         s2c.localTime = time.time()
         s2c.connID = client.conn_id
 
-    def _user_info(self, client: Client, s2c: Any) -> None:
+    def _user_info(self, _: Client, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
         s2c.subQuota, s2c.historyKLQuota = 1000, 100
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1

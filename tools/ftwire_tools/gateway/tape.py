@@ -94,7 +94,7 @@ class Telling:
         try:
             message = frame.message
         except WireError:
-            message = None  # type: ignore[assignment]  # counted below
+            message = None
         if message is None or isinstance(message, UnknownBody):
             self._tape.left_out += 1
             return None

@@ -122,9 +122,9 @@ class WebSocketSession(Session):
         try:
             if isinstance(message, str):
                 message = message.encode()
-            request = self._connection.receive_message(message, time.monotonic_ns()).frame
+            request = self._connection.receive_message(message)
             if request.proto_id == INIT:
-                self._init(request)  # type: ignore[arg-type]  # of a WebSocketConnection
+                self._init(request)
             else:
                 self.handle(request)
         except WireError as error:

@@ -147,7 +147,7 @@ class TcpSession(Session):
         try:
             for number, event in enumerate(self._connection.receive_data(data, time.monotonic_ns()), 1):
                 if isinstance(event, RequestReceived):
-                    self._request(cast("Frame", event.frame))
+                    self._request(event.frame)
                 elif isinstance(event, FrameDamaged):
                     self._damaged(event)
                 if self.is_over:
@@ -189,9 +189,7 @@ class TcpSession(Session):
         else:
             self._send_with_faults(INIT_CONNECT, is_push=False)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
-        self._opened(
-            notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption
-        )
+        self._opened(notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption)
 
     def _damaged(self, event: FrameDamaged) -> None:
         if self._connection.state is State.NEW:

@@ -31,11 +31,20 @@ class Answer(NamedTuple):
 class Client(Protocol):
     """A client, as a world sees it."""
 
-    number: int
-    """Counts clients from 1."""
-    conn_id: int
-    """Its connection's ``connID``."""
-    subscriptions: Subscriptions
+    @property
+    def number(self) -> int:
+        """Counts clients from 1."""
+        ...
+
+    @property
+    def conn_id(self) -> int:
+        """Its connection's ``connID``."""
+        ...
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What it has subscribed to."""
+        ...
 
     def push(self, proto_id: int, message: Message, body: bytes | None = None) -> bool:
         """Send a push if this client wants it; whether it did. ``body`` is its protobuf encoding, if known."""
