@@ -59,6 +59,7 @@ class PlainClient:
     def ask(self, protocol: str, **fields: Any) -> Any:
         """The ``Response`` to a request whose ``c2s`` has these fields."""
         request: Any = registry[protocol].request()  # type: ignore[misc]
+        request.c2s.SetInParent()
         fill(request.c2s, fields)
         serial = self.connection.request(protocol, request, time.monotonic_ns(), body_format=self.format)
         self.send()

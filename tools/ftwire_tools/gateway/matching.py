@@ -1,8 +1,9 @@
 """When two requests mean the same.
 
 The format does not count, nor do fields that belong to a connection and not to the question: ``packetID``
-(replay protection of trading requests) and the ``userID`` that a client repeats from the handshake. The order
-of serializing is fixed, so equal bytes are equal meaning.
+(replay protection of trading requests) and the ``userID`` that a client repeats from the handshake. A field that
+is set to its default says no more than one that is absent: newer SDKs send many that older ones do not know. The
+order of serializing is fixed, so equal bytes are equal meaning.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.descriptors import is_repeated
 from ftwire_tools.securities import securities_of
 
 if TYPE_CHECKING:
@@ -42,8 +44,24 @@ def exact_key(request: Message) -> bytes:
             if name in c2s.DESCRIPTOR.fields_by_name:
                 c2s.ClearField(name)
     copy.DiscardUnknownFields()
+    _strip(copy)
     key: bytes = copy.SerializePartialToString(deterministic=True)
     return key
+
+
+def _strip(message: Any) -> None:
+    """Clear what is at its default, from the inside out."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            if not is_repeated(field) and value == field.default_value:
+                message.ClearField(field.name)
+        elif is_repeated(field):
+            for item in value:
+                _strip(item)
+        else:
+            _strip(value)
+            if not value.ListFields():
+                message.ClearField(field.name)
 
 
 def security_key(message: Message) -> frozenset[str]:
