@@ -134,7 +134,7 @@ def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> Non
 
 
 @pytest.mark.parametrize("sub_type", [1, 2, 4, 5, *SUB_OF_KLINE.values()])
-def test_every_push_equals_what_can_be_asked_for(sub_type: int) -> None:
+def test_every_subscription_has_a_whole_push(sub_type: int) -> None:
     quotes = Quotes(Market(0))
     found = quotes.push(Topic(1, "00700", sub_type))
     assert found is not None
