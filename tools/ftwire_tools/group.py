@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
     "call": "Send a request to a gateway and show its reply.",
     "replay": "Send a capture's requests to a gateway and compare the replies.",
+    "serve": "Be a gateway: answer clients from a capture or a made-up market.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
