@@ -118,15 +118,15 @@ async def _serve(world: World, settings: Settings, log: Log) -> None:
 )
 @click.option(
     "--match",
-    type=click.Choice(list(Match)),
-    default=Match.EXACT,
+    type=click.Choice([one.value for one in Match]),
+    default=Match.EXACT.value,
     show_default=True,
     help="What of a request must agree with a captured one: the whole body, else its securities, else its protocol.",
 )
 @click.option(
     "--on-miss",
-    type=click.Choice(list(OnMiss)),
-    default=OnMiss.ERROR,
+    type=click.Choice([one.value for one in OnMiss]),
+    default=OnMiss.ERROR.value,
     show_default=True,
     help="What a request without captured reply gets.",
 )

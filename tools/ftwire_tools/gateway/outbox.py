@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FaultyOutbox", "Link"]
 
+HIGH_WATER: Final = 64 * 1024
+"""Bytes that may wait here before there is room for more only when they have gone."""
 SPLIT: Final = 0.002
 """Seconds between the pieces of a frame: the other side reads each alone."""
 
@@ -60,6 +62,12 @@ class FaultyOutbox:
         self._swapped: bytes | None = None
         self._size = 0
         self._task: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def drained(self) -> None:
+        """Wait until there is room for more."""
+        await self._room.wait()
 
     @property
     def size(self) -> int:
@@ -106,6 +114,7 @@ class FaultyOutbox:
 
     def stop(self) -> None:
         """Send nothing any more."""
+        self._room.set()
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -115,6 +124,8 @@ class FaultyOutbox:
             self._link.write(pieces[0])
             return
         self._size += sum(map(len, pieces))
+        if self._size > HIGH_WATER:
+            self._room.clear()
         self._queue.put_nowait((wait, pieces, last))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -129,6 +140,8 @@ class FaultyOutbox:
                     await asyncio.sleep(SPLIT)
                 self._size -= len(piece)
                 self._link.write(piece)
+                if self._size <= HIGH_WATER:
+                    self._room.set()
             if last:
                 self._link.close()
                 return

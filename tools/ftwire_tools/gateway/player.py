@@ -50,6 +50,7 @@ class Player:
         self._wake: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._start = time.monotonic_ns()
+        self._is_over = False
 
     def play(self, cause: Cause, track: list[TapePush]) -> None:
         """Start a track, from its beginning if it is being played."""
@@ -69,6 +70,7 @@ class Player:
 
     def stop(self) -> None:
         """Play nothing any more."""
+        self._is_over = True
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -100,6 +102,8 @@ class Player:
                 continue
             heapq.heappop(self._due)
             self._send(track[index])
+            if self._is_over:
+                return  # the client was cut off for not reading
             base = due - track[index].offset
             if index + 1 < len(track):
                 self._schedule(base, cause, track, index + 1)

@@ -106,6 +106,8 @@ class Session(ABC):
     async def drained(self) -> None:
         """Wait until there is room for more."""
         self.flush()
+        if self._outbox is not None:
+            await self._outbox.drained()
         await self._link.drained()
 
     # Requests

@@ -13,7 +13,7 @@ from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.gateway.session import Session
-from ftwire_tools.gateway.world import failure
+from ftwire_tools.gateway.world import Answer, failure
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -168,10 +168,10 @@ class TcpSession(Session):
             self.handle(frame)
             return
         if self._connection.state is not State.NEW:
-            self._connection.reply(frame, failure(registry[INIT_CONNECT], "connected already"))
+            self._reply_failure(frame, "connected already")
             return
         if self._refuses():
-            self._connection.reply(frame, failure(registry[INIT_CONNECT], "the gateway refuses this connection"))
+            self._reply_failure(frame, "the gateway refuses this connection")
             self.end("refused, as a fault")
             return
         settings = self._settings
@@ -190,6 +190,10 @@ class TcpSession(Session):
             self._send_with_faults(INIT_CONNECT, is_push=False)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
         self._opened(notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption)
+
+    def _reply_failure(self, frame: Frame, reason: str) -> None:
+        entry = registry[INIT_CONNECT]
+        self._reply(frame, entry, Answer(failure(entry, reason)))
 
     def _damaged(self, event: FrameDamaged) -> None:
         if self._connection.state is State.NEW:
