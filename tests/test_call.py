@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.push_source import rt_push
+from fixtures.scenario import Answer
 from ftwire.cipher import RsaKey
+from ftwire.frame import Frame, Role
 from ftwire_tools.group import ftwire
 from ftwire_tools.trading import TRADING
 from scripted_gateway import Fault, ScriptedGateway, serving
@@ -135,6 +138,49 @@ def test_watch_subscribes_and_streams(what: str) -> None:
         assert gateway.seen[1].message.c2s.isRegOrUnRegPush
 
 
+def test_watched_candles_are_those_that_are_asked_for() -> None:
+    with serving() as gateway:
+        body = '{"security": "HK.00700", "klType": "1Min", "rehabType": 1, "reqNum": 10}'
+        call(
+            "Qot_GetKL",
+            body,
+            "--subscribe",
+            "--watch",
+            "Qot_UpdateKL",
+            "--watch",
+            "Qot_UpdateRT",
+            "--count",
+            1,
+            to=gateway,
+        )
+        call("--watch", "Qot_UpdateKL", "HK.00700", "--count", 1, to=gateway)
+        assert [list(seen.message.c2s.subTypeList) for seen in gateway.seen if seen.name == "Qot_Sub"] == [[11, 5], [6]]
+
+
+def test_a_push_that_cannot_be_decoded_is_told_and_the_stream_goes_on() -> None:
+    good = rt_push()
+    flood = good.encode() + Frame.build(3009, 0, b"\xff", sender=Role.SERVER).encode() + good.encode()
+    with serving(pushes=False, flood=flood) as gateway:
+        result = call("--watch", "Qot_UpdateRT", "HK.00700", "--count", 3, "--json", to=gateway)
+    assert result.exit_code == 3
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr.startswith("ftwire: not a Qot_UpdateRT.Response at offset 0")
+
+
+def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
+    evil = Answer(ret_type=-1, ret_msg="\x1b[2J\x9b2J\u202e")
+    with serving(answers={"Qot_GetRT": evil}) as gateway:
+        result = call("Qot_GetRT", RT, to=gateway)
+    assert result.exit_code == 1
+    assert all(character.isprintable() or character == "\n" for character in result.stdout + result.stderr)
+    assert json.loads(result.stdout)["retMsg"]
+
+
+def test_standard_input_that_is_not_utf8() -> None:
+    result = CliRunner().invoke(ftwire, ["call", "Qot_GetRT", "-"], input=b'{"security": "\xff"}')
+    assert (result.exit_code, result.stderr) == (1, "Error: standard input: byte 14 is not UTF-8\n")
+
+
 def test_watch_after_a_request_and_by_glob() -> None:
     with serving() as gateway:
         words = ("Qot_GetRT", RT, "--subscribe", "--watch", "Qot_Update[RT]*", "--count", 3, "--json")
@@ -213,6 +259,7 @@ def test_describe() -> None:
         (["Qot_GetRT", RT, "--watch", "Qot_Get*"], "No push is called 'Qot_Get*'"),
         (["--watch", "Trd_UpdateOrder", "HK.00700"], "does not come by Qot_Sub"),
         (["GetGlobalState", '{"userID": 0}', "--subscribe"], "needs no subscription"),
+        (["InitWebSocket"], "spoken on WebSocket only"),
         (["--list", "Nothing*"], "No protocol is called"),
     ],
 )

@@ -41,7 +41,7 @@ class AnswerRenderer:
                 return text
         body = self._body(message)
         if not self._as_json:
-            return f"{json.dumps(body, indent=2, ensure_ascii=False)}\n"
+            return f"{_readable(json.dumps(body, indent=2, ensure_ascii=False))}\n"
         protocol = frame.protocol
         line = {
             "time": str(time.time_ns()),
@@ -78,3 +78,10 @@ class AnswerRenderer:
             self._headed = table.columns
             text += rest
         return text
+
+
+def _readable(text: str) -> str:
+    """Leave names as they are, and escape, as JSON does, what a terminal would obey instead of show."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )

@@ -20,6 +20,7 @@ from ftwire_tools.address import ADDRESS, DEFAULT_ADDRESS, Address
 from ftwire_tools.enums import enum_name
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import write
+from ftwire_tools.paint import printable
 from ftwire_tools.quotes import needed_types, securities_in, watched_types
 from ftwire_tools.requests import RequestError, build_request
 from ftwire_tools.securities import parse_security
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 FAILED: Final = 1
+NOT_DECODED: Final = 3
 RECONNECT: Final = 6.0
 """Seconds between attempts, when watching."""
 
@@ -69,16 +71,17 @@ def find_protocol(text: str) -> Protocol:
 def read_values(text: str) -> Mapping[str, Any]:
     """Read a request's values: JSON, ``@FILE``, or ``-`` for standard input."""
     source = "the request"
-    if text == "-":
-        text, source = sys.stdin.read(), "standard input"
-    elif text.startswith("@"):
-        source = text[1:]
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except OSError as error:
-            raise click.ClickException(f"{source}: {error.strerror or error}") from None
-        except UnicodeDecodeError as error:
-            raise click.ClickException(f"{source}: byte {error.start} is not UTF-8") from None
+    try:
+        if text == "-":
+            source = "standard input"
+            text = sys.stdin.buffer.read().decode()
+        elif text.startswith("@"):
+            source = text[1:]
+            text = Path(source).read_bytes().decode()
+    except OSError as error:
+        raise click.ClickException(f"{source}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{source}: byte {error.start} is not UTF-8") from None
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
@@ -138,10 +141,10 @@ def plan(
 ) -> Job:
     """Work out from the arguments what to do; raises ``click.ClickException``."""
     watched = watched_protocols(watch)
-    types = sorted({name for entry in watched for name in watched_types(entry)})
     if watched and body is None and (protocol_text is None or is_body(protocol_text)):
         if protocol_text is None:
             return Job(None, None, None, watched, count)
+        types = types_for(watched)
         if not types:
             raise click.UsageError(
                 f"{watched[0].name} does not come by Qot_Sub; name the request that brings it, "
@@ -156,15 +159,22 @@ def plan(
     protocol = find_protocol(protocol_text)
     if protocol.is_push:
         raise click.UsageError(f"{protocol.name} is a push: ftwire call --watch {protocol.name}")
+    if protocol.is_websocket_only:
+        raise click.UsageError(f"{protocol.name} is spoken on WebSocket only; this is a client on TCP.")
     request = make_request(protocol, {} if body is None else read_values(body))
     wanted: dict[str, Any] | None = None
     if subscribe:
-        types = sorted({*types, *needed_types(protocol, request)})
+        types = types_for(watched, needed_types(protocol, request))
         codes = securities_in(request)
         if not types or not codes:
             raise click.UsageError(f"{protocol.name} needs no subscription: leave out --subscribe.")
         wanted = subscription_of({"securityList": codes}, types, push=bool(watched))
     return Job(protocol, request, wanted, watched, count)
+
+
+def types_for(watched: Sequence[Protocol], needed: Sequence[str] = ()) -> list[str]:
+    """Return what to subscribe to, for a request and for the pushes that are watched."""
+    return sorted({*needed, *(name for entry in watched for name in watched_types(entry, needed))})
 
 
 def is_security(text: str) -> bool:
@@ -197,6 +207,7 @@ async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
                 label = f"{message.retType} ({name})" if name else str(message.retType)
                 complain(f"{job.protocol.name} failed: retType {label} {message.retMsg}".rstrip())
                 return FAILED
+        code = 0
         if stream is not None:
             seen = 0
             async for frame in stream:
@@ -204,15 +215,16 @@ async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
                     write(renderer.frame(frame))
                 except WireError as error:
                     complain(str(error))
+                    code = NOT_DECODED
                 seen += 1
                 if seen == job.limit:
                     break
-    return 0
+    return code
 
 
 def complain(text: str) -> None:
     """Say something beside the output."""
-    sys.stderr.write(f"ftwire: {text}\n")
+    sys.stderr.write(f"ftwire: {printable(text)}\n")
 
 
 def tell(event: ClientEvent) -> None:
@@ -250,9 +262,9 @@ def call(
     try:
         return asyncio.run(run(client, job, renderer))
     except HandshakeError as error:
-        raise click.ClickException(f"{error}; --key names its PEM file") from None
+        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except (ClientError, WireError, RequestError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(printable(str(error))) from None
 
 
 def show_list(pattern: str | None, *, as_json: bool) -> None:
@@ -287,7 +299,8 @@ def refuse(reason: str) -> NoReturn:
 
 
 @click.command(
-    epilog="Exit codes: 0 fine, 1 failed (no connection, no reply, or a retType other than 0), 2 wrong usage."
+    epilog="Exit codes: 0 fine, 1 failed (no connection, no reply, or a retType other than 0), 2 wrong usage, "
+    "3 finished, but a push could not be decoded."
 )
 @click.argument("protocol", required=False, metavar="PROTO")
 @click.argument("body", required=False, metavar="[JSON|@FILE|-]")

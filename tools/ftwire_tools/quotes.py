@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.securities import security_name
@@ -49,10 +50,13 @@ def needed_types(protocol: Protocol, request: Any) -> list[str]:
     return _types(protocol.name, "Qot_Get")
 
 
-def watched_types(protocol: Protocol) -> list[str]:
-    """Return the types whose subscription brings this push; empty for one that no Qot_Sub brings."""
+def watched_types(protocol: Protocol, needed: Sequence[str] = ()) -> list[str]:
+    """Return the types whose subscription brings this push; empty for one that no Qot_Sub brings.
+
+    Candles are those that are ``needed`` already, or the day's.
+    """
     if protocol.name == "Qot_UpdateKL":
-        return [DEFAULT_CANDLES]
+        return [name for name in needed if name.startswith("KL_")] or [DEFAULT_CANDLES]
     return _types(protocol.name, "Qot_Update")
 
 

@@ -78,7 +78,7 @@ class Report:
         took = "" if outcome.latency is None else duration(outcome.latency)
         line = (
             f"{step.number:>6} {outcome.part.talk.number}{copy} {colour}{outcome.status:<10}{paint.reset} "
-            f"{step.proto_id} {step.name:<24} {took:>8}  {outcome.reason or facts_of(step.request)}"
+            f"{step.proto_id} {step.name:<24} {took:>8}  {printable(outcome.reason) or facts_of(step.request)}"
         )
         lines = [line.rstrip()]
         lines += [f"         {printable(str(difference))}" for difference in outcome.differences]
@@ -279,9 +279,9 @@ def command(
     try:
         asyncio.run(play(script, to, gateway_key, connections, timeout, manner, report))
     except HandshakeError as error:
-        raise click.ClickException(f"{error}; --key names its PEM file") from None
+        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except ClientError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(printable(str(error))) from None
     report.summary(script.unreadable)
     if report.counts[Status.DIFFERENT] or report.counts[Status.FAILED]:
         ctx.exit(FAILED)
