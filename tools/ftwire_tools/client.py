@@ -289,8 +289,9 @@ class Client:
                 (self.host, self.port),
                 has_key=self._key is not None,
                 timeout=int(self._timeout * SECOND),
-                on_push=self._deliver,
-                on_chunk=self._regulate,
+                puts=self._puts,
+                puts_of_any=self._puts_of_any,
+                on_chunk=self._chunk_is_dealt_with,
                 on_oddity=self._tell,
             )
 
@@ -382,9 +383,10 @@ class Client:
 
     # Pushes
 
-    def _deliver(self, frame: Frame) -> None:
-        for put in self._puts.get(frame.proto_id, self._puts_of_any):
-            put(frame)
+    def _chunk_is_dealt_with(self) -> None:
+        for stream in self._streams:
+            stream.commit()
+        self._regulate()
 
     def _forget(self, stream: PushStream) -> None:
         if stream in self._streams:
@@ -405,8 +407,6 @@ class Client:
         held = waiting > (limit * 3 // 4 if self._held else limit)
         if held != self._held:
             self._held = held
-            for stream in self._streams:
-                stream.is_held = held
         self._link.pause(held)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ftwire.connection import KEEP_ALIVE
@@ -41,9 +41,16 @@ if TYPE_CHECKING:
     from ftwire.events import Event
     from ftwire.header import BodyFormat
 
-__all__ = ["Link", "Reply", "open_link"]
+__all__ = ["Link", "Put", "Reply", "open_link"]
+
+Put = Callable[[Frame], None]
+"""Takes a push."""
 
 SECOND: Final = 1_000_000_000
+
+READ_SIZE: Final = 64 * 1024
+"""Bytes read at once. With the 256 KiB that asyncio reads by itself, frames have left the processor's cache when
+they are taken: 10 to 20 % slower for small pushes."""
 
 # Wall-clock time at the start plus steady time since: a clock that is set does not time requests out.
 _EPOCH: Final = time.time_ns() - time.monotonic_ns()
@@ -62,11 +69,12 @@ class Reply(NamedTuple):
     """Nanoseconds since the request was sent."""
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """The asyncio side of one ``Connection``.
 
-    ``on_push`` gets each push; ``on_chunk`` is called after each piece of the stream was dealt with;
-    ``on_oddity`` gets damaged frames and replies nobody waits for.
+    ``puts`` has, by protocol ID, what takes its pushes, ``puts_of_any`` what takes those of all other IDs;
+    ``on_chunk`` is called after each piece of the stream was dealt with; ``on_oddity`` gets damaged frames and
+    replies nobody waits for.
     """
 
     def __init__(
@@ -76,7 +84,8 @@ class Link(asyncio.Protocol):
         *,
         has_key: bool,
         timeout: int,
-        on_push: Callable[[Frame], None],
+        puts: Mapping[int, Sequence[Put]],
+        puts_of_any: Sequence[Put],
         on_chunk: Callable[[], None],
         on_oddity: Callable[[FrameDamaged | UnmatchedReply], None],
     ) -> None:
@@ -85,10 +94,12 @@ class Link(asyncio.Protocol):
         self._address: Final = address
         self._has_key: Final = has_key
         self._timeout: Final = timeout / SECOND
-        self._on_push: Final = on_push
+        self._puts: Final = puts
+        self._puts_of_any: Final = puts_of_any
         self._on_chunk: Final = on_chunk
         self._on_oddity: Final = on_oddity
         self._transport: asyncio.Transport | None = None
+        self._buffer: Final = memoryview(bytearray(READ_SIZE))
         self._writable: Final = asyncio.Event()
         self._writable.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -141,24 +152,32 @@ class Link(asyncio.Protocol):
         """Close the socket; requests that wait fail."""
         self._end(ConnectionLostError("the client was closed"))
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket."""
         self._transport = cast("asyncio.Transport", transport)  # what create_connection makes for TCP
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Say where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the socket."""
         if self.lost.done():
             return
-        on_push = self._on_push
+        data = bytes(self._buffer[:nbytes])
+        puts_of, puts_of_any = self._puts.get, self._puts_of_any
         try:
             for event in self._connection.receive_data(data, now_ns()):
                 if type(event) is PushReceived:
-                    on_push(event.frame)
+                    frame = event.frame
+                    for put in puts_of(frame.proto_id, puts_of_any):
+                        put(frame)
                 else:
                     self._react(event)
         except WireError as error:
+            self._on_chunk()  # what came before is good
             self._end(ConnectionLostError(str(error)), error)
             return
         self._flush()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import length_hint
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -28,39 +29,48 @@ class PushStream:
     """
 
     def __init__(self, on_taken: Callable[[], None], on_close: Callable[[PushStream], None]) -> None:
-        self._frames: Final[deque[Frame]] = deque()
+        self._arriving: Final[list[Frame]] = []
+        self.put: Final = self._arriving.append
+        """Adds a push; ``commit`` hands out what was added. One call a push would cost as much as decoding it."""
+        self._batches: Final[deque[tuple[list[Frame], int]]] = deque()
+        self._current: Iterator[Frame] = iter(())
+        self._current_size = 0
         self._on_taken: Final = on_taken
         self._on_close: Final = on_close
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._error: ClientError | None = None
         self.size = 0
-        """Bytes that wait to be taken, ``FRAME_OVERHEAD`` for each frame included."""
-        self.is_held = False
-        """Reading is stopped: whoever takes a push asks whether it can go on."""
+        """Bytes that wait to be taken, ``FRAME_OVERHEAD`` for each frame included; what came in one piece of the
+        stream counts until all of it is taken."""
 
     def __len__(self) -> int:
         """Return how many pushes wait to be taken."""
-        return len(self._frames)
+        return length_hint(self._current) + sum(len(frames) for frames, _ in self._batches)
 
-    def put(self, frame: Frame) -> None:
-        """Add a push."""
-        self._frames.append(frame)
-        self.size += FRAME_OVERHEAD + len(frame.payload)
-        if self._waiter is not None:
-            self._wake()
+    def commit(self) -> None:
+        """Hand out what was put."""
+        if not self._arriving:
+            return
+        frames = self._arriving.copy()
+        self._arriving.clear()
+        size = sum([len(frame.payload) for frame in frames]) + FRAME_OVERHEAD * len(frames)
+        self._batches.append((frames, size))
+        self.size += size
+        self._wake()
 
     def end(self, error: ClientError | None) -> None:
         """Say that no more will come; what waits can still be taken."""
         self._closed = True
         self._error = error
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
 
     def close(self) -> None:
         """Stop collecting, and forget what waits."""
-        self._frames.clear()
-        self.size = 0
+        self._arriving.clear()
+        self._batches.clear()
+        self._current = iter(())
+        self.size = self._current_size = 0
         self.end(None)
         self._on_close(self)
 
@@ -68,8 +78,14 @@ class PushStream:
         return self
 
     async def __anext__(self) -> Frame:
-        frames = self._frames
-        while not frames:
+        for frame in self._current:
+            return frame
+        return await self._next_batch()
+
+    async def _next_batch(self) -> Frame:
+        """Return the first push of the next batch, when there is one."""
+        self._done_with_batch()
+        while not self._batches:
             if self._closed:
                 if self._error is not None:
                     raise self._error
@@ -80,12 +96,17 @@ class PushStream:
             try:
                 await waiter
             finally:
-                self._waiter = None
-        frame = frames.popleft()
-        self.size -= FRAME_OVERHEAD + len(frame.payload)
-        if self.is_held:
+                if self._waiter is waiter:
+                    self._waiter = None
+        frames, self._current_size = self._batches.popleft()
+        self._current = iter(frames)
+        return next(self._current)
+
+    def _done_with_batch(self) -> None:
+        if self._current_size:
+            self.size -= self._current_size
+            self._current_size = 0
             self._on_taken()
-        return frame
 
     async def __aenter__(self) -> PushStream:
         return self
@@ -96,7 +117,5 @@ class PushStream:
         self.close()
 
     def _wake(self) -> None:
-        # Once: the waiter runs only after all pushes of a chunk are in.
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
