@@ -126,7 +126,7 @@ def test_a_second_handshake_is_refused(still: Any) -> None:
 
 def test_a_slow_reader_is_cut_off_and_the_others_do_not_notice() -> None:
     with gateway(speed=20_000.0, max_unsent=200_000) as opend:
-        slow, good = PlainClient(opend.port), PlainClient(opend.port)
+        slow, good = PlainClient(opend.port, buffer=4096), PlainClient(opend.port)
         slow.subscribe("HK.00700", "US.AAPL", sub_types=(1, 2, 4, 5, 6))
         good.subscribe("HK.00700", sub_types=(4,))
         while not opend.named("cut-off"):

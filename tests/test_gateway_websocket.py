@@ -3,6 +3,7 @@ vendors' own clients are driven in tests/interop."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -27,9 +28,13 @@ RECORDED = CAPTURES / "npm-futu-api-10.11-websocket.pcapng"
 class WebSocketClient:
     """Asks, and keeps what it is told."""
 
-    def __init__(self, opend: RunningGateway, key: str = "", *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, opend: RunningGateway, key: str = "", *, tls: ssl.SSLContext | None = None, buffer: int = 1 << 16) -> None:
         scheme = "wss" if tls else "ws"
-        self.socket: ClientConnection = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, max_size=None)
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        raw.connect(("127.0.0.1", opend.ws_port))
+        opening = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, sock=raw, max_size=None)
+        self.socket: ClientConnection = opening.__enter__()
         self.section = 1
         self.pushes: list[Envelope] = []
         init = InitWebSocket.Request()
@@ -120,13 +125,11 @@ def test_what_is_no_handshake_ends_the_connection(message: bytes | str) -> None:
 
 def test_a_slow_reader_is_cut_off() -> None:
     with gateway(synthetic=True, websocket=True, speed=20_000.0, max_unsent=100_000, deflate=False) as opend:
-        with WebSocketClient(opend) as slow, WebSocketClient(opend) as good:
+        with WebSocketClient(opend, buffer=4096) as slow, WebSocketClient(opend) as good:
             for sub_type in (1, 2, 4, 5, 6):
                 slow.subscribe("HK.00700", sub_type)
             good.subscribe("HK.00700", 4)
-            while not opend.named("cut-off"):
-                good.receive()
-            (fact,) = opend.named("cut-off")
+            (fact,) = opend.wait_for("cut-off")
             assert (fact["client"], "slow reader" in str(fact["reason"])) == (1, True)
             for _ in range(100):
                 good.receive()
