@@ -33,7 +33,7 @@ class WebSocketClient:
         raw = socket.socket()
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         raw.connect(("127.0.0.1", opend.ws_port))
-        opening = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, sock=raw, max_size=None)
+        opening = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, sock=raw, max_size=None, close_timeout=0.2)
         self.socket: ClientConnection = opening.__enter__()
         self.section = 1
         self.pushes: list[Envelope] = []
