@@ -292,6 +292,7 @@ class TestRules:
         assert parse_rule("drop") == Rule("drop")
         assert parse_rule("drop:p=0.25,proto=Qot_UpdateRT") == Rule("drop", 0.25, None, 3009)
         assert parse_rule("delay:ms=20,n=3,proto=3008") == Rule("delay", 1.0, 3, 3008, 20.0)
+        assert parse_rule("cut:client=2") == Rule("cut", client=2)
         assert all(parse_rule(name).name == name for name in NAMES)
 
     @pytest.mark.parametrize(
@@ -320,6 +321,7 @@ class TestRules:
         assert 10 < sum(run(1, 1)) < 54
 
     def test_the_nth_frame_of_a_protocol(self) -> None:
+        assert not Faults((parse_rule("cut:client=2"),), seed=0, client=1).strikes("cut", 3009)
         faults = Faults((parse_rule("drop:n=2,proto=3009"), parse_rule("drop:n=3,proto=3009")), seed=0, client=1)
         struck = [faults.strikes("drop", proto_id) for proto_id in (3009, 3008, 3009, 3009, 3009)]
         assert struck == [False, False, True, True, False]
