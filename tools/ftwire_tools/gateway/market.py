@@ -15,14 +15,14 @@ from typing import Final, NamedTuple
 
 __all__ = ["STOCKS", "Bar", "Listing", "Market", "Minute", "Stock", "Trade", "text_of"]
 
-HEAD_DAY: Final = 24 * 60
-"""Minutes kept: the market never closes, and what is older than a day is forgotten."""
-START: Final = 1800
+HEAD_START: Final = 1800
 """Seconds of the day that are over when the gateway starts."""
 HISTORY: Final = 520
 """Trading days before this one: two years."""
 LEVELS: Final = 10
 """Levels of an order book's side."""
+DAY: Final = 24 * 60
+"""Minutes kept: the market never closes, and what is older than a day is forgotten."""
 TRADES: Final = 1000
 """Trades kept: as many as can be asked for."""
 START: Final = datetime(2024, 6, 12, 10, 0, 0)
