@@ -117,7 +117,9 @@ def test_requests_that_cannot_be_read_are_answered(still: Any) -> None:
 
 def test_a_second_handshake_is_refused(still: Any) -> None:
     with PlainClient(still.port) as client:
-        request = Frame.build(1001, 9, InitConnect.Request(c2s={"clientVer": 1, "clientID": "x"}), sender=Role.CLIENT)
+        request = Frame.build(
+            1001, 9, InitConnect.Request(c2s=InitConnect.C2S(clientVer=1, clientID="x")), sender=Role.CLIENT
+        )
         client.socket.sendall(request.encode())
         (event,) = client.receive()
         assert event.frame.message.retMsg == "connected already"  # type: ignore[union-attr]

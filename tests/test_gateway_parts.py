@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -61,7 +61,9 @@ class Clock(selectors.SelectSelector):
         return found
 
 
-def on_a_clock_of_its_own(monkeypatch: pytest.MonkeyPatch, program: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
+def on_a_clock_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, program: Callable[[Clock], Coroutine[Any, Any, None]]
+) -> None:
     clock = Clock()
     loop = asyncio.SelectorEventLoop(clock)
     loop.time = lambda: clock.now  # type: ignore[method-assign]
@@ -105,7 +107,7 @@ def played(
 
 
 class TestRhythm:
-    tracks = {RT_HK: [0.5, 1.0, 4.0], RT_US: [0.75]}
+    tracks: ClassVar[dict[Any, list[float]]] = {RT_HK: [0.5, 1.0, 4.0], RT_US: [0.75]}
 
     def test_is_the_captured_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert played(monkeypatch, self.tracks, Pace()) == [(0.5, RT_HK), (0.75, RT_US), (1.0, RT_HK), (4.0, RT_HK)]
@@ -131,7 +133,9 @@ class TestRhythm:
         frames = [one for _, one in open_source(data).feed(data) if isinstance(one, FrameSeen)]
         subscribed = next(one.time for one in frames if one.kind is Kind.RESPONSE and one.frame.proto_id == QOT_SUB)
         pushes = {(one.frame.message.s2c.security.code, one.time) for one in frames if one.kind is Kind.PUSH}  # type: ignore[union-attr]
-        kept = {(topic.code, subscribed + push.offset) for topic in (RT_HK, RT_US) for push in replay.tape.tracks[topic]}
+        kept = {
+            (topic.code, subscribed + push.offset) for topic in (RT_HK, RT_US) for push in replay.tape.tracks[topic]
+        }
         assert kept == pushes
 
 
@@ -219,7 +223,7 @@ class TestSubscriptions:
         assert mine.select(3009, push) is push
         assert mine.select(3009, rt_push("00005")) is None
         mine.apply(QOT_SUB, sub(isRegOrUnRegPush=False))
-        assert mine.select(3009, push) is None
+        assert mine.select(3009, rt_push()) is None
         assert mine.has(RT_HK)
 
     def test_registering_needs_a_subscription(self) -> None:

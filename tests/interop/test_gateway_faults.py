@@ -19,7 +19,9 @@ from interop.peers import Peer, command, environment
 
 SDK = "futu-api-10.11"
 PLAIN = FOLDER / "futu-api-10.11-plain.pcap"
-RECORDED = [json.loads(line) for line in (FOLDER / f"{PLAIN.name}.client.jsonl").read_text(encoding="utf-8").splitlines()]
+RECORDED = [
+    json.loads(line) for line in (FOLDER / f"{PLAIN.name}.client.jsonl").read_text(encoding="utf-8").splitlines()
+]
 
 HARMLESS = {
     "delay": "delay:ms=300",

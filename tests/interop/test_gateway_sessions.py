@@ -120,12 +120,18 @@ class TestMadeUpMarket:
             assert row["last_price"] == quotes[row["code"]]["last_price"]
         pushed = {line["handler"] for line in lines if line["event"] == "push"}
         assert pushed == {
-            "RTDataHandlerBase", "StockQuoteHandlerBase", "OrderBookHandlerBase", "TickerHandlerBase", "CurKlineHandlerBase",
-        }  # fmt: skip
+            "RTDataHandlerBase",
+            "StockQuoteHandlerBase",
+            "OrderBookHandlerBase",
+            "TickerHandlerBase",
+            "CurKlineHandlerBase",
+        }
 
     @pytest.mark.parametrize("name", PYTHON)
     @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-    def test_an_order_is_placed_listed_and_cancelled(self, name: str, encrypted: bool, peer: Callable[[str], Peer]) -> None:
+    def test_an_order_is_placed_listed_and_cancelled(
+        self, name: str, encrypted: bool, peer: Callable[[str], Peer]
+    ) -> None:
         peer(name)
         with gateway(synthetic=True, key=KEY if encrypted else None, speed=0.001) as opend:
             lines = run(name, opend, *(["--encrypt", str(TEST_KEY)] if encrypted else []), "--pushes", "2", "trade")
@@ -161,9 +167,7 @@ class TestMadeUpMarket:
         program = Path(__file__).with_name("clients") / "quickstart.py"
         with gateway(synthetic=True, speed=20.0) as opend:
             words = [str(python(name)), str(program), PEERS[name].module, script, str(opend.port)]
-            done = subprocess.run(
-                words, env=environment(name), capture_output=True, text=True, timeout=60, check=False
-            )
+            done = subprocess.run(words, env=environment(name), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "finished" in done.stdout
 

@@ -1,22 +1,25 @@
 """What the vendor's documentation has newcomers do first: look at a stock, watch it, trade it on paper.
 
-    quickstart.py futu|moomoo quote|trade PORT
+quickstart.py futu|moomoo quote|trade PORT
 """
+
+from __future__ import annotations
 
 import importlib
 import os
 import sys
 import threading
 import time
+from typing import Any
 
 
-def checked(answer):
+def checked(answer: tuple[Any, ...]) -> Any:
     """The data of a call that succeeded."""
     assert answer[0] == 0, answer
     return answer[1]
 
 
-def quote(sdk, port):
+def quote(sdk: Any, port: int) -> None:
     context = sdk.OpenQuoteContext(host="127.0.0.1", port=port)
     print(checked(context.get_market_snapshot(["HK.00700"])))
     print(checked(context.get_global_state()))
@@ -24,8 +27,8 @@ def quote(sdk, port):
     print(checked(context.request_trading_days(sdk.Market.HK, start="2024-06-01", end="2024-06-12")))
     seen = threading.Event()
 
-    class Watch(sdk.StockQuoteHandlerBase):
-        def on_recv_rsp(self, rsp_pb):
+    class Watch(sdk.StockQuoteHandlerBase):  # type: ignore[misc]  # the SDK is known when it runs
+        def on_recv_rsp(self, rsp_pb: Any) -> Any:
             code, data = super().on_recv_rsp(rsp_pb)
             if code == sdk.RET_OK:
                 seen.set()
@@ -52,7 +55,7 @@ def quote(sdk, port):
     context.close()
 
 
-def trade(sdk, port):
+def trade(sdk: Any, port: int) -> None:
     quotes = sdk.OpenQuoteContext(host="127.0.0.1", port=port)
     if hasattr(sdk, "OpenSecTradeContext"):
         context = sdk.OpenSecTradeContext(filter_trdmarket=sdk.TrdMarket.HK, host="127.0.0.1", port=port)
@@ -62,8 +65,8 @@ def trade(sdk, port):
     print(checked(context.get_acc_list()))
     states = []
 
-    class Watch(sdk.TradeOrderHandlerBase):
-        def on_recv_rsp(self, rsp_pb):
+    class Watch(sdk.TradeOrderHandlerBase):  # type: ignore[misc]  # as above
+        def on_recv_rsp(self, rsp_pb: Any) -> Any:
             code, data = super().on_recv_rsp(rsp_pb)
             states.append(data["order_status"][0])
             return code, data
@@ -91,7 +94,7 @@ def trade(sdk, port):
     quotes.close()
 
 
-def main():
+def main() -> None:
     module, script, port = sys.argv[1:]
     threading.Timer(45, os._exit, (1,)).start()
     {"quote": quote, "trade": trade}[script](importlib.import_module(module), int(port))

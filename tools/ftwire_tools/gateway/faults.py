@@ -7,8 +7,9 @@ A rule is written ``NAME[:KEY=VALUE,...]``::
     delay:ms=500,proto=Qot_UpdateRT         every frame of it
     cut:proto=Qot_GetRT,client=1            the first client only: when it comes back, all is well
 
-``p`` is a probability, ``n`` the number of a frame, counted for each client from 1; ``proto`` a protocol's name or
-ID; ``client`` the number of the only connection that suffers, from 1. With neither ``p`` nor ``n`` every frame is struck. All chance comes from one seed and the client's number.
+``p`` is a probability; ``n`` the number of a frame, counted for each client from 1; ``proto`` a protocol's name or
+ID; ``client`` the number of the only connection that suffers, from 1. With neither ``p`` nor ``n`` every frame is
+struck. All chance comes from one seed and the client's number.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ def parse_rule(text: str) -> Rule:
             elif key == "proto":
                 proto_id = _protocol(value)
             else:
-                raise FaultError(f"{text!r}: {name} takes p=, n=, proto=, client={', ms=' if name in MILLISECONDS else ''}")
+                raise FaultError(
+                    f"{text!r}: {name} takes p=, n=, proto=, client={', ms=' if name in MILLISECONDS else ''}"
+                )
         except ValueError as error:
             raise error if isinstance(error, FaultError) else FaultError(f"{text!r}: {value!r} is no number") from None
     if not 0 <= probability <= 1 or (nth is not None and nth < 1) or not 0 <= milliseconds < 1e7:

@@ -94,9 +94,9 @@ class Gateway:
         self.log("closed", clients=self._count)
 
     @property
-    def clients(self) -> int:
-        """How many there are now."""
-        return len(self._sessions)
+    def sessions(self) -> list[Session]:
+        """The clients there are now."""
+        return list(self._sessions.values())
 
     # What sessions ask for
 
