@@ -24,7 +24,11 @@ class PlainClient:
     """Connects, asks, and keeps what it is told."""
 
     def __init__(self, port: int, *, key: RsaKey | None = None, **handshake: Any) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self.socket = socket.socket()
+        self.socket.settimeout(SECONDS)
+        if buffer := handshake.pop("buffer", 0):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect(("127.0.0.1", port))
         self.connection = Connection(Role.CLIENT, key=key)
         self.format = handshake.pop("body_format", BodyFormat.PROTOBUF)
         self.events: list[Event] = []

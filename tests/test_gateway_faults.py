@@ -193,7 +193,10 @@ def test_chance_is_seeded() -> None:
 
 def test_several_at_once_and_pushes_go_on() -> None:
     with gateway(
-        PLAIN, speed=None, loop=True, faults=["bad-sha1:p=0.2,proto=3009", "split:p=0.2", "duplicate:p=0.2", "merge:p=0.2"]
+        PLAIN,
+        speed=None,
+        loop=True,
+        faults=["bad-sha1:p=0.2,proto=3009", "split:p=0.2", "duplicate:p=0.2", "merge:p=0.2"],
     ) as opend:
         with PlainClient(opend.port) as client:
             client.subscribe("HK.00700", "US.AAPL")
@@ -204,5 +207,9 @@ def test_several_at_once_and_pushes_go_on() -> None:
 
 
 def test_every_fault_has_its_test() -> None:
-    named = {name.removeprefix("test_").replace("_keeps_the_order", "").replace("_", "-") for name in globals() if name.startswith("test_")}
+    named = {
+        name.removeprefix("test_").replace("_keeps_the_order", "").replace("_", "-")
+        for name in globals()
+        if name.startswith("test_")
+    }
     assert set(NAMES) <= named

@@ -117,7 +117,9 @@ def test_requests_that_cannot_be_read_are_answered(still: Any) -> None:
 
 def test_a_second_handshake_is_refused(still: Any) -> None:
     with PlainClient(still.port) as client:
-        request = Frame.build(1001, 9, InitConnect.Request(c2s={"clientVer": 1, "clientID": "x"}), sender=Role.CLIENT)
+        request = Frame.build(
+            1001, 9, InitConnect.Request(c2s=InitConnect.C2S(clientVer=1, clientID="x")), sender=Role.CLIENT
+        )
         client.socket.sendall(request.encode())
         (event,) = client.receive()
         assert event.frame.message.retMsg == "connected already"  # type: ignore[union-attr]
@@ -126,7 +128,7 @@ def test_a_second_handshake_is_refused(still: Any) -> None:
 
 def test_a_slow_reader_is_cut_off_and_the_others_do_not_notice() -> None:
     with gateway(speed=20_000.0, max_unsent=200_000) as opend:
-        slow, good = PlainClient(opend.port), PlainClient(opend.port)
+        slow, good = PlainClient(opend.port, buffer=4096), PlainClient(opend.port)
         slow.subscribe("HK.00700", "US.AAPL", sub_types=(1, 2, 4, 5, 6))
         good.subscribe("HK.00700", sub_types=(4,))
         while not opend.named("cut-off"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -61,7 +61,9 @@ class Clock(selectors.SelectSelector):
         return found
 
 
-def on_a_clock_of_its_own(monkeypatch: pytest.MonkeyPatch, program: Callable[[Clock], Coroutine[Any, Any, None]]) -> None:
+def on_a_clock_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, program: Callable[[Clock], Coroutine[Any, Any, None]]
+) -> None:
     clock = Clock()
     loop = asyncio.SelectorEventLoop(clock)
     loop.time = lambda: clock.now  # type: ignore[method-assign]
@@ -105,7 +107,7 @@ def played(
 
 
 class TestRhythm:
-    tracks = {RT_HK: [0.5, 1.0, 4.0], RT_US: [0.75]}
+    tracks: ClassVar[dict[Any, list[float]]] = {RT_HK: [0.5, 1.0, 4.0], RT_US: [0.75]}
 
     def test_is_the_captured_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert played(monkeypatch, self.tracks, Pace()) == [(0.5, RT_HK), (0.75, RT_US), (1.0, RT_HK), (4.0, RT_HK)]
@@ -131,7 +133,9 @@ class TestRhythm:
         frames = [one for _, one in open_source(data).feed(data) if isinstance(one, FrameSeen)]
         subscribed = next(one.time for one in frames if one.kind is Kind.RESPONSE and one.frame.proto_id == QOT_SUB)
         pushes = {(one.frame.message.s2c.security.code, one.time) for one in frames if one.kind is Kind.PUSH}  # type: ignore[union-attr]
-        kept = {(topic.code, subscribed + push.offset) for topic in (RT_HK, RT_US) for push in replay.tape.tracks[topic]}
+        kept = {
+            (topic.code, subscribed + push.offset) for topic in (RT_HK, RT_US) for push in replay.tape.tracks[topic]
+        }
         assert kept == pushes
 
 
@@ -219,7 +223,7 @@ class TestSubscriptions:
         assert mine.select(3009, push) is push
         assert mine.select(3009, rt_push("00005")) is None
         mine.apply(QOT_SUB, sub(isRegOrUnRegPush=False))
-        assert mine.select(3009, push) is None
+        assert mine.select(3009, rt_push()) is None
         assert mine.has(RT_HK)
 
     def test_registering_needs_a_subscription(self) -> None:
@@ -292,6 +296,7 @@ class TestRules:
         assert parse_rule("drop") == Rule("drop")
         assert parse_rule("drop:p=0.25,proto=Qot_UpdateRT") == Rule("drop", 0.25, None, 3009)
         assert parse_rule("delay:ms=20,n=3,proto=3008") == Rule("delay", 1.0, 3, 3008, 20.0)
+        assert parse_rule("cut:client=2") == Rule("cut", client=2)
         assert all(parse_rule(name).name == name for name in NAMES)
 
     @pytest.mark.parametrize(
@@ -320,6 +325,7 @@ class TestRules:
         assert 10 < sum(run(1, 1)) < 54
 
     def test_the_nth_frame_of_a_protocol(self) -> None:
+        assert not Faults((parse_rule("cut:client=2"),), seed=0, client=1).strikes("cut", 3009)
         faults = Faults((parse_rule("drop:n=2,proto=3009"), parse_rule("drop:n=3,proto=3009")), seed=0, client=1)
         struck = [faults.strikes("drop", proto_id) for proto_id in (3009, 3008, 3009, 3009, 3009)]
         assert struck == [False, False, True, True, False]

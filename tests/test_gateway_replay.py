@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from fixtures.make_keys import TEST_KEY
 from fixtures.scenario import RT, RT_PUSHES
 from ftwire.cipher import RsaKey
-from ftwire.events import FrameSeen
+from ftwire.events import Event, FrameSeen, ReplyReceived
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
 from ftwire_tools.chunks import open_input
@@ -59,6 +59,10 @@ def test_the_example(plain_gateway: Any) -> None:
     assert pushed == [expected([RT_PUSHES[code][n]]) for n in (0, 1) for code in ("AAPL", "00700")]
 
 
+def answer_to(serial: int) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, ReplyReceived) and event.frame.serial == serial
+
+
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_every_captured_reply_is_given_again(path: Path) -> None:
     """The captured requests, sent again in their order, get the captured bodies."""
@@ -72,7 +76,7 @@ def test_every_captured_reply_is_given_again(path: Path) -> None:
             assert protocol is not None
             serial = client.connection.request(protocol.name, one.request.message, time.monotonic_ns())  # type: ignore[arg-type]
             client.send()
-            reply = client.until(lambda event, serial=serial: getattr(event, "frame", None) is not None and event.frame.serial == serial)  # type: ignore[misc]
+            reply = client.until(answer_to(serial))
             assert reply.frame.message == one.frame.message  # type: ignore[union-attr]
             asked += 1
     assert asked
@@ -191,11 +195,7 @@ class TestMatch:
         captured = next(one for one in seen(TRADE) if one.kind is Kind.REQUEST and one.frame.proto_id == 2202)
         c2s = captured.frame.message.c2s  # type: ignore[union-attr]
         header = {field.name: value for field, value in c2s.header.ListFields()}
-        fields = {
-            field.name: value
-            for field, value in c2s.ListFields()
-            if field.name not in {"header", "packetID"}
-        }
+        fields = {field.name: value for field, value in c2s.ListFields() if field.name not in {"header", "packetID"}}
         with gateway(TRADE) as opend, PlainClient(opend.port) as client:
             assert client.ask("Trd_PlaceOrder", header=header, **fields).retType == 0
             assert client.ask("Trd_PlaceOrder", header=header, **{**fields, "qty": 300.0}).retType == -1
@@ -231,8 +231,15 @@ class TestOnMiss:
                 assert answer.s2c.staticInfoList[0].basic.name == "BABA-W"
                 assert client.subscribe("HK.00700").retType == 0
                 assert client.wait_for_pushes(1)[0].security.code == "00700"
-                unlock = client.ask("Trd_PlaceOrder", header={"trdEnv": 0, "accID": 1, "trdMarket": 1}, trdSide=1,
-                                    orderType=1, code="00700", qty=100.0, price=1.0)
+                unlock = client.ask(
+                    "Trd_PlaceOrder",
+                    header={"trdEnv": 0, "accID": 1, "trdMarket": 1},
+                    trdSide=1,
+                    orderType=1,
+                    code="00700",
+                    qty=100.0,
+                    price=1.0,
+                )
                 assert (unlock.retType, "it is trading" in unlock.retMsg) == (-1, True)
             real.wait_for("disconnected")
 
@@ -252,7 +259,7 @@ class TestOnMiss:
 
 
 class TestReuse:
-    question = {"security": {"market": 1, "code": "00700"}}
+    question: ClassVar[dict[str, Any]] = {"security": {"market": 1, "code": "00700"}}
 
     def test_on_gives_the_last_reply_for_ever(self) -> None:
         with gateway(PLAIN) as opend, PlainClient(opend.port) as client:
@@ -286,8 +293,13 @@ class TestPushes:
             assert {s2c.security.code for s2c in one.wait_for_pushes(2)} == {"00700"}
             two.ask("KeepAlive", time=1)
             assert two.pushes == []
-            two.ask("Qot_RegQotPush", securityList=[{"market": 1, "code": "00700"}], subTypeList=[5], rehabTypeList=[],
-                    isRegOrUnReg=True)
+            two.ask(
+                "Qot_RegQotPush",
+                securityList=[{"market": 1, "code": "00700"}],
+                subTypeList=[5],
+                rehabTypeList=[],
+                isRegOrUnReg=True,
+            )
             two.wait_for_pushes(2)
 
     def test_unsubscribing_ends_them(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_the_day_adds_up() -> None:
     assert stock.minutes[-1].close == stock.price
     assert stock.bid < stock.price < stock.ask
     days = stock.days()
-    assert all(after.last_close == before.close for before, after in zip(days, days[1:], strict=False))
+    assert all(after.last_close == before.close for before, after in itertools.pairwise(days))
     assert all(day.low <= min(day.open, day.close) <= max(day.open, day.close) <= day.high for day in days)
 
 
@@ -123,7 +124,7 @@ def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
     answer = client.ask("Qot_GetKL", security=TENCENT, rehabType=1, klType=kline, reqNum=1000)
     bars = answer.s2c.klList
     assert bars
-    assert all(before.closePrice == after.lastClosePrice for before, after in zip(bars, bars[1:], strict=False))
+    assert all(before.closePrice == after.lastClosePrice for before, after in itertools.pairwise(bars))
 
 
 def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
@@ -162,14 +163,14 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HEAD_START
 
 
-def test_now(still: Any) -> None:
+def test_now() -> None:
     with gateway(shift_to_now=True) as opend, PlainClient(opend.port) as client:
         basic = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
         assert abs(basic.updateTimestamp - time.time()) < 60
 
 
 class TestTrading:
-    order = {"trdSide": 1, "orderType": 1, "code": "00700", "secMarket": 1}
+    order: ClassVar[dict[str, Any]] = {"trdSide": 1, "orderType": 1, "code": "00700", "secMarket": 1}
 
     def place(self, client: PlainClient, header: dict[str, int] = PAPER, **more: Any) -> Any:
         return client.ask("Trd_PlaceOrder", header=header, **{**self.order, **more})

@@ -3,6 +3,7 @@ vendors' own clients are driven in tests/interop."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -27,9 +28,15 @@ RECORDED = CAPTURES / "npm-futu-api-10.11-websocket.pcapng"
 class WebSocketClient:
     """Asks, and keeps what it is told."""
 
-    def __init__(self, opend: RunningGateway, key: str = "", *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, opend: RunningGateway, key: str = "", *, tls: ssl.SSLContext | None = None, buffer: int = 1 << 16
+    ) -> None:
         scheme = "wss" if tls else "ws"
-        self.socket: ClientConnection = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, max_size=None)
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        raw.connect(("127.0.0.1", opend.ws_port))
+        opening = connect(f"{scheme}://127.0.0.1:{opend.ws_port}", ssl=tls, sock=raw, max_size=None, close_timeout=0.2)
+        self.socket: ClientConnection = opening.__enter__()
         self.section = 1
         self.pushes: list[Envelope] = []
         init = InitWebSocket.Request()
@@ -108,7 +115,9 @@ def test_tcp_and_websocket_share_the_market_and_the_limit() -> None:
         opend.wait_for("disconnected")
 
 
-@pytest.mark.parametrize("message", [b"", b"ft-v1.0\0", b"x" * 100, "text", Envelope.build(3008, 2, b"", sender=Role.CLIENT).encode()])
+@pytest.mark.parametrize(
+    "message", [b"", b"ft-v1.0\0", b"x" * 100, "text", Envelope.build(3008, 2, b"", sender=Role.CLIENT).encode()]
+)
 def test_what_is_no_handshake_ends_the_connection(message: bytes | str) -> None:
     with gateway(synthetic=True, websocket=True) as opend:
         with connect(f"ws://127.0.0.1:{opend.ws_port}") as client:
@@ -119,17 +128,18 @@ def test_what_is_no_handshake_ends_the_connection(message: bytes | str) -> None:
 
 
 def test_a_slow_reader_is_cut_off() -> None:
-    with gateway(synthetic=True, websocket=True, speed=20_000.0, max_unsent=100_000, deflate=False) as opend:
-        with WebSocketClient(opend) as slow, WebSocketClient(opend) as good:
-            for sub_type in (1, 2, 4, 5, 6):
-                slow.subscribe("HK.00700", sub_type)
-            good.subscribe("HK.00700", 4)
-            while not opend.named("cut-off"):
-                good.receive()
-            (fact,) = opend.named("cut-off")
-            assert (fact["client"], "slow reader" in str(fact["reason"])) == (1, True)
-            for _ in range(100):
-                good.receive()
+    with (
+        gateway(synthetic=True, websocket=True, speed=20_000.0, max_unsent=100_000, deflate=False) as opend,
+        WebSocketClient(opend, buffer=4096) as slow,
+        WebSocketClient(opend) as good,
+    ):
+        for sub_type in (1, 2, 4, 5, 6):
+            slow.subscribe("HK.00700", sub_type)
+        good.subscribe("HK.00700", 4)
+        (fact,) = opend.wait_for("cut-off")
+        assert (fact["client"], "slow reader" in str(fact["reason"])) == (1, True)
+        for _ in range(100):
+            good.receive()
 
 
 @pytest.fixture(scope="module")

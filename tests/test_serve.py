@@ -82,7 +82,7 @@ def test_synthetic_with_websocket() -> None:
         (["no-such.pcap"], 1, "no-such.pcap: No such file or directory"),
         ([str(TEST_KEY)], 1, "not a capture"),
         ([str(CAPTURES / "futu-api-10.11-aes_cbc.pcapng")], 1, "give the key that they were captured under"),
-        (["--synthetic", "--host", "0.0.0.0"], 2, "OpenD demands an RSA key"),
+        (["--synthetic", "--host", "0.0.0.0"], 2, "OpenD demands an RSA key"),  # noqa: S104
         (["--synthetic", "--key", PLAIN], 1, "not an RSA private key in PEM"),
         (["--synthetic", "--key", "no-such.pem"], 1, "no-such.pem: No such file"),
         (["--synthetic", "--fault", "dorp"], 2, "no fault 'dorp'"),

@@ -158,7 +158,7 @@ async def _serve(world: World, settings: Settings, log: Log) -> None:
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=]",
+    metavar="NAME[:p=,n=,proto=,client=]",
     help="Make something go wrong; repeatable. --list-faults shows the names.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")

@@ -5,9 +5,11 @@ A rule is written ``NAME[:KEY=VALUE,...]``::
     drop:p=0.1                              one frame in ten
     bad-sha1:proto=Qot_GetRT,n=2            the second frame of that protocol
     delay:ms=500,proto=Qot_UpdateRT         every frame of it
+    cut:proto=Qot_GetRT,client=1            the first client only: when it comes back, all is well
 
-``p`` is a probability, ``n`` the number of a frame, counted for each client from 1; ``proto`` a protocol's name or
-ID. With neither ``p`` nor ``n`` every frame is struck. All chance comes from one seed and the client's number.
+``p`` is a probability; ``n`` the number of a frame, counted for each client from 1; ``proto`` a protocol's name or
+ID; ``client`` the number of the only connection that suffers, from 1. With neither ``p`` nor ``n`` every frame is
+struck. All chance comes from one seed and the client's number.
 """
 
 from __future__ import annotations
@@ -65,6 +67,8 @@ class Rule:
     """The protocol that is struck, ``None`` for all."""
     milliseconds: float = 0.0
     """How long ``delay`` and ``jitter`` last."""
+    client: int | None = None
+    """Number of the only connection that suffers, ``None`` for all."""
 
 
 def parse_rule(text: str) -> Rule:
@@ -72,7 +76,7 @@ def parse_rule(text: str) -> Rule:
     name, _, rest = text.partition(":")
     if name not in NAMES:
         raise FaultError(f"no fault {name!r}; there are {', '.join(NAMES)}")
-    probability, nth, proto_id, milliseconds = 1.0, None, None, MILLISECONDS.get(name, 0.0)
+    probability, nth, proto_id, milliseconds, client = 1.0, None, None, MILLISECONDS.get(name, 0.0), None
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
         try:
@@ -82,15 +86,19 @@ def parse_rule(text: str) -> Rule:
                 nth = int(value)
             elif key == "ms" and name in MILLISECONDS:
                 milliseconds = float(value)
+            elif key == "client":
+                client = int(value)
             elif key == "proto":
                 proto_id = _protocol(value)
             else:
-                raise FaultError(f"{text!r}: {name} takes p=, n=, proto={', ms=' if name in MILLISECONDS else ''}")
+                raise FaultError(
+                    f"{text!r}: {name} takes p=, n=, proto=, client={', ms=' if name in MILLISECONDS else ''}"
+                )
         except ValueError as error:
             raise error if isinstance(error, FaultError) else FaultError(f"{text!r}: {value!r} is no number") from None
     if not 0 <= probability <= 1 or (nth is not None and nth < 1) or not 0 <= milliseconds < 1e7:
         raise FaultError(f"{text!r}: p is 0 to 1, n 1 or more, ms 0 or more")
-    return Rule(name, probability, nth, proto_id, milliseconds)
+    return Rule(name, probability, nth, proto_id, milliseconds, client)
 
 
 def _protocol(value: str) -> int:
@@ -106,6 +114,8 @@ class Faults:
     def __init__(self, rules: tuple[Rule, ...], *, seed: int, client: int) -> None:
         self._rules: Final[dict[str, list[Rule]]] = {}
         for rule in rules:
+            if rule.client not in {None, client}:
+                continue
             self._rules.setdefault(rule.name, []).append(rule)
         self._random: Final = random.Random(f"{seed}/{client}")  # noqa: S311 - to be repeated, not to be secret
         self._seen: Final[Counter[tuple[Rule, int]]] = Counter()

@@ -21,6 +21,8 @@ HISTORY: Final = 520
 """Trading days before this one: two years."""
 LEVELS: Final = 10
 """Levels of an order book's side."""
+DAY: Final = 24 * 60
+"""Minutes kept: the market never closes, and what is older than a day is forgotten."""
 TRADES: Final = 1000
 """Trades kept: as many as can be asked for."""
 START: Final = datetime(2024, 6, 12, 10, 0, 0)
@@ -121,7 +123,7 @@ class Stock:
         self.open = self.high = self.low = self.price = self._price(self._ticks)
         self.volume = 0
         self.turnover = 0.0
-        self.minutes: list[Minute] = []
+        self.minutes: deque[Minute] = deque(maxlen=DAY)
         self.trades: deque[Trade] = deque(maxlen=TRADES)
         self._sequence = 0
         self._history: list[Bar] | None = None
@@ -228,8 +230,9 @@ class Stock:
         """Return the bars of this day, each of ``width`` minutes."""
         bars: list[Bar] = []
         last = self.listing.last_close
-        for at in range(0, len(self.minutes), width):
-            group = self.minutes[at : at + width]
+        minutes = list(self.minutes)
+        for at in range(0, len(minutes), width):
+            group = minutes[at : at + width]
             bars.append(
                 Bar(
                     self.began + timedelta(minutes=group[0].number // width * width + width),

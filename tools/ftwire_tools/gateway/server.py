@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.gateway.settings import prepare
 from ftwire_tools.gateway.wire import TcpLink, TcpSession
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ class Gateway:
         self.log("closed", clients=self._count)
 
     @property
-    def clients(self) -> int:
-        """How many there are now."""
-        return len(self._sessions)
+    def sessions(self) -> list[Session]:
+        """The clients there are now."""
+        return list(self._sessions.values())
 
     # What sessions ask for
 
@@ -161,6 +162,7 @@ class Gateway:
         peer = ":".join(map(str, socket.remote_address[:2])) if socket.remote_address else "unknown"
         if self._is_full(peer):
             return
+        prepare(socket.transport.get_extra_info("socket"), self.settings)
         self._count += 1
         link = WebSocketLink(socket)
         session = WebSocketSession(self._count, peer, link, self)

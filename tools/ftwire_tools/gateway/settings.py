@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire_tools.gateway.faults import Rule
 
-__all__ = ["LOOPBACK", "Settings", "SettingsError"]
+__all__ = ["LOOPBACK", "Settings", "SettingsError", "is_local", "prepare"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -48,6 +49,8 @@ class Settings:
     """Largest body taken from a client, in bytes."""
     max_unsent: int = 8 << 20
     """Bytes that may wait for a client that does not read; it is cut off above."""
+    send_buffer: int = 256 << 10
+    """Bytes that the system keeps for a client beside those; left alone, it would grow to megabytes each."""
     seed: int = 0
     """Seed of all that is random."""
     faults: tuple[Rule, ...] = ()
@@ -61,6 +64,12 @@ class Settings:
             raise SettingsError(f"{self.host} is not a local address: OpenD demands an RSA key there, and so do we")
         if self.ws_port is not None and (self.tls is None or not self.ws_key):
             raise SettingsError(f"{self.host} is not a local address: WebSocket there needs TLS and a key")
+
+
+def prepare(connected: socket.socket, settings: Settings) -> None:
+    """Set a client's socket up: replies leave at once, and the system keeps no more than it should."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer)
 
 
 def is_local(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,6 +12,7 @@ from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.gateway.session import Session
+from ftwire_tools.gateway.settings import prepare
 from ftwire_tools.gateway.world import Answer, failure
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TcpLink(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         connected = transport.get_extra_info("socket")
         if connected is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prepare(connected, self._gateway.settings)
         self._session = self._gateway.admit_tcp(self, _address(transport.get_extra_info("peername")))
         if self._session is None:
             self._transport.abort()
@@ -66,8 +66,8 @@ class TcpLink(asyncio.Protocol):
         self._room.set()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            if self._session is not None:
-                self._session.receive(b"")
+            # Not from in here: the transport is still in the middle of its writing.
+            asyncio.get_running_loop().call_soon(self.data_received, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End the session."""
