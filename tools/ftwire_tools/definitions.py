@@ -51,8 +51,8 @@ class Definitions:
     """The same, ready to decode with."""
     ids: Mapping[int, str]
     """Protocol ID to name; of an SDK what its list of IDs says, files for them or not."""
-    version: str = ""
-    """Of an SDK release."""
+    is_release: bool = False
+    """An SDK release: what it lacks, that SDK lacks."""
 
     @property
     def registry(self) -> Registry:
@@ -116,12 +116,7 @@ def of_set(data: bytes, label: str) -> Definitions:
 
 def of_release(release: Release, label: str) -> Definitions:
     """The definitions in an SDK release. Raises ``DescriptorError``."""
-    # Three early releases carry a second copy of a file under another name (see prototree).
-    files = {
-        name: file
-        for name, file in release.files.items()
-        if name == f"{file.package}.proto" or f"{file.package}.proto" not in release.files
-    }
+    files = release.own_files
     answering = {
         file.package
         for file in files.values()
@@ -130,7 +125,7 @@ def of_release(release: Release, label: str) -> Definitions:
     spoken = {proto_id: name for proto_id, name in release.ids.items() if name in answering}
     data = FileDescriptorSet(file=files.values()).SerializeToString()
     schema = Schema.from_descriptor_set(data, spoken)
-    return Definitions(label, files, schema, release.ids, release.version)
+    return Definitions(label, files, schema, release.ids, is_release=True)
 
 
 def _listed(schema: Schema) -> dict[int, str]:
