@@ -19,7 +19,17 @@ from ftwire_tools.sdk import Release, SdkError, read_sdk
 if TYPE_CHECKING:
     from ftwire.schema import ProtocolRow
 
-__all__ = ["FORMS", "OURS", "Definitions", "DefinitionsError", "of_release", "of_set", "open_definitions", "ours"]
+__all__ = [
+    "FORMS",
+    "OURS",
+    "Definitions",
+    "DefinitionsError",
+    "of_release",
+    "of_set",
+    "open_definitions",
+    "ours",
+    "read_release",
+]
 
 OURS: Final = "ours"
 """What the built-in definitions are called."""
@@ -93,6 +103,17 @@ def open_definitions(text: str) -> Definitions:
         raise DefinitionsError(f"{text}: {error}") from None
     except OSError as error:
         raise DefinitionsError(f"{text}: {error.strerror or error}") from None
+
+
+def read_release(text: str) -> Release:
+    """Read the SDK release that ``text`` names. Raises ``SdkError``, ``PackageError`` and ``OSError``."""
+    path = Path(text)
+    package = None if path.exists() else parse_requirement(text)
+    if package is not None:
+        path, _ = locate_package(*package)
+    elif not path.exists():
+        raise SdkError(f"{text}: no such file or directory, nor a version of an SDK such as futu-api==9.6.5608")
+    return read_sdk(path)
 
 
 def ours() -> Definitions:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import click
 
+from ftwire_tools.output import Interrupted
+
 __all__ = ["COMMANDS", "LazyGroup", "ftwire"]
 
 COMMANDS: Final = {
@@ -41,6 +43,13 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{self._package}.{cmd_name}.command is no click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C comes out as an exception that click leaves alone."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""

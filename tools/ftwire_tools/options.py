@@ -13,12 +13,12 @@ from ftwire.schema import Schema
 if TYPE_CHECKING:
     from ftwire_tools.definitions import Definitions
 
-__all__ = ["definitions_of", "registry_of", "schema_of", "schema_option"]
+__all__ = ["definitions_of", "known_with", "registry_of", "schema_of", "schema_option"]
 
 schema_option: Final[Callable[[Any], Any]] = click.option(
     "--schema",
     metavar="SCHEMA",
-    help="Definitions to use instead of ours: futu-api==VERSION, a wheel, a directory with an SDK or with .proto "
+    help="Message definitions other than ours: futu-api==VERSION, a wheel, a directory with an SDK or with .proto "
     "files, or a descriptor set.",
 )
 """``--schema``, to be given to ``registry_of`` or ``definitions_of``."""
@@ -48,3 +48,8 @@ def schema_of(text: str | None) -> tuple[Schema, Registry]:
         return schema, registry
     found = definitions_of(text)
     return found.schema, found.registry
+
+
+def known_with(text: str | None) -> Registry:
+    """The protocols to decode with: of what a user named with ``--schema``, and ours where that has none."""
+    return registry if text is None else registry.beside(definitions_of(text).schema)

@@ -107,7 +107,7 @@ def proto_tree(releases: Sequence[Release], history: History | None = None) -> d
     history = History({**(history.releases if history else {}), **History.of(ordered).releases})
     files: dict[str, FileDescriptorProto] = {}
     for release in ordered:
-        for name, file in release.files.items():
+        for name, file in release.own_files.items():
             files[name] = FileDescriptorProto()
             files[name].CopyFrom(file)
     newest = ordered[-1]

@@ -10,6 +10,7 @@ import click
 
 from ftwire_tools.drift import change_lines, drift_between, tally
 from ftwire_tools.options import definitions_of
+from ftwire_tools.output import write
 from ftwire_tools.paint import paint_for
 
 __all__ = ["command"]
@@ -55,11 +56,10 @@ def command(ctx: click.Context, old: str, new: str, as_json: bool, breaking: boo
             "changes": [change.facts() for change in changes],
             "kept": drift.kept,
         }
-        click.echo(json.dumps(facts))
+        write(f"{json.dumps(facts)}\n")
     else:
         paint = paint_for(sys.stdout)
-        for line in change_lines(changes, paint):
-            click.echo(line)
         kept = f" (kept of old releases: {len(drift.kept)})" if drift.kept else ""
-        click.echo(f"{one.label} -> {other.label}: {tally(changes)}{kept}")
+        lines = [*change_lines(changes, paint), f"{one.label} -> {other.label}: {tally(changes)}{kept}"]
+        write("".join(f"{line}\n" for line in lines))
     ctx.exit(1 if changes else 0)

@@ -11,6 +11,7 @@ import click
 from ftwire_tools.lookup import all_types
 from ftwire_tools.options import schema_of, schema_option
 from ftwire_tools.outline import field_line
+from ftwire_tools.output import write
 
 if TYPE_CHECKING:
     from ftwire.protocols import Registry
@@ -79,5 +80,5 @@ def command(text: str, kinds: tuple[str, ...], as_json: bool, schema: str | None
     if not found:
         raise click.ClickException(f"no name holds {text!r}")
     width = max(len(hit.name) for hit in found)
-    for hit in found:
-        click.echo(json.dumps(hit._asdict()) if as_json else f"{hit.kind:8}  {hit.name:{width}}  {hit.text}")
+    lines = (json.dumps(hit._asdict()) if as_json else f"{hit.kind:8}  {hit.name:{width}}  {hit.text}" for hit in found)
+    write("".join(f"{line}\n" for line in lines))

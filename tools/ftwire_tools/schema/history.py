@@ -11,6 +11,7 @@ import click
 
 from ftwire_tools.changelog import built_in_changes, built_in_history
 from ftwire_tools.drift import change_lines, tally
+from ftwire_tools.output import write
 from ftwire_tools.paint import paint_for
 from ftwire_tools.sdk import version_key
 
@@ -68,7 +69,7 @@ def command(
         raise click.UsageError(f"no release {unknown[0]} (ftwire schema history lists them)")
     filtered = breaking or about is not None
     paint = paint_for(sys.stdout)
-    shown = 0
+    lines: list[str] = []
     for version, all_changes in log.items():
         if (versions and version not in versions) or not _is_within(version, since, until):
             continue
@@ -79,17 +80,17 @@ def command(
         ]
         if filtered and not changes:
             continue
-        shown += 1
         if as_json:
             facts = {"version": version, "protocols": len(ids[version]), "changes": [one.facts() for one in changes]}
-            click.echo(json.dumps(facts))
+            lines.append(json.dumps(facts))
             continue
-        click.echo(f"{version:12} {len(ids[version]):4} protocols  {_summary(version, changes, first=next(iter(log)))}")
+        summary = _summary(version, changes, first=next(iter(log)))
+        lines.append(f"{version:12} {len(ids[version]):4} protocols  {summary}")
         if full or filtered or versions:
-            for line in change_lines(changes, paint):
-                click.echo(f"  {line}")
-    if not shown:
+            lines += (f"  {line}" for line in change_lines(changes, paint))
+    if not lines:
         raise click.ClickException("nothing matches")
+    write("".join(f"{line}\n" for line in lines))
 
 
 def _summary(version: str, changes: list[Change], *, first: str) -> str:

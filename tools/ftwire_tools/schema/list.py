@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftwire_tools.options import registry_of, schema_option
+from ftwire_tools.output import write
 
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
@@ -82,5 +83,5 @@ def command(patterns: tuple[str, ...], kind: str | None, as_json: bool, schema: 
     if not found:
         raise click.ClickException(f"no protocol matches {' '.join(patterns) or kind}")
     width = max(len(protocol.name) for protocol in found)
-    for protocol in found:
-        click.echo(json.dumps(as_facts(protocol)) if as_json else as_line(protocol, width))
+    lines = (json.dumps(as_facts(protocol)) if as_json else as_line(protocol, width) for protocol in found)
+    write("".join(f"{line}\n" for line in lines))

@@ -10,6 +10,7 @@ import click
 from ftwire_tools.lookup import Found, NotFoundError, look_up, reachable
 from ftwire_tools.options import schema_of, schema_option
 from ftwire_tools.outline import enum_facts, enum_lines, message_facts, message_lines
+from ftwire_tools.output import write
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
@@ -89,7 +90,7 @@ def command(name: str, form: str | None, strict: bool, schema: str | None) -> No
     except NotFoundError as error:
         raise click.ClickException(str(error)) from None
     if form == "proto":
-        click.echo(proto_of(definitions, found.file), nl=False)
+        write(proto_of(definitions, found.file))
         return
     messages, enums = reachable(found.messages, definitions)
     enums = [*found.enums, *(enum for enum in enums if enum not in found.enums)]
@@ -98,7 +99,7 @@ def command(name: str, form: str | None, strict: bool, schema: str | None) -> No
 
         if not found.messages:
             raise click.UsageError(f"{name} is no message: JSON Schema describes bodies")
-        click.echo(json.dumps(json_schema(found.messages, messages, strict=strict), indent=1))
+        write(f"{json.dumps(json_schema(found.messages, messages, strict=strict), indent=1)}\n")
     elif form == "json":
         facts = {
             "protocol": protocol_facts(found.protocol) if found.protocol is not None else None,
@@ -106,6 +107,6 @@ def command(name: str, form: str | None, strict: bool, schema: str | None) -> No
             "messages": [message_facts(message) for message in messages],
             "enums": [enum_facts(enum) for enum in enums],
         }
-        click.echo(json.dumps(facts))
+        write(f"{json.dumps(facts)}\n")
     else:
-        click.echo(as_text(found, messages, enums))
+        write(f"{as_text(found, messages, enums)}\n")

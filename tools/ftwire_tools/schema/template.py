@@ -11,6 +11,7 @@ from ftwire_tools.descriptors import descriptor_of, is_repeated, is_required
 from ftwire_tools.enums import enum_of
 from ftwire_tools.lookup import NotFoundError, look_up
 from ftwire_tools.options import schema_of, schema_option
+from ftwire_tools.output import write
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -122,4 +123,4 @@ def command(name: str, everything: bool, compact: bool, schema: str | None) -> N
         root = found.messages[0]
     else:
         raise click.ClickException(f"{name} is neither a protocol nor a message")
-    click.echo(json.dumps(filled(root, everything=everything), indent=None if compact else 2))
+    write(f"{json.dumps(filled(root, everything=everything), indent=None if compact else 2)}\n")
