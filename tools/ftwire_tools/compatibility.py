@@ -193,9 +193,10 @@ def _message_reads(writer: str, reader: str, written: Types, read: Types, seen: 
         return ALL if (writer, reader) in seen else NOTHING
     seen |= {(writer, reader)}
     for sent, taken in match_fields(old.field, new.field):
-        if sent is None or taken is None:
-            if taken is not None and taken.label == _F.LABEL_REQUIRED:
-                return NOTHING
+        # Another message is another version of this one only if it has all of its fields.
+        if taken is None or (sent is None and taken.label == _F.LABEL_REQUIRED):
+            return NOTHING
+        if sent is None:
             continue
         found &= Reads(sent.number == taken.number, sent.name == taken.name)
         found &= label_reads(sent.label, taken.label)

@@ -1,0 +1,282 @@
+"""What is called a change, and what is called breaking, against what protobuf itself makes of the bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftwire_tools.changelog import ChangeLog
+from ftwire_tools.changes import NEW_TO_OLD, OLD_TO_NEW, Change, compare
+from ftwire_tools.sdk import Release
+
+BOTH = (OLD_TO_NEW, NEW_TO_OLD)
+OPTIONAL, REQUIRED, REPEATED = 1, 2, 3
+MESSAGE, ENUM = FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_ENUM
+SCALARS = sorted(set(FieldDescriptorProto.Type.values()) - {MESSAGE, ENUM, FieldDescriptorProto.TYPE_GROUP})
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a model schema; ``ident`` says what it is whatever it is called and numbered."""
+
+    ident: int
+    name: str
+    number: int
+    label: int
+    type: int
+    type_name: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A schema of one message ``M``, one that it holds and one enum, as data that is easily changed."""
+
+    fields: tuple[Field, ...]
+    inner: tuple[Field, ...]
+    values: tuple[tuple[int, str, int], ...]
+    """Ident, name, number of each value of ``E``."""
+    others: tuple[tuple[int, str, int], ...] = ((0, "F_a", 0), (1, "F_b", 1), (2, "F_c", 7))
+    """The same of ``F``, which never changes."""
+
+    def file(self) -> FileDescriptorProto:
+        found = FileDescriptorProto(name="P.proto", package="P")
+        for name, fields in (("M", self.fields), ("I", self.inner), ("J", SAME)):
+            message = found.message_type.add(name=name)
+            for one in fields:
+                kind = f".P.{one.type_name}" if one.type_name else None
+                message.field.add(name=one.name, number=one.number, label=one.label, type=one.type, type_name=kind)
+        for name, values in (("E", self.values), ("F", self.others)):
+            enum = found.enum_type.add(name=name)
+            for _, value, number in values:
+                enum.value.add(name=value, number=number)
+        return found
+
+    def message_class(self) -> Any:
+        pool = DescriptorPool()
+        pool.Add(self.file())
+        return GetMessageClass(pool.FindMessageTypeByName("P.M"))
+
+
+SAME = (Field(0, "x", 1, OPTIONAL, 5), Field(1, "y", 2, OPTIONAL, 9))
+
+
+def fields_of(draw: st.DrawFn, kinds: list[tuple[int, str]], count: int) -> tuple[Field, ...]:
+    numbers = draw(st.lists(st.integers(1, 40), min_size=count, max_size=count, unique=True))
+    return tuple(
+        Field(ident, f"f{ident}", number, draw(st.sampled_from([OPTIONAL, REQUIRED, REPEATED])), *draw(st.sampled_from(kinds)))
+        for ident, number in enumerate(numbers)
+    )  # fmt: skip
+
+
+PLAIN = [(kind, "") for kind in SCALARS] + [(ENUM, "E"), (ENUM, "F")]
+FULL = [*PLAIN, (MESSAGE, "I"), (MESSAGE, "J")]
+
+
+@st.composite
+def models(draw: st.DrawFn) -> Model:
+    extra = draw(st.lists(st.integers(-3, 9).filter(bool), min_size=1, max_size=3, unique=True))
+    values = tuple((ident, f"E_{ident}", number) for ident, number in enumerate([0, *extra]))
+    return Model(
+        fields_of(draw, FULL, draw(st.integers(1, 3))), fields_of(draw, PLAIN, draw(st.integers(1, 2))), values
+    )
+
+
+@st.composite
+def changed(draw: st.DrawFn, model: Model) -> Model:
+    """A model with one thing changed."""
+    what = draw(st.sampled_from(["add", "remove", "name", "number", "label", "type", "value"]))
+    if what == "value":
+        kind = draw(st.sampled_from(["add", "remove", "name", "number"]))
+        place = draw(st.integers(1, len(model.values) - 1))
+        ident, name, number = model.values[place]
+        taken = {value[2] for value in model.values}
+        values = list(model.values)
+        if kind == "add":
+            values.append((99, "E_new", draw(st.integers(-3, 12).filter(lambda n: n not in taken))))
+        elif kind == "remove":
+            del values[place]
+        elif kind == "name":
+            values[place] = (ident, "E_renamed", number)
+        else:
+            values[place] = (ident, name, draw(st.integers(-3, 12).filter(lambda n: n not in taken)))
+        return replace(model, values=tuple(values))
+    where, kinds = draw(st.sampled_from([("fields", FULL), ("inner", PLAIN)]))
+    fields = list(getattr(model, where))
+    place = draw(st.integers(0, len(fields) - 1))
+    one = fields[place]
+    free = draw(st.integers(1, 60).filter(lambda n: n not in {each.number for each in fields}))
+    if what == "add":
+        fields.append(Field(99, "added", free, draw(st.sampled_from([1, 2, 3])), *draw(st.sampled_from(kinds))))
+    elif what == "remove":
+        del fields[place]
+    elif what == "name":
+        fields[place] = replace(one, name="renamed")
+    elif what == "number":
+        fields[place] = replace(one, number=free)
+    elif what == "label":
+        label = draw(st.sampled_from([each for each in (1, 2, 3) if each != one.label]))
+        fields[place] = replace(one, label=label)
+    else:
+        kind = draw(st.sampled_from([each for each in kinds if each != (one.type, one.type_name)]))
+        fields[place] = replace(one, type=kind[0], type_name=kind[1])
+    return replace(model, **{where: tuple(fields)})
+
+
+def content(message: Any, fields: tuple[Field, ...], model: Model, other: Model, peers: tuple[Field, ...]) -> Any:
+    """What a message says in fields that both sides have, by ident; enum values by ident, unknown ones left out."""
+    known = {each.ident: each for each in peers}
+    return {
+        one.ident: [
+            plain
+            for item in items_of(message, one)
+            for plain in plain_values(item, one, known[one.ident], model, other)
+        ]
+        for one in fields
+        if one.ident in known
+    }
+
+
+def items_of(message: Any, one: Field) -> list[Any]:
+    if one.label == REPEATED:
+        return list(getattr(message, one.name))
+    return [getattr(message, one.name)] if message.HasField(one.name) else []
+
+
+def plain_values(item: Any, one: Field, peer: Field, model: Model, other: Model) -> Iterator[Any]:
+    if one.type == MESSAGE and one.type_name == peer.type_name:
+        fields = model.inner if one.type_name == "I" else SAME
+        yield content(item, fields, model, other, other.inner if one.type_name == "I" else SAME)
+    elif one.type == MESSAGE:
+        # Another message altogether: all of it has to arrive.
+        yield json_format.MessageToDict(item, preserving_proto_field_name=True)
+    elif one.type == ENUM and (peer.type, peer.type_name) == (one.type, one.type_name):
+        values = {number: ident for ident, _, number in (model.values if one.type_name == "E" else model.others)}
+        theirs = {ident for ident, _, _ in (other.values if one.type_name == "E" else other.others)}
+        if values[item] in theirs:
+            yield values[item]
+    elif isinstance(item, float) and math.isnan(item):
+        yield "nan"
+    elif isinstance(item, str):
+        yield item.encode()
+    elif isinstance(item, bytes) and one.type == FieldDescriptorProto.TYPE_STRING:
+        yield "no text"
+    else:
+        yield item
+
+
+INTEGERS = [0, 1, 2, -1, 7, 2**31 - 1, 2**31, -(2**31), 2**32 - 1, 2**63 - 1, 2**63, -(2**63), 2**64 - 1]
+
+
+def samples(one: Field, model: Model) -> list[Any]:
+    """Values of a field, the ends of its range among them."""
+    if one.type == ENUM:
+        return [number for _, _, number in (model.values if one.type_name == "E" else model.others)]
+    if one.type in (1, 2):
+        return [0.0, 1.0, -0.5, 0.1, 1e30, math.inf, math.nan]
+    if one.type == 8:
+        return [False, True]
+    if one.type == 9:
+        return ["", "abcd", "\u00e9", "7"]
+    if one.type == 12:
+        return [b"", b"abcd", b"\xff\xfe", b"7"]
+    if one.type in (3, 5, 15, 16, 17, 18):
+        bits = 64 if one.type in (3, 16, 18) else 32
+        return [number for number in INTEGERS if -(1 << bits - 1) <= number < 1 << bits - 1]
+    return [number for number in INTEGERS if 0 <= number < 1 << (64 if one.type in (4, 6) else 32)]
+
+
+def put(message: Any, one: Field, values: list[Any]) -> None:
+    for value in values:
+        if one.type == MESSAGE:
+            target = getattr(message, one.name)
+            (target.add() if one.label == REPEATED else target).CopyFrom(value)
+        elif one.label == REPEATED:
+            getattr(message, one.name).append(value)
+        else:
+            setattr(message, one.name, value)
+
+
+def bodies(message_class: Any, fields: tuple[Field, ...], model: Model) -> list[Any]:
+    """For every field a message for each of its values, beside the least of what is required."""
+    choices: dict[int, list[Any]] = {}
+    for one in fields:
+        if one.type == MESSAGE:
+            inner = message_class.DESCRIPTOR.file.message_types_by_name[one.type_name]
+            choices[one.ident] = bodies(GetMessageClass(inner), model.inner if one.type_name == "I" else SAME, model)
+        else:
+            choices[one.ident] = samples(one, model)
+    base = message_class()
+    for one in fields:
+        if one.label == REQUIRED:
+            put(base, one, choices[one.ident][:1])
+    found = [base]
+    for one in fields:
+        lists = [[value] for value in choices[one.ident]]
+        if one.label == REPEATED:
+            lists.append(choices[one.ident][:2])
+        for values in lists:
+            message = message_class()
+            message.CopyFrom(base)
+            if one.label != REPEATED:
+                message.ClearField(one.name)
+            put(message, one, values)
+            found.append(message)
+    return found
+
+
+def reads(writer: Model, reader: Model, message: Any, read_class: Any, *, as_json: bool) -> bool:
+    """Whether protobuf reads with ``reader`` what was written with ``writer``."""
+    again = read_class()
+    try:
+        if as_json:
+            json_format.Parse(json_format.MessageToJson(message), again, ignore_unknown_fields=True)
+        else:
+            again.ParseFromString(message.SerializeToString())
+    except (json_format.ParseError, DecodeError):
+        return False
+    if not again.IsInitialized():
+        return False
+    sent = content(message, writer.fields, writer, reader, reader.fields)
+    taken = content(again, reader.fields, reader, writer, writer.fields)
+    return bool(sent == taken)
+
+
+def is_met(change: Change, writer: Model, reader: Model) -> bool:
+    """Whether bodies of this model can show a change: what it is in is held by the message, on both sides."""
+    held = [
+        {each.type_name for each in model.fields}
+        | ({each.type_name for each in model.inner} if any(each.type_name == "I" for each in model.fields) else set())
+        for model in (writer, reader)
+    ]
+    part = change.name.split(".")[1]
+    return part == "M" or all(part in names for names in held)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_breaking_is_what_protobuf_itself_does_not_read_the_same_and_nothing_else(data: st.DataObject) -> None:
+    old = data.draw(models())
+    new = data.draw(changed(old))
+    found = compare([old.file()], [new.file()])
+    assert len(found) == 1, found
+    for direction, writer, reader in ((OLD_TO_NEW, old, new), (NEW_TO_OLD, new, old)):
+        write_class, read_class = writer.message_class(), reader.message_class()
+        written = bodies(write_class, writer.fields, writer)
+        for as_json in (False, True):
+            is_broken = direction in (found[0].json if as_json else found[0].protobuf)
+            outcomes = [reads(writer, reader, body, read_class, as_json=as_json) for body in written]
+            if not is_broken:
+                assert all(outcomes), (direction, as_json, found, written[outcomes.index(False)])
+            elif is_met(found[0], writer, reader):
+                assert not all(outcomes), (direction, as_json, found)
