@@ -16,10 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftwire_tools.changelog import ChangeLog
 from ftwire_tools.changes import NEW_TO_OLD, OLD_TO_NEW, Change, compare
 from ftwire_tools.descriptors import is_repeated
-from ftwire_tools.sdk import Release
 
 BOTH = (OLD_TO_NEW, NEW_TO_OLD)
 OPTIONAL, REQUIRED, REPEATED = 1, 2, 3
@@ -74,8 +72,9 @@ SAME = (Field(0, "x", 1, OPTIONAL, 5), Field(1, "y", 2, OPTIONAL, 9))
 
 def fields_of(draw: st.DrawFn, kinds: list[tuple[int, str]], count: int) -> tuple[Field, ...]:
     numbers = draw(st.lists(st.integers(1, 40), min_size=count, max_size=count, unique=True))
+    labels = st.sampled_from([OPTIONAL, REQUIRED, REPEATED])
     return tuple(
-        Field(ident, f"f{ident}", number, draw(st.sampled_from([OPTIONAL, REQUIRED, REPEATED])), *draw(st.sampled_from(kinds)))
+        Field(ident, f"f{ident}", number, draw(labels), *draw(st.sampled_from(kinds)))
         for ident, number in enumerate(numbers)
     )  # fmt: skip
 
@@ -321,3 +320,136 @@ def test_every_label_is_judged_as_every_other(kind: tuple[int, str]) -> None:
             one = Field(0, "f", 1, label, *kind)
             old = Model((one,), SAME, ((0, "E_0", 0), (1, "E_1", 4)))
             judge(old, replace(old, fields=(replace(one, label=other),)))
+
+
+def one_message(package: str = "P", **fields: dict[str, Any]) -> FileDescriptorProto:
+    file = FileDescriptorProto(name=f"{package}.proto", package=package)
+    message = file.message_type.add(name="M")
+    for number, (name, facts) in enumerate(fields.items(), 1):
+        message.field.add(**{"name": name, "number": number, "label": OPTIONAL, "type": 5, **facts})
+    return file
+
+
+def told(old: FileDescriptorProto, new: FileDescriptorProto) -> list[tuple[str, str, str, bool]]:
+    return [(one.kind, one.name, one.aspect, one.is_breaking) for one in compare([old], [new])]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "aspect", "is_breaking"),
+    [
+        ({}, {"default_value": "3"}, "default", False),
+        ({"default_value": "3"}, {"default_value": "4"}, "default", False),
+        ({"default_value": "0"}, {}, "default", False),
+        ({"label": 3}, {"label": 3, "options": {"packed": True}}, "packed", False),
+        ({"number": 9}, {"number": 10}, "number", True),
+        ({"json_name": "x"}, {}, "", False),
+    ],
+    ids=str,
+)
+def test_what_a_field_says_besides(
+    before: dict[str, Any], after: dict[str, Any], aspect: str, is_breaking: bool
+) -> None:
+    found = told(one_message(f=before), one_message(f=after))
+    assert found == ([("changed", "P.M.f", aspect, is_breaking)] if aspect else [])
+
+
+def test_packed_or_not_both_read_both() -> None:
+    values = [1, 2, 300]
+    for one, other in ((False, True), (True, False)):
+        files = [one_message(f={"label": 3, "options": {"packed": packed}}) for packed in (one, other)]
+        assert not any(change.is_breaking for change in compare(files[:1], files[1:]))
+        classes = []
+        for file in files:
+            pool = DescriptorPool()
+            pool.Add(file)
+            classes.append(GetMessageClass(pool.FindMessageTypeByName("P.M")))
+        assert list(classes[1].FromString(classes[0](f=values).SerializeToString()).f) == values  # type: ignore[attr-defined]
+
+
+def test_a_field_that_joins_others_in_a_oneof_breaks() -> None:
+    old, new = one_message(a={}, b={}), one_message(a={}, b={})
+    new.message_type[0].oneof_decl.add(name="either")
+    for field in new.message_type[0].field:
+        field.oneof_index = 0
+    assert told(old, new) == [("changed", f"P.M.{name}", "oneof", True) for name in "ab"]
+    # Of two that are set the second wins: the first is lost.
+    pools = [DescriptorPool(), DescriptorPool()]
+    for pool, file in zip(pools, (old, new), strict=True):
+        pool.Add(file)
+    one, other = (GetMessageClass(pool.FindMessageTypeByName("P.M")) for pool in pools)
+    assert not other.FromString(one(a=1, b=2).SerializeToString()).HasField("a")
+
+
+def test_another_syntax_breaks() -> None:
+    old, new = one_message(), one_message()
+    new.syntax = "proto3"
+    assert told(old, new) == [("changed", "P.proto", "syntax", True)]
+    old.syntax = "proto2"
+    assert told(old, one_message()) == []
+
+
+def test_files_messages_and_enums_come_and_go_as_a_whole() -> None:
+    old, new = one_message(), one_message()
+    added = new.message_type.add(name="N")
+    added.field.add(name="f", number=1, label=REQUIRED, type=5)
+    added.nested_type.add(name="Inner")
+    new.enum_type.add(name="E").value.add(name="A", number=0)
+    assert told(old, new) == [("added", "P.E", "", False), ("added", "P.N", "", False)]
+    assert told(new, old) == [("removed", "P.E", "", False), ("removed", "P.N", "", False)]
+    other = one_message("Q", f={})
+    assert [(one.kind, one.subject, one.name) for one in compare([old], [old, other])] == [("added", "file", "Q.proto")]
+    assert [(one.kind, one.subject, one.name) for one in compare([old, other], [old])] == [
+        ("removed", "file", "Q.proto")
+    ]
+
+
+def test_a_protocol_that_is_renamed_is_the_same_with_another_name() -> None:
+    before, after = one_message("Old", f={}), one_message("New", f={})
+    for file in (before, after):
+        file.message_type.add(name="Holder").field.add(
+            name="m", number=1, label=1, type=MESSAGE, type_name=f".{file.package}.M"
+        )
+    assert compare([before], [after], {7: "Old"}, {7: "New"}) == [
+        Change("changed", "protocol", "7 New", "name", "Old", "New"),
+        Change("changed", "file", "New.proto", "name", "Old.proto", "New.proto"),
+    ]
+    after.message_type[0].field[0].type = 9
+    assert [one.name for one in compare([before], [after], {7: "Old"}, {7: "New"})] == ["7 New", "New.M.f", "New.proto"]
+    assert [one.subject for one in compare([before], [after])] == ["file", "file"]
+
+
+def test_protocols_come_and_go_by_id() -> None:
+    found = compare([], [], {1: "A", 2: "B"}, {2: "B", 3: "C"})
+    assert [(one.kind, one.name, one.protobuf) for one in found] == [
+        ("removed", "1 A", (OLD_TO_NEW,)),
+        ("added", "3 C", ()),
+    ]
+
+
+def test_a_message_that_holds_itself_is_compared() -> None:
+    def tree(name: str, kind: int) -> FileDescriptorProto:
+        file = one_message(root={"type": MESSAGE, "type_name": f".P.{name}"})
+        node = file.message_type.add(name=name)
+        node.field.add(name="value", number=1, label=OPTIONAL, type=kind)
+        node.field.add(name="children", number=2, label=REPEATED, type=MESSAGE, type_name=f".P.{name}")
+        return file
+
+    same = next(one for one in compare([tree("Node", 5)], [tree("Tree", 5)]) if one.aspect == "type")
+    assert not same.is_breaking
+    other = next(one for one in compare([tree("Node", 5)], [tree("Tree", 3)]) if one.aspect == "type")
+    assert (other.protobuf, other.json) == ((NEW_TO_OLD,), (NEW_TO_OLD,))
+
+
+def test_values_of_an_enum_that_travels_as_an_integer_break_by_number_alone() -> None:
+    def enum(**values: int) -> FileDescriptorProto:
+        file = one_message()
+        found = file.enum_type.add(name="E")
+        for name, number in values.items():
+            found.value.add(name=name, number=number)
+        return file
+
+    assert told(enum(A=0, B=14), enum(A=0, B=12)) == [("changed", "P.E.B", "number", True)]
+    assert compare([enum(A=0, B=14)], [enum(A=0, B=12)])[0].json == BOTH
+    assert told(enum(A=0, B=1), enum(A=0, C=1)) == [("changed", "P.E.C", "name", False)]
+    assert told(enum(A=0), enum(A=0, C=1)) == [("added", "P.E.C", "", False)]
+    assert told(enum(A=0, B=2), enum(A=0)) == [("removed", "P.E.B", "", False)]
