@@ -33,7 +33,7 @@ from ftwire.header import BodyFormat
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-__all__ = ["BodyFormat", "decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
+__all__ = ["decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
 
 MessageT = TypeVar("MessageT", bound=Message)
 

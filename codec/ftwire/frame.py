@@ -20,7 +20,7 @@ from ftwire.protocols import Protocol, Registry, registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BadFrame", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
+__all__ = ["BadFrame", "Carrier", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
 
 _RESERVED: Final = bytes(8)
 
@@ -103,31 +103,97 @@ class _Kinds(dict[int, Kind]):
         return found
 
 
-class Frame:
-    """One frame whose digest agrees.
+class Carrier:
+    """What a ``Frame`` on TCP and an ``Envelope`` on WebSocket have in common: a body, and ways to read it."""
 
-    Made by ``FrameDecoder``, ``Frame.build`` or ``Frame.decode``. Immutable in meaning: only the decoded
-    message is filled in, on first use.
-    """
-
-    __slots__ = ("_fields", "_message", "body", "classes", "payload")
+    __slots__ = ("_message", "body", "classes", "payload")
 
     error: WireError | None = None
-    """Why the body cannot be had: ``None`` here, set in ``BadFrame``."""
+    """Why the body cannot be had: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
 
     payload: bytes
     """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
     body: bytes
     """The plain body."""
     classes: MessageClasses
-    """Where the message class is looked up; says which side sent the frame."""
+    """Where the message class is looked up; says which side sent it."""
+    _message: Message | UnknownBody | None
+
+    @property
+    def proto_id(self) -> int:
+        """Protocol ID."""
+        raise NotImplementedError
+
+    @property
+    def body_format(self) -> int:
+        """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
+        raise NotImplementedError
+
+    @property
+    def serial(self) -> int:
+        """Serial number."""
+        raise NotImplementedError
+
+    @property
+    def sender(self) -> Role:
+        """The side that sent it."""
+        return self.classes.sender
+
+    @property
+    def kind(self) -> Kind:
+        """Request, response or push."""
+        return self.classes.kinds[self.proto_id]
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """The registry's entry, ``None`` for an ID it does not hold."""
+        return self.classes.registry.get(self.proto_id)
+
+    @property
+    def message(self) -> Message | UnknownBody:
+        """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
+
+        Required fields that are missing are no error here, as in the vendor's SDK: what there is can be read
+        (``ftwire.body.missing_fields`` names them). A renamed protocol's body that the newer class refuses is
+        read with the class of its former name.
+        Raises ``BodyError`` for a body that is not such a message, and its own ``error`` where there is one.
+        """
+        message = self._message
+        if message is None:
+            message = self._message = self._decode()
+        return message
+
+    def _decode(self) -> Message | UnknownBody:
+        proto_id, body_format = self.proto_id, self.body_format
+        found = self.classes[proto_id]
+        if found is None or body_format > BodyFormat.JSON:
+            return UnknownBody(proto_id, body_format, self.body)
+        if proto_id in self.classes.formers:
+            for candidate in (found, *self.classes.formers[proto_id]):
+                with suppress(BodyError):
+                    return decode_body(self.body, candidate, body_format)
+        return decode_body(self.body, found, body_format, check_required=False)
+
+    def encode(self) -> bytes:
+        """Return its bytes: exactly those it was decoded from."""
+        raise NotImplementedError
+
+
+class Frame(Carrier):
+    """One frame whose digest agrees.
+
+    Made by ``FrameDecoder`` or ``Frame.build``. Immutable in meaning: only the decoded message is filled in,
+    on first use.
+    """
+
+    __slots__ = ("_fields",)
 
     def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
         self._fields = fields
         self.payload = payload
         self.body = body
         self.classes = classes
-        self._message: Message | UnknownBody | None = None
+        self._message = None
 
     @classmethod
     def build(
@@ -169,46 +235,6 @@ class Frame:
     def serial(self) -> int:
         """Serial number."""
         return self._fields[4]
-
-    @property
-    def sender(self) -> Role:
-        """The side that sent it."""
-        return self.classes.sender
-
-    @property
-    def kind(self) -> Kind:
-        """Request, response or push."""
-        return self.classes.kinds[self._fields[1]]
-
-    @property
-    def protocol(self) -> Protocol | None:
-        """The registry's entry, ``None`` for an ID it does not hold."""
-        return self.classes.registry.get(self._fields[1])
-
-    @property
-    def message(self) -> Message | UnknownBody:
-        """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
-
-        Required fields that are missing are no error here, as in the vendor's SDK: what there is can be read
-        (``ftwire.body.missing_fields`` names them). A renamed protocol's body that the newer class refuses is
-        read with the class of its former name.
-        Raises ``BodyError`` for a body that is not such a message, and a ``BadFrame``'s own error.
-        """
-        message = self._message
-        if message is None:
-            message = self._message = self._decode()
-        return message
-
-    def _decode(self) -> Message | UnknownBody:
-        proto_id, body_format = self._fields[1], self._fields[2]
-        found = self.classes[proto_id]
-        if found is None or body_format > BodyFormat.JSON:
-            return UnknownBody(proto_id, body_format, self.body)
-        if proto_id in self.classes.formers:
-            for candidate in (found, *self.classes.formers[proto_id]):
-                with suppress(BodyError):
-                    return decode_body(self.body, candidate, body_format)
-        return decode_body(self.body, found, body_format, check_required=False)
 
     def encode(self) -> bytes:
         """Return the frame's bytes: exactly those it was decoded from."""

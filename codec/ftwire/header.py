@@ -1,7 +1,9 @@
-"""The 44-byte header in front of every frame on TCP.
+"""The 44-byte header in front of every frame on TCP, and the two headers of the WebSocket envelope.
 
 ``HEADER`` is the specification: packed, little-endian, as in the vendor's protocol pages. The fast path below
-it is computed from that declaration, field by field; a property test holds the two equal.
+it is computed from that declaration, field by field; a property test holds the two equal. ``CLIENT_ENVELOPE``
+and ``SERVER_ENVELOPE`` are big-endian, as the vendor's JavaScript SDK reads and writes them; that the latter
+takes 44 bytes too is a coincidence.
 """
 
 from __future__ import annotations
@@ -15,7 +17,17 @@ import construct as cs
 
 from ftwire.errors import BadMagicError, TruncatedHeaderError
 
-__all__ = ["HEADER", "HEADER_SIZE", "MAGIC", "BodyFormat", "Header", "HeaderFields"]
+__all__ = [
+    "CLIENT_ENVELOPE",
+    "ENVELOPE_MAGIC",
+    "HEADER",
+    "HEADER_SIZE",
+    "MAGIC",
+    "SERVER_ENVELOPE",
+    "BodyFormat",
+    "Header",
+    "HeaderFields",
+]
 
 MAGIC: Final = b"FT"
 """The first two bytes of every frame (``szHeaderFlag``)."""
@@ -33,6 +45,24 @@ HEADER: Final[Any] = cs.Struct(
 
 HEADER_SIZE: Final[int] = HEADER.sizeof()
 """Bytes in a header: 44."""
+
+
+ENVELOPE_MAGIC: Final = b"ft-v1.0\0"
+"""The first eight bytes of every WebSocket envelope."""
+
+CLIENT_ENVELOPE: Final[Any] = cs.Struct(
+    "magic" / cs.Const(ENVELOPE_MAGIC),
+    "command" / cs.Int32ub,
+    "section" / cs.Int64ub,
+)
+
+SERVER_ENVELOPE: Final[Any] = cs.Struct(
+    "magic" / cs.Const(ENVELOPE_MAGIC),
+    "command" / cs.Int32ub,
+    "section" / cs.Int64ub,
+    "error_code" / cs.Int32sb,
+    "error_text" / cs.Bytes(20),  # UTF-8, NUL-padded
+)
 
 
 class BodyFormat(IntEnum):
@@ -79,6 +109,9 @@ unpack_header: Final = _STRUCT.unpack_from
 """``unpack_header(buffer, offset)``: the fields of the 44 bytes there, magic unchecked."""
 pack_header: Final = _STRUCT.pack
 """``pack_header(*fields)``: the 44 bytes of these fields."""
+
+CLIENT_ENVELOPE_STRUCT: Final = _struct_of(CLIENT_ENVELOPE)
+SERVER_ENVELOPE_STRUCT: Final = _struct_of(SERVER_ENVELOPE)
 
 _U32: Final = 0xFFFF_FFFF
 _U8: Final = 0xFF

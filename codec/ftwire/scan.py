@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher
-from ftwire.errors import KeyRequiredError
+from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
 from ftwire.protocols import Registry, registry
@@ -45,6 +45,9 @@ class Gap(NamedTuple):
     """How many of them were never captured."""
     truncated: bool
     """The stream ended here, inside a frame that began in step."""
+    error: WireError | None = None
+    """Why no frame stands where the gap begins: ``None`` where bytes are missing, or the stream began or ended
+    in the middle of a frame."""
 
 
 class FrameScanner(ChunkReader["Frame | Gap"]):
@@ -83,6 +86,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         self._in_step = True
         self._gap = 0  # bytes passed over and not yet reported; they end at offset
         self._missing = 0
+        self._error: WireError | None = None  # what ended the step of frames before the gap
         self._tried = 0  # 1 when the byte at offset is known to start no frame
         self._spare = SPARE_WORK_FLOOR
 
@@ -100,6 +104,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         self._missing += length
         self.offset += length
         self._in_step = False
+        self._error = None
 
     def close(self) -> Iterator[Frame | Gap]:
         """Say that the stream has ended; iterate over what is left of it."""
@@ -132,8 +137,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         return True
 
     def _report(self, *, truncated: bool = False) -> Gap:
-        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated)
+        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated, self._error)
         self._gap = self._missing = 0
+        self._error = None
         return gap
 
     def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
@@ -174,13 +180,22 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
     def _look(self, data: bytes, at: int, *, final: bool) -> Frame | int | None:
         """Return the frame at ``at``; how many bytes from there are needed to tell; or that there is none."""
         size = len(data)
-        if not MAGIC.startswith(data[at : at + 2]) and data[at : at + 2] != MAGIC:
+        magic = data[at : at + 2]
+        if magic != MAGIC and not MAGIC.startswith(magic):
+            self._refuse(BadMagicError(actual=magic, offset=self.offset))
             return None
         if at + HEADER_SIZE > size:
-            return None if final else HEADER_SIZE
+            if not final:
+                return HEADER_SIZE
+            self._refuse(TruncatedHeaderError(expected=HEADER_SIZE, actual=size - at))
+            return None
         fields: HeaderFields = unpack_header(data, at)
         length = HEADER_SIZE + fields[5]
         if fields[5] > self.max_body:
+            if self._in_step:
+                self._refuse(
+                    BodyTooLargeError(limit=self.max_body, actual=fields[5], proto_id=fields[1], offset=self.offset)
+                )
             return None
         end = at + length
         if end > size:
@@ -203,8 +218,14 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             self._spare += length
             return frame
         if final or not MAGIC.startswith(data[end : end + 2]):
+            self._refuse(error)
             return None
         return length + len(MAGIC)
+
+    def _refuse(self, error: WireError) -> None:
+        """Keep the reason for which the frames in step end here."""
+        if self._in_step:
+            self._error = error
 
 
 def _plausible(fields: HeaderFields) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from fixtures.gateway import Gateway, running
 from fixtures.make_keys import KEYS, TEST_KEY
 from fixtures.scenario import RT, RT_PUSHES
-from ftwire.cipher import RsaKey
+from ftwire.cipher import PacketEncAlgo, RsaKey
 from interop.peers import Peer, command, environment
 
 ANY_PORT = Gateway(port=0, ws_port=0)
@@ -61,6 +61,17 @@ def assert_example(lines: list[dict[str, Any]]) -> None:
 def test_python_sdk(name: str, encrypted: bool, peer: Callable[[str], Peer]) -> None:
     peer(name)
     assert_example(session(name, encrypted=encrypted))
+
+
+@pytest.mark.parametrize("name", PYTHON)
+@pytest.mark.parametrize("algo", [PacketEncAlgo.FTAES_ECB, PacketEncAlgo.AES_ECB])
+def test_python_sdk_speaks_the_cipher_that_the_reply_implies(
+    name: str, algo: PacketEncAlgo, peer: Callable[[str], Peer]
+) -> None:
+    peer(name)
+    key = RsaKey.from_pem(TEST_KEY.read_bytes())
+    with running(replace(ANY_PORT, key=key, grant=algo)) as (port, _):
+        assert_example(run(name, port, "--encrypt", str(TEST_KEY)))
 
 
 @pytest.mark.parametrize("name", JSON)

@@ -77,7 +77,7 @@ def read_sdk(path: Path) -> Release:
     except (tarfile.TarError, zipfile.BadZipFile, SyntaxError) as error:
         raise SdkError(f"{path}: {error}") from error
     if not ids or not files:
-        raise SdkError(f"{path}: holds no futu/common or moomoo/common with generated modules and protocol IDs")
+        raise SdkError(f"{path}: holds no generated modules and protocol IDs of futu or moomoo")
     if len(packages) > 1:
         raise SdkError(f"{path}: holds both futu and moomoo; name one of the two directories")
     return Release(version, dict(sorted(ids.items())), pushes, dict(sorted(files.items())))

@@ -13,16 +13,19 @@ its types are known to mypy and to editors. The modules are made from ``proto/``
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 __all__: list[str] = []
 
 
-def __getattr__(name: str) -> ModuleType:
-    # `ftwire.messages.Qot_GetRT` without an import of that module.
-    if not name.startswith("_"):
-        try:
-            return importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers know the modules that there are, and should complain of others
+
+    def __getattr__(name: str) -> ModuleType:
+        # `ftwire.messages.Qot_GetRT` without an import of that module.
+        if not name.startswith("_"):
+            try:
+                return importlib.import_module(f"{__name__}.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

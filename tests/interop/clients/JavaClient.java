@@ -30,6 +30,7 @@ public final class JavaClient implements FTSPI_Conn, FTSPI_Qot {
   private final CountDownLatch replies;
   private final CountDownLatch pushes;
   private volatile boolean failed;
+  private volatile boolean closing;
 
   private JavaClient(Map<String, String> options) {
     codes = List.of(options.getOrDefault("codes", "US.AAPL,HK.00700").split(","));
@@ -62,6 +63,7 @@ public final class JavaClient implements FTSPI_Conn, FTSPI_Qot {
     if (!replies.await(timeout, TimeUnit.SECONDS) || !pushes.await(timeout, TimeUnit.SECONDS)) {
       fail("timeout", replies.getCount() + " replies and " + pushes.getCount() + " pushes are missing");
     }
+    closing = true;
     connection.close();
     return failed ? 1 : 0;
   }
@@ -82,7 +84,9 @@ public final class JavaClient implements FTSPI_Conn, FTSPI_Qot {
 
   @Override
   public void onDisconnect(FTAPI_Conn client, long error) {
-    line("disconnected", ",\"error\":" + error);
+    if (!closing) { // our own closing is reported too, sooner or later
+      fail("disconnected", Long.toString(error));
+    }
   }
 
   @Override

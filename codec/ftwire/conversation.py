@@ -1,0 +1,289 @@
+"""What a TCP connection turns out to be, by its content: OpenD's frames, OpenD's envelopes, or neither.
+
+``Conversation`` takes the bytes of both endpoints from any port, before it is known who is the client and what
+they speak. It keeps them until the content tells, then hands them, each with its own time and packet, to the
+observer that fits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from hashlib import sha1
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from ftwire.cipher import RsaKey
+from ftwire.events import Observation
+from ftwire.frame import Role
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
+from ftwire.observer import Observer
+from ftwire.registry import Registry, registry
+from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire.websocket_observer import WebSocketObserver
+from ftwire.websocket_scan import find_envelope
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["DEFAULT_SEARCH_LIMIT", "Conversation", "Endpoint", "Transport"]
+
+Endpoint = Literal[0, 1]
+"""One of the two ends of a connection: 0 the one that opened it or, where that was not captured, was seen first."""
+
+Transport = Literal["tcp", "websocket"]
+
+DEFAULT_SEARCH_LIMIT: Final = 256 * 1024
+"""Bytes of one direction after which a conversation is taken to be none of OpenD's."""
+MAX_WAITING: Final = 64
+"""Candidates of one direction that wait to be whole."""
+MAX_CHUNKS: Final = 64 * 1024
+"""Chunks kept while nothing is known: each costs more than its bytes."""
+MAX_SENT: Final = 64
+"""Headers of one direction compared with those of the other."""
+
+_RESERVED: Final = bytes(8)
+
+
+class _Chunk(NamedTuple):
+    """What came while nothing was known yet: bytes, or how many are missing."""
+
+    endpoint: Endpoint
+    data: bytes | int
+    time: int
+    packet: int
+
+
+class _Direction:
+    """The bytes of one endpoint, and how far they were looked at."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.total = 0
+        self.frames_from = 0  # no frame begins before this, but those that wait
+        self.waiting: list[int] = []  # places of frames that are not whole
+        self.envelopes_from = {Role.CLIENT: 0, Role.SERVER: 0}
+
+    def clear(self) -> None:
+        """Forget the bytes: what follows them is missing."""
+        self.data.clear()
+        self.frames_from = 0
+        self.waiting.clear()
+        self.envelopes_from = {Role.CLIENT: 0, Role.SERVER: 0}
+
+
+class Conversation:
+    """One TCP connection of unknown kind.
+
+    ``keys`` are RSA private keys to try. ``client`` is the endpoint that is known to have opened the connection
+    (the sender of the SYN); without it, the content decides. ``receive`` the bytes of each endpoint in their
+    order, ``skip`` what the capture lacks, ``close`` at the end: all three return an iterator of observations, to
+    be run through. Never raises on account of the bytes.
+
+    Frames are recognised by one header that could be sent today and names a known protocol, or by a digest that
+    agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one
+    direction without either the conversation is given up and costs nothing more.
+
+    Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
+    ``websocket``) is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Sequence[RsaKey] = (),
+        client: Endpoint | None = None,
+        known: Registry = registry,
+        max_body: int = DEFAULT_MAX_BODY,
+        search_limit: int = DEFAULT_SEARCH_LIMIT,
+    ) -> None:
+        self.transport: Transport | None = None
+        """What the endpoints speak, ``None`` while that is unknown and where it is nothing of OpenD's."""
+        self.client: Endpoint | None = client
+        """The endpoint that is the client, ``None`` while that is unknown."""
+        self.settled = False
+        """Nothing more will be found out: ``transport`` and ``client`` stay as they are."""
+        self._keys: Final = keys
+        self._known: Final = known
+        self._max_body: Final = max_body
+        self._limit: Final = search_limit
+        self._observer: Observer | WebSocketObserver | None = None
+        self._chunks: deque[_Chunk] = deque()
+        self._directions: Final = (_Direction(), _Direction())
+        self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
+        self._first_sender: Endpoint | None = None  # of the first frame found
+
+    def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
+        """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
+        if self._observer is not None:
+            return self._observer.receive(self._role(endpoint), data, time, packet)
+        if self.settled:
+            return iter(())
+        chunk = bytes(data)
+        direction = self._directions[endpoint]
+        self._chunks.append(_Chunk(endpoint, chunk, time, packet))
+        direction.data += chunk
+        direction.total += len(chunk)
+        self._look(endpoint)
+        if not self.settled and (direction.total > self._limit or len(self._chunks) > MAX_CHUNKS):
+            self._settle_for_less()
+        return self._replay()
+
+    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Observation]:
+        """Say that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
+        if self._observer is not None:
+            return self._observer.skip(self._role(endpoint), length, time, packet)
+        if not self.settled and length > 0:
+            self._chunks.append(_Chunk(endpoint, length, time, packet))
+            self._directions[endpoint].clear()
+            if len(self._chunks) > MAX_CHUNKS:
+                self._settle_for_less()
+        return self._replay()
+
+    def close(self, time: int = 0, packet: int = 0) -> Iterator[Observation]:
+        """Say that the connection has ended; what is left of both directions is settled."""
+        if not self.settled:
+            self._settle_for_less()
+        yield from self._replay()
+        if self._observer is not None:
+            yield from self._observer.close(time, packet)
+
+    def _role(self, endpoint: Endpoint) -> Role:
+        return Role.CLIENT if endpoint == self.client else Role.SERVER
+
+    def _look(self, endpoint: Endpoint) -> None:
+        """Look at what came from ``endpoint`` and was not looked at yet."""
+        direction = self._directions[endpoint]
+        self._look_for_frames(endpoint, direction)
+        if not self.settled and self._first_sender is None:
+            self._look_for_envelopes(endpoint, direction)
+
+    def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
+        data = direction.data
+        # Clients mask what they send and servers do not, so either role has its own places.
+        for role in Role if self.client is None else (self._role(endpoint),):
+            at, found = find_envelope(data, direction.envelopes_from[role], role, self._max_body, final=False)
+            direction.envelopes_from[role] = at
+            if found:
+                self._settle("websocket", endpoint if role is Role.CLIENT else _other(endpoint))
+                return
+
+    def _look_for_frames(self, endpoint: Endpoint, direction: _Direction) -> None:
+        data = direction.data
+        waiting, direction.waiting = direction.waiting, []
+        for at in waiting:
+            self._weigh(endpoint, direction, at)
+            if self.settled:
+                return
+        while True:
+            at = data.find(MAGIC, direction.frames_from)
+            if at < 0:
+                # A last "F" may be the first half of a magic.
+                direction.frames_from = max(direction.frames_from, len(data) - 1)
+                return
+            if len(data) < at + HEADER_SIZE:
+                direction.frames_from = at
+                return
+            direction.frames_from = at + 1
+            self._weigh(endpoint, direction, at)
+            if self.settled:
+                return
+
+    def _weigh(self, endpoint: Endpoint, direction: _Direction, at: int) -> None:
+        """Look at what may be a frame; settle the conversation, or have the candidate wait, or drop it."""
+        fields: HeaderFields = unpack_header(direction.data, at)
+        _, proto_id, body_format, version, serial, length, digest, reserved = fields
+        if length > self._max_body:
+            return
+        entry = self._known.get(proto_id)
+        usual = (
+            entry is not None
+            and not entry.is_websocket_only
+            and body_format <= BodyFormat.JSON
+            and version == 0
+            and reserved == _RESERVED
+        )
+        body_at = at + HEADER_SIZE
+        whole = len(direction.data) >= body_at + length
+        if usual:
+            self._first_sender = endpoint if self._first_sender is None else self._first_sender
+            if self.client is not None:
+                self._settle("tcp", self.client)
+                return
+            if entry is not None and entry.is_push:
+                self._settle("tcp", _other(endpoint))
+                return
+        if not whole:
+            if body_at + length - at <= self._limit and len(direction.waiting) < MAX_WAITING:
+                direction.waiting.append(at)
+            return
+        body = bytes(direction.data[body_at : body_at + length])
+        verified = sha1(body, usedforsecurity=False).digest() == digest
+        if not (usual or verified):
+            return
+        self._first_sender = endpoint if self._first_sender is None else self._first_sender
+        sender = _sender_of(body) if verified else None
+        if self.client is not None:
+            self._settle("tcp", self.client)
+        elif sender is not None:
+            self._settle("tcp", endpoint if sender is Role.CLIENT else _other(endpoint))
+        else:
+            # Encrypted: whoever used this protocol ID and serial before the other is the one who asked.
+            key = proto_id, serial
+            if key in self._sent[1 - endpoint]:
+                self._settle("tcp", _other(endpoint))
+            elif len(self._sent[endpoint]) < MAX_SENT:
+                self._sent[endpoint][key] = None
+        direction.frames_from = max(direction.frames_from, body_at + length)
+
+    def _settle(self, transport: Transport, client: Endpoint) -> None:
+        self.settled = True
+        self.transport = transport
+        self.client = client
+
+    def _settle_for_less(self) -> None:
+        """Decide by what there is: no more bytes are waited for."""
+        if self._first_sender is not None:
+            # Frames, whose sides nothing tells apart. The endpoint seen first is the likelier client.
+            self._settle("tcp", 0)
+            return
+        self.settled = True
+
+    def _replay(self) -> Iterator[Observation]:
+        """Return what the observer makes of all that was kept."""
+        if not self.settled or self._observer is not None:
+            return iter(())
+        for direction in self._directions:
+            direction.clear()
+        if self.transport is None:
+            self._chunks.clear()
+            return iter(())
+        if self.transport == "tcp":
+            self._observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
+        else:
+            self._observer = WebSocketObserver(known=self._known, max_body=self._max_body)
+        chunks, self._chunks = self._chunks, deque()
+        return self._replay_chunks(self._observer, chunks)
+
+    def _replay_chunks(self, observer: Observer | WebSocketObserver, chunks: deque[_Chunk]) -> Iterator[Observation]:
+        while chunks:
+            endpoint, data, time, packet = chunks.popleft()
+            role = self._role(endpoint)
+            if isinstance(data, int):
+                yield from observer.skip(role, data, time, packet)
+            else:
+                yield from observer.receive(role, data, time, packet)
+
+
+def _other(endpoint: Endpoint) -> Endpoint:
+    return 0 if endpoint else 1
+
+
+def _sender_of(body: bytes) -> Role | None:
+    """Tell from a plain body which side sends such: a request has ``c2s`` (field 1), a response ``retType``."""
+    start = body.lstrip()[:1]
+    if start == b"{":
+        if b'"c2s"' in body:
+            return Role.CLIENT
+        return Role.SERVER if b'"retType"' in body else None
+    # Field 1 as a message, and as a number.
+    return {b"\x0a": Role.CLIENT, b"\x08": Role.SERVER}.get(body[:1])

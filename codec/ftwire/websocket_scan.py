@@ -1,0 +1,404 @@
+"""Envelopes out of one direction of a captured WebSocket connection.
+
+The counterpart of ``ftwire.scan``: in step while frames follow each other, otherwise looking for the next frame
+that begins an envelope, and reporting what it passed over as a ``Gap``. The HTTP upgrade and control frames are
+neither envelope nor gap: they pass without a word.
+
+What can be found again after missing bytes, or without the upgrade:
+
+- plain messages of either side: a masked frame carries its mask in front of the bytes to be tried;
+- compressed messages that refer to nothing before them: the first of a connection, and all of a side that
+  compresses without context takeover. Others are a ``BadEnvelope`` each once the frames are in step again, and
+  part of the gap until then. None is ever inflated to something it was not: a reference to bytes that are not
+  there is an error of its own.
+
+Needs the package ``websockets`` (extra ``websocket``), whose parser unmasks and checks the frames and whose
+permessage-deflate inflates them. It cannot say how many bytes it waits for, and stops at the first fault, so
+where frames begin and end is found here.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ftwire.errors import EnvelopeError
+from ftwire.frame import MessageClasses, Role
+from ftwire.header import ENVELOPE_MAGIC
+from ftwire.registry import Registry, registry
+from ftwire.scan import Gap
+from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
+from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE, BadEnvelope, Envelope, open_envelope
+
+if TYPE_CHECKING:
+    from websockets.extensions.permessage_deflate import PerMessageDeflate
+    from websockets.frames import Frame as WebSocketFrame
+
+__all__ = ["WebSocketScanner"]
+
+MAX_HEAD: Final = 16 * 1024
+"""Largest HTTP head waited for, in bytes; servers and clients in the wild allow 8 to 16 KiB."""
+INFLATE_TRIED: Final = 512
+"""Bytes of a compressed message that must give the eight of the magic: more than any table before them takes."""
+
+_HEAD_STARTS: Final = {Role.CLIENT: b"GET ", Role.SERVER: b"HTTP/1.1 "}
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_UPGRADES: Final = {
+    Role.CLIENT: re.compile(rb"\nupgrade[ \t]*:[^\n]*\bwebsocket\b", re.IGNORECASE),
+    Role.SERVER: re.compile(rb"\AHTTP/1\.1 101\b"),
+}
+
+_TEXT: Final = 1
+_BINARY: Final = 2
+_FIN: Final = 0x80
+_COMPRESSED: Final = 0x40
+_MASKED: Final = 0x80
+_BINARY_STARTS: Final = re.compile(rb"[\x02\x42\x82\xc2]")
+"""First byte of a binary frame: whole or first of several, plain or compressed."""
+
+
+class _Frame(NamedTuple):
+    """Where a frame's payload is, from its first two to fourteen bytes."""
+
+    header: int
+    length: int
+    opcode: int
+    final: bool
+    compressed: bool
+
+
+def _measure(data: bytes | bytearray, at: int, sender: Role, max_size: int) -> _Frame | int | None:
+    """Return the frame at ``at``; how many bytes from there are needed to tell; or ``None`` where there is none."""
+    if len(data) < at + 2:
+        return 2
+    first, second = data[at], data[at + 1]
+    opcode = first & 0x0F
+    final = bool(first & _FIN)
+    compressed = bool(first & _COMPRESSED)
+    if first & 0x30 or opcode not in (0, 1, 2, 8, 9, 10) or bool(second & _MASKED) is not (sender is Role.CLIENT):
+        return None
+    length = second & 0x7F
+    # Control frames are whole, plain and at most 125 bytes; only the first frame of a message is marked compressed.
+    if (opcode >= 8 and (not final or compressed or length > 125)) or (opcode == 0 and compressed):
+        return None
+    extended = {126: 2, 127: 8}.get(length, 0)
+    header = 2 + extended + (4 if second & _MASKED else 0)
+    if len(data) < at + header:
+        return header
+    if extended:
+        length = int.from_bytes(data[at + 2 : at + 2 + extended], "big")
+    return _Frame(header, length, opcode, final, compressed) if length <= max_size else None
+
+
+def _unmask(data: bytes, mask: bytes) -> bytes:
+    size = len(data)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
+def _begins_envelope(data: bytes | bytearray, at: int, sender: Role, max_size: int) -> bool | None:
+    """Say whether a frame at ``at`` begins an envelope; ``None`` where more bytes are needed."""
+    frame = _measure(data, at, sender, max_size)
+    if not isinstance(frame, _Frame):
+        return None if frame else False
+    least = CLIENT_HEADER_SIZE if sender is Role.CLIENT else SERVER_HEADER_SIZE
+    if not frame.compressed and frame.length < (least if frame.final else len(ENVELOPE_MAGIC)):
+        return False
+    begin = at + frame.header
+    size = min(frame.length, INFLATE_TRIED if frame.compressed else len(ENVELOPE_MAGIC))
+    payload = bytes(data[begin : begin + size])
+    if sender is Role.CLIENT:
+        payload = _unmask(payload, bytes(data[begin - 4 : begin]))
+    start = payload
+    if frame.compressed:
+        try:
+            start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload, len(ENVELOPE_MAGIC))
+        except zlib.error:
+            return False
+    if start == ENVELOPE_MAGIC:
+        return True
+    return None if ENVELOPE_MAGIC.startswith(start) and len(payload) < size else False
+
+
+def find_envelope(data: bytes | bytearray, start: int, sender: Role, max_size: int, *, final: bool) -> tuple[int, bool]:
+    """Return where from ``start`` on the first WebSocket frame stands that begins an envelope of ``sender``.
+
+    Without one, the second value is ``False`` and the first says from where on nothing is settled yet.
+    """
+    for candidate in _BINARY_STARTS.finditer(data, start):
+        found = _begins_envelope(data, candidate.start(), sender, max_size)
+        if found or (found is None and not final):
+            return candidate.start(), bool(found)
+    return len(data), False
+
+
+class _Phase(Enum):
+    HEAD = "the HTTP upgrade comes, if anything was captured of it"
+    FRAMES = "in step"
+    SEARCH = "out of step"
+
+
+class WebSocketScanner(ChunkReader["Envelope | Gap"]):
+    """Envelopes and gaps of one direction of a captured WebSocket connection.
+
+    ``for item in scanner.feed(chunk)``, ``skip(n)`` where the capture lacks bytes, ``close()`` at the end, as
+    with ``FrameScanner``. Never raises on account of the bytes: a message that is no envelope is a
+    ``BadEnvelope``. No message is taken, nor inflated, beyond ``max_body`` bytes and a header.
+
+    Raises ``ImportError`` when made without the package ``websockets``.
+    """
+
+    def __init__(
+        self,
+        sender: Role = Role.SERVER,
+        *,
+        max_body: int = DEFAULT_MAX_BODY,
+        known: Registry = registry,
+    ) -> None:
+        try:
+            import websockets  # noqa: F401 - only whether it is there
+        except ImportError as error:
+            raise ImportError(
+                'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
+            ) from error
+        super().__init__()
+        self.max_body: Final = max_body
+        """Largest body taken, in bytes."""
+        self.classes: Final = MessageClasses(sender, known)
+        """Message classes of what ``sender`` sends."""
+        self.offset = 0
+        """Stream offset of the first byte that no item returned so far has taken."""
+        self.complete = False
+        """The HTTP upgrade was seen, and every byte since then was there and made sense."""
+        self._max_message: Final = max_body + SERVER_HEADER_SIZE
+        self._phase = _Phase.HEAD
+        self._gap = 0  # bytes passed over and not yet reported; they end at offset
+        self._missing = 0
+        self._pass = 0  # bytes of a frame that are still to come, and of no use since others are missing
+        self._tried = 0  # 1 when the byte at offset is known to start no envelope
+        self._message: bytearray | None = None  # the parts so far of a message in several frames
+        self._message_at = 0
+        self._opcode = 0
+        self._inflater = self._new_inflater()
+
+    @staticmethod
+    def _new_inflater() -> PerMessageDeflate:
+        from websockets.extensions.permessage_deflate import PerMessageDeflate
+
+        # The largest window with context takeover reads what any agreed parameters make.
+        return PerMessageDeflate(
+            remote_no_context_takeover=False,
+            local_no_context_takeover=True,  # nothing is sent: saves the compressor
+            remote_max_window_bits=zlib.MAX_WBITS,
+            local_max_window_bits=zlib.MAX_WBITS,
+        )
+
+    def skip(self, length: int) -> Iterator[Envelope | Gap]:
+        """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""
+        if length <= 0:
+            return
+        self._stop()
+        kept = self._kept
+        frame = None
+        if self._phase is _Phase.FRAMES and kept:
+            frame = _measure(kept, 0, self.classes.sender, self._max_message)
+        if isinstance(frame, _Frame) and len(kept) + length <= frame.header + frame.length:
+            # The hole lies within one frame, and where that ends is known: still in step.
+            self._lose()
+            self._pass = frame.header + frame.length - len(kept)
+            self._pass_over(len(kept))
+            kept.clear()
+        elif length > self._pass:
+            yield from self._flush()
+            self._lose()
+            self._phase = _Phase.SEARCH
+            self._tried = 0
+        self._pass = max(0, self._pass - length)
+        self._pass_over(length)
+        self._missing += length
+
+    def close(self) -> Iterator[Envelope | Gap]:
+        """Say that the stream has ended; iterate over what is left of it."""
+        self._stop()
+        truncated = self._phase is _Phase.FRAMES and (bool(self._kept) or self._message is not None)
+        for item in self._flush():
+            truncated = False
+            yield item
+        self._lose()
+        if self._gap:
+            yield self._report(truncated=truncated)
+
+    def _flush(self) -> Iterator[Envelope | Gap]:
+        """Settle everything pending as if nothing followed it; what begins no envelope joins the gap."""
+        self._stop()
+        self._data = bytes(self._kept)
+        self._kept.clear()
+        return self._cut(final=True)
+
+    def _pass_over(self, length: int) -> None:
+        self._gap += length
+        self.offset += length
+
+    def _report(self, *, truncated: bool = False) -> Gap:
+        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated)
+        self._gap = self._missing = 0
+        return gap
+
+    def _lose(self) -> None:
+        """Bytes are missing or senseless here: give up the message under way, and what later ones refer to."""
+        if self._message is not None:
+            self._gap = max(self._gap, self.offset - self._message_at)
+            self._message = None
+        self._inflater = self._new_inflater()
+        self.complete = False
+
+    def _cut(self, *, final: bool) -> Generator[Envelope | Gap]:
+        data = self._start()
+        size = len(data)
+        sender = self.classes.sender
+        at = 0
+        self._want = 0
+        try:
+            while True:
+                if self._pass:
+                    passed = min(self._pass, size - at)
+                    self._pass -= passed
+                    self._pass_over(passed)
+                    at += passed
+                if at == size:
+                    return
+                if self._phase is _Phase.HEAD:
+                    end = self._end_of_head(data, at, final=final)
+                    if end is None:
+                        return
+                    self.offset += end - at
+                    at = end
+                    continue
+                if self._phase is _Phase.SEARCH:
+                    start, found = find_envelope(data, at + self._tried, sender, self._max_message, final=final)
+                    self._pass_over(start - at)
+                    at = start
+                    self._tried = 0
+                    if not found:
+                        return
+                    self._phase = _Phase.FRAMES
+                frame = _measure(data, at, sender, self._max_message)
+                need = frame if isinstance(frame, int) else frame and frame.header + frame.length
+                if need is None or (final and at + need > size):
+                    self._lose()
+                    self._phase = _Phase.SEARCH
+                    self._tried = 1
+                    continue
+                if not isinstance(frame, _Frame) or at + need > size:
+                    self._want = need
+                    return
+                if frame.opcode == 0 and self._message is None:
+                    # The rest of a message whose beginning is missing or was refused.
+                    self._lose()
+                    self._pass_over(need)
+                    at += need
+                    continue
+                if frame.opcode in (_TEXT, _BINARY) and self._message is not None:
+                    self._lose()
+                if self._gap:
+                    yield self._report()
+                raw = data[at : at + need]
+                before = self.offset
+                at += need
+                self.offset += need
+                if frame.opcode >= 8:
+                    continue
+                item = self._take(frame, raw, before)
+                if item is not None:
+                    yield item
+        finally:
+            self._kept += data[at:]
+
+    def _end_of_head(self, data: bytes, at: int, *, final: bool) -> int | None:
+        """Return where the HTTP head at ``at`` ends, ``at`` where there is none; ``None`` to wait for more."""
+        sender = self.classes.sender
+        start = _HEAD_STARTS[sender]
+        beginning = data[at : at + len(start)]
+        if beginning == start:
+            end = _HEAD_END.search(data, at, at + MAX_HEAD)
+            if end is not None:
+                if _UPGRADES[sender].search(data, at, end.end()):
+                    self._phase = _Phase.FRAMES
+                    self.complete = True
+                return end.end()
+            possible = len(data) - at < MAX_HEAD
+        else:
+            possible = start.startswith(beginning)
+        if possible and not final:
+            return None
+        self._phase = _Phase.SEARCH
+        return at
+
+    def _take(self, frame: _Frame, raw: bytes, before: int) -> Envelope | None:
+        """Take a data frame; return the envelope, good or bad, that it completes."""
+        from websockets.exceptions import WebSocketException
+
+        if frame.opcode:
+            self._message = bytearray()
+            self._message_at = before
+            self._opcode = frame.opcode
+        message = self._message
+        if message is None:
+            return None
+        parsed = self._parse(raw)
+        room = self._max_message - len(message)
+        try:
+            # To zlib, no room means any amount of it.
+            parsed = self._inflater.decode(replace(parsed, rsv1=frame.compressed), max_size=max(room, 1))
+        except WebSocketException as error:
+            lost = not self.complete
+            self._message = None
+            self._lose()
+            reason = str(error) or type(error).__name__
+            if lost:
+                reason += " (it may refer to messages that are missing or were not read)"
+            return self._bad(f"a compressed message that cannot be inflated: {reason}", bytes(parsed.data))
+        self._renew_finished_inflater()
+        message += parsed.data
+        if len(message) > self._max_message:
+            self._message = None
+            self._lose()
+            return self._bad(f"a message of more than {self._max_message} bytes, the limit", bytes(message))
+        if not frame.final:
+            return None
+        self._message = None
+        whole = bytes(message)
+        if self._opcode == _TEXT:
+            return self._bad("a text message, envelopes are binary", whole)
+        try:
+            return open_envelope(whole, self.classes, self.max_body)
+        except EnvelopeError as error:
+            return BadEnvelope(self.classes, error)
+
+    def _parse(self, raw: bytes) -> WebSocketFrame:
+        """Return the frame that these bytes are, unmasked but still compressed."""
+        from websockets.frames import Frame
+        from websockets.streams import StreamReader
+
+        reader = StreamReader()
+        # The parser takes "compressed" for an error until the extension has removed it.
+        reader.feed_data(bytes((raw[0] & ~_COMPRESSED,)) + raw[1:])
+        parser = Frame.parse(reader.read_exact, mask=self.classes.sender is Role.CLIENT)
+        try:
+            next(parser)
+        except StopIteration as stop:
+            parsed: WebSocketFrame = stop.value
+            return parsed
+        raise AssertionError("a whole frame was measured")
+
+    def _renew_finished_inflater(self) -> None:
+        """Begin anew after a message whose last block says it is the last: RFC 7692 allows it in section 7.2.3.4."""
+        if self._inflater.decoder.eof:
+            self._inflater = self._new_inflater()
+
+    def _bad(self, reason: str, data: bytes) -> BadEnvelope:
+        return BadEnvelope(self.classes, EnvelopeError(reason=reason, data=data))

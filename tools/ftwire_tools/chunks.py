@@ -1,0 +1,60 @@
+"""The bytes of an input, in chunks as they come: a file, a pipe or standard input."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+__all__ = ["CHUNK", "Input", "open_input", "read_file"]
+
+CHUNK: Final = 256 * 1024
+"""Bytes asked for at a time. A pipe gives what it has."""
+
+
+class Input:
+    """An open input."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self.name: Final = name
+        """What to call it in messages."""
+        self._stream: Final = stream
+        self.size: Final = _size(stream)
+        """Bytes of a regular file, 0 of anything else."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes until the input ends. Raises ``OSError``."""
+        # read1 returns what a pipe holds now; read would wait until a whole chunk is there.
+        read = getattr(self._stream, "read1", self._stream.read)
+        while chunk := read(CHUNK):
+            yield chunk
+
+
+@contextmanager
+def open_input(path: str) -> Iterator[Input]:
+    """Open a file, or standard input for ``-``. Raises ``OSError``."""
+    if path == "-":
+        yield Input("standard input", sys.stdin.buffer)
+        return
+    with Path(path).open("rb") as stream:
+        yield Input(path, stream)
+
+
+def read_file(path: str) -> bytes:
+    """Return a small file whole. Raises ``OSError``."""
+    return Path(path).read_bytes()
+
+
+def _size(stream: BinaryIO) -> int:
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0

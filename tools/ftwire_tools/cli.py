@@ -1,0 +1,56 @@
+"""The entry point of the ``ftwire`` command: exit codes, and nothing else.
+
+0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded, 130 interrupted,
+141 nobody reads our output any more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+__all__ = ["main"]
+
+USAGE = 2
+INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended
+PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    if code in {INTERRUPTED, PIPE_CLOSED}:
+        # The interpreter flushes once more on its way out; what it has left is wanted by nobody.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        import click
+    except ModuleNotFoundError:
+        sys.stderr.write("ftwire: the command line needs click: pip install 'ftwire[cli]'\n")
+        return USAGE
+    from ftwire_tools.group import ftwire
+
+    try:
+        # click gives back the code of ctx.exit(), which commands end with.
+        code = ftwire.main(prog_name="ftwire", standalone_mode=False)
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What messages say about their own class, whatever protobuf's versions and type stubs call it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+__all__ = ["descriptor_of", "is_repeated", "plain_value"]
+
+
+def descriptor_of(message: Any) -> Descriptor:
+    """Return the descriptor of a message's class."""
+    found: Descriptor = message.DESCRIPTOR
+    return found
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Say whether a field is a list. ``label`` ended with protobuf 7, ``is_repeated`` began with 6."""
+    asked: Any = field
+    known = getattr(asked, "is_repeated", None)
+    return bool(asked.label == asked.LABEL_REPEATED if known is None else known)
+
+
+def plain_value(field: FieldDescriptor, value: Any) -> Any:
+    """Return a scalar as JSON has it: 64-bit integers as strings, since JSON's readers round them."""
+    if isinstance(value, bytes):
+        # proto2 hands out strings that are not UTF-8 as bytes.
+        return value.hex() if field.type == field.TYPE_BYTES else value.decode(errors="backslashreplace")
+    return str(value) if field.cpp_type in {field.CPPTYPE_INT64, field.CPPTYPE_UINT64} else value

@@ -1,0 +1,184 @@
+"""What a message says, in a few words: securities, list lengths, short scalars, and what went wrong.
+
+How to say it is worked out once a class from its descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire_tools.descriptors import descriptor_of, is_repeated
+from ftwire_tools.enums import enum_name, enum_names
+from ftwire_tools.mask import is_secret
+from ftwire_tools.paint import printable
+from ftwire_tools.securities import may_name_securities, securities_of, security_name
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+__all__ = ["facts_of", "short_enum_name"]
+
+MAX_SECURITIES: Final = 3
+MAX_FACTS: Final = 7
+MAX_TEXT: Final = 32
+
+SECURITY: Final = "Qot_Common.Security"
+PRICES: Final = ("price", "curPrice", "closePrice")
+"""Fields of an item that are its news, where it comes alone."""
+
+Sayer = Callable[[Any], "str | None"]
+
+
+class _Plan(NamedTuple):
+    """How to say what is in messages of one class."""
+
+    payload: str | None
+    """``c2s`` or ``s2c``; ``None`` where the message is itself what there is to tell."""
+    is_response: bool
+    sayers: dict[int, Sayer]
+    """Field number to what says the field's value."""
+
+
+_plans: dict[Descriptor, _Plan] = {}
+
+
+def facts_of(message: Message) -> str:
+    """Say what is in a request, a response or a push."""
+    body: Any = message
+    payload_name, is_response, sayers = _plan(descriptor_of(body))
+    parts: list[str] = []
+    if is_response and body.retType:
+        parts.append(_failure(body))
+    if payload_name is not None:
+        if not body.HasField(payload_name):
+            return " ".join(parts)
+        body = getattr(body, payload_name)
+        sayers = _plan(descriptor_of(body)).sayers
+    for field, value in body.ListFields():
+        sayer = sayers.get(field.number)
+        if sayer is not None:
+            said = sayer(value)
+            if said:
+                parts.append(said)
+                if len(parts) == MAX_FACTS:
+                    break
+    return " ".join(parts)
+
+
+def _failure(response: Any) -> str:
+    """Say why OpenD refused; ``errCode`` is most often absent or 0."""
+    field = descriptor_of(response).fields_by_name["retType"]
+    name = _short(enum_name(field, response.retType))
+    parts = [f"retType={response.retType}" + (f"({name})" if name else "")]
+    if response.errCode:
+        parts.append(f"errCode={response.errCode}")
+    if response.retMsg:
+        parts.append(_quoted(response.retMsg))
+    return " ".join(parts)
+
+
+def _plan(descriptor: Descriptor) -> _Plan:
+    found = _plans.get(descriptor)
+    if found is None:
+        names = descriptor.fields_by_name
+        payload = next((name for name in ("s2c", "c2s") if name in names), None)
+        is_response = {"retType", "retMsg", "errCode"} <= set(names)
+        sayers = {} if payload else {field.number: said for field in descriptor.fields if (said := _sayer(field))}
+        found = _plans[descriptor] = _Plan(payload, is_response, sayers)
+    return found
+
+
+def _sayer(field: FieldDescriptor) -> Sayer | None:
+    """Return what says the value of a field, ``None`` for a field that is passed over."""
+    inner = field.message_type
+    if is_secret(field):
+        return None
+    if inner is None:
+        return _list_sayer(field) if is_repeated(field) else _scalar_sayer(field)
+    if inner.full_name == SECURITY:
+        return _securities if is_repeated(field) else _security
+    if is_repeated(field):
+        return _items_sayer(field.name, inner)
+    return _said_by_message if inner.name == "TrdHeader" else _securities_inside
+
+
+def _security(security: Any) -> str:
+    return security_name(security.market, security.code)
+
+
+def _securities(securities: Any) -> str:
+    return _few(map(_security, securities))
+
+
+def _securities_inside(message: Message) -> str:
+    return _few(securities_of(message))
+
+
+def _few(names: Iterable[str]) -> str:
+    """Write the first few different ones."""
+    found: list[str] = []
+    for name in names:
+        if name not in found:
+            if len(found) == MAX_SECURITIES:
+                found.append("...")
+                break
+            found.append(name)
+    return ",".join(found)
+
+
+def _said_by_message(message: Any) -> str | None:
+    return facts_of(message) or None
+
+
+def _items_sayer(name: str, item: Descriptor) -> Sayer:
+    names_securities = may_name_securities(item)
+    price = next((price for price in PRICES if price in item.fields_by_name), None)
+
+    def say(items: Any) -> str:
+        said = f"{name}[{len(items)}]"
+        if names_securities:
+            said += f" {_few(one for each in items for one in securities_of(each))}".rstrip()
+        if price is not None and len(items) == 1 and items[0].HasField(price):
+            said += f" {price}={getattr(items[0], price)}"
+        return said
+
+    return say
+
+
+def _scalar_sayer(field: FieldDescriptor) -> Sayer:
+    name = field.name
+    names = enum_names(field)
+    if names is not None:
+        return lambda value: f"{name}={_short(names.get(value)) or value}"
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return lambda value: f"{name}={_quoted(value)}"
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return lambda value: f"{name}={'true' if value else 'false'}"
+    return lambda value: f"{name}={value}"
+
+
+def _list_sayer(field: FieldDescriptor) -> Sayer:
+    name = field.name
+    names = enum_names(field)
+    if names is None:
+        return lambda values: f"{name}[{len(values)}]"
+    return lambda values: f"{name}={','.join(_short(names.get(value)) or str(value) for value in values)}"
+
+
+def short_enum_name(name: str) -> str:
+    """Leave out the enum's own name, which the vendor puts in front: ``SubType_RT`` is ``RT``."""
+    return name.partition("_")[2] or name
+
+
+def _short(name: str | None) -> str | None:
+    return None if name is None else short_enum_name(name)
+
+
+def _quoted(value: str | bytes) -> str:
+    """Write text on one line; quoted where it would otherwise run into its neighbours."""
+    text = value if isinstance(value, str) else value.decode(errors="backslashreplace")
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT - 3] + "..."
+    return text if text.isalnum() else f'"{printable(text)}"'

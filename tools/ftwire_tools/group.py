@@ -1,0 +1,70 @@
+"""The ``ftwire`` group: knows its commands by name and one line of help, and imports one when it is run.
+
+A new command is a new file with a function ``command`` and a line in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+__all__ = ["COMMANDS", "ftwire"]
+
+COMMANDS: Final = {
+    "dump": "Show the OpenD frames in a capture.",
+}
+"""Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
+
+
+class LazyGroup(click.Group):
+    """A group that looks its commands up in ``COMMANDS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"ftwire_tools.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"ftwire_tools.{cmd_name}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands from the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"ftwire {version('ftwire')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def ftwire() -> None:
+    """Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
+
+    \b
+    Example:
+      ftwire dump capture.pcap
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace

@@ -1,0 +1,97 @@
+"""What is not shown without ``--show-secrets``: keys, passwords, and who the user is.
+
+``SECRET_FIELDS`` is the whole rule. Order IDs and connection IDs are not in it: they open nothing, name
+nobody, and without them a session cannot be followed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire_tools.descriptors import descriptor_of, is_repeated
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+__all__ = ["MASK", "SECRET_FIELDS", "has_secrets", "is_secret", "mask", "may_hold_secrets"]
+
+MASK: Final = "***"
+"""Stands in place of a secret, whatever its type and length."""
+
+SECRET_FIELDS: Final = frozenset({
+    # Keys.
+    "RSAPrivateKey",
+    "aesCBCiv",
+    "connAESKey",
+    "webKey",
+    "websocketKey",
+    # Passwords and what replaces them.
+    "Verification.C2S.code",
+    "pwdMD5",
+    # Users.
+    "avatarUrl",
+    "loginUserID",
+    "nickName",
+    "userID",
+    # Accounts.
+    "accID",
+    "accIDList",
+    "cardNum",
+    "competitionAccName",
+    "uniCardNum",
+})  # fmt: skip
+"""Fields by name, in whatever message, or by full name where the name alone says too little."""
+
+_may_hold: dict[Descriptor, bool] = {}
+_is_secret: dict[FieldDescriptor, bool] = {}
+
+
+def is_secret(field: FieldDescriptor) -> bool:
+    """Say whether a field is one of ``SECRET_FIELDS``."""
+    found = _is_secret.get(field)
+    if found is None:
+        found = _is_secret[field] = field.name in SECRET_FIELDS or field.full_name in SECRET_FIELDS
+    return found
+
+
+def may_hold_secrets(descriptor: Descriptor) -> bool:
+    """Say whether messages of a class have such a field at any depth."""
+    found = _may_hold.get(descriptor)
+    if found is None:
+        seen = [descriptor]
+        for each in seen:
+            inner = (field.message_type for field in each.fields)
+            seen.extend(message for message in inner if message is not None and message not in seen)
+        found = _may_hold[descriptor] = any(is_secret(field) for each in seen for field in each.fields)
+    return found
+
+
+def has_secrets(message: Message) -> bool:
+    """Say whether a message has such a field set."""
+    if not may_hold_secrets(descriptor_of(message)):
+        return False
+    for field, value in message.ListFields():
+        if is_secret(field):
+            return True
+        if field.message_type is not None:
+            items = value if is_repeated(field) else (value,)
+            if any(has_secrets(item) for item in items):
+                return True
+    return False
+
+
+def mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
+    """Mask the secrets in a message's plain values, in place, and return them."""
+    if may_hold_secrets(descriptor):
+        for field in descriptor.fields:
+            name = field.json_name if field.json_name in values else field.name
+            if name not in values:
+                continue
+            value = values[name]
+            if is_secret(field):
+                values[name] = [MASK] * len(value) if isinstance(value, list) else MASK
+            elif field.message_type is not None:
+                for item in value if isinstance(value, list) else (value,):
+                    mask(item, field.message_type)
+    return values

@@ -1,0 +1,50 @@
+"""A line a frame, and under it what else was asked for: its fields, its table, its bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ftwire_tools.render.hexdump import hexdump_of
+from ftwire_tools.render.table import table_of, table_text
+from ftwire_tools.render.tree import tree_of
+
+if TYPE_CHECKING:
+    from ftwire_tools.render.line import LineRenderer
+    from ftwire_tools.sighting import Sighting
+
+__all__ = ["DetailRenderer"]
+
+
+class DetailRenderer:
+    """Several ways to show a frame, one after the other."""
+
+    def __init__(
+        self,
+        lines: LineRenderer,
+        *,
+        tree: bool = False,
+        with_hex: bool = False,
+        table: bool = False,
+        fields: tuple[tuple[str, ...], ...] = (),
+        show_secrets: bool = False,
+    ) -> None:
+        self._lines: Final = lines
+        self._tree: Final = tree
+        self._with_hex: Final = with_hex
+        self._table: Final = table
+        self._fields: Final = fields
+        self._show_secrets: Final = show_secrets
+
+    def frame(self, sighting: Sighting) -> str:
+        """Return the text of one frame."""
+        text = self._lines.frame(sighting)
+        message = sighting.message
+        if message is not None:
+            if self._tree:
+                text += tree_of(message, show_secrets=self._show_secrets)
+            if self._table:
+                table = table_of(message, show_secrets=self._show_secrets, fields=self._fields)
+                text += "" if table is None else table_text(table)
+        if self._with_hex:
+            text += hexdump_of(sighting, show_secrets=self._show_secrets)
+        return text

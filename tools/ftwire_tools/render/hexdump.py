@@ -1,0 +1,75 @@
+"""``--hex``: header and body in hexadecimal and ASCII.
+
+The body is the plain one where the frame was decrypted, and the bytes of the wire where it was not. A body
+that holds secrets is withheld as a whole: which of its bytes say what is not for this module to know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftwire.errors import KeyRequiredError
+from ftwire_tools.descriptors import descriptor_of
+from ftwire_tools.mask import has_secrets, may_hold_secrets
+
+if TYPE_CHECKING:
+    from ftwire_tools.sighting import Sighting
+
+__all__ = ["Bytes", "bytes_of", "hexdump", "hexdump_of"]
+
+WIDTH = 16
+
+
+class Bytes(NamedTuple):
+    """The bytes of a frame, in two parts."""
+
+    header: bytes
+    body: bytes | None
+    """``None`` where it is withheld."""
+    is_plain: bool
+    """The body is what was sent before encryption, not what stood on the wire."""
+
+
+def bytes_of(sighting: Sighting, *, show_secrets: bool) -> Bytes:
+    """Return what may be shown of a frame's bytes."""
+    frame = sighting.seen.frame
+    raw = frame.encode()
+    header = raw[: len(raw) - len(frame.payload)]
+    is_plain = frame.error is None
+    body = frame.body if is_plain else frame.payload
+    return Bytes(header, body if show_secrets or not _is_secret(sighting) else None, is_plain)
+
+
+def _is_secret(sighting: Sighting) -> bool:
+    if sighting.message is not None:
+        return has_secrets(sighting.message)
+    if isinstance(sighting.error, KeyRequiredError):
+        return False  # ciphertext
+    frame = sighting.seen.frame
+    message_class = frame.classes[frame.proto_id]
+    return message_class is not None and may_hold_secrets(descriptor_of(message_class))
+
+
+def hexdump_of(sighting: Sighting, *, show_secrets: bool, indent: str = " " * 7) -> str:
+    """Return the lines of a frame's header and body."""
+    header, body, is_plain = bytes_of(sighting, show_secrets=show_secrets)
+    what = "body" if is_plain and sighting.seen.encryption == "none" else "body, decrypted"
+    if not is_plain:
+        what = "body, as on the wire"
+    lines = [f"header, {len(header)} bytes", *hexdump(header)]
+    if body is None:
+        lines.append("body withheld: it may hold keys, passwords or accounts (--show-secrets shows it)")
+    else:
+        lines += [f"{what}, {len(body)} bytes", *hexdump(body)]
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def hexdump(data: bytes) -> list[str]:
+    """Return lines of 16 bytes with their offset, as ``hexdump -C`` writes them."""
+    lines = []
+    for offset in range(0, len(data), WIDTH):
+        row = data[offset : offset + WIDTH]
+        left, right = row[:8].hex(" "), row[8:].hex(" ")
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        lines.append(f"{offset:08x}  {left:<23}  {right:<23}  |{text}|")
+    return lines

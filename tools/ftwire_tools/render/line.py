@@ -1,0 +1,124 @@
+"""One line a frame.
+
+::
+
+    --- 2026-11-22 UTC
+    --- 1: client 127.0.0.1:50112, server 127.0.0.1:11111, tcp
+         5 07:58:41.123456 1 -> request  3008 Qot_GetRT    #5    52 B none            HK.00700
+         6 07:58:41.125001 1 <- response 3008 Qot_GetRT    #5   412 B none  1.545ms   HK.00700 name=TENCENT rtList[3]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ftwire.frame import Role
+from ftwire.header import BodyFormat
+from ftwire_tools.clock import Clock
+from ftwire_tools.facts import facts_of
+from ftwire_tools.fields import value_at
+from ftwire_tools.paint import PLAIN, Paint, printable
+from ftwire_tools.sighting import status_of
+from ftwire_tools.stats import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftwire.events import GapSeen
+    from ftwire_tools.sighting import Sighting, Talk
+
+__all__ = ["LineRenderer"]
+
+NAME_WIDTH: Final = 24
+
+
+class LineRenderer:
+    """One line a frame, with a line in front wherever a conversation or a day begins."""
+
+    def __init__(
+        self,
+        *,
+        paint: Paint = PLAIN,
+        fields: Sequence[tuple[str, ...]] = (),
+        show_secrets: bool = False,
+    ) -> None:
+        self._paint: Final = paint
+        self._fields: Final = fields
+        self._show_secrets: Final = show_secrets
+        self._clock: Final = Clock()
+        self._introduced: set[int] = set()
+        self._kinds: Final = {
+            kind: f"{getattr(paint, kind)}{kind:<8}{paint.reset}" for kind in ("request", "response", "push")
+        }
+        self._names: Final[dict[int, str]] = {}
+
+    def frame(self, sighting: Sighting) -> str:
+        """Return the line, and those that must stand before it."""
+        number, talk, seen, message, error = sighting
+        frame, sender, kind, encryption, time, _, _, latency = seen
+        proto_id = frame.proto_id
+        name = self._names.get(proto_id)
+        if name is None:
+            protocol = frame.protocol
+            name = f"{proto_id} {protocol.name if protocol else '?':<{NAME_WIDTH}}"
+            if protocol is not None:
+                # Whoever sends unknown IDs must not decide how large this grows.
+                self._names[proto_id] = name
+        if error is not None:
+            facts = f"{self._paint.bad}{type(error).__name__}: {printable(str(error))}{self._paint.reset}"
+        elif message is None:
+            facts = ""
+        elif self._fields:
+            found = ((path, value_at(message, path, show_secrets=self._show_secrets)) for path in self._fields)
+            facts = " ".join(
+                f"{'.'.join(path)}={'-' if value is None else printable(str(value))}" for path, value in found
+            )
+        else:
+            facts = facts_of(message)
+        if frame.body_format == BodyFormat.JSON:
+            facts = f"json {facts}"
+        if talk.transport == "websocket":
+            status = status_of(frame)
+            if status:
+                facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
+        line = (
+            f"{number:>6} {self._clock.time(time)} {talk.number} {'->' if sender is Role.CLIENT else '<-'} "
+            f"{self._kinds[kind]} {name} #{frame.serial:<6} {len(frame.payload):>7} B "
+            f"{encryption:<9} {'' if latency is None else duration(latency):>8}  {facts}"
+        )
+        return f"{self._before(talk, time)}{line.rstrip()}\n"
+
+    def gap(self, talk: Talk, seen: GapSeen) -> str:
+        """Return the line of bytes that are in no frame."""
+        arrow = "->" if seen.sender is Role.CLIENT else "<-"
+        return (
+            f"{self._before(talk, seen.time)}{'':>6} {self._clock.time(seen.time)} {talk.number} {arrow} "
+            f"{self._paint.bad}gap      {gap_text(seen)}{self._paint.reset}\n"
+        )
+
+    def note(self, text: str) -> str:
+        """Return a line that is about no single frame."""
+        return f"{self._paint.faint}--- {text}{self._paint.reset}\n"
+
+    def _before(self, talk: Talk, time: int) -> str:
+        lines = ""
+        day = self._clock.new_day(time) if time else None
+        if day is not None:
+            lines = self.note(day)
+        if talk.number not in self._introduced:
+            self._introduced.add(talk.number)
+            lines += self.note(f"{talk.number}: client {talk.client}, server {talk.server}, {talk.transport}")
+        return lines
+
+
+def gap_text(seen: GapSeen) -> str:
+    """Say which bytes are in no frame, and why."""
+    gap = seen.gap
+    text = f"{gap.length} bytes at stream offset {gap.offset} are in no frame"
+    if gap.missing:
+        text += f", {gap.missing} of them are not in the capture"
+    if gap.error is not None:
+        text += f": {gap.error}"
+    elif gap.truncated:
+        text += ": the stream ends inside a frame"
+    return text

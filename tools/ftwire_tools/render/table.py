@@ -1,0 +1,197 @@
+"""``--table``: the list in a body as rows and columns.
+
+A point of Qot_GetRT and Qot_UpdateRT gets the columns that users of the vendor's Python SDK know. For every
+other list they come from the descriptor of its items: a column for each scalar, those of inner messages by
+their path, securities as one column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire_tools.descriptors import descriptor_of, is_repeated, plain_value
+from ftwire_tools.enums import enum_names
+from ftwire_tools.facts import short_enum_name
+from ftwire_tools.fields import value_at
+from ftwire_tools.mask import MASK, is_secret
+from ftwire_tools.paint import printable
+from ftwire_tools.securities import security_name
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
+
+__all__ = ["Table", "table_of", "table_text"]
+
+NAMED_COLUMNS: Final = {
+    "Qot_Common.TimeShare": {
+        "time": "time",
+        "is_blank": "isBlank",
+        "opened_mins": "minute",
+        "cur_price": "price",
+        "last_close": "lastClosePrice",
+        "avg_price": "avgPrice",
+        "volume": "volume",
+        "turnover": "turnover",
+    },
+}
+"""Item message to the columns of its table: their name, and the field that fills them."""
+
+SECURITY: Final = "Qot_Common.Security"
+MAX_DEPTH: Final = 3
+
+Cell = Callable[[Any], object]
+
+
+class Table(NamedTuple):
+    """A list, as rows of plain values."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+_cells: dict[tuple[Descriptor, bool], dict[str, Cell]] = {}
+
+
+def table_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, ...], ...] = ()) -> Table | None:
+    """Return the longest list of messages in a body, ``None`` where it has none.
+
+    ``fields`` are the columns to have instead, as paths in an item.
+    """
+    payload = _payload(message)
+    if payload is None:
+        return None
+    lists = [
+        (field, value) for field, value in payload.ListFields() if is_repeated(field) and field.message_type is not None
+    ]
+    if not lists:
+        return None
+    field, items = max(lists, key=lambda found: len(found[1]))
+    common = _common(payload)
+    if fields:
+        names = [".".join(path) for path in fields]
+        picked = [[value_at(item, path, show_secrets=show_secrets) for path in fields] for item in items]
+        return Table((*common, *names), [(*common.values(), *row) for row in picked])
+    key = field.message_type, show_secrets
+    cells = _cells.get(key)
+    if cells is None:
+        cells = _cells[key] = _make_cells(field.message_type, show_secrets)
+    common = {name: value for name, value in common.items() if name not in cells}
+    head = tuple(common.values())
+    readers = tuple(cells.values())
+    return Table((*common, *cells), [(*head, *(read(item) for read in readers)) for item in items])
+
+
+def table_text(table: Table, *, indent: str = " " * 7) -> str:
+    """Return a table in aligned columns, text to the left and numbers to the right."""
+    rows = [[_text(value) for value in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.columns, *rows, strict=True)]
+    left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
+    return "".join(
+        indent
+        + "  ".join(
+            cell.ljust(width) if is_text else cell.rjust(width)
+            for cell, width, is_text in zip(cells, widths, left, strict=True)
+        ).rstrip()
+        + "\n"
+        for cells in (table.columns, *rows)
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text == "-"
+    return True
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else printable(str(value))
+
+
+def _payload(message: Any) -> Any:
+    for name in ("s2c", "c2s"):
+        if name in descriptor_of(message).fields_by_name and message.HasField(name):
+            return getattr(message, name)
+    return None
+
+
+def _common(payload: Any) -> dict[str, object]:
+    """What holds for every row: the security and its name, where the list is that of one security."""
+    fields = descriptor_of(payload).fields_by_name
+    found: dict[str, object] = {}
+    security = fields.get("security")
+    if security is None or is_repeated(security) or security.message_type is None:
+        return found
+    found["code"] = _security(payload.security)
+    if "name" in fields and not is_repeated(fields["name"]):
+        found["name"] = payload.name if payload.HasField("name") else None
+    return found
+
+
+def _security(security: Any) -> str:
+    return security_name(security.market, security.code)
+
+
+def _make_cells(item: Descriptor, show_secrets: bool) -> dict[str, Cell]:
+    named = NAMED_COLUMNS.get(item.full_name)
+    if named is not None:
+        return {column: _scalar(item.fields_by_name[name]) for column, name in named.items()}
+    return dict(_columns(item, "", lambda message: message, show_secrets, MAX_DEPTH))
+
+
+def _columns(
+    descriptor: Descriptor, prefix: str, reach: Cell, show_secrets: bool, depth: int
+) -> Iterator[tuple[str, Cell]]:
+    for field in descriptor.fields:
+        name = prefix + field.name
+        inner = field.message_type
+        if is_secret(field) and not show_secrets:
+            yield name, lambda _: MASK
+        elif is_repeated(field):
+            yield name, _through(reach, _length(field.name))
+        elif inner is None:
+            yield name, _through(reach, _scalar(field))
+        elif inner.full_name == SECURITY:
+            column = "code" if field.name == "security" else name
+            yield column, _through(reach, _security_in(field.name))
+        elif depth:
+            yield from _columns(inner, f"{name}.", _through(reach, _inner(field.name)), show_secrets, depth - 1)
+
+
+def _through(outer: Cell, inner: Cell) -> Cell:
+    def read(message: Any) -> object:
+        found = outer(message)
+        return None if found is None else inner(found)
+
+    return read
+
+
+def _inner(name: str) -> Cell:
+    return lambda message: getattr(message, name) if message.HasField(name) else None
+
+
+def _length(name: str) -> Cell:
+    return lambda message: len(getattr(message, name))
+
+
+def _security_in(name: str) -> Cell:
+    return lambda message: _security(getattr(message, name)) if message.HasField(name) else None
+
+
+def _scalar(field: FieldDescriptor) -> Cell:
+    name = field.name
+    names = enum_names(field)
+
+    def read(message: Any) -> object:
+        if not message.HasField(name):
+            return None
+        value = getattr(message, name)
+        if names is not None:
+            known = names.get(value)
+            return value if known is None else short_enum_name(known)
+        return plain_value(field, value)
+
+    return read

@@ -1,0 +1,71 @@
+"""``-v``: every field of a body, enum names beside their numbers.
+
+::
+
+    retType: 0 (RetType_Succeed)
+    s2c:
+      security:
+        market: 1 (QotMarket_HK_Security)
+        code: "00700"
+      rtList: 1 item
+        [0]
+          time: "2021-06-09 09:30:00"
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.enums import enum_names
+from ftwire_tools.mask import MASK, is_secret
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.message import Message
+
+__all__ = ["tree_of"]
+
+INDENT = "  "
+
+
+def tree_of(message: Message, *, show_secrets: bool, indent: str = " " * 7) -> str:
+    """Return the lines of a message, each with its line end."""
+    return "".join(f"{line}\n" for line in _lines(message, indent, show_secrets))
+
+
+def _lines(message: Message, indent: str, show_secrets: bool) -> Iterator[str]:
+    for field, value in message.ListFields():
+        name = f"{indent}{field.name}:"
+        many = is_repeated(field)
+        if is_secret(field) and not show_secrets:
+            yield f"{name} {MASK}"
+        elif field.message_type is None:
+            yield f"{name} {_list_text(field, value) if many else _text(field, value)}"
+        elif many:
+            yield f"{name} {len(value)} {'item' if len(value) == 1 else 'items'}"
+            for index, item in enumerate(value):
+                yield f"{indent}{INDENT}[{index}]"
+                yield from _lines(item, indent + INDENT * 2, show_secrets)
+        else:
+            yield name
+            yield from _lines(value, indent + INDENT, show_secrets)
+
+
+def _list_text(field: FieldDescriptor, values: Any) -> str:
+    return f"[{', '.join(_text(field, value) for value in values)}]"
+
+
+def _text(field: FieldDescriptor, value: Any) -> str:
+    if isinstance(value, str):
+        # json.dumps quotes and escapes control characters, so that no body can steer the terminal.
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bytes):
+        return f"hex {value.hex()}" if field.type == field.TYPE_BYTES else f"no UTF-8, hex {value.hex()}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    names = enum_names(field)
+    name = None if names is None else names.get(value)
+    return str(value) if name is None else f"{value} ({name})"

@@ -1,0 +1,208 @@
+"""Where frames come from: a capture file or the bare bytes of one direction, told apart by the first bytes.
+
+A source takes chunks of the input and gives what the library observes, each with the conversation it belongs
+to. It opens nothing: ``ftwire_tools.chunks`` reads files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ftwire.conversation import Conversation
+from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
+from ftwire.events import GapSeen, Observation
+from ftwire.frame import Role
+from ftwire.header import HEADER_SIZE, MAGIC, Header
+from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
+from ftwire.protocols import registry
+from ftwire.scan import Gap as StreamGap
+from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.sighting import Talk
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+    from ftwire.pcap import Flow
+
+__all__ = ["CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
+
+ENOUGH_TO_TELL: Final = 4
+"""Bytes that tell pcap, pcapng and gzip from everything else."""
+
+RAW_SEARCH_LIMIT: Final = 4 << 20
+"""Bytes of a raw stream searched for its first frame: the user has said that there are some."""
+
+Observed = tuple[Talk, Observation]
+
+
+class NothingFoundError(Exception):
+    """The input is neither a capture nor a stream of frames; the sentence says what it is instead."""
+
+
+class Source(Protocol):
+    """What gives observations for chunks of the input."""
+
+    def feed(self, chunk: bytes) -> Iterator[Observed]:
+        """Take the next bytes of the input. Raises ``CaptureError`` where it cannot be read any further."""
+        ...
+
+    def close(self) -> Iterator[Observed]:
+        """Say that the input has ended. Raises ``CaptureError``, ``NothingFoundError`` or ``WireError``."""
+        ...
+
+
+def open_source(
+    head: bytes,
+    *,
+    keys: Sequence[RsaKey] = (),
+    max_body: int = DEFAULT_MAX_BODY,
+    sender: Role | None = None,
+) -> Source:
+    """Return the source for an input that starts with ``head``: all of it, or ``ENOUGH_TO_TELL`` bytes.
+
+    ``sender`` is the side whose bytes a raw stream holds; without it, the content tells.
+    """
+    try:
+        for _ in CaptureReader().feed(head[:ENOUGH_TO_TELL]):
+            pass
+    except NotACaptureError:
+        return RawSource(keys=keys, max_body=max_body, sender=sender)
+    if len(head) < ENOUGH_TO_TELL:
+        return RawSource(keys=keys, max_body=max_body, sender=sender)
+    return CaptureSource(keys=keys, max_body=max_body)
+
+
+class _Followed:
+    """One TCP connection of the capture."""
+
+    __slots__ = ("conversation", "flow", "talk")
+
+    def __init__(self, flow: Flow, conversation: Conversation) -> None:
+        self.flow = flow
+        self.conversation = conversation
+        self.talk: Talk | None = None
+
+
+class CaptureSource:
+    """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
+
+    def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
+        self._dissector: Final = Dissector()
+        self._keys: Final = keys
+        self._max_body: Final = max_body
+        self._followed: Final[dict[int, _Followed]] = {}
+        self._talks = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Observed]:
+        """Take the next bytes of the file."""
+        followed = self._followed
+        for event in self._dissector.feed(chunk):
+            if type(event) is Data:
+                flow, direction, data, packet, time, _ = event
+                one = followed.get(flow.index) or self._follow(flow)
+                talk = one.talk
+                for observation in one.conversation.receive(direction.value, data, time, packet):
+                    if talk is None:
+                        talk = self._introduce(one)
+                    yield talk, observation
+            else:
+                yield from self._other(event)
+
+    def close(self) -> Iterator[Observed]:
+        """Say that the file has ended."""
+        for event in self._dissector.close():
+            yield from self._other(event)
+
+    def _other(self, event: object) -> Iterator[Observed]:
+        if type(event) is Data:
+            one = self._followed.get(event.flow.index) or self._follow(event.flow)
+            observations = one.conversation.receive(
+                event.direction.value, event.data, event.time_ns, event.packet_number
+            )
+        elif type(event) is Gap:
+            one = self._followed.get(event.flow.index) or self._follow(event.flow)
+            observations = one.conversation.skip(
+                event.direction.value, event.length, event.time_ns, event.packet_number
+            )
+        elif type(event) is FlowClosed and event.flow.index in self._followed:
+            one = self._followed.pop(event.flow.index)
+            observations = one.conversation.close(event.time_ns, event.packet_number)
+        else:
+            return
+        for observation in observations:
+            yield one.talk or self._introduce(one), observation
+
+    def _follow(self, flow: Flow) -> _Followed:
+        conversation = Conversation(keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body)
+        made = self._followed[flow.index] = _Followed(flow, conversation)
+        return made
+
+    def _introduce(self, one: _Followed) -> Talk:
+        """Number a connection that has turned out to be a conversation with OpenD."""
+        self._talks += 1
+        client, server = (one.flow.a, one.flow.b) if one.conversation.client == 0 else (one.flow.b, one.flow.a)
+        one.talk = Talk(self._talks, str(one.conversation.transport), str(client), str(server))
+        return one.talk
+
+
+class RawSource:
+    """The bytes that one side of one connection sent, as a socket gives them."""
+
+    def __init__(
+        self,
+        *,
+        keys: Sequence[RsaKey] = (),
+        max_body: int = DEFAULT_MAX_BODY,
+        sender: Role | None = None,
+    ) -> None:
+        self._conversation: Final = Conversation(
+            keys=keys,
+            client=None if sender is None else 0 if sender is Role.CLIENT else 1,
+            max_body=max_body,
+            search_limit=RAW_SEARCH_LIMIT,
+        )
+        self._max_body: Final = max_body
+        self._sender: Final = sender
+        self._head = b""
+        self._size = 0
+        self._talk: Talk | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[Observed]:
+        """Take the next bytes of the stream."""
+        if len(self._head) < HEADER_SIZE:
+            self._head += chunk[: HEADER_SIZE - len(self._head)]
+        self._size += len(chunk)
+        return self._with_talk(self._conversation.receive(0, chunk))
+
+    def close(self) -> Iterator[Observed]:
+        """Say that the stream has ended."""
+        yield from self._with_talk(self._conversation.close())
+        if self._talk is None:
+            yield self._nothing_found()
+
+    def _with_talk(self, observations: Iterator[Observation]) -> Iterator[Observed]:
+        for observation in observations:
+            if self._talk is None:
+                self._talk = Talk(1, str(self._conversation.transport), "client", "server")
+            yield self._talk, observation
+
+    def _nothing_found(self) -> Observed:
+        """Return what looks like a damaged frame as a gap; raise where nothing does."""
+        if not self._size:
+            raise NothingFoundError("empty: neither a capture nor OpenD frames")
+        error = self._damage()
+        if error is None:
+            raise NothingFoundError("neither a capture (pcap, pcapng, gzip of either) nor OpenD frames")
+        gap = StreamGap(0, self._size, 0, truncated=True, error=error)
+        return Talk(1, "tcp", "client", "server"), GapSeen(gap, self._sender or Role.CLIENT, 0, 0)
+
+    def _damage(self) -> WireError | None:
+        """Say what keeps the stream from beginning with a frame, if it does begin like one."""
+        head = self._head
+        if not head.startswith(MAGIC) or int.from_bytes(head[2:6], "little") not in registry:
+            return None
+        try:
+            header = Header.decode(head)
+        except (TruncatedHeaderError, BadMagicError) as error:
+            return error
+        return BodyTooLargeError(limit=self._max_body, actual=header.body_length, proto_id=header.proto_id)
