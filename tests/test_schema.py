@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import ftwire.messages
 from ftwire.errors import DescriptorError
 from ftwire.messages import Qot_Common, Qot_GetRT, Trd_Common
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.schema import Schema, schema
 
 PROTO = Path(__file__).parent.parent / "proto"
@@ -60,7 +60,7 @@ def test_every_protocol_file_names_its_protocols() -> None:
 
 def test_only_what_is_used_is_loaded() -> None:
     code = (
-        "from ftwire.registry import registry\n"
+        "from ftwire.protocols import registry\n"
         "registry[3008].response\n"
         "from ftwire.schema import schema\n"
         "print(sorted(schema._loaded))\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire_tools.prototext import ProtocolOption, UnsupportedFeatureError, proto_text
 from ftwire_tools.prototree import HISTORY_FILE, History, proto_tree
 from ftwire_tools.sdk import Release, SdkError, read_sdk, version_key

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ftwire.errors import BodyError, EnvelopeError
 from ftwire.frame import Kind, Role, UnknownBody
 from ftwire.header import CLIENT_ENVELOPE, CLIENT_ENVELOPE_STRUCT, SERVER_ENVELOPE, SERVER_ENVELOPE_STRUCT
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire.websocket import (
     CLIENT_HEADER_SIZE,
     DISCONNECTED,

@@ -17,7 +17,7 @@ from ftwire.events import Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
 from ftwire.observer import Observer
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket_observer import WebSocketObserver
 from ftwire.websocket_scan import find_envelope

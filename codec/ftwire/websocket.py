@@ -20,7 +20,7 @@ from ftwire.body import encode_body
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Carrier, Kind, MessageClasses, Role
 from ftwire.header import CLIENT_ENVELOPE_STRUCT, ENVELOPE_MAGIC, SERVER_ENVELOPE_STRUCT, BodyFormat
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:

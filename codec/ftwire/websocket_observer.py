@@ -13,7 +13,7 @@ from ftwire.cipher import NONE
 from ftwire.events import FrameSeen, GapSeen, Observation
 from ftwire.frame import Kind, Role
 from ftwire.observer import PendingRequests
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import Envelope

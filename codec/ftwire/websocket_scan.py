@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import ENVELOPE_MAGIC
-from ftwire.registry import Registry, registry
+from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE, BadEnvelope, Envelope, open_envelope

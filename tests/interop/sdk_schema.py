@@ -45,7 +45,7 @@ def main() -> None:
         name, body = json.loads(line)
         message = known[name].FromString(bytes.fromhex(body))
         rendered = MessageToDict(message, preserving_proto_field_name=True)
-        print(json.dumps([message.SerializeToString(deterministic=True).hex(), rendered]))  # noqa: T201
+        print(json.dumps([message.SerializeToString(deterministic=True).hex(), rendered]))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ftwire.body import decode_body, encode_body, to_dict
-from ftwire.registry import registry
+from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
 from ftwire_tools.prototree import proto_tree
@@ -62,7 +62,7 @@ def run(python: str, home: Path, *arguments: str, stdin: str = "", path: tuple[P
 USES = {
     "ftwire": "from ftwire.messages import Qot_GetRT as a, Trd_Common; "
     "assert a.Request.DESCRIPTOR.full_name == 'Qot_GetRT.Request'; "
-    "from ftwire.registry import registry; assert all(e.response for e in registry)",
+    "from ftwire.protocols import registry; assert all(e.response for e in registry)",
     "futu": "import futu; from futu.common.pb import Qot_GetRT_pb2 as b; assert b.Request()",
     "moomoo": "import moomoo; from moomoo.common.pb import Qot_GetRT_pb2 as c; assert c.Response()",
 }
