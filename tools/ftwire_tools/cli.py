@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import suppress
 
-__all__ = ["main"]
+__all__ = ["PIPE_CLOSED", "main"]
 
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended

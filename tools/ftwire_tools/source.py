@@ -18,6 +18,7 @@ from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
 from ftwire.protocols import registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.embedded_key import embedded_keys
 from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
@@ -84,14 +85,18 @@ class _Followed:
 
 
 class CaptureSource:
-    """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
+    """A pcap or pcapng file, or gzip of either, with any number of connections in it.
+
+    Keys that the file itself carries (``ftwire record --embed-key``) are tried after those given.
+    """
 
     def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
         self._dissector: Final = Dissector()
-        self._keys: Final = keys
+        self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self._talks = 0
+        self._secrets = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the file."""
@@ -133,6 +138,10 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
+        secrets = self._dissector.secrets
+        if len(secrets) > self._secrets:
+            self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
+            self._secrets = len(secrets)
         conversation = Conversation(keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body)
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
