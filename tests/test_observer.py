@@ -28,7 +28,7 @@ def session(cipher: Cipher, algo: int | None, iv: str | None, *, encrypted: bool
     hello.c2s.clientVer = 100
     hello.c2s.clientID = "a client with a name that makes this body longer than one hundred bytes" * 2
     if algo is not None:
-        hello.c2s.packetEncAlgo = algo  # type: ignore[assignment]
+        hello.c2s.packetEncAlgo = algo
     first = Rsa(KEY) if encrypted else NONE
     return [
         (C, request(1001, 1, hello, first)),

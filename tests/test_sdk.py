@@ -115,9 +115,7 @@ def test_two_sdks_in_one_place_are_refused(tmp_path: Path) -> None:
     assert read_sdk(tmp_path / "moomoo").ids
 
 
-@pytest.mark.parametrize(
-    "module", ["x = 1", "D = AddSerializedFile(b'')", "p.AddSerializedFile(b'\\xff')", "("]
-)
+@pytest.mark.parametrize("module", ["x = 1", "D = AddSerializedFile(b'')", "p.AddSerializedFile(b'\\xff')", "("])
 def test_a_module_that_is_not_generated_code_is_refused(tmp_path: Path, module: str) -> None:
     for name, text in package(module).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,6 @@ import binascii
 import json
 import math
 import re
-import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -118,7 +117,8 @@ def missing_fields(message: Message) -> list[str]:
 
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_FLOAT_MAX = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+# What rounds to the largest float is one: its shortest spelling, 3.4028235e38, is a little more than it.
+_FLOAT_MAX = math.nextafter(float.fromhex("0x1.ffffffp+127"), 0)
 _INTEGER = re.compile(r"-?\d+")
 _INTEGRAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _LONG_NUMBER = re.compile(r"\d{4301,}")  # what int() refuses to read, see sys.set_int_max_str_digits

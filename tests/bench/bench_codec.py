@@ -28,10 +28,10 @@ from ftwire.frame import encode_frame
 from ftwire.messages import Qot_GetRT, Qot_UpdateOrderBook, Qot_UpdateRT
 from ftwire.stream import FrameDecoder
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.bench.harness import Ratio, report, take_turns
-from tests.interop.peers import ensure, environment, python
+from bench.harness import Ratio, report, take_turns
+from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
@@ -45,7 +45,7 @@ class Case(NamedTuple):
     name: str
     proto_id: int
     message: Any
-    count: int
+    frames: int
 
 
 def points(target: Any, count: int) -> None:
@@ -151,7 +151,7 @@ def decode(cipher: str, chunks: list[bytes], *, messages: bool) -> Callable[[], 
 
 def encode(case: Case, cipher: str) -> Callable[[], object]:
     """Ours, from message to bytes."""
-    count, proto_id, message = case.count, case.proto_id, case.message
+    count, proto_id, message = case.frames, case.proto_id, case.message
     made = CIPHERS[cipher]()
 
     def work() -> object:
@@ -186,7 +186,7 @@ def main() -> None:
         parse = ftwire.registry[case.proto_id].response.FromString
         for cipher, make in CIPHERS.items():
             made = make()
-            frames = [encode_frame(case.proto_id, serial, body, cipher=made) for serial in range(case.count)]
+            frames = [encode_frame(case.proto_id, serial, body, cipher=made) for serial in range(case.frames)]
             stream = b"".join(frames)
             chunks = [stream[at : at + CHUNK] for at in range(0, len(stream), CHUNK)]
             name = f"{case.name}, {cipher}"
@@ -205,7 +205,7 @@ def main() -> None:
                     {
                         "name": name,
                         "frames": base64.b64encode(stream).decode(),
-                        "count": case.count,
+                        "count": case.frames,
                         "encrypted": cipher == "AES_CBC",
                     }
                 )
@@ -214,7 +214,7 @@ def main() -> None:
             theirs.setdefault(name, []).append(figures)
         for name, (case, _, contestants) in work.items():
             turn = take_turns(contestants, rounds=3)
-            ours.setdefault(name, []).append({key: value / case.count for key, value in turn.items()})
+            ours.setdefault(name, []).append({key: value / case.frames for key, value in turn.items()})
     for name, (case, cipher, _) in work.items():
         mine = {key: statistics.median(turn[key] for turn in ours[name]) for key in ours[name][0]}
         note = f"{mine['message'] * 1e6:.2f} us, floor {mine['floor'] * 1e6:.2f}"

@@ -121,9 +121,7 @@ def test_every_class_of_the_newest_sdk_reads_and_writes_what_ours_do(
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_ids_and_classes_of_older_sdks_are_ours_too(
-    name: str, sdk: Callable[[str], tuple[str, Path]]
-) -> None:
+def test_ids_and_classes_of_older_sdks_are_ours_too(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
     _, packages = sdk(name)
     release = read_sdk(packages / OLDER[name])
     for proto_id, known_as in release.ids.items():
@@ -154,9 +152,7 @@ def facts(message: DescriptorProto) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NEWEST)
-def test_every_fact_of_the_newest_sdk_is_in_our_files(
-    name: str, sdk: Callable[[str], tuple[str, Path]]
-) -> None:
+def test_every_fact_of_the_newest_sdk_is_in_our_files(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
     _, packages = sdk(name)
     release = read_sdk(packages / NEWEST[name])
     assert len(release.files) > 180
@@ -174,9 +170,7 @@ def test_every_fact_of_the_newest_sdk_is_in_our_files(
 def test_the_files_are_made_again_from_the_releases() -> None:
     folder = os.environ.get("FTWIRE_SDK_RELEASES")
     if not folder:
-        pytest.skip(
-            "FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)"
-        )
+        pytest.skip("FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)")
     tree = proto_tree([read_sdk(path) for path in sorted(Path(folder).iterdir())])
     for name, text in tree.items():
         assert (ROOT / "proto" / name).read_text() == text, name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from ftwire.errors import CaptureError, WireError
-from ftwire.events import FrameSeen, GapSeen
+from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.chunks import Input, open_input, read_file
@@ -130,8 +130,11 @@ class Dump:
                 self.note(f"{source} -> {destination}: {gap_text(seen)}")
             else:
                 self._out.append(self._lines.gap(talk, seen))
-        elif not isinstance(seen, FrameSeen):
-            self.note(f"{talk.number}: {talk.client} -> {talk.server}: {seen.reason} (--key)")
+        elif isinstance(seen, KeyMissing):
+            if self._as_json:
+                self.note(f"{talk.client} -> {talk.server}: {seen.reason} (--key)")
+            else:
+                self._out.append(self._lines.key_missing(talk, seen))
 
     def note(self, text: str) -> None:
         """Say something about no single frame: among the lines, or on standard error beside JSON."""

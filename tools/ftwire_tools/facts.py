@@ -28,6 +28,9 @@ SECURITY: Final = "Qot_Common.Security"
 PRICES: Final = ("price", "curPrice", "closePrice")
 """Fields of an item that are its news, where it comes alone."""
 
+NEWS: Final = ("trdSide", "orderStatus", "qty", "price", "fillQty")
+"""Fields of a message inside another, such as an order, that are worth a word."""
+
 Sayer = Callable[[Any], "str | None"]
 
 
@@ -101,7 +104,7 @@ def _sayer(field: FieldDescriptor) -> Sayer | None:
         return _securities if is_repeated(field) else _security
     if is_repeated(field):
         return _items_sayer(field.name, inner)
-    return _said_by_message if inner.name == "TrdHeader" else _securities_inside
+    return _said_by_message if inner.name == "TrdHeader" else _news_sayer(inner)
 
 
 def _security(security: Any) -> str:
@@ -112,8 +115,20 @@ def _securities(securities: Any) -> str:
     return _few(map(_security, securities))
 
 
-def _securities_inside(message: Message) -> str:
-    return _few(securities_of(message))
+def _news_sayer(inner: Descriptor) -> Sayer | None:
+    """Say the securities inside a message, and what else is news."""
+    if not may_name_securities(inner):
+        return None
+    sayers = {field.number: _scalar_sayer(field) for field in inner.fields if field.name in NEWS}
+
+    def say(message: Any) -> str:
+        parts = [_few(securities_of(message))]
+        for field, value in message.ListFields():
+            if field.number in sayers:
+                parts.append(sayers[field.number](value) or "")
+        return " ".join(filter(None, parts))
+
+    return say
 
 
 def _few(names: Iterable[str]) -> str:
