@@ -78,6 +78,13 @@ class ChunkReader(Generic[Item]):
         while (part := self._next_part()) is not None:
             self._kept += part[0][part[1] :]
 
+    def _whole(self) -> bytes:
+        """Return all that waits to be cut as one buffer, for a reader to which parts mean nothing."""
+        whole = bytearray()
+        while (part := self._next_part()) is not None:
+            whole += part[0][part[1] :]
+        return bytes(whole)
+
     def _next_part(self) -> tuple[bytes, int] | None:
         """Return the next buffer to cut and where to begin in it, after what was kept of the last one."""
         if not self._parts:

@@ -278,8 +278,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
     def _flush(self) -> Iterator[Envelope | Gap]:
         """Settle everything pending as if nothing followed it; what begins no envelope joins the gap."""
         self._stop()
-        self._data = bytes(self._kept)
-        self._kept.clear()
+        self._parts.append((b"", 0))  # behind what is kept
         return self._cut(final=True)
 
     def _pass_over(self, length: int) -> None:
@@ -300,7 +299,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self.complete = False
 
     def _cut(self, *, final: bool) -> Generator[Envelope | Gap]:
-        data = self._start()
+        data = self._whole()
         size = len(data)
         sender = self.classes.sender
         at = 0

@@ -8,10 +8,10 @@ import dpkt  # type: ignore[import-untyped]  # has no annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.pcap.model import chunks
 
 from ftwire.errors import CaptureError, CaptureFormatError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap import CaptureReader, Limits, LinkType, Packet, PcapngWriter, PcapWriter
+from pcap_model import chunks
 
 SECOND = 1_000_000_000
 
@@ -40,9 +40,7 @@ def short(packets: list[Packet]) -> list[tuple[int, bytes, int]]:
     return [(packet.time_ns, packet.data, packet.original_length) for packet in packets]
 
 
-captured = st.tuples(
-    st.integers(0, 0xFFFFFFFF * SECOND + 999_999_999), st.binary(max_size=40), st.integers(0, 9)
-)
+captured = st.tuples(st.integers(0, 0xFFFFFFFF * SECOND + 999_999_999), st.binary(max_size=40), st.integers(0, 9))
 cut_positions = st.lists(st.integers(0, 3000), max_size=10)
 
 
@@ -66,9 +64,7 @@ def test_pcap_is_read_as_written(
 
 
 @given(st.lists(captured, max_size=12), st.booleans(), st.booleans())
-def test_dpkt_reads_what_we_write(
-    packets: list[tuple[int, bytes, int]], nanoseconds: bool, big_endian: bool
-) -> None:
+def test_dpkt_reads_what_we_write(packets: list[tuple[int, bytes, int]], nanoseconds: bool, big_endian: bool) -> None:
     writer = PcapWriter(nanoseconds=nanoseconds, big_endian=big_endian)
     file = writer.header() + b"".join(writer.packet(at, data) for at, data, _ in packets)
     theirs = list(dpkt.pcap.Reader(io.BytesIO(file)))

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.pcap.model import ACK, SYN, A, B, dissect, frame, pcap
 
 from ftwire.errors import CaptureError
 from ftwire.pcap import (
@@ -28,6 +27,7 @@ from ftwire.pcap import (
     PcapWriter,
     TcpConversation,
 )
+from pcap_model import ACK, SYN, A, B, dissect, frame, pcap
 
 MIB = 1 << 20
 HEADER = PcapWriter().header()
@@ -62,8 +62,7 @@ def half_open(count: int) -> Iterator[bytes]:
     for base in range(0, count, 1000):
         # The source address is bytes 26 to 30; checksums are not looked at.
         yield b"".join(
-            record + plain[:26] + number.to_bytes(4, "big") + plain[30:]
-            for number in range(base, base + 1000)
+            record + plain[:26] + number.to_bytes(4, "big") + plain[30:] for number in range(base, base + 1000)
         )
 
 
@@ -81,9 +80,7 @@ def test_the_flow_idle_longest_is_evicted() -> None:
     ports = [A._replace(port=port) for port in range(1, 6)]
     frames = [frame(near, B, 1, b"x") for near in ports[:4]] + [frame(ports[0], B, 2, b"y")]
     events = dissect([pcap([*frames, frame(ports[4], B, 1, b"z")])], Dissector(Limits(max_flows=4)))
-    evicted = [
-        event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED
-    ]
+    evicted = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
     assert [event.flow.a.port for event in evicted] == [2]
 
 
@@ -202,9 +199,7 @@ def test_one_byte_feeds_cost_linear_time(wrap: Callable[[bytes], bytes]) -> None
 
 def test_reversed_segments_cost_linear_time() -> None:
     def file(count: int) -> bytes:
-        return pcap(
-            [frame(A, B, 0, flags=SYN)] + [frame(A, B, 1 + at * 8, bytes(8)) for at in range(count)[::-1]]
-        )
+        return pcap([frame(A, B, 0, flags=SYN)] + [frame(A, B, 1 + at * 8, bytes(8)) for at in range(count)[::-1]])
 
     small, large = file(500), file(4000)
     assert in_chunks(large, 1 << 16) == 32_000
@@ -217,8 +212,7 @@ def test_tiny_fragments_in_the_worst_order_cost_linear_time() -> None:
     def file(count: int) -> bytes:
         # Every other 8 bytes, so that nothing ever becomes whole; bytes 16 to 22 as in an IPv4 header.
         return pcap(
-            plain[:16] + struct.pack(">HHH", 28, 7, 0x2000 | at * 2) + plain[22:42]
-            for at in range(count)[::-1]
+            plain[:16] + struct.pack(">HHH", 28, 7, 0x2000 | at * 2) + plain[22:42] for at in range(count)[::-1]
         )
 
     small, large = file(500), file(4000)

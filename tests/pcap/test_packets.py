@@ -8,7 +8,6 @@ import dpkt  # type: ignore[import-untyped]  # has no annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pcap.model import A6, ACK, B6, ETHERNET, PSH, A, B, dissect, dissect_damaged, frame, pcap, texts
 
 from ftwire.errors import PacketError, UnsupportedLinkError
 from ftwire.pcap import (
@@ -27,6 +26,7 @@ from ftwire.pcap import (
     link_frame,
     tcp_segment,
 )
+from pcap_model import A6, ACK, B6, ETHERNET, PSH, A, B, dissect, dissect_damaged, frame, pcap, texts
 
 TCP = tcp_segment(A, B, seq=100, flags=ACK | PSH, data=b"payload")
 TCP6 = tcp_segment(A6, B6, seq=100, flags=ACK | PSH, data=b"payload")
@@ -205,9 +205,7 @@ def test_a_cut_packet_that_waits_keeps_its_gap() -> None:
     file = writer.header() + b"".join(
         writer.packet(0, data[:-5] if at == 1 else data, len(data)) for at, data in enumerate(frames)
     )
-    shape = [
-        (type(event).__name__, event.offset) for event in dissect([file]) if isinstance(event, Data | Gap)
-    ]
+    shape = [(type(event).__name__, event.offset) for event in dissect([file]) if isinstance(event, Data | Gap)]
     assert shape == [("Data", 0), ("Data", 7), ("Gap", 9)]
 
 
@@ -290,9 +288,7 @@ def test_fragments_that_come_too_late() -> None:
 
 @pytest.mark.parametrize("limits", [Limits(max_fragmented=2), Limits(max_fragment_bytes=350)])
 def test_too_many_fragments_drop_the_oldest(limits: Limits) -> None:
-    frames = [fragment(0, 24, number) for number in range(3)] + [
-        fragment(24, 220, number) for number in (0, 1, 2)
-    ]
+    frames = [fragment(0, 24, number) for number in range(3)] + [fragment(24, 220, number) for number in (0, 1, 2)]
     events = dissect([pcap(frames)], Dissector(limits))
     assert events[0] == events[0]
     first = next(event for event in events if isinstance(event, PacketSkipped))
@@ -301,9 +297,7 @@ def test_too_many_fragments_drop_the_oldest(limits: Limits) -> None:
 
 def test_a_fragment_cut_by_the_capture_is_skipped() -> None:
     whole = fragment(0, 104)
-    assert (
-        skipped(take(whole[:60], original_length=len(whole))) == "a fragment cut to the capture's snap length"
-    )
+    assert skipped(take(whole[:60], original_length=len(whole))) == "a fragment cut to the capture's snap length"
 
 
 # --- builders and mutations ---------------------------------------------------------------------------------
@@ -354,9 +348,7 @@ def test_mutated_packets_give_events_and_both_paths_the_same(data: st.DataObject
         for _ in range(data.draw(st.integers(0, 3))):
             at = data.draw(st.integers(0, len(packet) - 1))
             packet[at] = data.draw(st.integers(0, 255))
-        frames.append(
-            bytes(packet[: data.draw(st.integers(0, len(packet)))] if data.draw(st.booleans()) else packet)
-        )
+        frames.append(bytes(packet[: data.draw(st.integers(0, len(packet)))] if data.draw(st.booleans()) else packet))
     dissector = Dissector()
     chain: list[Event] = []
     for at, packet_bytes in enumerate(frames):

@@ -3,23 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pcap.model import (
-    A6,
-    ACK,
-    B6,
-    FIN,
-    RST,
-    SYN,
-    A,
-    B,
-    Stream,
-    by_packet,
-    chunks,
-    dissect,
-    frame,
-    pcap,
-    texts,
-)
 
 from ftwire.pcap import (
     CloseReason,
@@ -37,6 +20,23 @@ from ftwire.pcap import (
     Limits,
     PacketSkipped,
     TcpConversation,
+)
+from pcap_model import (
+    A6,
+    ACK,
+    B6,
+    FIN,
+    RST,
+    SYN,
+    A,
+    B,
+    Stream,
+    by_packet,
+    chunks,
+    dissect,
+    frame,
+    pcap,
+    texts,
 )
 
 ISN_A, ISN_B = 1000, 5000
@@ -70,9 +70,7 @@ def after_handshake(*frames: bytes, limits: Limits | None = None) -> list[tuple[
     for event in events[1:]:
         match event:
             case Data():
-                short.append(
-                    ("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3)
-                )
+                short.append(("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3))
             case Gap():
                 short.append(("gap", event.direction.name[0], event.offset, event.length, event.reason.value))
             case Conflict():
@@ -256,9 +254,7 @@ def test_the_oldest_hole_of_all_flows_goes_first() -> None:
 
 def test_sequence_numbers_wrap() -> None:
     start = 0xFFFFFFFE
-    events = run(
-        frame(A, B, start, flags=SYN), frame(A, B, start + 4, b"def"), frame(A, B, start + 1, b"abc")
-    )
+    events = run(frame(A, B, start, flags=SYN), frame(A, B, start + 4, b"def"), frame(A, B, start + 1, b"abc"))
     assert [event[2] for event in events if isinstance(event, Data)] == [b"abc", b"def"]
 
 
@@ -420,9 +416,7 @@ def test_any_schedule_gives_what_the_model_gives(segments: list[Segment], isn: i
                 assert event.offset == stands
                 assert event.data
                 stands += len(event.data)
-                delivered |= {
-                    at: (byte, event.packet_number) for at, byte in enumerate(event.data, event.offset)
-                }
+                delivered |= {at: (byte, event.packet_number) for at, byte in enumerate(event.data, event.offset)}
             case Gap():
                 assert event.offset == stands
                 stands += event.length
@@ -432,9 +426,7 @@ def test_any_schedule_gives_what_the_model_gives(segments: list[Segment], isn: i
             case Conflict():
                 conflicts |= {
                     (at, kept, refused, event.packet_number)
-                    for at, (kept, refused) in enumerate(
-                        zip(event.kept, event.refused, strict=True), event.offset
-                    )
+                    for at, (kept, refused) in enumerate(zip(event.kept, event.refused, strict=True), event.offset)
                     if kept != refused
                 }
     assert delivered == model.have
@@ -450,9 +442,7 @@ def talks(draw: st.DrawFn) -> list[bytes]:
     for _ in range(draw(st.integers(1, 40))):
         near = A._replace(port=50000 + draw(st.integers(0, 2)))
         source, destination = draw(st.sampled_from([(near, B), (B, near)]))
-        flags = draw(
-            st.sampled_from([ACK] * 12 + [0, SYN, SYN | ACK, FIN | ACK, FIN, RST, RST | ACK, SYN | FIN])
-        )
+        flags = draw(st.sampled_from([ACK] * 12 + [0, SYN, SYN | ACK, FIN | ACK, FIN, RST, RST | ACK, SYN | FIN]))
         seq = draw(st.one_of(st.integers(0, 30), st.sampled_from([0xFFFFFFF0, 1 << 30, 1 << 31, 3 << 30])))
         data = draw(st.binary(max_size=12))
         frames.append(frame(source, destination, seq, data, ack=draw(st.integers(0, 40)), flags=flags))
@@ -518,9 +508,7 @@ def test_what_a_conversation_says_is_what_the_streams_hold(
     frames = [data for _, data in talk.frames((direction, data, 7) for direction, data in said)]
     events = run(*frames)
     for direction in Direction:
-        got = b"".join(
-            event.data for event in events if isinstance(event, Data) and event.direction is direction
-        )
+        got = b"".join(event.data for event in events if isinstance(event, Data) and event.direction is direction)
         assert got == b"".join(data for towards, data in said if towards is direction)
     assert isinstance(events[-1], FlowClosed)
     assert events[-1].reason is CloseReason.FIN

@@ -12,7 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.pcap.model import ACK, FIN, SYN, A, B, dissect, frame
 
 from ftwire.pcap import (
     CaptureReader,
@@ -29,6 +28,7 @@ from ftwire.pcap import (
     link_frame,
     tcp_segment,
 )
+from pcap_model import ACK, FIN, SYN, A, B, dissect, frame
 
 SECOND = 1_000_000_000
 FLOWS = 60
@@ -169,9 +169,7 @@ def capture_files() -> dict[str, bytes]:
     files["sections-gzip"] = gzip.compress(sections)
     vlan = PcapWriter()
     tagged = [
-        link_frame(
-            1, ip_packet(A.packed, B.packed, tcp_segment(A, B, seq=1, flags=ACK, data=b"x")), vlans=tags
-        )
+        link_frame(1, ip_packet(A.packed, B.packed, tcp_segment(A, B, seq=1, flags=ACK, data=b"x")), vlans=tags)
         for tags in ((), (7,), (7, 8))
     ]
     files["vlan"] = vlan.header() + b"".join(vlan.packet(start, data) for data in tagged)
@@ -198,9 +196,7 @@ def test_packets_are_those_tshark_lists(tshark: str, tmp_path: Path, name: str) 
         "tcp.seq_raw",
         "tcp.len",
     ]
-    listing = tell(
-        tshark, "-r", str(path), "-T", "fields", *(part for field in fields for part in ("-e", field))
-    )
+    listing = tell(tshark, "-r", str(path), "-T", "fields", *(part for field in fields for part in ("-e", field)))
     theirs = [tuple(line.split("\t")) for line in listing.splitlines()]
 
     ours = []
