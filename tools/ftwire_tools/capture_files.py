@@ -67,8 +67,8 @@ class CaptureFiles:
         self._fd = -1
         self._regular = False
         self._size = 0
+        self._header_size = 0
         self._began_ns = 0
-        self._empty = True  # nothing stands in the present file but its header
         self.paths: Final[list[Path]] = []
         """The files that stand, oldest first."""
         self.count = 0
@@ -89,24 +89,27 @@ class CaptureFiles:
         self._size = 0
         self._began_ns = time_ns
         self._write(header)
-        self._empty = True
+        self._header_size = len(header)
         while self._keep and len(self.paths) > self._keep:
             with suppress(FileNotFoundError):
                 self.paths[0].unlink()
             del self.paths[0]
 
-    def is_full(self, more: int, time_ns: int) -> bool:
-        """Say whether ``more`` bytes belong into another file. No file is left empty."""
-        if self._empty:
+    def is_full(self, waiting: int, more: int, time_ns: int) -> bool:
+        """Say whether ``more`` bytes, to stand behind those ``waiting``, belong into another file.
+
+        The header does not count, and no file is left with nothing else.
+        """
+        size = self._size - self._header_size + waiting
+        if not size:
             return False
-        if self._max_size and self._size + more > self._max_size:
+        if self._max_size and size + more > self._max_size:
             return True
         return bool(self._max_age_ns) and time_ns - self._began_ns >= self._max_age_ns
 
     def append(self, blocks: bytes) -> None:
         """Write whole blocks. Raises ``OSError``, after which nothing more can be written."""
         self._write(blocks)
-        self._empty = False
 
     def close(self) -> None:
         """End the present file."""

@@ -124,18 +124,20 @@ async def _run(settings: _Settings) -> Recorder:
     )
     relay = Relay(recorder, _report)
     try:
+        places = []
         for at, to in settings.routes:
             try:
-                place = relay.listen(at, to)
+                places.append((relay.listen(at, to), to))
             except OSError as error:
                 raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
-            _report(f"listening on {place} for the gateway {to}")
         try:
             recorder.start(time.time_ns())
         except FileExistsError as error:
             raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
         except OSError as error:
             raise click.ClickException(f"{settings.path}: {error.strerror or error}") from None
+        for place, to in places:
+            _report(f"listening on {place} for the gateway {to}")
         await stop.wait()
     finally:
         await relay.close()
@@ -167,7 +169,7 @@ async def _run(settings: _Settings) -> Recorder:
     type=_Amount("size", _SIZES, SMALLEST_FILE),
     default=0,
     metavar="N[k|M|G]",
-    help="Begin another file before one passes this size.",
+    help="Begin another file before one passes this size (copied first exchanges aside).",
 )
 @click.option(
     "--rotate-time",

@@ -29,7 +29,7 @@ BATCH: Final = 256
 """Most pieces of traffic written with one call."""
 BACKLOG_SECONDS: Final = 0.005
 """How often a relay that must wait looks again."""
-MAX_OPENING: Final = 64 << 10
+MAX_OPENING: Final = 16 << 10
 """Most bytes kept of the first exchange of a connection."""
 
 _COMMENT, _APPLICATION, _NAME = 1, 4, 2
@@ -185,8 +185,9 @@ class Recorder(Tap):
         size = 0
         for traffic in batch:
             blocks = self._blocks(traffic)
-            if files.is_full(size + len(blocks), traffic.time_ns):
-                files.append(b"".join(waiting))
+            if files.is_full(size, len(blocks), traffic.time_ns):
+                if waiting:
+                    files.append(b"".join(waiting))
                 waiting, size = [], 0
                 files.begin(self._header(), traffic.time_ns)
             connection = self._connections.get(traffic.connection)

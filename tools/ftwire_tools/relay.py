@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 import time
@@ -95,7 +96,7 @@ class Relay:
     def listen(self, at: Address, to: Address) -> Address:
         """Listen for clients of the gateway ``to``; returns where, the port being free choice for 0.
 
-        Raises ``OSError``.
+        They wait until the loop runs on. Raises ``OSError``.
         """
         family, kind, protocol, _, where = socket.getaddrinfo(
             at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -145,11 +146,7 @@ class Relay:
             try:
                 gateway = await asyncio.wait_for(self._connect(to), CONNECT_SECONDS)
             except (OSError, TimeoutError) as error:
-                reason = (error.strerror or str(error)) if isinstance(error, OSError) else ""
-                self._report(
-                    f"cannot reach the gateway {to}: {reason or f'no answer in {CONNECT_SECONDS} s'}; "
-                    f"closed the client {_name(client)}"
-                )
+                self._report(f"cannot reach the gateway {to}: {_why(error)}; closed the client {_name(client)}")
                 _break_off(client)
                 return
             with gateway:
@@ -231,6 +228,15 @@ def _endpoint(side: socket.socket) -> Endpoint:
     host, port = side.getpeername()[:2]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return Endpoint(socket.inet_pton(family, host.partition("%")[0]), port)
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if error.errno:
+        # asyncio's own text repeats the address instead of giving the reason.
+        return os.strerror(error.errno)
+    return f"no answer in {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else str(error)
 
 
 def _name(side: socket.socket) -> str:
