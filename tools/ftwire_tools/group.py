@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "ftwire"]
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
     "record": "Record what clients and a gateway say, from between them.",
+    "redact": "Write a copy of a capture that can be shown to others.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
