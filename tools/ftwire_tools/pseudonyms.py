@@ -26,8 +26,12 @@ _DOCUMENTATION_V6: Final = int(ipaddress.ip_address("2001:db8::"))
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 _IPV4: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
+_NUMBER: Final = re.compile(r"(\d{10,})")
+"""An identifier within a longer one."""
 _WORDS: Final = {Category.NAME, Category.TEXT}
 """Categories whose values say nothing by their look, or too much by their length."""
+_NO_NUMBERS: Final = {*_WORDS, Category.ADDRESS}
+"""Categories whose texts do not stay numbers."""
 _WHOLLY: Final = {Category.KEY, Category.PASSWORD}
 """Categories of which no character stays, punctuation neither."""
 
@@ -48,6 +52,8 @@ class Pseudonyms:
         """Return another number of as many digits; 0 stays 0, which stands for none."""
         if not value:
             return 0
+        if category in _NO_NUMBERS:
+            category = Category.USER
         found = int(self._replace(category, str(abs(value))))
         return -found if value < 0 else found
 
@@ -142,6 +148,17 @@ class Pseudonyms:
             low = 10 ** (digits - 1)
             high = 10**digits - 1
             return str(low + noise % (high - low + 1)) if high <= HIGHEST or digits > 20 else _below(low, noise)
+        if category not in _WHOLLY and _NUMBER.search(value):
+            # Order numbers come with a date in front, too: the relation stays.
+            return "".join(
+                self._replace(category, part)
+                if _NUMBER.fullmatch(part)
+                else self._letters(category, noise >> (8 * at), part, grown)
+                for at, part in enumerate(_NUMBER.split(value))
+            )
+        return self._letters(category, noise, value, grown)
+
+    def _letters(self, category: Category, noise: int, value: str, grown: int) -> str:
         alphabets = [string.digits, string.ascii_lowercase, string.ascii_uppercase]
         if _HEX.fullmatch(value):
             lower = "abcdef" if value == value.lower() else "ABCDEF"
@@ -154,8 +171,6 @@ class Pseudonyms:
             kind = alphabets[0] if character.isdigit() else alphabets[2] if character.isupper() else alphabets[1]
             noise, pick = divmod(noise, len(kind))
             out.append(kind[pick])
-        if "".join(out) == value:
-            out.append(f"{noise % 1000}")
         return "".join(out)
 
     def _stream(self, category: str, label: str, size: int) -> bytes:
