@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from ftwire_tools.sensitivity import Category, category_of
 
 STRING, BYTES, GROUP, MESSAGE, BOOL, ENUM = 9, 12, 10, 11, 8, 14
 DOUBLE, FLOAT = 1, 2
+
+ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 
 
 class Planted:
@@ -43,7 +45,7 @@ class Planted:
         self.numbers.append(made)
         return made
 
-    def bytes(self) -> bytes:
+    def token(self) -> bytes:
         made = b"\xfe\xed" + next(self._count).to_bytes(4) + b"\xfa\xce\xca\xfe"
         self.raw.append(made)
         return made
@@ -73,7 +75,7 @@ class Planted:
             return {STRING: "public", BYTES: b"public", BOOL: True, DOUBLE: 1.5, FLOAT: 1.5}.get(field.type, 7)
         if field.type == STRING:
             return self.text(category)
-        return self.bytes() if field.type == BYTES else self.number()
+        return self.token() if field.type == BYTES else self.number()
 
     def left_in(self, data: bytes) -> list[str]:
         """Every secret that stands in ``data``, and how it is written there."""
@@ -97,8 +99,8 @@ class Planted:
             yield number, "UTF-16BE digits", str(number).encode("utf-16-be")
             yield number, "varint", varint(number)
             yield number, "zigzag varint", varint(number << 1)
-            for order in ("little", "big"):
-                packed = number.to_bytes(8, order)  # type: ignore[arg-type]
+            for order in ORDERS:
+                packed = number.to_bytes(8, order)
                 yield number, f"64 bits, {order}", packed
                 yield from _wrapped(number, packed)
             yield number, "hexadecimal", f"{number:x}".encode()

@@ -96,6 +96,16 @@ def test_many_clients_pass_unchanged_and_are_recorded(tmp_path: Path) -> None:
     assert tshark(path, "-Y", "tcp.analysis.lost_segment || tcp.analysis.retransmission") == []
 
 
+def test_the_judge_sees_a_wrong_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "out.pcapng"
+    with serving(echo) as port, recording(port, "-w", path) as record:
+        converse(record.ports[0], b"payload")
+        record.stop()
+    assert complaints(path) == []
+    path.write_bytes(path.read_bytes().replace(b"payload", b"pAyload"))
+    assert len(complaints(path)) == 2
+
+
 def test_times_are_those_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     with serving(echo) as port, recording(port, "-w", path) as record:
@@ -145,7 +155,7 @@ def test_one_side_may_finish_before_the_other(tmp_path: Path) -> None:
         assert converse(record.ports[0], b"abc") == b"cba"
         record.stop()
     (stream,) = streams(path)
-    assert (stream.sent, stream.received, stream.end) == (b"abc", b"cba", CloseReason.FIN)
+    assert (bytes(stream.sent), bytes(stream.received), stream.end) == (b"abc", b"cba", CloseReason.FIN)
     ends = tshark(path, "-Y", "tcp.flags.fin==1 || tcp.len>0", "-T", "fields", "-e", "tcp.srcport", "-e", "tcp.len")
     client = str(stream.client.port)
     assert [line.split("\t") for line in ends] == [[client, "3"], [client, "0"], [str(port), "3"], [str(port), "0"]]
@@ -165,7 +175,7 @@ def test_a_reset_is_passed_on_as_a_reset(tmp_path: Path) -> None:
                 side.recv(10)
         record.stop()
     (stream,) = streams(path)
-    assert (stream.sent, stream.end) == (b"hello", CloseReason.RST)
+    assert (bytes(stream.sent), stream.end) == (b"hello", CloseReason.RST)
 
 
 def test_an_unreachable_gateway_closes_the_client_and_nothing_else(tmp_path: Path) -> None:
@@ -375,7 +385,7 @@ def test_a_key_is_embedded_only_when_asked_and_then_used_and_stripped_by_editcap
     assert pem.strip() in (tmp_path / "with").read_bytes()
     assert b"Qot_GetRT" in ftwire("dump", tmp_path / "with").stdout
     assert complaints(tmp_path / "with") == []
-    words = ["editcap", "--discard-all-secrets", tmp_path / "with", tmp_path / "stripped"]
+    words = ["editcap", "--discard-all-secrets", str(tmp_path / "with"), str(tmp_path / "stripped")]
     subprocess.run(words, check=True, capture_output=True)
     assert b"PRIVATE KEY" not in (tmp_path / "stripped").read_bytes()
     ftwire("dump", tmp_path / "stripped", status=3)
@@ -467,8 +477,8 @@ def test_what_cannot_be_used_is_said_in_a_line(tmp_path: Path) -> None:
     bad.write_text("-----BEGIN PUBLIC KEY-----")
     place = tmp_path / "x"
     for words, reason in (
-        (["--key", bad, "--dump"], f"Error: {bad}: the PEM holds a public key"),
-        (["--key", tmp_path / "none", "--dump"], "No such file or directory"),
+        (["--key", str(bad), "--dump"], f"Error: {bad}: the PEM holds a public key"),
+        (["--key", str(tmp_path / "none"), "--dump"], "No such file or directory"),
     ):
         done = ftwire("record", "--to", ":1", "-w", place, *words, status=1)
         assert reason in done.stderr.decode()

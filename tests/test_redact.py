@@ -151,15 +151,15 @@ def test_no_planted_secret_is_left(kind: str, tmp_path: Path) -> None:
         "websocket": lambda: websocket_session(planted),
     }[kind.removesuffix(" again")]()
     source = capture(tmp_path / "source", said)
-    read = ["--key", TEST_KEY] if kind.startswith("encrypted") else []
+    read = ["--key", str(TEST_KEY)] if kind.startswith("encrypted") else []
     before = frames(source, *read)
     assert all(frame["error"] is None for frame in before)
     assert len(planted.texts) > 300
     assert len(planted.numbers) > 60
     shown = json.dumps([frame["body"] for frame in before], ensure_ascii=False)
     assert sum(str(secret) in shown for secret in [*planted.texts, *planted.numbers]) > 400, "they were there"
-    out = redact(source, *read, *(["--encrypt-with", OTHER_KEY] if again else []))
-    after = frames(out, *(["--key", OTHER_KEY] if again else []))
+    out = redact(source, *read, *(["--encrypt-with", str(OTHER_KEY)] if again else []))
+    after = frames(out, *(["--key", str(OTHER_KEY)] if again else []))
     assert [(f["proto"], f["kind"], f["serial"], f["time"]) for f in before] == [
         (f["proto"], f["kind"], f["serial"], f["time"]) for f in after
     ]
@@ -169,7 +169,7 @@ def test_no_planted_secret_is_left(kind: str, tmp_path: Path) -> None:
     assert planted.left_in(out.read_bytes()) == []
     for stream in streams(out):
         assert planted.left_in(bytes(stream.sent) + bytes(stream.received)) == []
-    bodies = frames(out, "--hex", *(["--key", OTHER_KEY] if again else []))
+    bodies = frames(out, "--hex", *(["--key", str(OTHER_KEY)] if again else []))
     assert planted.left_in(b"\0".join(bytes.fromhex(frame["body_hex"] or "") for frame in bodies)) == []
     assert planted.left_in(json.dumps(after, ensure_ascii=False).encode()) == []
     for address in (CLIENT, SERVER):

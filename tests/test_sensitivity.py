@@ -100,6 +100,7 @@ def test_a_string_of_a_newer_schema_is_sensitive() -> None:
     message.field.add(name="somethingNew", number=1, type=9, label=1)
     message.field.add(name="anotherNumber", number=2, type=3, label=1)
     loaded = Schema.from_descriptor_set(FileDescriptorSet(file=[file]).SerializeToString())
-    new, number = loaded.message("Trd_New.C2S").DESCRIPTOR.fields
+    found: Any = loaded.message("Trd_New.C2S").DESCRIPTOR
+    new, number = found.fields
     assert category_of(new) is Category.TEXT
     assert category_of(number) is None

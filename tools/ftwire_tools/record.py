@@ -16,7 +16,7 @@ from ftwire.errors import KeyFormatError
 from ftwire_tools.addresses import Address, is_loopback, parse_address
 from ftwire_tools.capture_files import CaptureFiles
 from ftwire_tools.chunks import read_file
-from ftwire_tools.cli import PIPE_CLOSED
+from ftwire_tools.output import ClosedOutputError
 from ftwire_tools.recorder import Recorder
 from ftwire_tools.relay import Relay
 
@@ -245,10 +245,15 @@ def command(
     read = [_read_key(key) for key in keys]
     live = None
     if shown:
+        from ftwire_tools.dumper import Dump, Form
         from ftwire_tools.live import LiveDump
+        from ftwire_tools.selection import Selection
 
-        live = LiveDump(keys=[key for key, _ in read], as_json=as_json, show_secrets=show_secrets)
+        form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
+        live = LiveDump(Dump(form, Selection(), None, file=None), keys=[key for key, _ in read])
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
     pem = read[0][1] if embed_key else None
     recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem)))
-    ctx.exit(PIPE_CLOSED if recorder.unread else 1 if recorder.failed else 0)
+    if recorder.unread:
+        raise ClosedOutputError("closed")
+    ctx.exit(int(recorder.failed))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ftwire import __version__
 from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation
 from ftwire_tools.embedded_key import SECRETS_TYPE
+from ftwire_tools.output import ClosedOutputError, OutputError
 from ftwire_tools.relay import Closed, Opened, Received, Reset, Tap, Traffic
 
 if TYPE_CHECKING:
@@ -156,9 +157,13 @@ class Recorder(Tap):
             if self._live is not None:
                 try:
                     self._live.show(batch)
-                except OSError:
+                except ClosedOutputError:
                     self._live = None
                     self._stop_for_nobody()
+                except OutputError as error:
+                    self._live = None
+                    self.failed = True
+                    self._report(f"cannot show what passes: standard output: {error}; recording goes on")
             self._done += sum(len(traffic.data) for traffic in batch if isinstance(traffic, Received))
 
     def _stop_for_nobody(self) -> None:

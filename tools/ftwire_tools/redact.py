@@ -15,6 +15,7 @@ import click
 from ftwire.errors import CaptureError, KeyFormatError
 from ftwire_tools.capture_files import create_private
 from ftwire_tools.chunks import Input, open_input, read_file
+from ftwire_tools.output import write
 from ftwire_tools.progress import Progress
 from ftwire_tools.sensitivity import Category
 
@@ -139,7 +140,7 @@ def _tell(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_jso
                 {"field": field, "category": str(category), "count": count} for (field, category), count in changed
             ],
         }
-        sys.stdout.write(f"{json.dumps(report)}\n")
+        write(f"{json.dumps(report)}\n")
         return
     lines = [f"{count:>8}  {category:<9} {field}" for (field, category), count in changed]
     lines.append(f"{rewriter.frames} frames, {sum(redaction.changed.values())} values replaced")
