@@ -23,8 +23,8 @@ _END_OF_OPTIONS, _IF_TSRESOL, _IF_TSOFFSET = 0, 9, 14
 
 # Type and length in front, length behind (3.1).
 _SMALLEST_BLOCK = 12
-# Fixed bytes of each block with those twelve: body fields of 16, 8, 20, 4, 20 and 8 bytes.
-_SMALLEST = {0x0A0D0D0A: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE_PACKET: 16, _ENHANCED_PACKET: 32, _SECRETS: 20}
+# Fixed bytes of each block with those twelve: body fields of 16, 8, 20, 4 and 20 bytes.
+_SMALLEST = {0x0A0D0D0A: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE_PACKET: 16, _ENHANCED_PACKET: 32}
 
 
 class PcapngScanner:
@@ -159,6 +159,8 @@ class PcapngScanner:
 
     def _keep_secrets(self, buffer: bytes, position: int, length: int) -> None:
         """Keep what a secrets block holds (4.7). One that contradicts itself costs no packet: it is passed over."""
+        if length < _SMALLEST_BLOCK + 8:
+            return
         kind, size = self._two(buffer, position + 8)
         if size <= length - 20 and size <= self._secrets_room:
             self._secrets_room -= size
