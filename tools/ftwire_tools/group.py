@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "replay": "Send a capture's requests to a gateway and compare the replies.",
     "serve": "Be a gateway: answer clients from a capture or a made-up market.",
     "schema": "Look up messages, and compare them between SDK versions.",
+    "record": "Record what clients and a gateway say, from between them.",
+    "redact": "Write a copy of a capture that can be shown to others.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

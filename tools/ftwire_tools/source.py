@@ -25,6 +25,7 @@ from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketS
 from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.embedded_key import embedded_keys
 from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ class _Followed:
 
 
 class CaptureSource:
-    """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
+    """A pcap or pcapng file, or gzip of either, with any number of connections in it.
+
+    Keys that the file itself carries (``ftwire record --embed-key``) are tried after those given.
+    """
 
     def __init__(
         self,
@@ -109,11 +113,12 @@ class CaptureSource:
     ) -> None:
         self._dissector: Final = Dissector()
         self._known: Final = known
-        self._keys: Final = keys
+        self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self.passed_over: dict[str, int] = {}
         self._talks = 0
+        self._secrets = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the file."""
@@ -159,6 +164,10 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
+        secrets = self._dissector.secrets
+        if len(secrets) > self._secrets:
+            self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
+            self._secrets = len(secrets)
         conversation = Conversation(
             keys=self._keys,
             client=0 if flow.client_known else None,
