@@ -17,6 +17,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.observer``       somebody else's connection, watched
 ``ftwire.websocket``      the WebSocket envelope of JavaScript clients
 ``ftwire.conversation``   what a TCP conversation is, found out by its content
+``ftwire.diagnosis``      the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``       the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``           capture files, packets, TCP reassembly; knows nothing of OpenD
 ``ftwire.strategies``     Hypothesis strategies for all of it (extra ``fuzz``)

@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "explain": "Draw frames byte by byte and say what is wrong with them.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

@@ -7,7 +7,7 @@ to. It opens nothing: ``ftwire_tools.chunks`` reads files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
 from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
@@ -86,8 +86,16 @@ class _Followed:
 class CaptureSource:
     """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
 
-    def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
+    def __init__(
+        self,
+        *,
+        keys: Sequence[RsaKey] = (),
+        max_body: int = DEFAULT_MAX_BODY,
+        conversation: type[Conversation] = Conversation,
+    ) -> None:
+        """``conversation`` is what watches each connection: a subclass may make more of it."""
         self._dissector: Final = Dissector()
+        self._conversation: Final = conversation
         self._keys: Final = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
@@ -133,7 +141,8 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
-        conversation = Conversation(keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body)
+        client: Literal[0] | None = 0 if flow.client_known else None
+        conversation = self._conversation(keys=self._keys, client=client, max_body=self._max_body)
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
 
