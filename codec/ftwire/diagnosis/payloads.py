@@ -128,6 +128,8 @@ def _tails(payload: bytes, key: str) -> Iterator[tuple[str, str, bytes]]:
         proof = f"The last block decrypts to 15 zeros and {over}, and the blocks before it to the body."
         yield "ftaes_tail_encrypted", proof, body[: over - BLOCK] if over else body
     tail, inner = payload[-BLOCK:], every[:-BLOCK]
+    if any(tail[:-1]):
+        return
     if tail[-1] == BLOCK:
         proof = f"The last byte is 16 and the body fills its {len(inner) // BLOCK} blocks: 0 is meant."
         yield "ftaes_tail_16_for_0", proof, inner

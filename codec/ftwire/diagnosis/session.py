@@ -202,6 +202,10 @@ class Session:
         payload = data[HEADER_SIZE:end]
         whole = end <= len(data)
         opened = self._open(header, payload, sender) if whole else _Opened(UNKNOWN, None)
+        if sender is None and whole:
+            side = self._guess(header, opened.body)
+            if opened.findings or opened.sealed:
+                opened = self._open(header, payload, side)
         turned = header.proto_id not in self._known and swapped(header.proto_id) in self._known
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
         if turned or not (whole and explained):
@@ -420,7 +424,10 @@ class Session:
         """Check what is in the body, and what the frame is to those before it."""
         body = opened.body
         side = sender or self._guess(header, body)
-        findings = tuple(found if found.sender else found._replace(sender=side) for found in opened.findings)
+        findings = tuple(
+            found if found.sender or found.mistake.id == "encryption_one_sided" else found._replace(sender=side)
+            for found in opened.findings
+        )
         first = self._count
         findings += self._exchange.see(first, header.proto_id, header.serial, side, time)
         if body is not None:
