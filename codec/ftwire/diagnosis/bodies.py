@@ -16,7 +16,7 @@ from ftwire.protocols import Registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["body_finding", "looks_like_json", "reads", "zigzag_finding"]
+__all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
 
 ENC_ALGOS = {-1: "none", 0: "FTAES_ECB", 1: "AES_ECB", 2: "AES_CBC"}
 """What ``packetEncAlgo`` may be."""
@@ -69,6 +69,26 @@ def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, kno
             if not isinstance(message, BodyError) and not missing_fields(message):
                 return True
     return False
+
+
+def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
+    """Say the same, where the schema must know every field: chance rarely makes bytes such a message."""
+    if body_format > BodyFormat.JSON:
+        return False
+    sides = tuple(Role) if sender is None else (sender,)
+    return any(_is_whole(body, each, body_format) for side in sides for each in _candidates(proto_id, side, known))
+
+
+def side_of(body: bytes, proto_id: int, body_format: int, known: Registry, *, first: Role) -> Role | None:
+    """Return the side that sends such a body; ``first`` where it could be either, ``None`` for neither."""
+    if body_format > BodyFormat.JSON:
+        return None
+    sides = (first, first.peer)
+    for side in sides:
+        if is_exactly(body, proto_id, body_format, side, known):
+            return side
+    # With fields that this schema does not know.
+    return next((side for side in sides if reads(body, proto_id, body_format, side, known)), None)
 
 
 def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, known: Registry) -> Finding | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.body import decode_body
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
-from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, zigzag_finding
+from ftwire.diagnosis.bodies import body_finding, is_exactly, looks_like_json, reads, side_of, zigzag_finding
 from ftwire.diagnosis.bounds import bounds_finding, is_plausible, swapped
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import Exchange
@@ -387,7 +387,7 @@ class Session:
             and payload
             and len(payload) % BLOCK == 0
             and sender not in self._plain
-            and not reads(payload, header.proto_id, header.body_format, sender, self._known)
+            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._known)
         )
         if may_be_sealed:
             if sender is not None and sender.peer in self._plain:
@@ -485,11 +485,13 @@ class Session:
         protocol = self._known.get(header.proto_id)
         if protocol is not None and protocol.is_push:
             return Role.SERVER
-        for side in Role if body else ():
-            if body_finding(body or b"", header.proto_id, header.body_format, side, self._known) is None and reads(
-                body or b"", header.proto_id, header.body_format, side, self._known
-            ):
-                return side
+        if body:
+            waits = self._exchange.waits(header.proto_id, header.serial)
+            told = side_of(
+                body, header.proto_id, header.body_format, self._known, first=Role.SERVER if waits else Role.CLIENT
+            )
+            if told is not None:
+                return told
         if body:
             if looks_like_json(body):
                 return Role.CLIENT if b'"c2s"' in body else Role.SERVER
