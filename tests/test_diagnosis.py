@@ -205,3 +205,35 @@ def test_the_sender_is_told_from_the_frames_where_that_can_be(vector: Any) -> No
     assert {(mistake, frames) for mistake, _, frames in found} == {
         (one["mistake"], tuple(one["frames"])) for one in vector["expected"]
     }
+
+
+@given(conversations(), st.integers(2, 1000))
+def test_nothing_is_found_in_envelopes_that_are_right(frames: list[Frame], section: int) -> None:
+    session = Session()
+    start = Envelope.build(1, section, b"\x0a\x00", sender=Role.CLIENT)
+    pieces = [session.see_envelope(start)]
+    for frame in frames[2:]:
+        body: Any = frame.message
+        command, number = frame.proto_id, frame.serial + section
+        built = Envelope.build(command, number, body, sender=frame.sender)
+        pieces.append(session.see_envelope(Envelope.decode(built.encode(), sender=frame.sender)))
+    assert grouped(pieces, session.close()) == set()
+
+
+def test_frames_inside_each_other_end_in_bounded_work() -> None:
+    count = 20_000
+    stream = b"".join(
+        Frame.build(3008, place, b"", sender=Role.CLIENT).encode()[:12]
+        + ((count - place - 1) * 44).to_bytes(4, "little")
+        + bytes(28)
+        for place in range(count)
+    )
+    pieces = list(Session(keys=[KEY], alone=True).read(stream))
+    assert b"".join(piece.raw for piece in pieces) == stream
+    assert len(pieces) < 20
+
+
+def test_an_end_of_nothing_is_nothing() -> None:
+    session = Session()
+    assert list(session.read(b"")) == []
+    assert session.close() == []

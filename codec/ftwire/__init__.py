@@ -33,7 +33,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftwire import messages, pcap, strategies
+    from ftwire import diagnosis, messages, pcap, strategies
     from ftwire.body import decode_body, encode_body
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
@@ -97,6 +97,7 @@ __all__ = [
     "WireError",
     "cipher_for",
     "decode_body",
+    "diagnosis",
     "encode_body",
     "encode_frame",
     "messages",
@@ -128,6 +129,7 @@ _HOME = _ERRORS | {
     "UnknownBody": "frame",
     "cipher_for": "cipher",
     "decode_body": "body",
+    "diagnosis": None,
     "encode_body": "body",
     "encode_frame": "frame",
     "messages": None,

@@ -53,6 +53,7 @@ class CheckedConversation(Conversation):
         super().__init__(keys=keys, client=client, **others)
         self._session: Final = Session(keys=keys, from_start=client is not None)
         self._from_start: Final = client is not None
+        self._whole = self._from_start
         self._bytes: Final = {0: bytearray(), 1: bytearray()}
         self._head: list[tuple[Endpoint, bytearray, int, int]] = []
         self._head_size = 0
@@ -74,6 +75,7 @@ class CheckedConversation(Conversation):
     def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Any]:
         """Say that bytes are missing."""
         self._session.skip()
+        self._whole = False
         return self._checked(super().skip(endpoint, length, time, packet))
 
     def close(self, time: int = 0, packet: int = 0) -> Iterator[Any]:
@@ -107,6 +109,9 @@ class CheckedConversation(Conversation):
 
     def _frame(self, frame: Frame | Envelope, time: int) -> list[Piece]:
         if isinstance(frame, Envelope):
+            if frame.error is not None and not self._whole:
+                # It may refer to messages that were not captured.
+                return []
             return [self._session.see_envelope(frame, time)]
         self._take(frame.sender, len(frame))
         return self._session.see(frame.header, frame.payload, frame.sender, time)

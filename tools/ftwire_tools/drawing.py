@@ -16,6 +16,7 @@ Offsets of the header are the frame's; those of a body are its own, since what s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -319,6 +320,15 @@ def body_json(piece: Piece, *, show_secrets: bool) -> Any:
     return [_node_json(node, secret) for node in wire_tree(body, descriptor)]
 
 
+def _json_value(value: Any) -> Any:
+    """Return a value as JSON has it: bytes in hexadecimal, what is no finite number by name."""
+    if isinstance(value, tuple):
+        return [_json_value(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value.hex() if isinstance(value, bytes) else value
+
+
 def _node_json(node: Node, secret: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "offset": node.offset,
@@ -330,7 +340,7 @@ def _node_json(node: Node, secret: bool) -> dict[str, Any]:
     }
     if node.value is not None:
         value = MASK if _is_hidden(node, secret) else node.value
-        found["value"] = value.hex() if isinstance(value, bytes) else value
+        found["value"] = _json_value(value)
     if node.children:
         found["fields"] = [_node_json(child, secret) for child in node.children]
     if node.problem:

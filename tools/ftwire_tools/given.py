@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from ftwire.errors import NotACaptureError
@@ -62,7 +62,8 @@ def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
     words: list[str] = []
     data = b""
     for each in inputs:
-        if each != "-" and not Path(each).exists():
+        # Not Path.exists, which raises for a "name" as long as a frame.
+        if each != "-" and not os.path.exists(each):  # noqa: PTH110
             words.append(each)
             continue
         data += _from_words(words)

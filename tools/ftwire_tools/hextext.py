@@ -17,7 +17,7 @@ _DUMP_LINE: Final = re.compile(
     r"((?:[0-9A-Fa-f]{2,8}[ \t]{1,3})*[0-9A-Fa-f]{2,8})"  # groups of one to four bytes
     r"(?:[ \t]{2,}.*|[ \t]*\|.*)?\s*"  # the same as text
 )
-_END_OF_DUMP: Final = re.compile(r"\s*[0-9A-Fa-f]{7,16}\s*")
+_END_OF_DUMP: Final = re.compile(r"\s*[0-9A-Fa-f]{6,16}\s*")
 
 
 def from_hex(text: str) -> bytes | None:
@@ -38,7 +38,7 @@ def _from_dump(text: str) -> bytes | None:
     for place, line in enumerate(lines):
         match = _DUMP_LINE.fullmatch(line)
         if match is None:
-            # hexdump -C ends with the length alone.
+            # hexdump -C and od end with the length alone.
             is_end = place and place == len(lines) - 1 and _END_OF_DUMP.fullmatch(line) and int(line, 16) == len(found)
             if is_end:
                 break

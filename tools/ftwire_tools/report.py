@@ -111,7 +111,7 @@ def print_text(report: Report, form: Form) -> None:
     if not ranked and report.sealed < report.pieces:
         readable = " in the others" if report.sealed else ""
         out.append(f"{pieces}, no mistake found{readable}.")
-    elif len(ranked) > 1 or report.pieces > 1:
+    elif ranked and report.pieces > 1:
         out.append(f"{pieces}, {len(ranked)} mistake{'s' if len(ranked) != 1 else ''}.")
     sys.stdout.write("\n".join(out) + "\n")
 

@@ -55,13 +55,13 @@ def bounds_finding(
     opens: Opens,
     known: Registry,
     *,
-    encrypted_lengths: Callable[[Header], Iterable[int]],
+    encrypted_lengths: Iterable[int],
     final: bool,
 ) -> Bounds | None:
     """Return what is wrong with the size of the frame at the start of ``data``, which does not open as it is.
 
-    ``encrypted_lengths`` gives the lengths that a plain body of the announced length may have on the wire;
-    ``final`` says that nothing follows ``data``.
+    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` says
+    that nothing follows ``data``.
     """
     return (
         _big_endian(data, header, opens, known)
@@ -102,11 +102,9 @@ def _big_endian(data: bytes, header: Header, opens: Opens, known: Registry) -> B
     return None
 
 
-def _other_length(
-    data: bytes, header: Header, opens: Opens, encrypted_lengths: Callable[[Header], Iterable[int]]
-) -> Bounds | None:
+def _other_length(data: bytes, header: Header, opens: Opens, encrypted_lengths: Iterable[int]) -> Bounds | None:
     room = len(data) - HEADER_SIZE
-    for length in sorted(set(encrypted_lengths(header))):
+    for length in sorted(set(encrypted_lengths)):
         if length == header.body_length or length > room:
             continue
         body = opens(header, data[HEADER_SIZE : HEADER_SIZE + length])

@@ -14,7 +14,7 @@ from ftwire.body import decode_body
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.diagnosis.bodies import body_finding, is_exactly, looks_like_json, reads, side_of, zigzag_finding
-from ftwire.diagnosis.bounds import bounds_finding, is_plausible, swapped
+from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import Exchange
 from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
@@ -34,6 +34,16 @@ __all__ = ["Piece", "Session"]
 
 BLOCK: Final = 16
 UNKNOWN: Final = "unknown"
+SPARE_WORK: Final = 256
+"""Bytes that may be decrypted or hashed in vain for each byte read."""
+SPARE_WORK_FLOOR: Final = 1 << 28
+"""The same, in bytes, on top."""
+TRIALS: Final = 64
+"""Readings of a frame that does not open, roughly: what each of its bytes may cost."""
+MAX_HANDSHAKE: Final = 16 * 1024
+"""Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
+MAX_ATTEMPTS: Final = 64
+"""Payloads of one conversation that keys are tried on."""
 
 
 class Piece(NamedTuple):
@@ -111,6 +121,8 @@ class Session:
         self._plain: Final[set[Role]] = set()
         self._sealed: Final[set[Role]] = set()
         self._told: Final[set[str]] = set()
+        self._window = 0  # bytes that the piece being read may have cost
+        self._attempts = 0
 
     def read(self, data: bytes, sender: Role | None = None, time: int = 0) -> Iterator[Piece]:
         """Read frames that follow each other, to the end of ``data``.
@@ -118,10 +130,17 @@ class Session:
         Where ``sender`` is not given, each frame's content tells.
         """
         at = 0
+        spare = SPARE_WORK_FLOOR + SPARE_WORK * len(data)
         while at < len(data):
-            piece = self._next(data[at:], at, sender, time)
+            if spare < 0:
+                # Only bytes made for it bring this about: many headers whose frames lie inside each other.
+                yield self._refused(data[at:], at, sender)
+                return
+            piece = self._next(data, at, sender, time)
             yield piece
-            at += max(1, len(piece.raw))
+            at += len(piece.raw)
+            if piece.body is None or piece.findings:
+                spare -= TRIALS * self._window
 
     def see(self, header: Header, payload: bytes, sender: Role, time: int = 0) -> list[Piece]:
         """Read one frame of the length that its header says: several pieces where that is wrong.
@@ -193,14 +212,16 @@ class Session:
         self._count += 1
         return Piece(number, offset, sender, raw, header, payload, cipher, body, findings, sealed, envelope, proto_id)
 
-    def _next(self, data: bytes, offset: int, sender: Role | None, time: int) -> Piece:
-        """Read the piece that ``data`` begins with."""
-        if not data.startswith(MAGIC) or len(data) < HEADER_SIZE:
-            return self._no_frame(data, offset, sender)
-        header = Header.decode(data)
-        end = HEADER_SIZE + header.body_length
-        payload = data[HEADER_SIZE:end]
+    def _next(self, data: bytes, at: int, sender: Role | None, time: int) -> Piece:
+        """Read the piece at ``at``."""
+        self._window = HEADER_SIZE
+        if not data.startswith(MAGIC, at) or len(data) - at < HEADER_SIZE:
+            return self._no_frame(data, at, sender)
+        header = Header.decode(data[at : at + HEADER_SIZE])
+        end = at + HEADER_SIZE + header.body_length
+        payload = data[at + HEADER_SIZE : end]
         whole = end <= len(data)
+        self._window += len(payload)
         opened = self._open(header, payload, sender) if whole else _Opened(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
@@ -209,28 +230,42 @@ class Session:
         turned = header.proto_id not in self._known and swapped(header.proto_id) in self._known
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
         if turned or not (whole and explained):
-            bounds = bounds_finding(
-                data,
-                header,
-                lambda meant, body: self._body_of(meant, body, sender),
-                self._known,
-                encrypted_lengths=self._encrypted_lengths,
-                final=True,
-            )
+            bounds = self._bounds(data, at, header, sender)
             if bounds is not None:
                 name = UNKNOWN if bounds.body is None else self._cipher_name(bounds.header)
                 finding = bounds.finding._replace(sender=sender)
                 opened = _Opened(name, bounds.body, (finding,))
-                payload = data[HEADER_SIZE : bounds.size]
-                return self._finish(header, bounds.header, payload, sender, opened, offset, time)
+                payload = data[at + HEADER_SIZE : at + bounds.size]
+                return self._finish(header, bounds.header, payload, sender, opened, at, time)
         if not whole:
-            return self._no_frame(data, offset, sender)
-        return self._finish(header, header, payload, sender, opened, offset, time)
+            return self._no_frame(data, at, sender)
+        return self._finish(header, header, payload, sender, opened, at, time)
 
-    def _no_frame(self, data: bytes, offset: int, sender: Role | None) -> Piece:
+    def _bounds(self, data: bytes, at: int, header: Header, sender: Role | None) -> Bounds | None:
+        """Look for what is wrong with the length of the frame at ``at``, and with what that depends on."""
+        lengths = self._encrypted_lengths(header)
+        turned = swapped(header.body_length)
+        # As far as any reading of the length goes, and a header more.
+        reach = max([header.body_length, *lengths, turned if turned <= len(data) - at else 0]) + 2 * HEADER_SIZE
+        window = data[at : at + reach]
+        self._window = len(window)
+        return bounds_finding(
+            window,
+            header,
+            lambda meant, body: self._body_of(meant, body, sender),
+            self._known,
+            encrypted_lengths=lengths,
+            final=len(window) == len(data) - at,
+        )
+
+    def _refused(self, data: bytes, at: int, sender: Role | None) -> Piece:
+        proof = "Too much here begins like a frame and is none: the rest was not looked at."
+        found = Finding(MISTAKES["no_frame"], proof, sender, proven=False)
+        return self._piece(at, sender, data, None, data, UNKNOWN, None, (found,))
+
+    def _no_frame(self, data: bytes, at: int, sender: Role | None) -> Piece:
         """Read what starts no frame, up to where one starts."""
-        end = self._next_frame(data)
-        raw = data[:end]
+        raw = data[at : self._next_frame(data, at)]
         header = None
         if raw.startswith(ENVELOPE_MAGIC):
             mistake, proof = "envelope_on_tcp", 'The bytes begin with "ft-v1.0", not with "FT".'
@@ -248,10 +283,9 @@ class Session:
             mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
         found = Finding(MISTAKES[mistake], proof, sender, proven=mistake != "no_frame")
         payload = raw[HEADER_SIZE:] if header else raw
-        return self._piece(offset, sender, raw, header, payload, UNKNOWN, None, (found,))
+        return self._piece(at, sender, raw, header, payload, UNKNOWN, None, (found,))
 
-    def _next_frame(self, data: bytes) -> int:
-        at = 0
+    def _next_frame(self, data: bytes, at: int) -> int:
         while True:
             at = data.find(MAGIC, at + 1)
             if at < 0:
@@ -276,9 +310,7 @@ class Session:
     def _opening(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
         """Return the body that the digest agrees with, and what opened it."""
         if header.proto_id == INIT_CONNECT:
-            ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys)))
-            if len(payload) > 1 << 16:
-                ciphers = iter((NONE,))
+            ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys_for(payload))))
         else:
             ciphers = self._ciphers()
         for cipher in ciphers:
@@ -286,6 +318,13 @@ class Session:
             if body is not None:
                 return cipher.name, body
         return None
+
+    def _keys_for(self, payload: bytes) -> Sequence[RsaKey]:
+        """Return the keys to try on an InitConnect payload: none on one too large, or on one too many."""
+        if not self._keys or not payload or len(payload) > MAX_HANDSHAKE or self._attempts >= MAX_ATTEMPTS:
+            return ()
+        self._attempts += 1
+        return self._keys
 
     def _body_of(self, header: Header, payload: bytes, sender: Role | None) -> bytes | None:
         """Return the body of a payload cut otherwise than its header says."""
@@ -319,6 +358,10 @@ class Session:
             return self._not_opened(header, payload, sender)
         name, body = found
         agreed = self.agreed
+        if agreed is None and self._is_sealed(header, payload, sender):
+            proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, whole AES blocks and no message."
+            found_here = Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
+            return _Opened(UNKNOWN, None, (found_here,), sealed=True)
         if agreed is None or name == agreed.name or not payload:
             return _Opened(name, body)
         # Plain, where encryption was agreed.
@@ -331,6 +374,18 @@ class Session:
                 )
                 return _Opened(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
         return _Opened(name, body, (self._plain_finding(sender, agreed),))
+
+    def _is_sealed(self, header: Header, payload: bytes, sender: Role | None) -> bool:
+        """Say whether bytes whose own SHA-1 agrees are AES blocks all the same, of a handshake not opened."""
+        return (
+            any(self._rsa.values())
+            and self.secrets is None
+            and bool(payload)
+            and len(payload) % BLOCK == 0
+            and header.proto_id in self._known
+            and not reads(payload, header.proto_id, header.body_format, sender, self._known)
+            and not looks_like_json(payload)
+        )
 
     def _plain_finding(self, sender: Role | None, agreed: Cipher) -> Finding:
         asked = self._asked()
@@ -355,7 +410,10 @@ class Session:
             is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._known)
             if is_plain or not looks_like_rsa(payload) or looks_like_json(body):
                 return _Opened(name, body)
-        finding = handshake_finding(payload, header.sha1, header.body_format, sender, self._keys, self._known)
+        keys = self._keys_for(payload)
+        if self._keys and not keys:
+            return _Opened(*found) if found is not None else _Opened(UNKNOWN, None, sealed=True)
+        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._known)
         if found is not None and finding is None:
             return _Opened(*found)
         if finding is None:
