@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from fixtures.make_goldens import captures
 from frames import init_response, request, response, rt_request
 from ftwire.frame import Frame, Role
-from ftwire.pcap import Endpoint
+from ftwire.pcap import CaptureReader, Endpoint
 from ftwire.pcap.build import ip_packet, link_frame, tcp_segment
 from ftwire.pcap.records import LinkType
 from ftwire.pcap.writer import PcapWriter
@@ -348,6 +349,23 @@ def test_a_cut_capture_is_explained_as_far_as_it_goes(tmp_path: Path) -> None:
     result = run(path)
     assert result.exit_code == 3
     assert "note: the capture cannot be read" in result.output
+
+
+@pytest.mark.parametrize("capture", list(captures()), ids=lambda capture: capture[0].name)
+def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | None], tmp_path: Path) -> None:
+    path, key = capture
+    packets = list(CaptureReader().feed(path.read_bytes()))
+    random = Random(path.name)  # noqa: S311 - which packets are lost
+    count = len(packets)
+    cases = [packets[random.randrange(count) :] for _ in range(10)]
+    cases += [packets[: random.randrange(1, count)] for _ in range(10)]
+    cases += [[packet for packet in packets if random.random() > 0.1] for _ in range(10)]
+    for place, left in enumerate(cases):
+        writer = PcapWriter(packets[0].link_type)
+        lossy = tmp_path / f"{place}.pcap"
+        lossy.write_bytes(writer.header() + b"".join(writer.packet(each.time_ns, each.data) for each in left))
+        for words in ((), ("--key", key) if key else ()):
+            assert found_in(run("--json", "--brief", lossy, *words)) == set()
 
 
 def test_help_has_examples() -> None:

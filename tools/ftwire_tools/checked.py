@@ -15,15 +15,18 @@ from ftwire.diagnosis import Piece, Session
 from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Frame, Role
 from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, Header
+from ftwire.pcap import CloseReason, FlowClosed
 from ftwire.protocols import registry
+from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import Envelope
+from ftwire_tools.source import CaptureSource
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.conversation import Endpoint
     from ftwire.diagnosis import Finding
 
-__all__ = ["CheckedConversation", "EndSeen", "PieceSeen"]
+__all__ = ["CheckedConversation", "CheckedSource", "EndSeen", "PieceSeen"]
 
 MAX_HEAD: Final = 256 * 1024
 """Bytes kept of a connection that speaks nothing known, in case it is frames that are wrong altogether."""
@@ -42,6 +45,8 @@ class EndSeen(NamedTuple):
 
     findings: list[tuple[int, Finding]]
     """With the number of the piece, within the conversation, that each is about."""
+    cut: bool
+    """The capture ended within a frame."""
     time: int
     packet: int
 
@@ -58,6 +63,8 @@ class CheckedConversation(Conversation):
         self._head: list[tuple[Endpoint, bytearray, int, int]] = []
         self._head_size = 0
         self._seen = False
+        self._capture_ended = False
+        self._cut = False
 
     def receive(self, endpoint: Endpoint, data: Any, time: int = 0, packet: int = 0) -> Iterator[Any]:
         """Take bytes that ``endpoint`` sent."""
@@ -84,7 +91,11 @@ class CheckedConversation(Conversation):
         if not self._seen:
             yield from self._check_head()
         if self._seen:
-            yield EndSeen(self._session.close(time), time, packet)
+            yield EndSeen(self._session.close(time), self._cut, time, packet)
+
+    def capture_ended(self) -> None:
+        """Say, before ``close``, that the capture ends here and not the connection."""
+        self._capture_ended = True
 
     def _keep_head(self, endpoint: Endpoint, chunk: bytes, time: int, packet: int) -> None:
         self._head_size += len(chunk)
@@ -132,7 +143,12 @@ class CheckedConversation(Conversation):
             # Nobody's mistake but the capture's.
             self._session.skip()
             return []
-        return list(self._session.read(data, seen.sender, seen.time))
+        pieces = list(self._session.read(data, seen.sender, seen.time))
+        if self._capture_ended and pieces and [one.mistake.id for one in pieces[-1].findings] == ["frame_cut"]:
+            # Cut by the end of the capture.
+            self._cut = True
+            pieces[-1] = pieces[-1]._replace(findings=())
+        return pieces
 
     def _check_head(self) -> Iterator[PieceSeen]:
         """Look at a connection that was not recognised: all its frames, or its envelopes, may be wrong."""
@@ -168,6 +184,20 @@ class CheckedConversation(Conversation):
         for seen in envelopes:
             for piece in self._frame(seen.frame, seen.time):
                 yield PieceSeen(piece, seen.time, seen.packet)
+
+
+class CheckedSource(CaptureSource):
+    """A capture file whose conversations are checked: gives ``PieceSeen`` and ``EndSeen``."""
+
+    def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
+        super().__init__(keys=keys, max_body=max_body, conversation=CheckedConversation)
+
+    def _other(self, event: object) -> Iterator[Any]:
+        if isinstance(event, FlowClosed) and event.reason not in (CloseReason.FIN, CloseReason.RST):
+            followed = self._followed.get(event.flow.index)
+            if followed is not None and isinstance(followed.conversation, CheckedConversation):
+                followed.conversation.capture_ended()
+        return super()._other(event)
 
 
 def _begins_like_a_frame(data: bytes) -> bool:

@@ -11,12 +11,11 @@ from ftwire.diagnosis import Piece, Secrets, Session
 from ftwire.errors import CaptureError, WireError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC
-from ftwire_tools.checked import CheckedConversation, EndSeen, PieceSeen
+from ftwire_tools.checked import CheckedSource, EndSeen, PieceSeen
 from ftwire_tools.chunks import read_file
 from ftwire_tools.given import Capture, UnreadableInputError, read_given
 from ftwire_tools.progress import Progress
 from ftwire_tools.report import Form, Place, Report, print_json, print_text
-from ftwire_tools.source import CaptureSource
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -44,7 +43,7 @@ class Options(NamedTuple):
 def explain_capture(capture: Capture, options: Options) -> Report:
     """Check a capture. Raises ``OSError``."""
     report = Report()
-    source = CaptureSource(keys=options.keys, conversation=CheckedConversation)
+    source = CheckedSource(keys=options.keys)
     numbers: dict[tuple[int, int], int] = {}
 
     def take(observed: Iterator[Any]) -> None:
@@ -52,6 +51,8 @@ def explain_capture(capture: Capture, options: Options) -> Report:
             if isinstance(seen, EndSeen):
                 for index, finding in seen.findings:
                     report.findings.append((finding, numbers[talk.number, index], talk.number))
+                if seen.cut:
+                    report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
                 continue
             number = report.pieces + 1
             numbers[talk.number, seen.piece.number] = number
