@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test setup lint types imports unit peers interop bench fixtures clean
 
 demo: setup
-	$(BIN)/ftwire dump fixtures/captures/futu-api-10.11-plain.pcap
+	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
 
 test: setup lint types imports unit
 
@@ -38,6 +38,10 @@ peers: setup
 
 interop: peers
 	$(BIN)/pytest tests/interop
+
+# How fast we are, as ratios against the vendor's SDK and the floor of what C calls cost.
+bench: peers
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
 
 # Records every capture again: needs tcpdump, dumpcap and the right to capture on loopback.
 fixtures: peers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,6 +19,7 @@ from ftwire.conversation import MAX_CHUNKS, Conversation, Endpoint
 from ftwire.events import FrameSeen, GapSeen, Observation
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
 from ftwire.observer import Observer
+from ftwire.pcap import Data, Dissector
 from ftwire.websocket import Envelope
 
 Wire = list[tuple[Endpoint, bytes]]
@@ -158,6 +160,23 @@ def test_json_bodies_tell_the_client_too() -> None:
         conversation = Conversation()
         list(conversation.receive(1, tcp(3008, 2, body, 1)))
         assert conversation.client == client
+
+
+def test_a_protobuf_body_that_looks_like_json_is_none() -> None:
+    # Field 1 of length 123, the code of "{".
+    conversation = Conversation()
+    list(conversation.receive(1, tcp(3008, 2, b"\x0a{" + bytes(123))))
+    assert conversation.client == 1
+
+
+def test_headers_made_to_be_hashed_cost_little() -> None:
+    # Every four bytes a header that announces 0x5446 bytes: more than a gigabyte to hash, were all of them tried.
+    conversation = Conversation(client=0)
+    for _ in range(65):
+        list(conversation.receive(0, b"FT\0\0" * 1024))
+    assert (conversation.settled, conversation.transport) == (True, None)
+    # What follows is found, at the latest when nothing more can come of those headers.
+    assert sorted(map(str, told(show(Conversation(), [(0, b"FT\0\0" * 1024), *PLAIN])))) == sorted(map(str, ALL_PLAIN))
 
 
 @BOTH_ENDS
@@ -305,3 +324,46 @@ def test_damaged_conversations_give_observations(changes: list[tuple[int, int]],
     for item in seen:
         if isinstance(item, FrameSeen):
             assert isinstance(item.frame, Frame | BadFrame | Envelope)
+
+
+CAPTURES = Path(__file__).parent.parent / "fixtures" / "captures"
+RECORDED = [
+    "futu-api-10.11-plain.pcap",
+    "futu-api-10.11-json.pcap",
+    "futu-api-10.11-trade.pcap",
+    "futu-api-9.6-quotes.pcapng",
+    "moomoo-api-10.11-plain.pcapng",
+    "npm-futu-api-10.11-websocket.pcapng",
+    "npm-moomoo-api-9.6-websocket-key.pcap",
+]
+
+
+def recorded(name: str) -> Wire:
+    """Return what the endpoints of a capture's one connection sent, the client being 0."""
+    dissector = Dissector()
+    events = [*dissector.feed((CAPTURES / name).read_bytes()), *dissector.close()]
+    return [(0 if event.direction == 0 else 1, event.data) for event in events if isinstance(event, Data)]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_conversations_are_told_from_any_packet_on(name: str) -> None:
+    wire = recorded(name)
+    whole = told(show(Conversation(client=0), wire))
+    assert len(whole) >= 12
+    for start in range(len(wire)):
+        conversation = Conversation()
+        seen = show(conversation, wire[start:])
+        frames = told(seen)
+        if conversation.transport is None:
+            # Compressed against what came before: nothing of it can be read.
+            assert "websocket" in name
+            continue
+        assert conversation.client == 0
+        assert not [item for item in seen if isinstance(item, FrameSeen) and item.frame.error]
+        if "websocket" not in name:
+            assert frames == whole[len(whole) - len(frames) :]
+            assert not [item for item in seen if isinstance(item, GapSeen)]
+        else:
+            rest = iter(whole)
+            assert all(item in rest for item in frames)
+    assert told(show(Conversation(), pieces(wire, 1))) == whole

@@ -11,17 +11,23 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixtures.make_goldens import captures
 from frames import init_response, request, response, rt_request
+from ftwire.cipher import RsaKey
+from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
 from ftwire.pcap import CaptureReader, Endpoint
 from ftwire.pcap.build import ip_packet, link_frame, tcp_segment
 from ftwire.pcap.records import LinkType
 from ftwire.pcap.writer import PcapWriter
+from ftwire_tools.drawing import body_json, draw, title_of
 from ftwire_tools.group import ftwire
 from ftwire_tools.hextext import from_hex
-from test_diagnosis import FIXTURES, VECTORS
+from ftwire_tools.paint import PLAIN
+from test_diagnosis import FIXTURES, VECTORS, conversations
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
@@ -236,6 +242,18 @@ def test_secrets_are_masked_unless_asked_for() -> None:
                     assert secret.encode().hex() not in output
                     assert secret.encode().hex(" ")[:20] not in output
         assert key in run(raw.hex(), "--show-secrets").output
+
+
+@given(conversations(), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4))
+def test_whatever_is_read_can_be_drawn(frames: list[Frame], changes: list[tuple[int, int]]) -> None:
+    stream = bytearray(b"".join(frame.encode() for frame in frames))
+    for place, byte in changes:
+        stream[place % len(stream)] = byte
+    for piece in Session(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
+        for show_secrets in (False, True):
+            lines = [title_of(piece), *draw(piece, PLAIN, show_secrets=show_secrets)]
+            assert all(line.isprintable() for line in lines)
+            json.dumps(body_json(piece, show_secrets=show_secrets), allow_nan=False)
 
 
 def test_json_carries_what_is_drawn() -> None:

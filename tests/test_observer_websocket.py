@@ -316,6 +316,32 @@ def test_a_conversation_joined_in_the_middle_is_found(sender: Role, cut: int) ->
     assert gaps(seen) == ([(Gap(0, whole - cut, 0, False), sender)] if cut else [])
 
 
+@settings(deadline=None)
+@given(
+    before=st.lists(
+        st.sampled_from(
+            [b"\x02", b"\x82", b"\x42", b"\xc2", b"\x7e", b"\x7f", b"\xfe", b"\xff\0\0\0\0", b"\x94", b"\x4a", b"f"]
+        ),
+        max_size=30,
+    ).map(b"".join),
+    length=st.sampled_from([0, 70, 90, 200, 70_000]),
+    compressed=st.booleans(),
+    sender=st.sampled_from(Role),
+    size=st.sampled_from([1, 9, 1 << 20]),
+    after=st.binary(max_size=40),
+)
+def test_what_looks_like_headers_hides_no_envelope_behind_it(
+    before: bytes, length: int, compressed: bool, sender: Role, size: int, after: bytes
+) -> None:
+    make = reply if sender is Role.SERVER else request
+    sent = make(5, WORDS[1] * (length // 8))
+    data = deflated(sent.encode()) if compressed else sent.encode()
+    size = max(size, length // 100 + 1)
+    seen = observe(in_pieces([(sender, before + binary(data, sender, compressed=compressed) + after)], size))
+    assert sent in envelopes(seen)
+    assert sum(gap.length for gap, _ in gaps(seen)[:1]) >= len(before)
+
+
 def streamed(options: dict[str, bool], sender: Role, count: int) -> tuple[bytes, list[bytes], list[Envelope]]:
     """Return the head of ``sender``, its messages as frames, and the envelopes in them."""
     peers = Peers(**options)
@@ -445,7 +471,7 @@ def test_an_iterator_that_is_dropped_loses_nothing() -> None:
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
+    monkeypatch.setitem(sys.modules, "websockets.exceptions", None)
     with pytest.raises(ImportError, match=r'pip install "ftwire\[websocket\]"'):
         WebSocketObserver()
 

@@ -1,6 +1,7 @@
 """FrameScanner: streams that began in the middle, lost bytes or were damaged."""
 
 import struct
+from hashlib import sha1
 from itertools import pairwise
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from frames import CHUNKINGS, FRAMES, cut, fed, response
 from ftwire.cipher import SEALED, AesCbc, FtAesEcb
-from ftwire.errors import DigestError, KeyRequiredError
-from ftwire.frame import BadFrame, Frame
+from ftwire.errors import BadMagicError, BodyTooLargeError, DigestError, HeaderError, KeyRequiredError
+from ftwire.frame import BadFrame, Frame, Role
 from ftwire.scan import FrameScanner, Gap
+from ftwire.stream import DEFAULT_MAX_BODY
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 NO_FRAME = st.binary(max_size=80).filter(lambda raw: b"FT" not in raw and not raw.endswith(b"F"))
@@ -162,20 +164,58 @@ def test_recover_is_asked_about_frames_that_do_not_open() -> None:
 
 
 @pytest.mark.parametrize("lie", [0, 200, 5_000, 10**9])
-def test_work_stays_linear_on_streams_made_to_prevent_it(lie: int) -> None:
+@pytest.mark.parametrize("between", [b"", Frame.build(1004, 1, b"", sender=Role.SERVER).encode()])
+def test_work_stays_linear_on_streams_made_to_prevent_it(
+    lie: int, between: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Headers that each claim the rest of the stream would be hashed n/44 times over without a budget."""
     header = struct.pack("<2sIBBII20s8s", b"FT", 3008, 0, 0, 1, lie, bytes(20), bytes(8))
-    data = header * 20_000
+    data = (header + between) * 20_000
     hashed = 0
-    scanner = FrameScanner(max_body=1 << 30)
-    plain = scanner._open
 
-    def counted(fields: tuple[bytes, int, int, int, int, int, bytes, bytes], payload: bytes) -> Frame:
-        nonlocal hashed
-        hashed += len(payload)
-        return plain(fields, payload)
+    class Counting:
+        def copy(self) -> "Counting":
+            self.hash = sha1(usedforsecurity=False)
+            return self
 
-    scanner._open = counted  # type: ignore[method-assign]
-    items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], scanner)
-    assert hashed <= 9 * len(data) + (1 << 20)
+        def update(self, body: bytes) -> None:
+            nonlocal hashed
+            hashed += len(body)
+            self.hash.update(body)
+
+        def digest(self) -> bytes:
+            return self.hash.digest()
+
+    for module in ("frame", "scan"):
+        monkeypatch.setattr(f"ftwire.{module}.NOTHING_HASHED", Counting())
+    items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], FrameScanner(max_body=1 << 30))
+    assert hashed <= 10 * len(data) + (1 << 20)
     assert spans(items)[-1][1] == len(data)
+    if between and not lie:
+        assert sum(isinstance(item, Frame) and item.error is None for item in items) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "error"),
+    [
+        (b"XX" + response().encode()[2:], BadMagicError(actual=b"XX", offset=len(response()))),
+        (
+            response().encode()[:12] + b"\xff" * 4 + response().encode()[16:],
+            BodyTooLargeError(limit=DEFAULT_MAX_BODY, actual=0xFFFF_FFFF, proto_id=3008, offset=len(response())),
+        ),
+    ],
+)
+def test_a_gap_says_why_no_frame_stands_there(spoilt: bytes, error: HeaderError) -> None:
+    scanner = FrameScanner()
+    items = [*scanner.feed(response().encode() + spoilt + response().encode()), *scanner.close()]
+    gap = next(item for item in items if isinstance(item, Gap))
+    assert (gap.offset, gap.length) == (len(response()), len(spoilt))
+    assert (type(gap.error), str(gap.error)) == (type(error), str(error))
+
+
+def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
+    scanner = FrameScanner()
+    raw = response().encode()
+    items = [*scanner.feed(raw + raw[:30]), *scanner.skip(len(raw) - 30), *scanner.feed(raw), *scanner.close()]
+    assert [item.error for item in items] == [None] * 3
+    assert isinstance(items[1], Gap)

@@ -113,24 +113,22 @@ def _key_bytes(what: str, value: str | bytes) -> bytes:
     return raw
 
 
-def _check_blocks(cipher: str, payload: bytes) -> None:
-    if not payload or len(payload) % BLOCK:
-        raise DecryptionError(
-            cipher=cipher,
-            reason=f"a payload is one or more blocks of 16 bytes, here are {len(payload)} bytes",
-        )
+def _no_blocks(cipher: str, size: int) -> DecryptionError:
+    return DecryptionError(cipher=cipher, reason=f"a payload is blocks of 16 bytes, here are {size} bytes")
 
 
-def _pkcs7_pad(body: bytes) -> bytes:
-    count = BLOCK - len(body) % BLOCK
-    return body + bytes((count,)) * count
+def _no_padding(cipher: str) -> DecryptionError:
+    return DecryptionError(cipher=cipher, reason="the decrypted body does not end in PKCS#7 padding")
 
 
-def _pkcs7_strip(cipher: str, padded: bytes) -> bytes:
-    count = padded[-1]
-    if not 1 <= count <= BLOCK or padded[-count:] != padded[-1:] * count:
-        raise DecryptionError(cipher=cipher, reason="the decrypted body does not end in PKCS#7 padding")
-    return padded[:-count]
+_PADDINGS: Final = tuple(bytes((count,)) * count for count in range(BLOCK + 1))
+"""PKCS#7 paddings by their length in bytes (RFC 5652, 6.3); a whole block where nothing is missing."""
+
+
+_ZEROS: Final = tuple(bytes(-over % BLOCK) for over in range(BLOCK))
+"""What FTAES_ECB fills a body up with, by ``len(body) % 16``."""
+_TAILS: Final = tuple(bytes(BLOCK - 1) + bytes((over,)) for over in range(BLOCK))
+"""The plain block that FTAES_ECB ends in, by ``len(body) % 16``."""
 
 
 class FtAesEcb:
@@ -148,22 +146,23 @@ class FtAesEcb:
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body)`` rounded up to 16, plus 16 bytes."""
         over = len(body) % BLOCK
-        padded = body + bytes(BLOCK - over) if over else body
-        return self._encryptor(padded) + bytes(BLOCK - 1) + bytes((over,))
+        return self._encryptor(body + _ZEROS[over]) + _TAILS[over]
 
     def decrypt(self, payload: bytes, /) -> bytes:
         """Return the body; raises ``DecryptionError`` where length or last byte cannot be."""
-        _check_blocks(self.name, payload)
+        size = len(payload)
+        if not size or size % BLOCK:
+            raise _no_blocks(self.name, size)
         over = payload[-1]
-        padded = self._decryptor(payload[:-BLOCK])
         if not over:
-            return padded
-        if over >= BLOCK or not padded:
+            return self._decryptor(payload)[:-BLOCK]
+        if over >= BLOCK or size == BLOCK:
             raise DecryptionError(
                 cipher=self.name,
-                reason=f"the last byte says {over} bytes in the last of {len(padded) // BLOCK} blocks",
+                reason=f"the last byte says {over} bytes in the last of {size // BLOCK - 1} blocks",
             )
-        return padded[: over - BLOCK]
+        # Decrypting the plain tail as well, to cut it off after, is cheaper than copying what stands before it.
+        return self._decryptor(payload)[: over - 2 * BLOCK]
 
 
 class AesEcb:
@@ -176,12 +175,18 @@ class AesEcb:
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body) + 1`` rounded up to 16."""
-        return self._encryptor(_pkcs7_pad(body))
+        return self._encryptor(body + _PADDINGS[BLOCK - len(body) % BLOCK])
 
     def decrypt(self, payload: bytes, /) -> bytes:
         """Return the body; raises ``DecryptionError`` where length or padding cannot be."""
-        _check_blocks(self.name, payload)
-        return _pkcs7_strip(self.name, self._decryptor(payload))
+        size = len(payload)
+        if not size or size % BLOCK:
+            raise _no_blocks(self.name, size)
+        padded = self._decryptor(payload)
+        count = padded[-1]
+        if 1 <= count <= BLOCK and padded.endswith(_PADDINGS[count]):
+            return padded[:-count]
+        raise _no_padding(self.name)
 
 
 class AesCbc:
@@ -205,7 +210,7 @@ class AesCbc:
         given D(IV) xor previous, which encrypts to the IV itself; that block is cut off again.
         """
         reset = (self._iv_origin ^ self._chain).to_bytes(BLOCK)
-        payload = self._encryptor(reset + _pkcs7_pad(body))[BLOCK:]
+        payload = self._encryptor(reset + body + _PADDINGS[BLOCK - len(body) % BLOCK])[BLOCK:]
         self._chain = int.from_bytes(payload[-BLOCK:])
         return payload
 
@@ -214,8 +219,14 @@ class AesCbc:
 
         Decryption of a block needs only the ciphertext block before it, so the IV is put there.
         """
-        _check_blocks(self.name, payload)
-        return _pkcs7_strip(self.name, self._decryptor(self._iv + payload)[BLOCK:])
+        size = len(payload)
+        if not size or size % BLOCK:
+            raise _no_blocks(self.name, size)
+        padded = self._decryptor(self._iv + payload)
+        count = padded[-1]
+        if 1 <= count <= BLOCK and padded.endswith(_PADDINGS[count]):
+            return padded[BLOCK:-count]
+        raise _no_padding(self.name)
 
 
 class _Update(Protocol):

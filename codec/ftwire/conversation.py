@@ -38,6 +38,8 @@ MAX_WAITING: Final = 64
 """Candidates of one direction that wait to be whole."""
 MAX_CHUNKS: Final = 64 * 1024
 """Chunks kept while nothing is known: each costs more than its bytes."""
+MAX_HASHED: Final = 4 * 1024 * 1024
+"""Bytes hashed in one conversation for the sake of headers that do not look like those sent today."""
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
@@ -110,7 +112,8 @@ class Conversation:
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
-        self._first_sender: Endpoint | None = None  # of the first frame found
+        self._frames_found = False
+        self._hashed = 0
 
     def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
@@ -154,7 +157,7 @@ class Conversation:
         """Look at what came from ``endpoint`` and was not looked at yet."""
         direction = self._directions[endpoint]
         self._look_for_frames(endpoint, direction)
-        if not self.settled and self._first_sender is None:
+        if not self.settled and not self._frames_found:
             self._look_for_envelopes(endpoint, direction)
 
     def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
@@ -205,7 +208,7 @@ class Conversation:
         body_at = at + HEADER_SIZE
         whole = len(direction.data) >= body_at + length
         if usual:
-            self._first_sender = endpoint if self._first_sender is None else self._first_sender
+            self._frames_found = True
             if self.client is not None:
                 self._settle("tcp", self.client)
                 return
@@ -213,15 +216,19 @@ class Conversation:
                 self._settle("tcp", _other(endpoint))
                 return
         if not whole:
-            if body_at + length - at <= self._limit and len(direction.waiting) < MAX_WAITING:
+            if HEADER_SIZE + length <= self._limit and len(direction.waiting) < MAX_WAITING:
                 direction.waiting.append(at)
             return
+        if not usual:
+            self._hashed += length
+            if self._hashed > MAX_HASHED:
+                return
         body = bytes(direction.data[body_at : body_at + length])
         verified = sha1(body, usedforsecurity=False).digest() == digest
         if not (usual or verified):
             return
-        self._first_sender = endpoint if self._first_sender is None else self._first_sender
-        sender = _sender_of(body) if verified else None
+        self._frames_found = True
+        sender = _sender_of(body, body_format) if verified else None
         if self.client is not None:
             self._settle("tcp", self.client)
         elif sender is not None:
@@ -242,7 +249,7 @@ class Conversation:
 
     def _settle_for_less(self) -> None:
         """Decide by what there is: no more bytes are waited for."""
-        if self._first_sender is not None:
+        if self._frames_found:
             # Frames, whose sides nothing tells apart. The endpoint seen first is the likelier client.
             self._settle("tcp", 0)
             return
@@ -278,10 +285,9 @@ def _other(endpoint: Endpoint) -> Endpoint:
     return 0 if endpoint else 1
 
 
-def _sender_of(body: bytes) -> Role | None:
+def _sender_of(body: bytes, body_format: int) -> Role | None:
     """Tell from a plain body which side sends such: a request has ``c2s`` (field 1), a response ``retType``."""
-    start = body.lstrip()[:1]
-    if start == b"{":
+    if body_format == BodyFormat.JSON:
         if b'"c2s"' in body:
             return Role.CLIENT
         return Role.SERVER if b'"retType"' in body else None

@@ -131,7 +131,7 @@ class FrameSeen(NamedTuple):
     """Observer: a frame passed by."""
 
     frame: Frame | Envelope
-    """The frame on TCP, or the envelope on WebSocket; a ``BadFrame`` where it cannot be read."""
+    """The frame on TCP, or the envelope on WebSocket; a ``BadFrame`` or ``BadEnvelope`` where it cannot be read."""
     sender: Role
     kind: Kind
     encryption: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
-from ftwire.frame import BadFrame, Frame, MessageClasses, Role, open_frame
+from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
@@ -81,7 +81,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         self.classes: Final = MessageClasses(sender, known)
         """Message classes of what ``sender`` sends."""
         self.offset = 0
-        """Stream offset of the first byte that no item returned so far has taken."""
+        """Stream offset of the first byte kept for the next call."""
         self._recover = recover
         self._in_step = True
         self._gap = 0  # bytes passed over and not yet reported; they end at offset
@@ -119,8 +119,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
     def _flush(self) -> Iterator[Frame | Gap]:
         """Settle everything pending as if nothing followed it; what starts no frame joins the gap."""
         self._stop()
-        self._data = bytes(self._kept)
-        self._kept.clear()
+        self._parts.append((b"", 0))  # behind what is kept
         return self._cut(final=True)
 
     def _open(self, fields: HeaderFields, payload: bytes) -> Frame:
@@ -143,39 +142,77 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         return gap
 
     def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
-        data = self._start()
-        size = len(data)
-        at = 0
-        try:
-            while True:
-                if not self._in_step:
-                    start = data.find(MAGIC, at + self._tried)
-                    if start < 0:
-                        # A last "F" may be the first half of a magic.
-                        start = size - (not final and data.endswith(b"F", at + self._tried))
-                    self._gap += start - at
-                    self.offset += start - at
-                    at = start
-                    self._tried = 0
-                if at == size:
-                    self._want = 0
-                    return
-                found = self._look(data, at, final=final)
-                if isinstance(found, int):
-                    self._want = found
-                    return
-                if found is None:
-                    self._in_step = False
-                    self._tried = 1
-                    continue
-                if self._gap:
-                    yield self._report()
-                self._in_step = True
-                at += len(found)
-                self.offset += len(found)
-                yield found
-        finally:
-            self._kept += data[at:]
+        classes = self.classes
+        max_body = self.max_body
+        new = Frame.__new__
+        nothing_hashed = NOTHING_HASHED
+        while (part := self._next_part()) is not None:
+            data, at = part
+            start, size = at, len(data)
+            try:
+                while True:
+                    body_at = at + HEADER_SIZE
+                    if self._in_step and body_at <= size:
+                        # What _look, open_frame and Frame(...) do for a good frame in step, written out.
+                        fields = unpack_header(data, at)
+                        length = fields[5]
+                        end = body_at + length
+                        if end <= size and length <= max_body and length <= self._spare and fields[0] == MAGIC:
+                            payload = data[body_at:end]
+                            cipher = self.cipher
+                            try:
+                                body = payload if cipher is NONE else cipher.decrypt(payload)
+                                hashed = nothing_hashed.copy()
+                                hashed.update(body)
+                                opened = hashed.digest() == fields[6]
+                            except WireError:
+                                opened = False
+                            if opened:
+                                at = end
+                                frame = new(Frame)
+                                frame._fields = fields
+                                frame.payload = payload
+                                frame.body = body
+                                frame.classes = classes
+                                frame._message = None
+                                yield frame
+                                continue
+                            self._spare -= length
+                    self.offset += at - start
+                    start = at
+                    if not self._in_step:
+                        at = self._find(data, at, final=final)
+                        start = at
+                    if at == size:
+                        self._want = 0
+                        break
+                    found = self._look(data, at, final=final)
+                    if isinstance(found, int):
+                        self._want = found
+                        break
+                    if found is None:
+                        self._in_step = False
+                        self._tried = 1
+                        continue
+                    if self._gap:
+                        yield self._report()
+                    self._in_step = True
+                    at += len(found)
+                    yield found
+            finally:
+                self.offset += at - start
+                self._kept += data[at:]
+
+    def _find(self, data: bytes, at: int, *, final: bool) -> int:
+        """Pass over what starts no frame; return where one may start, or the end of the data."""
+        start = data.find(MAGIC, at + self._tried)
+        if start < 0:
+            # A last "F" may be the first half of a magic.
+            start = len(data) - (not final and data.endswith(b"F", at + self._tried))
+        self._gap += start - at
+        self.offset += start - at
+        self._tried = 0
+        return start
 
     def _look(self, data: bytes, at: int, *, final: bool) -> Frame | int | None:
         """Return the frame at ``at``; how many bytes from there are needed to tell; or that there is none."""

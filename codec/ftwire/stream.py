@@ -13,8 +13,8 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from ftwire.cipher import NONE, Cipher
-from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError
-from ftwire.frame import Frame, MessageClasses, Role, open_frame
+from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError, WireError
+from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, unpack_header
 from ftwire.protocols import Registry, registry
 
@@ -39,26 +39,34 @@ class ChunkReader(Generic[Item]):
     def __init__(self) -> None:
         self._kept = bytearray()
         self._want = 0  # bytes from the start of _kept without which there is nothing to do
-        self._data: bytes | None = None  # taken from _kept, for a generator that has not started yet
+        self._parts: list[tuple[bytes, int]] = []  # buffers to cut next, each from an offset on
         self._running: Generator[Item] | None = None
 
     @property
     def pending(self) -> int:
         """Bytes fed that are not part of anything returned yet."""
-        return len(self._kept) + len(self._data or b"")
+        return len(self._kept) + sum(len(data) - at for data, at in self._parts)
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
-        self._stop()
+        if self._running is not None:
+            self._stop()
+        if type(data) is not bytes:
+            data = bytes(data)
         kept = self._kept
+        at = 0
         if kept:
-            kept += data
-            if len(kept) < self._want:
+            missing = self._want - len(kept)
+            if missing > len(data):
+                kept += data
                 return iter(())
-            self._data = bytes(kept)
-            kept.clear()
-        else:
-            self._data = data if type(data) is bytes else bytes(data)
+            if self._want > HEADER_SIZE and missing > 0:
+                # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
+                at = missing
+                kept += data[:missing]
+                self._parts.append((bytes(kept), 0))
+                kept.clear()
+        self._parts.append((data, at))
         self._running = running = self._cut(final=False)
         return running
 
@@ -67,15 +75,27 @@ class ChunkReader(Generic[Item]):
         if self._running is not None:
             self._running.close()
             self._running = None
-            if self._data is not None:
-                self._kept += self._data
-                self._data = None
+        while (part := self._next_part()) is not None:
+            self._kept += part[0][part[1] :]
 
-    def _start(self) -> bytes:
-        """Hand the waiting bytes to a generator that now begins."""
-        data = self._data or b""
-        self._data = None
-        return data
+    def _whole(self) -> bytes:
+        """Return all that waits to be cut as one buffer, for a reader to which parts mean nothing."""
+        whole = bytearray()
+        while (part := self._next_part()) is not None:
+            whole += part[0][part[1] :]
+        return bytes(whole)
+
+    def _next_part(self) -> tuple[bytes, int] | None:
+        """Return the next buffer to cut and where to begin in it, after what was kept of the last one."""
+        if not self._parts:
+            return None
+        data, at = self._parts.pop(0)
+        kept = self._kept
+        if kept:
+            kept += data[at:]
+            data, at = bytes(kept), 0
+            kept.clear()
+        return data, at
 
     def _cut(self, *, final: bool) -> Generator[Item]:
         raise NotImplementedError
@@ -111,7 +131,7 @@ class FrameDecoder(ChunkReader[Frame]):
         self.failure: HeaderError | None = None
         """The fatal error, once there was one."""
         self.offset = 0
-        """Stream offset of the first byte that no frame returned so far has taken."""
+        """Stream offset of the first byte kept for the next call."""
 
     def close(self) -> None:
         """Say that the stream has ended; raises ``RemoteProtocolError`` where it ends inside a frame."""
@@ -119,38 +139,62 @@ class FrameDecoder(ChunkReader[Frame]):
             raise RemoteProtocolError(f"the stream ends {self.pending} bytes into a frame")
 
     def _cut(self, *, final: bool) -> Generator[Frame]:  # noqa: ARG002 - a live stream knows no last chunk
-        data = self._start()
-        size = len(data)
-        at = 0
+        if self.failure is not None:
+            raise self.failure
         max_body = self.max_body
         classes = self.classes
-        try:
-            if self.failure is not None:
-                raise self.failure
-            while at + HEADER_SIZE <= size:
-                fields = unpack_header(data, at)
-                if fields[0] != MAGIC:
-                    break
-                body_at = at + HEADER_SIZE
-                length = fields[5]
-                if length > max_body:
-                    raise self._fail(
-                        BodyTooLargeError(limit=max_body, actual=length, proto_id=fields[1], offset=self.offset)
-                    )
-                end = body_at + length
-                if end > size:
-                    self._want = end - at
-                    return
-                frame = open_frame(fields, data[body_at:end], self.cipher, classes)
-                self.offset += end - at
-                at = end
-                yield frame
-            self._want = HEADER_SIZE
-            magic = data[at : at + 2]
-            if len(magic) == 2 and magic != MAGIC:
-                raise self._fail(BadMagicError(actual=magic, offset=self.offset))
-        finally:
-            self._kept += data[at:]
+        new = Frame.__new__
+        nothing_hashed = NOTHING_HASHED
+        while (part := self._next_part()) is not None:
+            data, at = part
+            start, size = at, len(data)
+            try:
+                while (body_at := at + HEADER_SIZE) <= size:
+                    fields = unpack_header(data, at)
+                    if fields[0] != MAGIC:
+                        break
+                    length = fields[5]
+                    if length > max_body:
+                        offset = self.offset + at - start
+                        raise self._fail(
+                            BodyTooLargeError(limit=max_body, actual=length, proto_id=fields[1], offset=offset)
+                        )
+                    end = body_at + length
+                    if end > size:
+                        self._want = end - at
+                        break
+                    payload = data[body_at:end]
+                    at = end
+                    cipher = self.cipher
+                    # From here on this is open_frame and Frame(...), written out: calls are what costs here.
+                    if cipher is NONE:
+                        body = payload
+                    else:
+                        try:
+                            body = cipher.decrypt(payload)
+                        except WireError as error:
+                            yield BadFrame(fields, payload, classes, error)
+                            continue
+                    hashed = nothing_hashed.copy()
+                    hashed.update(body)
+                    if hashed.digest() != fields[6]:
+                        yield open_frame(fields, payload, cipher, classes)
+                        continue
+                    frame = new(Frame)
+                    frame._fields = fields
+                    frame.payload = payload
+                    frame.body = body
+                    frame.classes = classes
+                    frame._message = None
+                    yield frame
+                else:
+                    self._want = HEADER_SIZE
+                magic = data[at : at + 2]
+                if len(magic) == 2 and magic != MAGIC:
+                    raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))
+            finally:
+                self.offset += at - start
+                self._kept += data[at:]
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error

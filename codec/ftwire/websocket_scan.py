@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -57,8 +56,28 @@ _BINARY: Final = 2
 _FIN: Final = 0x80
 _COMPRESSED: Final = 0x40
 _MASKED: Final = 0x80
-_BINARY_STARTS: Final = re.compile(rb"[\x02\x42\x82\xc2]")
-"""First byte of a binary frame: whole or first of several, plain or compressed."""
+_LONGEST_HEADER: Final = 14
+
+# The first byte of a binary frame (whole or first of several, plain or compressed), and a length that has a place
+# in memory. Plain frames without a mask show the magic itself; of the others the first byte of the payload is
+# looked at next. What follows the first byte is not taken up: it may be one itself.
+_LENGTH: Final = rb"(?:[\x01-\x7d]|\x7e..|\x7f\0{4}.{4})"
+_SERVER_STARTS: Final = re.compile(
+    rb"[\x02\x82](?=" + _LENGTH + re.escape(ENVELOPE_MAGIC) + rb")|[\x42\xc2](?=(" + _LENGTH + rb"))", re.DOTALL
+)
+_CLIENT_STARTS: Final = re.compile(rb"[\x02\x42\x82\xc2](?=([\x81-\xfd]|\xfe..|\xff\0{4}.{4}))", re.DOTALL)
+_ANY_STARTS: Final = re.compile(rb"[\x02\x42\x82\xc2]")
+
+_PLAIN_FIRST: Final = frozenset(ENVELOPE_MAGIC[:1])
+_DEFLATED_FIRST: Final = frozenset(
+    # RFC 1951, 3.2: bit 0 marks the last block, bits 1 and 2 are its type.
+    first
+    for first in range(256)
+    if first <= 1  # stored
+    or first & 0b1111_1110 == 0b0100_1010  # fixed codes, then five bits of 10010110, the code of "f"
+    or (first & 0b110 == 0b100 and first >> 3 < 30)  # codes of its own, 257 to 286 of them
+)
+"""What a compressed message that begins with the magic can begin with."""
 
 
 class _Frame(NamedTuple):
@@ -129,10 +148,28 @@ def find_envelope(data: bytes | bytearray, start: int, sender: Role, max_size: i
 
     Without one, the second value is ``False`` and the first says from where on nothing is settled yet.
     """
-    for candidate in _BINARY_STARTS.finditer(data, start):
-        found = _begins_envelope(data, candidate.start(), sender, max_size)
+    # Where a header may not be whole, every possible first byte is a candidate.
+    sure = max(start, len(data) - _LONGEST_HEADER - len(ENVELOPE_MAGIC))
+    masked = sender is Role.CLIENT
+    for match in (_CLIENT_STARTS if masked else _SERVER_STARTS).finditer(data, start):
+        at, after = match.start(), match.end(1)
+        if at >= sure:
+            break
+        compressed = data[at] & _COMPRESSED
+        if masked:
+            first = data[after] ^ data[after + 4]
+        elif compressed:
+            first = data[after]
+        else:
+            first = ENVELOPE_MAGIC[0]
+        if first in (_DEFLATED_FIRST if compressed else _PLAIN_FIRST):
+            found = _begins_envelope(data, at, sender, max_size)
+            if found or (found is None and not final):
+                return at, bool(found)
+    for match in _ANY_STARTS.finditer(data, sure):
+        found = _begins_envelope(data, match.start(), sender, max_size)
         if found or (found is None and not final):
-            return candidate.start(), bool(found)
+            return match.start(), bool(found)
     return len(data), False
 
 
@@ -160,7 +197,9 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         known: Registry = registry,
     ) -> None:
         try:
-            import websockets  # noqa: F401 - only whether it is there
+            from websockets.exceptions import WebSocketException
+            from websockets.frames import Frame
+            from websockets.streams import StreamReader
         except ImportError as error:
             raise ImportError(
                 'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
@@ -183,7 +222,11 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self._message: bytearray | None = None  # the parts so far of a message in several frames
         self._message_at = 0
         self._opcode = 0
+        self._compressed = False
         self._inflater = self._new_inflater()
+        self._reader = StreamReader()
+        self._parser = Frame.parse
+        self._refusal = WebSocketException
 
     @staticmethod
     def _new_inflater() -> PerMessageDeflate:
@@ -235,8 +278,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
     def _flush(self) -> Iterator[Envelope | Gap]:
         """Settle everything pending as if nothing followed it; what begins no envelope joins the gap."""
         self._stop()
-        self._data = bytes(self._kept)
-        self._kept.clear()
+        self._parts.append((b"", 0))  # behind what is kept
         return self._cut(final=True)
 
     def _pass_over(self, length: int) -> None:
@@ -257,7 +299,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self.complete = False
 
     def _cut(self, *, final: bool) -> Generator[Envelope | Gap]:
-        data = self._start()
+        data = self._whole()
         size = len(data)
         sender = self.classes.sender
         at = 0
@@ -340,29 +382,29 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
 
     def _take(self, frame: _Frame, raw: bytes, before: int) -> Envelope | None:
         """Take a data frame; return the envelope, good or bad, that it completes."""
-        from websockets.exceptions import WebSocketException
-
         if frame.opcode:
             self._message = bytearray()
             self._message_at = before
             self._opcode = frame.opcode
+            self._compressed = frame.compressed
         message = self._message
         if message is None:
             return None
         parsed = self._parse(raw)
-        room = self._max_message - len(message)
-        try:
-            # To zlib, no room means any amount of it.
-            parsed = self._inflater.decode(replace(parsed, rsv1=frame.compressed), max_size=max(room, 1))
-        except WebSocketException as error:
-            lost = not self.complete
-            self._message = None
-            self._lose()
-            reason = str(error) or type(error).__name__
-            if lost:
-                reason += " (it may refer to messages that are missing or were not read)"
-            return self._bad(f"a compressed message that cannot be inflated: {reason}", bytes(parsed.data))
-        self._renew_finished_inflater()
+        if self._compressed:
+            parsed.rsv1 = frame.compressed
+            room = self._max_message - len(message)
+            try:
+                # To zlib, no room means any amount of it.
+                parsed = self._inflater.decode(parsed, max_size=max(room, 1))
+            except self._refusal as error:
+                reason = f"a compressed message that cannot be inflated: {str(error) or type(error).__name__}"
+                if not self.complete:
+                    reason += " (it may refer to messages that are missing or were not read)"
+                self._message = None
+                self._lose()
+                return self._bad(reason, bytes(parsed.data))
+            self._renew_finished_inflater()
         message += parsed.data
         if len(message) > self._max_message:
             self._message = None
@@ -381,15 +423,12 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
 
     def _parse(self, raw: bytes) -> WebSocketFrame:
         """Return the frame that these bytes are, unmasked but still compressed."""
-        from websockets.frames import Frame
-        from websockets.streams import StreamReader
-
-        reader = StreamReader()
-        # The parser takes "compressed" for an error until the extension has removed it.
-        reader.feed_data(bytes((raw[0] & ~_COMPRESSED,)) + raw[1:])
-        parser = Frame.parse(reader.read_exact, mask=self.classes.sender is Role.CLIENT)
+        if raw[0] & _COMPRESSED:
+            # The parser takes that bit for an error until the extension has removed it.
+            raw = bytes((raw[0] & ~_COMPRESSED,)) + raw[1:]
+        self._reader.feed_data(raw)
         try:
-            next(parser)
+            next(self._parser(self._reader.read_exact, mask=self.classes.sender is Role.CLIENT))
         except StopIteration as stop:
             parsed: WebSocketFrame = stop.value
             return parsed

@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 
-import dpkt
+import dpkt  # type: ignore[import-untyped]  # has no annotations
 
 from ftwire.pcap import (
     Data,
@@ -123,8 +124,8 @@ def with_dpkt(capture: bytes) -> int:
 
 
 def with_scapy(capture: bytes) -> int:
-    from scapy.layers.inet import IP, TCP
-    from scapy.utils import PcapReader
+    inet, utils = import_module("scapy.layers.inet"), import_module("scapy.utils")
+    IP, TCP, PcapReader = inet.IP, inet.TCP, utils.PcapReader  # noqa: N806 - as scapy calls them
 
     streams: dict[tuple[str, int, str, int], _Stream] = {}
     total = 0
@@ -161,7 +162,7 @@ def main() -> None:
         capture = pcap(packets)
         expected = SEGMENTS * size
         assert with_ftwire(capture) == with_dpkt(capture) == expected
-        ours, theirs = medians(ROUNDS, lambda c=capture: with_ftwire(c), lambda c=capture: with_dpkt(c))
+        ours, theirs = medians(ROUNDS, partial(with_ftwire, capture), partial(with_dpkt, capture))
         each = 1e6 / len(packets)
         line(f"dpkt / ftwire, {size}-byte segments", theirs / ours, f"{ours * each:.2f} us a packet")
         if size == 1448:
@@ -172,7 +173,7 @@ def main() -> None:
                 print("scapy is not installed: not compared")
             else:
                 assert got == with_ftwire(small)
-                ours, theirs = medians(3, lambda s=small: with_ftwire(s), lambda s=small: with_scapy(s))
+                ours, theirs = medians(3, partial(with_ftwire, small), partial(with_scapy, small))
                 line("scapy / ftwire", theirs / ours, f"{theirs / len(packets) * 20e6:.0f} us a packet")
         for name, other in (
             ("swapped pairs", pcap(swapped(packets))),
@@ -181,14 +182,14 @@ def main() -> None:
             ("Linux cooked", pcap_cooked(size)),
         ):
             assert with_ftwire(other) == expected, name
-            base, ours = medians(ROUNDS, lambda c=capture: with_ftwire(c), lambda c=other: with_ftwire(c))
+            base, ours = medians(ROUNDS, partial(with_ftwire, capture), partial(with_ftwire, other))
             each_other = ours / len(packets) * 1e6
             line(f"  {name} / in-order pcap", ours / base, f"{each_other:.2f} us a packet of the original")
         base, fine, coarse = medians(
             3,
-            lambda c=capture: with_ftwire(c),
-            lambda c=capture: with_ftwire(c, 1448),
-            lambda c=capture: with_ftwire(c, len(c)),
+            partial(with_ftwire, capture),
+            partial(with_ftwire, capture, 1448),
+            partial(with_ftwire, capture, len(capture)),
         )
         line("  chunks of 1448 bytes / of 64 KiB", fine / base, "")
         line("  one chunk / of 64 KiB", coarse / base, "")
@@ -202,4 +203,4 @@ def pcap_cooked(size: int) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -43,6 +43,8 @@ MAX_HEX_LINES: Final = 16
 """Lines of ciphertext, or of bytes that mean nothing."""
 MAX_ITEMS: Final = 400
 """Lines of a body's tree, unless all are asked for."""
+SHOWN_OF_ANYTHING: Final = 16
+"""Bytes shown of what may hold secrets."""
 TAG_BYTES: Final = 8
 """Bytes written in front of a field: its tag and length, and its value where that is short."""
 
@@ -179,23 +181,42 @@ def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header:
     size = len(piece.payload)
     if piece.body is not None:
         name = piece.cipher.upper() if piece.cipher != "unknown" else "other than agreed"
-        yield f"  cipher: {name}, {size} bytes to {len(piece.body)} plain ones"
+        yield f"  cipher: {name}, {size} bytes to {len(piece.body)} plain ones{_padding_text(piece, piece.body)}"
     elif piece.sealed:
         yield f"  cipher: encrypted, {size} bytes; the key for them is not known"
     elif has_header:
         yield f"  cipher: not known, {size} bytes that cannot be read"
     base = len(piece.raw) - size
-    message_class = registry.responses[piece.proto_id] if piece.proto_id else None
-    secret = message_class is not None and may_hold_secrets(descriptor_of(message_class))
-    if secret and not piece.sealed and piece.body is None and not show_secrets:
-        yield "  withheld: the bytes may hold keys, passwords or accounts (--show-secrets shows them)"
-        return
-    lines = hexdump(piece.payload)
+    shown = piece.payload if show_secrets else piece.payload[: _harmless(piece)]
+    lines = hexdump(shown)
     for line in lines[:MAX_HEX_LINES]:
         offset, _, rest = line.partition("  ")
         yield f"  {paint.faint}{int(offset, 16) + base:04x}{paint.reset}  {rest}"
-    if len(lines) > MAX_HEX_LINES:
+    if len(shown) < size:
+        yield f"  {paint.faint}{size - len(shown)} bytes withheld: they may hold secrets (--show-secrets){paint.reset}"
+    elif len(lines) > MAX_HEX_LINES:
         yield f"  {paint.faint}... {size - 16 * MAX_HEX_LINES} more bytes{paint.reset}"
+
+
+def _padding_text(piece: Piece, body: bytes) -> str:
+    """Say how the payload's length comes from the body's."""
+    extra = len(piece.payload) - len(body)
+    if piece.cipher == "rsa":
+        return ", block by block"
+    if piece.cipher == "ftaes_ecb":
+        return f": {extra - 16} of zero padding, and a last block in the clear that says {piece.payload[-1]}"
+    return f": {extra} of PKCS#7 padding" if piece.cipher in ("aes_ecb", "aes_cbc") else ""
+
+
+def _harmless(piece: Piece) -> int:
+    """Return how many bytes of a payload may be shown to anybody: all, if it is ciphertext or holds no secrets."""
+    if piece.sealed or piece.body is not None:
+        return len(piece.payload)
+    either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
+    classes = [each for each in either if each is not None]
+    if not classes or any(may_hold_secrets(descriptor_of(each)) for each in classes):
+        return SHOWN_OF_ANYTHING
+    return len(piece.payload)
 
 
 def _class_of(piece: Piece) -> Descriptor | None:

@@ -38,7 +38,7 @@ FIELD_ENUMS: Final = {
     "accRole": "Trd_Common.TrdAccRole",
     "accStatus": "Trd_Common.TrdAccStatus",
     "assetCategory": "Trd_Common.TrdAssetCategory",
-    "cashFlowDirection": "Trd_Common.TrdCashFlowDirection",
+    "cashFlowDirection": "Trd_FlowSummary.TrdCashFlowDirection",
     "filterStatusList": "Trd_Common.OrderStatus",
     "market": "Qot_Common.QotMarket",
     "marketHK": "Qot_Common.QotMarketState",

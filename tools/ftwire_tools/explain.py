@@ -28,6 +28,8 @@ NOT_DECODED: Final = 3
 
 MAX_DRAWN: Final = 20
 """Frames of a capture that are drawn."""
+MAX_DRAWN_RAW: Final = 100
+"""Frames of other inputs that are drawn even though nothing is wrong with them."""
 
 
 class Options(NamedTuple):
@@ -89,7 +91,9 @@ def explain_bytes(data: bytes, options: Options) -> Report:
     else:
         pieces = session.read(data, options.sender)
     for piece in pieces:
-        report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=True)
+        keep = options.everything or bool(piece.findings) or report.pieces < MAX_DRAWN_RAW
+        report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
+    report.left_out = report.pieces - len(report.places)
     for index, finding in session.close():
         report.findings.append((finding, index + 1, None))
     return report

@@ -10,6 +10,8 @@ from typing import Final
 
 import click
 
+from ftwire_tools.output import Interrupted
+
 __all__ = ["COMMANDS", "ftwire"]
 
 COMMANDS: Final = {
@@ -34,6 +36,13 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"ftwire_tools.{cmd_name}.command is no click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C comes out as an exception that click leaves alone."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""

@@ -47,7 +47,11 @@ class Report:
         self.places: list[Place] = []
         """Pieces kept to be drawn."""
         self.pieces = 0
+        """How many there were."""
         self.sealed = 0
+        """How many of them are encrypted without a known key."""
+        self.left_out = 0
+        """How many would be drawn if there were fewer."""
         self.findings: list[tuple[Finding, int, int | None]] = []
         """Each with the number of its piece, and of its conversation."""
         self.notes: list[str] = []
@@ -93,6 +97,8 @@ def print_text(report: Report, form: Form) -> None:
             out.append(f"{paint.push}frame {place.number}{paint.reset}: {title_of(place.piece)}{where}")
             out.extend(draw(place.piece, paint, show_secrets=form.show_secrets, everything=form.everything))
             out.append("")
+    if report.left_out and not form.brief:
+        out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
     out.extend(f"note: {note}" for note in report.notes)
     ranked = report.ranked()
     for place_in_list, (finding, numbers, _count) in enumerate(ranked, 1):

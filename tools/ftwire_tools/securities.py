@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-__all__ = ["QOT_PREFIXES", "may_name_securities", "securities_of", "security_name"]
+__all__ = ["QOT_PREFIXES", "market_of", "may_name_securities", "securities_of", "security_name"]
 
 # The prefixes are those of the vendor's Python SDK.
 QOT_PREFIXES: Final = {
@@ -78,6 +78,18 @@ def may_name_securities(descriptor: Descriptor) -> bool:
     return _finder(descriptor) is not None
 
 
+def market_of(descriptor: Descriptor) -> tuple[str, dict[int, str]] | None:
+    """Return the field that holds the market of a class's own ``code``, and the prefixes of its numbers.
+
+    ``None`` for a class that has no code, or whose market is a name: ``OptionStaticExData.market`` is.
+    """
+    fields = descriptor.fields_by_name
+    if "code" not in fields or fields["code"].cpp_type != fields["code"].CPPTYPE_STRING:
+        return None
+    known = (market for market in _MARKETS if market[0] in fields)
+    return next((market for market in known if fields[market[0]].cpp_type == fields["code"].CPPTYPE_INT32), None)
+
+
 def _finder(descriptor: Descriptor) -> Finder | None:
     try:
         return _finders[descriptor]
@@ -88,13 +100,7 @@ def _finder(descriptor: Descriptor) -> Finder | None:
 
 def _make_finder(descriptor: Descriptor, depth: int) -> Finder | None:
     """Return what finds securities in messages of this class, ``None`` where there can be none."""
-    fields = descriptor.fields_by_name
-    own: tuple[str, dict[int, str]] | None = None
-    if "code" in fields and fields["code"].cpp_type == fields["code"].CPPTYPE_STRING:
-        own = next((market for market in _MARKETS if market[0] in fields), None)
-        # OptionStaticExData.market is a string, which is a market's name and not its number.
-        if own is not None and fields[own[0]].cpp_type != fields[own[0]].CPPTYPE_INT32:
-            own = None
+    own = market_of(descriptor)
     steps: list[tuple[str, bool, Finder]] = []
     if depth:
         for field in descriptor.fields:

@@ -92,7 +92,7 @@ def protocol_ids(patterns: Iterable[str]) -> frozenset[int]:
     A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
     """
     found: set[int] = set()
-    for pattern in patterns:
+    for pattern in (each.strip() for text in patterns for each in text.split(",")):
         if pattern.isdecimal():
             found.add(int(pattern))
             continue

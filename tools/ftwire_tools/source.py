@@ -10,11 +10,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
-from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
+from ftwire.errors import (
+    BadMagicError,
+    BodyTooLargeError,
+    NotACaptureError,
+    TruncatedHeaderError,
+    UnsupportedLinkError,
+    WireError,
+)
 from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
+from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketSkipped
 from ftwire.protocols import registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -24,10 +31,12 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.pcap import Flow
 
-__all__ = ["CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
+__all__ = ["NEITHER", "CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
 
 ENOUGH_TO_TELL: Final = 4
 """Bytes that tell pcap, pcapng and gzip from everything else."""
+
+NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
 RAW_SEARCH_LIMIT: Final = 4 << 20
 """Bytes of a raw stream searched for its first frame: the user has said that there are some."""
@@ -41,6 +50,9 @@ class NothingFoundError(Exception):
 
 class Source(Protocol):
     """What gives observations for chunks of the input."""
+
+    passed_over: dict[str, int]
+    """Why packets that may have held frames could not be looked into, and how many."""
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the input. Raises ``CaptureError`` where it cannot be read any further."""
@@ -99,6 +111,7 @@ class CaptureSource:
         self._keys: Final = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
+        self.passed_over: dict[str, int] = {}
         self._talks = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
@@ -132,6 +145,10 @@ class CaptureSource:
             observations = one.conversation.skip(
                 event.direction.value, event.length, event.time_ns, event.packet_number
             )
+        elif type(event) is PacketSkipped and isinstance(event.error, UnsupportedLinkError):
+            reason = str(event.error)
+            self.passed_over[reason] = self.passed_over.get(reason, 0) + 1
+            return
         elif type(event) is FlowClosed and event.flow.index in self._followed:
             one = self._followed.pop(event.flow.index)
             observations = one.conversation.close(event.time_ns, event.packet_number)
@@ -172,6 +189,7 @@ class RawSource:
         )
         self._max_body: Final = max_body
         self._sender: Final = sender
+        self.passed_over: dict[str, int] = {}
         self._head = b""
         self._size = 0
         self._talk: Talk | None = None
@@ -201,7 +219,7 @@ class RawSource:
             raise NothingFoundError("empty: neither a capture nor OpenD frames")
         error = self._damage()
         if error is None:
-            raise NothingFoundError("neither a capture (pcap, pcapng, gzip of either) nor OpenD frames")
+            raise NothingFoundError(NEITHER)
         gap = StreamGap(0, self._size, 0, truncated=True, error=error)
         return Talk(1, "tcp", "client", "server"), GapSeen(gap, self._sender or Role.CLIENT, 0, 0)
 

@@ -118,7 +118,8 @@ class Dissector:
     def _run(self, buffer: bytes, records: list[Record], out: list[Event]) -> None:
         """Take a batch of packets: the plain ones here, the others by way of :meth:`_slice`."""
         number, halves = self._number, self._tcp.halves
-        segment, history = self._tcp.segment, self._tcp.pool.history
+        segment, pool = self._tcp.segment, self._tcp.pool
+        history, delivered = pool.history, pool.delivered
         append, make, get = out.append, tuple.__new__, halves.get
         present: Interface | None = None
         plain: tuple[bytes, ...] = ()
@@ -143,7 +144,9 @@ class Dissector:
                     if payload <= end <= start + captured and (half := get(key)) is not None:
                         peer = half.peer
                         if seq != half.fast_seq or peer.pending:
+                            pool.delivered = delivered
                             segment(key, seq, ack, flags, buffer[payload:end], 0, number, time_ns, out)
+                            delivered = pool.delivered
                             continue
                         if ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
                             peer.acked = ack
@@ -154,12 +157,16 @@ class Dissector:
                                 (half.flow, half.direction, buffer[payload:end], number, time_ns, offset),
                             )
                             append(event)
-                            history[number % HISTORY] = (event, half.last)
-                            half.last = number
+                            history[delivered % HISTORY] = (event, half.last)
+                            half.last = delivered
+                            delivered += 1
                             half.offset = offset + end - payload
                             half.fast_seq = half.next_seq = (seq + end - payload) & SEQUENCE_MASK
                         continue
+            pool.delivered = delivered
             self._slice(buffer, start, start + captured, original, interface.link_type, number, time_ns, out)
+            delivered = pool.delivered
+        pool.delivered = delivered
         self._number = number
         if records:
             self._time_ns = records[-1][0]

@@ -38,7 +38,7 @@ class Direction(IntEnum):
     @property
     def opposite(self) -> Direction:
         """The other stream."""
-        return Direction(1 - self)
+        return Direction.A_TO_B if self is Direction.B_TO_A else Direction.B_TO_A
 
 
 class Endpoint(NamedTuple):
@@ -139,8 +139,8 @@ class Gap(NamedTuple):
 class Conflict(NamedTuple):
     """Two packets brought different bytes for the same place. The first to arrive won.
 
-    The comparison covers all bytes that still wait for earlier ones, and of the delivered ones the newest 16
-    segments of a direction as far as they are among the newest 256 packets of the capture.
+    The comparison covers all bytes that still wait for earlier ones, and of the delivered ones the newest 32
+    segments of a direction as far as they are among the newest 256 of the capture.
     """
 
     flow: Flow

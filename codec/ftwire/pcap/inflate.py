@@ -27,6 +27,7 @@ class Inflater:
         self._member: zlib._Decompress | None = None
         self._members = 0
         self._drained = True
+        self._error: CaptureFormatError | None = None
 
     def feed(self, data: bytes) -> None:
         """Add compressed bytes. Take what :meth:`step` has before adding more."""
@@ -36,8 +37,11 @@ class Inflater:
     def step(self) -> bytes:
         """At most one step of plain bytes; empty when more compressed ones are needed.
 
-        :raises CaptureFormatError: bytes that are no gzip, or a member whose checksum is wrong.
+        :raises CaptureFormatError: bytes that are no gzip, or a member whose checksum is wrong; what came out
+            before that place was given out.
         """
+        if self._error is not None:
+            raise self._error
         while not self._drained:
             if self._member is None:
                 # Padding behind the last member is common where tapes and block devices were used.
@@ -47,10 +51,14 @@ class Inflater:
                     break
                 self._member = zlib.decompressobj(_GZIP_ONLY)
                 self._members += 1
+            before = self._member.copy()
             try:
                 plain = self._member.decompress(self._input, self._step)
             except zlib.error as error:
-                raise CaptureFormatError(f"gzip member {self._members}: {error}") from None
+                self._error = CaptureFormatError(f"gzip member {self._members}: {error}")
+                if plain := self._salvage(before):
+                    return plain
+                raise self._error from None
             if self._member.eof:
                 self._input = self._member.unused_data
                 self._member = None
@@ -61,6 +69,19 @@ class Inflater:
             if plain:
                 return plain
         return b""
+
+    def _salvage(self, member: zlib._Decompress) -> bytes:
+        """Give what the input at hand inflates to in front of the damage, which zlib throws away with it.
+
+        Less than one step: the damage came before the step was full.
+        """
+        plain = bytearray()
+        try:
+            for byte in self._input:
+                plain += member.decompress(bytes((byte,)))
+        except zlib.error:
+            return bytes(plain)
+        return bytes(plain)
 
     @property
     def inside_member(self) -> bool:

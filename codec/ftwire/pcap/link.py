@@ -26,7 +26,11 @@ _U16 = Struct(">H").unpack_from
 _U32 = Struct(">I").unpack_from
 _U32_LITTLE = Struct("<I").unpack_from
 # Link type -> where its EtherType stands, where the network layer starts.
-_WITH_ETHERTYPE = {LinkType.ETHERNET: (12, 14), LinkType.LINUX_SLL: (14, 16), LinkType.LINUX_SLL2: (0, 20)}
+_WITH_ETHERTYPE: dict[int, tuple[int, int]] = {
+    LinkType.ETHERNET: (12, 14),
+    LinkType.LINUX_SLL: (14, 16),
+    LinkType.LINUX_SLL2: (0, 20),
+}
 
 
 def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -38,7 +42,7 @@ def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[in
     :raises UnsupportedLinkError: a link type that is not a :class:`~ftwire.pcap.records.LinkType`.
     """
     if link_type in _WITH_ETHERTYPE:
-        at, header = _WITH_ETHERTYPE[LinkType(link_type)]
+        at, header = _WITH_ETHERTYPE[link_type]
         position = start + header
         if position > end:
             raise PacketError(f"a link header of {header} bytes cut to {end - start}")

@@ -27,9 +27,9 @@ HALF_SPACE = 0x80000000
 WINDOW = 1 << 30
 """No sender may be further ahead: 65535 << 14, RFC 7323 section 2.3."""
 HISTORY = 256
-"""Packets whose delivered bytes are kept for comparison; a power of two."""
+"""Delivered segments that are kept for comparison."""
 
-_HISTORY_DEPTH = 16
+_HISTORY_DEPTH = 32
 _REMEMBERED_HOLES = 8
 # What keeping a piece costs besides its bytes: a tuple of five, a bytes object, integers, a list slot.
 _OVERHEAD = 128
@@ -44,16 +44,17 @@ class Pool:
 
     :ivar buffered: cost of all waiting pieces, in bytes.
     :ivar waiting: the streams that have some, in the order in which their present hole opened.
-    :ivar history: at ``number % HISTORY``, the last event of packet ``number`` and the number of the one
-        before it in the same direction.
+    :ivar delivered: segments delivered so far; each is known by how many there were before it.
+    :ivar history: at ``n % HISTORY``, segment ``n`` and the one before it in the same direction.
     """
 
-    __slots__ = ("buffered", "history", "limits", "waiting")
+    __slots__ = ("buffered", "delivered", "history", "limits", "waiting")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.buffered = 0
         self.waiting: dict[HalfStream, None] = {}
+        self.delivered = 0
         self.history: list[tuple[Data, int] | None] = [None] * HISTORY
 
 
@@ -64,7 +65,7 @@ class HalfStream:
         fast path delivers a segment with this number by itself, keeping ``offset``, ``next_seq`` and
         ``last`` as :meth:`_deliver` does.
     :ivar acked: highest acknowledgement number seen from the other side, -1 before the first.
-    :ivar last: number of the packet delivered last, at first of the packet that opened the flow.
+    :ivar last: the segment delivered last, of this flow; before the first, of any flow.
     :ivar fin: position of the end of the stream, once a FIN was seen; -1 before.
     """
 
@@ -92,8 +93,9 @@ class HalfStream:
 
     peer: HalfStream
 
-    def __init__(self, flow: Flow, direction: Direction, key: bytes, number: int, pool: Pool) -> None:
-        self.flow, self.direction, self.key, self.last, self._pool = flow, direction, key, number, pool
+    def __init__(self, flow: Flow, direction: Direction, key: bytes, pool: Pool) -> None:
+        self.flow, self.direction, self.key, self._pool = flow, direction, key, pool
+        self.last = pool.delivered - 1
         self.fast_seq = self.next_seq = self.start_seq = self.acked = self.fin = -1
         self.offset = 0
         self.closed = False
@@ -131,6 +133,9 @@ class HalfStream:
         start = offset + ahead
         end = start + len(data) + missing
         if end <= offset and not fin:
+            if start + 1 == end == offset:
+                # A keep-alive probe: one byte of any value in front of the next (RFC 9293 section 3.8.4).
+                return
             self._compare_delivered(start, data, number, time_ns, out)
             return
         if fin and self.fin < 0:
@@ -211,8 +216,10 @@ class HalfStream:
     def _deliver(self, data: bytes, number: int, time_ns: int, out: list[Event]) -> None:
         event = Data(self.flow, self.direction, data, number, time_ns, self.offset)
         out.append(event)
-        self._pool.history[number % HISTORY] = (event, self.last)
-        self.last = number
+        pool = self._pool
+        pool.history[pool.delivered % HISTORY] = (event, self.last)
+        self.last = pool.delivered
+        pool.delivered += 1
         self.offset += len(data)
         self.next_seq = (self.next_seq + len(data)) & SEQUENCE_MASK
 
@@ -286,23 +293,21 @@ class HalfStream:
     def _compare_delivered(self, start: int, data: bytes, number: int, time_ns: int, out: list[Event]) -> None:
         """Bytes for a place the stream has passed: late, different, or a repetition."""
         end = start + len(data)
-        if len(data) == 1 and end == self.offset:
-            # A keep-alive probe: one byte of any value in front of the next (RFC 9293 section 3.8.4).
-            return
-        for low, high in ((-WINDOW, 0), *self._holes) if start < 0 else self._holes:
-            first, last = max(start, low), min(end, high)
-            if first < last:
-                part = data[first - start : last - start]
-                out.append(Late(self.flow, self.direction, first, part, number, time_ns))
-        history, at = self._pool.history, self.last
+        if start < 0 or self._holes:
+            for low, high in ((-WINDOW, 0), *self._holes):
+                first, last = max(start, low), min(end, high)
+                if first < last:
+                    part = data[first - start : last - start]
+                    out.append(Late(self.flow, self.direction, first, part, number, time_ns))
+        history, at, oldest = self._pool.history, self.last, self._pool.delivered - HISTORY
         for _ in range(_HISTORY_DEPTH):
             entry = history[at % HISTORY]
-            if entry is None or number - at >= HISTORY:
+            if entry is None or at < oldest:
                 return
-            event, before = entry
-            if event.packet_number != at or event.flow is not self.flow:
+            event, at = entry
+            if event.flow is not self.flow or event.direction is not self.direction:
                 return
-            if event.direction is not self.direction:
+            if event.offset == start and event.data == data:
                 return
             first, last = max(start, event.offset), min(end, event.offset + len(event.data))
             if first < last:
@@ -310,9 +315,8 @@ class HalfStream:
                 refused = data[first - start : last - start]
                 if kept != refused:
                     out.append(Conflict(self.flow, self.direction, first, kept, refused, number, time_ns))
-            if event.offset <= start or before == at:
+            if event.offset <= start:
                 return
-            at = before
 
 
 def _skip(number: int, time_ns: int, reason: str, out: list[Event]) -> None:

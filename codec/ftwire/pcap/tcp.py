@@ -88,11 +88,11 @@ class Reassembler:
             half.be_patient(number, time_ns, out)
         if peer.pending:
             peer.be_patient(number, time_ns, out)
+            peer.settle()
+        half.settle()
         if half.complete and peer.complete:
             self._close(half, CloseReason.FIN, GapReason.CLOSED, number, time_ns, out)
             return
-        half.settle()
-        peer.settle()
         pool = self.pool
         while pool.buffered > pool.limits.max_buffered_bytes:
             oldest = next(iter(pool.waiting))
@@ -163,15 +163,15 @@ class Reassembler:
             return None
         back = destination.packed + source.packed + key[-2:] + key[-4:-2]
         # A flow that was closed, or is being replaced, leaves the table here: its successor stands last.
-        self.halves.pop(key, None)
-        self.halves.pop(back, None)
+        if (replaced := self.halves.get(key)) is not None:
+            self._forget(replaced)
         if len(self.halves) >= 2 * self.pool.limits.max_flows:
             self._evict(number, time_ns, out)
         a, b = (source, destination) if from_a else (destination, source)
         flow = Flow(self._flows, a, b, client_known)
         self._flows += 1
-        there = HalfStream(flow, Direction.A_TO_B if from_a else Direction.B_TO_A, key, number, self.pool)
-        here = HalfStream(flow, there.direction.opposite, back, number, self.pool)
+        there = HalfStream(flow, Direction.A_TO_B if from_a else Direction.B_TO_A, key, self.pool)
+        here = HalfStream(flow, there.direction.opposite, back, self.pool)
         there.peer, here.peer = here, there
         self.halves[key], self.halves[back] = there, here
         out.append(FlowOpened(flow, number, time_ns))
@@ -203,4 +203,12 @@ class Reassembler:
         for half in flows[: max(1, self.pool.limits.max_flows // 8)]:
             if not half.closed:
                 self._close(half, CloseReason.EVICTED, GapReason.CLOSED, number, time_ns, out)
-            del self.halves[half.key], self.halves[half.peer.key]
+            self._forget(half)
+
+    def _forget(self, half: HalfStream) -> None:
+        """Take a closed flow from the table, and its directions from each other.
+
+        Left as a cycle, they would stay in memory until the garbage collector comes around.
+        """
+        peer = half.peer
+        del self.halves[half.key], self.halves[peer.key], half.peer, peer.peer

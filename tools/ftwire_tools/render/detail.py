@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.render.hexdump import hexdump_of
-from ftwire_tools.render.table import table_of, table_text
+from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.render.tree import tree_of
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ class DetailRenderer:
             if self._tree:
                 text += tree_of(message, show_secrets=self._show_secrets)
             if self._table:
-                table = table_of(message, show_secrets=self._show_secrets, fields=self._fields)
-                text += "" if table is None else table_text(table)
+                tables = tables_of(message, show_secrets=self._show_secrets, fields=self._fields)
+                text += "".join(
+                    (f"       {table.name}:\n" if len(tables) > 1 else "") + table_text(table) for table in tables
+                )
         if self._with_hex:
             text += hexdump_of(sighting, show_secrets=self._show_secrets)
         return text

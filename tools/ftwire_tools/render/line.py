@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ftwire.errors import KeyRequiredError
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
 from ftwire_tools.clock import Clock
 from ftwire_tools.facts import facts_of
 from ftwire_tools.fields import value_at
+from ftwire_tools.mask import error_text
 from ftwire_tools.paint import PLAIN, Paint, printable
 from ftwire_tools.sighting import status_of
 from ftwire_tools.stats import duration
@@ -24,7 +26,7 @@ from ftwire_tools.stats import duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftwire.events import GapSeen
+    from ftwire.events import GapSeen, KeyMissing
     from ftwire_tools.sighting import Sighting, Talk
 
 __all__ = ["LineRenderer"]
@@ -60,12 +62,15 @@ class LineRenderer:
         name = self._names.get(proto_id)
         if name is None:
             protocol = frame.protocol
-            name = f"{proto_id} {protocol.name if protocol else '?':<{NAME_WIDTH}}"
+            name = f"{proto_id:<4} {protocol.name if protocol else '?':<{NAME_WIDTH}}"
             if protocol is not None:
                 # Whoever sends unknown IDs must not decide how large this grows.
                 self._names[proto_id] = name
-        if error is not None:
-            facts = f"{self._paint.bad}{type(error).__name__}: {printable(str(error))}{self._paint.reset}"
+        if isinstance(error, KeyRequiredError):
+            facts = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
+        elif error is not None:
+            text = error_text(error, frame, show_secrets=self._show_secrets)
+            facts = f"{self._paint.bad}{type(error).__name__}: {printable(text)}{self._paint.reset}"
         elif message is None:
             facts = ""
         elif self._fields:
@@ -95,6 +100,10 @@ class LineRenderer:
             f"{self._before(talk, seen.time)}{'':>6} {self._clock.time(seen.time)} {talk.number} {arrow} "
             f"{self._paint.bad}gap      {gap_text(seen)}{self._paint.reset}\n"
         )
+
+    def key_missing(self, talk: Talk, seen: KeyMissing) -> str:
+        """Return the line that says, once a conversation, that a key is needed."""
+        return f"{self._before(talk, seen.time)}{self.note(f'{talk.number}: {seen.reason} (--key)')}"
 
     def note(self, text: str) -> str:
         """Return a line that is about no single frame."""

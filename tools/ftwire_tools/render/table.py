@@ -16,13 +16,13 @@ from ftwire_tools.facts import short_enum_name
 from ftwire_tools.fields import value_at
 from ftwire_tools.mask import MASK, is_secret
 from ftwire_tools.paint import printable
-from ftwire_tools.securities import security_name
+from ftwire_tools.securities import market_of, security_name
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["Table", "table_of", "table_text"]
+__all__ = ["Table", "table_text", "tables_of"]
 
 NAMED_COLUMNS: Final = {
     "Qot_Common.TimeShare": {
@@ -47,46 +47,69 @@ Cell = Callable[[Any], object]
 class Table(NamedTuple):
     """A list, as rows of plain values."""
 
+    name: str
+    """Name of the list's field."""
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    is_fixed: bool
+    """The columns are those that were promised, empty or not."""
 
 
 _cells: dict[tuple[Descriptor, bool], dict[str, Cell]] = {}
 
 
-def table_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, ...], ...] = ()) -> Table | None:
-    """Return the longest list of messages in a body, ``None`` where it has none.
+def tables_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, ...], ...] = ()) -> list[Table]:
+    """Return the lists of messages in a body, each as a table.
 
     ``fields`` are the columns to have instead, as paths in an item.
     """
     payload = _payload(message)
     if payload is None:
-        return None
-    lists = [
-        (field, value) for field, value in payload.ListFields() if is_repeated(field) and field.message_type is not None
-    ]
-    if not lists:
-        return None
-    field, items = max(lists, key=lambda found: len(found[1]))
+        return []
     common = _common(payload)
-    if fields:
-        names = [".".join(path) for path in fields]
-        picked = [[value_at(item, path, show_secrets=show_secrets) for path in fields] for item in items]
-        return Table((*common, *names), [(*common.values(), *row) for row in picked])
-    key = field.message_type, show_secrets
+    return [
+        _picked(field.name, items, common, fields, show_secrets)
+        if fields
+        else _table(field.name, inner, items, common, show_secrets)
+        for field, items in payload.ListFields()
+        if is_repeated(field) and (inner := field.message_type) is not None
+    ]
+
+
+def _table(name: str, item: Descriptor, items: Any, common: dict[str, object], show_secrets: bool) -> Table:
+    key = item, show_secrets
     cells = _cells.get(key)
     if cells is None:
-        cells = _cells[key] = _make_cells(field.message_type, show_secrets)
-    common = {name: value for name, value in common.items() if name not in cells}
+        cells = _cells[key] = _make_cells(item, show_secrets)
+    common = {column: value for column, value in common.items() if column not in cells}
     head = tuple(common.values())
     readers = tuple(cells.values())
-    return Table((*common, *cells), [(*head, *(read(item) for read in readers)) for item in items])
+    rows = [(*head, *(read(each) for read in readers)) for each in items]
+    return Table(name, (*common, *cells), rows, is_fixed=item.full_name in NAMED_COLUMNS)
+
+
+def _picked(
+    name: str, items: Any, common: dict[str, object], fields: tuple[tuple[str, ...], ...], show_secrets: bool
+) -> Table:
+    columns = (*common, *(".".join(path) for path in fields))
+    head = tuple(common.values())
+    rows = [(*head, *(value_at(item, path, show_secrets=show_secrets) for path in fields)) for item in items]
+    return Table(name, columns, rows, is_fixed=True)
 
 
 def table_text(table: Table, *, indent: str = " " * 7) -> str:
-    """Return a table in aligned columns, text to the left and numbers to the right."""
-    rows = [[_text(value) for value in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(table.columns, *rows, strict=True)]
+    """Return a table in aligned columns, text to the left and numbers to the right.
+
+    Columns that nothing stands in are left out, unless they were promised.
+    """
+    shown = [
+        index
+        for index in range(len(table.columns))
+        if table.is_fixed or any(row[index] is not None for row in table.rows)
+    ]
+    columns = [table.columns[index] for index in shown]
+    rows = [[_text(row[index]) for index in shown] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
     return "".join(
         indent
@@ -95,7 +118,7 @@ def table_text(table: Table, *, indent: str = " " * 7) -> str:
             for cell, width, is_text in zip(cells, widths, left, strict=True)
         ).rstrip()
         + "\n"
-        for cells in (table.columns, *rows)
+        for cells in (columns, *rows)
     )
 
 
@@ -145,6 +168,7 @@ def _make_cells(item: Descriptor, show_secrets: bool) -> dict[str, Cell]:
 def _columns(
     descriptor: Descriptor, prefix: str, reach: Cell, show_secrets: bool, depth: int
 ) -> Iterator[tuple[str, Cell]]:
+    market = market_of(descriptor)
     for field in descriptor.fields:
         name = prefix + field.name
         inner = field.message_type
@@ -153,7 +177,7 @@ def _columns(
         elif is_repeated(field):
             yield name, _through(reach, _length(field.name))
         elif inner is None:
-            yield name, _through(reach, _scalar(field))
+            yield name, _through(reach, _own_code(*market) if market and field.name == "code" else _scalar(field))
         elif inner.full_name == SECURITY:
             column = "code" if field.name == "security" else name
             yield column, _through(reach, _security_in(field.name))
@@ -179,6 +203,17 @@ def _length(name: str) -> Cell:
 
 def _security_in(name: str) -> Cell:
     return lambda message: _security(getattr(message, name)) if message.HasField(name) else None
+
+
+def _own_code(market: str, prefixes: dict[int, str]) -> Cell:
+    def read(message: Any) -> object:
+        return (
+            security_name(getattr(message, market), message.code, prefixes)
+            if message.HasField(market)
+            else message.code
+        )
+
+    return read
 
 
 def _scalar(field: FieldDescriptor) -> Cell:
