@@ -14,14 +14,13 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.make_goldens import captures
+import captures
+from fixtures.make_goldens import captures as recorded
 from frames import init_response, request, response, rt_request
 from ftwire.cipher import RsaKey
 from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
-from ftwire.pcap import CaptureReader, Endpoint
-from ftwire.pcap.build import ip_packet, link_frame, tcp_segment
-from ftwire.pcap.records import LinkType
+from ftwire.pcap import CaptureReader, Direction, TcpConversation
 from ftwire.pcap.writer import PcapWriter
 from ftwire_tools.drawing import body_json, draw, title_of
 from ftwire_tools.group import ftwire
@@ -30,7 +29,6 @@ from ftwire_tools.paint import PLAIN
 from test_diagnosis import FIXTURES, VECTORS, conversations
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
-FIN, SYN, PSH, ACK = 1, 2, 8, 16
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -59,34 +57,16 @@ def masked(message: bytes, *, client: bool) -> bytes:
 
 def pcap_of(steps: list[tuple[str, bytes, float]]) -> bytes:
     """A capture of one connection, from its SYN to its FINs."""
-    client, server = Endpoint(bytes([127, 0, 0, 1]), 50000), Endpoint(bytes([127, 0, 0, 1]), 11111)
-    writer = PcapWriter(LinkType.ETHERNET)
-    out = writer.header()
-    seqs = {"client": 1000, "server": 2000}
-    time = 1_700_000_000_000_000_000
-
-    def send(sender: str, flags: int, data: bytes = b"") -> None:
-        nonlocal out, time
-        peer = "server" if sender == "client" else "client"
-        ends = (client, server) if sender == "client" else (server, client)
-        segment = tcp_segment(*ends, seq=seqs[sender], ack=seqs[peer], flags=flags, data=data)
-        packet = link_frame(LinkType.ETHERNET, ip_packet(ends[0].packed, ends[1].packed, segment))
-        out += writer.packet(time, packet)
-        seqs[sender] += len(data) + bool(flags & (SYN | FIN))
-        time += 1_000_000
-
-    send("client", SYN)
-    send("server", SYN | ACK)
-    send("client", ACK)
-    began = time
-    for sender, data, at in steps:
-        time = max(time, began + int(at * 1e9))
-        for start in range(0, len(data), 1400):
-            send(sender, PSH | ACK, data[start : start + 1400])
-    send("client", FIN | ACK)
-    send("server", FIN | ACK)
-    send("client", ACK)
-    return out
+    return captures.pcap_of(
+        TcpConversation(captures.CLIENT, captures.SERVER).frames(
+            (
+                Direction.A_TO_B if sender == "client" else Direction.B_TO_A,
+                data,
+                captures.START + number * captures.MILLISECOND + int(at * 1e9),
+            )
+            for number, (sender, data, at) in enumerate(steps)
+        )
+    )
 
 
 def capture_of(vector: Any) -> bytes:
@@ -115,7 +95,7 @@ def test_the_same_is_found_in_a_capture(vector: Any, tmp_path: Path) -> None:
     assert result.exit_code == 3
 
 
-@pytest.mark.parametrize("capture", list(captures()), ids=lambda capture: capture[0].name)
+@pytest.mark.parametrize("capture", list(recorded()), ids=lambda capture: capture[0].name)
 def test_nothing_is_wrong_in_what_the_vendors_sdks_sent(capture: tuple[Path, Path | None]) -> None:
     path, key = capture
     result = run(path, *(("--key", key) if key else ()))
@@ -369,7 +349,7 @@ def test_a_cut_capture_is_explained_as_far_as_it_goes(tmp_path: Path) -> None:
     assert "note: the capture cannot be read" in result.output
 
 
-@pytest.mark.parametrize("capture", list(captures()), ids=lambda capture: capture[0].name)
+@pytest.mark.parametrize("capture", list(recorded()), ids=lambda capture: capture[0].name)
 def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | None], tmp_path: Path) -> None:
     path, key = capture
     packets = list(CaptureReader().feed(path.read_bytes()))
