@@ -20,6 +20,7 @@ from frames import init_response, request, response, rt_request
 from ftwire.cipher import RsaKey
 from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
+from ftwire.messages import Verification
 from ftwire.pcap import CaptureReader, Direction, TcpConversation
 from ftwire.pcap.writer import PcapWriter
 from ftwire_tools.drawing import body_json, draw, title_of
@@ -236,6 +237,26 @@ def test_whatever_is_read_can_be_drawn(frames: list[Frame], changes: list[tuple[
             json.dumps(body_json(piece, show_secrets=show_secrets), allow_nan=False)
 
 
+def test_a_verification_code_is_masked_in_either_format() -> None:
+    asks = Verification.Request()
+    asks.c2s.type, asks.c2s.op, asks.c2s.code = 1, 2, "s3cr3t"
+    for body_format in (0, 1):
+        raw = Frame.build(1006, 1, asks, sender=Role.CLIENT, body_format=body_format).encode().hex()
+        for words in ((), ("--json",)):
+            result = run(raw, *words)
+            assert "1006" in result.output
+            assert "s3cr3t" not in result.output
+            assert b"s3cr3t".hex() not in result.output.replace(" ", "")
+
+
+def test_several_captures_are_told_apart() -> None:
+    paths = [path for path, key in recorded() if key is None][:2]
+    output = run(*paths).output
+    assert [line for line in output.splitlines() if line.endswith(".pcap")] == [str(path) for path in paths]
+    reports = [json.loads(line) for line in run("--json", *paths).stdout.splitlines()]
+    assert [report["file"] for report in reports] == [str(path) for path in paths]
+
+
 def test_json_carries_what_is_drawn() -> None:
     whole = json.loads(run("--json", response(serial=9).encode().hex()).stdout)
     assert whole["findings"] == []
@@ -330,7 +351,7 @@ def test_findings_are_ranked_and_frames_named(tmp_path: Path) -> None:
     output = run("--key", KEY, "--brief", path).output
     places = [output.index(name) for name in ("encryption_one_sided, client", "ret_type_absent")]
     assert places == sorted(places)
-    assert "frames 3, 5" in output
+    assert "encryption_one_sided, client, frames 3 (packet 8), 5 (packet 12), conversation 1" in output
 
 
 def test_a_capture_without_opend_says_so(tmp_path: Path) -> None:

@@ -312,17 +312,28 @@ def _json_lines(body: bytes, descriptor: Descriptor | None, *, show_secrets: boo
             yield f"  {line[4:]}"
         return
     if not show_secrets:
-        value = _masked(value)
+        value = _masked(value, _secret_names(descriptor))
     for line in json.dumps(value, indent=2, ensure_ascii=False).splitlines():
         yield f"    {printable(line)}"
 
 
-def _masked(value: Any) -> Any:
+def _secret_names(descriptor: Descriptor | None) -> frozenset[str]:
+    """Return the names of members to be masked: all that are secret anywhere, and in this message."""
+    names = set(SECRET_FIELDS)
+    seen = [] if descriptor is None else [descriptor]
+    for each in seen:
+        names.update(name for field in each.fields if is_secret(field) for name in (field.name, field.json_name))
+        inner = (field.message_type for field in each.fields)
+        seen.extend(message for message in inner if message is not None and message not in seen)
+    return frozenset(names)
+
+
+def _masked(value: Any, names: frozenset[str]) -> Any:
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_masked(item, names) for item in value]
     if not isinstance(value, dict):
         return value
-    return {name: MASK if name in SECRET_FIELDS else _masked(item) for name, item in value.items()}
+    return {name: MASK if name in names else _masked(item, names) for name, item in value.items()}
 
 
 def body_json(piece: Piece, *, show_secrets: bool) -> Any:
@@ -336,7 +347,7 @@ def body_json(piece: Piece, *, show_secrets: bool) -> Any:
             value = json.loads(body)
         except (ValueError, RecursionError):
             return None
-        return value if show_secrets else _masked(value)
+        return value if show_secrets else _masked(value, _secret_names(descriptor))
     secret = descriptor is not None and may_hold_secrets(descriptor) and not show_secrets
     return [_node_json(node, secret) for node in wire_tree(body, descriptor)]
 

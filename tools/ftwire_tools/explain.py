@@ -12,10 +12,10 @@ from ftwire.errors import CaptureError, WireError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC
 from ftwire_tools.checked import CheckedSource, EndSeen, PieceSeen
-from ftwire_tools.chunks import read_file
 from ftwire_tools.given import Capture, UnreadableInputError, read_given
+from ftwire_tools.keys import read_key
 from ftwire_tools.progress import Progress
-from ftwire_tools.report import Form, Place, Report, print_json, print_text
+from ftwire_tools.report import Form, Found, Place, Report, print_json, print_text
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -44,20 +44,21 @@ class Options(NamedTuple):
 
 def explain_capture(capture: Capture, options: Options) -> Report:
     """Check a capture. Raises ``OSError``."""
-    report = Report()
+    report = Report(capture.name)
     source = CheckedSource(keys=options.keys)
-    numbers: dict[tuple[int, int], int] = {}
+    places: dict[tuple[int, int], tuple[int, int]] = {}
 
     def take(observed: Iterator[Any]) -> None:
         for talk, seen in cast("Iterator[tuple[Talk, PieceSeen | EndSeen]]", observed):
             if isinstance(seen, EndSeen):
                 for index, finding in seen.findings:
-                    report.findings.append((finding, numbers[talk.number, index], talk.number))
+                    number, packet = places[talk.number, index]
+                    report.findings.append(Found(finding, number, talk.number, packet))
                 if seen.cut:
                     report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
                 continue
             number = report.pieces + 1
-            numbers[talk.number, seen.piece.number] = number
+            places[talk.number, seen.piece.number] = number, seen.packet
             keep = options.everything or (bool(seen.piece.findings) and len(report.places) < MAX_DRAWN)
             report.add(Place(number, seen.piece, talk, seen.time, seen.packet), keep=keep)
 
@@ -83,7 +84,7 @@ def explain_capture(capture: Capture, options: Options) -> Report:
 
 def explain_bytes(data: bytes, options: Options) -> Report:
     """Check frames that follow each other, or one WebSocket message."""
-    report = Report()
+    report = Report("the frames given")
     session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
     pieces: Iterator[Piece]
     if data.startswith(ENVELOPE_MAGIC):
@@ -95,7 +96,7 @@ def explain_bytes(data: bytes, options: Options) -> Report:
         report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
     report.left_out = report.pieces - len(report.places)
     for index, finding in session.close():
-        report.findings.append((finding, index + 1, None))
+        report.findings.append(Found(finding, index + 1))
     return report
 
 
@@ -124,22 +125,6 @@ def _makes_sense(envelope: Any) -> bool:
     except WireError:
         return False
     return not isinstance(message, UnknownBody) and not missing_fields(message)
-
-
-def _read_keys(paths: Sequence[str]) -> list[RsaKey]:
-    if not paths:
-        return []
-    from ftwire.cipher import RsaKey
-
-    keys = []
-    for path in paths:
-        try:
-            keys.append(RsaKey.from_pem(read_file(path)))
-        except OSError as error:
-            raise click.ClickException(f"{path}: {error.strerror or error}") from None
-        except WireError as error:
-            raise click.ClickException(f"{path}: {error}") from None
-    return keys
 
 
 @click.command(
@@ -198,13 +183,12 @@ def command(
     if mode == "aes_cbc" and not aes_iv:
         raise click.UsageError("--mode aes_cbc needs --aes-iv.")
     options = Options(
-        keys=_read_keys(keys),
+        keys=[key for path in keys if (key := read_key(path)) is not None],
         secrets=None if aes_key is None else Secrets(aes_key, aes_iv),
         mode=mode,
         sender=Role(sender) if sender else None,
         everything=everything,
     )
-    form = Form(show_secrets=show_secrets, everything=everything, brief=brief)
     try:
         captures, data = read_given(inputs)
     except UnreadableInputError as error:
@@ -218,6 +202,8 @@ def command(
     if data:
         reports.append(explain_bytes(data, options))
     code = 0
+    several = len(reports) > 1
+    form = Form(show_secrets=show_secrets, everything=everything, brief=brief, named=several)
     for report in reports:
         if as_json:
             print_json(report, form)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.clock import Clock
 from ftwire_tools.drawing import body_json, draw, header_fields, title_of
+from ftwire_tools.output import write
 from ftwire_tools.paint import paint_for
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Form(NamedTuple):
     show_secrets: bool
     everything: bool
     brief: bool
+    named: bool
+    """Inputs are named: there are several."""
 
 
 class Place(NamedTuple):
@@ -40,10 +43,24 @@ class Place(NamedTuple):
     packet: int
 
 
+class Found(NamedTuple):
+    """A finding, and where."""
+
+    finding: Finding
+    number: int
+    """Of the frame, from 1."""
+    talk: int | None = None
+    """Number of its conversation in a capture."""
+    packet: int = 0
+    """Number of its packet in a capture."""
+
+
 class Report:
     """All that is to be said about one input."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        """What the input is called, where there is more than one."""
         self.places: list[Place] = []
         """Pieces kept to be drawn."""
         self.pieces = 0
@@ -52,43 +69,51 @@ class Report:
         """How many of them are encrypted without a known key."""
         self.left_out = 0
         """How many would be drawn if there were fewer."""
-        self.findings: list[tuple[Finding, int, int | None]] = []
-        """Each with the number of its piece, and of its conversation."""
+        self.findings: list[Found] = []
         self.notes: list[str] = []
 
     def add(self, place: Place, *, keep: bool) -> None:
         """Take a piece."""
         self.pieces += 1
-        self.sealed += place.piece.sealed
+        piece = place.piece
+        self.sealed += piece.sealed and not piece.findings
         if keep:
             self.places.append(place)
-        for finding in place.piece.findings:
-            self.findings.append((finding, place.number, place.talk.number if place.talk else None))
+        talk = place.talk.number if place.talk else None
+        self.findings.extend(Found(finding, place.number, talk, place.packet) for finding in piece.findings)
 
-    def ranked(self) -> list[tuple[Finding, list[int], int]]:
-        """Return each mistake of each side of each conversation once: its first finding, its frames, how many.
+    def ranked(self) -> list[list[Found]]:
+        """Return the findings, those of the same mistake of the same side of a conversation together.
 
         First what explains most: the whole of a session, then one side's frames, then single ones.
         """
-        groups: dict[tuple[str, Role | None, int | None], list[tuple[Finding, int]]] = {}
-        for finding, number, talk in self.findings:
-            groups.setdefault((finding.mistake.id, finding.sender, talk), []).append((finding, number))
-        ranked = [(group[0][0], [number for _, number in group], len(group)) for group in groups.values()]
-        return sorted(ranked, key=lambda one: (one[0].mistake.rank, not one[0].proven, -one[2], one[1][0]))
+        groups: dict[tuple[str, Role | None, int | None], list[Found]] = {}
+        for found in sorted(self.findings, key=lambda found: found.number):
+            finding = found.finding
+            groups.setdefault((finding.mistake.id, finding.sender, found.talk), []).append(found)
+        return sorted(groups.values(), key=_rank)
 
 
-def _frames_text(numbers: list[int]) -> str:
-    distinct = sorted(set(numbers))
-    shown = ", ".join(map(str, distinct[:MAX_NAMED]))
+def _rank(group: list[Found]) -> tuple[int, bool, int, int]:
+    finding = group[0].finding
+    return finding.mistake.rank, not finding.proven, -len(group), group[0].number
+
+
+def _frames_text(group: list[Found]) -> str:
+    """Name the frames of a finding; those of a capture with their packets, and their conversation."""
+    distinct = sorted({(found.number, found.packet) for found in group})
+    names = [f"{number} (packet {packet})" if packet else str(number) for number, packet in distinct[:MAX_NAMED]]
     more = len(distinct) - MAX_NAMED
-    return f"frame{'s' if len(distinct) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
+    text = f"frame{'s' if len(distinct) > 1 else ''} {', '.join(names)}" + (f" and {more} more" if more > 0 else "")
+    talk = group[0].talk
+    return text if talk is None else f"{text}, conversation {talk}"
 
 
 def print_text(report: Report, form: Form) -> None:
     """Print a report for people."""
     paint = paint_for(sys.stdout)
     clock = Clock()
-    out: list[str] = []
+    out: list[str] = [f"{paint.push}{report.name}{paint.reset}"] if form.named else []
     if not form.brief:
         for place in report.places:
             where = ""
@@ -101,13 +126,14 @@ def print_text(report: Report, form: Form) -> None:
         out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
     out.extend(f"note: {note}" for note in report.notes)
     ranked = report.ranked()
-    for place_in_list, (finding, numbers, _count) in enumerate(ranked, 1):
+    for place_in_list, group in enumerate(ranked, 1):
+        finding = group[0].finding
         sender = "" if finding.sender is None else f", {finding.sender.value}"
         likely = "" if finding.proven else " (likely)"
         mistake = finding.mistake
         out.append(
             f"{place_in_list}. {paint.bad}{mistake.title}{paint.reset}{likely} "
-            f"[{mistake.id}{sender}, {_frames_text(numbers)}]"
+            f"[{mistake.id}{sender}, {_frames_text(group)}]"
         )
         out.append(f"   Proof: {finding.proof}")
         out.append(f"   Remedy: {mistake.remedy}")
@@ -119,7 +145,7 @@ def print_text(report: Report, form: Form) -> None:
         out.append(f"{pieces}, no mistake found{readable}.")
     elif ranked and report.pieces > 1:
         out.append(f"{pieces}, {len(ranked)} mistake{'s' if len(ranked) != 1 else ''}.")
-    sys.stdout.write("\n".join(out) + "\n")
+    write("\n".join(out) + "\n")
 
 
 def print_json(report: Report, form: Form) -> None:
@@ -145,21 +171,24 @@ def print_json(report: Report, form: Form) -> None:
         frames.append(frame)
     found = [
         {
-            "mistake": finding.mistake.id,
-            "title": finding.mistake.title,
-            "proof": finding.proof,
-            "remedy": finding.mistake.remedy,
-            "proven": finding.proven,
-            "sender": finding.sender.value if finding.sender else None,
-            "frames": sorted(set(numbers)),
+            "mistake": group[0].finding.mistake.id,
+            "title": group[0].finding.mistake.title,
+            "proof": group[0].finding.proof,
+            "remedy": group[0].finding.mistake.remedy,
+            "proven": group[0].finding.proven,
+            "sender": group[0].finding.sender.value if group[0].finding.sender else None,
+            "conversation": group[0].talk,
+            "frames": sorted({found.number for found in group}),
+            "packets": sorted({found.packet for found in group if found.packet}),
         }
-        for finding, numbers, _ in report.ranked()
+        for group in report.ranked()
     ]
-    whole = {
+    whole: dict[str, Any] = {"file": report.name} if form.named else {}
+    whole |= {
         "frames_seen": report.pieces,
         "frames_sealed": report.sealed,
         "findings": found,
         "notes": report.notes,
         "frames": frames,
     }
-    sys.stdout.write(json.dumps(whole, ensure_ascii=True) + "\n")
+    write(json.dumps(whole) + "\n")
