@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "schema": "Look up messages, and compare them between SDK versions.",
     "record": "Record what clients and a gateway say, from between them.",
     "redact": "Write a copy of a capture that can be shown to others.",
+    "explain": "Draw frames byte by byte and say what is wrong with them.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

@@ -7,7 +7,7 @@ to. It opens nothing: ``ftwire_tools.chunks`` reads files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
 from ftwire.errors import (
@@ -110,9 +110,12 @@ class CaptureSource:
         keys: Sequence[RsaKey] = (),
         max_body: int = DEFAULT_MAX_BODY,
         known: Registry = registry,
+        conversation: type[Conversation] = Conversation,
     ) -> None:
+        """``conversation`` is what watches each connection: a subclass may make more of it."""
         self._dissector: Final = Dissector()
         self._known: Final = known
+        self._conversation: Final = conversation
         self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
@@ -168,11 +171,9 @@ class CaptureSource:
         if len(secrets) > self._secrets:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
-        conversation = Conversation(
-            keys=self._keys,
-            client=0 if flow.client_known else None,
-            known=self._known,
-            max_body=self._max_body,
+        client: Literal[0] | None = 0 if flow.client_known else None
+        conversation = self._conversation(
+            keys=self._keys, client=client, known=self._known, max_body=self._max_body
         )
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
