@@ -252,7 +252,7 @@ def test_describe() -> None:
         (["Qot_GetRT", '{"security": "00700"}'], "c2s.security: '00700' is no security"),
         (["Qot_GetRT", '{"securty": "HK.00700"}'], "did you mean security?"),
         (["Qot_GetRT"], "required fields are missing: c2s.security"),
-        (["Qot_GetRT", RT, "--to", "nowhere:port"], "'port' is no port"),
+        (["Qot_GetRT", RT, "--to", "nowhere:port"], "'nowhere:port' is not HOST:PORT"),
         (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address stands in brackets"),
         (["Qot_GetRT", RT, "--count", "3"], "--count counts pushes"),
         (["Qot_GetRT", RT, "--watch", "Qot_GetRT"], "Qot_GetRT is no push"),
