@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench fixtures fuzz clean
+.PHONY: demo test setup lint types imports unit peers interop bench fixtures schema-check fuzz clean
 
 demo: setup
-	$(BIN)/ftwire dump fixtures/captures/futu-api-10.11-plain.pcap
+	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
 
 test: setup lint types imports unit
 
@@ -39,10 +39,19 @@ peers: setup
 interop: peers
 	$(BIN)/pytest tests/interop
 
+# Says what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
+schema-check: setup
+	$(BIN)/ftwire schema diff ours futu-api==latest || test -z "$(STRICT)"
+
+# How fast we are, as ratios against the vendor's SDK and the floor of what C calls cost.
+bench: peers
+	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
 # Records every capture again: needs tcpdump, dumpcap and the right to capture on loopback.
 fixtures: peers
 	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_captures
 	PYTHONPATH=. $(BIN)/python -m fixtures.make_goldens
+	PYTHONPATH=. $(BIN)/python -m fixtures.make_mistakes
 	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_vectors --record
 
 # Coverage-guided: every decoder for MINUTES, two at a time. Atheris has wheels for Linux up to Python 3.13.

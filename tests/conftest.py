@@ -1,9 +1,14 @@
 """Settings and helpers shared by all tests."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Where tests run in the background SIGINT is ignored, and the programs they start would inherit that: those
+# that are interrupted on purpose would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)

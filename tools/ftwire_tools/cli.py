@@ -10,8 +10,11 @@ import os
 import sys
 from contextlib import suppress
 
+from ftwire_tools.output import ClosedOutputError, Interrupted, OutputError
+
 __all__ = ["main"]
 
+FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
@@ -22,12 +25,15 @@ def main() -> None:
     try:
         code = _run()
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, ClosedOutputError):
         code = PIPE_CLOSED
-    if code in {INTERRUPTED, PIPE_CLOSED}:
-        # The interpreter flushes once more on its way out; what it has left is wanted by nobody.
+    except OutputError as error:
+        sys.stderr.write(f"ftwire: standard output: {error}\n")
+        code = FAILED
+    if code in {FAILED, INTERRUPTED, PIPE_CLOSED}:
+        # The interpreter flushes once more on its way out: what cannot be written must not be tried again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
@@ -44,8 +50,6 @@ def _run() -> int:
     try:
         # click gives back the code of ctx.exit(), which commands end with.
         code = ftwire.main(prog_name="ftwire", standalone_mode=False)
-    except click.exceptions.Abort:
-        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -70,22 +70,22 @@ def tables_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, 
     return [
         _picked(field.name, items, common, fields, show_secrets)
         if fields
-        else _table(field, items, common, show_secrets)
+        else _table(field.name, inner, items, common, show_secrets)
         for field, items in payload.ListFields()
-        if is_repeated(field) and field.message_type is not None
+        if is_repeated(field) and (inner := field.message_type) is not None
     ]
 
 
-def _table(field: FieldDescriptor, items: Any, common: dict[str, object], show_secrets: bool) -> Table:
-    key = field.message_type, show_secrets
+def _table(name: str, item: Descriptor, items: Any, common: dict[str, object], show_secrets: bool) -> Table:
+    key = item, show_secrets
     cells = _cells.get(key)
     if cells is None:
-        cells = _cells[key] = _make_cells(field.message_type, show_secrets)
-    common = {name: value for name, value in common.items() if name not in cells}
+        cells = _cells[key] = _make_cells(item, show_secrets)
+    common = {column: value for column, value in common.items() if column not in cells}
     head = tuple(common.values())
     readers = tuple(cells.values())
-    rows = [(*head, *(read(item) for read in readers)) for item in items]
-    return Table(field.name, (*common, *cells), rows, is_fixed=field.message_type.full_name in NAMED_COLUMNS)
+    rows = [(*head, *(read(each) for read in readers)) for each in items]
+    return Table(name, (*common, *cells), rows, is_fixed=item.full_name in NAMED_COLUMNS)
 
 
 def _picked(
