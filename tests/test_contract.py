@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +31,7 @@ from ftwire.strategies import (
 )
 
 SEEDS = seeds()
+CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpus"
 QUIET = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TURN = b"\0\xff\0\xff"
 
@@ -36,6 +41,26 @@ def test_every_contract_has_seeds_and_keeps_them() -> None:
     for name, found in SEEDS.items():
         for seed in found:
             CONTRACTS[name](seed)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_what_fuzzing_found_worth_keeping(name: str) -> None:
+    for path in sorted((CORPUS / name).glob("*")):
+        CONTRACTS[name](path.read_bytes())
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(mutation=conversations(key(), max_steps=3).flatmap(mutations))
+def test_dump_as_a_process(mutation: Mutation) -> None:
+    """Whatever the capture, the exit code is a documented one, and no traceback is printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ftwire_tools.cli", "dump", "--json", "-"],
+        input=mutation.data, capture_output=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert b"Traceback" not in done.stderr
+    for line in done.stdout.splitlines():
+        json.loads(line)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
