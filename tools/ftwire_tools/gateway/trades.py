@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.account import Happening, TradeError
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import success
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire_tools.gateway.account import Account, Accounts, Fill, Holding, Order
 
 __all__ = ["Trades", "fill_deal", "fill_order", "pushes_of"]
@@ -154,8 +153,8 @@ class Trades:
                 fill_deal(s2c.orderFillList.add(), fill)
 
 
-def pushes_of(happening: Happening) -> list[tuple[int, Message]]:
-    """Return what an account's subscribers are sent: protocol IDs and ``Response`` messages."""
+def pushes_of(happening: Happening) -> list[Push]:
+    """Return what an account's subscribers are sent."""
     account, order, fill = happening
     found: list[tuple[int, Any]] = []
     if fill is not None:
@@ -171,7 +170,7 @@ def pushes_of(happening: Happening) -> list[tuple[int, Message]]:
         header = message.s2c.header
         header.trdEnv, header.accID = account.terms.environment, account.terms.acc_id
         header.trdMarket = account.terms.markets[0] if not account.terms.environment else _market(order)
-    return found
+    return [Push(proto_id, message) for proto_id, message in found]
 
 
 def _market(order: Order) -> int:
