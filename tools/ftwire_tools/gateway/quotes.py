@@ -214,7 +214,9 @@ def _name(s2c: Any, stock: Stock) -> None:
     s2c.name = stock.listing.name
 
 
-def _date(text: str, *, late: bool) -> datetime:
+def _date(text: str | bytes, *, late: bool) -> datetime:
+    if isinstance(text, bytes):  # what is not UTF-8 comes as bytes
+        raise NotHereError("a date that is not UTF-8")
     for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
         try:
             found = datetime.strptime(text, form)

@@ -38,6 +38,8 @@ __all__ = ["Session"]
 
 RET_INVALID: Final = -500
 GET_SUB_INFO: Final = 3003
+MAX_NAME: Final = 64
+"""Characters of what a client says it is written in."""
 MAX_WAITING: Final = 64
 """Requests of one client that may wait for an answer from elsewhere."""
 
@@ -147,7 +149,11 @@ class Session(ABC):
             self._ask_world(request, entry, asked)
 
     def _ask_world(self, request: Frame | Envelope, entry: Entry, message: Message) -> None:
-        answer = self._world.answer(self, entry, message)
+        try:
+            answer = self._world.answer(self, entry, message)
+        except Exception as error:
+            self._internal_error(request, entry, error)
+            return
         if not isinstance(answer, Awaitable):
             self._finish(request, entry, message, answer)
         elif len(self._waiting) < MAX_WAITING:
@@ -162,7 +168,17 @@ class Session(ABC):
     async def _finish_later(
         self, request: Frame | Envelope, entry: Entry, message: Message, answer: Awaitable[Answer]
     ) -> None:
-        self._finish(request, entry, message, await answer)
+        try:
+            found = await answer
+        except Exception as error:
+            self._internal_error(request, entry, error)
+            return
+        self._finish(request, entry, message, found)
+
+    def _internal_error(self, request: Frame | Envelope, entry: Entry, error: Exception) -> None:
+        self._log("internal-error", client=self.number, proto=entry.proto_id, reason=f"{type(error).__name__}: {error}")
+        if not self.is_over:
+            self._reply(request, entry, Answer(failure(entry, "internal error of the gateway")))
 
     def _finish(self, request: Frame | Envelope, entry: Entry, message: Message, answer: Answer) -> None:
         if self.is_over:
@@ -258,12 +274,19 @@ class Session(ABC):
     def _opened(self, *, notify: bool, language: str, encryption: str) -> None:
         self.is_open = True
         self.subscriptions.notify = notify
-        self._log("connected", client=self.number, language=language or "unknown", encryption=encryption)
+        self._log(
+            "connected", client=self.number, language=str(language)[:MAX_NAME] or "unknown", encryption=encryption
+        )
         self._world.join(self)
 
     def _refuses(self) -> bool:
         """Whether the handshake is to fail, as a fault."""
         return self._faults is not None and self._faults.strikes("refuse", 1001)
+
+    def abort(self) -> None:
+        """Close what is not closed yet, whatever is unsent."""
+        self.over()
+        self._link.abort()
 
     def cut_off(self, reason: str) -> None:
         """End the connection at once."""

@@ -84,7 +84,7 @@ class Trades:
         account = self._account(c2s, s2c)
         stock = self._accounts._market.traded(c2s.secMarket, c2s.code)
         if stock is None:
-            raise TradeError(f"unknown stock {c2s.code:.32}")
+            raise TradeError(f"unknown stock {c2s.code!s:.32}")
         lot, price = stock.listing.lot, c2s.price or stock.ask
         holding = account.holding(stock)
         s2c.maxTrdQtys.maxCashBuy = (account.cash - account.frozen) // (price * lot) * lot
@@ -112,7 +112,8 @@ class Trades:
     def _modify(self, c2s: Any, s2c: Any) -> Happening | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
-        s2c.orderIDEx = c2s.orderIDEx
+        if isinstance(c2s.orderIDEx, str):  # what is not UTF-8 comes as bytes
+            s2c.orderIDEx = c2s.orderIDEx
         if c2s.forAll:
             if c2s.modifyOrderOp != CANCEL:
                 raise TradeError("all orders can only be cancelled")
