@@ -20,6 +20,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
 ``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
 ``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
@@ -35,7 +36,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftwire import messages, pcap, strategies
+    from ftwire import diagnosis, messages, pcap, strategies
     from ftwire.body import decode_body, encode_body
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
@@ -104,6 +105,7 @@ __all__ = [
     "WireError",
     "cipher_for",
     "decode_body",
+    "diagnosis",
     "encode_body",
     "encode_frame",
     "messages",
@@ -138,6 +140,7 @@ _HOME = _ERRORS | {
     "WebSocketObserver": "websocket_observer",
     "cipher_for": "cipher",
     "decode_body": "body",
+    "diagnosis": None,
     "encode_body": "body",
     "encode_frame": "frame",
     "messages": None,
