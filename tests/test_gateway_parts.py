@@ -288,6 +288,8 @@ class TestSubscriptions:
         assert "the quota" in mine.apply(QOT_SUB, sub(securities=many[-1:])).error
         assert len(mine.topics) == QUOTA
         assert "more than 64 characters" in mine.apply(QOT_SUB, sub(securities=[(1, "x" * 65)])).error
+        strange = Qot_Sub.Request.FromString(b"\x0a\x0b\x0a\x05\x08\x01\x12\x01\xff\x10\x05\x18\x01")
+        assert mine.apply(QOT_SUB, strange).error == "a code that is not UTF-8"
         accounts = Trd_SubAccPush.Request(c2s=Trd_SubAccPush.C2S(accIDList=range(1001)))
         assert mine.apply(TRD_SUB_ACC_PUSH, accounts).error == "more than 1000 accounts"
 
