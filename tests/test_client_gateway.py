@@ -98,7 +98,7 @@ def test_pushes_keep_coming_through_faults(fault: str) -> None:
     async def watch(opend: RunningGateway) -> int:
         events: list[ClientEvent] = []
         seen = 0
-        name, _, rest = fault.partition(":")
+        name, _, _ = fault.partition(":")
         assert name in NAMES
         async with (
             asyncio.timeout(20),
