@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 MIB: Final = 1 << 20
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as a shell counts it."""
 
 
 def _read_key(path: str) -> RsaKey:
@@ -73,21 +74,30 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
-async def _serve(world: World, settings: Settings, log: Log) -> None:
+async def _serve(world: World, settings: Settings, log: Log) -> bool:
+    """Serve until a signal ends it; returns whether that was Ctrl-C."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     async with Gateway(world, settings, log) as gateway:
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
+    return interrupted
 
 
 @click.command(
-    epilog="Exit codes: 0 closed by Ctrl-C or SIGTERM, 1 failed, 2 wrong usage.",
+    epilog="Exit codes: 0 closed by SIGTERM, 130 by Ctrl-C, 1 failed, 2 wrong usage.",
 )
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...")
 @click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
@@ -292,7 +302,8 @@ def command(
             raise click.ClickException(str(error)) from None
         world = replay
     try:
-        asyncio.run(_serve(world, settings, log))
+        interrupted = asyncio.run(_serve(world, settings, log))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
-    sys.stderr.flush()
+    if interrupted:
+        click.get_current_context().exit(INTERRUPTED)

@@ -14,6 +14,7 @@ from ftwire.connection import SECOND, Connection, State
 from ftwire.errors import WireError
 from ftwire.events import Connected, FrameDamaged, PeerSilent, PushReceived, Refused, ReplyReceived, RequestTimedOut
 from ftwire.frame import Role
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import Answer, failure
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class _Line:
                 future.set_exception(ForwardError(reason))
         elif isinstance(event, PushReceived) and event.frame.protocol is not None:
             try:
-                self._client.push(event.frame.proto_id, event.frame.message)  # type: ignore[arg-type]
+                self._client.push(Push(event.frame.proto_id, event.frame.message))  # type: ignore[arg-type]
             except WireError:
                 return
 

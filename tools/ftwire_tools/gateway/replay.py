@@ -15,6 +15,7 @@ from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.book import Book, Place
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.player import SECOND, Pace, Player
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.shift import shift_times
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.tape import Tape, TapePush, Telling
@@ -185,14 +186,15 @@ class Replay:
         """Wait: everything here follows from requests."""
         await asyncio.Event().wait()
 
-    def _send(self, client: Client, push: TapePush) -> None:
+    def _send(self, client: Client, taped: TapePush) -> None:
         seconds = self._visits[client.number].seconds
-        message = push.message
+        push = taped.push
         if seconds:
-            message = type(message)()
+            message = type(push.message)()
             message.CopyFrom(push.message)
             shift_times(message, seconds)
-        client.push(push.proto_id, message)
+            push = Push(push.proto_id, message)
+        client.push(push)
 
 
 def _message(frame: Frame | Envelope) -> Message | None:
