@@ -1,4 +1,4 @@
-"""``HOST:PORT`` as an option's value, with OpenD's own port where none is given."""
+"""``HOST:PORT`` as an option's value: a gateway's, with OpenD's own port where none is given, or a place to listen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import click
 
-__all__ = ["ADDRESS", "DEFAULT_ADDRESS", "Address", "parse_address"]
+__all__ = ["ADDRESS", "DEFAULT_ADDRESS", "LISTEN", "Address", "parse_address", "parse_listen"]
 
 DEFAULT_PORT: Final = 11111
 """OpenD's TCP port by its own default configuration."""
@@ -37,6 +37,19 @@ def parse_address(text: str) -> Address:
     return Address(host or "127.0.0.1", int(port))
 
 
+def parse_listen(text: str) -> Address:
+    """Read where to listen: ``PORT``, which is on loopback, or an address; port 0 is any free one.
+
+    Raises ``ValueError``.
+    """
+    if text.isdecimal():
+        text = f":{text}"
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and not int(port):
+        return parse_address(f"{host}:1")._replace(port=0)
+    return parse_address(text)
+
+
 class _AddressType(click.ParamType["Address"]):
     name = "host:port"
 
@@ -50,5 +63,20 @@ class _AddressType(click.ParamType["Address"]):
             self.fail(str(error), param, ctx)
 
 
+class _ListenType(_AddressType):
+    name = "[host:]port"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """Read an option's text."""
+        if isinstance(value, Address):
+            return value
+        try:
+            return parse_listen(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 ADDRESS: Final = _AddressType()
 """The type of an option that takes one."""
+LISTEN: Final = _ListenType()
+"""The type of an option that says where to listen."""

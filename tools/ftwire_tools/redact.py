@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.errors import CaptureError, KeyFormatError
+from ftwire.errors import CaptureError
 from ftwire_tools.capture_files import create_private
-from ftwire_tools.chunks import Input, open_input, read_file
+from ftwire_tools.chunks import Input, open_input
+from ftwire_tools.keys import read_key
 from ftwire_tools.output import write
 from ftwire_tools.progress import Progress
 from ftwire_tools.sensitivity import Category
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
     from ftwire_tools.redaction import Redaction
     from ftwire_tools.rewriter import Rewriter
 
@@ -65,17 +65,6 @@ class _Output:
         self.close()
         if self._path is not None and self._regular:
             self._path.unlink(missing_ok=True)
-
-
-def _read_key(path: str) -> RsaKey:
-    from ftwire.cipher import RsaKey
-
-    try:
-        return RsaKey.from_pem(read_file(path))
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except KeyFormatError as error:
-        raise click.ClickException(f"{path}: {error}") from None
 
 
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
@@ -223,8 +212,8 @@ def command(
     redaction = Redaction(Pseudonyms(secrets.token_bytes(32) if seed is None else seed.encode()), categories)
     rewriter = Rewriter(
         redaction,
-        keys=[_read_key(key) for key in keys],
-        new_key=None if encrypt_with is None else _read_key(encrypt_with),
+        keys=[key for key in map(read_key, keys) if key is not None],
+        new_key=read_key(encrypt_with),
     )
     damage: list[str] = []
     _convert(file, out, overwrite, lambda source: _redacted(source, rewriter, damage))

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ftwire.pcap import Direction, Endpoint
-from ftwire_tools.addresses import Address
+from ftwire_tools.address import Address
 
 __all__ = ["CHUNK", "Closed", "Opened", "Received", "Relay", "Reset", "Tap", "Traffic"]
 
