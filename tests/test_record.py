@@ -488,3 +488,10 @@ def test_what_cannot_be_used_is_said_in_a_line(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         done = ftwire("record", "--to", ":1", "-w", place, "--listen", str(port), status=1)
         assert done.stderr.decode() == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_help_has_an_example() -> None:
+    assert (
+        "\n    ftwire record --to 127.0.0.1:11111 -w session.pcapng --dump\n"
+        in ftwire("record", "--help").stdout.decode()
+    )

@@ -410,3 +410,7 @@ def test_what_goes_wrong_is_said_in_a_line(words: list[str], status: int, reason
     assert reason in done.stderr.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["junk"], "nothing half-done stays"
     assert (tmp_path / "junk").read_bytes() == junk
+
+
+def test_help_has_an_example() -> None:
+    assert "\n    ftwire redact session.pcapng -w shareable.pcapng\n" in ftwire("redact", "--help").stdout.decode()

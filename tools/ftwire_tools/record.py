@@ -184,7 +184,7 @@ def command(
     embed_key: bool,
     allow_remote: bool,
 ) -> None:
-    r"""Record what clients and a gateway say to each other, from between them.
+    """Record what clients and a gateway say to each other, from between them.
 
     Clients connect to --listen instead of the gateway. All bytes pass unchanged and at once, on TCP and
     WebSocket alike, plain or encrypted (wss:// too, which nothing can read). Works without the rights that
@@ -203,7 +203,7 @@ def command(
     bytes go on passing, unrecorded, and the exit code is 1.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     addresses = listen or (parse_listen(DEFAULT_LISTEN),)
     if len(addresses) != len(to):
         raise click.UsageError(f"one --listen for each --to, not {len(addresses)} for {len(to)}")

@@ -175,7 +175,7 @@ def command(
     as_json: bool,
     strip_key: bool,
 ) -> None:
-    r"""Write a copy of the capture FILE without what is nobody's business.
+    """Write a copy of the capture FILE without what is nobody's business.
 
     Keys, passwords, numbers of users, accounts and orders, names, free text, tokens and addresses are replaced by
     pseudonyms, the same for the same value everywhere; MAC addresses, embedded keys, comments and all traffic
@@ -190,7 +190,7 @@ def command(
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     if strip_key:
         if keys or encrypt_with or seed or amounts or keep or as_json:
             raise click.UsageError("--strip-key copies; it goes with no other option but -w and --overwrite")
