@@ -23,7 +23,8 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import CaptureReader, Direction, TcpConversation
 from ftwire.pcap.writer import PcapWriter
-from ftwire_tools.drawing import body_json, draw, title_of
+from ftwire_tools.drawing import draw, title_of
+from ftwire_tools.drawn_body import body_json
 from ftwire_tools.group import ftwire
 from ftwire_tools.hextext import from_hex
 from ftwire_tools.paint import PLAIN
