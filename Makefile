@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench fixtures clean
+.PHONY: demo test setup lint types imports unit peers interop bench fixtures schema-check clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -38,6 +38,10 @@ peers: setup
 
 interop: peers
 	$(BIN)/pytest tests/interop
+
+# Says what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
+schema-check: setup
+	$(BIN)/ftwire schema diff ours futu-api==latest || test -z "$(STRICT)"
 
 # How fast we are, as ratios against the vendor's SDK and the floor of what C calls cost.
 bench: peers
