@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ftwire.body import decode_body
-from ftwire.cipher import RsaKey
+from ftwire.cipher import NONE, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.diagnosis.bodies import body_finding, looks_like_json, side_of
+from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, side_of
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
 from ftwire.diagnosis.encryption import UNKNOWN, Encryption, Opened
 from ftwire.diagnosis.envelopes import envelope_finding
@@ -104,9 +104,7 @@ class Session:
         found = envelope_finding(raw, envelope.sender, self._known)
         if found is not None or envelope.error is not None:
             wrong = found or Finding(MISTAKES["no_envelope"], f"{envelope.error}.", envelope.sender)
-            return self._piece(
-                0, envelope.sender, raw, None, envelope.payload, UNKNOWN, None, (wrong,), envelope=envelope
-            )
+            return self._wrong_envelope(envelope, raw, wrong)
         findings = self._exchange.see(
             self._count, envelope.proto_id, envelope.serial, envelope.sender, time, websocket=True
         )
@@ -123,12 +121,22 @@ class Session:
             raw,
             None,
             body,
-            "none",
+            NONE.name,
             body,
             findings,
             envelope=envelope,
             proto_id=envelope.proto_id,
         )
+
+    def _wrong_envelope(self, envelope: Envelope, raw: bytes, wrong: Finding) -> Piece:
+        payload, sender = envelope.payload, envelope.sender
+        body, proto_id = None, 0
+        if wrong.mistake.id == "envelope_little_endian":
+            meant = int.from_bytes(raw[8:12], "little")
+            if reads(payload, meant, BodyFormat.PROTOBUF, sender, self._known):
+                body, proto_id = payload, meant
+        cipher = UNKNOWN if body is None else NONE.name
+        return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
 
     def skip(self) -> None:
         """Say that bytes are missing: what depends on having seen everything is not judged from here on."""
