@@ -51,6 +51,7 @@ bench: peers
 fixtures: peers
 	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_captures
 	PYTHONPATH=. $(BIN)/python -m fixtures.make_goldens
+	PYTHONPATH=. $(BIN)/python -m fixtures.make_mistakes
 
 clean:
 	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -17,7 +17,13 @@ __all__ = ["COMMANDS", "LazyGroup", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "call": "Send a request to a gateway and show its reply.",
+    "replay": "Send a capture's requests to a gateway and compare the replies.",
+    "serve": "Be a gateway: answer clients from a capture or a made-up market.",
     "schema": "Look up messages, and compare them between SDK versions.",
+    "record": "Record what clients and a gateway say, from between them.",
+    "redact": "Write a copy of a capture that can be shown to others.",
+    "explain": "Draw frames byte by byte and say what is wrong with them.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

@@ -7,7 +7,7 @@ to. It opens nothing: ``ftwire_tools.chunks`` reads files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
 from ftwire.errors import (
@@ -25,6 +25,7 @@ from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketS
 from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.embedded_key import embedded_keys
 from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ class _Followed:
 
 
 class CaptureSource:
-    """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
+    """A pcap or pcapng file, or gzip of either, with any number of connections in it.
+
+    Keys that the file itself carries (``ftwire record --embed-key``) are tried after those given.
+    """
 
     def __init__(
         self,
@@ -106,14 +110,18 @@ class CaptureSource:
         keys: Sequence[RsaKey] = (),
         max_body: int = DEFAULT_MAX_BODY,
         known: Registry = registry,
+        conversation: type[Conversation] = Conversation,
     ) -> None:
+        """``conversation`` is what watches each connection: a subclass may make more of it."""
         self._dissector: Final = Dissector()
         self._known: Final = known
-        self._keys: Final = keys
+        self._conversation: Final = conversation
+        self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self.passed_over: dict[str, int] = {}
         self._talks = 0
+        self._secrets = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the file."""
@@ -159,11 +167,13 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
-        conversation = Conversation(
-            keys=self._keys,
-            client=0 if flow.client_known else None,
-            known=self._known,
-            max_body=self._max_body,
+        secrets = self._dissector.secrets
+        if len(secrets) > self._secrets:
+            self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
+            self._secrets = len(secrets)
+        client: Literal[0] | None = 0 if flow.client_known else None
+        conversation = self._conversation(
+            keys=self._keys, client=client, known=self._known, max_body=self._max_body
         )
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made

@@ -53,7 +53,7 @@ from ftwire.pcap.events import (
     PacketSkipped,
 )
 from ftwire.pcap.reader import CaptureReader
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
 from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "PacketSkipped",
     "PcapWriter",
     "PcapngWriter",
+    "Secrets",
     "TcpConversation",
     "checksum",
     "ip_packet",
