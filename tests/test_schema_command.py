@@ -29,6 +29,7 @@ from ftwire_tools.group import ftwire
 from ftwire_tools.json_schemas import json_schema
 from ftwire_tools.lookup import reachable
 from ftwire_tools.protoc import compile_directory
+from ftwire_tools.requests import build_request
 from ftwire_tools.schema import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -250,6 +251,12 @@ def test_a_template_is_a_request(name: str) -> None:
             assert list(strict.iter_errors(json.loads(text))) == []
         else:
             assert options == ()
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry if not entry.is_push])
+def test_call_takes_a_template(name: str) -> None:
+    request = build_request(registry[name], json.loads(run("template", name).stdout))
+    assert all(path.startswith("c2s.packetID") for path in missing_fields(request))
 
 
 def test_a_template_orders_nothing_for_real() -> None:

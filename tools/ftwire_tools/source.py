@@ -172,9 +172,7 @@ class CaptureSource:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
         client: Literal[0] | None = 0 if flow.client_known else None
-        conversation = self._conversation(
-            keys=self._keys, client=client, known=self._known, max_body=self._max_body
-        )
+        conversation = self._conversation(keys=self._keys, client=client, known=self._known, max_body=self._max_body)
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
 
