@@ -13,7 +13,7 @@ test: setup lint types imports unit
 setup: $(VENV)/.ready
 
 # Everything is installed again when what it depends on changes.
-$(VENV)/.ready: pyproject.toml $(wildcard proto/*.* proto/ftwire/*)
+$(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto/ftwire/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz]" --group dev
