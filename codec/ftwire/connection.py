@@ -156,9 +156,14 @@ class Connection:
             raise LocalProtocolError("the connection is closed")
         self._heard = now
         react = self._react_client if self.role is Role.CLIENT else self._react_server
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         try:
             for frame in self._decoder.feed(data):
-                yield react(frame, now)
+                if type(frame) is Frame and frame.kind is Kind.PUSH:
+                    # The same for every client and nearly all it receives: no call for it.
+                    yield make(PushReceived, (frame,))
+                else:
+                    yield react(frame, now)
         except WireError:
             self.state = State.CLOSED
             raise
@@ -265,8 +270,6 @@ class Connection:
         key = frame.proto_id, frame.serial
         if isinstance(frame, BadFrame):
             return FrameDamaged(frame, self._waiting.pop(key, None))
-        if frame.kind is Kind.PUSH:
-            return PushReceived(frame)
         request = self._waiting.pop(key, None)
         if request is None:
             return UnmatchedReply(frame)

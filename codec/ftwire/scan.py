@@ -92,7 +92,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
 
     def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
         """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
-        self._spare += SPARE_WORK * memoryview(data).nbytes
+        if type(data) is not bytes:
+            data = bytes(data)
+        self._spare += SPARE_WORK * len(data)
         return super().feed(data)
 
     def skip(self, length: int) -> Iterator[Frame | Gap]:
@@ -146,8 +148,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         max_body = self.max_body
         new = Frame.__new__
         nothing_hashed = NOTHING_HASHED
-        while (part := self._next_part()) is not None:
-            data, at = part
+        parts = self._parts
+        while parts:
+            data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
             try:
                 while True:

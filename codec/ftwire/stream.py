@@ -55,7 +55,9 @@ class ChunkReader(Generic[Item]):
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
         if self._running is not None:
-            self._stop()
+            self._running.close()
+            if self._parts:
+                self._take_back()
         if type(data) is not bytes:
             data = bytes(data)
         at = 0
@@ -82,9 +84,14 @@ class ChunkReader(Generic[Item]):
         if self._running is not None:
             self._running.close()
             self._running = None
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Have all that waits in ``_kept``."""
         self._gather()
-        while (part := self._next_part()) is not None:
-            self._kept += part[0][part[1] :]
+        for data, at in self._parts:
+            self._kept += data[at:]
+        self._parts.clear()
 
     def _keep(self, data: bytes, at: int) -> None:
         """Keep the end of a buffer for the next call."""
@@ -102,15 +109,13 @@ class ChunkReader(Generic[Item]):
 
     def _whole(self) -> bytes:
         """Return all that waits to be cut as one buffer, for a reader to which parts mean nothing."""
-        whole = bytearray()
-        while (part := self._next_part()) is not None:
-            whole += part[0][part[1] :]
-        return bytes(whole)
+        self._take_back()
+        whole = bytes(self._kept)
+        self._kept.clear()
+        return whole
 
-    def _next_part(self) -> tuple[bytes, int] | None:
+    def _next_part(self) -> tuple[bytes, int]:
         """Return the next buffer to cut and where to begin in it, after what was kept of the last one."""
-        if not self._parts:
-            return None
         data, at = self._parts.pop(0)
         if self._rest is not None:
             self._gather()
@@ -167,8 +172,9 @@ class FrameDecoder(ChunkReader[Frame]):
         shapes = self.classes.shapes
         new = Frame.__new__
         copy_hash = NOTHING_HASHED.copy
-        while (part := self._next_part()) is not None:
-            data, at = part
+        parts = self._parts
+        while parts:
+            data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
             # What fits in here is within the limit, unless the buffer itself is larger than the limit.
             fitting = size if size <= self.max_body else -1
@@ -224,9 +230,7 @@ class FrameDecoder(ChunkReader[Frame]):
             shape = self.classes.shapes[first]
             proto_id = 0 if shape is None else shape.proto_id
             offset = self.offset + consumed
-            raise self._fail(
-                BodyTooLargeError(limit=self.max_body, actual=length, proto_id=proto_id, offset=offset)
-            )
+            raise self._fail(BodyTooLargeError(limit=self.max_body, actual=length, proto_id=proto_id, offset=offset))
         self._want = HEADER_SIZE + length
         return length <= available
 

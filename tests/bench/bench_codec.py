@@ -180,16 +180,16 @@ def connected(case: Case, chunks: list[bytes]) -> Callable[[], object]:
     hello = InitConnect.Response(retType=0)
     s2c = hello.s2c
     s2c.serverVer, s2c.loginUserID, s2c.connID, s2c.keepAliveInterval, s2c.connAESKey = 1011, 1, 2, 10, KEY
+    connection = Connection(Role.CLIENT)
+    connection.initiate(1, client_id="bench")
+    for _ in connection.receive_data(encode_frame(1001, 1, hello.SerializeToString()), 1):
+        pass
     requests = case.frames if case.name == "3008 reply" else 0
+    # What Connection.request notes of a request.
+    waiting = {(case.proto_id, serial): SentRequest(case.proto_id, serial, 1) for serial in range(requests)}
 
     def work() -> None:
-        connection = Connection(Role.CLIENT)
-        connection.initiate(1, client_id="bench")
-        for _ in connection.receive_data(encode_frame(1001, 1, hello.SerializeToString()), 1):
-            pass
-        for serial in range(requests):
-            # What Connection.request notes of a request.
-            connection._waiting[case.proto_id, serial] = SentRequest(case.proto_id, serial, 1)
+        connection._waiting.update(waiting)
         for chunk in chunks:
             for _ in connection.receive_data(chunk, 2):
                 pass
