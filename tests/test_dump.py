@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from ftwire.messages import (
     Trd_PlaceOrder,
     Trd_UnlockTrade,
 )
-from ftwire.pcap import Endpoint
+from ftwire.pcap import Endpoint, PcapWriter
 from ftwire_tools.group import ftwire
 
-KEYS = Path(__file__).parent.parent / "fixtures" / "keys"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+CAPTURES = FIXTURES / "captures"
+KEYS = FIXTURES / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
 OTHER_KEY = KEYS / "TEST-ONLY-other-1024.pem"
 
@@ -380,6 +383,18 @@ class TestSecrets:
         assert "0123456789ABCDEF" in dump(capture, "-v", "--show-secrets").stdout
         assert "body withheld" not in dump(capture, "--hex", "--show-secrets").stdout
 
+    def test_are_in_no_error(self) -> None:
+        body = b'{"retType": 0, "s2c": {"accList": [{"trdEnv": 1, "accID": "281756455982434020x"}]}}'
+        frame = Frame.build(2001, 1, body, sender=Role.SERVER, body_format=1)
+        capture = pcap([Said(Role.SERVER, frame.encode())])
+        for options in ((), ("--json",), ("-v",)):
+            result = dump(capture, *options)
+            assert result.exit_code == 3
+            assert "BodyError" in result.stdout
+            assert "not a Trd_GetAccList.Response at offset 58" in result.stdout
+            assert "281756455982434020" not in result.stdout + result.stderr
+        assert "281756455982434020" in dump(capture, "--show-secrets").stdout
+
     def test_bytes_without_secrets_are_not_withheld(self) -> None:
         text = dump(pcap(session()), "--hex").stdout
         # InitConnect's reply alone has some.
@@ -524,9 +539,25 @@ class TestBadInput:
 
         path = tmp_path / "a.pcap"
         path.write_bytes(pcap(session()))
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr("ftwire_tools.chunks.FileIO", refuse)
         result = CliRunner().invoke(ftwire, ["dump", str(path)])
         assert (result.exit_code, result.stderr) == (1, f"Error: {path}: Permission denied\n")
+
+    def test_a_link_type_that_is_not_taken_apart(self) -> None:
+        writer = PcapWriter(147)
+        result = dump(writer.header() + writer.packet(START, b"?" * 60) * 3)
+        assert result.exit_code == 3
+        assert result.stdout == "--- standard input: 3 packets passed over: link type 147 is not taken apart here\n"
+
+    def test_websocket_without_its_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in sys.modules if name.split(".")[0] == "websockets"]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "websockets", None)
+        path = CAPTURES / "npm-futu-api-10.11-websocket.pcapng"
+        result = CliRunner().invoke(ftwire, ["dump", str(path)])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {path}: WebSocket traffic is read with the package")
+        assert result.stderr.count("\n") == 1
 
 
 class TestInputs:

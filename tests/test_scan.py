@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from frames import CHUNKINGS, FRAMES, cut, fed, response
 from ftwire.cipher import SEALED, AesCbc, FtAesEcb
-from ftwire.errors import DigestError, KeyRequiredError
+from ftwire.errors import BadMagicError, BodyTooLargeError, DigestError, HeaderError, KeyRequiredError
 from ftwire.frame import BadFrame, Frame, Role
 from ftwire.scan import FrameScanner, Gap
+from ftwire.stream import DEFAULT_MAX_BODY
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 NO_FRAME = st.binary(max_size=80).filter(lambda raw: b"FT" not in raw and not raw.endswith(b"F"))
@@ -192,3 +193,29 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
     assert spans(items)[-1][1] == len(data)
     if between and not lie:
         assert sum(isinstance(item, Frame) and item.error is None for item in items) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "error"),
+    [
+        (b"XX" + response().encode()[2:], BadMagicError(actual=b"XX", offset=len(response()))),
+        (
+            response().encode()[:12] + b"\xff" * 4 + response().encode()[16:],
+            BodyTooLargeError(limit=DEFAULT_MAX_BODY, actual=0xFFFF_FFFF, proto_id=3008, offset=len(response())),
+        ),
+    ],
+)
+def test_a_gap_says_why_no_frame_stands_there(spoilt: bytes, error: HeaderError) -> None:
+    scanner = FrameScanner()
+    items = [*scanner.feed(response().encode() + spoilt + response().encode()), *scanner.close()]
+    gap = next(item for item in items if isinstance(item, Gap))
+    assert (gap.offset, gap.length) == (len(response()), len(spoilt))
+    assert (type(gap.error), str(gap.error)) == (type(error), str(error))
+
+
+def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
+    scanner = FrameScanner()
+    raw = response().encode()
+    items = [*scanner.feed(raw + raw[:30]), *scanner.skip(len(raw) - 30), *scanner.feed(raw), *scanner.close()]
+    assert [item.error for item in items] == [None] * 3
+    assert isinstance(items[1], Gap)

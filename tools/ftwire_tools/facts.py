@@ -6,7 +6,7 @@ How to say it is worked out once a class from its descriptor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_name, enum_names
@@ -31,43 +31,57 @@ PRICES: Final = ("price", "curPrice", "closePrice")
 NEWS: Final = ("trdSide", "orderStatus", "qty", "price", "fillQty")
 """Fields of a message inside another, such as an order, that are worth a word."""
 
+Teller = Callable[[Any], str]
+"""Says what is in a message."""
 Sayer = Callable[[Any], "str | None"]
+"""Says the value of one field."""
 
 
-class _Plan(NamedTuple):
-    """How to say what is in messages of one class."""
-
-    payload: str | None
-    """``c2s`` or ``s2c``; ``None`` where the message is itself what there is to tell."""
-    is_response: bool
-    sayers: dict[int, Sayer]
-    """Field number to what says the field's value."""
-
-
-_plans: dict[Descriptor, _Plan] = {}
+_tellers: dict[Descriptor, Teller] = {}
 
 
 def facts_of(message: Message) -> str:
     """Say what is in a request, a response or a push."""
     body: Any = message
-    payload_name, is_response, sayers = _plan(descriptor_of(body))
-    parts: list[str] = []
-    if is_response and body.retType:
-        parts.append(_failure(body))
-    if payload_name is not None:
-        if not body.HasField(payload_name):
-            return " ".join(parts)
-        body = getattr(body, payload_name)
-        sayers = _plan(descriptor_of(body)).sayers
-    for field, value in body.ListFields():
-        sayer = sayers.get(field.number)
-        if sayer is not None:
-            said = sayer(value)
-            if said:
-                parts.append(said)
-                if len(parts) == MAX_FACTS:
-                    break
-    return " ".join(parts)
+    teller = _tellers.get(body.DESCRIPTOR)
+    if teller is None:
+        teller = _tellers[body.DESCRIPTOR] = _make_teller(descriptor_of(body))
+    return teller(body)
+
+
+def _make_teller(descriptor: Descriptor) -> Teller:
+    names = descriptor.fields_by_name
+    is_response = {"retType", "retMsg", "errCode"} <= set(names)
+    payload = next((names[name] for name in ("s2c", "c2s") if name in names and names[name].message_type), None)
+    if payload is None or payload.message_type is None:
+        return _fields_teller(descriptor)
+    name, tell = payload.name, _fields_teller(payload.message_type)
+
+    def tell_response(response: Any) -> str:
+        if response.retType:
+            return f"{_failure(response)} {tell(response.s2c)}".rstrip()
+        return tell(response.s2c)
+
+    # A payload that is absent reads as an empty one.
+    return tell_response if is_response and name == "s2c" else lambda message: tell(getattr(message, name))
+
+
+def _fields_teller(descriptor: Descriptor) -> Teller:
+    sayers = {field: sayer for field in descriptor.fields if (sayer := _sayer(field)) is not None}
+
+    def tell(message: Any) -> str:
+        parts: list[str] = []
+        for field, value in message.ListFields():
+            sayer = sayers.get(field)
+            if sayer is not None:
+                said = sayer(value)
+                if said:
+                    parts.append(said)
+                    if len(parts) == MAX_FACTS:
+                        break
+        return " ".join(parts)
+
+    return tell
 
 
 def _failure(response: Any) -> str:
@@ -80,17 +94,6 @@ def _failure(response: Any) -> str:
     if response.retMsg:
         parts.append(_quoted(response.retMsg))
     return " ".join(parts)
-
-
-def _plan(descriptor: Descriptor) -> _Plan:
-    found = _plans.get(descriptor)
-    if found is None:
-        names = descriptor.fields_by_name
-        payload = next((name for name in ("s2c", "c2s") if name in names), None)
-        is_response = {"retType", "retMsg", "errCode"} <= set(names)
-        sayers = {} if payload else {field.number: said for field in descriptor.fields if (said := _sayer(field))}
-        found = _plans[descriptor] = _Plan(payload, is_response, sayers)
-    return found
 
 
 def _sayer(field: FieldDescriptor) -> Sayer | None:

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.errors import BodyError, WireError
 from ftwire_tools.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["MASK", "SECRET_FIELDS", "has_secrets", "is_secret", "mask", "may_hold_secrets"]
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
+
+__all__ = [
+    "MASK",
+    "SECRET_FIELDS",
+    "error_text",
+    "has_secrets",
+    "is_secret",
+    "mask",
+    "may_be_secret",
+    "may_hold_secrets",
+]
 
 MASK: Final = "***"
 """Stands in place of a secret, whatever its type and length."""
@@ -95,3 +108,17 @@ def mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
                 for item in value if isinstance(value, list) else (value,):
                     mask(item, field.message_type)
     return values
+
+
+def may_be_secret(frame: Frame | Envelope) -> bool:
+    """Say whether the body of a frame may hold secrets, going by its protocol alone."""
+    message_class = frame.classes[frame.proto_id]
+    return message_class is not None and may_hold_secrets(descriptor_of(message_class))
+
+
+def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:
+    """Say why a frame could not be decoded, without quoting a body that may hold secrets."""
+    if not isinstance(error, BodyError) or show_secrets or not may_be_secret(frame):
+        return str(error)
+    where = "" if error.offset is None else f" at offset {error.offset}"
+    return f"not a {error.message}{where}"

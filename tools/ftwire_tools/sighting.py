@@ -53,11 +53,13 @@ def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None
     """Return the message of a frame, or why there is none."""
     if frame.error is not None:
         return None, frame.error
+    if not frame.payload and status_of(frame):
+        # OpenD's own errors on WebSocket come without a body, which is not an empty one.
+        return None, None
     try:
         message = frame.message
     except WireError as error:
-        # OpenD's own errors on WebSocket come without a body.
-        return None, None if status_of(frame) and not frame.payload else error
+        return None, error
     if not isinstance(message, UnknownBody):
         return message, None
     if message.proto_id < LOWEST_PROTOCOL and not message.body:

@@ -10,11 +10,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ftwire.conversation import Conversation
-from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
+from ftwire.errors import (
+    BadMagicError,
+    BodyTooLargeError,
+    NotACaptureError,
+    TruncatedHeaderError,
+    UnsupportedLinkError,
+    WireError,
+)
 from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap
+from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketSkipped
 from ftwire.protocols import registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -43,6 +50,9 @@ class NothingFoundError(Exception):
 
 class Source(Protocol):
     """What gives observations for chunks of the input."""
+
+    passed_over: dict[str, int]
+    """Why packets that may have held frames could not be looked into, and how many."""
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the input. Raises ``CaptureError`` where it cannot be read any further."""
@@ -93,6 +103,7 @@ class CaptureSource:
         self._keys: Final = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
+        self.passed_over: dict[str, int] = {}
         self._talks = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
@@ -126,6 +137,10 @@ class CaptureSource:
             observations = one.conversation.skip(
                 event.direction.value, event.length, event.time_ns, event.packet_number
             )
+        elif type(event) is PacketSkipped and isinstance(event.error, UnsupportedLinkError):
+            reason = str(event.error)
+            self.passed_over[reason] = self.passed_over.get(reason, 0) + 1
+            return
         elif type(event) is FlowClosed and event.flow.index in self._followed:
             one = self._followed.pop(event.flow.index)
             observations = one.conversation.close(event.time_ns, event.packet_number)
@@ -165,6 +180,7 @@ class RawSource:
         )
         self._max_body: Final = max_body
         self._sender: Final = sender
+        self.passed_over: dict[str, int] = {}
         self._head = b""
         self._size = 0
         self._talk: Talk | None = None

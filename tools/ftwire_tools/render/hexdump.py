@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import KeyRequiredError
-from ftwire_tools.descriptors import descriptor_of
-from ftwire_tools.mask import has_secrets, may_hold_secrets
+from ftwire_tools.mask import has_secrets, may_be_secret
 
 if TYPE_CHECKING:
     from ftwire_tools.sighting import Sighting
@@ -45,9 +44,7 @@ def _is_secret(sighting: Sighting) -> bool:
         return has_secrets(sighting.message)
     if isinstance(sighting.error, KeyRequiredError):
         return False  # ciphertext
-    frame = sighting.seen.frame
-    message_class = frame.classes[frame.proto_id]
-    return message_class is not None and may_hold_secrets(descriptor_of(message_class))
+    return may_be_secret(sighting.seen.frame)
 
 
 def hexdump_of(sighting: Sighting, *, show_secrets: bool, indent: str = " " * 7) -> str:

@@ -12,7 +12,7 @@ from ftwire.body import to_dict, to_json
 from ftwire.errors import DigestError, WireError
 from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.fields import value_at
-from ftwire_tools.mask import mask, may_hold_secrets
+from ftwire_tools.mask import error_text, mask, may_hold_secrets
 from ftwire_tools.render.hexdump import bytes_of
 from ftwire_tools.sighting import status_of
 
@@ -70,7 +70,8 @@ class JsonRenderer:
         if error is None:
             reason = '"error": null, "error_type": null'
         else:
-            reason = f'"error": {dump_json(str(error))}, "error_type": "{type(error).__name__}"'
+            text = error_text(error, frame, show_secrets=self._show_secrets)
+            reason = f'"error": {dump_json(text)}, "error_type": "{type(error).__name__}"'
         sha1_ok = "null" if talk.transport == "websocket" else _sha1_ok(frame.error)
         return (
             f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'

@@ -18,6 +18,7 @@ from ftwire.header import BodyFormat
 from ftwire_tools.clock import Clock
 from ftwire_tools.facts import facts_of
 from ftwire_tools.fields import value_at
+from ftwire_tools.mask import error_text
 from ftwire_tools.paint import PLAIN, Paint, printable
 from ftwire_tools.sighting import status_of
 from ftwire_tools.stats import duration
@@ -68,7 +69,8 @@ class LineRenderer:
         if isinstance(error, KeyRequiredError):
             facts = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
         elif error is not None:
-            facts = f"{self._paint.bad}{type(error).__name__}: {printable(str(error))}{self._paint.reset}"
+            text = error_text(error, frame, show_secrets=self._show_secrets)
+            facts = f"{self._paint.bad}{type(error).__name__}: {printable(text)}{self._paint.reset}"
         elif message is None:
             facts = ""
         elif self._fields:

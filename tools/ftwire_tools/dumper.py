@@ -1,0 +1,186 @@
+"""What ``ftwire dump`` does with one input: frames in, their text out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ftwire.errors import CaptureError, NotACaptureError
+from ftwire.events import FrameSeen, GapSeen, KeyMissing
+from ftwire.frame import Role
+from ftwire_tools.chunks import Input
+from ftwire_tools.output import write
+from ftwire_tools.paint import PLAIN, paint_for
+from ftwire_tools.progress import Progress
+from ftwire_tools.render.line import LineRenderer, gap_text
+from ftwire_tools.selection import Selection
+from ftwire_tools.sighting import Sighting, read_body
+from ftwire_tools.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
+from ftwire_tools.stats import Stats
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+    from ftwire.events import Observation
+    from ftwire_tools.render import Renderer
+    from ftwire_tools.sighting import Talk
+
+__all__ = ["Dump", "Form", "run"]
+
+BATCH: Final = 1000
+"""Frames whose text is kept before it is written."""
+
+
+class Form(NamedTuple):
+    """How frames are shown."""
+
+    as_json: bool
+    tree: bool
+    with_hex: bool
+    table: bool
+    fields: tuple[tuple[str, ...], ...]
+    show_secrets: bool
+
+
+def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer:
+    """Return what shows frames in this form; only what it needs is imported."""
+    if form.as_json:
+        if form.table:
+            from ftwire_tools.render.rows import RowsRenderer
+
+            return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
+        from ftwire_tools.render.jsonlines import JsonRenderer
+
+        return JsonRenderer(fields=form.fields, show_secrets=form.show_secrets, with_bytes=form.with_hex, file=file)
+    if form.tree or form.with_hex or form.table:
+        from ftwire_tools.render.detail import DetailRenderer
+
+        return DetailRenderer(
+            lines,
+            tree=form.tree,
+            with_hex=form.with_hex,
+            table=form.table,
+            fields=form.fields,
+            show_secrets=form.show_secrets,
+        )
+    return lines
+
+
+class Dump:
+    """One input, from its first byte to its last line."""
+
+    def __init__(self, form: Form, selection: Selection, stats: Stats | None, *, file: str | None) -> None:
+        """``file`` names the input in JSON, where there are several."""
+        self._lines: Final = LineRenderer(
+            paint=PLAIN if form.as_json else paint_for(sys.stdout),
+            fields=form.fields,
+            show_secrets=form.show_secrets,
+        )
+        self._renderer: Final = make_renderer(form, self._lines, file)
+        self._as_json: Final = form.as_json
+        self._selection: Final = selection
+        self._stats: Final = stats
+        self._out: Final[list[str]] = []
+        self.frames = 0
+        """Frames seen, shown or not."""
+        self.not_decoded = 0
+        """Frames and gaps shown that could not be decoded."""
+
+    def show(self, observed: Iterator[tuple[Talk, Observation]]) -> None:
+        """Show what is selected of what was observed."""
+        out, selection, stats = self._out, self._selection, self._stats
+        render = self._renderer.frame
+        everything = selection.is_open
+        for talk, seen in observed:
+            if type(seen) is not FrameSeen:
+                self._show_other(talk, seen)
+                continue
+            self.frames += 1
+            if not (everything or selection.wants_header(talk, seen)):
+                continue
+            frame = seen.frame
+            message, error = read_body(frame)
+            sighting = Sighting(self.frames, talk, seen, message, error)
+            if not (everything or selection.wants_body(sighting)):
+                continue
+            if error is not None:
+                self.not_decoded += 1
+            if stats is not None:
+                protocol = frame.protocol
+                stats.frame(frame.proto_id, protocol.name if protocol else "?", len(frame), seen.latency, error)
+            out.append(render(sighting))
+            if len(out) >= BATCH:
+                self.flush()
+
+    def _show_other(self, talk: Talk, seen: Observation) -> None:
+        if not self._selection.wants_place(talk, seen.time):
+            return
+        if isinstance(seen, GapSeen):
+            self.not_decoded += 1
+            if self._stats is not None:
+                self._stats.gap(seen.gap.length)
+            if self._as_json:
+                source, destination = talk.ends(seen.sender)
+                self.note(f"{source} -> {destination}: {gap_text(seen)}")
+            else:
+                self._out.append(self._lines.gap(talk, seen))
+        elif isinstance(seen, KeyMissing):
+            if self._as_json:
+                self.note(f"{talk.client} -> {talk.server}: {seen.reason} (--key)")
+            else:
+                self._out.append(self._lines.key_missing(talk, seen))
+
+    def note(self, text: str) -> None:
+        """Say something about no single frame: among the lines, or on standard error beside JSON."""
+        if self._as_json:
+            self.flush()
+            sys.stderr.write(f"ftwire: {text}\n")
+        else:
+            self._out.append(self._lines.note(text))
+
+    def flush(self) -> None:
+        """Write what was shown so far."""
+        if self._out:
+            text = "".join(self._out)
+            self._out.clear()
+            write(text)
+
+
+def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, sender: Role | None) -> None:
+    """Dump one input. Raises ``OSError`` and ``NothingFoundError``."""
+    source: Source | None = None
+    head = b""
+    done = 0
+    progress = Progress(source_input.size)
+    try:
+        try:
+            for chunk in source_input.chunks():
+                done += len(chunk)
+                if source is None:
+                    head += chunk
+                    if len(head) < ENOUGH_TO_TELL:
+                        continue
+                    chunk, source = head, open_source(head, keys=keys, max_body=max_body, sender=sender)
+                dump.show(source.feed(chunk))
+                dump.flush()
+                progress.update(done, dump.frames)
+        except NotACaptureError as error:
+            # Only gzip hides for so long what it holds.
+            raise NothingFoundError(f"{NEITHER}: {error}") from None
+        except CaptureError as error:
+            dump.note(f"{source_input.name}: {error}")
+            dump.not_decoded += 1
+        if source is None:
+            source = open_source(head, keys=keys, max_body=max_body, sender=sender)
+            dump.show(source.feed(head))
+        try:
+            dump.show(source.close())
+        except CaptureError as error:
+            dump.note(f"{source_input.name}: {error}")
+            dump.not_decoded += 1
+        for reason, count in source.passed_over.items():
+            dump.note(f"{source_input.name}: {count} packets passed over: {reason}")
+            dump.not_decoded += 1
+    finally:
+        progress.clear()
+        dump.flush()
