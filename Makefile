@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench fixtures clean
+.PHONY: demo test setup lint types imports unit peers interop bench bench-check bench-record fixtures clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -42,6 +42,21 @@ interop: peers
 # How fast we are, as ratios against the vendor's SDK and the floor of what C calls cost.
 bench: peers
 	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+
+# Every figure is a ratio within one run; quiet machines give the best ones. Needs tshark and some minutes.
+bench: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py
+
+# Fails where a ratio falls more than a fifth below the recorded one.
+bench-check: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py --check
+
+bench-record: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py --record
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
 
 # Records every capture again: needs tcpdump, dumpcap and the right to capture on loopback.
 fixtures: peers

@@ -152,7 +152,7 @@ def decode(cipher: str, chunks: list[bytes], *, messages: bool) -> Callable[[], 
                     frame.message  # noqa: B018 - parses
         else:
             for chunk in chunks:
-                for frame in decoder.feed(chunk):
+                for _ in decoder.feed(chunk):
                     pass
 
     return work
