@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench bench-check bench-record fixtures schema-check clean
+.PHONY: demo test setup lint types imports unit peers interop bench bench-check bench-record fixtures schema-check fuzz clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -63,6 +63,12 @@ fixtures: peers
 	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_captures
 	PYTHONPATH=. $(BIN)/python -m fixtures.make_goldens
 	PYTHONPATH=. $(BIN)/python -m fixtures.make_mistakes
+	PYTHONPATH=.:tests $(BIN)/python -m fixtures.make_vectors --record
+
+# Coverage-guided: every decoder for MINUTES, two at a time. Atheris has wheels for Linux up to Python 3.13.
+fuzz: setup
+	$(BIN)/python -m pip install --quiet atheris
+	PYTHONPATH=tests:. $(BIN)/python tests/fuzz/campaign.py --minutes $(or $(MINUTES),10)
 
 clean:
-	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .peers .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
