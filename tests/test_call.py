@@ -30,8 +30,8 @@ RT = '{"security": "HK.00700"}'
 
 
 def call(*words: object, to: ScriptedGateway | None = None, stdin: str | None = None) -> Result:
-    place = ["--to", f"127.0.0.1:{to.port}", "--timeout", "2"] if to is not None else []
-    return CliRunner().invoke(ftwire, ["call", *map(str, words), *place], input=stdin)
+    place = ["--to", f"127.0.0.1:{to.port}", "--timeout", "10"] if to is not None else []
+    return CliRunner().invoke(ftwire, ["call", *place, *map(str, words)], input=stdin)
 
 
 def body_of(result: Result) -> Any:
@@ -252,7 +252,7 @@ def test_describe() -> None:
         (["Qot_GetRT", '{"security": "00700"}'], "c2s.security: '00700' is no security"),
         (["Qot_GetRT", '{"securty": "HK.00700"}'], "did you mean security?"),
         (["Qot_GetRT"], "required fields are missing: c2s.security"),
-        (["Qot_GetRT", RT, "--to", "nowhere:port"], "'port' is no port"),
+        (["Qot_GetRT", RT, "--to", "nowhere:port"], "'nowhere:port' is not HOST:PORT"),
         (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address stands in brackets"),
         (["Qot_GetRT", RT, "--count", "3"], "--count counts pushes"),
         (["Qot_GetRT", RT, "--watch", "Qot_GetRT"], "Qot_GetRT is no push"),
@@ -292,12 +292,12 @@ def test_what_trades_is_not_sent(proto_id: int) -> None:
         (Fault.BAD_SHA1, "cannot be read: SHA-1 of the body is"),
         (Fault.BAD_BODY, "not a Qot_GetRT.Response"),
         (Fault.UNKNOWN_FORMAT, "unknown"),
-        (Fault.SILENCE, "Error: no reply to Qot_GetRT within 2 s"),
+        (Fault.SILENCE, "Error: no reply to Qot_GetRT within 1.5 s"),
     ],
 )
 def test_what_the_gateway_does_wrong_is_said_in_one_line(fault: Fault, said: str) -> None:
     with serving(faults={("Qot_GetRT", 1): fault}) as gateway:
-        result = call("Qot_GetRT", RT, to=gateway)
+        result = call("Qot_GetRT", RT, *(["--timeout", "1.5"] if fault is Fault.SILENCE else []), to=gateway)
     assert result.exit_code == 1
     assert said in result.stderr
     assert result.stderr.count("\n") == 1

@@ -56,12 +56,12 @@ P = ParamSpec("P")
 
 
 def running(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run an asynchronous test; it has twenty seconds."""
+    """Run an asynchronous test; it has a minute."""
 
     @functools.wraps(test)
     def run(*arguments: P.args, **named: P.kwargs) -> None:
         async def limited() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await test(*arguments, **named)
 
         asyncio.run(limited())
@@ -70,7 +70,7 @@ def running(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
 
 def client_of(gateway: ScriptedGateway, **settings: Any) -> Client:
-    return Client(port=gateway.port, **{"timeout": 2.0, "reconnect": 0.05, **settings})
+    return Client(port=gateway.port, **{"timeout": 10.0, "reconnect": 0.05, **settings})
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -310,7 +310,7 @@ async def test_faults_that_cost_one_request(fault: Fault, error: type[ClientErro
     events: list[ClientEvent] = []
     async with (
         ScriptedGateway(faults={("Qot_GetRT", 1): fault}) as gateway,
-        client_of(gateway, timeout=0.3, on_event=events.append) as client,
+        client_of(gateway, timeout=1, on_event=events.append) as client,
     ):
         with pytest.raises(error):
             await client.request("Qot_GetRT", RT)
@@ -354,25 +354,26 @@ async def test_a_gateway_that_falls_silent_is_left_and_connected_to_again() -> N
     events: list[ClientEvent] = []
     async with (
         ScriptedGateway(keep_alive=1, faults={("KeepAlive", 1): Fault.DEAF}) as gateway,
-        client_of(gateway, silence=1.2, on_event=events.append) as client,
+        client_of(gateway, silence=1.5, on_event=events.append) as client,
         client.pushes() as pushes,
     ):
         await client.subscribe("HK.00700", "RT")
         minutes = [(await anext(pushes)).message.s2c.rtList[0].minute for _ in range(6)]  # type: ignore[union-attr]
         assert minutes == [854, 855, 856] * 2
         assert gateway.names() == ["InitConnect", "Qot_Sub"] * 2
-    assert events == [
-        ConnectionLost("the connection is lost: the gateway was silent for 1 s"),
-        ConnectionRestored(1, 1),
-    ]
+    lost, restored = events
+    assert isinstance(lost, ConnectionLost)
+    assert "the gateway was silent for" in lost.reason
+    assert restored == ConnectionRestored(1, 1)
 
 
 @running
 async def test_keep_alive_keeps_a_quiet_connection() -> None:
     events: list[ClientEvent] = []
-    async with ScriptedGateway(keep_alive=1) as gateway, client_of(gateway, silence=1.5, on_event=events.append):
-        await asyncio.sleep(2.6)
-        assert [seen.name for seen in gateway.seen] == ["InitConnect", "KeepAlive", "KeepAlive", "KeepAlive"]
+    async with ScriptedGateway(keep_alive=1) as gateway, client_of(gateway, silence=2.5, on_event=events.append):
+        await asyncio.sleep(4)
+        assert {"KeepAlive"} == {seen.name for seen in gateway.seen[1:]}
+        assert len(gateway.seen) > 3
     assert events == []
 
 
@@ -407,7 +408,7 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.CUT_INSIDE, Fault.SILENCE, Fault.GARBAGE, Fault.BAD_SHA1])
 async def test_faults_in_the_handshake(fault: Fault) -> None:
     async with ScriptedGateway(faults={("InitConnect", 1): fault}) as gateway:
-        client = client_of(gateway, timeout=0.3)
+        client = client_of(gateway, timeout=1)
         with pytest.raises(HandshakeError, match="may need an RSA key"):
             await client.open()
         with pytest.raises(ClientClosedError):
@@ -520,7 +521,7 @@ async def test_reconnecting_survives_faults_on_the_way() -> None:
     events: list[ClientEvent] = []
     async with (
         ScriptedGateway(faults=faults) as gateway,
-        client_of(gateway, timeout=0.3, on_event=events.append) as client,
+        client_of(gateway, timeout=1, on_event=events.append) as client,
     ):
         await client.subscribe("HK.00700", "RT")
         gateway.cut_all()
@@ -636,11 +637,11 @@ async def test_not_listening_is_not_taken_for_silence_and_keep_alive_goes_on(mon
     push = rt_push().encode()
     async with (
         ScriptedGateway(keep_alive=1, pushes=False, flood=push * 50_000) as gateway,
-        client_of(gateway, max_buffered=100_000, silence=1.0, on_event=events.append) as client,
+        client_of(gateway, max_buffered=100_000, silence=2.5, on_event=events.append) as client,
         client.pushes() as pushes,
     ):
         await client.subscribe("HK.00700", "RT")
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(4)
         for _ in range(50_000):
             await anext(pushes)
         await until(lambda: sum(seen.name == "KeepAlive" for seen in gateway.seen) >= 2)

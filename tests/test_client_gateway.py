@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from ftwire.cipher import RsaKey
-from ftwire_tools.client import Client, ClientEvent
+from ftwire_tools.client import Client
 from ftwire_tools.client_errors import (
     ClientError,
     ConnectionLostError,
@@ -34,7 +34,7 @@ RT = {"security": "HK.00700"}
 async def ask_twice(opend: RunningGateway) -> list[str]:
     """What becomes of two requests, one after the other."""
     said = []
-    async with asyncio.timeout(20), Client(opend.host, opend.port, timeout=0.7, reconnect=0.05) as client:
+    async with asyncio.timeout(60), Client(opend.host, opend.port, timeout=2, reconnect=0.05) as client:
         await client.subscribe("HK.00700", "RT")
         for _ in range(2):
             try:
@@ -77,7 +77,7 @@ def test_a_fault_is_recovered_from_or_is_the_documented_error(fault: str) -> Non
 
 def test_replies_that_come_in_one_piece() -> None:
     async def ask(opend: RunningGateway) -> None:
-        async with asyncio.timeout(20), Client(opend.host, opend.port) as client:
+        async with asyncio.timeout(60), Client(opend.host, opend.port) as client:
             await client.subscribe("HK.00700", "RT", push=False)
             replies = await asyncio.gather(*(client.request("Qot_GetRT", RT) for _ in range(2)))
             assert [reply.s2c.security.code for reply in replies] == ["00700", "00700"]
@@ -96,13 +96,10 @@ def test_a_gateway_that_refuses() -> None:
 )
 def test_pushes_keep_coming_through_faults(fault: str) -> None:
     async def watch(opend: RunningGateway) -> int:
-        events: list[ClientEvent] = []
         seen = 0
-        name, _, _ = fault.partition(":")
-        assert name in NAMES
         async with (
-            asyncio.timeout(20),
-            Client(opend.host, opend.port, timeout=5, on_event=events.append) as client,
+            asyncio.timeout(60),
+            Client(opend.host, opend.port) as client,
             client.pushes("Qot_UpdateBasicQot", "Qot_UpdateRT", "Qot_UpdateTicker") as pushes,
         ):
             await client.subscribe(["HK.00700", "US.AAPL"], ["Basic", "RT", "Ticker"], isFirstPush=True)

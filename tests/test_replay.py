@@ -31,7 +31,7 @@ TRADE = CAPTURES / "futu-api-10.11-trade.pcap"
 
 
 def replay(capture: Path, gateway: ScriptedGateway | None, *words: object) -> Result:
-    to = ["--to", f"127.0.0.1:{gateway.port}", "--timeout", "2"] if gateway is not None else []
+    to = ["--to", f"127.0.0.1:{gateway.port}", "--timeout", "10"] if gateway is not None else []
     return CliRunner().invoke(ftwire, ["replay", str(capture), *to, *map(str, words)])
 
 
@@ -170,7 +170,7 @@ def test_only_differences_leaves_out_the_rest() -> None:
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.CUT_INSIDE, Fault.SILENCE, Fault.BAD_SHA1, Fault.WRONG_SERIAL])
 def test_requests_that_are_not_answered_fail_and_are_told(fault: Fault) -> None:
     with serving(faults={("Qot_GetRT", 1): fault}) as gateway:
-        result = replay(PLAIN, gateway, "--topspeed", "--json", "--timeout", "0.5")
+        result = replay(PLAIN, gateway, "--topspeed", "--json", "--timeout", "1.5")
     steps, summary = objects(result)
     assert result.exit_code == 1
     assert [step["status"] for step in steps][:2] == ["same", "failed"]
@@ -321,7 +321,7 @@ def test_nobody_listens() -> None:
         (["--tolerance", "x"], "'x' is no tolerance"),
         (["--ignore", ""], "an empty path names nothing"),
         (["--connections", "0"], "--connections"),
-        (["--to", "nowhere:0"], "'0' is no port"),
+        (["--to", "nowhere:0"], "nobody listens on port 0"),
     ],
 )
 def test_wrong_usage(words: list[str], said: str) -> None:

@@ -101,7 +101,8 @@ def compare(kind: str, count: int, rounds: int, log: list[str]) -> float:
         f"ratio {futu[1] / ftwire[1]:.1f} ({futu[0] / ftwire[0]:.1f})",
         flush=True,
     )
-    return futu[1] / ftwire[1]
+    ratio: float = futu[1] / ftwire[1]
+    return ratio
 
 
 def main() -> int:

@@ -16,7 +16,8 @@ from ftwire.errors import WireError
 from ftwire.events import FrameDamaged
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
-from ftwire_tools.address import ADDRESS, DEFAULT_ADDRESS, Address
+from ftwire_tools.address_option import ADDRESS, DEFAULT_ADDRESS
+from ftwire_tools.addresses import Address
 from ftwire_tools.enums import enum_name
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import write

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "record": "Record what clients and a gateway say, from between them.",
     "redact": "Write a copy of a capture that can be shown to others.",
     "explain": "Draw frames byte by byte and say what is wrong with them.",
+    "vectors": "Hold another implementation against the golden vectors.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ftwire.header import BodyFormat
-from ftwire_tools.address import ADDRESS, DEFAULT_ADDRESS, Address
+from ftwire_tools.address_option import ADDRESS, DEFAULT_ADDRESS
+from ftwire_tools.addresses import Address
 from ftwire_tools.chunks import open_input
 from ftwire_tools.compare import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.facts import facts_of
