@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire_tools.address import ADDRESS, Address
+from ftwire_tools.address_option import ADDRESS
+from ftwire_tools.addresses import LOOPBACK, Address
 from ftwire_tools.chunks import read_file
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.forward import Forward
@@ -20,7 +21,7 @@ from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.player import Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
-from ftwire_tools.gateway.settings import LOOPBACK, Settings, SettingsError
+from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.keys import read_key
 
 if TYPE_CHECKING:
