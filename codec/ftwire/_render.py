@@ -266,6 +266,10 @@ class _DictCompiler(_Compiler):
         return f"base64({it})" if kind == _BYTES else it
 
 
+_WRAPPERS = {_STRING: "quote({})", _FLOAT: "shortest({})", _BOOL: "booleans[{}]", _BYTES: "quote(base64({}))"}
+"""What makes JSON of a usual value, by the type of its field."""
+
+
 class _TextCompiler(_Compiler):
     prologue = "parts = []; add = parts.append"
     epilogue = "return '{' + ', '.join(parts) + '}'"
@@ -295,8 +299,7 @@ class _TextCompiler(_Compiler):
             elif kind == _DOUBLE:
                 value = f"{{{it}!r}}"
             else:
-                wrap = {_STRING: "quote({})", _FLOAT: "shortest({})", _BOOL: "booleans[{}]", _BYTES: "quote(base64({}))"}
-                value = "{" + wrap.get(kind, "{}").format(it) + "}"
+                value = "{" + _WRAPPERS.get(kind, "{}").format(it) + "}"
             pieces.append(self._name(field).replace("{", "{{").replace("}", "}}") + value)
         text = ", ".join(pieces)
         # The expressions hold no quotes and no backslashes, so that repr leaves them as they are.
