@@ -5,6 +5,7 @@ Runs for wheels and for editable installs alike, and writes what .gitignore list
 - ``codec/ftwire/_schema/schema.binpb``: one descriptor set of every file, our own option taken out;
 - ``codec/ftwire/_schema/index.py``: protocols, and where each file lies in that set, as plain literals;
 - ``codec/ftwire/_schema/layout.py``: ``struct`` formats of what ``codec/ftwire/layout.py`` declares;
+- ``tools/ftwire_tools/data/``: what the SDK's releases changed, for ``ftwire schema``;
 - ``codec/ftwire/messages/X.py`` and ``X.pyi`` for each ``X.proto``: a module made on import, and its types.
 
 A new file under proto/ is all that a new protocol takes; nothing here knows any of them by name.
@@ -42,10 +43,12 @@ class SchemaBuildHook(BuildHookInterface[Any]):
         """Compile, before hatchling collects the files of the wheel."""
         package = Path(self.root, "codec", "ftwire")
         compile_schema(Path(self.root, "proto"), package)
+        copy_data(Path(self.root, "proto"), Path(self.root, "tools", "ftwire_tools"))
         build_data["artifacts"] += [
             "codec/ftwire/_schema/*",
             "codec/ftwire/messages/*.py",
             "codec/ftwire/messages/*.pyi",
+            "tools/ftwire_tools/data/*",
         ]
 
 
@@ -72,6 +75,14 @@ def compile_schema(proto: Path, package: Path) -> None:
         stale -= {messages / f"{stem}.py", messages / f"{stem}.pyi"}
     for path in stale:
         path.unlink()
+
+
+def copy_data(proto: Path, package: Path) -> None:
+    """Copy the files beside the ``.proto`` texts into ``package``, the directory of ``ftwire_tools``."""
+    target = package / "data"
+    target.mkdir(exist_ok=True)
+    for path in proto.glob("*.json"):
+        write(target / path.name, path.read_bytes())
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -224,4 +235,5 @@ def make_stubs(descriptor_set: Path, names: list[str]) -> dict[str, str]:
 if __name__ == "__main__":
     root = Path(__file__).resolve().parent.parent
     compile_schema(root / "proto", root / "codec" / "ftwire")
+    copy_data(root / "proto", root / "tools" / "ftwire_tools")
     sys.exit(0)

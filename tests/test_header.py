@@ -18,12 +18,7 @@ from ftwire.header import (
     unpack_header,
 )
 from ftwire.layout import compact_format, struct_format
-
-U32 = st.integers(0, 2**32 - 1)
-U8 = st.integers(0, 255)
-HEADERS = st.builds(
-    Header, U32, U32, U32, st.binary(min_size=20, max_size=20), U8, U8, st.binary(min_size=8, max_size=8)
-)
+from ftwire.strategies import headers
 
 # InitConnect, serial 1, 33 bytes of body, byte by byte from the vendor's table of offsets.
 BY_HAND = (
@@ -45,7 +40,7 @@ def test_the_vendors_table() -> None:
     assert header.encode() == BY_HAND
 
 
-@given(HEADERS)
+@given(headers())
 def test_decoding_what_was_encoded(header: Header) -> None:
     assert Header.decode(header.encode()) == header
 
@@ -81,7 +76,7 @@ def test_the_package_was_built_from_the_declarations() -> None:
     assert struct_format(SERVER_ENVELOPE) == built.SERVER_ENVELOPE
 
 
-@given(HEADERS)
+@given(headers())
 def test_the_fast_path_writes_what_construct_writes(header: Header) -> None:
     names = [field.name for field in HEADER.subcons]
     assert pack_header(*header.fields) == HEADER.build(dict(zip(names, header.fields, strict=True)))

@@ -89,6 +89,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         self._error: WireError | None = None  # what ended the step of frames before the gap
         self._tried = 0  # 1 when the byte at offset is known to start no frame
         self._spare = SPARE_WORK_FLOOR
+        self._cut_off = False  # what was last looked at in step would be a frame, had it not ended here
 
     def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
         """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
@@ -110,13 +111,12 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
 
     def close(self) -> Iterator[Frame | Gap]:
         """Say that the stream has ended; iterate over what is left of it."""
-        self._stop()
-        truncated = self._in_step and bool(self._kept)
+        self._cut_off = False
         for item in self._flush():
-            truncated = False
+            self._cut_off = False
             yield item
         if self._gap:
-            yield self._report(truncated=truncated)
+            yield self._report(truncated=self._cut_off)
 
     def _flush(self) -> Iterator[Frame | Gap]:
         """Settle everything pending as if nothing followed it; what starts no frame joins the gap."""
@@ -227,7 +227,8 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         if at + HEADER_SIZE > size:
             if not final:
-                return HEADER_SIZE
+                return HEADER_SIZE if len(magic) == len(MAGIC) else len(MAGIC)
+            self._cut_off = self._in_step
             self._refuse(TruncatedHeaderError(expected=HEADER_SIZE, actual=size - at))
             return None
         fields: HeaderFields = unpack_header(data, at)
@@ -240,6 +241,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         end = at + length
         if end > size:
+            self._cut_off = final and self._in_step
             # Waiting copies what is pending once more.
             return length if not final and (self._in_step or self._pay(size - at)) else None
         if not self._pay(length):
@@ -256,12 +258,35 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         if not self._in_step and not (sealed and _plausible(fields)):
             return None
         if data.startswith(MAGIC, end) or (final and end == size):
+            if self._in_step and self._holds_a_frame(data, at + HEADER_SIZE, end):
+                self._refuse(error)
+                return None
             self._spare += length
             return frame
         if final or not MAGIC.startswith(data[end : end + 2]):
             self._refuse(error)
             return None
         return length + len(MAGIC)
+
+    def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:
+        """Say whether a frame that verifies stands in these bytes: then it was not a body, but a length that lied.
+
+        A lie may well end where some later frame does.
+        """
+        classes = self.classes
+        while (start := data.find(MAGIC, start, end)) >= 0:
+            body_at = start + HEADER_SIZE
+            if body_at > end:
+                break
+            fields: HeaderFields = unpack_header(data, start)
+            body_end = body_at + fields[5]
+            if body_end <= end:
+                if not self._pay(HEADER_SIZE + fields[5]):
+                    break
+                if open_frame(fields, data[body_at:body_end], self.cipher, classes).error is None:
+                    return True
+            start += 1
+        return False
 
     def _refuse(self, error: WireError) -> None:
         """Keep the reason for which the frames in step end here."""

@@ -214,7 +214,8 @@ class FrameDecoder(ChunkReader[Frame]):
                     frame._message = None
                     yield frame
                 else:
-                    self._want = HEADER_SIZE
+                    # A wrong magic shows in two bytes: the verdict must not depend on how they were cut.
+                    self._want = HEADER_SIZE if size - at >= len(MAGIC) else len(MAGIC)
                 magic = data[at : at + 2]
                 if len(magic) == 2 and magic != MAGIC:
                     raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         PacketSkipped,
     )
     from ftwire.pcap.reader import CaptureReader
-    from ftwire.pcap.records import Interface, Limits, LinkType, Packet
+    from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
     from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "PacketSkipped",
     "PcapWriter",
     "PcapngWriter",
+    "Secrets",
     "TcpConversation",
     "checksum",
     "ip_packet",
@@ -114,6 +115,7 @@ _HOME = {
     "PacketSkipped": "events",
     "PcapWriter": "writer",
     "PcapngWriter": "writer",
+    "Secrets": "records",
     "TcpConversation": "conversation",
     "checksum": "build",
     "ip_packet": "build",
