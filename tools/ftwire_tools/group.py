@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "ftwire"]
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
     "export": "Turn captures into typed tables: Parquet, Arrow, CSV, JSON lines, DuckDB.",
+    "synth": "Write a capture of made-up trading, of any size.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 

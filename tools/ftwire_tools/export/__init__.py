@@ -20,9 +20,11 @@ A map, in the order of the work::
     formats   Parquet, Arrow, CSV, JSON lines
     task      one input -> its files, whole or not at all
     manifest  what was done, so that it need not be done again
-    engines   tasks on one core, all cores, Ray or Dask
+    report    how far it has come
+    engines   tasks on one core or on all of them; on_ray, on_dask: on a cluster
+    runner    a whole export
     database  all of it into one DuckDB file
-    command   the command line
+    command_line  what is asked for on the command line
 
 Needs the extra ``export``: pyarrow, and ptars for speed.
 """
@@ -34,11 +36,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ftwire_tools.export.collect import TableBatch, tables
-    from ftwire_tools.export.command import command
+    from ftwire_tools.export.command_line import command
 
 __all__ = ["TableBatch", "command", "tables"]
 
-_HOME: Final = {"TableBatch": "collect", "command": "command", "tables": "collect"}
+_HOME: Final = {"TableBatch": "collect", "command": "command_line", "tables": "collect"}
 
 
 def __getattr__(name: str) -> Any:
