@@ -32,7 +32,7 @@ from ftwire_tools.synthetic.day import Plan, write_capture
 COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(ftwire, ["export", *map(str, arguments)])
 
 
@@ -123,13 +123,12 @@ def test_sums_of_a_large_capture_are_those_of_the_dump(tmp_path: Path) -> None:
         if '"Qot_UpdateTicker"' in line
         for item in json.loads(line)["body"]["s2c"]["tickerList"]
     ]
-    count, volume, turnover, first, last = (
-        duckdb.execute(
-            "select count(*), sum(volume), sum(turnover), min(sequence), max(time) from read_parquet(?)",
-            [f"{tmp_path}/out/ticker/**/*.parquet"],
-        ).fetchone()
-        or ()
-    )
+    found = duckdb.execute(
+        "select count(*), sum(volume), sum(turnover), min(sequence), max(time) from read_parquet(?)",
+        [f"{tmp_path}/out/ticker/**/*.parquet"],
+    ).fetchone()
+    assert found is not None
+    count, volume, turnover, first, last = found
     assert (count, volume) == (len(items), sum(int(item["volume"]) for item in items))
     assert turnover == pytest.approx(sum(item["turnover"] for item in items))
     assert (first, last) == (min(int(item["sequence"]) for item in items), max(item["time"] for item in items))

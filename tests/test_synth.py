@@ -23,7 +23,7 @@ from ftwire_tools.synthetic.template import GROWING, SMALL, template, varint
 KEY = next((Path(__file__).parent.parent / "fixtures" / "keys").glob("*.pem"))
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(ftwire, ["synth", *map(str, arguments)])
 
 

@@ -143,9 +143,11 @@ class _Feed:
     def go_on(self, size: int, step: int, progress: Callable[[int, int], None]) -> None:
         """Push until the file has its size; ``step`` is the trading time from push to push, in nanoseconds."""
         now = sent = 0
+        # How large a push is was learnt from a sample: what comes in excess comes in the last second.
+        last = self.clock.seconds_a_day * self._plan.days * 1_000_000_000 - 1
         while self._file.size < size:
             sent_now = self.burst(now)
-            now += step * sent_now
+            now = min(now + step * sent_now, last)
             sent += sent_now
             if sent % 64 < sent_now:
                 progress(self._file.size, sent)
