@@ -3,7 +3,8 @@
     pip download --no-deps --dest sdk futu-api==10.11.7108      # and so on, for each release
     python proto/generate.py sdk
 
-``--download DIR`` fetches what PyPI offers of futu-api into DIR first. Nothing of a package is run.
+``--download DIR`` fetches what PyPI offers of futu-api into DIR first. Nothing of a package is run here, though pip
+builds the metadata of a source archive. One newer release is ``ftwire schema update``: it needs no other.
 ``ftwire/options.proto`` and ``InitWebSocket.proto`` are written by hand and left alone.
 """
 
@@ -18,7 +19,8 @@ from pathlib import Path
 PROTO = Path(__file__).resolve().parent
 sys.path.insert(0, str(PROTO.parent / "tools"))
 
-from ftwire_tools.prototree import proto_tree  # noqa: E402 - found through the line above
+from ftwire_tools.changelog import CHANGES_FILE, ChangeLog  # noqa: E402 - found through the line above
+from ftwire_tools.prototree import proto_tree  # noqa: E402
 from ftwire_tools.sdk import read_sdk  # noqa: E402
 
 
@@ -46,6 +48,7 @@ def main() -> None:
         download(arguments.directory)
     releases = [read_sdk(path) for path in sorted(arguments.directory.iterdir())]
     tree = proto_tree(releases)
+    tree[CHANGES_FILE] = ChangeLog.of(releases).to_json()
     for name, text in tree.items():
         (PROTO / name).write_text(text, encoding="utf-8")
     print(f"{len(tree)} files from {len(releases)} releases")  # noqa: T201

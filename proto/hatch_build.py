@@ -4,6 +4,8 @@ Runs for wheels and for editable installs alike, and writes what .gitignore list
 
 - ``codec/ftwire/_schema/schema.binpb``: one descriptor set of every file, our own option taken out;
 - ``codec/ftwire/_schema/index.py``: protocols, and where each file lies in that set, as plain literals;
+- ``codec/ftwire/_schema/layout.py``: ``struct`` formats of what ``codec/ftwire/layout.py`` declares;
+- ``tools/ftwire_tools/data/``: what the SDK's releases changed, for ``ftwire schema``;
 - ``codec/ftwire/messages/X.py`` and ``X.pyi`` for each ``X.proto``: a module made on import, and its types.
 
 A new file under proto/ is all that a new protocol takes; nothing here knows any of them by name.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -40,10 +43,12 @@ class SchemaBuildHook(BuildHookInterface[Any]):
         """Compile, before hatchling collects the files of the wheel."""
         package = Path(self.root, "codec", "ftwire")
         compile_schema(Path(self.root, "proto"), package)
+        copy_data(Path(self.root, "proto"), Path(self.root, "tools", "ftwire_tools"))
         build_data["artifacts"] += [
             "codec/ftwire/_schema/*",
             "codec/ftwire/messages/*.py",
             "codec/ftwire/messages/*.pyi",
+            "tools/ftwire_tools/data/*",
         ]
 
 
@@ -56,6 +61,7 @@ def compile_schema(proto: Path, package: Path) -> None:
     write(target / "__init__.py", '"""Made from proto/ by proto/hatch_build.py."""\n')
     write(target / "schema.binpb", descriptor_set.SerializeToString(deterministic=True))
     write(target / "index.py", index_text(files, protocols))
+    write(target / "layout.py", layout_text(package / "layout.py"))
 
     messages = package / "messages"
     names = [file.name for file in files if file.name != OPTIONS_FILE]
@@ -69,6 +75,14 @@ def compile_schema(proto: Path, package: Path) -> None:
         stale -= {messages / f"{stem}.py", messages / f"{stem}.pyi"}
     for path in stale:
         path.unlink()
+
+
+def copy_data(proto: Path, package: Path) -> None:
+    """Copy the files beside the ``.proto`` texts into ``package``, the directory of ``ftwire_tools``."""
+    target = package / "data"
+    target.mkdir(exist_ok=True)
+    for path in proto.glob("*.json"):
+        write(target / path.name, path.read_bytes())
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -179,6 +193,23 @@ def index_text(files: list[descriptor_pb2.FileDescriptorProto], protocols: list[
     return "\n".join([*lines, "}", ""])
 
 
+def layout_text(declarations: Path) -> str:
+    """The layout module: formats computed from the declarations, which stand by themselves."""
+    declared = runpy.run_path(str(declarations))
+    struct_format, compact_format = declared["struct_format"], declared["compact_format"]
+    return "\n".join(
+        [
+            '"""Made from codec/ftwire/layout.py by proto/hatch_build.py."""',
+            "",
+            f"HEADER = {struct_format(declared['HEADER'])!r}",
+            f"HEADER_COMPACT = {compact_format(declared['HEADER'])!r}",
+            f"CLIENT_ENVELOPE = {struct_format(declared['CLIENT_ENVELOPE'])!r}",
+            f"SERVER_ENVELOPE = {struct_format(declared['SERVER_ENVELOPE'])!r}",
+            "",
+        ]
+    )
+
+
 def make_stubs(descriptor_set: Path, names: list[str]) -> dict[str, str]:
     """File name to the text of its type stub, importing its neighbours from ``ftwire.messages``."""
     plugin = program("mypy-protobuf", "protoc-gen-mypy")
@@ -204,4 +235,5 @@ def make_stubs(descriptor_set: Path, names: list[str]) -> dict[str, str]:
 if __name__ == "__main__":
     root = Path(__file__).resolve().parent.parent
     compile_schema(root / "proto", root / "codec" / "ftwire")
+    copy_data(root / "proto", root / "tools" / "ftwire_tools")
     sys.exit(0)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from hypothesis import strategies as st
 
 from ftwire.cipher import NONE, Cipher
-from ftwire.frame import Frame, Role
+from ftwire.frame import Frame, Kind, Role
 from ftwire.messages import InitConnect, Qot_GetRT
+from ftwire.strategies import chunkings, frames
 
 T = TypeVar("T")
 
@@ -69,16 +70,9 @@ def response(proto_id: int = 3008, serial: int = 1, body: object = None, cipher:
     )
 
 
-def cut(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
-    """Cut ``data`` into chunks of these sizes, the rest being the last one."""
-    at = 0
-    for size in sizes:
-        if at >= len(data):
-            return
-        yield data[at : at + size]
-        at += size
-    if at < len(data):
-        yield data[at:]
+def chunked(data: bytes, source: st.DataObject | None) -> list[bytes]:
+    """``data`` in chunks drawn from ``source``; in one without it."""
+    return [data] if source is None else source.draw(chunkings(data))
 
 
 def fed(feed: Callable[[bytes], Iterable[T]], chunks: Iterable[bytes]) -> list[T]:
@@ -86,13 +80,5 @@ def fed(feed: Callable[[bytes], Iterable[T]], chunks: Iterable[bytes]) -> list[T
     return [item for chunk in chunks for item in feed(chunk)]
 
 
-CHUNKINGS = st.lists(st.integers(1, 120), max_size=40)
-"""Sizes of the first chunks of a stream."""
-
-FRAMES = st.builds(
-    lambda proto_id, serial, body: Frame.build(proto_id, serial, body, sender=Role.SERVER),
-    st.sampled_from([1001, 1004, 3008, 3009, 99999]),
-    st.integers(0, 2**32 - 1),
-    st.binary(max_size=300),
-)
-"""Frames with any bytes for a body."""
+FRAMES = frames(body=st.binary(max_size=300), kind=Kind.RESPONSE) | frames(99999)
+"""Frames with any bytes for a body, of protocols known and unknown."""

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames import CHUNKINGS, cut, rt_request, rt_response
+from frames import chunked, rt_request, rt_response
 from ftwire.cipher import PacketEncAlgo, Rsa, RsaKey
 from ftwire.connection import SECOND, Connection, State
 from ftwire.errors import (
@@ -39,8 +39,8 @@ AES, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 NOW = 1_700_000_000 * SECOND
 
 
-def received(connection: Connection, data: bytes, now: int = NOW, sizes: tuple[int, ...] = ()) -> list[Event]:
-    return [event for chunk in cut(data, sizes) for event in connection.receive_data(chunk, now)]
+def received(connection: Connection, data: bytes, now: int = NOW, source: st.DataObject | None = None) -> list[Event]:
+    return [event for chunk in chunked(data, source) for event in connection.receive_data(chunk, now)]
 
 
 def accept(server: Connection, data: bytes, **options: Any) -> Event:
@@ -58,17 +58,17 @@ def connected(key: RsaKey | None = None, **options: Any) -> tuple[Connection, Co
     return client, server
 
 
-def exchange(client: Connection, server: Connection, sizes: tuple[int, ...] = ()) -> list[Event]:
+def exchange(client: Connection, server: Connection, source: st.DataObject | None = None) -> list[Event]:
     """One 3008 request, its reply and a 3009 push; returns what the client saw."""
     client.request("Qot_GetRT", rt_request(), NOW)
-    (asked,) = received(server, client.data_to_send(), sizes=sizes)
+    (asked,) = received(server, client.data_to_send(), source=source)
     assert isinstance(asked, RequestReceived)
     assert asked.frame.message == rt_request()
     server.reply(asked.frame, rt_response())
     push = Qot_UpdateRT.Response(retType=0)
     push.s2c.security.CopyFrom(rt_request().c2s.security)
     server.push("Qot_UpdateRT", push)
-    return received(client, server.data_to_send(), NOW + SECOND, sizes)
+    return received(client, server.data_to_send(), NOW + SECOND, source)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def exchange(client: Connection, server: Connection, sizes: tuple[int, ...] = ()
         (KEY, PacketEncAlgo.AES_CBC, "aes_cbc"),
     ],
 )
-@given(sizes=CHUNKINGS.map(tuple))
-def test_a_session(key: RsaKey | None, algo: PacketEncAlgo | None, name: str, sizes: tuple[int, ...]) -> None:
+@given(source=st.data())
+def test_a_session(key: RsaKey | None, algo: PacketEncAlgo | None, name: str, source: st.DataObject) -> None:
     client, server = connected(key, packet_enc_algo=algo)
     assert client.encryption == server.encryption == name
     assert client.conn_id == 7262309301
-    reply, push = exchange(client, server, sizes)
+    reply, push = exchange(client, server, source)
     assert isinstance(reply, ReplyReceived)
     assert reply.frame.message == rt_response()
     assert reply.latency == SECOND
@@ -310,3 +310,20 @@ def test_any_bytes_give_events_or_a_documented_error(raw: bytes, key: RsaKey | N
             received(side, data)
         except (HeaderError, RemoteProtocolError):
             assert side.state is State.CLOSED
+
+
+def test_one_encoding_of_a_push_serves_many_clients() -> None:
+    frame = encode_frame(3009, 0, b"\x08\x00")
+    for _ in range(2):
+        client, server = connected()
+        server.push_encoded(frame)
+        (event,) = received(client, server.data_to_send())
+        assert isinstance(event, PushReceived)
+        assert event.frame.encode() == frame
+    client, server = connected(KEY)
+    with pytest.raises(LocalProtocolError, match="encrypted"):
+        server.push_encoded(frame)
+    for wrong in (client, Connection(Role.SERVER)):
+        with pytest.raises(LocalProtocolError, match="no push"):
+            wrong.push_encoded(frame)
+    assert server.data_to_send() == b""

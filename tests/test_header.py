@@ -4,14 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftwire._schema import layout as built
 from ftwire.errors import BadMagicError, TruncatedHeaderError
-from ftwire.header import HEADER, HEADER_SIZE, Header, pack_header, unpack_header
-
-U32 = st.integers(0, 2**32 - 1)
-U8 = st.integers(0, 255)
-HEADERS = st.builds(
-    Header, U32, U32, U32, st.binary(min_size=20, max_size=20), U8, U8, st.binary(min_size=8, max_size=8)
+from ftwire.header import (
+    CLIENT_ENVELOPE,
+    HEADER,
+    HEADER_SIZE,
+    SERVER_ENVELOPE,
+    Header,
+    pack_compact,
+    pack_header,
+    unpack_compact,
+    unpack_header,
 )
+from ftwire.layout import compact_format, struct_format
+from ftwire.strategies import headers
 
 # InitConnect, serial 1, 33 bytes of body, byte by byte from the vendor's table of offsets.
 BY_HAND = (
@@ -33,7 +40,7 @@ def test_the_vendors_table() -> None:
     assert header.encode() == BY_HAND
 
 
-@given(HEADERS)
+@given(headers())
 def test_decoding_what_was_encoded(header: Header) -> None:
     assert Header.decode(header.encode()) == header
 
@@ -52,7 +59,24 @@ def test_the_fast_path_reads_what_construct_reads(tail: bytes) -> None:
     assert tuple(declared[name] for name in names) == unpack_header(raw, 0)
 
 
-@given(HEADERS)
+@given(st.binary(min_size=44, max_size=44))
+def test_the_compact_form_is_the_same_44_bytes(raw: bytes) -> None:
+    compact = unpack_compact(raw, 0)
+    _, _, _, _, serial, length, sha1, _ = unpack_header(raw, 0)
+    assert compact[1:4] == (serial, length, sha1)
+    assert pack_compact(*compact) == raw
+    first = compact[0].to_bytes(8, "little")
+    assert unpack_header(first + bytes(36), 0)[:4] == unpack_header(raw, 0)[:4]
+
+
+def test_the_package_was_built_from_the_declarations() -> None:
+    assert struct_format(HEADER) == built.HEADER
+    assert compact_format(HEADER) == built.HEADER_COMPACT
+    assert struct_format(CLIENT_ENVELOPE) == built.CLIENT_ENVELOPE
+    assert struct_format(SERVER_ENVELOPE) == built.SERVER_ENVELOPE
+
+
+@given(headers())
 def test_the_fast_path_writes_what_construct_writes(header: Header) -> None:
     names = [field.name for field in HEADER.subcons]
     assert pack_header(*header.fields) == HEADER.build(dict(zip(names, header.fields, strict=True)))

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames import CHUNKINGS, cut, init_response, request, response, rt_request, rt_response
+from frames import chunked, init_response, request, response, rt_request, rt_response
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, PacketEncAlgo, Rsa, RsaKey
 from ftwire.errors import DigestError, KeyRequiredError, WireError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing, Observation
@@ -39,12 +39,13 @@ def session(cipher: Cipher, algo: int | None, iv: str | None, *, encrypted: bool
     ]
 
 
-def observe(observer: Observer, steps: Iterable[tuple[Role, bytes]], sizes: Iterable[int] = ()) -> list[Observation]:
+def observe(
+    observer: Observer, steps: Iterable[tuple[Role, bytes]], source: st.DataObject | None = None
+) -> list[Observation]:
     seen: list[Observation] = []
-    sizes = list(sizes)
     time = 0
     for sender, data in steps:
-        for chunk in cut(data, sizes):
+        for chunk in chunked(data, source):
             time += 1000
             seen.extend(observer.receive(sender, chunk, time, time // 1000))
     seen.extend(observer.close(time))
@@ -71,10 +72,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("cipher", "algo", "iv"), CASES)
-@given(sizes=CHUNKINGS)
-def test_an_encrypted_session(cipher: Cipher, algo: int | None, iv: str | None, sizes: list[int]) -> None:
+@given(source=st.data())
+def test_an_encrypted_session(cipher: Cipher, algo: int | None, iv: str | None, source: st.DataObject) -> None:
     steps = session(cipher, algo, iv)
-    seen = observe(Observer(keys=[OTHER, KEY]), raw(steps), sizes)
+    seen = observe(Observer(keys=[OTHER, KEY]), raw(steps), source)
     assert [event.frame for event in frames(seen)] == [frame for _, frame in steps] == [e.frame for e in seen]  # type: ignore[union-attr]
     assert [event.encryption for event in frames(seen)] == ["rsa", "rsa"] + [cipher.name] * 3
     assert [event.kind for event in frames(seen)] == [
@@ -144,8 +145,8 @@ def test_a_refused_handshake_installs_nothing() -> None:
     assert [event.frame.error for event in seen] == [None] * 7
 
 
-@given(st.integers(1, 400), CHUNKINGS)
-def test_missing_bytes_cost_what_they_touch(missing: int, sizes: list[int]) -> None:
+@given(st.integers(1, 400), st.data())
+def test_missing_bytes_cost_what_they_touch(missing: int, source: st.DataObject) -> None:
     cipher = AesCbc(AES, IV)
     more = [(S, response(3009, 0, cipher=cipher))] * 4
     steps = raw(session(cipher, 2, IV))
@@ -153,7 +154,7 @@ def test_missing_bytes_cost_what_they_touch(missing: int, sizes: list[int]) -> N
     observer = Observer(keys=[KEY])
     seen = [event for sender, data in steps for event in observer.receive(sender, data)]
     seen.extend(observer.skip(S, missing))
-    for chunk in cut(pushes[missing:], sizes):
+    for chunk in chunked(pushes[missing:], source):
         seen.extend(observer.receive(S, chunk))
     seen.extend(observer.close())
     size = len(more[0][1])
@@ -206,10 +207,10 @@ def test_a_key_that_is_no_aes_key() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 400), st.integers(1, 255)), max_size=6),
     st.lists(st.tuples(st.sampled_from(list(Role)), st.binary(max_size=60)), max_size=3),
-    CHUNKINGS,
+    st.data(),
 )
 def test_whatever_happens_to_a_session_it_is_observed(
-    damage: list[tuple[int, int, int]], extra: list[tuple[Role, bytes]], sizes: list[int]
+    damage: list[tuple[int, int, int]], extra: list[tuple[Role, bytes]], source: st.DataObject
 ) -> None:
     steps = raw(session(AesCbc(AES, IV), 2, IV))
     for index, where, value in damage:
@@ -217,7 +218,7 @@ def test_whatever_happens_to_a_session_it_is_observed(
         mutable = bytearray(data)
         mutable[where % len(data)] ^= value
         steps[index] = sender, bytes(mutable)
-    for event in frames(observe(Observer(keys=[KEY]), steps + extra + steps, sizes)):
+    for event in frames(observe(Observer(keys=[KEY]), steps + extra + steps, source)):
         try:
             _ = event.frame.message
         except WireError:

@@ -253,3 +253,8 @@ def test_a_damaged_descriptor_set_gives_a_schema_or_a_descriptor_error(data: st.
     else:
         names: Any = [found.file(name).name for name in found.file_names]
         assert names
+
+
+def test_every_file_that_is_listed_loads() -> None:
+    for name in schema.file_names:
+        assert schema.file(name).name == name

@@ -2,27 +2,30 @@
 
 A map, from the bytes up; each module imports only what stands above it:
 
-=============================  ==============================================================================
-``ftwire.errors``              the tree of everything that can go wrong
-``ftwire.header``              the 44-byte header in front of every frame on TCP
-``ftwire.cipher``              RSA for the handshake, AES for what follows
-``ftwire.schema``              message definitions in a descriptor pool of their own
-``ftwire.protocols``           from a protocol's ID or name to its messages
-``ftwire.body``                messages from and to protobuf or JSON bytes
-``ftwire.frame``               one frame: header, payload, plain body, message
-``ftwire.stream``              frames out of a live byte stream
-``ftwire.scan``                frames out of a captured stream, past damage and holes
-``ftwire.events``              what connections and observers report
-``ftwire.connection``          one side of a connection, without a socket
-``ftwire.observer``            somebody else's connection, watched
-``ftwire.websocket``           the WebSocket envelope of JavaScript clients
-``ftwire.websocket_scan``      envelopes out of a captured WebSocket stream
-``ftwire.websocket_observer``  somebody else's WebSocket connection, watched
-``ftwire.conversation``        what a TCP conversation is, found out by its content
-``ftwire.messages``            the message classes by name: ``from ftwire.messages import Qot_GetRT``
-``ftwire.pcap``                capture files, packets, TCP reassembly; knows nothing of OpenD
-``ftwire.strategies``          Hypothesis strategies for all of it (extra ``fuzz``)
-=============================  ==============================================================================
+===============================  ==============================================================================
+``ftwire.errors``                the tree of everything that can go wrong
+``ftwire.layout``                what the headers look like, declared with construct
+``ftwire.header``                the 44-byte header in front of every frame on TCP
+``ftwire.cipher``                RSA for the handshake, AES for what follows
+``ftwire.schema``                message definitions in a descriptor pool of their own
+``ftwire.protocols``             from a protocol's ID or name to its messages
+``ftwire.body``                  messages from and to protobuf or JSON bytes
+``ftwire.frame``                 one frame: header, payload, plain body, message
+``ftwire.stream``                frames out of a live byte stream
+``ftwire.scan``                  frames out of a captured stream, past damage and holes
+``ftwire.events``                what connections and observers report
+``ftwire.connection``            one side of a connection, without a socket
+``ftwire.observer``              somebody else's connection, watched
+``ftwire.websocket``             the WebSocket envelope of JavaScript clients
+``ftwire.websocket_scan``        envelopes out of a captured WebSocket stream
+``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
+``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
+``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
+``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
+``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
+``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
+===============================  ==============================================================================
 
 The library opens no socket and no file and asks no clock: bytes, times and keys come in as arguments. Names
 below are imported when first used, so ``import ftwire`` costs little.
@@ -34,7 +37,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftwire import messages, pcap, strategies
+    from ftwire import diagnosis, messages, pcap, strategies
     from ftwire.body import decode_body, encode_body
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from ftwire.schema import Schema
     from ftwire.stream import FrameDecoder
     from ftwire.websocket import BadEnvelope, Envelope
+    from ftwire.websocket_connection import WebSocketConnection
     from ftwire.websocket_observer import WebSocketObserver
 
 __version__ = "0.1.0"
@@ -97,10 +101,12 @@ __all__ = [
     "SchemaError",
     "UnknownBody",
     "UnknownProtocolError",
+    "WebSocketConnection",
     "WebSocketObserver",
     "WireError",
     "cipher_for",
     "decode_body",
+    "diagnosis",
     "encode_body",
     "encode_frame",
     "messages",
@@ -131,9 +137,11 @@ _HOME = _ERRORS | {
     "RsaKey": "cipher",
     "Schema": "schema",
     "UnknownBody": "frame",
+    "WebSocketConnection": "websocket_connection",
     "WebSocketObserver": "websocket_observer",
     "cipher_for": "cipher",
     "decode_body": "body",
+    "diagnosis": None,
     "encode_body": "body",
     "encode_frame": "frame",
     "messages": None,

@@ -289,6 +289,24 @@ class RsaKey:
             raise KeyFormatError("not an RSA private key in PEM (PKCS#1 or PKCS#8)") from None
         return cls(private)
 
+    def unlock(self, block: bytes) -> bytes:
+        """Return one block to the power of the private exponent, padding and all: ``size`` bytes.
+
+        The right key shows ``00 02 ... 00`` in front (RFC 8017, 7.2.2), where libraries that reject implicitly
+        show nothing. For looking at captured bytes only: a program that lets others see what this returns for
+        blocks they chose gives its key's secrets away.
+
+        Raises ``DecryptionError`` for a block of another size, or that this key cannot have made.
+        """
+        if len(block) != self.size:
+            raise DecryptionError(cipher="rsa", reason=f"a block is {self.size} bytes, not {len(block)}")
+        numbers = self._private.private_numbers()
+        modulus = numbers.public_numbers.n
+        value = int.from_bytes(block)
+        if value >= modulus:
+            raise DecryptionError(cipher="rsa", reason="the block is a larger number than this key's modulus")
+        return pow(value, numbers.d, modulus).to_bytes(self.size)
+
     def __repr__(self) -> str:
         return f"<RsaKey {self.size * 8} bits>"
 

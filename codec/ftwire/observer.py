@@ -120,15 +120,19 @@ class Observer:
         time: int,
         packet: int,
     ) -> Iterator[Observation]:
-        kinds = scanner.classes.kinds
         pending = self._pending
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         for item in items:
+            exception = self._exception
+            if type(item) is Frame and item.kind is Kind.PUSH and (exception is None or exception[0] is not item):
+                # Nearly all there is on a busy connection.
+                yield make(FrameSeen, (item, sender, Kind.PUSH, scanner.cipher.name, time, packet, None, None))
+                continue
             if isinstance(item, Gap):
                 yield GapSeen(item, sender, time, packet)
                 continue
-            exception = self._exception
             cipher = scanner.cipher if exception is None or exception[0] is not item else exception[1]
-            kind = kinds[item.proto_id]
+            kind = item.kind
             request: Frame | Envelope | None = None
             latency: int | None = None
             if kind is Kind.REQUEST:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_compact, unpack_header
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
 
@@ -89,10 +89,13 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         self._error: WireError | None = None  # what ended the step of frames before the gap
         self._tried = 0  # 1 when the byte at offset is known to start no frame
         self._spare = SPARE_WORK_FLOOR
+        self._cut_off = False  # what was last looked at in step would be a frame, had it not ended here
 
     def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
         """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
-        self._spare += SPARE_WORK * memoryview(data).nbytes
+        if type(data) is not bytes:
+            data = bytes(data)
+        self._spare += SPARE_WORK * len(data)
         return super().feed(data)
 
     def skip(self, length: int) -> Iterator[Frame | Gap]:
@@ -108,13 +111,12 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
 
     def close(self) -> Iterator[Frame | Gap]:
         """Say that the stream has ended; iterate over what is left of it."""
-        self._stop()
-        truncated = self._in_step and bool(self._kept)
+        self._cut_off = False
         for item in self._flush():
-            truncated = False
+            self._cut_off = False
             yield item
         if self._gap:
-            yield self._report(truncated=truncated)
+            yield self._report(truncated=self._cut_off)
 
     def _flush(self) -> Iterator[Frame | Gap]:
         """Settle everything pending as if nothing followed it; what starts no frame joins the gap."""
@@ -142,38 +144,40 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         return gap
 
     def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
-        classes = self.classes
+        shapes = self.classes.shapes
         max_body = self.max_body
         new = Frame.__new__
         nothing_hashed = NOTHING_HASHED
-        while (part := self._next_part()) is not None:
-            data, at = part
+        parts = self._parts
+        while parts:
+            data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
             try:
                 while True:
                     body_at = at + HEADER_SIZE
                     if self._in_step and body_at <= size:
                         # What _look, open_frame and Frame(...) do for a good frame in step, written out.
-                        fields = unpack_header(data, at)
-                        length = fields[5]
+                        compact = unpack_compact(data, at)
+                        shape = shapes[compact[0]]
+                        length = compact[2]
                         end = body_at + length
-                        if end <= size and length <= max_body and length <= self._spare and fields[0] == MAGIC:
+                        if end <= size and length <= max_body and length <= self._spare and shape is not None:
                             payload = data[body_at:end]
                             cipher = self.cipher
                             try:
                                 body = payload if cipher is NONE else cipher.decrypt(payload)
                                 hashed = nothing_hashed.copy()
                                 hashed.update(body)
-                                opened = hashed.digest() == fields[6]
+                                opened = hashed.digest() == compact[3]
                             except WireError:
                                 opened = False
                             if opened:
                                 at = end
                                 frame = new(Frame)
-                                frame._fields = fields
+                                frame._compact = compact
+                                frame._shape = shape
                                 frame.payload = payload
                                 frame.body = body
-                                frame.classes = classes
                                 frame._message = None
                                 yield frame
                                 continue
@@ -201,7 +205,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                     yield found
             finally:
                 self.offset += at - start
-                self._kept += data[at:]
+                self._keep(data, at)
 
     def _find(self, data: bytes, at: int, *, final: bool) -> int:
         """Pass over what starts no frame; return where one may start, or the end of the data."""
@@ -223,7 +227,8 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         if at + HEADER_SIZE > size:
             if not final:
-                return HEADER_SIZE
+                return HEADER_SIZE if len(magic) == len(MAGIC) else len(MAGIC)
+            self._cut_off = self._in_step
             self._refuse(TruncatedHeaderError(expected=HEADER_SIZE, actual=size - at))
             return None
         fields: HeaderFields = unpack_header(data, at)
@@ -236,6 +241,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         end = at + length
         if end > size:
+            self._cut_off = final and self._in_step
             # Waiting copies what is pending once more.
             return length if not final and (self._in_step or self._pay(size - at)) else None
         if not self._pay(length):
@@ -252,12 +258,35 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         if not self._in_step and not (sealed and _plausible(fields)):
             return None
         if data.startswith(MAGIC, end) or (final and end == size):
+            if self._in_step and self._holds_a_frame(data, at + HEADER_SIZE, end):
+                self._refuse(error)
+                return None
             self._spare += length
             return frame
         if final or not MAGIC.startswith(data[end : end + 2]):
             self._refuse(error)
             return None
         return length + len(MAGIC)
+
+    def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:
+        """Say whether a frame that verifies stands in these bytes: then it was not a body, but a length that lied.
+
+        A lie may well end where some later frame does.
+        """
+        classes = self.classes
+        while (start := data.find(MAGIC, start, end)) >= 0:
+            body_at = start + HEADER_SIZE
+            if body_at > end:
+                break
+            fields: HeaderFields = unpack_header(data, start)
+            body_end = body_at + fields[5]
+            if body_end <= end:
+                if not self._pay(HEADER_SIZE + fields[5]):
+                    break
+                if open_frame(fields, data[body_at:body_end], self.cipher, classes).error is None:
+                    return True
+            start += 1
+        return False
 
     def _refuse(self, error: WireError) -> None:
         """Keep the reason for which the frames in step end here."""

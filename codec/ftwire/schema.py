@@ -150,7 +150,14 @@ class Schema:
         if name in self._loaded:
             return
         for imported in self._files[name][2]:
-            self._load(imported)
+            if imported in self._files:
+                self._load(imported)
+            elif imported not in self._loaded:
+                # Only options.proto of the built-in set imports what it does not hold: protobuf's own file.
+                from google.protobuf import descriptor_pb2
+
+                self._pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
+                self._loaded.add(imported)
         self._pool.AddSerializedFile(self.serialized_file(name))
         self._loaded.add(name)
 

@@ -21,6 +21,7 @@ from ftwire.pcap import (
     PacketSkipped,
     TcpConversation,
 )
+from ftwire.strategies import SegmentSchedule, segment_schedules
 from pcap_model import (
     A6,
     ACK,
@@ -376,33 +377,17 @@ def test_only_the_ports_asked_for() -> None:
 
 # --- properties ---------------------------------------------------------------------------------------------
 
-Segment = tuple[int, bytes]
+
+SCHEDULES = st.binary(min_size=1, max_size=60).flatmap(lambda stream: segment_schedules(stream, max_changes=12))
 
 
-@st.composite
-def schedules(draw: st.DrawFn, *, most: int = 14) -> list[Segment]:
-    """Segments of one stream: reordered, repeated, cut anew, lost, and some with other bytes."""
-    length = draw(st.integers(1, 60))
-    text = draw(st.binary(min_size=length, max_size=length))
-    segments = []
-    for _ in range(draw(st.integers(1, most))):
-        start = draw(st.integers(0, length - 1))
-        end = draw(st.integers(start + 1, length))
-        part = bytearray(text[start:end])
-        if draw(st.integers(0, 4)) == 0:
-            part[draw(st.integers(0, len(part) - 1))] ^= draw(st.integers(1, 255))
-        segments.append((start, bytes(part)))
-    return segments
-
-
-@given(schedules(), st.integers(0, 0xFFFFFFFF), st.booleans())
+@given(SCHEDULES.filter(lambda schedule: schedule.syn or schedule.segments))
 @settings(max_examples=400)
-def test_any_schedule_gives_what_the_model_gives(segments: list[Segment], isn: int, syn: bool) -> None:
-    frames = [frame(A, B, isn, flags=SYN)] if syn else []
-    model = Stream(start=0 if syn else None)
-    for start, data in segments:
-        frames.append(frame(A, B, isn + 1 + start, data))
-        model.take(start, data, len(frames))
+def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> None:
+    frames = schedule.packets(A, B)
+    model = Stream(start=0 if schedule.syn else None)
+    for number, segment in enumerate(schedule.segments, 1 + schedule.syn):
+        model.take(segment.start, segment.data, number)
     events = run(*frames)
 
     delivered: dict[int, tuple[int, int]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["descriptor_of", "is_repeated", "plain_value"]
+__all__ = ["descriptor_of", "is_repeated", "is_required", "label_of", "plain_value"]
 
 
 def descriptor_of(message: Any) -> Descriptor:
@@ -21,6 +21,20 @@ def is_repeated(field: FieldDescriptor) -> bool:
     asked: Any = field
     known = getattr(asked, "is_repeated", None)
     return bool(asked.label == asked.LABEL_REPEATED if known is None else known)
+
+
+def is_required(field: FieldDescriptor) -> bool:
+    """Say whether a message without this field is incomplete."""
+    asked: Any = field
+    known = getattr(asked, "is_required", None)
+    return bool(asked.label == asked.LABEL_REQUIRED if known is None else known)
+
+
+def label_of(field: FieldDescriptor) -> str:
+    """Return ``required``, ``optional`` or ``repeated``."""
+    if is_repeated(field):
+        return "repeated"
+    return "required" if is_required(field) else "optional"
 
 
 def plain_value(field: FieldDescriptor, value: Any) -> Any:

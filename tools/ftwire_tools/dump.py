@@ -14,6 +14,7 @@ from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.chunks import open_input, read_file
 from ftwire_tools.clock import parse_time
 from ftwire_tools.dumper import Dump, Form, run
+from ftwire_tools.options import known_with, schema_option
 from ftwire_tools.selection import Selection, protocol_ids
 from ftwire_tools.source import NothingFoundError
 from ftwire_tools.stats import Stats
@@ -102,6 +103,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     type=click.Choice(["client", "server"]),
     help="Who sent the bytes of a raw stream; by default the content tells.",
 )
+@schema_option
 @click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
 @click.pass_context
 def command(
@@ -123,6 +125,7 @@ def command(
     with_stats: bool,
     max_body: int,
     sender: str | None,
+    schema: str | None,
     show_secrets: bool,
 ) -> None:
     """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or the bytes that one side sent.
@@ -140,8 +143,9 @@ def command(
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, gaps and notes go to standard error.
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    known = known_with(schema)
     try:
-        wanted = protocol_ids(protocols)
+        wanted = protocol_ids(protocols, known)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
     form = Form(
@@ -172,7 +176,7 @@ def command(
                 dump.note(path)
             try:
                 with open_input(path) as source_input:
-                    run(source_input, dump, rsa_keys, max_body, Role(sender) if sender else None)
+                    run(source_input, dump, rsa_keys, max_body, Role(sender) if sender else None, known)
             except OSError as error:
                 raise click.ClickException(f"{path}: {error.strerror or error}") from None
             except NothingFoundError as error:

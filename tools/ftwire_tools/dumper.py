@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Role
+from ftwire.protocols import Registry, registry
 from ftwire_tools.chunks import Input
 from ftwire_tools.output import write
 from ftwire_tools.paint import PLAIN, paint_for
@@ -146,7 +147,14 @@ class Dump:
             write(text)
 
 
-def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, sender: Role | None) -> None:
+def run(
+    source_input: Input,
+    dump: Dump,
+    keys: Sequence[RsaKey],
+    max_body: int,
+    sender: Role | None,
+    known: Registry = registry,
+) -> None:
     """Dump one input. Raises ``OSError`` and ``NothingFoundError``."""
     source: Source | None = None
     head = b""
@@ -160,7 +168,7 @@ def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, 
                     head += chunk
                     if len(head) < ENOUGH_TO_TELL:
                         continue
-                    chunk, source = head, open_source(head, keys=keys, max_body=max_body, sender=sender)
+                    chunk, source = head, open_source(head, keys=keys, max_body=max_body, sender=sender, known=known)
                 dump.show(source.feed(chunk))
                 dump.flush()
                 progress.update(done, dump.frames)
@@ -171,7 +179,7 @@ def run(source_input: Input, dump: Dump, keys: Sequence[RsaKey], max_body: int, 
             dump.note(f"{source_input.name}: {error}")
             dump.not_decoded += 1
         if source is None:
-            source = open_source(head, keys=keys, max_body=max_body, sender=sender)
+            source = open_source(head, keys=keys, max_body=max_body, sender=sender, known=known)
             dump.show(source.feed(head))
         try:
             dump.show(source.close())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
 
-__all__ = ["FIELD_ENUMS", "enum_name", "enum_names"]
+__all__ = ["FIELD_ENUMS", "enum_name", "enum_names", "enum_of"]
 
 FIELD_ENUMS: Final = {
     # Message and field, or field alone for wherever it occurs: the enum, as Package.Enum.
@@ -98,12 +98,18 @@ def enum_names(field: FieldDescriptor) -> dict[int, str] | None:
         return _names[field]
     except KeyError:
         pass
-    enum = field.enum_type
-    if enum is None and field.cpp_type == field.CPPTYPE_INT32:
-        enum = _enum_of(field)
+    enum = enum_of(field)
     found = None if enum is None else {value.number: value.name for value in reversed(enum.values)}
     _names[field] = found
     return found
+
+
+def enum_of(field: FieldDescriptor) -> EnumDescriptor | None:
+    """Return the enum that a field holds, declared as one or not."""
+    enum: EnumDescriptor | None = field.enum_type
+    if enum is None and field.cpp_type == field.CPPTYPE_INT32:
+        enum = _enum_of(field)
+    return enum
 
 
 def enum_name(field: FieldDescriptor, number: int) -> str | None:

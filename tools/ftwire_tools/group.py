@@ -5,17 +5,26 @@ A new command is a new file with a function ``command`` and a line in ``COMMANDS
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from ftwire_tools.output import Interrupted
 
-__all__ = ["COMMANDS", "ftwire"]
+__all__ = ["COMMANDS", "LazyGroup", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
+    "call": "Send a request to a gateway and show its reply.",
+    "replay": "Send a capture's requests to a gateway and compare the replies.",
+    "serve": "Be a gateway: answer clients from a capture or a made-up market.",
+    "schema": "Look up messages, and compare them between SDK versions.",
+    "record": "Record what clients and a gateway say, from between them.",
+    "redact": "Write a copy of a capture that can be shown to others.",
+    "explain": "Draw frames byte by byte and say what is wrong with them.",
+    "vectors": "Hold another implementation against the golden vectors.",
     "export": "Turn captures into typed tables: Parquet, Arrow, CSV, JSON lines, DuckDB.",
     "synth": "Write a capture of made-up trading, of any size.",
 }
@@ -23,19 +32,25 @@ COMMANDS: Final = {
 
 
 class LazyGroup(click.Group):
-    """A group that looks its commands up in ``COMMANDS``."""
+    """A group that knows its commands by a table, and imports one when it is run."""
+
+    def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
+        """``table`` maps a command, which is also a module of ``package``, to its line of help."""
+        super().__init__(*args, **kwargs)
+        self._package: Final = package
+        self._table: Final = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Give the names in the order of the table."""
-        return list(COMMANDS)
+        return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._table:
             return None
-        command = import_module(f"ftwire_tools.{cmd_name}").command
+        command = import_module(f"{self._package}.{cmd_name}").command
         if not isinstance(command, click.Command):
-            raise TypeError(f"ftwire_tools.{cmd_name}.command is no click command")
+            raise TypeError(f"{self._package}.{cmd_name}.command is no click command")
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -48,7 +63,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self._table.items()))
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -61,6 +76,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 
 @click.group(
     cls=LazyGroup,
+    package="ftwire_tools",
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded.",
 )

@@ -1,7 +1,6 @@
 """What is not shown without ``--show-secrets``: keys, passwords, and who the user is.
 
-``SECRET_FIELDS`` is the whole rule. Order IDs and connection IDs are not in it: they open nothing, name
-nobody, and without them a session cannot be followed.
+Which fields these are stands in ``ftwire_tools.sensitivity``.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.errors import BodyError, WireError
 from ftwire_tools.descriptors import descriptor_of, is_repeated
+from ftwire_tools.sensitivity import SECRET, SENSITIVE, category_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -32,40 +32,15 @@ __all__ = [
 MASK: Final = "***"
 """Stands in place of a secret, whatever its type and length."""
 
-SECRET_FIELDS: Final = frozenset({
-    # Keys.
-    "RSAPrivateKey",
-    "aesCBCiv",
-    "connAESKey",
-    "webKey",
-    "websocketKey",
-    # Passwords and what replaces them.
-    "Verification.C2S.code",
-    "pwdMD5",
-    # Users.
-    "avatarUrl",
-    "loginUserID",
-    "nickName",
-    "userID",
-    # Accounts.
-    "accID",
-    "accIDList",
-    "cardNum",
-    "competitionAccName",
-    "uniCardNum",
-})  # fmt: skip
+SECRET_FIELDS: Final = frozenset(name for name, category in SENSITIVE.items() if category in SECRET)
 """Fields by name, in whatever message, or by full name where the name alone says too little."""
 
 _may_hold: dict[Descriptor, bool] = {}
-_is_secret: dict[FieldDescriptor, bool] = {}
 
 
 def is_secret(field: FieldDescriptor) -> bool:
-    """Say whether a field is one of ``SECRET_FIELDS``."""
-    found = _is_secret.get(field)
-    if found is None:
-        found = _is_secret[field] = field.name in SECRET_FIELDS or field.full_name in SECRET_FIELDS
-    return found
+    """Say whether a field's category is one of ``ftwire_tools.sensitivity.SECRET``."""
+    return category_of(field) in SECRET
 
 
 def may_hold_secrets(descriptor: Descriptor) -> bool:

@@ -95,16 +95,21 @@ class History:
         return list(self.releases)[-1]
 
 
-def proto_tree(releases: Sequence[Release]) -> dict[str, str]:
+def proto_tree(releases: Sequence[Release], history: History | None = None) -> dict[str, str]:
     """File name to text of everything under ``proto/`` that is made from releases, history included.
+
+    ``history`` says what came before, where ``releases`` are not all there were: a tree made so far, as one
+    release, and the next one.
 
     Raises ``SdkError`` when a protocol has no file, or the pushes differ from the newest release's list.
     """
     ordered = sorted(releases, key=lambda release: version_key(release.version))
-    history = History.of(ordered)
+    history = History({**(history.releases if history else {}), **History.of(ordered).releases})
     files: dict[str, FileDescriptorProto] = {}
     for release in ordered:
-        files.update(release.files)
+        for name, file in release.own_files.items():
+            files[name] = FileDescriptorProto()
+            files[name].CopyFrom(file)
     newest = ordered[-1]
     for name, file in list(files.items()):
         if name not in newest.files and file.package != name.removesuffix(".proto"):

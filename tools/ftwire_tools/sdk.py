@@ -47,6 +47,15 @@ class Release:
     files: Mapping[str, FileDescriptorProto]
     """File name, e.g. ``Qot_GetRT.proto``, to its descriptor, in name order."""
 
+    @property
+    def own_files(self) -> dict[str, FileDescriptorProto]:
+        """``files`` without second copies: three early releases carry one under another name."""
+        return {
+            name: file
+            for name, file in self.files.items()
+            if name == f"{file.package}.proto" or f"{file.package}.proto" not in self.files
+        }
+
 
 def version_key(version: str) -> tuple[int, ...]:
     """The order of releases: ``3.27.2`` before ``10.0.6008``."""
@@ -76,6 +85,7 @@ def read_sdk(path: Path) -> Release:
             packages.add(match[1])
     except (tarfile.TarError, zipfile.BadZipFile, SyntaxError) as error:
         raise SdkError(f"{path}: {error}") from error
+    version = version or next(filter(None, map(_version_of, path.resolve().parents)), "")
     if not ids or not files:
         raise SdkError(f"{path}: holds no generated modules and protocol IDs of futu or moomoo")
     if len(packages) > 1:
@@ -84,7 +94,8 @@ def read_sdk(path: Path) -> Release:
 
 
 def _version_of(path: Path) -> str:
-    match = _VERSION.search(path.resolve().as_posix())
+    # An installed release says its version itself; a folder it lies in may be called by half of it.
+    match = _VERSION.search(path.name)
     return match[1] if match else ""
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-__all__ = ["QOT_PREFIXES", "market_of", "may_name_securities", "securities_of", "security_name"]
+__all__ = ["QOT_PREFIXES", "market_of", "may_name_securities", "parse_security", "securities_of", "security_name"]
 
 # The prefixes are those of the vendor's Python SDK.
 QOT_PREFIXES: Final = {
@@ -122,3 +122,16 @@ def _make_finder(descriptor: Descriptor, depth: int) -> Finder | None:
                 yield from inner(getattr(message, name))
 
     return find
+
+
+def parse_security(text: str) -> tuple[int, str]:
+    """Return market number and code of ``HK.00700``, ``US.AAPL`` or ``11.AAPL``. Raises ``ValueError``."""
+    prefix, dot, code = text.partition(".")
+    if dot and code:
+        if prefix.isdecimal():
+            return int(prefix), code
+        for market, known in QOT_PREFIXES.items():
+            if known == prefix.upper():
+                return market, code
+    known_prefixes = ", ".join(QOT_PREFIXES.values())
+    raise ValueError(f"{text!r} is no security: it is PREFIX.CODE, the prefix one of {known_prefixes}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
-from ftwire.protocols import registry
+from ftwire.protocols import Registry, registry
 from ftwire_tools.securities import securities_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _is_in(talk: Talk, wanted: str) -> bool:
     return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
 
 
-def protocol_ids(patterns: Iterable[str]) -> frozenset[int]:
+def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozenset[int]:
     """Return the IDs that names, IDs and globs stand for.
 
     A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
@@ -96,7 +96,7 @@ def protocol_ids(patterns: Iterable[str]) -> frozenset[int]:
         if pattern.isdecimal():
             found.add(int(pattern))
             continue
-        named = {entry.proto_id for entry in registry.find(pattern)}
+        named = {entry.proto_id for entry in known.find(pattern)}
         if not named:
             raise ValueError(f"no protocol is called {pattern!r}")
         found |= named

@@ -7,7 +7,7 @@ to. It opens nothing: ``ftwire_tools.chunks`` reads files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
 from ftwire.errors import (
@@ -22,9 +22,10 @@ from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketSkipped
-from ftwire.protocols import registry
+from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.embedded_key import embedded_keys
 from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
@@ -69,19 +70,21 @@ def open_source(
     keys: Sequence[RsaKey] = (),
     max_body: int = DEFAULT_MAX_BODY,
     sender: Role | None = None,
+    known: Registry = registry,
 ) -> Source:
     """Return the source for an input that starts with ``head``: all of it, or ``ENOUGH_TO_TELL`` bytes.
 
-    ``sender`` is the side whose bytes a raw stream holds; without it, the content tells.
+    ``sender`` is the side whose bytes a raw stream holds; without it, the content tells. ``known`` are the
+    protocols to recognise and decode.
     """
     try:
         for _ in CaptureReader().feed(head[:ENOUGH_TO_TELL]):
             pass
     except NotACaptureError:
-        return RawSource(keys=keys, max_body=max_body, sender=sender)
+        return RawSource(keys=keys, max_body=max_body, sender=sender, known=known)
     if len(head) < ENOUGH_TO_TELL:
-        return RawSource(keys=keys, max_body=max_body, sender=sender)
-    return CaptureSource(keys=keys, max_body=max_body)
+        return RawSource(keys=keys, max_body=max_body, sender=sender, known=known)
+    return CaptureSource(keys=keys, max_body=max_body, known=known)
 
 
 class _Followed:
@@ -96,15 +99,29 @@ class _Followed:
 
 
 class CaptureSource:
-    """A pcap or pcapng file, or gzip of either, with any number of connections in it."""
+    """A pcap or pcapng file, or gzip of either, with any number of connections in it.
 
-    def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
+    Keys that the file itself carries (``ftwire record --embed-key``) are tried after those given.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Sequence[RsaKey] = (),
+        max_body: int = DEFAULT_MAX_BODY,
+        known: Registry = registry,
+        conversation: type[Conversation] = Conversation,
+    ) -> None:
+        """``conversation`` is what watches each connection: a subclass may make more of it."""
         self._dissector: Final = Dissector()
-        self._keys: Final = keys
+        self._known: Final = known
+        self._conversation: Final = conversation
+        self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self.passed_over: dict[str, int] = {}
         self._talks = 0
+        self._secrets = 0
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the file."""
@@ -150,7 +167,12 @@ class CaptureSource:
             yield one.talk or self._introduce(one), observation
 
     def _follow(self, flow: Flow) -> _Followed:
-        conversation = Conversation(keys=self._keys, client=0 if flow.client_known else None, max_body=self._max_body)
+        secrets = self._dissector.secrets
+        if len(secrets) > self._secrets:
+            self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
+            self._secrets = len(secrets)
+        client: Literal[0] | None = 0 if flow.client_known else None
+        conversation = self._conversation(keys=self._keys, client=client, known=self._known, max_body=self._max_body)
         made = self._followed[flow.index] = _Followed(flow, conversation)
         return made
 
@@ -171,15 +193,18 @@ class RawSource:
         keys: Sequence[RsaKey] = (),
         max_body: int = DEFAULT_MAX_BODY,
         sender: Role | None = None,
+        known: Registry = registry,
     ) -> None:
         self._conversation: Final = Conversation(
             keys=keys,
             client=None if sender is None else 0 if sender is Role.CLIENT else 1,
+            known=known,
             max_body=max_body,
             search_limit=RAW_SEARCH_LIMIT,
         )
         self._max_body: Final = max_body
         self._sender: Final = sender
+        self._known: Final = known
         self.passed_over: dict[str, int] = {}
         self._head = b""
         self._size = 0
@@ -217,7 +242,7 @@ class RawSource:
     def _damage(self) -> WireError | None:
         """Say what keeps the stream from beginning with a frame, if it does begin like one."""
         head = self._head
-        if not head.startswith(MAGIC) or int.from_bytes(head[2:6], "little") not in registry:
+        if not head.startswith(MAGIC) or int.from_bytes(head[2:6], "little") not in self._known:
             return None
         try:
             header = Header.decode(head)

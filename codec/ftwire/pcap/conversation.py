@@ -62,6 +62,14 @@ class TcpConversation:
             frames.append(self._packet(direction.opposite, ACK))
         return frames
 
+    def skip(self, direction: Direction, length: int) -> None:
+        """Count bytes as sent that no packet carries: what a capture lacks."""
+        self._next[direction] += length
+
+    def finish(self, by: Direction) -> list[bytes]:
+        """Give the packets by which one side says that it has sent everything; the other may go on."""
+        return [self._packet(by, FIN | ACK), self._packet(by.opposite, ACK)]
+
     def close(self, by: Direction = Direction.A_TO_B) -> list[bytes]:
         """Give the packets of an orderly end, begun by the side that sends in direction ``by``."""
         return [

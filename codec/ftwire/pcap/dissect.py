@@ -20,7 +20,7 @@ from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
 from ftwire.pcap.tcp import Reassembler
 
@@ -69,6 +69,11 @@ class Dissector:
         self._by_packet = False
         self._number = 0
         self._time_ns = 0
+
+    @property
+    def secrets(self) -> tuple[Secrets, ...]:
+        """The decryption secrets met so far: those that stand before a packet are here when its events come."""
+        return self._source.secrets
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take bytes of the file, give the events they bring about.

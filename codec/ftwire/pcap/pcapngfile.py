@@ -1,7 +1,8 @@
 """pcapng files: blocks of a type, a length, a body and the length again, in sections of either byte order.
 
 Source: draft-ietf-opsawg-pcapng (https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcapng/); section numbers
-below are its. Blocks that bring no packet (name resolution, statistics, secrets, custom) are passed over.
+below are its. Decryption secrets are kept; other blocks that bring no packet (name resolution, statistics,
+custom) are passed over.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Record
+from ftwire.pcap.records import Interface, Record, Secrets
 
 __all__ = ["SECTION_HEADER", "PcapngScanner"]
 
@@ -17,7 +18,7 @@ SECTION_HEADER = bytes.fromhex("0a0d0d0a")
 """Type of the block every pcapng file starts with (4.1); the same in both byte orders."""
 
 _BYTE_ORDER = {bytes.fromhex("4d3c2b1a"): "<", bytes.fromhex("1a2b3c4d"): ">"}
-_INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 1, 2, 3, 6
+_INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _SECRETS = 1, 2, 3, 6, 10
 _END_OF_OPTIONS, _IF_TSRESOL, _IF_TSOFFSET = 0, 9, 14
 
 # Type and length in front, length behind (3.1).
@@ -30,9 +31,12 @@ class PcapngScanner:
     """Finds the packets of a pcapng file in a buffer that grows.
 
     :ivar need: bytes that must be there, counted from where the last scan stopped, before another is of use.
+    :ivar secrets: the decryption secrets met so far, ``max_secrets`` bytes of them.
     """
 
-    def __init__(self, max_record: int) -> None:
+    def __init__(self, max_record: int, max_secrets: int) -> None:
+        self.secrets: list[Secrets] = []
+        self._secrets_room = max_secrets
         self._max_record = max_record
         self._order = ""
         self._interfaces: list[Interface] = []
@@ -118,6 +122,8 @@ class PcapngScanner:
                     self._describe_interface(buffer, position, following - 4)
                 elif kind == 0x0A0D0D0A:
                     self._section(buffer, base + position, position)
+                elif kind == _SECRETS:
+                    self._keep_secrets(buffer, position, length)
                 position = following
                 continue
             if captured > room:
@@ -150,6 +156,15 @@ class PcapngScanner:
             raise CaptureFormatError(f"pcapng version {major}.{minor} is not known", offset=offset)
         self._interfaces.clear()
         self._clocks.clear()
+
+    def _keep_secrets(self, buffer: bytes, position: int, length: int) -> None:
+        """Keep what a secrets block holds (4.7). One that contradicts itself costs no packet: it is passed over."""
+        if length < _SMALLEST_BLOCK + 8:
+            return
+        kind, size = self._two(buffer, position + 8)
+        if size <= length - 20 and size <= self._secrets_room:
+            self._secrets_room -= size
+            self.secrets.append(Secrets(kind, buffer[position + 16 : position + 16 + size]))
 
     def _describe_interface(self, buffer: bytes, position: int, end: int) -> None:
         link_type, _reserved, snap_length = Struct(self._order + "HHI").unpack_from(buffer, position + 8)

@@ -13,7 +13,7 @@ from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
-from ftwire.pcap.records import Limits, Packet, Record
+from ftwire.pcap.records import Limits, Packet, Record, Secrets
 
 __all__ = ["CaptureReader", "RecordSource"]
 
@@ -44,6 +44,11 @@ class RecordSource:
     def failed(self) -> bool:
         """An error was raised; nothing more can be read."""
         return self._error is not None
+
+    @property
+    def secrets(self) -> tuple[Secrets, ...]:
+        """The decryption secrets met so far: those that stand before a packet are here when it comes out."""
+        return tuple(self._scanner.secrets) if isinstance(self._scanner, PcapngScanner) else ()
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Queue bytes of the file."""
@@ -151,7 +156,7 @@ class RecordSource:
         if magic in PCAP_MAGICS:
             return PcapScanner(magic, self._limits.max_record)
         if magic == SECTION_HEADER:
-            return PcapngScanner(self._limits.max_record)
+            return PcapngScanner(self._limits.max_record, self._limits.max_secrets)
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 
@@ -174,6 +179,11 @@ class CaptureReader:
         """
         self._source.feed(data)
         return self._packets()
+
+    @property
+    def secrets(self) -> tuple[Secrets, ...]:
+        """The decryption secrets met so far: those that stand before a packet are here when it comes out."""
+        return self._source.secrets
 
     def _packets(self) -> Iterator[Packet]:
         for buffer, records in self._source.batches():

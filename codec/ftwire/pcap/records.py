@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Interface", "Limits", "LinkType", "Packet"]
+__all__ = ["Interface", "Limits", "LinkType", "Packet", "Secrets"]
 
 
 class LinkType(IntEnum):
@@ -74,6 +74,14 @@ class Packet(NamedTuple):
         return self.interface.link_type
 
 
+class Secrets(NamedTuple):
+    """A Decryption Secrets Block of a pcapng file: what somebody put there for reading the packets behind it."""
+
+    kind: int
+    """What it is, by the numbers of draft-ietf-opsawg-pcapng section 4.7."""
+    data: bytes
+
+
 Record: TypeAlias = tuple[int, int, int, int, Interface]
 """A packet that still lies in its buffer: time in ns, start, captured length, original length, interface."""
 
@@ -88,6 +96,8 @@ class Limits:
     max_record: int = 16 << 20
     """Largest record of a pcap file or block of a pcapng file, in bytes. A longer one is a
     :class:`~ftwire.errors.CaptureFormatError` as soon as its length is read."""
+    max_secrets: int = 1 << 20
+    """Bytes of decryption secrets kept, those of a file together; what comes beyond is passed over."""
     max_flows: int = 16384
     """TCP connections tracked at a time. When there are more, the eighth of them that has been idle longest
     goes, with :class:`FlowClosed` events."""

@@ -115,6 +115,10 @@ class PcapngWriter:
         head = Struct(self._order + "IIIII").pack(interface, high, low, len(data), original)
         return self.block(6, head + _padded(data) + options)
 
+    def secrets(self, kind: int, data: bytes) -> bytes:
+        """Give a Decryption Secrets Block; it must stand before the packets it is for."""
+        return self.block(10, Struct(self._order + "II").pack(kind, len(data)) + data)
+
     def simple_packet(self, data: bytes, original_length: int | None = None) -> bytes:
         """Give a simple packet block: interface 0, no time. ``data`` must keep to its snap length."""
         original = len(data) if original_length is None else original_length

@@ -1,5 +1,59 @@
-"""Hypothesis strategies for what goes over the wire; needs the extra ``fuzz``."""
+"""Hypothesis strategies for what goes over the wire; needs the extra ``fuzz``.
 
+To test a program that speaks to OpenD, or in its place::
+
+    @given(frames(3008, kind=Kind.RESPONSE))
+    def test_every_reply_is_read(frame): ...
+
+    @given(conversations(key=key), st.data())
+    def test_any_chunking(session, data):
+        for chunk in data.draw(chunkings(session.stream(Role.SERVER))): ...
+
+    @given(conversations().flatmap(mutations))
+    def test_damage(mutation): ...
+
+In the order of the work, each in a module of its own:
+
+========================  =====================================================================
+``messages``              a protocol's messages, or those of any class, from its descriptor
+``bodies``                plain bodies: such messages as protobuf or JSON
+``headers``               frame headers, any value in any field
+``ciphers``               the three AES modes
+``frames``                frames with the body and digest they should have
+``conversations``         legal sessions: handshake, requests, replies, pushes, KeepAlive
+``chunkings``             one stream, cut into chunks
+``mutations``             a frame, stream or capture, damaged
+``segment_schedules``     one stream as TCP segments: lost, late, repeated, contradicting
+========================  =====================================================================
+
+Everything shrinks towards what is small and legal: no optional field, zeros, one chunk, no damage. Where an example
+is bytes of several parts, it is a record that says which.
+"""
+
+from ftwire.strategies._bodies import bodies
+from ftwire.strategies._chunkings import chunkings
+from ftwire.strategies._ciphers import RepeatableRsa, ciphers
+from ftwire.strategies._conversations import Said, Session, conversations
+from ftwire.strategies._frames import frames
+from ftwire.strategies._headers import headers
 from ftwire.strategies._messages import messages
+from ftwire.strategies._mutations import Mutation, mutations
+from ftwire.strategies._segments import Segment, SegmentSchedule, segment_schedules
 
-__all__ = ["messages"]
+__all__ = [
+    "Mutation",
+    "RepeatableRsa",
+    "Said",
+    "Segment",
+    "SegmentSchedule",
+    "Session",
+    "bodies",
+    "chunkings",
+    "ciphers",
+    "conversations",
+    "frames",
+    "headers",
+    "messages",
+    "mutations",
+    "segment_schedules",
+]

@@ -2,92 +2,171 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from ftwire._render import is_repeated
+from ftwire.frame import Kind
+from ftwire.protocols import Registry, registry
+from ftwire.strategies._unknown import unknown_fields
+from ftwire.strategies._values import MESSAGE_TYPES, values
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["messages"]
+__all__ = ["classes_of", "messages"]
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-# FieldDescriptor.TYPE_*: the numbers, and those of them that hold integers, with bits and sign.
-_DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
-_INTEGERS = {
-    3: (64, True),
-    4: (64, False),
-    5: (32, True),
-    6: (64, False),
-    7: (32, False),
-    13: (32, False),
-    15: (32, True),
-    16: (64, True),
-    17: (32, True),
-    18: (64, True),
-}
+# Hypothesis draws integers of more than 24 bits mostly small: presence of many fields is drawn in parts.
+_PRESENCE_BITS = 20
+_UNKNOWN_BITS = 3  # all of them set: one message in eight carries unknown fields
 
 
-@st.composite
+@overload
 def messages(
-    draw: st.DrawFn,
-    message_class: type[MessageT],
+    proto: type[MessageT],
+    kind: None = None,
     *,
+    known: Registry = registry,
     max_depth: int = 6,
     max_items: int = 3,
     finite: bool = False,
-) -> MessageT:
-    """Messages of ``message_class``, every required field set, at every depth.
+    unknown: bool = True,
+) -> st.SearchStrategy[MessageT]: ...
+@overload
+def messages(
+    proto: int | str,
+    kind: Kind | None = None,
+    *,
+    known: Registry = registry,
+    max_depth: int = 6,
+    max_items: int = 3,
+    finite: bool = False,
+    unknown: bool = True,
+) -> st.SearchStrategy[Message]: ...
+def messages(
+    proto: int | str | type[Message],
+    kind: Kind | None = None,
+    *,
+    known: Registry = registry,
+    max_depth: int = 6,
+    max_items: int = 3,
+    finite: bool = False,
+    unknown: bool = True,
+) -> st.SearchStrategy[Any]:
+    """Messages of a protocol, every required field set, at every depth.
 
-    Optional fields are there or not, lists hold up to ``max_items``. Below ``max_depth`` levels only what is
-    required is set. Integers reach the ends of their range, strings are any Unicode text; ``finite`` leaves
-    out NaN and the infinities (a message with a NaN is not equal to itself).
+    ``proto`` is a protocol's ID or name, or a message class; ``kind`` which of the protocol's messages, ``None``
+    for any. Optional fields are there or not, lists hold up to ``max_items``. Below ``max_depth`` levels only
+    what is required is set. Integers reach the ends of their range; those that stand for an enum mostly hold a
+    number that it has. Strings are any Unicode text. ``finite`` leaves out NaN and the infinities (a message
+    with a NaN is not equal to itself). With ``unknown``, one message in eight, at any depth, carries fields
+    that its class does not have, or enum numbers that its enum does not have.
+
+    Raises ``UnknownProtocolError`` for a protocol that ``known`` does not hold, ``ValueError`` for a kind that
+    the protocol does not have.
     """
+    if not isinstance(proto, int | str):
+        return _messages(proto, max_depth, max_items, finite, unknown)
+    found = classes_of(proto, kind, known)
+    if not found:
+        raise ValueError(f"protocol {proto} has no {kind}")
+    return st.one_of([_messages(each, max_depth, max_items, finite, unknown) for each in found])
+
+
+def classes_of(proto: int | str, kind: Kind | None, known: Registry) -> list[type[Message]]:
+    """Message classes of a protocol that ``kind`` allows, the response or push first."""
+    entry = known[proto]
+    sent = Kind.PUSH if entry.is_push else Kind.RESPONSE
+    found = [entry.response] if kind in (None, sent) else []
+    if kind in (None, Kind.REQUEST) and entry.request is not None:
+        found.append(entry.request)
+    return found
+
+
+@st.composite
+def _messages(
+    draw: st.DrawFn, message_class: type[MessageT], depth: int, items: int, finite: bool, unknown: bool
+) -> MessageT:
     message = message_class()
-    _fill(draw, message, max_depth, max_items, finite)
+    _fill(draw, message, depth, items, finite, unknown)
     return message
 
 
-def _fill(draw: st.DrawFn, message: Any, depth: int, items: int, finite: bool) -> None:
-    fields = message.DESCRIPTOR.fields
-    optional = [field for field in fields if not _is_required(field)]
-    # One draw decides which optional fields are there: a draw per field of a class of a hundred is slow.
-    present = draw(st.integers(0, (1 << len(optional)) - 1)) if optional and depth > 0 else 0
-    chosen = {field.number for index, field in enumerate(optional) if present >> index & 1}
+class _Plan(NamedTuple):
+    """What is asked of a class again for every message of it."""
+
+    fields: tuple[FieldDescriptor, ...]
+    bits: tuple[int, ...]
+    """By field: its bit of presence, 0 for a required one."""
+    optional: int
+    """How many bits that makes."""
+    unknown: st.SearchStrategy[bytes]
+
+
+@lru_cache(maxsize=4096)
+def _plan(descriptor: Descriptor) -> _Plan:
+    fields = tuple(descriptor.fields)
+    bits = []
+    optional = 0
     for field in fields:
-        if not _is_required(field) and field.number not in chosen:
+        bits.append(0 if _is_required(field) else 1 << optional)
+        optional += not _is_required(field)
+    return _Plan(fields, tuple(bits), optional, unknown_fields(descriptor))
+
+
+@lru_cache(maxsize=_PRESENCE_BITS + 1)
+def _bits(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, (1 << count) - 1)
+
+
+def _fill(draw: st.DrawFn, message: Any, depth: int, items: int, finite: bool, unknown: bool) -> None:
+    plan = _plan(message.DESCRIPTOR)
+    # One draw decides which optional fields are there: a draw per field of a class of a hundred is slow.
+    present = 0
+    if depth > 0:
+        count = plan.optional + (_UNKNOWN_BITS if unknown else 0)
+        for at in range(0, count, _PRESENCE_BITS):
+            present |= draw(_bits(min(_PRESENCE_BITS, count - at))) << at
+    for field, bit in zip(plan.fields, plan.bits, strict=True):
+        if bit and not present & bit:
             continue
         if is_repeated(field):
             target = getattr(message, field.name)
             if _is_map(field):
-                _fill_map(draw, target, field, depth, items, finite)
-            elif field.type in (_MESSAGE, _GROUP):
+                _fill_map(draw, target, field, depth, items, finite, unknown)
+            elif field.type in MESSAGE_TYPES:
                 for _ in range(draw(st.integers(0, items))):
-                    _fill(draw, target.add(), depth - 1, items, finite)
+                    _fill(draw, target.add(), depth - 1, items, finite, unknown)
             else:
-                target.extend(draw(st.lists(_values(field, finite), max_size=items)))
-        elif field.type in (_MESSAGE, _GROUP):
+                target.extend(draw(st.lists(values(field, finite), max_size=items)))
+        elif field.type in MESSAGE_TYPES:
             inner = getattr(message, field.name)
             inner.SetInParent()
-            _fill(draw, inner, depth - 1, items, finite)
+            _fill(draw, inner, depth - 1, items, finite, unknown)
         else:
-            setattr(message, field.name, draw(_values(field, finite)))
+            setattr(message, field.name, draw(values(field, finite)))
+    if present >> plan.optional == (1 << _UNKNOWN_BITS) - 1:
+        message.MergeFromString(draw(plan.unknown))
 
 
-def _fill_map(draw: st.DrawFn, target: Any, field: FieldDescriptor, depth: int, items: int, finite: bool) -> None:
+def _fill_map(
+    draw: st.DrawFn, target: Any, field: FieldDescriptor, depth: int, items: int, finite: bool, unknown: bool
+) -> None:
     entry: Any = field.message_type
     key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
-    for name in draw(st.lists(_values(key, finite), max_size=items, unique=True)):
-        if value.type == _MESSAGE:
-            _fill(draw, target[name], depth - 1, items, finite)
+    for name in draw(st.lists(values(key, finite), max_size=items, unique=True)):
+        if value.type in MESSAGE_TYPES:
+            _fill(draw, target[name], depth - 1, items, finite, unknown)
         else:
-            target[name] = draw(_values(value, finite))
+            target[name] = draw(values(value, finite))
 
 
+@lru_cache(maxsize=8192)
 def _is_required(field: FieldDescriptor) -> bool:
     # `label` ended with protobuf 7, `is_required` came with 6.
     known = getattr(field, "is_required", None)
@@ -96,20 +175,3 @@ def _is_required(field: FieldDescriptor) -> bool:
 
 def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
-
-
-def _values(field: FieldDescriptor, finite: bool) -> st.SearchStrategy[Any]:
-    kind = field.type
-    if kind in _INTEGERS:
-        bits, signed = _INTEGERS[kind]
-        low = -(1 << (bits - 1)) if signed else 0
-        high = (1 << (bits - 1 if signed else bits)) - 1
-        return st.integers(low, high)
-    if kind == _DOUBLE:
-        return st.floats(allow_nan=not finite, allow_infinity=not finite)
-    if kind == _FLOAT:
-        return st.floats(width=32, allow_nan=not finite, allow_infinity=not finite)
-    if kind == _ENUM:
-        enum: EnumDescriptor | Any = field.enum_type
-        return st.sampled_from([value.number for value in enum.values])
-    return {_BOOL: st.booleans(), _STRING: st.text(max_size=20), _BYTES: st.binary(max_size=20)}[kind]

@@ -31,7 +31,10 @@ def run_on_ray(tasks: Sequence[Task], report: Report, address: str | None, jobs:
 
     ours = not ray.is_initialized()
     if ours:
-        options: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
+        # "local": without it Ray would join whatever cluster it finds on this machine.
+        options: dict[str, Any] = {"address": address or "local"}
+        if address is None:
+            options["include_dashboard"] = False
         if address is None and jobs is not None:
             options["num_cpus"] = jobs
         ray.init(log_to_driver=False, logging_level="ERROR", **options)

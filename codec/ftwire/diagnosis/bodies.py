@@ -1,0 +1,157 @@
+"""Mistakes in a plain body, whose digest agrees: format, direction, what is missing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ftwire.body import decode_body, missing_fields
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.wiretree import is_exact, wire_tree
+from ftwire.errors import BodyError
+from ftwire.frame import Role
+from ftwire.header import BodyFormat
+from ftwire.protocols import Registry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
+
+ENC_ALGOS = {-1: "none", 0: "FTAES_ECB", 1: "AES_ECB", 2: "AES_CBC"}
+"""What ``packetEncAlgo`` may be."""
+
+
+def looks_like_json(body: bytes) -> bool:
+    """Say whether bytes are a JSON object, whole."""
+    if body[:64].lstrip()[:1] != b"{":
+        return False
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _candidates(proto_id: int, sender: Role, known: Registry) -> list[type[Message]]:
+    """Return the classes of what ``sender`` sends under this ID, today's first."""
+    entries = known.all(proto_id)
+    found = [entry.request if sender is Role.CLIENT else entry.response for entry in entries]
+    return [each for each in found if each is not None]
+
+
+def _read(body: bytes, message_class: type[Message], body_format: int) -> Message | BodyError:
+    try:
+        return decode_body(body, message_class, body_format, check_required=False)
+    except BodyError as error:
+        return error
+
+
+def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
+    """Say whether a body is such a message with all it requires, and nothing that the schema does not know."""
+    message = _read(body, message_class, body_format)
+    if isinstance(message, BodyError) or missing_fields(message):
+        return False
+    if body_format == BodyFormat.PROTOBUF:
+        return is_exact(wire_tree(body, _descriptor(message)))
+    # A JSON reader passes over what it does not know: at the top, nothing may be.
+    return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in _descriptor(message).fields}
+
+
+def _descriptor(message: Any) -> Any:
+    return message.DESCRIPTOR
+
+
+def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
+    """Say whether a body is a message of this protocol, from ``sender`` or, if that is unknown, from either."""
+    for side in Role if sender is None else (sender,):
+        for each in _candidates(proto_id, side, known):
+            message = _read(body, each, body_format)
+            if not isinstance(message, BodyError) and not missing_fields(message):
+                return True
+    return False
+
+
+def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
+    """Say the same, where the schema must know every field: chance rarely makes bytes such a message."""
+    if body_format > BodyFormat.JSON:
+        return False
+    sides = tuple(Role) if sender is None else (sender,)
+    return any(_is_whole(body, each, body_format) for side in sides for each in _candidates(proto_id, side, known))
+
+
+def side_of(body: bytes, proto_id: int, body_format: int, known: Registry, *, first: Role) -> Role | None:
+    """Return the side that sends such a body; ``first`` where it could be either, ``None`` for neither."""
+    if body_format > BodyFormat.JSON:
+        return None
+    sides = (first, first.peer)
+    for side in sides:
+        if is_exactly(body, proto_id, body_format, side, known):
+            return side
+    # With fields that this schema does not know.
+    return next((side for side in sides if reads(body, proto_id, body_format, side, known)), None)
+
+
+def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, known: Registry) -> Finding | None:
+    """Return what is wrong with a plain body; ``None`` where nothing is, or nobody can tell.
+
+    Bodies of unknown protocols and formats cannot be told.
+    """
+    classes = _candidates(proto_id, sender, known)
+    if not classes or body_format > BodyFormat.JSON:
+        return None
+    message = _read(body, classes[0], body_format)
+    missing: list[str] = []
+    if not isinstance(message, BodyError):
+        missing = missing_fields(message)
+        if not missing:
+            return None
+    for former in classes[1:]:
+        other = _read(body, former, body_format)
+        if not isinstance(other, BodyError) and not missing_fields(other):
+            return None
+    name = classes[0].DESCRIPTOR.full_name
+    format_finding = _wrong_format(body, body_format, classes[0], sender)
+    if format_finding is not None:
+        return format_finding
+    opposite = _candidates(proto_id, sender.peer, known)
+    for each in opposite:
+        if _is_whole(body, each, body_format):
+            mistake = "request_for_response" if sender is Role.SERVER else "response_for_request"
+            proof = (
+                f"The body is a whole {each.DESCRIPTOR.full_name} and no {name}, "
+                f"which is what the {sender.value} sends."
+            )
+            return Finding(MISTAKES[mistake], proof, sender)
+    if isinstance(message, BodyError):
+        return Finding(MISTAKES["body_unreadable"], f"The SHA-1 agrees, but this is {message}.", sender, proven=False)
+    if missing == ["retType"]:
+        holds = ", ".join(field.name for field, _ in message.ListFields()) or "nothing"
+        proof = (
+            f"{name} requires retType and the body holds {holds}; a reader that takes the absent field "
+            "for 0 reads success."
+        )
+        return Finding(MISTAKES["ret_type_absent"], proof, sender)
+    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return Finding(MISTAKES["fields_missing"], f"{name} lacks {shown}.", sender)
+
+
+def _wrong_format(body: bytes, body_format: int, message_class: type[Message], sender: Role) -> Finding | None:
+    if body_format == BodyFormat.PROTOBUF:
+        if looks_like_json(body):
+            keys = ", ".join(list(json.loads(body))[:4])
+            proof = f"nProtoFmtType is 0 and the body is a JSON object with the members {keys}."
+            return Finding(MISTAKES["json_for_protobuf"], proof, sender)
+        return None
+    if body and _is_whole(body, message_class, BodyFormat.PROTOBUF):
+        proof = f"nProtoFmtType is 1 and the body is a {message_class.DESCRIPTOR.full_name} in protobuf."
+        return Finding(MISTAKES["protobuf_for_json"], proof, sender)
+    return None
+
+
+def zigzag_finding(asked: int) -> Finding | None:
+    """Return the finding for a ``packetEncAlgo`` that makes sense only as zigzag."""
+    meant = (asked >> 1) ^ -(asked & 1)
+    if asked in ENC_ALGOS or asked < 0 or meant not in ENC_ALGOS:
+        return None
+    proof = f"packetEncAlgo is {asked}, which means nothing; read as sint32 it is {meant} ({ENC_ALGOS[meant]})."
+    return Finding(MISTAKES["packet_enc_algo_sint32"], proof, Role.CLIENT)

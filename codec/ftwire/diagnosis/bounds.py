@@ -1,0 +1,168 @@
+"""Mistakes about where a frame begins and ends: the numbers of its header against the bytes that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header
+from ftwire.protocols import Registry
+
+__all__ = ["Bounds", "bounds_finding", "is_plausible", "swapped"]
+
+MAX_INNER: Final = 64
+"""Places inside a frame that are looked at for the beginning of another."""
+
+Opens = Callable[[Header, bytes], "bytes | None"]
+"""Returns the body of a payload if it can be decrypted and its digest is the header's."""
+
+
+class Bounds(NamedTuple):
+    """A frame that is not what its header says."""
+
+    finding: Finding
+    header: Header
+    """The header as it was meant."""
+    size: int
+    """Bytes that the frame takes in truth."""
+    body: bytes | None
+    """Its plain body, where that can be had."""
+
+
+def swapped(number: int) -> int:
+    """Return a u32 with its bytes in the other order."""
+    return int.from_bytes(number.to_bytes(4, "little"), "big")
+
+
+def is_plausible(header: Header, known: Registry) -> bool:
+    """Say whether a header could be sent today."""
+    return (
+        header.proto_id in known
+        and header.body_format <= BodyFormat.JSON
+        and header.version == 0
+        and not any(header.reserved)
+    )
+
+
+def _with(header: Header, *, proto_id: int, serial: int, body_length: int) -> Header:
+    return Header(proto_id, serial, body_length, header.sha1, header.body_format, header.version, header.reserved)
+
+
+def bounds_finding(
+    data: bytes,
+    header: Header,
+    opens: Opens,
+    known: Registry,
+    *,
+    encrypted_lengths: Iterable[int],
+    final: bool,
+) -> Bounds | None:
+    """Return what is wrong with the size of the frame at the start of ``data``, which does not open as it is.
+
+    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` says
+    that nothing follows ``data``.
+    """
+    return (
+        _big_endian(data, header, opens, known)
+        or _other_length(data, header, opens, encrypted_lengths)
+        or _glued(data, header, opens, known)
+        or _cut(data, header, known, final=final)
+    )
+
+
+def _big_endian(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds | None:
+    room = len(data) - HEADER_SIZE
+    turned = {
+        "nProtoID": swapped(header.proto_id),
+        "nSerialNo": swapped(header.serial),
+        "nBodyLen": swapped(header.body_length),
+    }
+    id_is_turned = header.proto_id not in known and turned["nProtoID"] in known
+    for fields in (tuple(turned), ("nProtoID", "nBodyLen"), ("nBodyLen",), ("nProtoID",)):
+        if ("nProtoID" in fields) != id_is_turned:
+            continue
+        meant = _with(
+            header,
+            proto_id=turned["nProtoID"] if "nProtoID" in fields else header.proto_id,
+            serial=turned["nSerialNo"] if "nSerialNo" in fields else header.serial,
+            body_length=turned["nBodyLen"] if "nBodyLen" in fields else header.body_length,
+        )
+        if not is_plausible(meant, known) or meant.body_length > room:
+            continue
+        end = HEADER_SIZE + meant.body_length
+        body = opens(meant, data[HEADER_SIZE:end])
+        # Without the key there is no digest to ask; a known ID and a length that ends where the bytes do is as good.
+        if body is None and not (id_is_turned and (end == len(data) or data[end : end + 2] == MAGIC)):
+            continue
+        proof = f"Read in big-endian {' and '.join(f'{name} is {turned[name]}' for name in fields)}"
+        proof += ", and the SHA-1 agrees." if body is not None else ", and the frame ends where the bytes do."
+        finding = Finding(MISTAKES["big_endian_header"], proof, proven=body is not None)
+        return Bounds(finding, meant, end, body)
+    return None
+
+
+def _other_length(data: bytes, header: Header, opens: Opens, encrypted_lengths: Iterable[int]) -> Bounds | None:
+    room = len(data) - HEADER_SIZE
+    for length in sorted(set(encrypted_lengths)):
+        if length == header.body_length or length > room:
+            continue
+        body = opens(header, data[HEADER_SIZE : HEADER_SIZE + length])
+        if body is not None and len(body) == header.body_length:
+            proof = (
+                f"nBodyLen is {header.body_length}, the length of the plain body; with the {length} bytes of its "
+                "ciphertext the SHA-1 agrees."
+            )
+            return Bounds(Finding(MISTAKES["body_length_of_plaintext"], proof), header, HEADER_SIZE + length, body)
+    length = header.body_length - HEADER_SIZE
+    if 0 <= length <= room:
+        body = opens(header, data[HEADER_SIZE : HEADER_SIZE + length])
+        if body is not None:
+            proof = f"nBodyLen is {header.body_length}, and the SHA-1 agrees with the first {length} bytes: 44 fewer."
+            return Bounds(Finding(MISTAKES["body_length_with_header"], proof), header, HEADER_SIZE + length, body)
+    return None
+
+
+def _inner_frames(data: bytes, stop: int, known: Registry) -> Iterable[tuple[int, Header]]:
+    """Give places after the header, before ``stop``, where another header that could be sent today stands."""
+    at = HEADER_SIZE - 1
+    for _ in range(MAX_INNER):
+        at = data.find(MAGIC, at + 1, stop)
+        if at < 0 or at + HEADER_SIZE > len(data):
+            return
+        inner = Header.decode(data[at : at + HEADER_SIZE])
+        if is_plausible(inner, known):
+            yield at, inner
+
+
+def _glued(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds | None:
+    end = HEADER_SIZE + header.body_length
+    if end > len(data):
+        return None
+    for at, inner in _inner_frames(data, end, known):
+        if at + HEADER_SIZE + inner.body_length > end:
+            continue
+        body = opens(header, data[HEADER_SIZE:at])
+        if body is not None:
+            proof = (
+                f"nBodyLen is {header.body_length}; the SHA-1 agrees with the first {at - HEADER_SIZE} bytes, and "
+                f"at offset {at} another frame (protocol {inner.proto_id}) begins."
+            )
+            return Bounds(Finding(MISTAKES["frames_glued"], proof), header, at, body)
+    return None
+
+
+def _cut(data: bytes, header: Header, known: Registry, *, final: bool) -> Bounds | None:
+    if not is_plausible(header, known):
+        return None
+    there = len(data) - HEADER_SIZE
+    for at, inner in _inner_frames(data, min(len(data), HEADER_SIZE + header.body_length), known):
+        proof = (
+            f"The header announces {header.body_length} bytes; after {at - HEADER_SIZE} another frame "
+            f"(protocol {inner.proto_id}) begins."
+        )
+        return Bounds(Finding(MISTAKES["frame_cut"], proof), header, at, None)
+    if final and there < header.body_length:
+        proof = f"The header announces {header.body_length} bytes, {there} follow."
+        return Bounds(Finding(MISTAKES["frame_cut"], proof), header, len(data), None)
+    return None

@@ -1,0 +1,125 @@
+"""Mistakes in the order of frames: serials, pushes, PacketID, silence."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ftwire.connection import INIT_CONNECT, SECOND, SERVER_SILENCE
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.frame import Role
+from ftwire.protocols import Registry
+
+__all__ = ["Exchange"]
+
+MAX_KEPT: Final = 65536
+"""Requests and replies remembered, each."""
+
+
+class Exchange:
+    """What requests and replies of one conversation are to each other."""
+
+    def __init__(self, known: Registry, *, from_start: bool) -> None:
+        self._known: Final = known
+        self._gapless = from_start
+        self._handshake = False
+        self._frames = 0
+        self._pending: Final[dict[tuple[int, int], int]] = {}
+        self._answered: Final[dict[tuple[int, int], None]] = {}
+        self._unmatched: Final[dict[tuple[int, int], int]] = {}
+        self._last_packet_id: int | None = None
+        self._last_client: int | None = None
+        self._keep_alive = 0
+        self._last_index = 0
+        self._silent = False
+        self._websocket = False
+
+    def incomplete(self) -> None:
+        """Say that not everything was seen."""
+        self._gapless = False
+
+    def waits(self, proto_id: int, serial: int) -> bool:
+        """Say whether a request of this ID and serial was seen and not answered."""
+        return (proto_id, serial) in self._pending
+
+    def see(
+        self, index: int, proto_id: int, serial: int, sender: Role, time: int, *, websocket: bool = False
+    ) -> tuple[Finding, ...]:
+        """Take the header of a frame, the ``index``-th of the conversation."""
+        self._frames += 1
+        self._last_index = index
+        self._websocket = websocket
+        if websocket:
+            self._handshake = True
+        findings = self._silence(time)
+        key = proto_id, serial
+        if sender is Role.CLIENT:
+            if proto_id == INIT_CONNECT:
+                self._handshake = True
+            if time:
+                self._last_client = time
+            # A reply may have been captured before its request.
+            if self._unmatched.pop(key, None) is None:
+                _keep(self._pending, key, index)
+        else:
+            protocol = self._known.get(proto_id)
+            if protocol is None or not protocol.is_push:
+                if self._pending.pop(key, None) is not None:
+                    _keep(self._answered, key, None)
+                elif key not in self._answered:
+                    _keep(self._unmatched, key, index)
+        return findings
+
+    def message(self, message: Any, sender: Role) -> tuple[Finding, ...]:
+        """Take the body of the frame just seen."""
+        if message is None or sender is not Role.CLIENT:
+            s2c = getattr(message, "s2c", None)
+            self._keep_alive = getattr(s2c, "keepAliveInterval", 0) or self._keep_alive
+            return ()
+        c2s = getattr(message, "c2s", None)
+        if c2s is None or "packetID" not in c2s.DESCRIPTOR.fields_by_name or not c2s.HasField("packetID"):
+            return ()
+        serial, last = c2s.packetID.serialNo, self._last_packet_id
+        self._last_packet_id = serial
+        if last is None or serial > last:
+            return ()
+        proof = f"serialNo is {serial}, that of the trading request before it {last}."
+        return (Finding(MISTAKES["packet_id_not_increasing"], proof, sender),)
+
+    def close(self, time: int = 0) -> list[tuple[int, Finding]]:
+        """Say that the conversation has ended, and what only then is certain."""
+        findings = [(self._last_index, found) for found in self._silence(time)]
+        if not self._gapless:
+            return findings
+        pending = dict(self._pending)
+        for (proto_id, serial), index in self._unmatched.items():
+            asked = next((key for key in pending if key[0] == proto_id), None)
+            if asked is not None:
+                del pending[asked]
+                proof = f"The reply to protocol {proto_id} carries {serial}; its request, never answered, {asked[1]}."
+                findings.append((index, Finding(MISTAKES["wrong_serial"], proof, Role.SERVER)))
+            elif self._handshake and not self._websocket:
+                name = getattr(self._known.get(proto_id), "name", "unknown")
+                proof = f"Protocol {proto_id} ({name}) answers no request and is not among the push IDs."
+                # An ID that nobody here knows may be a push of a newer SDK.
+                proven = proto_id in self._known
+                findings.append((index, Finding(MISTAKES["unknown_push"], proof, Role.SERVER, proven)))
+        return findings
+
+    def _silence(self, time: int) -> tuple[Finding, ...]:
+        last = self._last_client
+        if not time or last is None or self._silent or self._websocket or not self._gapless:
+            return ()
+        silent = time - last
+        if silent <= SERVER_SILENCE:
+            return ()
+        self._silent = True
+        proof = f"The client sent nothing for {silent / SECOND:.0f} s"
+        if self._keep_alive:
+            proof += f", keepAliveInterval is {self._keep_alive} s"
+        return (Finding(MISTAKES["heartbeat_missing"], proof + ".", Role.CLIENT),)
+
+
+def _keep(kept: dict[tuple[int, int], Any], key: tuple[int, int], value: object) -> None:
+    kept[key] = value
+    if len(kept) > MAX_KEPT:
+        del kept[next(iter(kept))]

@@ -1,0 +1,116 @@
+"""Mistakes with RSA, in the two bodies of InitConnect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha1
+from typing import Final
+
+from ftwire.cipher import RSA_CHUNK, RSA_PADDING, RsaKey
+from ftwire.diagnosis.bodies import reads
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.errors import WireError
+from ftwire.frame import Role
+from ftwire.protocols import Registry
+
+__all__ = ["handshake_finding", "looks_like_rsa", "rsa_lengths"]
+
+INIT_CONNECT: Final = 1001
+SIZES: Final = (128, 192, 256, 384, 512)
+"""Bytes in a block of usual keys: 1024 to 4096 bits."""
+MAX_BLOCKS: Final = 64
+"""Blocks looked at: an InitConnect has two or three, and each costs milliseconds."""
+
+
+def looks_like_rsa(payload: bytes) -> bool:
+    """Say whether bytes can be RSA blocks of any usual key."""
+    return bool(payload) and any(len(payload) % size == 0 for size in SIZES)
+
+
+def rsa_lengths(plain: int, key: RsaKey) -> set[int]:
+    """Return the lengths that a body of ``plain`` bytes may have after encryption."""
+    return {-(-plain // chunk) * key.size for chunk in (RSA_CHUNK, key.size - RSA_PADDING)}
+
+
+def handshake_finding(
+    payload: bytes, digest: bytes, body_format: int, sender: Role | None, keys: Sequence[RsaKey], known: Registry
+) -> Finding | None:
+    """Return what is wrong with an InitConnect payload that neither plain nor with a key agrees with its digest."""
+    of_payload = sha1(payload, usedforsecurity=False).digest() == digest
+    for key in keys[:4]:
+        found = _with_key(payload, body_format, sender, key, known, of_payload=of_payload)
+        if found is not None and (found.proven or len(keys) == 1):
+            return found
+    if of_payload:
+        if not looks_like_rsa(payload):
+            return None
+        proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, which are RSA blocks and no message."
+        return Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
+    if not keys and looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, body_format, sender, known):
+        size = next(size for size in SIZES if len(payload) % size == 0)
+        proof = (
+            f"Protocol 1001, {len(payload)} bytes (a multiple of {size}) that are no message, and a SHA-1 "
+            "that is not theirs: the plain body's."
+        )
+        return Finding(MISTAKES["rsa_not_decrypted"], proof, sender, proven=False)
+    return None
+
+
+def _with_key(
+    payload: bytes, body_format: int, sender: Role | None, key: RsaKey, known: Registry, *, of_payload: bool
+) -> Finding | None:
+    size = key.size
+    if not payload:
+        return None
+    if len(payload) % size:
+        if looks_like_rsa(payload):
+            proof = f"{len(payload)} bytes are no whole blocks of this key's {size}: the key has another size."
+            return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+        if len(payload) < size or reads(payload, INIT_CONNECT, body_format, sender, known):
+            return None
+        proof = f"{len(payload)} bytes are no whole blocks of {size}: {len(payload) % size} are left over."
+        return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
+    blocks = [payload[start : start + size] for start in range(0, len(payload), size)][:MAX_BLOCKS]
+    opened = [_unlock(key, block) for block in blocks]
+    chunks = [_strip(block) for block in opened]
+    whole = [chunk for chunk in chunks if chunk is not None]
+    if len(whole) == len(blocks):
+        body = b"".join(whole)
+        if reads(body, INIT_CONNECT, body_format, sender, known):
+            if not of_payload:
+                return None
+            proof = f"The key opens all {len(blocks)} blocks to a whole message, and the SHA-1 is that of the blocks."
+            return Finding(MISTAKES["sha1_of_ciphertext"], proof, sender)
+        lengths = ", ".join(str(len(chunk)) for chunk in whole)
+        proof = f"The key opens every block, to chunks of {lengths} bytes; joined they are no whole InitConnect."
+        return Finding(MISTAKES["rsa_chunk_size"], proof, sender)
+    if whole:
+        bad = chunks.index(None) + 1
+        proof = f"The key opens {len(whole)} of {len(blocks)} blocks, but not block {bad}."
+        return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
+    bare = b"".join(block.lstrip(b"\0") for block in opened if block is not None)
+    if reads(bare, INIT_CONNECT, body_format, sender, known):
+        proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
+        return Finding(MISTAKES["rsa_no_padding"], proof, sender)
+    first = opened[0]
+    seen = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
+    proof = (
+        f"With this key block 1 is {seen} where PKCS#1 v1.5 has 00 02, so no block was encrypted for it; "
+        "an RSA library hides that behind random bytes and the SHA-1 fails instead."
+    )
+    return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+
+
+def _unlock(key: RsaKey, block: bytes) -> bytes | None:
+    try:
+        return key.unlock(block)
+    except WireError:
+        return None
+
+
+def _strip(block: bytes | None) -> bytes | None:
+    """Return what PKCS#1 v1.5 padding encloses: 00 02, at least eight bytes that are not zero, 00."""
+    if block is None or block[:2] != b"\x00\x02":
+        return None
+    end = block.find(b"\0", 2)
+    return block[end + 1 :] if end >= 10 else None

@@ -1,0 +1,324 @@
+"""A conversation, checked frame by frame and as a whole.
+
+``Session`` keeps what the frames before have shown: the handshake and what it agreed, requests that wait, serials,
+times. Each frame is opened as agreed; where that fails, every known mistake is tried until one explains the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ftwire.body import decode_body
+from ftwire.cipher import NONE, RsaKey
+from ftwire.connection import INIT_CONNECT
+from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, side_of
+from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
+from ftwire.diagnosis.encryption import UNKNOWN, Encryption, Opened
+from ftwire.diagnosis.envelopes import envelope_finding
+from ftwire.diagnosis.exchange import Exchange
+from ftwire.diagnosis.handshakes import looks_like_rsa
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.payloads import Secrets
+from ftwire.diagnosis.pieces import Piece
+from ftwire.errors import BodyError
+from ftwire.frame import Role
+from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, BodyFormat, Header
+from ftwire.protocols import Registry, registry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ftwire.websocket import Envelope
+
+__all__ = ["Session"]
+
+SPARE_WORK: Final = 256
+"""Bytes that may be decrypted or hashed in vain for each byte read."""
+SPARE_WORK_FLOOR: Final = 1 << 28
+"""The same, in bytes, on top."""
+TRIALS: Final = 64
+"""Readings of a frame that does not open, roughly: what each of its bytes may cost."""
+
+
+class Session:
+    """One conversation on TCP or WebSocket.
+
+    ``keys`` are RSA private keys to open the handshake with; ``secrets`` what a handshake that was not seen gave,
+    and ``mode`` the cipher that it agreed, if known. ``from_start`` says that the conversation is seen from its
+    first byte. ``alone`` says that the bytes are what a program could not read, rather than traffic that passed
+    by: encryption without a key is then a finding.
+
+    Give it frames in the order they were captured, both directions: ``read`` bytes, or ``see`` what an observer
+    has cut, then ``close``. Never raises on account of the bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Sequence[RsaKey] = (),
+        secrets: Secrets | None = None,
+        mode: str | None = None,
+        known: Registry = registry,
+        from_start: bool = True,
+        alone: bool = False,
+    ) -> None:
+        self._known: Final = known
+        self._encryption: Final = Encryption(keys, secrets, mode, known, alone=alone)
+        self._exchange: Final = Exchange(known, from_start=from_start)
+        self._count = 0
+        self._window = 0  # bytes that the piece being read may have cost
+
+    def read(self, data: bytes, sender: Role | None = None, time: int = 0) -> Iterator[Piece]:
+        """Read frames that follow each other, to the end of ``data``.
+
+        Where ``sender`` is not given, each frame's content tells.
+        """
+        at = 0
+        spare = SPARE_WORK_FLOOR + SPARE_WORK * len(data)
+        while at < len(data):
+            if spare < 0:
+                # Only bytes made for it bring this about: many headers whose frames lie inside each other.
+                yield self._refused(data[at:], at, sender)
+                return
+            piece = self._next(data, at, sender, time)
+            yield piece
+            at += len(piece.raw)
+            if piece.body is None or piece.findings:
+                spare -= TRIALS * self._window
+
+    def see(self, header: Header, payload: bytes, sender: Role, time: int = 0) -> list[Piece]:
+        """Read one frame of the length that its header says: several pieces where that is wrong.
+
+        ``time`` is in nanoseconds, 0 if unknown.
+        """
+        opened = self._encryption.open(header, payload, sender)
+        if opened.findings or (opened.body is None and not opened.sealed) or header.proto_id not in self._known:
+            # The header itself may be wrong.
+            return list(self.read(header.encode() + payload, sender, time))
+        return [self._finish(header, header, payload, sender, opened, 0, time)]
+
+    def see_envelope(self, envelope: Envelope, time: int = 0) -> Piece:
+        """Read one WebSocket message."""
+        raw = envelope.encode()
+        found = envelope_finding(raw, envelope.sender, self._known)
+        if found is not None or envelope.error is not None:
+            wrong = found or Finding(MISTAKES["no_envelope"], f"{envelope.error}.", envelope.sender)
+            return self._wrong_envelope(envelope, raw, wrong)
+        findings = self._exchange.see(
+            self._count, envelope.proto_id, envelope.serial, envelope.sender, time, websocket=True
+        )
+        body = envelope.body
+        if body or not getattr(envelope, "error_code", 0):
+            # OpenD's own errors on WebSocket come without a body.
+            in_body = body_finding(body, envelope.proto_id, BodyFormat.PROTOBUF, envelope.sender, self._known)
+            findings += (in_body,) if in_body else ()
+        message = self._message(envelope.proto_id, 0, body, envelope.sender)
+        findings += self._exchange.message(message, envelope.sender)
+        return self._piece(
+            0,
+            envelope.sender,
+            raw,
+            None,
+            body,
+            NONE.name,
+            body,
+            findings,
+            envelope=envelope,
+            proto_id=envelope.proto_id,
+        )
+
+    def _wrong_envelope(self, envelope: Envelope, raw: bytes, wrong: Finding) -> Piece:
+        payload, sender = envelope.payload, envelope.sender
+        body, proto_id = None, 0
+        if wrong.mistake.id == "envelope_little_endian":
+            meant = int.from_bytes(raw[8:12], "little")
+            if reads(payload, meant, BodyFormat.PROTOBUF, sender, self._known):
+                body, proto_id = payload, meant
+        cipher = UNKNOWN if body is None else NONE.name
+        return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
+
+    def skip(self) -> None:
+        """Say that bytes are missing: what depends on having seen everything is not judged from here on."""
+        self._exchange.incomplete()
+
+    def close(self, time: int = 0) -> list[tuple[int, Finding]]:
+        """Say that the conversation has ended; return findings with the number of the piece that each is about."""
+        return self._exchange.close(time)
+
+    def _piece(
+        self,
+        offset: int,
+        sender: Role | None,
+        raw: bytes,
+        header: Header | None,
+        payload: bytes,
+        cipher: str,
+        body: bytes | None,
+        findings: tuple[Finding, ...],
+        *,
+        sealed: bool = False,
+        envelope: Envelope | None = None,
+        proto_id: int = 0,
+    ) -> Piece:
+        number = self._count
+        self._count += 1
+        return Piece(number, offset, sender, raw, header, payload, cipher, body, findings, sealed, envelope, proto_id)
+
+    def _next(self, data: bytes, at: int, sender: Role | None, time: int) -> Piece:
+        """Read the piece at ``at``."""
+        self._window = HEADER_SIZE
+        if not data.startswith(MAGIC, at) or len(data) - at < HEADER_SIZE:
+            return self._no_frame(data, at, sender)
+        header = Header.decode(data[at : at + HEADER_SIZE])
+        end = at + HEADER_SIZE + header.body_length
+        payload = data[at + HEADER_SIZE : end]
+        whole = end <= len(data)
+        self._window += len(payload)
+        opened = self._encryption.open(header, payload, sender) if whole else Opened(UNKNOWN, None)
+        if sender is None and whole:
+            side = self._guess(header, opened.body)
+            if opened.findings or opened.sealed:
+                opened = self._encryption.open(header, payload, side)
+        turned = header.proto_id not in self._known and swapped(header.proto_id) in self._known
+        explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
+        if turned or not (whole and explained):
+            bounds = self._bounds(data, at, header, sender)
+            if bounds is not None:
+                payload = data[at + HEADER_SIZE : at + bounds.size]
+                found = self._encryption.opening(bounds.header, payload) if bounds.body is not None else None
+                finding = bounds.finding._replace(sender=sender)
+                opened = Opened(found[0] if found else UNKNOWN, bounds.body, (finding,))
+                return self._finish(header, bounds.header, payload, sender, opened, at, time)
+        if not whole:
+            return self._no_frame(data, at, sender)
+        return self._finish(header, header, payload, sender, opened, at, time)
+
+    def _bounds(self, data: bytes, at: int, header: Header, sender: Role | None) -> Bounds | None:
+        """Look for what is wrong with the length of the frame at ``at``, and with what that depends on."""
+        lengths = self._encryption.encrypted_lengths(header)
+        turned = swapped(header.body_length)
+        # As far as any reading of the length goes, and a header more.
+        reach = max([header.body_length, *lengths, turned if turned <= len(data) - at else 0]) + 2 * HEADER_SIZE
+        window = data[at : at + reach]
+        self._window = len(window)
+        return bounds_finding(
+            window,
+            header,
+            lambda meant, body: self._encryption.body_of(meant, body, sender),
+            self._known,
+            encrypted_lengths=lengths,
+            final=len(window) == len(data) - at,
+        )
+
+    def _refused(self, data: bytes, at: int, sender: Role | None) -> Piece:
+        proof = "Too much here begins like a frame and is none: the rest was not looked at."
+        found = Finding(MISTAKES["no_frame"], proof, sender, proven=False)
+        return self._piece(at, sender, data, None, data, UNKNOWN, None, (found,))
+
+    def _no_frame(self, data: bytes, at: int, sender: Role | None) -> Piece:
+        """Read what starts no frame, up to where one starts."""
+        raw = data[at : self._next_frame(data, at)]
+        header = None
+        if raw.startswith(ENVELOPE_MAGIC):
+            mistake, proof = "envelope_on_tcp", 'The bytes begin with "ft-v1.0", not with "FT".'
+        elif MAGIC.startswith(raw[:2]) or raw.startswith(MAGIC):
+            if len(raw) < HEADER_SIZE:
+                mistake, proof = "frame_cut", f"A header has 44 bytes, here are {len(raw)}."
+            else:
+                header = Header.decode(raw)
+                mistake = "no_frame"
+                proof = (
+                    f"The header announces {header.body_length} bytes for protocol {header.proto_id}, which no reading "
+                    "of it explains."
+                )
+        else:
+            mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
+        found = Finding(MISTAKES[mistake], proof, sender, proven=mistake != "no_frame")
+        payload = raw[HEADER_SIZE:] if header else raw
+        return self._piece(at, sender, raw, header, payload, UNKNOWN, None, (found,))
+
+    def _next_frame(self, data: bytes, at: int) -> int:
+        while True:
+            at = data.find(MAGIC, at + 1)
+            if at < 0:
+                return len(data)
+            if len(data) - at < HEADER_SIZE:
+                continue
+            header = Header.decode(data[at : at + HEADER_SIZE])
+            if is_plausible(header, self._known) and at + HEADER_SIZE + header.body_length <= len(data):
+                return at
+
+    def _finish(
+        self,
+        on_wire: Header,
+        header: Header,
+        payload: bytes,
+        sender: Role | None,
+        opened: Opened,
+        offset: int,
+        time: int,
+    ) -> Piece:
+        """Check what is in the body, and what the frame is to those before it."""
+        body = opened.body
+        side = sender or self._guess(header, body)
+        findings = tuple(
+            found if found.sender or found.mistake.id == "encryption_one_sided" else found._replace(sender=side)
+            for found in opened.findings
+        )
+        first = self._count
+        findings += self._exchange.see(first, header.proto_id, header.serial, side, time)
+        if body is not None:
+            wrong = body_finding(body, header.proto_id, header.body_format, side, self._known)
+            if wrong is not None:
+                findings += (wrong,)
+            message = self._message(header.proto_id, header.body_format, body, side)
+            findings += self._exchange.message(message, side)
+            if header.proto_id == INIT_CONNECT:
+                findings += self._encryption.learn(message, side, opened.cipher)
+        if header.proto_id == INIT_CONNECT:
+            if body is None and looks_like_rsa(payload):
+                findings += self._encryption.sides_differ(side, rsa=True)
+        else:
+            findings += self._encryption.note(side, payload, opened)
+        raw = on_wire.encode() + payload
+        return self._piece(
+            offset,
+            side,
+            raw,
+            on_wire,
+            payload,
+            opened.cipher,
+            body,
+            findings,
+            sealed=opened.sealed,
+            proto_id=header.proto_id,
+        )
+
+    def _message(self, proto_id: int, body_format: int, body: bytes, sender: Role) -> Message | None:
+        message_class = self._known.message_class(proto_id, is_request=sender is Role.CLIENT)
+        if message_class is None or body_format > BodyFormat.JSON:
+            return None
+        try:
+            return decode_body(body, message_class, body_format, check_required=False)
+        except BodyError:
+            return None
+
+    def _guess(self, header: Header, body: bytes | None) -> Role:
+        """Tell who sent a frame by what is in it, or by what was seen before."""
+        protocol = self._known.get(header.proto_id)
+        if protocol is not None and protocol.is_push:
+            return Role.SERVER
+        if body:
+            waits = self._exchange.waits(header.proto_id, header.serial)
+            told = side_of(
+                body, header.proto_id, header.body_format, self._known, first=Role.SERVER if waits else Role.CLIENT
+            )
+            if told is not None:
+                return told
+        if body:
+            if looks_like_json(body):
+                return Role.CLIENT if b'"c2s"' in body else Role.SERVER
+            # Field 1 as a message is c2s; a Response has a number there, or other fields only.
+            return Role.CLIENT if body[:1] == b"\x0a" else Role.SERVER
+        return Role.SERVER if self._exchange.waits(header.proto_id, header.serial) else Role.CLIENT

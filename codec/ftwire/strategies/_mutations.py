@@ -1,0 +1,285 @@
+"""A frame, a stream of frames or a capture, damaged: as wires, disks, bugs and attackers damage them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha1
+from typing import Final
+
+from hypothesis import strategies as st
+
+from ftwire.frame import Frame
+from ftwire.header import HEADER_SIZE, MAGIC
+from ftwire.strategies._conversations import Session
+from ftwire.strategies._segments import SegmentSchedule
+
+__all__ = ["Mutation", "mutations"]
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Bytes, and what was done to them."""
+
+    data: bytes
+    changes: tuple[str, ...]
+    """Each change in words, in the order they were made; offsets are those of the bytes as they were then."""
+    original: bytes
+
+
+def mutations(
+    source: Frame | Session | SegmentSchedule | bytes, *, min_changes: int = 0, max_changes: int = 4
+) -> st.SearchStrategy[Mutation]:
+    """Damaged copies (``Mutation``) of a frame, of a stream of frames, or of a capture file.
+
+    ``source`` is a ``Frame``, bytes of a stream or of a capture (told apart by their first bytes), or what
+    becomes a capture: a ``Session`` or a ``SegmentSchedule``. Any bytes are flipped, cut off, doubled, taken
+    out, exchanged or filled with parts of others; frames get wrong lengths, digests, magics and cipher tails,
+    exchanged fields and big-endian ones; records of a capture get wrong lengths.
+    """
+    if isinstance(source, Frame):
+        data = source.encode()
+    elif isinstance(source, Session | SegmentSchedule):
+        data = source.capture()
+    else:
+        data = bytes(source)
+    return _mutated(data, min_changes, max_changes)
+
+
+@st.composite
+def _mutated(draw: st.DrawFn, original: bytes, least: int, most: int) -> Mutation:
+    data = original
+    changes: list[str] = []
+    for _ in range(draw(st.integers(least, most))):
+        if not data:
+            break
+        changed = draw(st.sampled_from(_changes_for(data)))(draw, data)
+        if changed is None:
+            continue
+        data, change = changed
+        changes.append(change)
+    return Mutation(data, tuple(changes), original)
+
+
+Change = Callable[[st.DrawFn, bytes], "tuple[bytes, str] | None"]
+"""Draws a place and damages it; ``None`` where there is nothing of that kind."""
+
+
+def _changes_for(data: bytes) -> tuple[Change, ...]:
+    if _record_format(data) is not None:
+        return (*_ANYWHERE, _lie_about_a_record)
+    return (*_ANYWHERE, *_IN_FRAMES)
+
+
+def _span(draw: st.DrawFn, data: bytes) -> Span:
+    """Return a frame or record where there are some, or any stretch."""
+    spans = _frames(data) or _records(data)
+    whole = bool(spans) and draw(st.booleans())
+    if whole:
+        return draw(st.sampled_from(spans))
+    start = draw(st.integers(0, len(data) - 1))
+    return start, min(len(data), start + draw(st.integers(1, 64)))
+
+
+# Anywhere
+
+
+def _flip(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    at, bit = draw(st.integers(0, len(data) - 1)), draw(st.integers(0, 7))
+    return data[:at] + bytes((data[at] ^ 1 << bit,)) + data[at + 1 :], f"bit {bit} of byte {at} flipped"
+
+
+def _truncate(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    size = draw(st.integers(0, len(data) - 1))
+    return data[:size], f"cut off after {size} bytes"
+
+
+def _duplicate(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    start, end = _span(draw, data)
+    return data[:end] + data[start:end] + data[end:], f"bytes {start} to {end} doubled"
+
+
+def _remove(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    start, end = _span(draw, data)
+    return data[:start] + data[end:], f"bytes {start} to {end} taken out"
+
+
+def _splice(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    at = draw(st.integers(0, len(data)))
+    start, end = _span(draw, data)
+    piece: bytes = draw(st.just(data[start:end]) | st.binary(min_size=1, max_size=20))
+    return data[:at] + piece + data[at:], f"{len(piece)} bytes put in at {at}"
+
+
+def _exchange(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
+    (start, middle), (begin, end) = sorted((_span(draw, data), _span(draw, data)))
+    if middle > begin:
+        return data, f"bytes {start} to {middle} left where they are"
+    exchanged = data[:start] + data[begin:end] + data[middle:begin] + data[start:middle] + data[end:]
+    return exchanged, f"bytes {start} to {middle} and {begin} to {end} exchanged"
+
+
+_ANYWHERE: Final[tuple[Change, ...]] = (_flip, _truncate, _duplicate, _remove, _splice, _exchange)
+
+
+# In frames
+
+_FIELDS: Final = {
+    # Name: offset and struct code, as in the vendor's table.
+    "proto_id": (2, "I"),
+    "serial": (8, "I"),
+    "body_length": (12, "I"),
+}
+_MAX_FRAMES: Final = 256
+
+
+def _frames(data: bytes) -> list[Span]:
+    """Return where frames stand that follow each other from the start."""
+    found: list[Span] = []
+    at = 0
+    while data.startswith(MAGIC, at) and at + HEADER_SIZE <= len(data) and len(found) < _MAX_FRAMES:
+        (length,) = struct.unpack_from("<I", data, at + 12)
+        end = at + HEADER_SIZE + length
+        if end > len(data):
+            break
+        found.append((at, end))
+        at = end
+    return found
+
+
+def _put(data: bytes, at: int, value: bytes) -> bytes:
+    return data[:at] + value + data[at + len(value) :]
+
+
+def _frame(draw: st.DrawFn, data: bytes) -> Span | None:
+    found = _frames(data)
+    return draw(st.sampled_from(found)) if found else None
+
+
+def _lie_about_length(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    true = frame[1] - frame[0] - HEADER_SIZE
+    lies = {0, true - 1, true + 1, true + HEADER_SIZE, -true % (1 << 32), 1 << 26, (1 << 26) + 1, 1 << 31, 0xFFFFFFFF}
+    lie = draw(st.sampled_from(sorted(lies - {true, -1})) | st.integers(0, 0xFFFFFFFF))
+    return _put(data, frame[0] + 12, struct.pack("<I", lie)), f"the frame at {frame[0]} says {lie} bytes, not {true}"
+
+
+def _lie_about_digest(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    body = data[frame[0] + HEADER_SIZE : frame[1]]
+    # Over the ciphertext is what many clients did first; over header and body is another reading of the table.
+    lie = draw(
+        st.sampled_from(
+            [
+                bytes(20),
+                sha1(body, usedforsecurity=False).digest(),
+                sha1(data[frame[0] : frame[1]], usedforsecurity=False).digest(),
+            ]
+        )
+        | st.binary(min_size=20, max_size=20)
+    )
+    return _put(data, frame[0] + 16, lie), f"the frame at {frame[0]} has the digest {lie.hex()}"
+
+
+def _exchange_fields(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    one, other = draw(st.sampled_from([("proto_id", "serial"), ("serial", "body_length"), ("proto_id", "body_length")]))
+    (at, code), (beside, _) = ((frame[0] + _FIELDS[name][0], _FIELDS[name][1]) for name in (one, other))
+    size = struct.calcsize("<" + code)
+    first, second = data[at : at + size], data[beside : beside + size]
+    return _put(_put(data, at, second), beside, first), f"the frame at {frame[0]} has {one} and {other} exchanged"
+
+
+def _turn_bytes(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    names = draw(st.sampled_from([*((name,) for name in _FIELDS), tuple(_FIELDS)]))
+    for name in names:
+        at = frame[0] + _FIELDS[name][0]
+        data = _put(data, at, data[at : at + 4][::-1])
+    return data, f"the frame at {frame[0]} has {', '.join(names)} big-endian"
+
+
+def _spoil_magic(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    magic = draw(st.sampled_from([b"TF", b"ft", b"FU", b"\0\0"]) | st.binary(min_size=2, max_size=2))
+    return _put(data, frame[0], magic), f"the frame at {frame[0]} begins with {magic.hex()}"
+
+
+def _spoil_tail(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None or frame[1] - frame[0] < HEADER_SIZE + 1:
+        return None
+    # The last byte is FTAES_ECB's count of bytes in the last block, or the end of PKCS#7 padding, encrypted.
+    last = draw(st.sampled_from([0, 1, 15, 16, 17, 255]) | st.integers(0, 255))
+    return _put(data, frame[1] - 1, bytes((last,))), f"the frame at {frame[0]} ends in byte {last}"
+
+
+_IN_FRAMES: Final[tuple[Change, ...]] = (
+    _lie_about_length,
+    _lie_about_digest,
+    _exchange_fields,
+    _turn_bytes,
+    _spoil_magic,
+    _spoil_tail,
+)
+
+
+# In captures
+
+
+def _record_format(data: bytes) -> str | None:
+    """Return the byte order of a capture's numbers and whether it has blocks: ``<``, ``>``, ``<+`` or ``>+``."""
+    start = data[:4]
+    if start in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"):
+        return "<"
+    if start in (b"\xa1\xb2\xc3\xd4", b"\xa1\xb2\x3c\x4d"):
+        return ">"
+    if start == b"\n\r\r\n":
+        return ">+" if data[8:12] == b"\x1a\x2b\x3c\x4d" else "<+"
+    return None
+
+
+def _records(data: bytes) -> list[Span]:
+    """Return where the records of a pcap file, or the blocks of a pcapng file, stand."""
+    kind = _record_format(data)
+    if kind is None:
+        return []
+    # In a pcap record the length is the third number of a header of 16 bytes; in a block, the second, of all of it.
+    blocks = kind.endswith("+")
+    at, place, extra = (0, 4, 0) if blocks else (24, 8, 16)
+    found: list[Span] = []
+    while at + 16 <= len(data) and len(found) < _MAX_FRAMES:
+        (length,) = struct.unpack_from(kind[0] + "I", data, at + place)
+        end = at + extra + length
+        if end <= at or end > len(data):
+            break
+        found.append((at, end))
+        at = end
+    return found
+
+
+def _lie_about_a_record(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    kind = _record_format(data)
+    found = _records(data)
+    if kind is None or not found:
+        return None
+    start, end = draw(st.sampled_from(found))
+    places = [4, end - start - 4, 20] if kind.endswith("+") else [8, 12]
+    at = start + draw(st.sampled_from(places))
+    lie = draw(st.sampled_from([0, 1, 4, 12, end - start + 4, 1 << 24, 0x7FFFFFFF, 0xFFFFFFFF]))
+    if at + 4 > len(data):
+        return None
+    return _put(data, at, struct.pack(kind[0] + "I", lie)), f"the record at {start} says {lie} at {at}"

@@ -1,0 +1,243 @@
+"""What pushing costs the gateway: frames a second of CPU time, in turns.
+
+    python tests/bench/bench_gateway.py [--json]
+
+The frames are the Qot_UpdateRT pushes of a capture. Readers are other processes, which are not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.harness import Ratio, report, take_turns
+from ftwire.connection import Connection, State
+from ftwire.frame import Role
+from ftwire.header import BodyFormat
+from ftwire_tools.gateway.load import load
+from ftwire_tools.gateway.log import Log
+from ftwire_tools.gateway.player import Pace
+from ftwire_tools.gateway.replay import Replay
+from ftwire_tools.gateway.server import Gateway
+from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.gateway.topics import Topic
+
+CAPTURE = Path(__file__).resolve().parents[2] / "fixtures" / "captures" / "futu-api-10.11-plain.pcap"
+FRAMES = 40_000
+MANY = 400_000
+BATCH = 64
+SILENT = Log(lambda *_: None)
+
+READER = """
+import socket, sys
+connection = socket.socket(fileno=int(sys.argv[1]))
+space = bytearray(1 << 18)
+while connection.recv_into(space):
+    pass
+"""
+
+ECHOED = """
+import socket, sys, threading
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+left = int(sys.argv[2])
+piece = sys.stdin.buffer.read()
+def send():
+    sent = 0
+    while sent < left:
+        connection.sendall(piece)
+        sent += len(piece)
+    connection.shutdown(socket.SHUT_WR)
+threading.Thread(target=send).start()
+space = bytearray(1 << 18)
+while connection.recv_into(space):
+    pass
+"""
+
+
+def captured() -> Replay:
+    replay = Replay(pace=Pace(None, loop=True))
+    load(replay, [str(CAPTURE)], [], SILENT)
+    return replay
+
+
+PUSHES = captured().tape.tracks[Topic(1, "00700", 5)]
+BODIES = [taped.push.body(BodyFormat.PROTOBUF) for taped in PUSHES]
+WHOLE = [taped.push.frame(BodyFormat.PROTOBUF) for taped in PUSHES]
+
+
+@contextmanager
+def reader() -> Iterator[socket.socket]:
+    """A TCP connection that another process reads from."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    process = subprocess.Popen([sys.executable, "-c", READER, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.wait()
+
+
+def writing(turn: Callable[[asyncio.Transport, int], None]) -> None:
+    """Run ``turn`` on a transport until all frames are out, waiting where the reader does not follow."""
+
+    async def run() -> None:
+        room = asyncio.Event()
+        room.set()
+
+        class Writer(asyncio.Protocol):
+            def pause_writing(self) -> None:
+                room.clear()
+
+            def resume_writing(self) -> None:
+                room.set()
+
+        with reader() as connection:
+            transport: Any
+            transport, _ = await asyncio.get_running_loop().create_connection(Writer, sock=connection)
+            for start in range(0, FRAMES, BATCH):
+                turn(transport, start)
+                await room.wait()
+                await asyncio.sleep(0)
+            transport.close()
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def a_write_per_frame() -> None:
+    """What an asyncio server does that does not coalesce: every frame is written, and the reader waited for."""
+
+    async def run() -> None:
+        with reader() as connection:
+            _, writer = await asyncio.open_connection(sock=connection)
+            for index in range(FRAMES):
+                writer.write(WHOLE[index % len(WHOLE)])
+                await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(run())
+
+
+def coalesced(transport: asyncio.Transport, start: int) -> None:
+    transport.write(b"".join([WHOLE[index % len(WHOLE)] for index in range(start, start + BATCH)]))
+
+
+def encoded_on_the_fly() -> Callable[[asyncio.Transport, int], None]:
+    connection = Connection(Role.SERVER)
+    connection.state = State.OPEN  # past a handshake that is not measured
+
+    def turn(transport: asyncio.Transport, start: int) -> None:
+        for index in range(start, start + BATCH):
+            connection.push(3009, BODIES[index % len(BODIES)])
+        transport.write(connection.data_to_send())
+
+    return turn
+
+
+def gateway(clients: int) -> None:
+    """The whole gateway, replaying to so many clients at top speed; what it takes to connect them counts too."""
+
+    async def run() -> None:
+        async with Gateway(captured(), Settings(port=0), SILENT) as server:
+            program = Path(__file__).resolve().parents[1] / "interop" / "clients" / "load_client.py"
+            words = [sys.executable, str(program), str(server.port), str(clients), "60", "HK.00700", "US.AAPL"]
+            process = subprocess.Popen([*words, "--raw"], stdout=subprocess.DEVNULL)
+            try:
+                while sum(session.pushes for session in server.sessions) < MANY:
+                    await asyncio.sleep(0.005)
+            finally:
+                process.kill()
+                process.wait()
+
+    asyncio.run(run())
+
+
+def echo() -> None:
+    """An asyncio server that sends back what it gets: the same bytes, and no thought."""
+
+    async def run() -> None:
+        done = asyncio.Event()
+
+        class Echo(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                self.transport = transport
+
+            def data_received(self, data: bytes) -> None:
+                self.transport.write(data)
+
+            def connection_lost(self, _: Exception | None) -> None:
+                done.set()
+
+        server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        total = MANY * sum(map(len, WHOLE)) // len(WHOLE)
+        words = [sys.executable, "-c", ECHOED, str(port), str(total)]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(b"".join(WHOLE * 200))
+        process.stdin.close()
+        await done.wait()
+        process.wait()
+        server.close()
+
+    asyncio.run(run())
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    times = take_turns(
+        {
+            "one": a_write_per_frame,
+            "coalesced": lambda: writing(coalesced),
+            "fly": lambda: writing(encoded_on_the_fly()),
+            "gateway": lambda: gateway(1),
+            "hundred": lambda: gateway(100),
+            "echo": echo,
+        },
+        rounds=5,
+    )
+
+    def rate(name: str) -> str:
+        frames = MANY if name in {"gateway", "hundred", "echo"} else FRAMES
+        return f"{frames / times[name] / 1000:.0f}k frames/s"
+
+    report(
+        "gateway",
+        [
+            Ratio(
+                "coalesced frames / a write and drain per frame",
+                times["one"] / times["coalesced"],
+                20,
+                f"{rate('coalesced')}, {rate('one')}",
+            ),
+            Ratio("encoded on the fly / a write and drain per frame", times["one"] / times["fly"], 2.2, rate("fly")),
+            Ratio(
+                "100 clients / one client",
+                times["gateway"] / times["hundred"],
+                0.8,
+                f"{rate('hundred')}, {rate('gateway')}",
+            ),
+            Ratio(
+                "gateway / raw asyncio echo",
+                times["echo"] / times["gateway"],
+                None,
+                f"{rate('gateway')}, {rate('echo')}",
+            ),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

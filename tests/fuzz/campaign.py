@@ -1,0 +1,128 @@
+"""Runs every fuzzing target for some minutes, two at a time, and says what came of it.
+
+    PYTHONPATH=tests:. python tests/fuzz/campaign.py --minutes 10 [--jobs 2] [--minimise] [TARGET ...]
+
+Each target starts from its seeds (``contracts.seeds``) and from ``fixtures/corpus/TARGET``, and keeps what it finds
+in ``.fuzz/TARGET``. ``--minimise`` puts the smallest inputs that still reach everything into ``fixtures/corpus``.
+Exit code 1 when a target found something: the input is named, and belongs in a named regression test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).with_name("fuzz.py")
+CORPUS = ROOT / "fixtures" / "corpus"
+WORK = ROOT / ".fuzz"
+MAX_KEPT = 60
+"""Inputs of one target that the tree keeps: the smallest ones."""
+
+
+class Result(NamedTuple):
+    """What one target came to."""
+
+    target: str
+    executions: int
+    coverage: int
+    """Edges of instrumented bytecode reached."""
+    features: int
+    inputs: int
+    finding: str
+
+
+def folder(target: str) -> str:
+    return target.replace(":", "-")
+
+
+def run(target: str, seconds: int) -> Result:
+    """Fuzz one target."""
+    work = WORK / folder(target)
+    found = work / "corpus"
+    found.mkdir(parents=True, exist_ok=True)
+    corpora = [str(found)]
+    if (CORPUS / folder(target)).is_dir():
+        corpora.append(str(CORPUS / folder(target)))
+    words = [sys.executable, str(PROGRAM), target, f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=1024"]
+    words += ["-max_len=4096", f"-artifact_prefix={work}/", "-print_final_stats=1", *corpora]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, cwd=ROOT)
+    log = done.stdout + done.stderr
+    (work / "log.txt").write_text(log)
+    states = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/", log)
+    coverage, features, inputs = map(int, states[-1]) if states else (0, 0, 0)
+    executions = re.search(r"stat::number_of_executed_units: (\d+)", log)
+    artifact = re.search(r"Test unit written to (\S+)", log)
+    finding = artifact[1] if artifact else "" if done.returncode == 0 else f"exit code {done.returncode}: {log[-300:]}"
+    return Result(target, int(executions[1]) if executions else 0, coverage, features, inputs, finding)
+
+
+def minimise(target: str) -> int:
+    """Keep the inputs that together reach all that this target has reached, if there are not too many."""
+    work = WORK / folder(target) / "minimal"
+    work.mkdir(parents=True, exist_ok=True)
+    for old in work.iterdir():
+        old.unlink()
+    sources = [str(each) for each in (WORK / folder(target) / "corpus", CORPUS / folder(target)) if each.is_dir()]
+    words = [sys.executable, str(PROGRAM), target, "-merge=1", "-max_len=4096", str(work), *sources]
+    subprocess.run(words, capture_output=True, check=True, cwd=ROOT)
+    kept = sorted(work.iterdir(), key=lambda path: path.stat().st_size)[:MAX_KEPT]
+    goal = CORPUS / folder(target)
+    goal.mkdir(parents=True, exist_ok=True)
+    for old in goal.iterdir():
+        old.unlink()
+    for path in kept:
+        data = path.read_bytes()
+        (goal / hashlib.sha1(data, usedforsecurity=False).hexdigest()[:12]).write_bytes(data)
+    return len(kept)
+
+
+def plant_seeds() -> None:
+    """Put the contracts' own seeds where each target starts."""
+    from contracts import seeds
+
+    for target, found in seeds().items():
+        goal = WORK / folder(target) / "corpus"
+        goal.mkdir(parents=True, exist_ok=True)
+        for data in found:
+            (goal / f"seed-{hashlib.sha1(data, usedforsecurity=False).hexdigest()[:12]}").write_bytes(data)
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description="coverage-guided fuzzing of every contract")
+    parser.add_argument("--minutes", type=float, default=10, help="for each target")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minimise", action="store_true", help="put what was found into fixtures/corpus, minimised")
+    parser.add_argument("targets", nargs="*")
+    options = parser.parse_args()
+    targets = options.targets
+    if not targets:
+        words = [sys.executable, str(PROGRAM), "--list"]
+        targets = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    plant_seeds()
+    os.nice(10)
+    failed = False
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for result in pool.map(lambda target: run(target, int(options.minutes * 60)), targets):
+            failed = failed or bool(result.finding)
+            sys.stdout.write(
+                f"{result.target:<28} {result.executions:>10} executions  {result.coverage:>6} edges  "
+                f"{result.inputs:>5} inputs  {result.finding or 'nothing found'}\n"
+            )
+            sys.stdout.flush()
+        if options.minimise:
+            for target, kept in zip(targets, pool.map(minimise, targets), strict=True):
+                sys.stdout.write(f"{target:<28} {kept} inputs kept\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

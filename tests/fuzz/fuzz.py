@@ -1,0 +1,43 @@
+"""Coverage-guided fuzzing of every contract, with Atheris.
+
+    PYTHONPATH=tests:. python tests/fuzz/fuzz.py TARGET [libFuzzer's arguments] [CORPUS ...]
+    PYTHONPATH=tests:. python tests/fuzz/fuzz.py --list
+
+A target is a contract of ``tests/contracts.py``, given bytes, or ``property:NAME``, a property test of
+``tests/test_contract.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``): the code is the tests'.
+What fails is written to ``crash-*``; it belongs in a named regression test.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run one target until libFuzzer says stop."""
+    import atheris  # type: ignore[import-untyped]
+
+    with atheris.instrument_imports(include=["ftwire"]):
+        import test_contract
+        from contracts import CONTRACTS
+
+    targets = dict(CONTRACTS)
+    for name, function in vars(test_contract).items():
+        handle = getattr(function, "hypothesis", None)
+        # Those that pytest gives a parameter run the contracts themselves.
+        if name.startswith("test_damaged_") and handle is not None and not hasattr(function, "pytestmark"):
+            targets[f"property:{name.removeprefix('test_')}"] = handle.fuzz_one_input
+    if len(sys.argv) < 2 or sys.argv[1] not in targets:
+        sys.stdout.write("\n".join([*targets, ""]))
+        sys.exit(0 if "--list" in sys.argv else 2)
+    target = targets[sys.argv.pop(1)]
+
+    def run(data: bytes) -> None:
+        target(data)
+
+    atheris.Setup(sys.argv, run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The golden vectors hold for programs that share no code with ours: one in Node, one in Go."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.make_vectors import GROUPS
+from interop.peers import Peer
+
+HERE = Path(__file__).resolve().parent / "vectors"
+ROOT = HERE.parents[2]
+PROTO = ROOT / "proto"
+
+
+def absent(what: str) -> None:
+    reason = f"{what} is not installed"
+    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+def check(command: str, **variables: str) -> None:
+    words = [sys.executable, "-m", "ftwire_tools.cli", "vectors", "check", "--json", "--command", command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | variables)
+    *vectors, score = map(json.loads, done.stdout.splitlines())
+    assert [vector for vector in vectors if vector["outcome"] != "passed"] == []
+    assert done.returncode == 0
+    assert score["score"].keys() == set(GROUPS)
+    assert score["total"]["passed"] == len(vectors) > 500
+
+
+def test_node_with_its_own_crypto_and_protobufjs(peer: Callable[[str], Peer]) -> None:
+    modules = peer("npm-futu-api").folder / "node_modules"
+    check(f"node {HERE / 'runner.mjs'} {PROTO}", NODE_PATH=str(modules))
+
+
+def test_go_with_its_own_crypto_and_protobuf(tmp_path: Path) -> None:
+    if shutil.which("go") is None:
+        absent("go")
+    program = tmp_path / "runner"
+    subprocess.run(["go", "build", "-o", str(program), "."], cwd=HERE / "go", check=True)
+    check(f"{program} {PROTO}")

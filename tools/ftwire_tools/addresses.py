@@ -1,0 +1,40 @@
+"""``HOST:PORT`` on the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final, NamedTuple
+
+__all__ = ["LOOPBACK", "Address", "is_loopback", "parse_address"]
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class Address(NamedTuple):
+    """A host, by name or number, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, *, default_host: str = LOOPBACK) -> Address:
+    """Read ``HOST:PORT``, ``[IPv6]:PORT``, ``:PORT`` or ``PORT``. Raises ``ValueError`` with a sentence."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:11111")
+    if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
+        raise ValueError(f"{text!r} is not HOST:PORT with a port of 0 to 65535")
+    return Address(host if colon and host else default_host, int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server that listens on ``host``."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,220 @@
+"""``ftwire explain``: frames drawn byte by byte, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import click
+
+from ftwire.diagnosis import Piece, Secrets, Session
+from ftwire.errors import CaptureError, WireError
+from ftwire.frame import Role
+from ftwire.header import ENVELOPE_MAGIC
+from ftwire_tools.checked import CheckedSource, EndSeen, PieceSeen
+from ftwire_tools.given import Capture, UnreadableInputError, read_given
+from ftwire_tools.keys import read_key
+from ftwire_tools.progress import Progress
+from ftwire_tools.report import Form, Found, Place, Report, print_json, print_text
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+    from ftwire.websocket import Envelope
+    from ftwire_tools.sighting import Talk
+
+__all__ = ["command"]
+
+NOT_DECODED: Final = 3
+"""Exit code: a mistake was found, or something is encrypted and its key was not given."""
+
+MAX_DRAWN: Final = 20
+"""Frames of a capture that are drawn."""
+MAX_DRAWN_RAW: Final = 100
+"""Frames of other inputs that are drawn even though nothing is wrong with them."""
+
+
+class Options(NamedTuple):
+    """What the user asked for."""
+
+    keys: Sequence[RsaKey]
+    secrets: Secrets | None
+    mode: str | None
+    sender: Role | None
+    everything: bool
+
+
+def explain_capture(capture: Capture, options: Options) -> Report:
+    """Check a capture. Raises ``OSError``."""
+    report = Report(capture.name)
+    source = CheckedSource(keys=options.keys)
+    places: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def take(observed: Iterator[Any]) -> None:
+        for talk, seen in cast("Iterator[tuple[Talk, PieceSeen | EndSeen]]", observed):
+            if isinstance(seen, EndSeen):
+                for index, finding in seen.findings:
+                    number, packet = places[talk.number, index]
+                    report.findings.append(Found(finding, number, talk.number, packet))
+                if seen.cut:
+                    report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
+                continue
+            number = report.pieces + 1
+            places[talk.number, seen.piece.number] = number, seen.packet
+            keep = options.everything or (bool(seen.piece.findings) and len(report.places) < MAX_DRAWN)
+            report.add(Place(number, seen.piece, talk, seen.time, seen.packet), keep=keep)
+
+    progress = Progress(0)
+    done = 0
+    try:
+        try:
+            for chunk in capture.chunks():
+                done += len(chunk)
+                take(source.feed(chunk))
+                progress.update(done, report.pieces)
+        except CaptureError as error:
+            report.notes.append(f"the capture cannot be read any further: {error}")
+        take(source.close())
+    except CaptureError as error:
+        report.notes.append(f"the capture cannot be read to its end: {error}")
+    finally:
+        progress.clear()
+    if not report.pieces:
+        report.notes.append("no conversation with OpenD was found")
+    return report
+
+
+def explain_bytes(data: bytes, options: Options) -> Report:
+    """Check frames that follow each other, or one WebSocket message."""
+    report = Report("the frames given")
+    session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
+    pieces: Iterator[Piece]
+    if data.startswith(ENVELOPE_MAGIC):
+        pieces = iter([_read_envelope(data, session, options.sender)])
+    else:
+        pieces = session.read(data, options.sender)
+    for piece in pieces:
+        keep = options.everything or bool(piece.findings) or report.pieces < MAX_DRAWN_RAW
+        report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
+    report.left_out = report.pieces - len(report.places)
+    for index, finding in session.close():
+        report.findings.append(Found(finding, index + 1))
+    return report
+
+
+def _read_envelope(data: bytes, session: Session, sender: Role | None) -> Piece:
+    from ftwire.errors import EnvelopeError
+    from ftwire.frame import MessageClasses
+    from ftwire.websocket import BadEnvelope, Envelope
+
+    def read(side: Role, data: bytes) -> Envelope:
+        try:
+            return Envelope.decode(data, sender=side)
+        except EnvelopeError as error:
+            return BadEnvelope(MessageClasses(side), error)
+
+    if sender is None:
+        # The body tells, also where the numbers before it are in the wrong byte order.
+        turned = data[:8] + data[11:7:-1] + data[19:11:-1] + data[20:]
+        tries = [(side, each) for each in (data, turned) for side in Role]
+        sense = [(_sense(read(side, each)), side) for side, each in tries]
+        sender = max(sense, key=lambda one: one[0])[1]
+    return session.see_envelope(read(sender, data))
+
+
+def _sense(envelope: Envelope) -> int:
+    """Say how much of a message an envelope's body is: all that is required 2, a part of it 1, none 0."""
+    from ftwire.body import missing_fields
+    from ftwire.frame import UnknownBody
+
+    try:
+        message = envelope.message
+    except WireError:
+        return 0
+    return 0 if isinstance(message, UnknownBody) else 1 if missing_fields(message) else 2
+
+
+@click.command(
+    epilog="Exit codes: 0 nothing wrong, 1 failed, 2 wrong usage, 3 a mistake was found, or frames are encrypted "
+    "and their key was not given.",
+)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key of the handshake; repeatable.")
+@click.option("--aes-key", metavar="TEXT", help="connAESKey, 16 characters, where the handshake is not in INPUT.")
+@click.option("--aes-iv", metavar="TEXT", help="aesCBCiv, 16 characters, as --aes-key.")
+@click.option(
+    "--mode",
+    type=click.Choice(["ftaes_ecb", "aes_ecb", "aes_cbc"]),
+    help="What was agreed, as --aes-key; by default any will do.",
+)
+@click.option(
+    "--from", "sender", type=click.Choice(["client", "server"]), help="Who sent the frames; by default they tell."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--brief", is_flag=True, help="Only what is wrong, nothing drawn.")
+@click.option("--all", "everything", is_flag=True, help="Draw every frame of a capture, and every field of a body.")
+@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    keys: tuple[str, ...],
+    aes_key: str | None,
+    aes_iv: str | None,
+    mode: str | None,
+    sender: str | None,
+    as_json: bool,
+    brief: bool,
+    everything: bool,
+    show_secrets: bool,
+) -> None:
+    """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
+
+    INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames, a pcap or pcapng
+    capture, gzip of either), or "-" for standard input. Several are read as one conversation, in their order: with
+    --key and the two frames of InitConnect, those after it are decrypted too. Of a capture, only frames with
+    something wrong are drawn.
+
+    \b
+    Examples:
+      ftwire explain 46 54 ec 03 00 00 00 00 05 00 00 00 00 00 00 00 ...
+      ftwire explain --key rsa.pem init-request.bin init-reply.bin frame.hex
+      ftwire explain --key rsa.pem capture.pcap
+      xxd frame.bin | ftwire explain -
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    if aes_key is None and (aes_iv is not None or mode is not None):
+        raise click.UsageError("--aes-iv and --mode need --aes-key.")
+    for name, value in (("--aes-key", aes_key), ("--aes-iv", aes_iv)):
+        if value is not None and len(value.encode()) != 16:
+            raise click.BadParameter(f"16 characters, not {len(value)}", param_hint=name)
+    if mode == "aes_cbc" and not aes_iv:
+        raise click.UsageError("--mode aes_cbc needs --aes-iv.")
+    options = Options(
+        keys=[key for path in keys if (key := read_key(path)) is not None],
+        secrets=None if aes_key is None else Secrets(aes_key, aes_iv),
+        mode=mode,
+        sender=Role(sender) if sender else None,
+        everything=everything,
+    )
+    try:
+        captures, data = read_given(inputs)
+    except UnreadableInputError as error:
+        raise click.ClickException(str(error)) from None
+    reports: list[Report] = []
+    for capture in captures:
+        try:
+            reports.append(explain_capture(capture, options))
+        except OSError as error:
+            raise click.ClickException(f"{capture.name}: {error.strerror or error}") from None
+    if data:
+        reports.append(explain_bytes(data, options))
+    code = 0
+    several = len(reports) > 1
+    form = Form(show_secrets=show_secrets, everything=everything, brief=brief, named=several)
+    for report in reports:
+        if as_json:
+            print_json(report, form)
+        else:
+            print_text(report, form)
+        if report.findings or report.sealed or report.notes:
+            code = NOT_DECODED
+    ctx.exit(code)

@@ -1,0 +1,299 @@
+"""Simulated accounts: orders, fills, positions, money. Nothing here is anybody's.
+
+Orders are filled by the market as it moves: what could trade at the other side's best price does, at most half of
+an order (rounded up to whole lots) a second, so that clients see partial fills. All clients see the same accounts, as
+all connections of one OpenD do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.market import Market, Stock
+
+__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Happening", "Holding", "Order", "Status", "TradeError"]
+
+MONEY: Final = 1_000_000.0
+MAX_ORDERS: Final = 10_000
+"""Orders that an account remembers."""
+
+
+class TradeError(Exception):
+    """An order that cannot be; the sentence is what the client is told."""
+
+
+class Status(IntEnum):
+    """``Trd_Common.OrderStatus``, as far as it occurs here."""
+
+    SUBMITTED = 5
+    FILLED_PART = 10
+    FILLED_ALL = 11
+    CANCELLED_PART = 14
+    CANCELLED_ALL = 15
+
+
+class Terms(NamedTuple):
+    """What is fixed about an account."""
+
+    acc_id: int
+    environment: int
+    """``Trd_Common.TrdEnv``: 0 simulated; 1 is called real by clients, and has to be unlocked."""
+    markets: tuple[int, ...]
+    """``Trd_Common.TrdMarket``."""
+    currency: int
+
+
+ACCOUNTS: Final = (
+    Terms(1_001_001, 0, (1,), 1),
+    Terms(1_001_002, 0, (2,), 2),
+    Terms(1_001_003, 0, (3,), 3),
+    Terms(9_001_001, 1, (1, 2, 4), 1),
+)
+"""A paper account for each market, and one that clients take for real."""
+
+_MARKET_OF: Final = {1: 1, 2: 2, 31: 3, 32: 3}
+"""``TrdSecMarket`` to the ``TrdMarket`` that trades there."""
+BUY, SELL, SELL_SHORT, BUY_BACK = 1, 2, 3, 4
+NORMAL, MARKET = 1, 2
+
+
+@dataclass(slots=True)
+class Order:
+    """One order."""
+
+    order_id: int
+    stock: Stock
+    side: int
+    order_type: int
+    qty: float
+    price: float
+    remark: str
+    created: str
+    updated: str
+    status: Status = Status.SUBMITTED
+    filled: float = 0.0
+    paid: float = 0.0
+    """Price times quantity of what is filled."""
+
+    @property
+    def order_id_ex(self) -> str:
+        """The other name of an order."""
+        return f"FTWIRE{self.order_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be filled."""
+        return self.status in {Status.SUBMITTED, Status.FILLED_PART}
+
+
+class Fill(NamedTuple):
+    """A part of an order that was filled."""
+
+    fill_id: int
+    order: Order
+    qty: float
+    price: float
+    time: str
+
+
+@dataclass(slots=True)
+class Holding:
+    """What an account has of a stock."""
+
+    stock: Stock
+    qty: float = 0.0
+    cost: float = 0.0
+    """Average price paid."""
+
+
+class Happening(NamedTuple):
+    """What subscribers of an account are told."""
+
+    account: Account
+    order: Order
+    fill: Fill | None
+
+
+@dataclass(slots=True)
+class Account:
+    """One account."""
+
+    terms: Terms
+    cash: float = MONEY
+    orders: dict[int, Order] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    holdings: dict[tuple[int, str], Holding] = field(default_factory=dict)
+
+    @property
+    def frozen(self) -> float:
+        """Money that open orders may need."""
+        return sum(
+            (order.qty - order.filled) * order.price
+            for order in self.orders.values()
+            if order.is_open and order.side in {BUY, BUY_BACK}
+        )
+
+    def promised(self, stock: Stock) -> float:
+        """Shares of a stock that open orders sell."""
+        return sum(
+            order.qty - order.filled
+            for order in self.orders.values()
+            if order.is_open and order.side == SELL and order.stock is stock
+        )
+
+    @property
+    def value(self) -> float:
+        """Of all that is held, at today's prices."""
+        return sum(holding.qty * holding.stock.price for holding in self.holdings.values())
+
+    def holding(self, stock: Stock) -> Holding:
+        """Return what there is of a stock."""
+        key = stock.listing.market, stock.listing.code
+        return self.holdings.setdefault(key, Holding(stock))
+
+
+class Accounts:
+    """All accounts."""
+
+    def __init__(self, market: Market) -> None:
+        self._market: Final = market
+        self.all: Final = {terms.acc_id: Account(terms) for terms in ACCOUNTS}
+        self.is_unlocked = False
+        """Whether accounts that clients take for real may be used."""
+        self._orders = 0
+        self._fills = 0
+
+    def find(self, acc_id: int, environment: int, market: int) -> Account:
+        """Return an account. Raises ``TradeError``."""
+        account = self.all.get(acc_id)
+        if account is None or account.terms.environment != environment:
+            raise TradeError("no such account")
+        if market not in account.terms.markets:
+            raise TradeError(f"the account does not trade in market {market}")
+        return account
+
+    @property
+    def has_open_orders(self) -> bool:
+        """Whether something may be filled."""
+        return any(order.is_open for account in self.all.values() for order in account.orders.values())
+
+    def place(
+        self,
+        account: Account,
+        *,
+        sec_market: int,
+        code: str,
+        side: int,
+        order_type: int,
+        qty: float,
+        price: float,
+        remark: str,
+    ) -> Order:
+        """Take an order. Raises ``TradeError``."""
+        self._check_unlocked(account)
+        market = sec_market or {1: 1, 2: 2}.get(account.terms.markets[0], 0)
+        stock = self._market.traded(market, code)
+        if stock is None:
+            raise TradeError(f"unknown stock {code!s:.32}")
+        if _MARKET_OF[stock.listing.sec_market] not in account.terms.markets:
+            raise TradeError(f"the account does not trade {code!s:.32}")
+        if side not in {BUY, SELL, SELL_SHORT, BUY_BACK}:
+            raise TradeError(f"unknown side {side}")
+        if len(account.orders) >= MAX_ORDERS:
+            raise TradeError(f"the account has {MAX_ORDERS} orders already")
+        limit = stock.ask if order_type == MARKET else price
+        self._check(account, stock, side, qty, limit)
+        self._orders += 1
+        now = _time(stock)
+        order = Order(7_000_000_000 + self._orders, stock, side, order_type, qty, limit, remark[:64], now, now)
+        account.orders[order.order_id] = order
+        return order
+
+    def _check_unlocked(self, account: Account) -> None:
+        if account.terms.environment and not self.is_unlocked:
+            raise TradeError("unlock trade first")
+
+    def _check(self, account: Account, stock: Stock, side: int, qty: float, price: float) -> None:
+        if not 0 < qty < 1e9 or qty % stock.listing.lot:
+            raise TradeError(f"the quantity is in lots of {stock.listing.lot}")
+        if not 0 < price < 1e7:
+            raise TradeError("the price is positive")
+        if side in {BUY, BUY_BACK} and qty * price > account.cash - account.frozen:
+            raise TradeError("not enough money")
+        if side == SELL and qty > account.holding(stock).qty - account.promised(stock):
+            raise TradeError("not enough shares to sell")
+
+    def order(self, account: Account, order_id: int, order_id_ex: str) -> Order:
+        """Return an order by either of its names. Raises ``TradeError``."""
+        found = account.orders.get(order_id)
+        if found is None and order_id_ex:
+            found = next((order for order in account.orders.values() if order.order_id_ex == order_id_ex), None)
+        if found is None:
+            raise TradeError("no such order")
+        return found
+
+    def change(self, account: Account, order: Order, qty: float, price: float) -> None:
+        """Give an order another quantity and price. Raises ``TradeError``."""
+        self._check_unlocked(account)
+        if not order.is_open:
+            raise TradeError("the order is not open any more")
+        if qty <= order.filled:
+            raise TradeError("less than what is filled already")
+        before = order.qty, order.price
+        order.qty, order.price = order.filled, 0.0  # it does not stand in its own way
+        try:
+            self._check(account, order.stock, order.side, qty, price)
+        except TradeError:
+            order.qty, order.price = before
+            raise
+        order.qty, order.price = qty, price
+        order.updated = _time(order.stock)
+
+    def cancel(self, account: Account, order: Order) -> None:
+        """Cancel an order. Raises ``TradeError``."""
+        self._check_unlocked(account)
+        if not order.is_open:
+            raise TradeError("the order is not open any more")
+        order.status = Status.CANCELLED_PART if order.filled else Status.CANCELLED_ALL
+        order.updated = _time(order.stock)
+
+    def step(self) -> Iterator[Happening]:
+        """Fill what the market fills now."""
+        for account in self.all.values():
+            for order in account.orders.values():
+                if order.is_open and (fill := self._fill(account, order)) is not None:
+                    yield Happening(account, order, fill)
+
+    def _fill(self, account: Account, order: Order) -> Fill | None:
+        stock, buys = order.stock, order.side in {BUY, BUY_BACK}
+        best = stock.ask if buys else stock.bid
+        if order.order_type != MARKET and (order.price < best if buys else order.price > best):
+            return None
+        lot = stock.listing.lot
+        half = -(-order.qty // (2 * lot)) * lot
+        qty = min(half, order.qty - order.filled)
+        order.filled += qty
+        order.paid += qty * best
+        order.status = Status.FILLED_ALL if order.filled >= order.qty else Status.FILLED_PART
+        order.updated = _time(stock)
+        holding = account.holding(stock)
+        if buys:
+            account.cash -= qty * best
+            if holding.qty + qty:
+                holding.cost = (holding.cost * holding.qty + qty * best) / (holding.qty + qty)
+            holding.qty += qty
+        else:
+            account.cash += qty * best
+            holding.qty -= qty
+        self._fills += 1
+        fill = Fill(8_000_000_000 + self._fills, order, qty, best, order.updated)
+        account.fills.append(fill)
+        return fill
+
+
+def _time(stock: Stock) -> str:
+    return stock.time().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,147 @@
+"""Frames on their way out.
+
+Without faults, what one turn of the event loop produces leaves in one write: frames are coalesced, and nothing
+is copied or scheduled per frame. With faults, every frame is looked at alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.faults import Faults
+
+__all__ = ["FaultyOutbox", "Link"]
+
+HIGH_WATER: Final = 64 * 1024
+"""Bytes that may wait here before there is room for more only when they have gone."""
+SPLIT: Final = 0.002
+"""Seconds between the pieces of a frame: the other side reads each alone."""
+
+
+class Link(Protocol):
+    """A client's socket, as its session sees it."""
+
+    is_stream: bool
+    """Whether frames have no bounds of their own there."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or one message; never waits."""
+        ...
+
+    def unsent(self) -> int:
+        """Bytes that wait until the client reads."""
+        ...
+
+    def stop_reading(self) -> None:
+        """Take nothing from the client until it has read."""
+        ...
+
+    def close(self) -> None:
+        """Send what there is, then close."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until there is room for more."""
+        ...
+
+
+class FaultyOutbox:
+    """One client's frames, in order, each with what goes wrong with it."""
+
+    def __init__(self, link: Link, faults: Faults) -> None:
+        self._link: Final = link
+        self._faults: Final = faults
+        self._queue: asyncio.Queue[tuple[float, tuple[bytes, ...], bool]] = asyncio.Queue()
+        self._held: list[bytes] = []
+        self._swapped: bytes | None = None
+        self._size = 0
+        self._task: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def drained(self) -> None:
+        """Wait until there is room for more."""
+        await self._room.wait()
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait here."""
+        return self._size
+
+    def put(self, proto_id: int, frame: bytes, *, is_push: bool) -> None:
+        """Take a frame."""
+        faults = self._faults
+        if faults.silent:
+            return
+        if faults.strikes("silent", proto_id):
+            faults.silent = True
+            return
+        if faults.strikes("drop", proto_id):
+            return
+        if is_push and self._swapped is None and faults.strikes("reorder", proto_id):
+            self._swapped = frame
+            return
+        frames = [frame]
+        if faults.strikes("duplicate", proto_id):
+            frames.append(frame)
+        if self._swapped is not None and is_push:
+            frames.append(self._swapped)
+            self._swapped = None
+        wait = faults.wait(proto_id)
+        if faults.strikes("unknown-protocol", proto_id):
+            frames.insert(0, faults.unknown_protocol(frame, stream=self._link.is_stream))
+        if faults.strikes("cut", proto_id):
+            self._put(wait, (frame[: len(frame) // 2],), last=True)
+        elif self._link.is_stream and faults.strikes("split", proto_id):
+            whole = b"".join(frames)
+            step = max(1, min(len(whole) // 8, 1000))
+            self._put(wait, tuple(whole[at : at + step] for at in range(0, len(whole), step)))
+        elif self._link.is_stream and faults.strikes("merge", proto_id):
+            self._held += frames
+        elif self._held:
+            frames, self._held = self._held + frames, []
+            self._put(wait, (b"".join(frames),))
+        else:
+            for one in frames:
+                self._put(wait, (one,))
+                wait = 0.0
+
+    def stop(self) -> None:
+        """Send nothing any more."""
+        self._room.set()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _put(self, wait: float, pieces: tuple[bytes, ...], *, last: bool = False) -> None:
+        if not wait and len(pieces) == 1 and not last and self._queue.empty() and not self._size:
+            self._link.write(pieces[0])
+            return
+        self._size += sum(map(len, pieces))
+        if self._size > HIGH_WATER:
+            self._room.clear()
+        self._queue.put_nowait((wait, pieces, last))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            wait, pieces, last = await self._queue.get()
+            if wait:
+                await asyncio.sleep(wait)
+            for number, piece in enumerate(pieces):
+                if number:
+                    await asyncio.sleep(SPLIT)
+                self._size -= len(piece)
+                self._link.write(piece)
+                if self._size <= HIGH_WATER:
+                    self._room.set()
+            if last:
+                self._link.close()
+                return

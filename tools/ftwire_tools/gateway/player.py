@@ -1,0 +1,124 @@
+"""Tracks of captured pushes, played to one client."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ftwire_tools.gateway.topics import Topic
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.tape import Cause, TapePush
+    from ftwire_tools.gateway.world import Client
+
+__all__ = ["Pace", "Player"]
+
+SECOND: Final = 1_000_000_000
+BATCH: Final = 64
+"""Pushes at top speed between two looks at whether the client follows."""
+
+
+class Pace:
+    """How fast, and how often."""
+
+    __slots__ = ("loop", "speed")
+
+    def __init__(self, speed: float | None = 1.0, *, loop: bool = False) -> None:
+        self.speed: Final = speed
+        """Times the captured rhythm, ``None`` for no waiting at all."""
+        self.loop: Final = loop
+        """Whether a track starts again when it is over."""
+
+
+Send = Callable[["TapePush"], object]
+
+
+class Player:
+    """What is being played to one client."""
+
+    def __init__(self, client: Client, pace: Pace, send: Send) -> None:
+        self._client: Final = client
+        self._pace: Final = pace
+        self._send: Final = send
+        # When it is due, in captured nanoseconds on the client's clock; a number that keeps the heap's order stable;
+        # the track and the place in it.
+        self._due: list[tuple[int, int, Cause, list[TapePush], int]] = []
+        self._count = 0
+        self._wake: Final = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._start = time.monotonic_ns()
+        self._is_over = False
+
+    def play(self, cause: Cause, track: list[TapePush]) -> None:
+        """Start a track, from its beginning if it is being played."""
+        self._due = [item for item in self._due if item[2] != cause or isinstance(cause, int)]
+        heapq.heapify(self._due)
+        if track:
+            self._schedule(self._now(), cause, track, 0)
+            self._wake.set()
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def forget(self) -> None:
+        """Stop the tracks of topics that are no longer pushed."""
+        pushed = self._client.subscriptions.pushed
+        self._due = [item for item in self._due if not isinstance(item[2], Topic) or item[2] in pushed]
+        heapq.heapify(self._due)
+
+    def stop(self) -> None:
+        """Play nothing any more."""
+        self._is_over = True
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._due = []
+
+    def _now(self) -> int:
+        """Return the captured time, in nanoseconds, that the client has come to."""
+        return int((time.monotonic_ns() - self._start) * (self._pace.speed or 1.0))
+
+    def _schedule(self, base: int, cause: Cause, track: list[TapePush], index: int) -> None:
+        self._count += 1
+        heapq.heappush(self._due, (base + track[index].offset, self._count, cause, track, index))
+
+    async def _run(self) -> None:
+        sent = 0
+        while True:
+            if not self._due:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            due, _, cause, track, index = self._due[0]
+            if self._pace.speed is not None and (wait := due - self._now()) > 0:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(wait / SECOND / self._pace.speed):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                continue
+            heapq.heappop(self._due)
+            self._send(track[index])
+            if self._is_over:
+                return  # the client was cut off for not reading
+            base = due - track[index].offset
+            if index + 1 < len(track):
+                self._schedule(base, cause, track, index + 1)
+            elif self._pace.loop and cause is not None and not isinstance(cause, int):
+                self._schedule(base + _period(track), cause, track, 0)
+            sent += 1
+            if sent % BATCH == 0:
+                # Captured pushes may all be due at once: nobody else may wait for them, nor they pile up.
+                await asyncio.sleep(0)
+                if self._pace.speed is None:
+                    await self._client.drained()
+
+
+def _period(track: list[TapePush]) -> int:
+    """Return the nanoseconds from one round to the next: the last push is followed by the usual pause."""
+    first, last = track[0].offset, track[-1].offset
+    pause = (last - first) // (len(track) - 1) if len(track) > 1 else 0
+    return last - first + (pause or SECOND)

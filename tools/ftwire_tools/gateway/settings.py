@@ -1,0 +1,82 @@
+"""How a gateway listens, what it demands of clients, and where its limits are."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+    from ftwire_tools.gateway.faults import Rule
+
+__all__ = ["LOOPBACK", "Settings", "SettingsError", "is_local", "prepare"]
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class SettingsError(ValueError):
+    """Settings that contradict each other, or that OpenD would not start with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything about a gateway but what it says."""
+
+    host: str = LOOPBACK
+    """Address to listen on. One that others can reach needs ``key``."""
+    port: int = 11111
+    """Port for TCP; 0 takes a free one."""
+    ws_port: int | None = None
+    """Port for WebSocket; 0 takes a free one, ``None`` does not listen."""
+    key: RsaKey | None = None
+    """The RSA private key, when the clients hold it too: connections on TCP are then encrypted."""
+    ws_key: str = ""
+    """The key that WebSocket clients have to know; empty for none."""
+    tls: ssl.SSLContext | None = None
+    """Certificate and key for ``wss://``."""
+    deflate: bool = True
+    """Whether WebSocket messages may be compressed."""
+    max_clients: int = 128
+    """Connections at once, as OpenD's limit."""
+    keep_alive: int = 10
+    """Seconds between KeepAlive requests, as told to clients."""
+    silence: float = 30.0
+    """Seconds of silence after which a client on TCP is dropped, as OpenD does."""
+    max_request: int = 4 << 20
+    """Largest body taken from a client, in bytes."""
+    max_unsent: int = 8 << 20
+    """Bytes that may wait for a client that does not read; it is cut off above."""
+    send_buffer: int = 256 << 10
+    """Bytes that the system keeps for a client beside those; left alone, it would grow to megabytes each."""
+    seed: int = 0
+    """Seed of all that is random."""
+    faults: tuple[Rule, ...] = ()
+    """What goes wrong."""
+
+    def check(self) -> None:
+        """Raise ``SettingsError`` for what OpenD would refuse to start with."""
+        if is_local(self.host):
+            return
+        if self.key is None:
+            raise SettingsError(f"{self.host} is not a local address: OpenD demands an RSA key there, and so do we")
+        if self.ws_port is not None and (self.tls is None or not self.ws_key):
+            raise SettingsError(f"{self.host} is not a local address: WebSocket there needs TLS and a key")
+
+
+def prepare(connected: socket.socket, settings: Settings) -> None:
+    """Set a client's socket up: replies leave at once, and the system keeps no more than it should."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer)
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

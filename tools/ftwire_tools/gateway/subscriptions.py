@@ -1,0 +1,114 @@
+"""What one client has subscribed to, and whether a push is for it.
+
+The rules are OpenD's: a subscription (``Qot_Sub``) allows asking, and only with ``isRegOrUnRegPush``, or after
+``Qot_RegQotPush``, are there pushes; both are the connection's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
+
+__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
+
+QOT_SUB: Final = 3001
+QOT_REG_PUSH: Final = 3002
+TRD_SUB_ACC_PUSH: Final = 2008
+
+QUOTA: Final = 1000
+"""Topics that a client may subscribe to: also what bounds the memory they take."""
+MAX_ACCOUNTS: Final = 1000
+MAX_CODE: Final = 64
+"""Characters of a code."""
+
+
+class Change(NamedTuple):
+    """What a request did to a client's subscriptions."""
+
+    error: str = ""
+    """Why it did nothing."""
+    started: tuple[Topic, ...] = ()
+    """Topics that are pushed from now on."""
+    first: bool = False
+    """Whether what is known of them is to be pushed at once (``isFirstPush``)."""
+
+
+class Subscriptions:
+    """One client's."""
+
+    def __init__(self) -> None:
+        self.topics: dict[Topic, None] = {}
+        """What may be asked for, in the order of subscribing."""
+        self.pushed: dict[Topic, frozenset[int]] = {}
+        """What is pushed, with the ``RehabType`` numbers of K-lines; none of them means any."""
+        self.accounts: set[int] = set()
+        """``accID`` of those whose orders are pushed."""
+        self.notify = False
+        """Whether system notices are wanted (``recvNotify``)."""
+
+    def apply(self, proto_id: int, request: Any) -> Change:
+        """Do what a request of one of the three subscribing protocols asks for."""
+        c2s = request.c2s
+        if proto_id == TRD_SUB_ACC_PUSH:
+            if len(self.accounts | set(c2s.accIDList)) > MAX_ACCOUNTS:
+                return Change(f"more than {MAX_ACCOUNTS} accounts")
+            self.accounts.update(c2s.accIDList)
+            return Change()
+        topics = [
+            Topic(security.market, security.code, sub_type)
+            for security in c2s.securityList
+            for sub_type in c2s.subTypeList
+        ]
+        if any(len(topic.code) > MAX_CODE for topic in topics):
+            return Change(f"a code of more than {MAX_CODE} characters")
+        if proto_id == QOT_REG_PUSH:
+            return self._register(c2s.isRegOrUnReg, topics, frozenset(c2s.rehabTypeList), c2s)
+        if not c2s.isSubOrUnSub:
+            for topic in list(self.topics) if c2s.isUnsubAll else topics:
+                self.topics.pop(topic, None)
+                self.pushed.pop(topic, None)
+            return Change()
+        wanted = {**self.topics, **dict.fromkeys(topics)}
+        if len(wanted) > QUOTA:
+            return Change(f"{len(wanted)} subscriptions, the quota is {QUOTA}")
+        self.topics = wanted
+        if c2s.HasField("isRegOrUnRegPush"):
+            return self._register(c2s.isRegOrUnRegPush, topics, frozenset(c2s.regPushRehabTypeList), c2s)
+        return Change()
+
+    def _register(self, on: bool, topics: list[Topic], rehabs: frozenset[int], c2s: Any) -> Change:
+        if not on:
+            for topic in topics:
+                self.pushed.pop(topic, None)
+            return Change()
+        for topic in topics:
+            if topic not in self.topics:
+                return Change(f"{topic.code} is not subscribed to sub type {topic.sub_type}")
+        self.pushed.update(dict.fromkeys(topics, rehabs))
+        return Change(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
+
+    def has(self, topic: Topic) -> bool:
+        """Whether this may be asked for."""
+        return topic in self.topics
+
+    def select(self, push: Push) -> Push | None:
+        """Return what of a push is for this client: all of it, some, or ``None``."""
+        topics, proto_id = push.topics, push.proto_id
+        if topics is not None and len(topics) == 1 and proto_id != UPDATE_KL:
+            return push if topics[0] in self.pushed else None  # nearly all of them
+        s2c: Any = getattr(push.message, "s2c", None)
+        if topics is None:
+            if proto_id in TRADE_PUSHES:
+                return push if s2c.header.accID in self.accounts else None
+            return push if proto_id != NOTIFY or self.notify else None
+        wanted = {topic for topic in topics if topic in self.pushed}
+        if not wanted:
+            return None
+        if proto_id == UPDATE_KL:
+            rehabs = self.pushed[topics[0]]
+            return push if not rehabs or s2c.rehabType in rehabs else None
+        if proto_id == UPDATE_BASIC_QOT and len(wanted) < len(topics):
+            return Push(proto_id, narrowed(push.message, wanted))
+        return push

@@ -1,0 +1,166 @@
+"""The world of the made-up market and its accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire_tools.gateway.account import Accounts, Happening, TradeError
+from ftwire_tools.gateway.market import Market
+from ftwire_tools.gateway.player import SECOND, Pace
+from ftwire_tools.gateway.quotes import NotHereError, Quotes
+from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
+from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.gateway.world import Answer, failure, success
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from ftwire.protocols import Protocol as Entry
+    from ftwire_tools.gateway.subscriptions import Change
+    from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.gateway.world import Client
+
+__all__ = ["Synthetic"]
+
+USER_ID: Final = 10_000_001
+SERVER_VERSION: Final = 1011
+BUILD: Final = 7108
+PATIENCE: Final = 0.05
+"""Seconds that the market waits, at top speed, for a client that has not read yet; then it goes on without."""
+IDLE: Final = 0.02
+"""Seconds of a market second at top speed while nobody watches."""
+
+
+class Synthetic:
+    """The made-up world: one market and one set of accounts for all clients."""
+
+    def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
+        """``now``, in nanoseconds since 1970, is when the market is to stand at the start."""
+        self.market: Final = Market(seed, None if now is None else now / SECOND)
+        self.accounts: Final = Accounts(self.market)
+        self._quotes: Final = Quotes(self.market)
+        self._trades: Final = Trades(self.accounts, self._tell)
+        self._pace: Final = pace or Pace()
+        self._clients: Final[dict[int, Client]] = {}
+        self._late: Final[set[int]] = set()
+        self._own: Final[dict[str, Callable[[Client, Any], None]]] = {
+            "GetGlobalState": self._global_state,
+            "GetUserInfo": self._user_info,
+        }
+
+    def handshake(self) -> dict[str, Any]:
+        """Return what this gateway says about itself."""
+        return {"serverVer": SERVER_VERSION, "loginUserID": USER_ID, "userAttribution": 1}
+
+    def join(self, client: Client) -> None:
+        """Take note of a client."""
+        self._clients[client.number] = client
+
+    def leave(self, client: Client) -> None:
+        """Forget a client."""
+        self._clients.pop(client.number, None)
+        self._late.discard(client.number)
+
+    def answer(self, client: Client, entry: Entry, request: Message) -> Answer:
+        """Answer from the market and the accounts."""
+        response = success(entry)
+        c2s: Any = request.c2s  # type: ignore[attr-defined]  # every request has one
+        try:
+            if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
+                for security in c2s.securityList:
+                    self._quotes.stock(security)
+            elif entry.proto_id == TRD_SUB_ACC_PUSH:
+                pass
+            elif entry.name in self._quotes.answers:
+                self._quotes.answers[entry.name](client, c2s, response.s2c)
+            elif entry.name in self._trades.answers:
+                happening = self._trades.answers[entry.name](c2s, response.s2c)
+                if happening is not None:
+                    # After the reply: a client that gets the push first does not know the order.
+                    asyncio.get_running_loop().call_soon(self._tell, happening)
+            elif entry.name in self._own:
+                self._own[entry.name](client, response.s2c)
+            else:
+                return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
+        except (NotHereError, TradeError) as error:
+            return Answer(failure(entry, str(error)))
+        return Answer(response)
+
+    def _global_state(self, client: Client, s2c: Any) -> None:
+        s2c.marketHK = s2c.marketUS = s2c.marketSH = s2c.marketSZ = 3
+        s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
+        s2c.qotLogined = s2c.trdLogined = True
+        s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
+        stock = next(iter(self.market.stocks.values()))
+        s2c.time = int(stock.stamp(stock.time()))
+        s2c.localTime = time.time()
+        s2c.connID = client.conn_id
+
+    def _user_info(self, _: Client, s2c: Any) -> None:
+        s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
+        s2c.subQuota, s2c.historyKLQuota = 1000, 100
+        s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
+
+    def subscribed(self, client: Client, change: Change) -> None:
+        """Push what is known of new topics, where that is asked for."""
+        if change.first:
+            for topic in change.started:
+                found = self._quotes.push(topic)
+                if found is not None:
+                    client.push(found)
+
+    def _tell(self, happening: Happening) -> None:
+        for push in pushes_of(happening):
+            for client in list(self._clients.values()):
+                client.push(push)
+
+    def step(self) -> None:
+        """Let a market second pass, and push what came of it."""
+        self.market.step()
+        for happening in self.accounts.step():
+            self._tell(happening)
+        wanted: dict[Topic, list[Client]] = {}
+        for client in self._clients.values():
+            for topic in client.subscriptions.pushed:
+                wanted.setdefault(topic, []).append(client)
+        for topic, clients in wanted.items():
+            push = self._quotes.push(topic)
+            if push is not None:
+                for client in clients:
+                    client.push(push)
+
+    async def run(self) -> None:
+        """Let time pass."""
+        if self._pace.speed is None:
+            await self._run_at_top_speed()
+            return
+        due = time.monotonic()
+        while True:
+            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # what was missed long ago stays missed
+            await asyncio.sleep(due - time.monotonic())
+            self.step()
+
+    async def _run_at_top_speed(self) -> None:
+        while True:
+            self.step()
+            if not any(client.subscriptions.pushed for client in self._clients.values()):
+                await asyncio.sleep(IDLE)
+                continue
+            await asyncio.sleep(0)
+            waiting = {
+                asyncio.ensure_future(client.drained()): number
+                for number, client in self._clients.items()
+                if number not in self._late
+            }
+            if not waiting:
+                await asyncio.sleep(PATIENCE)
+                self._late.clear()
+                continue
+            _, slow = await asyncio.wait(waiting, timeout=PATIENCE)
+            for task in slow:
+                self._late.add(waiting[task])
+                task.cancel()

@@ -1,0 +1,74 @@
+"""What a push is about, and which subscription it belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = [
+    "NOTIFY",
+    "SUB_OF_KLINE",
+    "TRADE_PUSHES",
+    "UPDATE_BASIC_QOT",
+    "UPDATE_KL",
+    "Topic",
+    "narrowed",
+    "topics_of",
+]
+
+NOTIFY: Final = 1003
+UPDATE_BASIC_QOT: Final = 3005
+UPDATE_KL: Final = 3007
+UPDATE_RT: Final = 3009
+UPDATE_TICKER: Final = 3011
+UPDATE_ORDER_BOOK: Final = 3013
+UPDATE_BROKER: Final = 3015
+
+TRADE_PUSHES: Final = frozenset({2207, 2208, 2218})
+"""Trd_Notify (retired), Trd_UpdateOrder, Trd_UpdateOrderFill."""
+
+_SUB_TYPES: Final = {UPDATE_BASIC_QOT: 1, UPDATE_ORDER_BOOK: 2, UPDATE_TICKER: 4, UPDATE_RT: 5, UPDATE_BROKER: 14}
+"""Push to the ``Qot_Common.SubType`` that asks for it."""
+
+SUB_OF_KLINE: Final = {
+    1: 11, 2: 6, 3: 12, 4: 13, 5: 16, 6: 7, 7: 8, 8: 9, 9: 10, 10: 17, 11: 15, 12: 18, 13: 19, 14: 20, 15: 21,
+}  # fmt: skip
+"""``Qot_Common.KLType`` to the ``SubType`` that asks for it; the two count differently."""
+
+
+class Topic(NamedTuple):
+    """One thing that can be subscribed to."""
+
+    market: int
+    """``Qot_Common.QotMarket``."""
+    code: str
+    sub_type: int
+    """``Qot_Common.SubType``."""
+
+
+def topics_of(proto_id: int, message: Message) -> tuple[Topic, ...] | None:
+    """Return what a push is about; ``None`` for one that no quote subscription asks for."""
+    s2c: Any = getattr(message, "s2c", None)
+    if proto_id == UPDATE_BASIC_QOT:
+        return tuple(Topic(item.security.market, item.security.code, 1) for item in s2c.basicQotList)
+    if proto_id == UPDATE_KL:
+        sub_type = SUB_OF_KLINE.get(s2c.klType, 0)
+    elif proto_id in _SUB_TYPES:
+        sub_type = _SUB_TYPES[proto_id]
+    else:
+        return None
+    return (Topic(s2c.security.market, s2c.security.code, sub_type),)
+
+
+def narrowed(message: Message, wanted: set[Topic]) -> Message:
+    """Return a push of basic quotes with only those that are wanted."""
+    copy: Any = type(message)()
+    copy.CopyFrom(message)
+    quotes = copy.s2c.basicQotList
+    for index in reversed(range(len(quotes))):
+        security = quotes[index].security
+        if Topic(security.market, security.code, 1) not in wanted:
+            del quotes[index]
+    return copy  # type: ignore[no-any-return]  # a message of the same class

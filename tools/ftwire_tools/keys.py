@@ -1,0 +1,30 @@
+"""RSA keys from files, for options that name them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ftwire.errors import WireError
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+
+__all__ = ["read_key"]
+
+
+def read_key(path: str | None) -> RsaKey | None:
+    """Read a PEM file; no path, no key. Raises ``click.ClickException``, which never quotes the file."""
+    if path is None:
+        return None
+    # Loading cryptography takes longer than a call without encryption.
+    from ftwire.cipher import RsaKey
+
+    try:
+        return RsaKey.from_pem(Path(path).read_bytes())
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+    except WireError as error:
+        raise click.ClickException(f"{path}: {error}") from None

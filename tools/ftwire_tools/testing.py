@@ -1,0 +1,213 @@
+"""A gateway for tests: in this process, on a free port, there in a moment.
+
+::
+
+    from ftwire_tools.testing import gateway, gateway_fixture
+
+    def test_my_client():
+        with gateway(synthetic=True) as opend:
+            my_client.connect(opend.host, opend.port)
+
+    opend = gateway_fixture("session.pcapng", match="security")     # the same as a pytest fixture
+
+    def test_another(opend):
+        my_client.connect(opend.host, opend.port)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire.cipher import RsaKey
+from ftwire_tools.gateway.faults import Rule, parse_rule
+from ftwire_tools.gateway.load import load
+from ftwire_tools.gateway.log import Log
+from ftwire_tools.gateway.matching import Match
+from ftwire_tools.gateway.player import Pace
+from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.server import Gateway
+from ftwire_tools.gateway.settings import Settings
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ftwire_tools.gateway.world import World
+
+__all__ = ["Event", "RunningGateway", "gateway", "gateway_fixture"]
+
+START_SECONDS: Final = 10.0
+
+
+class Event(NamedTuple):
+    """Something that a gateway has said about itself."""
+
+    name: str
+    """``connected``, ``cut-off``, ``disconnected`` and the like."""
+    facts: dict[str, object]
+
+
+class RunningGateway:
+    """A gateway that listens."""
+
+    def __init__(self, server: Gateway, events: list[Event]) -> None:
+        self.host: Final = server.settings.host
+        self.port: Final = server.port
+        """Where it listens for TCP."""
+        self.ws_port: Final = server.ws_port
+        """Where it listens for WebSocket, ``None`` where it does not."""
+        self.events: Final = events
+        """What it has said so far; the list grows."""
+
+    def named(self, name: str) -> list[dict[str, object]]:
+        """Return the facts of every event of this name so far."""
+        return [facts for event, facts in list(self.events) if event == name]
+
+    def wait_for(self, name: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, object]]:
+        """Wait until an event has happened so often. Raises ``TimeoutError``."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.named(name)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(found)} of {count} {name!r} after {seconds} s; there were {self.events}")
+            time.sleep(0.005)
+        return found
+
+
+@contextmanager
+def gateway(
+    *captures: str | PathLike[str],
+    synthetic: bool = False,
+    key: RsaKey | str | bytes | None = None,
+    capture_keys: Sequence[RsaKey] = (),
+    websocket: bool = False,
+    ws_key: str = "",
+    tls: ssl.SSLContext | None = None,
+    match: str = "exact",
+    on_miss: str = "error",
+    reuse: bool = True,
+    speed: float | None = 1.0,
+    loop: bool = False,
+    shift_to_now: bool = False,
+    seed: int = 0,
+    faults: Sequence[str | Rule] = (),
+    world: Callable[[], World] | None = None,
+    **settings: Any,
+) -> Iterator[RunningGateway]:
+    """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
+
+    ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``faults``
+    are written as for ``ftwire serve --fault``; ``world`` makes another source of answers. ``settings`` are further
+    fields of ``ftwire_tools.gateway.settings.Settings``.
+
+    Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
+    ``SettingsError``), and what the gateway itself failed with at the end of the block.
+    """
+    if captures and (synthetic or world is not None):
+        raise ValueError("captures or another world, not both")
+    events: list[Event] = []
+    log = Log(lambda name, facts: events.append(Event(name, facts)))
+    rsa = RsaKey.from_pem(key if isinstance(key, bytes) else key.encode()) if isinstance(key, str | bytes) else key
+    chosen = Settings(
+        **{
+            "port": 0,
+            "ws_port": 0 if websocket else None,
+            "key": rsa,
+            "ws_key": ws_key,
+            "tls": tls,
+            "seed": seed,
+            "faults": tuple(rule if isinstance(rule, Rule) else parse_rule(rule) for rule in faults),
+            **settings,
+        }
+    )
+    pace, now = Pace(speed, loop=loop), time.time_ns() if shift_to_now else None
+    if world is not None:
+        made = world()
+    elif captures:
+        replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now)
+        load(replay, [fspath(path) for path in captures], [*capture_keys, *([rsa] if rsa else [])], log)
+        made = replay
+    else:
+        from ftwire_tools.gateway.synthetic import Synthetic
+
+        made = Synthetic(seed=seed, pace=pace, now=now)
+    thread = _Thread(made, chosen, log, events)
+    server = thread.begin()
+    try:
+        yield RunningGateway(server, events)
+    finally:
+        thread.end()
+
+
+def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **arguments: Any) -> Any:
+    """Return a pytest fixture that gives a ``RunningGateway``; arguments are those of ``gateway``."""
+    import pytest
+
+    @pytest.fixture(scope=scope)
+    def running() -> Iterator[RunningGateway]:
+        with gateway(*captures, **arguments) as found:
+            yield found
+
+    return running
+
+
+class _Thread:
+    """An event loop of its own, with a gateway in it."""
+
+    def __init__(self, world: World, settings: Settings, log: Log, events: list[Event]) -> None:
+        self._events: Final = events
+        self._world: Final = world
+        self._settings: Final = settings
+        self._log: Final = log
+        self._ready: Final = threading.Event()
+        self._server: Gateway | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._error: BaseException | None = None
+        self._thread: Final = threading.Thread(target=self._run, name="ftwire-gateway", daemon=True)
+
+    def begin(self) -> Gateway:
+        """Start, and wait until it listens."""
+        self._thread.start()
+        if not self._ready.wait(START_SECONDS):
+            raise TimeoutError(f"the gateway does not listen after {START_SECONDS} s")
+        if self._server is None:
+            self._thread.join()
+            raise self._error or RuntimeError("the gateway did not start")
+        return self._server
+
+    def end(self) -> None:
+        """Stop, and raise what it failed with."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        failures: list[dict[str, Any]] = []
+        self._loop.set_exception_handler(lambda _, context: failures.append(context))
+        async with Gateway(self._world, self._settings, self._log) as server:
+            server.when_failed(self._stop.set)
+            self._server = server
+            self._ready.set()
+            await self._stop.wait()
+        server.raise_failure()
+        if broken := [facts for name, facts in self._events if name == "internal-error"]:
+            raise RuntimeError(f"the gateway has a bug: {broken[0]}")
+        if failures:
+            # A callback that raised: asyncio would only have printed it.
+            raise failures[0].get("exception") or RuntimeError(failures[0]["message"])
