@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench fixtures schema-check fuzz clean
+.PHONY: demo test setup lint types imports unit peers interop bench bench-check bench-record fixtures schema-check fuzz clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -13,10 +13,10 @@ test: setup lint types imports unit
 setup: $(VENV)/.ready
 
 # Everything is installed again when what it depends on changes.
-$(VENV)/.ready: pyproject.toml $(wildcard proto/*.* proto/ftwire/*)
+$(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto/ftwire/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz,export]" --group dev
 	touch $@
 
 lint: setup
@@ -43,9 +43,20 @@ interop: peers
 schema-check: setup
 	$(BIN)/ftwire schema diff ours futu-api==latest || test -z "$(STRICT)"
 
-# How fast we are, as ratios against the vendor's SDK and the floor of what C calls cost.
-bench: peers
-	for bench in tests/bench/bench_*.py; do $(BIN)/python $$bench || exit 1; done
+# Every figure is a ratio within one run; quiet machines give the best ones. Needs tshark and some minutes.
+bench: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py
+
+# Fails where a ratio falls more than a fifth below the recorded one.
+bench-check: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py --check
+
+bench-record: peers $(VENV)/.bench
+	$(BIN)/python tests/bench/all.py --record
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
 
 # Records every capture again: needs tcpdump, dumpcap and the right to capture on loopback.
 fixtures: peers

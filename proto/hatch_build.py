@@ -4,6 +4,7 @@ Runs for wheels and for editable installs alike, and writes what .gitignore list
 
 - ``codec/ftwire/_schema/schema.binpb``: one descriptor set of every file, our own option taken out;
 - ``codec/ftwire/_schema/index.py``: protocols, and where each file lies in that set, as plain literals;
+- ``codec/ftwire/_schema/layout.py``: ``struct`` formats of what ``codec/ftwire/layout.py`` declares;
 - ``tools/ftwire_tools/data/``: what the SDK's releases changed, for ``ftwire schema``;
 - ``codec/ftwire/messages/X.py`` and ``X.pyi`` for each ``X.proto``: a module made on import, and its types.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -59,6 +61,7 @@ def compile_schema(proto: Path, package: Path) -> None:
     write(target / "__init__.py", '"""Made from proto/ by proto/hatch_build.py."""\n')
     write(target / "schema.binpb", descriptor_set.SerializeToString(deterministic=True))
     write(target / "index.py", index_text(files, protocols))
+    write(target / "layout.py", layout_text(package / "layout.py"))
 
     messages = package / "messages"
     names = [file.name for file in files if file.name != OPTIONS_FILE]
@@ -188,6 +191,23 @@ def index_text(files: list[descriptor_pb2.FileDescriptorProto], protocols: list[
         lines.append(f"    {file.name!r}: ({offset}, {length}, {tuple(file.dependency)!r}),")
         offset += length
     return "\n".join([*lines, "}", ""])
+
+
+def layout_text(declarations: Path) -> str:
+    """The layout module: formats computed from the declarations, which stand by themselves."""
+    declared = runpy.run_path(str(declarations))
+    struct_format, compact_format = declared["struct_format"], declared["compact_format"]
+    return "\n".join(
+        [
+            '"""Made from codec/ftwire/layout.py by proto/hatch_build.py."""',
+            "",
+            f"HEADER = {struct_format(declared['HEADER'])!r}",
+            f"HEADER_COMPACT = {compact_format(declared['HEADER'])!r}",
+            f"CLIENT_ENVELOPE = {struct_format(declared['CLIENT_ENVELOPE'])!r}",
+            f"SERVER_ENVELOPE = {struct_format(declared['SERVER_ENVELOPE'])!r}",
+            "",
+        ]
+    )
 
 
 def make_stubs(descriptor_set: Path, names: list[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,7 +70,7 @@ class Model:
 SAME = (Field(0, "x", 1, OPTIONAL, 5), Field(1, "y", 2, OPTIONAL, 9))
 
 
-def fields_of(draw: st.DrawFn, kinds: list[tuple[int, str]], count: int) -> tuple[Field, ...]:
+def fields_of(draw: st.DrawFn, kinds: Sequence[tuple[int, str]], count: int) -> tuple[Field, ...]:
     numbers = draw(st.lists(st.integers(1, 40), min_size=count, max_size=count, unique=True))
     labels = st.sampled_from([OPTIONAL, REQUIRED, REPEATED])
     return tuple(
@@ -128,8 +128,8 @@ def changed(draw: st.DrawFn, model: Model) -> Model:
         label = draw(st.sampled_from([each for each in (1, 2, 3) if each != one.label]))
         fields[place] = replace(one, label=label)
     else:
-        kind = draw(st.sampled_from([each for each in kinds if each != (one.type, one.type_name)]))
-        fields[place] = replace(one, type=kind[0], type_name=kind[1])
+        number, name = draw(st.sampled_from([each for each in kinds if each != (one.type, one.type_name)]))
+        fields[place] = replace(one, type=number, type_name=name)
     return replace(model, **{where: tuple(fields)})
 
 
@@ -413,7 +413,7 @@ def test_a_protocol_that_is_renamed_is_the_same_with_another_name() -> None:
         Change("changed", "protocol", "7 New", "name", "Old", "New"),
         Change("changed", "file", "New.proto", "name", "Old.proto", "New.proto"),
     ]
-    after.message_type[0].field[0].type = 9
+    after.message_type[0].field[0].type = FieldDescriptorProto.TYPE_STRING
     assert [one.name for one in compare([before], [after], {7: "Old"}, {7: "New"})] == ["7 New", "New.M.f", "New.proto"]
     assert [one.subject for one in compare([before], [after])] == ["file", "file"]
 

@@ -310,3 +310,20 @@ def test_any_bytes_give_events_or_a_documented_error(raw: bytes, key: RsaKey | N
             received(side, data)
         except (HeaderError, RemoteProtocolError):
             assert side.state is State.CLOSED
+
+
+def test_one_encoding_of_a_push_serves_many_clients() -> None:
+    frame = encode_frame(3009, 0, b"\x08\x00")
+    for _ in range(2):
+        client, server = connected()
+        server.push_encoded(frame)
+        (event,) = received(client, server.data_to_send())
+        assert isinstance(event, PushReceived)
+        assert event.frame.encode() == frame
+    client, server = connected(KEY)
+    with pytest.raises(LocalProtocolError, match="encrypted"):
+        server.push_encoded(frame)
+    for wrong in (client, Connection(Role.SERVER)):
+        with pytest.raises(LocalProtocolError, match="no push"):
+            wrong.push_encoded(frame)
+    assert server.data_to_send() == b""

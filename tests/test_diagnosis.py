@@ -82,6 +82,13 @@ def test_every_mistake_has_a_vector() -> None:
     assert len({vector["id"] for vector in VECTORS}) == len(VECTORS)
 
 
+def test_what_is_said_of_a_mistake_is_a_sentence_each() -> None:
+    for mistake in MISTAKES.values():
+        for text in (mistake.title, mistake.remedy):
+            assert text.endswith(".")
+            assert ". " not in text
+
+
 def test_the_vectors_are_what_their_script_makes() -> None:
     made = make_mistakes.texts()
     assert set(made) == {path.name for path in make_mistakes.OUT.glob("*.json")}

@@ -23,7 +23,8 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import CaptureReader, Direction, TcpConversation
 from ftwire.pcap.writer import PcapWriter
-from ftwire_tools.drawing import body_json, draw, title_of
+from ftwire_tools.drawing import draw, title_of
+from ftwire_tools.drawn_body import body_json
 from ftwire_tools.group import ftwire
 from ftwire_tools.hextext import from_hex
 from ftwire_tools.paint import PLAIN
@@ -255,6 +256,18 @@ def test_several_captures_are_told_apart() -> None:
     assert [line for line in output.splitlines() if line.endswith(".pcap")] == [str(path) for path in paths]
     reports = [json.loads(line) for line in run("--json", *paths).stdout.splitlines()]
     assert [report["file"] for report in reports] == [str(path) for path in paths]
+
+
+@pytest.mark.parametrize("name", ["ws-little-endian", "ws-little-endian-server", "ws-no-ret-type", "ws-glued"])
+def test_an_envelope_is_drawn_whoever_sent_it(name: str) -> None:
+    vector = next(each for each in VECTORS if each["id"] == name)
+    result = run("--json", vector["steps"][-1]["hex"])
+    (expected,) = vector["expected"]
+    assert found_in(result) == {(expected["mistake"], expected["sender"], (1,))}
+    (frame,) = json.loads(result.stdout)["frames"]
+    assert frame["header"][0]["name"] == "magic"
+    assert frame["proto_id"] == (3008 if name != "ws-glued" else None)
+    assert (frame["body"] is not None) is (name != "ws-glued")
 
 
 def test_json_carries_what_is_drawn() -> None:

@@ -139,9 +139,9 @@ def test_every_subscription_has_a_whole_push(sub_type: int) -> None:
     quotes = Quotes(Market(0))
     found = quotes.push(Topic(1, "00700", sub_type))
     assert found is not None
-    proto_id, message = found
-    assert message.IsInitialized()
-    assert registry[proto_id].is_push
+    assert found.message.IsInitialized()
+    assert found.topics == (Topic(1, "00700", sub_type),)
+    assert registry[found.proto_id].is_push
     assert quotes.push(Topic(1, "nothing", sub_type)) is None
 
 

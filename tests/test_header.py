@@ -4,8 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftwire._schema import layout as built
 from ftwire.errors import BadMagicError, TruncatedHeaderError
-from ftwire.header import HEADER, HEADER_SIZE, Header, pack_header, unpack_header
+from ftwire.header import (
+    CLIENT_ENVELOPE,
+    HEADER,
+    HEADER_SIZE,
+    SERVER_ENVELOPE,
+    Header,
+    pack_compact,
+    pack_header,
+    unpack_compact,
+    unpack_header,
+)
+from ftwire.layout import compact_format, struct_format
 from ftwire.strategies import headers
 
 # InitConnect, serial 1, 33 bytes of body, byte by byte from the vendor's table of offsets.
@@ -45,6 +57,23 @@ def test_the_fast_path_reads_what_construct_reads(tail: bytes) -> None:
     declared = HEADER.parse(raw)
     names = [field.name for field in HEADER.subcons]
     assert tuple(declared[name] for name in names) == unpack_header(raw, 0)
+
+
+@given(st.binary(min_size=44, max_size=44))
+def test_the_compact_form_is_the_same_44_bytes(raw: bytes) -> None:
+    compact = unpack_compact(raw, 0)
+    _, _, _, _, serial, length, sha1, _ = unpack_header(raw, 0)
+    assert compact[1:4] == (serial, length, sha1)
+    assert pack_compact(*compact) == raw
+    first = compact[0].to_bytes(8, "little")
+    assert unpack_header(first + bytes(36), 0)[:4] == unpack_header(raw, 0)[:4]
+
+
+def test_the_package_was_built_from_the_declarations() -> None:
+    assert struct_format(HEADER) == built.HEADER
+    assert compact_format(HEADER) == built.HEADER_COMPACT
+    assert struct_format(CLIENT_ENVELOPE) == built.CLIENT_ENVELOPE
+    assert struct_format(SERVER_ENVELOPE) == built.SERVER_ENVELOPE
 
 
 @given(headers())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
 from ftwire_tools.changelog import CHANGES_FILE, ChangeLog
 from ftwire_tools.definitions import DefinitionsError
@@ -38,7 +38,7 @@ def releases() -> list[Release]:
     """Three: a protocol goes whose type stays, one is renamed, one has no file, one is new, a push comes."""
     ask = file("Ask", "Request", "Response")
     changed = file("Ask", "Request", "Response", "Extra")
-    changed.message_type[0].field[0].type = 3
+    changed.message_type[0].field[0].type = FieldDescriptorProto.TYPE_INT64
     notify = file("Trd_Notify", "Response")
     old = file("Gone", "Request", "Response", refers=["Common.Old"])
     query, renamed = file("Query", "Request", "Response"), file("Question", "Request", "Response")

@@ -31,7 +31,7 @@ def run(program: str) -> list[str]:
 
 
 def test_importing_costs_little_and_asks_for_no_extra() -> None:
-    heavy = ["cryptography", "websockets", "hypothesis", "click", "rich", "asyncio"]
+    heavy = ["construct", "cryptography", "websockets", "hypothesis", "click", "rich", "asyncio"]
     loaded = run(
         "import sys, ftwire; ftwire.FrameDecoder().feed(b''); ftwire.registry[3008].response;"
         f"print(*[name for name in {heavy} if name in sys.modules])"

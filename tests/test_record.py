@@ -453,7 +453,7 @@ def test_ipv6_clients_of_an_ipv4_gateway(tmp_path: Path) -> None:
     [
         (["--to", ":1"], "Missing option '-w'"),
         (["-w", "x"], "Missing option '--to'"),
-        (["--to", "host", "-w", "x"], "'host' is not HOST:PORT"),
+        (["--to", "host:x", "-w", "x"], "'host:x' is not HOST:PORT"),
         (["--to", "::1", "-w", "x"], "stands in brackets"),
         (["--to", ":1", "--to", ":2", "-w", "x"], "one --listen for each --to, not 1 for 2"),
         (["--listen", "0.0.0.0:0", "--to", ":1", "-w", "x"], "can be reached from other machines (--allow-remote)"),
@@ -488,3 +488,10 @@ def test_what_cannot_be_used_is_said_in_a_line(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         done = ftwire("record", "--to", ":1", "-w", place, "--listen", str(port), status=1)
         assert done.stderr.decode() == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_help_has_an_example() -> None:
+    assert (
+        "\n    ftwire record --to 127.0.0.1:11111 -w session.pcapng --dump\n"
+        in ftwire("record", "--help").stdout.decode()
+    )

@@ -4,21 +4,38 @@ import json
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixtures.make_keys import KEYS, TEST_KEY
 from frames import init_response, rt_request
 from ftwire.body import to_json
 from ftwire.cipher import NONE, AesCbc, Cipher, Rsa, RsaKey
+from ftwire.errors import CaptureError
 from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.messages import InitConnect
-from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation, ip_packet, link_frame
+from ftwire.pcap import (
+    Direction,
+    Dissector,
+    Endpoint,
+    PacketSkipped,
+    PcapngWriter,
+    TcpConversation,
+    ip_packet,
+    link_frame,
+)
 from ftwire.protocols import registry
 from ftwire.websocket import Envelope
+from ftwire_tools.pseudonyms import Pseudonyms
+from ftwire_tools.redaction import Redaction
+from ftwire_tools.rewriter import Rewriter
+from ftwire_tools.sensitivity import Category
 from planted import Planted
 from recording import FTWIRE, complaints, ftwire, streams, tshark
 from test_record import noise
@@ -351,6 +368,26 @@ def test_from_and_to_a_pipe(tmp_path: Path) -> None:
     assert done.stdout == (tmp_path / "out").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["futu-api-10.11-aes_cbc.pcapng", "npm-futu-api-10.11-websocket.pcapng"])
+@given(data=st.data())
+def test_a_damaged_capture_gives_a_sound_one_or_a_documented_error(name: str, data: st.DataObject) -> None:
+    damaged = bytearray((CAPTURES / name).read_bytes())
+    for _ in range(data.draw(st.integers(1, 12))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    keys = [RsaKey.from_pem(TEST_KEY.read_bytes())]
+    rewriter = Rewriter(
+        Redaction(Pseudonyms(b"seed"), set(Category)), keys=keys, new_key=data.draw(st.sampled_from([None, *keys]))
+    )
+    parts = [rewriter.header()]
+    with suppress(CaptureError):
+        parts.extend(rewriter.feed(bytes(damaged)))
+    with suppress(CaptureError):
+        parts.extend(rewriter.close())
+    dissector = Dissector()
+    events = [*dissector.feed(b"".join(parts)), *dissector.close()]
+    assert not any(isinstance(event, PacketSkipped) for event in events)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "reason"),
     [
@@ -373,3 +410,7 @@ def test_what_goes_wrong_is_said_in_a_line(words: list[str], status: int, reason
     assert reason in done.stderr.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["junk"], "nothing half-done stays"
     assert (tmp_path / "junk").read_bytes() == junk
+
+
+def test_help_has_an_example() -> None:
+    assert "\n    ftwire redact session.pcapng -w shareable.pcapng\n" in ftwire("redact", "--help").stdout.decode()

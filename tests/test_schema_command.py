@@ -24,10 +24,12 @@ from ftwire.strategies import messages
 from ftwire_tools import packages
 from ftwire_tools.changelog import ChangeLog, built_in_changes, built_in_history
 from ftwire_tools.definitions import open_definitions
+from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.group import ftwire
 from ftwire_tools.json_schemas import json_schema
 from ftwire_tools.lookup import reachable
 from ftwire_tools.protoc import compile_directory
+from ftwire_tools.requests import build_request
 from ftwire_tools.schema import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -183,9 +185,9 @@ def test_json_bodies_of_every_message_are_valid_and_damaged_ones_are_not(data: s
     name = data.draw(st.sampled_from(ANSWERED))
     message_class = schema.message(name)
     body: Any = json.loads(encode_body(data.draw(messages(message_class)), BodyFormat.JSON))
-    parts, _ = reachable([message_class.DESCRIPTOR], schema)
+    parts, _ = reachable([descriptor_of(message_class)], schema)
     for strict in (False, True):
-        check = jsonschema.Draft202012Validator(json_schema([message_class.DESCRIPTOR], parts, strict=strict))
+        check = jsonschema.Draft202012Validator(json_schema([descriptor_of(message_class)], parts, strict=strict))
         assert list(check.iter_errors(body)) == []
         assert not check.is_valid({**body, "retType": "no number"})
         assert not check.is_valid({**body, "retType": 2**31})
@@ -249,6 +251,12 @@ def test_a_template_is_a_request(name: str) -> None:
             assert list(strict.iter_errors(json.loads(text))) == []
         else:
             assert options == ()
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry if not entry.is_push])
+def test_call_takes_a_template(name: str) -> None:
+    request = build_request(registry[name], json.loads(run("template", name).stdout))
+    assert all(path.startswith("c2s.packetID") for path in missing_fields(request))
 
 
 def test_a_template_orders_nothing_for_real() -> None:
@@ -323,14 +331,18 @@ def test_a_version_is_had_from_the_cache_or_pip_and_pip_s_reason_is_told(
             return subprocess.CompletedProcess(words, 0, "futu-api (10.12.1)\nAvailable versions: 10.12.1, 9", "")
         if words[-1].endswith("==1.2.3"):
             return subprocess.CompletedProcess(words, 1, "", "WARNING: x\nERROR: No matching distribution found\n")
-        package, _, version = words[-1].partition("==")
+        package, version = words[-1].split("==")
         Path(words[words.index("--dest") + 1], f"{package.replace('-', '_')}-{version}.tar.gz").write_bytes(b"")
         return subprocess.CompletedProcess(words, 0, "", "")
 
-    monkeypatch.setattr(packages.subprocess, "run", pip)
-    for text, name in [("futu-api==latest", "futu_api-10.12.1"), ("9.6.5608", "futu_api-9.6.5608"),
-                       ("moomoo-api==9.1", "moomoo_api-9.1"), ("futu-api", "futu_api-10.12.1")]:  # fmt: skip
-        parsed = packages.parse_requirement(text)
+    monkeypatch.setattr("ftwire_tools.packages.subprocess.run", pip)
+    for requirement, name in [
+        ("futu-api==latest", "futu_api-10.12.1"),
+        ("9.6.5608", "futu_api-9.6.5608"),
+        ("moomoo-api==9.1", "moomoo_api-9.1"),
+        ("futu-api", "futu_api-10.12.1"),
+    ]:
+        parsed = packages.parse_requirement(requirement)
         assert parsed is not None
         path, version = packages.locate_package(*parsed)
         assert path == tmp_path / "ftwire" / "sdk" / f"{name}.tar.gz"
@@ -338,8 +350,8 @@ def test_a_version_is_had_from_the_cache_or_pip_and_pip_s_reason_is_told(
     # What is there is not asked for again, but which the newest is.
     assert [words[0] for words in asked] == ["index", "download", "download", "download", "index"]
     assert refusal("diff", "ours", "1.2.3") == "Error: futu-api==1.2.3: No matching distribution found"
-    for text in ("", "requests==2", "futu-api9", "futu-api==", "../x", "9.x"):
-        assert packages.parse_requirement(text) is None
+    for requirement in ("", "requests==2", "futu-api9", "futu-api==", "../x", "9.x"):
+        assert packages.parse_requirement(requirement) is None
 
 
 # history

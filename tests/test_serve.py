@@ -42,8 +42,8 @@ def served(*arguments: str, stdin: Path | None = None) -> Iterator[tuple[subproc
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_and_closes_cleanly(number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_it_serves_and_closes_cleanly(number: signal.Signals, code: int) -> None:
     with served(PLAIN, "--match", "security", "--topspeed") as (process, event):
         assert event["host"] == "127.0.0.1"
         with PlainClient(event["port"]) as client:
@@ -54,7 +54,7 @@ def test_it_serves_and_closes_cleanly(number: signal.Signals) -> None:
             client.wait_for_end()
             client.connection.close()
         _, rest = process.communicate(timeout=10)
-        assert process.returncode == 0
+        assert process.returncode == code
         events = [json.loads(line) for line in rest.splitlines()]
         assert [one["event"] for one in events] == ["accepted", "connected", "closing", "disconnected", "closed"]
         assert all(one["time"].endswith("+00:00") for one in events)
@@ -89,7 +89,7 @@ def test_synthetic_with_websocket() -> None:
         (["--synthetic", "--tls-key", "x"], 2, "--tls-key needs --tls-cert"),
         (["--synthetic", "--tls-cert", PLAIN, "--ws-port", "0"], 1, PLAIN),
         ([PLAIN, "--on-miss", "forward"], 2, "need each other"),
-        ([PLAIN, "--on-miss", "forward", "--forward", "here"], 2, "'here' is not HOST:PORT"),
+        ([PLAIN, "--on-miss", "forward", "--forward", "here:x"], 2, "'here:x' is not HOST:PORT"),
         (["--synthetic", "--speed", "0"], 2, "--speed"),
         (["--synthetic", "--host", "192.0.2.1", "--key", str(TEST_KEY)], 1, "cannot listen on 192.0.2.1"),
     ],

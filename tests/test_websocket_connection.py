@@ -46,6 +46,8 @@ def test_a_client_is_accepted_and_answered() -> None:
     push = Qot_UpdateRT.Response(retType=0)
     connection.push("Qot_UpdateRT", push)
     reply, pushed = sent(connection)
+    connection.push_encoded(pushed.encode())
+    assert sent(connection) == [pushed]
     assert (reply.command, reply.section, reply.message) == (3008, 3, rt_response())
     assert (pushed.command, pushed.section, pushed.message) == (3009, 0, push)
     assert connection.messages_to_send() == []
@@ -94,6 +96,8 @@ def test_what_our_side_must_not_do() -> None:
     request = connection.receive_message(init())
     with pytest.raises(LocalProtocolError, match="no push while the connection is new"):
         connection.push("Qot_UpdateRT", b"")
+    with pytest.raises(LocalProtocolError, match="no push while the connection is new"):
+        connection.push_encoded(b"")
     connection = opened()
     with pytest.raises(LocalProtocolError, match="accept answers"):
         connection.accept(request, conn_id=1, server_time=0)

@@ -4,6 +4,7 @@ A map, from the bytes up; each module imports only what stands above it:
 
 ===============================  ==============================================================================
 ``ftwire.errors``                the tree of everything that can go wrong
+``ftwire.layout``                what the headers look like, declared with construct
 ``ftwire.header``                the 44-byte header in front of every frame on TCP
 ``ftwire.cipher``                RSA for the handshake, AES for what follows
 ``ftwire.schema``                message definitions in a descriptor pool of their own

@@ -358,6 +358,18 @@ class Connection:
         body = message if isinstance(message, bytes) else encode_body(message, chosen)
         self._send(entry.proto_id, serial, body, chosen)
 
+    def push_encoded(self, frame: bytes) -> None:
+        """Server: send a push that ``encode_frame`` has made, so that many clients share one encoding.
+
+        Raises ``LocalProtocolError`` before the handshake, and where the connection is encrypted: its frames are
+        its own then.
+        """
+        if self.role is not Role.SERVER or self.state is not State.OPEN:
+            raise LocalProtocolError(f"no push while the connection is {self.state.value}")
+        if self._cipher is not NONE:
+            raise LocalProtocolError(f"the connection is encrypted ({self._cipher.name})")
+        self._out.append(frame)
+
     def _react_server(self, frame: Frame, now: int) -> Event:  # noqa: ARG002 - one signature for both sides
         if isinstance(frame, BadFrame):
             return FrameDamaged(frame, None)

@@ -19,11 +19,11 @@ from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_h
 from ftwire.observer import Observer
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire.websocket_observer import WebSocketObserver
-from ftwire.websocket_scan import find_envelope
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from ftwire.websocket_observer import WebSocketObserver
 
 __all__ = ["DEFAULT_SEARCH_LIMIT", "Conversation", "Endpoint", "Transport"]
 
@@ -161,6 +161,9 @@ class Conversation:
             self._look_for_envelopes(endpoint, direction)
 
     def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
+        # Imported when something other than frames turns up: most captures hold none.
+        from ftwire.websocket_scan import find_envelope
+
         data = direction.data
         # Clients mask what they send and servers do not, so either role has its own places.
         for role in Role if self.client is None else (self._role(endpoint),):
@@ -267,6 +270,8 @@ class Conversation:
         if self.transport == "tcp":
             self._observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
         else:
+            from ftwire.websocket_observer import WebSocketObserver
+
             self._observer = WebSocketObserver(known=self._known, max_body=self._max_body)
         chunks, self._chunks = self._chunks, deque()
         return self._replay_chunks(self._observer, chunks)

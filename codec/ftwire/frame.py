@@ -10,14 +10,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, StrEnum
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
 from ftwire.body import decode_body, encode_body
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BodyError, DigestError, WireError
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header, HeaderFields, pack_header
+from ftwire.header import (
+    HEADER_SIZE,
+    MAGIC,
+    BodyFormat,
+    CompactFields,
+    Header,
+    HeaderFields,
+    pack_compact,
+    pack_header,
+    unpack_compact,
+    unpack_header,
+)
 from ftwire.protocols import Protocol, Registry, registry
 
 if TYPE_CHECKING:
@@ -76,7 +87,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
     ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
     """
 
-    __slots__ = ("formers", "kinds", "parsers", "registry", "sender")
+    __slots__ = ("formers", "kinds", "registry", "sender", "shapes")
 
     def __init__(self, sender: Role, known: Registry = registry) -> None:
         super().__init__()
@@ -86,8 +97,8 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
         """The classes that IDs met so far had in older releases, for those few that had others."""
-        self.parsers: Final[dict[int, Callable[[bytes], Message]]] = {}
-        """What parses a protobuf body, for IDs met so far that have one class only."""
+        self.shapes: Final[dict[int, Shape | None]] = _Shapes(self)
+        """The first eight bytes of a header, as a number, to what they say; ``None`` without magic."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
@@ -99,8 +110,6 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         )
         if formers:
             self.formers[proto_id] = tuple(former for former in formers if former is not None)
-        elif found is not None:
-            self.parsers[proto_id] = found.FromString
         self[proto_id] = found
         return found
 
@@ -123,10 +132,53 @@ class _Kinds(dict[int, Kind]):
         return found
 
 
+def _not_yet(body: bytes) -> NoReturn:  # noqa: ARG001 - a parser's signature
+    """Stand where a class's parser will: no body of this shape was read before."""
+    raise DecodeError
+
+
+class Shape:
+    """What the first eight bytes of a header say, in frames of one side."""
+
+    __slots__ = ("body_format", "classes", "kind", "parse", "proto_id")
+
+    def __init__(self, proto_id: int, body_format: int, classes: MessageClasses) -> None:
+        self.proto_id: Final = proto_id
+        self.body_format: Final = body_format
+        self.kind: Final = classes.kinds[proto_id]
+        self.classes: Final = classes
+        self.parse: Callable[[bytes], Message] = _not_yet
+        """What makes a message of a body; raises ``DecodeError`` where it takes more than one call."""
+
+    def learn(self) -> None:
+        """Look the class up, now that a body is wanted: protobuf bodies of one class take just its parser."""
+        found = self.classes[self.proto_id]
+        if found is not None and self.body_format == BodyFormat.PROTOBUF and self.proto_id not in self.classes.formers:
+            self.parse = found.FromString
+
+
+class _Shapes(dict[int, Shape | None]):
+    __slots__ = ("_classes",)
+
+    def __init__(self, classes: MessageClasses) -> None:
+        super().__init__()
+        self._classes = classes
+
+    def __missing__(self, first: int) -> Shape | None:
+        magic, proto_id, body_format, version, *_ = unpack_header(pack_compact(first, 0, 0, b"", 0))
+        if magic != MAGIC:
+            return None
+        shape = Shape(proto_id, body_format, self._classes)
+        if body_format <= BodyFormat.JSON and version == 0 and self._classes.registry.get(proto_id) is not None:
+            # Others are not stored: whoever sends them would decide how large this grows.
+            self[first] = shape
+        return shape
+
+
 class Carrier:
     """What a ``Frame`` on TCP and an ``Envelope`` on WebSocket have in common: a body, and ways to read it."""
 
-    __slots__ = ("_message", "body", "classes", "payload")
+    __slots__ = ("_message", "body", "payload")
 
     error: WireError | None = None
     """Why the body cannot be had: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
@@ -135,9 +187,12 @@ class Carrier:
     """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
     body: bytes
     """The plain body."""
-    classes: MessageClasses
-    """Where the message class is looked up; says which side sent it."""
     _message: Message | UnknownBody | None
+
+    @property
+    def classes(self) -> MessageClasses:
+        """Where the message class is looked up; says which side sent it."""
+        raise NotImplementedError
 
     @property
     def proto_id(self) -> int:
@@ -206,14 +261,23 @@ class Frame(Carrier):
     on first use.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_compact", "_shape")
+
+    _compact: CompactFields
+    _shape: Shape
 
     def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
-        self._fields = fields
+        self._set_header(fields, classes)
         self.payload = payload
         self.body = body
-        self.classes = classes
         self._message = None
+
+    def _set_header(self, fields: HeaderFields, classes: MessageClasses) -> None:
+        self._compact = compact = unpack_compact(pack_header(*fields))
+        shape = classes.shapes[compact[0]]
+        if shape is None:
+            raise ValueError(f"a header starts with {MAGIC!r}, not {fields[0]!r}")
+        self._shape = shape
 
     @classmethod
     def build(
@@ -239,42 +303,50 @@ class Frame(Carrier):
     @property
     def header(self) -> Header:
         """The header as a record."""
-        return Header.from_fields(self._fields)
+        return Header.from_fields(unpack_header(pack_compact(*self._compact)))
 
     @property
     def message(self) -> Message | UnknownBody:
         """The body as a message, parsed on first use: see ``Carrier.message``."""
         message = self._message
         if message is None:
-            fields = self._fields
-            if not fields[2]:
-                try:
-                    self._message = message = self.classes.parsers[fields[1]](self.body)
-                except (KeyError, DecodeError):
-                    pass  # met for the first time, or to be refused in so many words
-                else:
-                    return message
-            self._message = message = self._decode()
+            try:
+                self._message = message = self._shape.parse(self.body)
+            except DecodeError:
+                # Nothing of this shape was read before, or it takes more than one call, or is to be refused in
+                # so many words.
+                self._shape.learn()
+                self._message = message = self._decode()
         return message
+
+    @property
+    def classes(self) -> MessageClasses:
+        """Where the message class is looked up; says which side sent it."""
+        return self._shape.classes
+
+    @property
+    def kind(self) -> Kind:
+        """Request, response or push."""
+        return self._shape.kind
 
     @property
     def proto_id(self) -> int:
         """Protocol ID."""
-        return self._fields[1]
+        return self._shape.proto_id
 
     @property
     def body_format(self) -> int:
         """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
-        return self._fields[2]
+        return self._shape.body_format
 
     @property
     def serial(self) -> int:
         """Serial number."""
-        return self._fields[4]
+        return self._compact[1]
 
     def encode(self) -> bytes:
         """Return the frame's bytes: exactly those it was decoded from."""
-        return pack_header(*self._fields) + self.payload
+        return pack_compact(*self._compact) + self.payload
 
     def __len__(self) -> int:
         """Return the bytes the frame takes on the wire."""
@@ -283,15 +355,15 @@ class Frame(Carrier):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
-        return (type(self), self._fields, self.payload, self.sender) == (
+        return (type(self), self._compact, self.payload, self.sender) == (
             type(other),
-            other._fields,
+            other._compact,
             other.payload,
             other.sender,
         )
 
     def __hash__(self) -> int:
-        return hash((self._fields, self.payload))
+        return hash((self._compact, self.payload))
 
     def __repr__(self) -> str:
         protocol = self.protocol
@@ -313,9 +385,8 @@ class BadFrame(Frame):
     error: WireError
 
     def __init__(self, fields: HeaderFields, payload: bytes, classes: MessageClasses, error: WireError) -> None:
-        self._fields = fields
+        self._set_header(fields, classes)
         self.payload = payload
-        self.classes = classes
         self._message = None
         self.error = error
         if isinstance(error, DigestError) and error.frame is None:

@@ -1,9 +1,8 @@
 """The 44-byte header in front of every frame on TCP, and the two headers of the WebSocket envelope.
 
-``HEADER`` is the specification: packed, little-endian, as in the vendor's protocol pages. The fast path below
-it is computed from that declaration, field by field; a property test holds the two equal. ``CLIENT_ENVELOPE``
-and ``SERVER_ENVELOPE`` are big-endian, as the vendor's JavaScript SDK reads and writes them; that the latter
-takes 44 bytes too is a coincidence.
+``HEADER`` is the specification, declared in ``ftwire.layout`` and taken from there when it is asked for. The
+fast path below is computed from that declaration, field by field, when the package is built; property tests
+hold the two equal.
 """
 
 from __future__ import annotations
@@ -11,11 +10,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import construct as cs
-
+from ftwire._schema import layout
 from ftwire.errors import BadMagicError, TruncatedHeaderError
+
+if TYPE_CHECKING:
+    from ftwire.layout import CLIENT_ENVELOPE, HEADER, SERVER_ENVELOPE
 
 __all__ = [
     "CLIENT_ENVELOPE",
@@ -32,37 +33,17 @@ __all__ = [
 MAGIC: Final = b"FT"
 """The first two bytes of every frame (``szHeaderFlag``)."""
 
-HEADER: Final[Any] = cs.Struct(
-    "magic" / cs.Const(MAGIC),  # szHeaderFlag
-    "proto_id" / cs.Int32ul,  # nProtoID
-    "body_format" / cs.Int8ul,  # nProtoFmtType
-    "version" / cs.Int8ul,  # nProtoVer
-    "serial" / cs.Int32ul,  # nSerialNo
-    "body_length" / cs.Int32ul,  # nBodyLen
-    "sha1" / cs.Bytes(20),  # arrBodySHA1
-    "reserved" / cs.Bytes(8),  # arrReserved
-)
-
-HEADER_SIZE: Final[int] = HEADER.sizeof()
-"""Bytes in a header: 44."""
-
-
 ENVELOPE_MAGIC: Final = b"ft-v1.0\0"
 """The first eight bytes of every WebSocket envelope."""
 
-CLIENT_ENVELOPE: Final[Any] = cs.Struct(
-    "magic" / cs.Const(ENVELOPE_MAGIC),
-    "command" / cs.Int32ub,
-    "section" / cs.Int64ub,
-)
 
-SERVER_ENVELOPE: Final[Any] = cs.Struct(
-    "magic" / cs.Const(ENVELOPE_MAGIC),
-    "command" / cs.Int32ub,
-    "section" / cs.Int64ub,
-    "error_code" / cs.Int32sb,
-    "error_text" / cs.Bytes(20),  # UTF-8, NUL-padded
-)
+def __getattr__(name: str) -> Any:
+    # construct is imported by those who want the declarations, not by those who want frames.
+    if name in {"HEADER", "CLIENT_ENVELOPE", "SERVER_ENVELOPE"}:
+        from ftwire import layout as declared
+
+        return getattr(declared, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class BodyFormat(IntEnum):
@@ -77,41 +58,27 @@ HeaderFields = tuple[bytes, int, int, int, int, int, bytes, bytes]
 reserved."""
 
 
-def _struct_of(declaration: Any) -> struct.Struct:
-    """Return the ``struct.Struct`` that reads what a fixed-size construct declaration reads.
-
-    construct keeps a number's byte order and code in ``fmtstr`` ("<L"); constants and byte strings become
-    ``Ns``. Anything else has no counterpart, and is refused here, at import, rather than read wrongly later.
-    """
-    orders: set[str] = set()
-    codes: list[str] = []
-    for field in declaration.subcons:
-        inner = field.subcon
-        while isinstance(inner, cs.Const):
-            inner = inner.subcon
-        if isinstance(inner, cs.FormatField):
-            order, code = inner.fmtstr[0], inner.fmtstr[1:]
-            orders.add(order)
-            codes.append(code)
-        elif isinstance(inner, cs.Bytes):
-            codes.append(f"{inner.sizeof()}s")
-        else:
-            raise TypeError(f"header field {field.name}: no struct code for {inner!r}")
-    (order,) = orders
-    made = struct.Struct(order + "".join(codes))
-    if made.size != declaration.sizeof():
-        raise TypeError(f"{made.format} takes {made.size} bytes, the declaration {declaration.sizeof()}")
-    return made
-
-
-_STRUCT: Final = _struct_of(HEADER)
+_STRUCT: Final = struct.Struct(layout.HEADER)
 unpack_header: Final = _STRUCT.unpack_from
 """``unpack_header(buffer, offset)``: the fields of the 44 bytes there, magic unchecked."""
 pack_header: Final = _STRUCT.pack
 """``pack_header(*fields)``: the 44 bytes of these fields."""
 
-CLIENT_ENVELOPE_STRUCT: Final = _struct_of(CLIENT_ENVELOPE)
-SERVER_ENVELOPE_STRUCT: Final = _struct_of(SERVER_ENVELOPE)
+HEADER_SIZE: Final = _STRUCT.size
+"""Bytes in a header: 44."""
+
+CompactFields = tuple[int, int, int, bytes, int]
+"""The same in fewer pieces: the first eight bytes as one number, serial, body_length, sha1, and the reserved
+bytes as one number."""
+
+_COMPACT: Final = struct.Struct(layout.HEADER_COMPACT)
+unpack_compact: Final = _COMPACT.unpack_from
+"""``unpack_compact(buffer, offset)``: the 44 bytes there in these pieces."""
+pack_compact: Final = _COMPACT.pack
+"""``pack_compact(*fields)``: the 44 bytes of these pieces."""
+
+CLIENT_ENVELOPE_STRUCT: Final = struct.Struct(layout.CLIENT_ENVELOPE)
+SERVER_ENVELOPE_STRUCT: Final = struct.Struct(layout.SERVER_ENVELOPE)
 
 _U32: Final = 0xFFFF_FFFF
 _U8: Final = 0xFF

@@ -120,15 +120,19 @@ class Observer:
         time: int,
         packet: int,
     ) -> Iterator[Observation]:
-        kinds = scanner.classes.kinds
         pending = self._pending
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         for item in items:
+            exception = self._exception
+            if type(item) is Frame and item.kind is Kind.PUSH and (exception is None or exception[0] is not item):
+                # Nearly all there is on a busy connection.
+                yield make(FrameSeen, (item, sender, Kind.PUSH, scanner.cipher.name, time, packet, None, None))
+                continue
             if isinstance(item, Gap):
                 yield GapSeen(item, sender, time, packet)
                 continue
-            exception = self._exception
             cipher = scanner.cipher if exception is None or exception[0] is not item else exception[1]
-            kind = kinds[item.proto_id]
+            kind = item.kind
             request: Frame | Envelope | None = None
             latency: int | None = None
             if kind is Kind.REQUEST:
@@ -137,12 +141,14 @@ class Observer:
                 found = pending.take((item.proto_id, item.serial))
                 if found is not None:
                     request, latency = found[0], time - found[1]
-            if item.proto_id == INIT_CONNECT and item.error is None:
-                self._handshake(item)
-            if isinstance(item.error, KeyRequiredError) and not self._told:
+            error = item.error
+            if error is None:
+                if item.proto_id == INIT_CONNECT:
+                    self._handshake(item)
+            elif not self._told and isinstance(error, KeyRequiredError):
                 self._told = True
-                yield KeyMissing(str(item.error), time, packet)
-            yield FrameSeen(item, sender, kind, cipher.name, time, packet, request, latency)
+                yield KeyMissing(str(error), time, packet)
+            yield make(FrameSeen, (item, sender, kind, cipher.name, time, packet, request, latency))
 
     def _handshake(self, frame: Frame) -> None:
         """Learn from one InitConnect frame which cipher comes next."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_compact, unpack_header
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
 
@@ -93,7 +93,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
 
     def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
         """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
-        self._spare += SPARE_WORK * memoryview(data).nbytes
+        if type(data) is not bytes:
+            data = bytes(data)
+        self._spare += SPARE_WORK * len(data)
         return super().feed(data)
 
     def skip(self, length: int) -> Iterator[Frame | Gap]:
@@ -142,38 +144,40 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         return gap
 
     def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
-        classes = self.classes
+        shapes = self.classes.shapes
         max_body = self.max_body
         new = Frame.__new__
         nothing_hashed = NOTHING_HASHED
-        while (part := self._next_part()) is not None:
-            data, at = part
+        parts = self._parts
+        while parts:
+            data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
             try:
                 while True:
                     body_at = at + HEADER_SIZE
                     if self._in_step and body_at <= size:
                         # What _look, open_frame and Frame(...) do for a good frame in step, written out.
-                        fields = unpack_header(data, at)
-                        length = fields[5]
+                        compact = unpack_compact(data, at)
+                        shape = shapes[compact[0]]
+                        length = compact[2]
                         end = body_at + length
-                        if end <= size and length <= max_body and length <= self._spare and fields[0] == MAGIC:
+                        if end <= size and length <= max_body and length <= self._spare and shape is not None:
                             payload = data[body_at:end]
                             cipher = self.cipher
                             try:
                                 body = payload if cipher is NONE else cipher.decrypt(payload)
                                 hashed = nothing_hashed.copy()
                                 hashed.update(body)
-                                opened = hashed.digest() == fields[6]
+                                opened = hashed.digest() == compact[3]
                             except WireError:
                                 opened = False
                             if opened:
                                 at = end
                                 frame = new(Frame)
-                                frame._fields = fields
+                                frame._compact = compact
+                                frame._shape = shape
                                 frame.payload = payload
                                 frame.body = body
-                                frame.classes = classes
                                 frame._message = None
                                 yield frame
                                 continue
@@ -201,7 +205,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                     yield found
             finally:
                 self.offset += at - start
-                self._kept += data[at:]
+                self._keep(data, at)
 
     def _find(self, data: bytes, at: int, *, final: bool) -> int:
         """Pass over what starts no frame; return where one may start, or the end of the data."""

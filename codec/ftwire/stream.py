@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError, WireError
-from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
-from ftwire.header import HEADER_SIZE, MAGIC, unpack_header
+from ftwire.frame import NOTHING_HASHED, Frame, MessageClasses, Role, open_frame
+from ftwire.header import HEADER_SIZE, MAGIC, CompactFields, unpack_compact, unpack_header
 from ftwire.protocols import Registry, registry
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ __all__ = ["DEFAULT_MAX_BODY", "FrameDecoder"]
 
 DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 """Largest body taken by default, in bytes. OpenD's own limit is unknown; clients chose 10 to 100 MiB."""
+
+WORTH_WAITING: Final = 1024
+"""Bytes of an incomplete frame that are not copied when its chunk ends, but kept in that chunk."""
 
 Item = TypeVar("Item")
 
@@ -38,34 +41,40 @@ class ChunkReader(Generic[Item]):
 
     def __init__(self) -> None:
         self._kept = bytearray()
-        self._want = 0  # bytes from the start of _kept without which there is nothing to do
+        self._rest: tuple[bytes, int] | None = None  # what is kept, when that is the end of one large buffer
+        self._want = 0  # bytes from the start of what is kept without which there is nothing to do
         self._parts: list[tuple[bytes, int]] = []  # buffers to cut next, each from an offset on
         self._running: Generator[Item] | None = None
 
     @property
     def pending(self) -> int:
         """Bytes fed that are not part of anything returned yet."""
-        return len(self._kept) + sum(len(data) - at for data, at in self._parts)
+        rest = 0 if self._rest is None else len(self._rest[0]) - self._rest[1]
+        return rest + len(self._kept) + sum(len(data) - at for data, at in self._parts)
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
         if self._running is not None:
-            self._stop()
+            self._running.close()
+            if self._parts:
+                self._take_back()
         if type(data) is not bytes:
             data = bytes(data)
-        kept = self._kept
         at = 0
-        if kept:
-            missing = self._want - len(kept)
+        if self._rest is not None or self._kept:
+            rest = self._kept if self._rest is None else memoryview(self._rest[0])[self._rest[1] :]
+            missing = self._want - len(rest)
             if missing > len(data):
-                kept += data
+                if self._rest is not None:
+                    self._gather()
+                self._kept += data
                 return iter(())
             if self._want > HEADER_SIZE and missing > 0:
                 # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
                 at = missing
-                kept += data[:missing]
-                self._parts.append((bytes(kept), 0))
-                kept.clear()
+                self._parts.append((b"".join((rest, memoryview(data)[:missing])), 0))
+                self._rest = None
+                self._kept.clear()
         self._parts.append((data, at))
         self._running = running = self._cut(final=False)
         return running
@@ -75,25 +84,44 @@ class ChunkReader(Generic[Item]):
         if self._running is not None:
             self._running.close()
             self._running = None
-        while (part := self._next_part()) is not None:
-            self._kept += part[0][part[1] :]
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Have all that waits in ``_kept``."""
+        self._gather()
+        for data, at in self._parts:
+            self._kept += data[at:]
+        self._parts.clear()
+
+    def _keep(self, data: bytes, at: int) -> None:
+        """Keep the end of a buffer for the next call."""
+        if len(data) - at > WORTH_WAITING and not self._kept:
+            self._rest = data, at
+        else:
+            self._kept += data[at:]
+
+    def _gather(self) -> None:
+        """Have all that is kept in ``_kept``."""
+        if self._rest is not None:
+            data, at = self._rest
+            self._rest = None
+            self._kept += memoryview(data)[at:]
 
     def _whole(self) -> bytes:
         """Return all that waits to be cut as one buffer, for a reader to which parts mean nothing."""
-        whole = bytearray()
-        while (part := self._next_part()) is not None:
-            whole += part[0][part[1] :]
-        return bytes(whole)
+        self._take_back()
+        whole = bytes(self._kept)
+        self._kept.clear()
+        return whole
 
-    def _next_part(self) -> tuple[bytes, int] | None:
+    def _next_part(self) -> tuple[bytes, int]:
         """Return the next buffer to cut and where to begin in it, after what was kept of the last one."""
-        if not self._parts:
-            return None
         data, at = self._parts.pop(0)
+        if self._rest is not None:
+            self._gather()
         kept = self._kept
         if kept:
-            kept += data[at:]
-            data, at = bytes(kept), 0
+            data, at = b"".join((kept, memoryview(data)[at:])), 0
             kept.clear()
         return data, at
 
@@ -141,50 +169,48 @@ class FrameDecoder(ChunkReader[Frame]):
     def _cut(self, *, final: bool) -> Generator[Frame]:  # noqa: ARG002 - a live stream knows no last chunk
         if self.failure is not None:
             raise self.failure
-        max_body = self.max_body
-        classes = self.classes
+        shapes = self.classes.shapes
         new = Frame.__new__
-        nothing_hashed = NOTHING_HASHED
-        while (part := self._next_part()) is not None:
-            data, at = part
+        copy_hash = NOTHING_HASHED.copy
+        parts = self._parts
+        while parts:
+            data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
+            # What fits in here is within the limit, unless the buffer itself is larger than the limit.
+            fitting = size if size <= self.max_body else -1
             try:
                 while (body_at := at + HEADER_SIZE) <= size:
-                    fields = unpack_header(data, at)
-                    if fields[0] != MAGIC:
-                        break
-                    length = fields[5]
-                    if length > max_body:
-                        offset = self.offset + at - start
-                        raise self._fail(
-                            BodyTooLargeError(limit=max_body, actual=length, proto_id=fields[1], offset=offset)
-                        )
-                    end = body_at + length
-                    if end > size:
-                        self._want = end - at
+                    compact = unpack_compact(data, at)
+                    shape = shapes[compact[0]]
+                    end = body_at + compact[2]
+                    if shape is None or (end > fitting and not self._is_whole(compact, at - start, size - body_at)):
                         break
                     payload = data[body_at:end]
-                    at = end
-                    cipher = self.cipher
                     # From here on this is open_frame and Frame(...), written out: calls are what costs here.
+                    cipher = self.cipher
                     if cipher is NONE:
                         body = payload
                     else:
                         try:
                             body = cipher.decrypt(payload)
-                        except WireError as error:
-                            yield BadFrame(fields, payload, classes, error)
+                        except WireError:
+                            fields = unpack_header(data, at)
+                            at = end
+                            yield open_frame(fields, payload, cipher, self.classes)
                             continue
-                    hashed = nothing_hashed.copy()
+                    hashed = copy_hash()
                     hashed.update(body)
-                    if hashed.digest() != fields[6]:
-                        yield open_frame(fields, payload, cipher, classes)
+                    if hashed.digest() != compact[3]:
+                        fields = unpack_header(data, at)
+                        at = end
+                        yield open_frame(fields, payload, cipher, self.classes)
                         continue
+                    at = end
                     frame = new(Frame)
-                    frame._fields = fields
+                    frame._compact = compact
+                    frame._shape = shape
                     frame.payload = payload
                     frame.body = body
-                    frame.classes = classes
                     frame._message = None
                     yield frame
                 else:
@@ -195,7 +221,19 @@ class FrameDecoder(ChunkReader[Frame]):
                     raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))
             finally:
                 self.offset += at - start
-                self._kept += data[at:]
+                if at < size:
+                    self._keep(data, at)
+
+    def _is_whole(self, compact: CompactFields, consumed: int, available: int) -> bool:
+        """Say whether the body of a frame is there, and note what it waits for; raise where it is too large."""
+        first, length = compact[0], compact[2]
+        if length > self.max_body:
+            shape = self.classes.shapes[first]
+            proto_id = 0 if shape is None else shape.proto_id
+            offset = self.offset + consumed
+            raise self._fail(BodyTooLargeError(limit=self.max_body, actual=length, proto_id=proto_id, offset=offset))
+        self._want = HEADER_SIZE + length
+        return length <= available
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error

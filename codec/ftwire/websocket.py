@@ -74,7 +74,7 @@ class Envelope(Carrier):
     in, on first use.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_classes", "_fields")
 
     _fields: _Fields
 
@@ -82,7 +82,7 @@ class Envelope(Carrier):
         self._fields = fields
         self.payload = body
         self.body = body
-        self.classes = classes
+        self._classes = classes
         self._message = None
 
     @classmethod
@@ -134,6 +134,11 @@ class Envelope(Carrier):
         Raises ``EnvelopeError`` for one that is no envelope, or whose body has more than ``max_body`` bytes.
         """
         return open_envelope(bytes(data), MessageClasses(sender, known), max_body)
+
+    @property
+    def classes(self) -> MessageClasses:
+        """Where the message class is looked up; says which side sent it."""
+        return self._classes
 
     @property
     def command(self) -> int:
@@ -228,7 +233,7 @@ class BadEnvelope(Envelope):
     def __init__(self, classes: MessageClasses, error: EnvelopeError) -> None:
         self._fields = (b"", 0, 0)
         self.payload = error.data
-        self.classes = classes
+        self._classes = classes
         self._message = None
         self.error = error
 

@@ -126,6 +126,12 @@ class WebSocketConnection:
             raise LocalProtocolError(f"no push while the connection is {self.state.value}")
         self._send(entry.proto_id, 0, message)
 
+    def push_encoded(self, envelope: bytes) -> None:
+        """Send a push that is an envelope already, so that many clients share one encoding."""
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"no push while the connection is {self.state.value}")
+        self._out.append(envelope)
+
     def close(self) -> None:
         """Say that the connection is over."""
         self.state = State.CLOSED

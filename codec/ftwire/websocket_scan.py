@@ -358,7 +358,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
                 if item is not None:
                     yield item
         finally:
-            self._kept += data[at:]
+            self._keep(data, at)
 
     def _end_of_head(self, data: bytes, at: int, *, final: bool) -> int | None:
         """Return where the HTTP head at ``at`` ends, ``at`` where there is none; ``None`` to wait for more."""

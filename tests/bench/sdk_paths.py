@@ -8,12 +8,14 @@ Runs inside a Python peer's environment, reads the work on standard input and pr
 ``frames`` are whole frames as a gateway sends them, ``count`` of them. ``encrypted`` ones are AES_CBC with the
 key and IV below. The answer, best of ``repeat``, all in seconds for one frame:
 
-    {"package": "futu", "cases": [{"name": "rt", "receive": 8e-05, "parse": 5e-05, "pack": 3e-05}]}
+    {"package": "futu", "cases": [{"name": "rt", "receive": 8e-05, "logged": 9e-05, "parse": 5e-05, ...}]}
 
-- ``parse``: the SDK's function that takes a frame off its buffer, checks it and parses its body, in the loop
-  that calls it: the least the SDK can do for a frame.
-- ``receive``: the same inside its connection object, as bytes from the socket go: with its lock and its log,
-  which by default writes a line a frame.
+- ``receive``: what the SDK's connection object does with bytes from the socket, 64 KiB at a time, until a
+  message is handed to whoever waits for it; with its log at WARNING.
+- ``logged``: the same with the log as it is by default, which is a line a frame.
+- ``bytewise``: as ``receive``, one byte at a time, for a frame of the first few.
+- ``parse``: of that, only the function that takes a frame off its buffer, checks it and parses its body, in
+  the loop that calls it: the least the SDK can do for a frame.
 - ``pack``: its function that makes a frame of a message.
 """
 
@@ -23,6 +25,7 @@ import argparse
 import base64
 import importlib
 import json
+import logging
 import os
 import queue
 import sys
@@ -33,6 +36,9 @@ from typing import Any
 
 AES_KEY, AES_IV = "0123456789ABCDEF", "FEDCBA9876543210"
 PLAIN, ENCRYPTED = 1, 2  # connection IDs in the SDK's table
+CHUNK = 64 * 1024
+BYTEWISE = 10  # frames
+HEADER = 44
 
 
 class Paths:
@@ -46,7 +52,9 @@ class Paths:
         for conn_id in (PLAIN, ENCRYPTED):
             encrypted = conn_id == ENCRYPTED
             connections.add_conn({"conn_id": conn_id, "conn_key": AES_KEY, "conn_iv": AES_IV, "is_encrypt": encrypted})
+        self._base: Any = base
         self._context_class: Any = base.OpenContextBase
+        self._logger: Any = importlib.import_module(f"{package}.common.ft_logger").logger
         self._ready = constant.ContextStatus.READY
 
     def parse(self, frames: bytes, encrypted: bool = False) -> list[Any]:
@@ -60,25 +68,53 @@ class Paths:
             messages.append(result.rsp_pb)
         return messages
 
-    def receive(self, frames: bytes, encrypted: bool = False) -> list[Any]:
-        """The pushes that a connection object hands on; replies would need requests that wait for them."""
+    def connection(self, frames: bytes, encrypted: bool) -> Any:
+        """A connection object that waits for the replies among ``frames``."""
         context = self._context_class.__new__(self._context_class)  # its constructor would connect
-        received: queue.Queue[Any] = queue.Queue()
         context._lock = threading.RLock()
         context._status = self._ready
         context._is_encrypt = encrypted
         context._conn_id = context._opend_conn_id = ENCRYPTED if encrypted else PLAIN
-        context._req_map = {}
         context._recv_buf = bytearray()
-        context._callback_executor = type("Executor", (), {"queue": received})()
-        context.on_recv(context._conn_id, frames)
-        return [received.get_nowait().rsp_pb for _ in range(received.qsize())]
+        context._callback_executor = type("Executor", (), {"queue": queue.Queue()})()
+        context._req_map = {}
+        at = 0
+        while at < len(frames):
+            proto_id, serial, length = _ids(frames, at)
+            waiting = self._base.ReqInfo(proto_id, serial, time.time(), True)
+            context._req_map[self._base.ProtoInfo(proto_id=proto_id, serial_no=serial)] = waiting
+            at += HEADER + length
+        return context
+
+    def receive(self, context: Any, chunks: list[bytes]) -> int:
+        """How many pushes a connection object handed on."""
+        received, conn_id = context._callback_executor.queue, context._conn_id
+        pushes = 0
+        for chunk in chunks:
+            context.on_recv(conn_id, chunk)
+            while not received.empty():
+                received.get_nowait()
+                pushes += 1
+        return pushes
+
+    def set_log(self, level: int) -> None:
+        """The least that the SDK's log file takes; DEBUG is its default."""
+        self._logger.file_level = level
 
     def pack(self, messages: list[Any], proto_id: int, encrypted: bool = False) -> list[bytes]:
         """A frame of each message."""
         pack = self._utils.pack_pb_req
         conn_id = ENCRYPTED if encrypted else PLAIN
         return [pack(message, proto_id, conn_id)[2] for message in messages]
+
+
+def _ids(frames: bytes, at: int) -> tuple[int, int, int]:
+    """Protocol ID, serial and body length of the frame at ``at``."""
+    return (
+        int.from_bytes(frames[at + 2 : at + 6], "little"),
+        int.from_bytes(frames[at + 8 : at + 12], "little"),
+        int.from_bytes(frames[at + 12 : at + 16], "little"),
+    )
 
 
 def best(work: Callable[[], object], count: int, repeat: int) -> float:
@@ -91,18 +127,39 @@ def best(work: Callable[[], object], count: int, repeat: int) -> float:
     return min(times) / count
 
 
+def best_receive(paths: Paths, frames: bytes, encrypted: bool, chunk: int, count: int, repeat: int) -> float:
+    """Seconds to receive one of ``count``; making the requests that wait is not counted."""
+    chunks = [frames[at : at + chunk] for at in range(0, len(frames), chunk)]
+    times = []
+    for _ in range(repeat):
+        context = paths.connection(frames, encrypted)
+        waiting = dict(context._req_map)
+        start = time.process_time()
+        pushes = paths.receive(context, chunks)
+        times.append(time.process_time() - start)
+        answered = sum(request.rsp is not None for request in waiting.values())
+        if max(pushes, answered) != count:
+            raise ValueError(f"the SDK received {pushes} pushes and {answered} replies of {count}")
+    return min(times) / count
+
+
 def measure(paths: Paths, case: dict[str, Any], repeat: int) -> dict[str, Any]:
     frames, count, encrypted = base64.b64decode(case["frames"]), case["count"], case["encrypted"]
     proto_id = int.from_bytes(frames[2:6], "little")
     messages = paths.parse(frames, encrypted)
     if len(messages) != count or None in messages:
         raise ValueError(f"{case['name']}: the SDK does not read {count} messages in these frames")
-    seconds = {
-        "parse": best(lambda: paths.parse(frames, encrypted), count, repeat),
-        "pack": best(lambda: paths.pack(messages, proto_id, encrypted), count, repeat),
-    }
-    if len(paths.receive(frames, encrypted)) == count:
-        seconds["receive"] = best(lambda: paths.receive(frames, encrypted), count, repeat)
+    few = frames[: len(frames) * BYTEWISE // count]  # all frames of a case have one size
+    seconds = {}
+    for name, level in (("receive", logging.WARNING), ("logged", logging.DEBUG)):
+        paths.set_log(level)
+        seconds[name] = best_receive(paths, frames, encrypted, CHUNK, count, repeat)
+    paths.set_log(logging.WARNING)
+    if len(few) // BYTEWISE < CHUNK // 8:
+        seconds["bytewise"] = best_receive(paths, few, encrypted, 1, BYTEWISE, repeat)
+    seconds["parse"] = best(lambda: paths.parse(frames, encrypted), count, repeat)
+    seconds["pack"] = best(lambda: paths.pack(messages, proto_id, encrypted), count, repeat)
+    paths.set_log(logging.DEBUG)
     return {"name": case["name"], **seconds}
 
 

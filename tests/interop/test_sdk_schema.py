@@ -5,22 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from ftwire.body import decode_body, encode_body, to_dict
 from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
+from ftwire_tools.changelog import CHANGES_FILE, ChangeLog, built_in_changes
+from ftwire_tools.group import ftwire
+from ftwire_tools.proto_update import grown, read_tree
 from ftwire_tools.prototree import proto_tree
-from ftwire_tools.sdk import read_sdk
+from ftwire_tools.sdk import read_sdk, version_key
+from interop.peers import Peer, python
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("sdk_schema.py")
@@ -28,35 +35,36 @@ NEWEST = {"futu-api-10.11": "futu", "moomoo-api-10.11": "moomoo"}
 OLDER = {"futu-api-9.6": "futu", "futu-api-6.2": "futu"}
 EACH = 8
 """Messages made of every class."""
+AT_ONCE = 8
+"""Classes in one run of Hypothesis: beginning a run takes longer than drawing a message."""
 
 
-@pytest.fixture
-def sdk() -> Callable[[str], tuple[str, Path]]:
-    """``sdk(name)``: Python and site-packages of an SDK below .peers; without it the test skips by name."""
-
-    def find(name: str) -> tuple[str, Path]:
-        folder = ROOT / ".peers" / name
-        found = sorted(folder.glob("**/site-packages/*/common/constant.py"))
-        pythons = sorted(folder.glob("**/bin/python"))
-        if not found or not pythons:
-            reason = f"{name} is not installed below .peers (make peers)"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-        return str(pythons[0]), found[0].parents[2]
-
-    return find
+PeerOf = Callable[[str], Peer]
 
 
-def run(python: str, home: Path, *arguments: str, stdin: str = "", path: tuple[Path, ...] = ()) -> str:
+def packages_of(peer: Peer) -> Path:
+    """The site-packages of an SDK's environment."""
+    (found,) = peer.folder.glob("venv/lib/*/site-packages")
+    return found
+
+
+def start(peer: Peer, home: Path, *arguments: str, path: tuple[Path, ...] = ()) -> subprocess.Popen[str]:
+    """Start a program in an SDK's environment."""
     environment = {
         **os.environ,
         "HOME": str(home),  # where an SDK writes its log
         "PYTHONPATH": os.pathsep.join(map(str, path)),
     }
-    done = subprocess.run(
-        [python, *arguments], input=stdin, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    pipe = subprocess.PIPE
+    words = [str(python(peer.name)), *arguments]
+    return subprocess.Popen(words, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def finish(process: subprocess.Popen[str], stdin: str = "") -> str:
+    """What a program says once it has ended well."""
+    output, errors = process.communicate(stdin)
+    assert process.returncode == 0, errors[-2000:]
+    return output
 
 
 USES = {
@@ -69,13 +77,11 @@ USES = {
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(USES)), ids="-".join)
-def test_ftwire_and_both_sdks_share_a_process(
-    order: tuple[str, ...], sdk: Callable[[str], tuple[str, Path]], tmp_path: Path
-) -> None:
-    python, _ = sdk("futu-api-10.11")
-    _, moomoo = sdk("moomoo-api-10.11")
+def test_ftwire_and_both_sdks_share_a_process(order: tuple[str, ...], peer: PeerOf, tmp_path: Path) -> None:
+    moomoo = packages_of(peer("moomoo-api-10.11"))
     code = "; ".join(["import sys", f"sys.path.append({str(moomoo)!r})", *(USES[name] for name in order)])
-    assert "done" in run(python, tmp_path, "-c", f"{code}; print('done')", path=(ROOT / "codec",))
+    process = start(peer("futu-api-10.11"), tmp_path, "-c", f"{code}; print('done')", path=(ROOT / "codec",))
+    assert "done" in finish(process)
 
 
 def every_message(prefix: str, found: DescriptorProto) -> list[str]:
@@ -83,47 +89,51 @@ def every_message(prefix: str, found: DescriptorProto) -> list[str]:
     return [name, *(inner for nested in found.nested_type for inner in every_message(name, nested))]
 
 
-def made(message_class: type[Message]) -> list[Message]:
-    found: list[Message] = []
+def made(names: list[str]) -> dict[str, list[Message]]:
+    """``EACH`` messages of every class, by its full name."""
+    found: dict[str, list[Message]] = {name: [] for name in names}
+    for start_at in range(0, len(names), AT_ONCE):
+        together = names[start_at : start_at + AT_ONCE]
 
-    @settings(
-        max_examples=EACH, derandomize=True, database=None, phases=[Phase.generate], deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(messages(message_class))
-    def collect(message: Message) -> None:
-        found.append(message)
+        @settings(
+            max_examples=EACH, derandomize=True, database=None, phases=[Phase.generate], deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(st.tuples(*(messages(schema.message(name)) for name in together)))
+        def collect(drawn: tuple[Message, ...]) -> None:
+            for message in drawn:
+                found[message.DESCRIPTOR.full_name].append(message)
 
-    collect()
+        collect()
     return found
 
 
-@pytest.mark.parametrize("name", NEWEST)
-def test_every_class_of_the_newest_sdk_reads_and_writes_what_ours_do(
-    name: str, sdk: Callable[[str], tuple[str, Path]], tmp_path: Path
-) -> None:
-    python, _ = sdk(name)
-    listed: list[str] = json.loads(run(python, tmp_path, str(PROGRAM), NEWEST[name], "--list"))
-    assert len(listed) > 700
-    ours = [message for full_name in listed for message in made(schema.message(full_name))]
-    assert len(ours) >= 3 * len(listed)
-    lines = [json.dumps([message.DESCRIPTOR.full_name, encode_body(message).hex()]) for message in ours]
-    answers = run(python, tmp_path, str(PROGRAM), NEWEST[name], stdin="\n".join(lines)).splitlines()
-    # An SDK may greet on standard output when it is imported.
-    answers = answers[-len(ours) :]
-    assert len(answers) == len(ours)
-    for message, answer in zip(ours, answers, strict=True):
-        written, rendered = json.loads(answer)
-        again = decode_body(bytes.fromhex(written), type(message))
-        assert again.SerializeToString(deterministic=True) == message.SerializeToString(deterministic=True)
-        assert bytes.fromhex(written) == message.SerializeToString(deterministic=True)
-        assert rendered == json.loads(json.dumps(to_dict(message)))
+def test_every_class_of_the_newest_sdks_reads_and_writes_what_ours_do(peer: PeerOf, tmp_path: Path) -> None:
+    # Making the messages takes longest: both SDKs get the same ones, and run beside each other.
+    peers = {name: peer(name) for name in NEWEST}
+    listing = {name: start(peers[name], tmp_path, str(PROGRAM), NEWEST[name], "--list") for name in NEWEST}
+    listed: dict[str, list[str]] = {name: json.loads(finish(process)) for name, process in listing.items()}
+    ours = made(sorted(set(itertools.chain(*listed.values()))))
+    assert all(len(each) >= EACH for each in ours.values())
+    running = {name: start(peers[name], tmp_path, str(PROGRAM), NEWEST[name]) for name in NEWEST}
+    for name, process in running.items():
+        assert len(listed[name]) > 700
+        sent = [message for full_name in listed[name] for message in ours[full_name]]
+        lines = [json.dumps([message.DESCRIPTOR.full_name, encode_body(message).hex()]) for message in sent]
+        # An SDK may greet on standard output when it is imported.
+        answers = finish(process, "\n".join(lines)).splitlines()[-len(sent) :]
+        for message, answer in zip(sent, answers, strict=True):
+            written, rendered = json.loads(answer)
+            again = decode_body(bytes.fromhex(written), type(message))
+            expected = message.SerializeToString(deterministic=True)
+            assert again.SerializeToString(deterministic=True) == expected
+            assert bytes.fromhex(written) == expected
+            assert rendered == json.loads(json.dumps(to_dict(message)))
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_ids_and_classes_of_older_sdks_are_ours_too(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
-    _, packages = sdk(name)
-    release = read_sdk(packages / OLDER[name])
+def test_ids_and_classes_of_older_sdks_are_ours_too(name: str, peer: PeerOf) -> None:
+    release = read_sdk(packages_of(peer(name)) / OLDER[name])
     for proto_id, known_as in release.ids.items():
         assert known_as in (registry[proto_id].name, *registry[proto_id].former_names)
     for proto_id in release.pushes - {1004}:  # up to 9.4 the SDK listed KeepAlive among its pushes
@@ -152,9 +162,8 @@ def facts(message: DescriptorProto) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NEWEST)
-def test_every_fact_of_the_newest_sdk_is_in_our_files(name: str, sdk: Callable[[str], tuple[str, Path]]) -> None:
-    _, packages = sdk(name)
-    release = read_sdk(packages / NEWEST[name])
+def test_every_fact_of_the_newest_sdk_is_in_our_files(name: str, peer: PeerOf) -> None:
+    release = read_sdk(packages_of(peer(name)) / NEWEST[name])
     assert len(release.files) > 180
     for file_name, file in release.files.items():
         ours = FileDescriptorProto.FromString(schema.serialized_file(file_name))
@@ -167,10 +176,58 @@ def test_every_fact_of_the_newest_sdk_is_in_our_files(name: str, sdk: Callable[[
     assert {proto_id: registry[proto_id].name for proto_id in release.ids} == release.ids
 
 
+@pytest.mark.parametrize("name", NEWEST)
+def test_the_newest_sdk_has_not_drifted_from_ours(name: str, peer: PeerOf) -> None:
+    folder = packages_of(peer(name)) / NEWEST[name]
+    done = CliRunner().invoke(ftwire, ["schema", "diff", "ours", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["changes"] == []
+    # What ours keeps of old releases, by name.
+    assert {"Qot_GetTradeDate.proto", "Qot_Common.OrderDetail", "3100 Qot_GetHistoryKL"} <= set(facts["kept"])
+
+
+def test_an_older_sdk_differs_by_what_the_releases_since_then_brought(peer: PeerOf) -> None:
+    folder = packages_of(peer("futu-api-9.6")) / "futu"
+    theirs = version_key(read_sdk(folder).version)
+    done = CliRunner().invoke(ftwire, ["schema", "diff", str(folder), "ours", "--json"])
+    assert done.exit_code == 1
+    since = {
+        (change.kind, change.name)
+        for version, changes in built_in_changes().releases.items()
+        if version_key(version) > theirs
+        for change in changes
+        if change.subject == "protocol"
+    }
+    found = {(one["kind"], one["name"]) for one in json.loads(done.stdout)["changes"] if one["subject"] == "protocol"}
+    assert found == since
+    assert len(found) > 100
+
+
 def test_the_files_are_made_again_from_the_releases() -> None:
     folder = os.environ.get("FTWIRE_SDK_RELEASES")
     if not folder:
         pytest.skip("FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)")
-    tree = proto_tree([read_sdk(path) for path in sorted(Path(folder).iterdir())])
+    releases = [read_sdk(path) for path in sorted(Path(folder).iterdir())]
+    tree = {**proto_tree(releases), CHANGES_FILE: ChangeLog.of(releases).to_json()}
     for name, text in tree.items():
+        assert (ROOT / "proto" / name).read_text() == text, name
+
+
+def test_the_tree_grown_by_the_newest_releases_one_by_one_is_the_one_made_from_all(tmp_path: Path) -> None:
+    folder = os.environ.get("FTWIRE_SDK_RELEASES")
+    if not folder:
+        pytest.skip("FTWIRE_SDK_RELEASES names no directory of futu-api releases (proto/generate.py --download)")
+    releases = sorted(
+        (read_sdk(path) for path in Path(folder).iterdir()), key=lambda release: version_key(release.version)
+    )
+    shutil.copytree(ROOT / "proto" / "ftwire", tmp_path / "ftwire")
+    shutil.copy(ROOT / "proto" / "InitWebSocket.proto", tmp_path)
+    begun = releases[:-8]
+    texts = {**proto_tree(begun), CHANGES_FILE: ChangeLog.of(begun).to_json()}
+    for release in releases[-8:]:
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text)
+        texts, _ = grown(read_tree(tmp_path), release)
+    for name, text in texts.items():
         assert (ROOT / "proto" / name).read_text() == text, name

@@ -7,11 +7,13 @@ import pytest
 import ftwire.pcap
 
 
-def test_all_is_sorted_and_whole() -> None:
-    names = vars(ftwire.pcap).items()
-    public = {name for name, value in names if not name.startswith("_") and not inspect.ismodule(value)}
-    assert set(ftwire.pcap.__all__) == public
-    assert len(ftwire.pcap.__all__) == len(public)
+def test_every_public_name_is_there_and_none_is_missing() -> None:
+    assert set(ftwire.pcap._HOME) == set(ftwire.pcap.__all__) <= set(dir(ftwire.pcap))
+    assert len(set(ftwire.pcap.__all__)) == len(ftwire.pcap.__all__)
+    for name in ftwire.pcap.__all__:
+        assert getattr(ftwire.pcap, name) is not None
+    with pytest.raises(AttributeError):
+        ftwire.pcap.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("name", sorted(set(ftwire.pcap.__all__) - {"Event"}))

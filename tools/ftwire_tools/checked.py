@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedConversation", "CheckedSource", "EndSeen", "PieceSeen"]
 
-MAX_HEAD: Final = 256 * 1024
+MAX_HEAD: Final = 64 * 1024
 """Bytes kept of a connection that speaks nothing known, in case it is frames that are wrong altogether."""
+
+_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ")
 
 
 class PieceSeen(NamedTuple):
@@ -98,6 +100,10 @@ class CheckedConversation(Conversation):
         self._capture_ended = True
 
     def _keep_head(self, endpoint: Endpoint, chunk: bytes, time: int, packet: int) -> None:
+        if not self._head and not chunk.startswith(_STARTS):
+            # Somebody else's protocol: most connections of a capture.
+            self._head_size = MAX_HEAD
+            return
         self._head_size += len(chunk)
         if self._head and self._head[-1][0] == endpoint:
             self._head[-1][1].extend(chunk)

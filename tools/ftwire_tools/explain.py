@@ -19,6 +19,7 @@ from ftwire_tools.report import Form, Found, Place, Report, print_json, print_te
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
+    from ftwire.websocket import Envelope
     from ftwire_tools.sighting import Talk
 
 __all__ = ["command"]
@@ -105,26 +106,31 @@ def _read_envelope(data: bytes, session: Session, sender: Role | None) -> Piece:
     from ftwire.frame import MessageClasses
     from ftwire.websocket import BadEnvelope, Envelope
 
-    def read(side: Role) -> Envelope:
+    def read(side: Role, data: bytes) -> Envelope:
         try:
             return Envelope.decode(data, sender=side)
         except EnvelopeError as error:
             return BadEnvelope(MessageClasses(side), error)
 
     if sender is None:
-        sender = next((side for side in Role if _makes_sense(read(side))), Role.CLIENT)
-    return session.see_envelope(read(sender))
+        # The body tells, also where the numbers before it are in the wrong byte order.
+        turned = data[:8] + data[11:7:-1] + data[19:11:-1] + data[20:]
+        tries = [(side, each) for each in (data, turned) for side in Role]
+        sense = [(_sense(read(side, each)), side) for side, each in tries]
+        sender = max(sense, key=lambda one: one[0])[1]
+    return session.see_envelope(read(sender, data))
 
 
-def _makes_sense(envelope: Any) -> bool:
+def _sense(envelope: Envelope) -> int:
+    """Say how much of a message an envelope's body is: all that is required 2, a part of it 1, none 0."""
     from ftwire.body import missing_fields
     from ftwire.frame import UnknownBody
 
     try:
         message = envelope.message
     except WireError:
-        return False
-    return not isinstance(message, UnknownBody) and not missing_fields(message)
+        return 0
+    return 0 if isinstance(message, UnknownBody) else 1 if missing_fields(message) else 2
 
 
 @click.command(

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from ftwire.errors import KeyFormatError
+from ftwire_tools.address_option import ADDRESS, LISTEN
 from ftwire_tools.addresses import Address, is_loopback, parse_address
 from ftwire_tools.capture_files import CaptureFiles
 from ftwire_tools.chunks import read_file
+from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError
 from ftwire_tools.recorder import Recorder
 from ftwire_tools.relay import Relay
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
     from ftwire_tools.live import LiveDump
 
 __all__ = ["command"]
@@ -58,38 +59,19 @@ class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new rele
         return amount
 
 
-class _AddressType(click.ParamType):  # type: ignore[type-arg]
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Read an option's text."""
-        if isinstance(value, Address):
-            return value
-        try:
-            return parse_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-_ADDRESS: Final = _AddressType()
-
-
 def _report(text: str) -> None:
     sys.stderr.write(f"ftwire: {text}\n")
     sys.stderr.flush()
 
 
-def _read_key(path: str) -> tuple[RsaKey, bytes]:
-    from ftwire.cipher import RsaKey
+def _pem(path: str) -> bytes:
+    """Return the key of a PEM file that was read before, and nothing else that stands in it."""
     from ftwire_tools.embedded_key import pem_of
 
     try:
-        pem = pem_of(read_file(path))
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except KeyFormatError as error:
+        return pem_of(read_file(path))
+    except (OSError, KeyFormatError) as error:
         raise click.ClickException(f"{path}: {error}") from None
-    return RsaKey.from_pem(pem), pem
 
 
 class _Settings(NamedTuple):
@@ -154,12 +136,12 @@ async def _run(settings: _Settings) -> Recorder:
 @click.option(
     "--listen",
     "listen",
-    type=_ADDRESS,
+    type=LISTEN,
     multiple=True,
     metavar="[HOST:]PORT",
     help=f"Where clients connect; {DEFAULT_LISTEN} by default. One for each --to.",
 )
-@click.option("--to", type=_ADDRESS, multiple=True, required=True, metavar="HOST:PORT", help="The gateway; repeatable.")
+@click.option("--to", type=ADDRESS, multiple=True, required=True, metavar="HOST:PORT", help="The gateway; repeatable.")
 @click.option(
     "-w", "path", required=True, metavar="FILE", help='The pcapng to write, readable by you alone; "-" for stdout.'
 )
@@ -202,7 +184,7 @@ def command(
     embed_key: bool,
     allow_remote: bool,
 ) -> None:
-    r"""Record what clients and a gateway say to each other, from between them.
+    """Record what clients and a gateway say to each other, from between them.
 
     Clients connect to --listen instead of the gateway. All bytes pass unchanged and at once, on TCP and
     WebSocket alike, plain or encrypted (wss:// too, which nothing can read). Works without the rights that
@@ -221,7 +203,7 @@ def command(
     bytes go on passing, unrecorded, and the exit code is 1.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     addresses = listen or (parse_address(DEFAULT_LISTEN),)
     if len(addresses) != len(to):
         raise click.UsageError(f"one --listen for each --to, not {len(addresses)} for {len(to)}")
@@ -242,7 +224,8 @@ def command(
         raise click.UsageError("--embed-key needs one --key")
     if keys and not (shown or embed_key):
         raise click.UsageError("--key needs --dump, --json or --embed-key")
-    read = [_read_key(key) for key in keys]
+    rsa_keys = [key for key in map(read_key, keys) if key is not None]
+    pem = _pem(keys[0]) if embed_key else None
     live = None
     if shown:
         from ftwire_tools.dumper import Dump, Form
@@ -250,9 +233,8 @@ def command(
         from ftwire_tools.selection import Selection
 
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
-        live = LiveDump(Dump(form, Selection(), None, file=None), keys=[key for key, _ in read])
+        live = LiveDump(Dump(form, Selection(), None, file=None), keys=rsa_keys)
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
-    pem = read[0][1] if embed_key else None
     recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem)))
     if recorder.unread:
         raise ClosedOutputError("closed")

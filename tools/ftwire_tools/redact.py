@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.errors import CaptureError, KeyFormatError
+from ftwire.errors import CaptureError
 from ftwire_tools.capture_files import create_private
-from ftwire_tools.chunks import Input, open_input, read_file
+from ftwire_tools.chunks import Input, open_input
+from ftwire_tools.keys import read_key
 from ftwire_tools.output import write
 from ftwire_tools.progress import Progress
 from ftwire_tools.sensitivity import Category
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
     from ftwire_tools.redaction import Redaction
     from ftwire_tools.rewriter import Rewriter
 
@@ -65,17 +65,6 @@ class _Output:
         self.close()
         if self._path is not None and self._regular:
             self._path.unlink(missing_ok=True)
-
-
-def _read_key(path: str) -> RsaKey:
-    from ftwire.cipher import RsaKey
-
-    try:
-        return RsaKey.from_pem(read_file(path))
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except KeyFormatError as error:
-        raise click.ClickException(f"{path}: {error}") from None
 
 
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
@@ -186,7 +175,7 @@ def command(
     as_json: bool,
     strip_key: bool,
 ) -> None:
-    r"""Write a copy of the capture FILE without what is nobody's business.
+    """Write a copy of the capture FILE without what is nobody's business.
 
     Keys, passwords, numbers of users, accounts and orders, names, free text, tokens and addresses are replaced by
     pseudonyms, the same for the same value everywhere; MAC addresses, embedded keys, comments and all traffic
@@ -201,7 +190,7 @@ def command(
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng
-    """
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     if strip_key:
         if keys or encrypt_with or seed or amounts or keep or as_json:
             raise click.UsageError("--strip-key copies; it goes with no other option but -w and --overwrite")
@@ -223,8 +212,8 @@ def command(
     redaction = Redaction(Pseudonyms(secrets.token_bytes(32) if seed is None else seed.encode()), categories)
     rewriter = Rewriter(
         redaction,
-        keys=[_read_key(key) for key in keys],
-        new_key=None if encrypt_with is None else _read_key(encrypt_with),
+        keys=[key for key in map(read_key, keys) if key is not None],
+        new_key=read_key(encrypt_with),
     )
     damage: list[str] = []
     _convert(file, out, overwrite, lambda source: _redacted(source, rewriter, damage))

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.clock import Clock
-from ftwire_tools.drawing import body_json, draw, header_fields, title_of
+from ftwire_tools.drawing import draw, header_fields, title_of
+from ftwire_tools.drawn_body import body_json
 from ftwire_tools.output import write
 from ftwire_tools.paint import paint_for
 

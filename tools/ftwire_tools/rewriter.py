@@ -51,6 +51,8 @@ __all__ = ["Rewriter"]
 
 HELD_NS: Final = 2_000_000_000
 """Capture time for which packets are held back, so that they come out in the order of their times."""
+LATEST_NS: Final = (1 << 64) - 1
+"""Latest time of a pcapng file with nanoseconds."""
 MAX_HELD: Final = 4096
 """Most packets held back."""
 
@@ -281,7 +283,8 @@ class Rewriter:
         held = self._held
         while held and (time_ns is None or held[0][0] <= time_ns - HELD_NS or len(held) > MAX_HELD):
             at, _, frame = heapq.heappop(held)
-            yield self._writer.packet(at, frame)
+            # Damaged captures have times that no file can say.
+            yield self._writer.packet(min(max(at, 0), LATEST_NS), frame)
 
 
 def _upgrade(server: Endpoint) -> bytes:

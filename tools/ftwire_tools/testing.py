@@ -135,7 +135,7 @@ def gateway(
         from ftwire_tools.gateway.synthetic import Synthetic
 
         made = Synthetic(seed=seed, pace=pace, now=now)
-    thread = _Thread(made, chosen, log)
+    thread = _Thread(made, chosen, log, events)
     server = thread.begin()
     try:
         yield RunningGateway(server, events)
@@ -158,7 +158,8 @@ def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **a
 class _Thread:
     """An event loop of its own, with a gateway in it."""
 
-    def __init__(self, world: World, settings: Settings, log: Log) -> None:
+    def __init__(self, world: World, settings: Settings, log: Log, events: list[Event]) -> None:
+        self._events: Final = events
         self._world: Final = world
         self._settings: Final = settings
         self._log: Final = log
@@ -205,6 +206,8 @@ class _Thread:
             self._ready.set()
             await self._stop.wait()
         server.raise_failure()
+        if broken := [facts for name, facts in self._events if name == "internal-error"]:
+            raise RuntimeError(f"the gateway has a bug: {broken[0]}")
         if failures:
             # A callback that raised: asyncio would only have printed it.
             raise failures[0].get("exception") or RuntimeError(failures[0]["message"])

@@ -11,6 +11,8 @@ Bytes in, findings out. ``Session`` reads a conversation and gives ``Piece`` aft
 ``bodies``            format, direction and completeness of plain bodies
 ``exchange``          serials, pushes, PacketID, silence
 ``envelopes``         WebSocket messages
+``encryption``        what was agreed, what opens a frame, and why it does not
+``pieces``            what a conversation is read as
 ``session``           all of it, for one conversation
 ``wiretree``          a protobuf body as a tree with offsets, with or without its schema
 ====================  ====================================================================
@@ -18,7 +20,8 @@ Bytes in, findings out. ``Session`` reads a conversation and gives ``Piece`` aft
 
 from ftwire.diagnosis.mistakes import MISTAKES, Finding, Mistake
 from ftwire.diagnosis.payloads import Secrets
-from ftwire.diagnosis.session import Piece, Session
+from ftwire.diagnosis.pieces import Piece
+from ftwire.diagnosis.session import Session
 from ftwire.diagnosis.wiretree import WIRE_TYPES, Node, wire_tree
 
 __all__ = ["MISTAKES", "WIRE_TYPES", "Finding", "Mistake", "Node", "Piece", "Secrets", "Session", "wire_tree"]

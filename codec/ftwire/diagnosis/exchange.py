@@ -100,7 +100,9 @@ class Exchange:
             elif self._handshake and not self._websocket:
                 name = getattr(self._known.get(proto_id), "name", "unknown")
                 proof = f"Protocol {proto_id} ({name}) answers no request and is not among the push IDs."
-                findings.append((index, Finding(MISTAKES["unknown_push"], proof, Role.SERVER)))
+                # An ID that nobody here knows may be a push of a newer SDK.
+                proven = proto_id in self._known
+                findings.append((index, Finding(MISTAKES["unknown_push"], proof, Role.SERVER, proven)))
         return findings
 
     def _silence(self, time: int) -> tuple[Finding, ...]:

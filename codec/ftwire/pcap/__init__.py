@@ -34,27 +34,33 @@ A damaged file raises a :class:`~ftwire.errors.CaptureError` after everything in
 out. A damaged packet never does: it is a :class:`PacketSkipped` event, and the capture goes on.
 """
 
-from ftwire.pcap.build import checksum, ip_packet, link_frame, tcp_segment
-from ftwire.pcap.conversation import TcpConversation
-from ftwire.pcap.dissect import Dissector
-from ftwire.pcap.events import (
-    CloseReason,
-    Conflict,
-    Data,
-    Direction,
-    Endpoint,
-    Event,
-    Flow,
-    FlowClosed,
-    FlowOpened,
-    Gap,
-    GapReason,
-    Late,
-    PacketSkipped,
-)
-from ftwire.pcap.reader import CaptureReader
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
-from ftwire.pcap.writer import PcapngWriter, PcapWriter
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftwire.pcap.build import checksum, ip_packet, link_frame, tcp_segment
+    from ftwire.pcap.conversation import TcpConversation
+    from ftwire.pcap.dissect import Dissector
+    from ftwire.pcap.events import (
+        CloseReason,
+        Conflict,
+        Data,
+        Direction,
+        Endpoint,
+        Event,
+        Flow,
+        FlowClosed,
+        FlowOpened,
+        Gap,
+        GapReason,
+        Late,
+        PacketSkipped,
+    )
+    from ftwire.pcap.reader import CaptureReader
+    from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
+    from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
     "CaptureReader",
@@ -85,3 +91,47 @@ __all__ = [
     "link_frame",
     "tcp_segment",
 ]
+
+# Who reads captures needs none of what makes them, and the reverse.
+_HOME = {
+    "CaptureReader": "reader",
+    "CloseReason": "events",
+    "Conflict": "events",
+    "Data": "events",
+    "Direction": "events",
+    "Dissector": "dissect",
+    "Endpoint": "events",
+    "Event": "events",
+    "Flow": "events",
+    "FlowClosed": "events",
+    "FlowOpened": "events",
+    "Gap": "events",
+    "GapReason": "events",
+    "Interface": "records",
+    "Late": "events",
+    "Limits": "records",
+    "LinkType": "records",
+    "Packet": "records",
+    "PacketSkipped": "events",
+    "PcapWriter": "writer",
+    "PcapngWriter": "writer",
+    "Secrets": "records",
+    "TcpConversation": "conversation",
+    "checksum": "build",
+    "ip_packet": "build",
+    "link_frame": "build",
+    "tcp_segment": "build",
+}
+"""Module that each public name is taken from when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,7 @@
 ``log``                   what a gateway says about itself, as text or as JSON lines
 ``topics``                what a push is about, and which subscription it belongs to
 ``subscriptions``         what one client has subscribed to, and whether a push is for it
+``push``                  a push on its way to many clients, encoded once
 ``world``                 where answers come from: the interface of the three below
 ``matching``              when two requests mean the same
 ``book``                  captured replies, looked up by their request

@@ -198,9 +198,9 @@ class Accounts:
         market = sec_market or {1: 1, 2: 2}.get(account.terms.markets[0], 0)
         stock = self._market.traded(market, code)
         if stock is None:
-            raise TradeError(f"unknown stock {code:.32}")
+            raise TradeError(f"unknown stock {code!s:.32}")
         if _MARKET_OF[stock.listing.sec_market] not in account.terms.markets:
-            raise TradeError(f"the account does not trade {code:.32}")
+            raise TradeError(f"the account does not trade {code!s:.32}")
         if side not in {BUY, SELL, SELL_SHORT, BUY_BACK}:
             raise TradeError(f"unknown side {side}")
         if len(account.orders) >= MAX_ORDERS:

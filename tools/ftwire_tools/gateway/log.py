@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 __all__ = ["Log", "Said", "as_json", "as_text"]
+
+_PLAIN: Final = re.compile(r"[\w.:/#+@\[\]-]+", re.ASCII)
 
 Said = Callable[[str, dict[str, object]], None]
 """Takes an event's name and its facts."""
@@ -42,9 +46,11 @@ def as_json(event: str, facts: dict[str, object]) -> None:
 
 def _shown(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    # What clients say about themselves is in here too: no line breaks, no terminal sequences.
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _write(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # nobody reads our log any more: clients are served all the same
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.market import Bar, Minute, Stock, Trade, text_of
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.gateway.world import success
 from ftwire_tools.securities import security_name
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire_tools.gateway.market import Market
     from ftwire_tools.gateway.world import Client
 
@@ -167,8 +166,8 @@ class Quotes:
 
     # Pushes
 
-    def push(self, topic: Topic) -> tuple[int, Message] | None:
-        """Return the push that a topic's subscribers get now: protocol ID and ``Response``."""
+    def push(self, topic: Topic) -> Push | None:
+        """Return the push that a topic's subscribers get now."""
         stock = self._market.stocks.get((topic.market, topic.code))
         if stock is None:
             return None
@@ -196,13 +195,13 @@ class Quotes:
         return _push("Qot_UpdateKL", stock, fill)
 
 
-def _push(name: str, stock: Stock | None, fill: Callable[[Any], None]) -> tuple[int, Message]:
+def _push(name: str, stock: Stock | None, fill: Callable[[Any], None]) -> Push:
     entry = registry[name]
     response = success(entry)
     if stock is not None:
         _name(response.s2c, stock)
     fill(response.s2c)
-    return entry.proto_id, response
+    return Push(entry.proto_id, response)
 
 
 def _security(security: Any, stock: Stock) -> None:
@@ -215,7 +214,9 @@ def _name(s2c: Any, stock: Stock) -> None:
     s2c.name = stock.listing.name
 
 
-def _date(text: str, *, late: bool) -> datetime:
+def _date(text: str | bytes, *, late: bool) -> datetime:
+    if isinstance(text, bytes):  # what is not UTF-8 comes as bytes
+        raise NotHereError("a date that is not UTF-8")
     for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
         try:
             found = datetime.strptime(text, form)

@@ -15,6 +15,7 @@ from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.book import Book, Place
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.player import SECOND, Pace, Player
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.shift import shift_times
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.tape import Tape, TapePush, Telling
@@ -185,14 +186,15 @@ class Replay:
         """Wait: everything here follows from requests."""
         await asyncio.Event().wait()
 
-    def _send(self, client: Client, push: TapePush) -> None:
+    def _send(self, client: Client, taped: TapePush) -> None:
         seconds = self._visits[client.number].seconds
-        message = push.message
+        push = taped.push
         if seconds:
-            message = type(message)()
+            message = type(push.message)()
             message.CopyFrom(push.message)
             shift_times(message, seconds)
-        client.push(push.proto_id, message)
+            push = Push(push.proto_id, message)
+        client.push(push)
 
 
 def _message(frame: Frame | Envelope) -> Message | None:
@@ -217,7 +219,10 @@ def _empty(entry: Entry, request: Any) -> Message:
             same = c2s.DESCRIPTOR.fields_by_name.get(name) if parents == ["s2c"] else None
             known = same is not None and same.cpp_type == field.cpp_type and same.message_type is field.message_type
             if field.message_type is None:
-                setattr(target, name, getattr(c2s if known else target, name))
+                value = getattr(c2s if known else target, name)
+                if isinstance(value, bytes) and field.type == field.TYPE_STRING:
+                    value = ""  # what is not UTF-8 comes as bytes, and is not sent on
+                setattr(target, name, value)
             elif known and c2s.HasField(name):
                 getattr(target, name).CopyFrom(getattr(c2s, name))
             else:

@@ -84,7 +84,7 @@ class Gateway:
                 while self._sessions:
                     await asyncio.sleep(0.01)
         for session in list(self._sessions.values()):
-            session.cut_off("does not read while the gateway closes")
+            session.abort()
         if self._ws_server is not None:
             self._ws_server.close()
             await self._ws_server.wait_closed()
@@ -150,6 +150,7 @@ class Gateway:
             compression="deflate" if settings.deflate else None,
             max_size=settings.max_request + 1024,
             max_queue=4,
+            close_timeout=GRACE,
             logger=quiet,
         )
         self.ws_port = next(iter(self._ws_server.sockets)).getsockname()[1]

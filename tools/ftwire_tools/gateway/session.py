@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.outbox import Link
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.world import World
 
@@ -37,6 +38,8 @@ __all__ = ["Session"]
 
 RET_INVALID: Final = -500
 GET_SUB_INFO: Final = 3003
+MAX_NAME: Final = 64
+"""Characters of what a client says it is written in."""
 MAX_WAITING: Final = 64
 """Requests of one client that may wait for an answer from elsewhere."""
 
@@ -70,8 +73,12 @@ class Session(ABC):
         """Hand a reply to the connection."""
 
     @abstractmethod
-    def _send_push(self, proto_id: int, body: Message | bytes) -> None:
-        """Hand a push to the connection."""
+    def _send_push(self, push: Push) -> None:
+        """Hand a push to the connection. Raises ``BodyError``."""
+
+    @abstractmethod
+    def _send_spoiled(self, proto_id: int, body: bytes) -> None:
+        """Hand a push to the connection whose body is not what it should be."""
 
     @abstractmethod
     def _take(self) -> list[bytes]:
@@ -84,20 +91,22 @@ class Session(ABC):
 
     # A client, as a world sees it
 
-    def push(self, proto_id: int, message: Message, body: bytes | None = None) -> bool:
+    def push(self, push: Push) -> bool:
         """Send a push if this client wants it."""
         if not self.is_open or self.is_over:
             return False
-        chosen = self.subscriptions.select(proto_id, message)
+        chosen = self.subscriptions.select(push)
         if chosen is None:
             return False
-        if chosen is not message or self._push_format is not BodyFormat.PROTOBUF:
-            body = None
         self.pushes += 1
         try:
-            self._out(proto_id, chosen, body, self._push_format, None)
+            if self._faults is None:
+                self._send_push(chosen)
+                self._flush_soon()
+            else:
+                self._push_with_faults(chosen, self._faults)
         except WireError as error:
-            self._log("push-left-out", client=self.number, proto=proto_id, reason=str(error))
+            self._log("push-left-out", client=self.number, proto=push.proto_id, reason=str(error))
             return False
         if self._link.unsent() + (self._outbox.size if self._outbox else 0) > self._settings.max_unsent:
             self.cut_off(f"slow reader: {self._link.unsent()} bytes wait for it")
@@ -140,7 +149,11 @@ class Session(ABC):
             self._ask_world(request, entry, asked)
 
     def _ask_world(self, request: Frame | Envelope, entry: Entry, message: Message) -> None:
-        answer = self._world.answer(self, entry, message)
+        try:
+            answer = self._world.answer(self, entry, message)
+        except Exception as error:
+            self._internal_error(request, entry, error)
+            return
         if not isinstance(answer, Awaitable):
             self._finish(request, entry, message, answer)
         elif len(self._waiting) < MAX_WAITING:
@@ -155,7 +168,17 @@ class Session(ABC):
     async def _finish_later(
         self, request: Frame | Envelope, entry: Entry, message: Message, answer: Awaitable[Answer]
     ) -> None:
-        self._finish(request, entry, message, await answer)
+        try:
+            found = await answer
+        except Exception as error:
+            self._internal_error(request, entry, error)
+            return
+        self._finish(request, entry, message, found)
+
+    def _internal_error(self, request: Frame | Envelope, entry: Entry, error: Exception) -> None:
+        self._log("internal-error", client=self.number, proto=entry.proto_id, reason=f"{type(error).__name__}: {error}")
+        if not self.is_over:
+            self._reply(request, entry, Answer(failure(entry, "internal error of the gateway")))
 
     def _finish(self, request: Frame | Envelope, entry: Entry, message: Message, answer: Answer) -> None:
         if self.is_over:
@@ -198,36 +221,38 @@ class Session(ABC):
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
         body = answer.body if body_format is BodyFormat.PROTOBUF else None
         try:
-            self._out(request.proto_id, answer.message, body, body_format, request)
+            self._out(answer.message, body, body_format, request)
         except WireError as error:
             self._log("reply-left-out", client=self.number, proto=request.proto_id, reason=str(error))
-            self._out(request.proto_id, failure(entry, f"no reply can be made: {error}"), None, body_format, request)
+            self._out(failure(entry, f"no reply can be made: {error}"), None, body_format, request)
 
     # What goes out
 
-    def _out(
-        self,
-        proto_id: int,
-        message: Message,
-        body: bytes | None,
-        body_format: BodyFormat,
-        request: Frame | Envelope | None,
-    ) -> None:
-        """Send a message: a reply to ``request``, or a push. Raises ``BodyError``."""
+    def _out(self, message: Message, body: bytes | None, body_format: BodyFormat, request: Frame | Envelope) -> None:
+        """Send a reply. Raises ``BodyError``."""
+        proto_id = request.proto_id
         faults = self._faults
         plain: Message | bytes = message if body is None else body
         if faults is not None and faults.strikes("bad-body", proto_id):
             plain = faults.spoil_body(body if body is not None else encode_body(message, body_format))
-        if request is not None:
-            self._send_reply(request, plain)
-        else:
-            self._send_push(proto_id, plain)
+        self._send_reply(request, plain)
         if faults is None:
-            if not self._flush_due:
-                self._flush_due = True
-                asyncio.get_running_loop().call_soon(self.flush)
+            self._flush_soon()
         else:
-            self._send_with_faults(proto_id, is_push=request is None)
+            self._send_with_faults(proto_id, is_push=False)
+
+    def _flush_soon(self) -> None:
+        """Have what this turn of the event loop sends leave in one write."""
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def _push_with_faults(self, push: Push, faults: Faults) -> None:
+        if faults.strikes("bad-body", push.proto_id):
+            self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self._push_format)))
+        else:
+            self._send_push(push)
+        self._send_with_faults(push.proto_id, is_push=True)
 
     def _send_with_faults(self, proto_id: int, *, is_push: bool) -> None:
         if self._faults is None or self._outbox is None:
@@ -249,12 +274,19 @@ class Session(ABC):
     def _opened(self, *, notify: bool, language: str, encryption: str) -> None:
         self.is_open = True
         self.subscriptions.notify = notify
-        self._log("connected", client=self.number, language=language or "unknown", encryption=encryption)
+        self._log(
+            "connected", client=self.number, language=str(language)[:MAX_NAME] or "unknown", encryption=encryption
+        )
         self._world.join(self)
 
     def _refuses(self) -> bool:
         """Whether the handshake is to fail, as a fault."""
         return self._faults is not None and self._faults.strikes("refuse", 1001)
+
+    def abort(self) -> None:
+        """Close what is not closed yet, whatever is unsent."""
+        self.over()
+        self._link.abort()
 
     def cut_off(self, reason: str) -> None:
         """End the connection at once."""

@@ -6,12 +6,10 @@ The rules are OpenD's: a subscription (``Qot_Sub``) allows asking, and only with
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed, topics_of
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
+from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
 
 __all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
 
@@ -63,6 +61,8 @@ class Subscriptions:
             for security in c2s.securityList
             for sub_type in c2s.subTypeList
         ]
+        if any(isinstance(topic.code, bytes) for topic in topics):
+            return Change("a code that is not UTF-8")
         if any(len(topic.code) > MAX_CODE for topic in topics):
             return Change(f"a code of more than {MAX_CODE} characters")
         if proto_id == QOT_REG_PUSH:
@@ -95,20 +95,22 @@ class Subscriptions:
         """Whether this may be asked for."""
         return topic in self.topics
 
-    def select(self, proto_id: int, message: Message) -> Message | None:
+    def select(self, push: Push) -> Push | None:
         """Return what of a push is for this client: all of it, some, or ``None``."""
-        s2c: Any = getattr(message, "s2c", None)
-        topics = topics_of(proto_id, message)
+        topics, proto_id = push.topics, push.proto_id
+        if topics is not None and len(topics) == 1 and proto_id != UPDATE_KL:
+            return push if topics[0] in self.pushed else None  # nearly all of them
+        s2c: Any = getattr(push.message, "s2c", None)
         if topics is None:
             if proto_id in TRADE_PUSHES:
-                return message if s2c.header.accID in self.accounts else None
-            return message if proto_id != NOTIFY or self.notify else None
+                return push if s2c.header.accID in self.accounts else None
+            return push if proto_id != NOTIFY or self.notify else None
         wanted = {topic for topic in topics if topic in self.pushed}
         if not wanted:
             return None
         if proto_id == UPDATE_KL:
             rehabs = self.pushed[topics[0]]
-            return message if not rehabs or s2c.rehabType in rehabs else None
+            return push if not rehabs or s2c.rehabType in rehabs else None
         if proto_id == UPDATE_BASIC_QOT and len(wanted) < len(topics):
-            return narrowed(message, wanted)
-        return message
+            return Push(proto_id, narrowed(push.message, wanted))
+        return push

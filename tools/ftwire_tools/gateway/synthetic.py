@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire.body import encode_body
 from ftwire_tools.gateway.account import Accounts, Happening, TradeError
 from ftwire_tools.gateway.market import Market
 from ftwire_tools.gateway.player import SECOND, Pace
@@ -112,12 +111,12 @@ class Synthetic:
             for topic in change.started:
                 found = self._quotes.push(topic)
                 if found is not None:
-                    client.push(*found)
+                    client.push(found)
 
     def _tell(self, happening: Happening) -> None:
-        for proto_id, message in pushes_of(happening):
+        for push in pushes_of(happening):
             for client in list(self._clients.values()):
-                client.push(proto_id, message)
+                client.push(push)
 
     def step(self) -> None:
         """Let a market second pass, and push what came of it."""
@@ -129,13 +128,10 @@ class Synthetic:
             for topic in client.subscriptions.pushed:
                 wanted.setdefault(topic, []).append(client)
         for topic, clients in wanted.items():
-            found = self._quotes.push(topic)
-            if found is None:
-                continue
-            proto_id, message = found
-            body = encode_body(message) if len(clients) > 1 else None
-            for client in clients:
-                client.push(proto_id, message, body)
+            push = self._quotes.push(topic)
+            if push is not None:
+                for client in clients:
+                    client.push(push)
 
     async def run(self) -> None:
         """Let time pass."""

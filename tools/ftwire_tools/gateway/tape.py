@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import TRADE_PUSHES, Topic, topics_of
 
@@ -38,8 +39,7 @@ class TapePush(NamedTuple):
 
     offset: int
     """Nanoseconds after its cause."""
-    proto_id: int
-    message: Message
+    push: Push
     time: int
     """When it was captured, in nanoseconds."""
 
@@ -103,7 +103,7 @@ class Telling:
         if track and cause not in self._mine:
             return message  # another conversation told it already: a client has subscribed only once
         self._mine.add(cause)
-        track.append(TapePush(max(time - since, 0), frame.proto_id, message, time))
+        track.append(TapePush(max(time - since, 0), Push(frame.proto_id, message), time))
         self._tape.pushes += 1
         return message
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.account import Happening, TradeError
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import success
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire_tools.gateway.account import Account, Accounts, Fill, Holding, Order
 
 __all__ = ["Trades", "fill_deal", "fill_order", "pushes_of"]
@@ -85,7 +84,7 @@ class Trades:
         account = self._account(c2s, s2c)
         stock = self._accounts._market.traded(c2s.secMarket, c2s.code)
         if stock is None:
-            raise TradeError(f"unknown stock {c2s.code:.32}")
+            raise TradeError(f"unknown stock {c2s.code!s:.32}")
         lot, price = stock.listing.lot, c2s.price or stock.ask
         holding = account.holding(stock)
         s2c.maxTrdQtys.maxCashBuy = (account.cash - account.frozen) // (price * lot) * lot
@@ -113,7 +112,8 @@ class Trades:
     def _modify(self, c2s: Any, s2c: Any) -> Happening | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
-        s2c.orderIDEx = c2s.orderIDEx
+        if isinstance(c2s.orderIDEx, str):  # what is not UTF-8 comes as bytes
+            s2c.orderIDEx = c2s.orderIDEx
         if c2s.forAll:
             if c2s.modifyOrderOp != CANCEL:
                 raise TradeError("all orders can only be cancelled")
@@ -154,8 +154,8 @@ class Trades:
                 fill_deal(s2c.orderFillList.add(), fill)
 
 
-def pushes_of(happening: Happening) -> list[tuple[int, Message]]:
-    """Return what an account's subscribers are sent: protocol IDs and ``Response`` messages."""
+def pushes_of(happening: Happening) -> list[Push]:
+    """Return what an account's subscribers are sent."""
     account, order, fill = happening
     found: list[tuple[int, Any]] = []
     if fill is not None:
@@ -171,7 +171,7 @@ def pushes_of(happening: Happening) -> list[tuple[int, Message]]:
         header = message.s2c.header
         header.trdEnv, header.accID = account.terms.environment, account.terms.acc_id
         header.trdMarket = account.terms.markets[0] if not account.terms.environment else _market(order)
-    return found
+    return [Push(proto_id, message) for proto_id, message in found]
 
 
 def _market(order: Order) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from ftwire.websocket import Envelope
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.server import Gateway
 
 __all__ = ["WebSocketLink", "WebSocketSession"]
@@ -111,7 +112,10 @@ class WebSocketSession(Session):
     def _send_reply(self, request: Any, body: Message | bytes) -> None:
         self._connection.reply(request, body)
 
-    def _send_push(self, proto_id: int, body: Message | bytes) -> None:
+    def _send_push(self, push: Push) -> None:
+        self._connection.push_encoded(push.envelope)
+
+    def _send_spoiled(self, proto_id: int, body: bytes) -> None:
         self._connection.push(proto_id, body)
 
     def _take(self) -> list[bytes]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame
     from ftwire.header import BodyFormat
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.server import Gateway
 
 __all__ = ["TcpLink", "TcpSession"]
@@ -124,7 +125,7 @@ class TcpSession(Session):
             Role.SERVER, key=settings.key, max_body=settings.max_request, silence=int(settings.silence * SECOND)
         )
         self._since: Final = time.monotonic_ns()
-        self._is_receiving = False
+        self._is_plain = False
 
     @property
     def _push_format(self) -> BodyFormat:
@@ -133,7 +134,14 @@ class TcpSession(Session):
     def _send_reply(self, request: Any, body: Message | bytes) -> None:
         self._connection.reply(request, body)
 
-    def _send_push(self, proto_id: int, body: Message | bytes) -> None:
+    def _send_push(self, push: Push) -> None:
+        body_format = self._connection.push_format
+        if self._is_plain:
+            self._connection.push_encoded(push.frame(body_format))
+        else:
+            self._connection.push(push.proto_id, push.body(body_format))
+
+    def _send_spoiled(self, proto_id: int, body: bytes) -> None:
         self._connection.push(proto_id, body)
 
     def _take(self) -> list[bytes]:
@@ -188,6 +196,7 @@ class TcpSession(Session):
             self.flush()
         else:
             self._send_with_faults(INIT_CONNECT, is_push=False)
+        self._is_plain = self._connection.encryption == "none"
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
         self._opened(notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption)
 

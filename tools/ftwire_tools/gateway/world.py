@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import Change, Subscriptions
 
 __all__ = ["Answer", "Client", "World", "failure", "success"]
@@ -46,8 +47,8 @@ class Client(Protocol):
         """What it has subscribed to."""
         ...
 
-    def push(self, proto_id: int, message: Message, body: bytes | None = None) -> bool:
-        """Send a push if this client wants it; whether it did. ``body`` is its protobuf encoding, if known."""
+    def push(self, push: Push) -> bool:
+        """Send a push if this client wants it; whether it did."""
         ...
 
     async def drained(self) -> None:

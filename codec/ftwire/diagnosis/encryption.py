@@ -1,0 +1,299 @@
+"""Who encrypts what, as far as a conversation has shown: what opens a frame, and why it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
+from ftwire.connection import INIT_CONNECT, negotiated_cipher
+from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
+from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
+from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.payloads import MODES, Secrets, cipher_of, opened_by, payload_mistake
+from ftwire.errors import WireError
+from ftwire.frame import Role
+from ftwire.header import Header
+from ftwire.protocols import Registry
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["UNKNOWN", "Encryption", "Opened"]
+
+BLOCK: Final = 16
+UNKNOWN: Final = "unknown"
+"""What opened a frame that nothing opened."""
+MAX_HANDSHAKE: Final = 16 * 1024
+"""Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
+MAX_ATTEMPTS: Final = 64
+"""Payloads of one conversation that keys are tried on."""
+
+
+class Opened(NamedTuple):
+    """A payload, opened or not."""
+
+    cipher: str
+    body: bytes | None
+    findings: tuple[Finding, ...] = ()
+    sealed: bool = False
+
+
+class Encryption:
+    """The encryption of one conversation; see ``Session`` for the arguments."""
+
+    def __init__(
+        self, keys: Sequence[RsaKey], secrets: Secrets | None, mode: str | None, known: Registry, *, alone: bool
+    ) -> None:
+        self.secrets = secrets
+        """Key and IV for the frames after the handshake, as soon as they are known."""
+        self.agreed: Cipher | None = None
+        """What encrypts the frames after the handshake, as soon as that is settled."""
+        if secrets is not None and mode is not None:
+            self.agreed = cipher_of(mode, secrets)
+        self._keys: Final = keys
+        self._known: Final = known
+        self._alone: Final = alone
+        self._init: Message | None = None
+        self._rsa: Final[dict[Role, bool]] = {}
+        self._last: Final[dict[Role, bytes]] = {}
+        self._plain: Final[set[Role]] = set()
+        self._sealed: Final[set[Role]] = set()
+        self._told: Final[set[str]] = set()
+        self._attempts = 0
+
+    def _ciphers(self) -> Iterator[Cipher]:
+        """Give what may open a frame after the handshake, as far as is known."""
+        if self.agreed is not None:
+            yield self.agreed
+        elif self.secrets is not None:
+            for mode in MODES:
+                cipher = cipher_of(mode, self.secrets)
+                if cipher is not None:
+                    yield cipher
+        yield NONE
+
+    def opening(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
+        """Return the body that the digest agrees with, and what opened it."""
+        if header.proto_id == INIT_CONNECT:
+            ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys_for(payload))))
+        else:
+            ciphers = self._ciphers()
+        for cipher in ciphers:
+            body = opened_by(payload, header.sha1, cipher)
+            if body is not None:
+                return cipher.name, body
+        return None
+
+    def _keys_for(self, payload: bytes) -> Sequence[RsaKey]:
+        """Return the keys to try on an InitConnect payload: none on one too large, or on one too many."""
+        if not self._keys or not payload or len(payload) > MAX_HANDSHAKE or self._attempts >= MAX_ATTEMPTS:
+            return ()
+        self._attempts += 1
+        return self._keys
+
+    def body_of(self, header: Header, payload: bytes, sender: Role | None) -> bytes | None:
+        """Return the body of a payload cut otherwise than its header says."""
+        found = self.opening(header, payload)
+        if found is None:
+            return None
+        name, body = found
+        if name == "none" and self.agreed is not None and self.agreed is not NONE and body:
+            return body if reads(body, header.proto_id, header.body_format, sender, self._known) else None
+        return body
+
+    def encrypted_lengths(self, header: Header) -> set[int]:
+        """Return the lengths on the wire that a plain body of the announced length may have."""
+        plain = header.body_length
+        if plain > 1 << 24:
+            return set()
+        if header.proto_id == INIT_CONNECT:
+            return {length for key in self._keys for length in rsa_lengths(plain, key)}
+        return {len(cipher.encrypt(bytes(plain))) for cipher in self._ciphers()}
+
+    def open(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
+        """Decrypt and verify a frame; say what is wrong with its encryption."""
+        found = self.opening(header, payload)
+        if header.proto_id == INIT_CONNECT:
+            return self._open_handshake(header, payload, sender, found)
+        if found is None:
+            return self._not_opened(header, payload, sender)
+        name, body = found
+        agreed = self.agreed
+        if agreed is None and self._is_sealed(header, payload, sender):
+            proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, whole AES blocks and no message."
+            found_here = Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
+            return Opened(UNKNOWN, None, (found_here,), sealed=True)
+        if agreed is None or name == agreed.name or not payload:
+            return Opened(name, body)
+        # Plain, where encryption was agreed.
+        if not reads(body, header.proto_id, header.body_format, sender, self._known):
+            inner = _decrypted(agreed, payload)
+            if inner is not None and reads(inner, header.proto_id, header.body_format, sender, self._known):
+                proof = (
+                    f"Decrypted with {agreed.name.upper()} the payload is a whole message, and the SHA-1 is that of "
+                    f"the {len(payload)} encrypted bytes."
+                )
+                return Opened(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
+        return Opened(name, body, (self._plain_finding(sender, agreed),))
+
+    def _is_sealed(self, header: Header, payload: bytes, sender: Role | None) -> bool:
+        """Say whether bytes whose own SHA-1 agrees are AES blocks all the same, of a handshake not opened."""
+        return (
+            any(self._rsa.values())
+            and self.secrets is None
+            and bool(payload)
+            and len(payload) % BLOCK == 0
+            and header.proto_id in self._known
+            and not reads(payload, header.proto_id, header.body_format, sender, self._known)
+            and not looks_like_json(payload)
+        )
+
+    def _plain_finding(self, sender: Role | None, agreed: Cipher) -> Finding:
+        asked = self._asked()
+        if sender is Role.CLIENT and asked == 1:
+            proof = "The client asked for 1 (AES_ECB) and sends plain bodies: 1 is -1 (none) written as sint32."
+            return Finding(MISTAKES["packet_enc_algo_sint32"], proof, sender)
+        proof = f"{agreed.name.upper()} was agreed, and the SHA-1 agrees with the body as it stands, unencrypted."
+        return Finding(MISTAKES["encryption_one_sided"], proof, sender)
+
+    def _asked(self) -> int | None:
+        init: Any = self._init
+        if init is None or not init.c2s.HasField("packetEncAlgo"):
+            return None
+        asked: int = init.c2s.packetEncAlgo
+        return asked
+
+    def _open_handshake(
+        self, header: Header, payload: bytes, sender: Role | None, found: tuple[str, bytes] | None
+    ) -> Opened:
+        if found is not None:
+            name, body = found
+            is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._known)
+            if is_plain or not looks_like_rsa(payload) or looks_like_json(body):
+                return Opened(name, body)
+        keys = self._keys_for(payload)
+        if self._keys and not keys:
+            return Opened(*found) if found is not None else Opened(UNKNOWN, None, sealed=True)
+        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._known)
+        if found is not None and finding is None:
+            return Opened(*found)
+        if finding is None:
+            if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._known):
+                return Opened(UNKNOWN, None, sealed=True)
+            return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+        if finding.mistake.id == "rsa_not_decrypted" and not self._alone:
+            return Opened(UNKNOWN, None, sealed=True)
+        if finding.mistake.id == "sha1_of_ciphertext":
+            for key in self._keys:
+                inner = _decrypted(Rsa(key), payload)
+                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._known):
+                    return Opened("rsa", inner, (finding,))
+        return Opened(UNKNOWN, None, (finding,), sealed=True)
+
+    def _not_opened(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
+        """Say why a frame after the handshake does not open."""
+        if self.secrets is not None:
+            sides = Role if sender is None else (sender, sender.peer)
+            previous = [self._last[side] for side in sides if side in self._last]
+            agreed = "none" if self.agreed is None else self.agreed.name
+            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
+            if mistake is not None:
+                which, proof, body = mistake
+                return Opened(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
+            return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+        may_be_sealed = (
+            self.agreed is None
+            and payload
+            and len(payload) % BLOCK == 0
+            and sender not in self._plain
+            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._known)
+        )
+        if may_be_sealed:
+            if sender is not None and sender.peer in self._plain:
+                return Opened(UNKNOWN, None, (self._one_sided(sender),), sealed=True)
+            return Opened(UNKNOWN, None, sealed=True)
+        return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+
+    def _one_sided(self, encrypts: Role) -> Finding:
+        proof = (
+            f"The {encrypts.peer.value}'s bodies are plain and their SHA-1 agrees; the {encrypts.value}'s are whole "
+            "AES blocks that no SHA-1 agrees with."
+        )
+        return Finding(MISTAKES["encryption_one_sided"], proof, proven=False)
+
+    def _unexplained(self, header: Header, payload: bytes, sender: Role | None) -> Finding:
+        actual = sha1(payload, usedforsecurity=False).hexdigest()
+        proof = (
+            f"The header says {header.sha1.hex()[:12]}..., the {len(payload)} bytes that follow give {actual[:12]}..."
+        )
+        if self.agreed is not None and self.agreed is not NONE:
+            proof += f" as they are, and decrypted with {self.agreed.name.upper()} something else too"
+        return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
+
+    def note(self, side: Role, payload: bytes, opened: Opened) -> tuple[Finding, ...]:
+        """Remember a frame after the handshake: its last block, and who encrypts where no key tells."""
+        self._last[side] = payload
+        if self.agreed is not None or self.secrets is not None:
+            return ()
+        if opened.sealed:
+            self._sealed.add(side)
+        elif opened.cipher == "none" and opened.body:
+            self._plain.add(side)
+            if side.peer in self._sealed and "one_sided" not in self._told:
+                self._told.add("one_sided")
+                return (self._one_sided(side.peer),)
+        return ()
+
+    def learn(self, message: Any, side: Role, cipher: str) -> tuple[Finding, ...]:
+        """Learn from an InitConnect what comes after it."""
+        findings = self.sides_differ(side, rsa=cipher == "rsa")
+        if message is None:
+            return findings
+        if side is Role.CLIENT:
+            self._init = message
+            asked = self._asked()
+            zigzag = None if asked is None else zigzag_finding(asked)
+            return findings + ((zigzag,) if zigzag else ())
+        if message.retType or not message.s2c.connAESKey:
+            return findings
+        s2c = message.s2c
+        iv = s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None
+        self.secrets = Secrets(s2c.connAESKey, iv)
+        if len(set(self._rsa.values())) > 1:
+            # One side encrypted its handshake and the other did not: nothing was agreed.
+            self.agreed = None
+        elif not self._rsa[side]:
+            self.agreed = NONE
+        else:
+            try:
+                self.agreed = negotiated_cipher(self._init, message)
+            except WireError:
+                self.agreed = _by_reply(self.secrets)
+        return findings
+
+    def sides_differ(self, side: Role, *, rsa: bool) -> tuple[Finding, ...]:
+        """Take whether a side's InitConnect is RSA ciphertext; return the finding where only one side's is."""
+        self._rsa[side] = rsa
+        other = self._rsa.get(side.peer)
+        if other is None or other is rsa or "handshake" in self._told:
+            return ()
+        self._told.add("handshake")
+        encrypts = side if rsa else side.peer
+        proof = f"The {encrypts.value}'s InitConnect is RSA ciphertext, the {encrypts.peer.value}'s is plain."
+        return (Finding(MISTAKES["encryption_one_sided"], proof, encrypts.peer),)
+
+
+def _decrypted(cipher: Cipher, payload: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(payload)
+    except WireError:
+        return None
+
+
+def _by_reply(secrets: Secrets) -> Cipher | None:
+    try:
+        return cipher_for(None, secrets.key, secrets.iv)
+    except WireError:
+        return None

@@ -1,0 +1,85 @@
+"""All benchmarks, one after the other: printed, compared with what was recorded, or recorded.
+
+    python tests/bench/all.py [--check | --record] [--quick]
+
+``--check`` fails where a ratio is more than a fifth worse than in ``recorded.json``: against peers and the floor
+within the run itself, so another machine's record tells too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+BENCH = Path(__file__).parent
+RECORD = BENCH / "recorded.json"
+NAMES = ("codec", "pcap", "dump", "start")
+TOLERANCE = 0.2
+
+
+def measure(name: str) -> list[dict[str, Any]]:
+    """The ratios of one benchmark, which runs as a program of its own."""
+    command = [sys.executable, str(BENCH / f"bench_{name}.py"), "--json", *sys.argv[1:]]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether it fell by more than a fifth."""
+    if ratio["at_most"]:
+        return bool(ratio["value"] > max(before["value"], 0) / (1 - TOLERANCE))
+    return bool(ratio["value"] < before["value"] * (1 - TOLERANCE))
+
+
+def line(ratio: dict[str, Any], before: dict[str, Any] | None) -> str:
+    aim = ""
+    if ratio["aim"] is not None:
+        reached = ratio["value"] <= ratio["aim"] if ratio["at_most"] else ratio["value"] >= ratio["aim"]
+        aim = f"{'<=' if ratio['at_most'] else '>='} {ratio['aim']:g} {'yes' if reached else 'NO'}"
+    then = "" if before is None else f"recorded {before['value']:.2f}{', WORSE' if is_worse(ratio, before) else ''}"
+    return f"  {ratio['name']:<52} {ratio['value']:7.2f}  {aim:<14} {then:<24} {ratio['note']}"
+
+
+def main() -> int:
+    recorded: dict[tuple[str, str], dict[str, Any]] = {}
+    if "--record" not in sys.argv and RECORD.exists():
+        found = json.loads(RECORD.read_text(encoding="utf-8"))["ratios"]
+        recorded = {(ratio["bench"], ratio["name"]): ratio for ratio in found}
+    if "--check" in sys.argv and not recorded:
+        sys.exit("there is no record to check against: make bench-record")
+    ratios = []
+    worse = 0
+    for name in NAMES:
+        print(name, flush=True)
+        for ratio in measure(name):
+            before = recorded.get((ratio["bench"], ratio["name"]))
+            worse += before is not None and is_worse(ratio, before)
+            print(line(ratio, before), flush=True)
+            ratios.append(ratio)
+    if "--record" in sys.argv:
+        where = {
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("protobuf", "cryptography", "dpkt", "scapy")},
+        }
+        RECORD.write_text(json.dumps(where | {"ratios": ratios}, indent=1) + "\n", encoding="utf-8")
+    if "--check" in sys.argv:
+        missing = recorded.keys() - {(ratio["bench"], ratio["name"]) for ratio in ratios}
+        for bench, name in sorted(missing):
+            print(f"{bench}: {name} was recorded and is not measured any more")
+        print(f"{worse} of {len(ratios)} ratios are more than a fifth worse than recorded")
+        return 1 if worse or missing else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

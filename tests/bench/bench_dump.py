@@ -1,0 +1,150 @@
+"""``ftwire dump`` against tshark with a protobuf-calling dissector in Lua, and messages as JSON against protobuf's.
+
+Run it: ``python tests/bench/bench_dump.py [--quick]``. tshark gets the same capture for its lines, and a hundredth
+of it for JSON, which it takes 100 us a frame and more for; ``--quick`` takes a tenth of everything.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict, MessageToJson
+
+from ftwire.body import to_dict, to_json
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.bench_codec import order_book, push, time_share
+from bench.harness import Ratio, report, take_turns
+from bench.programs import FTWIRE, Run, run
+from bench.traffic import capture
+
+BENCH = Path(__file__).parent
+PROTO = BENCH.parents[1] / "proto"
+LIMIT = 150_000_000
+
+
+def plain_protos(directory: Path) -> None:
+    """Our message definitions without the option that tshark's own parser does not read."""
+    for path in PROTO.glob("*.proto"):
+        text = path.read_text(encoding="utf-8")
+        text = text.replace('import "ftwire/options.proto";\n', "")
+        text = re.sub(r"^option \(ftwire\.protocol\) = \{.*?\};\n", "", text, flags=re.MULTILINE | re.DOTALL)
+        (directory / path.name).write_text(text, encoding="utf-8")
+
+
+def tshark(path: Path, protos: Path, *form: str) -> list[str]:
+    """The command of a user who has the dissector."""
+    lua = f"lua_script:{BENCH / 'opend.lua'}"
+    return ["tshark", "-r", str(path), "-X", lua, "-o", f'uat:protobuf_search_paths:"{protos}","TRUE"', *form]
+
+
+def succeed(command: Sequence[str]) -> Run:
+    """One run, long enough to be its own median; it must succeed."""
+    done = run(command)
+    if done.code:
+        raise RuntimeError(f"{command[0]} fails")
+    return done
+
+
+def dumps(megabytes: int) -> list[Ratio]:
+    if shutil.which("tshark") is None:
+        raise RuntimeError("tshark is needed to compare with")
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, part, protos = Path(scratch, "whole.pcap"), Path(scratch, "part.pcap"), Path(scratch, "protos")
+        protos.mkdir()
+        plain_protos(protos)
+        for path, size in ((whole, megabytes * 1_000_000), (part, megabytes * 10_000)):
+            with path.open("wb") as stream:
+                stream.writelines(capture(size))
+        ours, theirs = succeed([FTWIRE, "dump", str(whole)]), succeed(tshark(whole, protos))
+        ours_json = succeed([FTWIRE, "dump", "--json", str(whole)])
+        # Of its JSON forms the one that takes it least, with only the layers a reader wants.
+        their_part = succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend"))
+        their_start = succeed(["tshark", "-v"])
+        scale = whole.stat().st_size / part.stat().st_size
+    their_json = (their_part.seconds - their_start.seconds) * scale
+    return [
+        Ratio(
+            f"dump of {megabytes} MB, one line a frame, tshark",
+            theirs.seconds / ours.seconds,
+            10.0,
+            f"{ours.seconds:.2f} s, tshark {theirs.seconds:.2f}, {ours.memory / 1e6:.0f} MB resident",
+        ),
+        Ratio(
+            f"dump --json of {megabytes} MB, tshark -T json",
+            their_json / ours_json.seconds,
+            10.0,
+            f"{ours_json.seconds:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
+        ),
+    ]
+
+
+def flat_memory(megabytes: int) -> Ratio:
+    """A capture that is made while it is read."""
+    made = subprocess.Popen(
+        [sys.executable, str(BENCH / "traffic.py"), str(megabytes)],
+        stdout=subprocess.PIPE,
+    )
+    with made:
+        if made.stdout is None:
+            raise RuntimeError("no pipe")
+        done = run([FTWIRE, "dump", "-"], stdin=made.stdout.fileno())
+        made.stdout.close()
+    if done.code or made.returncode:
+        raise RuntimeError("the dump of the long capture fails")
+    note = f"{done.memory / 1e6:.0f} MB resident, {done.seconds:.0f} s"
+    return Ratio(f"dump - of {megabytes} MB: memory / 150 MB", done.memory / LIMIT, 1.0, note, at_most=True)
+
+
+def renderers() -> list[Ratio]:
+    ratios = []
+    for case in (push(), order_book(), time_share()):
+        message = case.message
+        if to_dict(message, lower_camel=True) != MessageToDict(message):
+            raise RuntimeError("to_dict differs from MessageToDict")
+        count = max(1, case.frames // 20)
+        renderings: dict[str, Callable[[Any], object]] = {
+            "MessageToDict": MessageToDict,
+            "to_dict": partial(to_dict, lower_camel=True),
+            "MessageToJson": partial(MessageToJson, indent=None),
+            "MessageToJson, indented": MessageToJson,
+            "to_json": partial(to_json, lower_camel=True),
+        }
+        contestants = {name: partial(_repeat, render, message, count) for name, render in renderings.items()}
+        turns = [take_turns(contestants, rounds=5) for _ in range(3)]
+        for theirs, mine, aim in (
+            ("MessageToDict", "to_dict", 4.5),
+            ("MessageToJson", "to_json", 8.0),
+            ("MessageToJson, indented", "to_json", None),
+        ):
+            ratio = statistics.median(turn[theirs] / turn[mine] for turn in turns)
+            each = statistics.median(turn[mine] for turn in turns) / count * 1e6
+            ratios.append(Ratio(f"{case.name}: {mine}, {theirs}", ratio, aim, f"{each:.1f} us"))
+    return ratios
+
+
+def _repeat(render: Callable[[Any], object], message: Any, count: int) -> None:
+    for _ in range(count):
+        render(message)
+
+
+def main() -> None:
+    share = 10 if "--quick" in sys.argv else 1
+    # One after the other: the last takes minutes.
+    report("dump", renderers())
+    report("dump", dumps(200 // share))
+    report("dump", [flat_memory(2000 // share)])
+
+
+if __name__ == "__main__":
+    main()
