@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import AES, CONTRACTS, IV, classes, key, seeds
+from contracts import AES, CONTRACTS, IV, MAX_BODY, classes, key, seeds
 from ftwire.body import encode_body
 from ftwire.cipher import NONE, AesCbc, Cipher, FtAesEcb
 from ftwire.frame import Frame, Kind, Role
@@ -29,6 +29,7 @@ from ftwire.strategies import (
     mutations,
     segment_schedules,
 )
+from ftwire.websocket_scan import WebSocketScanner
 
 SEEDS = seeds()
 CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpus"
@@ -122,6 +123,17 @@ def test_damaged_bodies(proto_id: int, body_format: BodyFormat, data: st.DataObj
     body = data.draw(mutations(encode_body(message, body_format) or b"\0")).data
     name = "json_body" if body_format is BodyFormat.JSON else "protobuf_body"
     CONTRACTS[name](classes().index(type(message)).to_bytes(2, "little") + body)
+
+
+@QUIET
+@given(st.booleans(), mutations(SEEDS["websocket"][0][1:] * 3), st.data())
+def test_damaged_envelopes_are_the_same_in_any_chunking(upgrade: bool, mutation: Mutation, data: st.DataObject) -> None:
+    def told(parts: list[bytes]) -> list[str]:
+        scanner = WebSocketScanner(Role.CLIENT, max_body=MAX_BODY)
+        return [repr(item) for part in parts for item in scanner.feed(part)] + [repr(item) for item in scanner.close()]
+
+    stream = (b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n" if upgrade else b"") + mutation.data
+    assert told(data.draw(chunkings(stream))) == told([stream])
 
 
 # Nothing lost that could be decoded: a corrupted frame costs that frame, and nothing after it.
