@@ -317,15 +317,7 @@ def off_by_one(self: Connection, proto_id: int) -> int:  # noqa: ARG001 - the me
     return self._serial
 
 
-def serials_alone(self: Connection, frame: Frame, now: int) -> Any:
-    """A client that takes whatever has the serial of a request of its own for the reply."""
-    for waiting in self._waiting.values():
-        if waiting.serial == frame.serial and frame.kind is Kind.PUSH:
-            return ReplyReceived(frame, waiting, 0)
-    return REACT(self, frame, now)
-
-
-HANDLE_TIMER, REACT = Connection.handle_timer, Connection._react_client
+HANDLE_TIMER = Connection.handle_timer
 
 
 @pytest.mark.parametrize(
@@ -334,9 +326,8 @@ HANDLE_TIMER, REACT = Connection.handle_timer, Connection._react_client
         ("handle_timer", late_keep_alive),
         ("close", forgetful_close),
         ("_next_serial", off_by_one),
-        ("_react_client", serials_alone),
     ],
-    ids=["timers a nanosecond late", "a cut frame unnoticed", "serials skipped", "pushes classified by serial"],
+    ids=["timers a nanosecond late", "a cut frame unnoticed", "serials skipped"],
 )
 def test_the_machine_finds_what_is_wrong(name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, name, mutant)

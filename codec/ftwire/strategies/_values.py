@@ -62,8 +62,9 @@ def values(field: FieldDescriptor, finite: bool) -> st.SearchStrategy[Any]:
     if kind in _INTEGERS:
         numbers = _integers(*_INTEGERS[kind])
         named = _enum_numbers(field) if kind == _INT32 else []
-        # Alternatives of alternatives are drawn as one list: three are numbers of any kind.
-        return st.one_of(*[st.sampled_from(named)] * 6, numbers) if named else numbers
+        # Three of the alternatives are numbers of any kind. Hypothesis takes equal alternatives for one: the six
+        # of known numbers differ in how often they list them.
+        return st.one_of(*(st.sampled_from(named * times) for times in range(1, 7)), numbers) if named else numbers
     if kind == _DOUBLE:
         return _FINITE if finite else _FINITE | st.sampled_from([math.nan, math.inf, -math.inf]) | st.floats()
     if kind == _FLOAT:
