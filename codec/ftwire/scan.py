@@ -288,6 +288,21 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             start += 1
         return False
 
+    def _holds_frame(self, data: bytes, start: int, end: int) -> bool:
+        """Say whether a frame that verifies lies between these places."""
+        while 0 <= (at := data.find(MAGIC, start, end)) <= end - HEADER_SIZE:
+            start = at + 1
+            fields: HeaderFields = unpack_header(data, at)
+            body_at = at + HEADER_SIZE
+            body_end = body_at + fields[5]
+            if (
+                body_end <= end
+                and self._pay(HEADER_SIZE + fields[5])
+                and open_frame(fields, data[body_at:body_end], self.cipher, self.classes).error is None
+            ):
+                return True
+        return False
+
     def _refuse(self, error: WireError) -> None:
         """Keep the reason for which the frames in step end here."""
         if self._in_step:
