@@ -21,7 +21,7 @@ from ftwire_tools.export.types import struct_of
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "dictionary", "rows_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "Rows", "dictionary", "empty_meta", "rows_of", "table_schema"]
 
 META: Final = (
     ("capture_time", pa.timestamp("ns", "UTC")),
