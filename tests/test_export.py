@@ -272,7 +272,7 @@ def without_hollow(message: Any) -> Any:
     return message
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     message_class: Any = data.draw(st.sampled_from(CLASSES))
@@ -290,12 +290,13 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
         found.setdefault(table, []).extend(_plain(batch))
     again = rebuilt(message_class, found)
     wanted = without_hollow(message_class.FromString(body))
+    wanted.DiscardUnknownFields()  # no column can be known for what the schema does not know
     assert without_hollow(again).SerializePartialToString(deterministic=True) == wanted.SerializePartialToString(
         deterministic=True
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.data())
 def test_ptars_reads_what_protobuf_reads(data: st.DataObject) -> None:
     """Spoilt bodies too: both give the same values, or ptars refuses and ours decides."""
@@ -341,7 +342,7 @@ def test_every_class_has_tables(explode: bool) -> None:
     assert {table for table in shared if not any(table.startswith(name) for name in SHARED)} == set()
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> None:
     message_class: Any = data.draw(st.sampled_from(EVERY))
