@@ -276,7 +276,8 @@ def without_hollow(message: Any) -> Any:
 @given(st.data())
 def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     message_class: Any = data.draw(st.sampled_from(CLASSES))
-    message = data.draw(messages(message_class))
+    message = message_class.FromString(data.draw(messages(message_class)).SerializePartialToString())
+    message.DiscardUnknownFields()  # there is no column for what the schema does not know
     body = message.SerializePartialToString()
     found: dict[str, list[dict[str, Any]]] = {}
     converted = PtarsConverter().convert([body], message_class)
@@ -290,7 +291,6 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
         found.setdefault(table, []).extend(_plain(batch))
     again = rebuilt(message_class, found)
     wanted = without_hollow(message_class.FromString(body))
-    wanted.DiscardUnknownFields()  # no column can be known for what the schema does not know
     assert without_hollow(again).SerializePartialToString(deterministic=True) == wanted.SerializePartialToString(
         deterministic=True
     )
