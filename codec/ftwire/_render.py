@@ -29,6 +29,10 @@ _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 1
 # classes of up to this many fields are asked field by field, wider ones, sparse as a rule, for their list.
 _WIDE = 24
 
+# Scalars that are written at once where all of them are there. More would more often lack one: messages grow at
+# their end, and what is newest most senders leave out.
+_RUN = 3
+
 _Encoder = Callable[[Any], Any]
 
 
@@ -89,6 +93,7 @@ class _Compiler:
             "not_finite": _not_finite,
             "shortest": _shortest,
             "base64": _base64,
+            "booleans": ("false", "true"),
         }
         fields = sorted(descriptor.fields, key=lambda field: field.number)
         wide = len(fields) > _WIDE or any(not (is_repeated(field) or field.has_presence) for field in fields)
@@ -102,8 +107,18 @@ class _Compiler:
             body.append("    " + self.store("name", "convert(value)"))
         else:
             body.append("has = message.HasField")
+            run: list[FieldDescriptor] = []
             for field in fields:
+                if not is_repeated(field) and field.type not in (_MESSAGE, _GROUP):
+                    run.append(field)
+                    continue
+                body += self._runs_lines(run, namespace)
+                run.clear()
                 body += self._field_lines(field, namespace)
+            if len(run) == len(fields) <= 2 * _RUN:
+                body += self._run_lines(run, namespace, whole=True)
+            else:
+                body += self._runs_lines(run, namespace)
         body.append(self.epilogue)
         source = "def encode(message):\n" + "\n".join(f"    {line}" for line in body)
         # Only names from a descriptor, written as literals, enter the source.
@@ -115,9 +130,7 @@ class _Compiler:
         return field.json_name if self._lower_camel else field.name
 
     def _field_lines(self, field: FieldDescriptor, namespace: dict[str, Any]) -> list[str]:
-        plain = field.name.isidentifier() and not keyword.iskeyword(field.name)
-        get = f"message.{field.name}" if plain else f"getattr(message, {field.name!r})"
-        name = repr(self._name(field))
+        get, name = _getter(field), repr(self._name(field))
         if is_repeated(field):
             item = self.value("item", field, namespace)
             return [
@@ -129,6 +142,40 @@ class _Compiler:
             f"if has({field.name!r}):",
             f"    value = {get}",
             "    " + self.store(name, self.value("value", field, namespace)),
+        ]
+
+    def _runs_lines(self, fields: list[FieldDescriptor], namespace: dict[str, Any]) -> list[str]:
+        lines = []
+        for start in range(0, len(fields), _RUN):
+            lines += self._run_lines(fields[start : start + _RUN], namespace, whole=False)
+        return lines
+
+    def _run_lines(self, run: list[FieldDescriptor], namespace: dict[str, Any], *, whole: bool) -> list[str]:
+        """Scalars that follow each other: all at once where all are there and usual, else one by one."""
+        if not run:
+            return []
+        lines = [f"v{field.number} = {_getter(field)}" for field in run]
+        each: list[str] = []
+        usual: list[str] = []
+        for field in run:
+            it = f"v{field.number}"
+            # What is not zero is there: HasField takes longer than all the rest.
+            there = f"has({field.name!r})" if field.default_value else f"({it} or has({field.name!r}))"
+            value = self.value(it, field, namespace)
+            each += [f"if {there}:", "    " + self.store(repr(self._name(field)), value)]
+            usual.append(there)
+            if field.type in (_DOUBLE, _FLOAT):
+                usual.append(f"{it} - {it} == 0.0")
+            elif field.type == _STRING:
+                usual.append(f"{it}.__class__ is str")
+        if len(run) == 1:
+            return lines + each
+        return [
+            *lines,
+            f"if {' and '.join(usual)}:",
+            *("    " + line for line in self.store_run(run, namespace, whole=whole)),
+            "else:",
+            *("    " + line for line in each),
         ]
 
     def _value_function(self, field: FieldDescriptor, namespace: dict[str, Any]) -> _Encoder:
@@ -159,6 +206,10 @@ class _Compiler:
     def store(self, name: str, value: str) -> str:
         raise NotImplementedError
 
+    def store_run(self, run: list[FieldDescriptor], namespace: dict[str, Any], *, whole: bool) -> list[str]:
+        """Store ``v1``, ``v2``, ... of these fields, all there and all usual; ``whole``: and return."""
+        raise NotImplementedError
+
     def list_of(self, item: str) -> str:
         raise NotImplementedError
 
@@ -181,6 +232,19 @@ class _DictCompiler(_Compiler):
     def store(self, name: str, value: str) -> str:
         return f"result[{name}] = {value}"
 
+    def store_run(self, run: list[FieldDescriptor], namespace: dict[str, Any], *, whole: bool) -> list[str]:
+        pairs = []
+        for field in run:
+            it = f"v{field.number}"
+            if field.type == _FLOAT:
+                value = f"shortest({it})"
+            else:
+                value = it if field.type in (_DOUBLE, _STRING) else self.value(it, field, namespace)
+            pairs.append((repr(self._name(field)), value))
+        if whole:
+            return ["return {" + ", ".join(f"{name}: {value}" for name, value in pairs) + "}"]
+        return [f"result[{name}] = {value}" for name, value in pairs]
+
     def list_of(self, item: str) -> str:
         return f"[{item} for item in value]"
 
@@ -202,6 +266,10 @@ class _DictCompiler(_Compiler):
         return f"base64({it})" if kind == _BYTES else it
 
 
+_WRAPPERS = {_STRING: "quote({})", _FLOAT: "shortest({})", _BOOL: "booleans[{}]", _BYTES: "quote(base64({}))"}
+"""What makes JSON of a usual value, by the type of its field."""
+
+
 class _TextCompiler(_Compiler):
     prologue = "parts = []; add = parts.append"
     epilogue = "return '{' + ', '.join(parts) + '}'"
@@ -219,6 +287,23 @@ class _TextCompiler(_Compiler):
 
     def store(self, name: str, value: str) -> str:
         return f"add({name} + ({value}))"
+
+    def store_run(self, run: list[FieldDescriptor], namespace: dict[str, Any], *, whole: bool) -> list[str]:
+        pieces = []
+        for field in run:
+            it, kind = f"v{field.number}", field.type
+            if kind == _ENUM:
+                value = f"{{{self.enum_names(field, namespace)}.get({it}) or {it}}}"
+            elif kind in _INT64:
+                value = f'"{{{it}}}"'
+            elif kind == _DOUBLE:
+                value = f"{{{it}!r}}"
+            else:
+                value = "{" + _WRAPPERS.get(kind, "{}").format(it) + "}"
+            pieces.append(self._name(field).replace("{", "{{").replace("}", "}}") + value)
+        text = ", ".join(pieces)
+        # The expressions hold no quotes and no backslashes, so that repr leaves them as they are.
+        return [f"return f{'{{' + text + '}}'!r}"] if whole else [f"add(f{text!r})"]
 
     def list_of(self, item: str) -> str:
         if item.endswith("(item)") and item.count("(") == 1:
@@ -242,6 +327,11 @@ class _TextCompiler(_Compiler):
         if kind == _BOOL:
             return f"'true' if {it} else 'false'"
         return f"quote(base64({it}))" if kind == _BYTES else f"str({it})"
+
+
+def _getter(field: FieldDescriptor) -> str:
+    plain = field.name.isidentifier() and not keyword.iskeyword(field.name)
+    return f"message.{field.name}" if plain else f"getattr(message, {field.name!r})"
 
 
 def _is_special(descriptor: Descriptor) -> bool:

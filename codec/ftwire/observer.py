@@ -141,12 +141,14 @@ class Observer:
                 found = pending.take((item.proto_id, item.serial))
                 if found is not None:
                     request, latency = found[0], time - found[1]
-            if item.proto_id == INIT_CONNECT and item.error is None:
-                self._handshake(item)
-            if isinstance(item.error, KeyRequiredError) and not self._told:
+            error = item.error
+            if error is None:
+                if item.proto_id == INIT_CONNECT:
+                    self._handshake(item)
+            elif not self._told and isinstance(error, KeyRequiredError):
                 self._told = True
-                yield KeyMissing(str(item.error), time, packet)
-            yield FrameSeen(item, sender, kind, cipher.name, time, packet, request, latency)
+                yield KeyMissing(str(error), time, packet)
+            yield make(FrameSeen, (item, sender, kind, cipher.name, time, packet, request, latency))
 
     def _handshake(self, frame: Frame) -> None:
         """Learn from one InitConnect frame which cipher comes next."""
