@@ -16,7 +16,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto/ftwire/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz,export]" --group dev
 	touch $@
 
 lint: setup

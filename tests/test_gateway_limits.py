@@ -189,3 +189,15 @@ def test_closing_ends_every_connection_cleanly() -> None:
         client.socket.close()
     assert len(opend.named("disconnected")) == 5
     assert opend.events[-1].name == "closed"
+
+
+def test_closing_does_not_wait_for_those_who_do_not_read() -> None:
+    with gateway(speed=20_000.0) as opend:
+        slow = PlainClient(opend.port, buffer=4096)
+        slow.subscribe("HK.00700", "US.AAPL", sub_types=(1, 2, 4, 5, 6))
+        # More than the sockets hold by now, and less than it is cut off for.
+        opend.wait_for("connected")
+        time.sleep(0.5)
+    assert opend.events[-1].name == "closed"
+    assert len(opend.named("disconnected")) == 1
+    slow.socket.close()

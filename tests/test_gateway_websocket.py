@@ -194,3 +194,13 @@ def test_faults_that_exist_on_websocket(fault: str) -> None:
         else:
             assert len(got) <= 1
         assert opend.wait_for("disconnected")[0]["faults"] == {fault: 1}
+
+
+def test_closing_does_not_wait_for_those_who_do_not_read() -> None:
+    with gateway(synthetic=True, websocket=True, speed=20_000.0, deflate=False) as opend:
+        slow = WebSocketClient(opend, buffer=4096)
+        for sub_type in (1, 2, 4, 5, 6):
+            slow.subscribe("HK.00700", sub_type)
+    assert opend.events[-1].name == "closed"
+    assert len(opend.named("disconnected")) == 1
+    slow.socket.close()

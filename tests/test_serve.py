@@ -89,7 +89,7 @@ def test_synthetic_with_websocket() -> None:
         (["--synthetic", "--tls-key", "x"], 2, "--tls-key needs --tls-cert"),
         (["--synthetic", "--tls-cert", PLAIN, "--ws-port", "0"], 1, PLAIN),
         ([PLAIN, "--on-miss", "forward"], 2, "need each other"),
-        ([PLAIN, "--on-miss", "forward", "--forward", "here"], 2, "'here' is not HOST:PORT"),
+        ([PLAIN, "--on-miss", "forward", "--forward", "here:x"], 2, "'here:x' is not HOST:PORT"),
         (["--synthetic", "--speed", "0"], 2, "--speed"),
         (["--synthetic", "--host", "192.0.2.1", "--key", str(TEST_KEY)], 1, "cannot listen on 192.0.2.1"),
     ],

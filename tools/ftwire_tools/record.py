@@ -14,10 +14,9 @@ import click
 
 from ftwire.errors import KeyFormatError
 from ftwire_tools.address_option import ADDRESS, LISTEN
-from ftwire_tools.addresses import Address, parse_address
+from ftwire_tools.addresses import Address, is_loopback, parse_address
 from ftwire_tools.capture_files import CaptureFiles
 from ftwire_tools.chunks import read_file
-from ftwire_tools.gateway.settings import is_local
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError
 from ftwire_tools.recorder import Recorder
@@ -209,7 +208,7 @@ def command(
     if len(addresses) != len(to):
         raise click.UsageError(f"one --listen for each --to, not {len(addresses)} for {len(to)}")
     for address in addresses:
-        if not is_local(address.host) and not allow_remote:
+        if not is_loopback(address.host) and not allow_remote:
             raise click.UsageError(f"--listen {address} can be reached from other machines (--allow-remote)")
     if keep is not None and not (rotate_size or rotate_time):
         raise click.UsageError("--keep needs --rotate-size or --rotate-time")

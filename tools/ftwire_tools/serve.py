@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.errors import WireError
+from ftwire_tools.address_option import ADDRESS
+from ftwire_tools.addresses import LOOPBACK, Address
 from ftwire_tools.chunks import read_file
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
-from ftwire_tools.gateway.forward import Forward, parse_address
+from ftwire_tools.gateway.forward import Forward
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.player import Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
-from ftwire_tools.gateway.settings import LOOPBACK, Settings, SettingsError
+from ftwire_tools.gateway.settings import Settings, SettingsError
+from ftwire_tools.keys import read_key
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
     from ftwire_tools.gateway.world import World
 
 __all__ = ["command"]
@@ -31,17 +32,6 @@ __all__ = ["command"]
 MIB: Final = 1 << 20
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as a shell counts it."""
-
-
-def _read_key(path: str) -> RsaKey:
-    from ftwire.cipher import RsaKey
-
-    try:
-        return RsaKey.from_pem(read_file(path))
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except WireError as error:
-        raise click.ClickException(f"{path}: {error}") from None
 
 
 def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
@@ -140,7 +130,7 @@ async def _serve(world: World, settings: Settings, log: Log) -> bool:
     show_default=True,
     help="What a request without captured reply gets.",
 )
-@click.option("--forward", metavar="HOST:PORT", help="The real gateway for --on-miss forward.")
+@click.option("--forward", type=ADDRESS, metavar="HOST:PORT", help="The real gateway for --on-miss forward.")
 @click.option("--forward-key", metavar="PEM", help="RSA private key of that gateway.")
 @click.option("--allow-trading", is_flag=True, help="Forward requests that place, change or unlock too.")
 @click.option(
@@ -213,7 +203,7 @@ def command(
     capture_keys: tuple[str, ...],
     match: str,
     on_miss: str,
-    forward: str | None,
+    forward: Address | None,
     forward_key: str | None,
     allow_trading: bool,
     reuse: bool,
@@ -254,7 +244,7 @@ def command(
     if (on_miss == OnMiss.FORWARD) != (forward is not None):
         raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
     log = Log((lambda *_: None) if quiet else as_json if log_json else as_text)
-    key = _read_key(key_path) if key_path is not None else None
+    key = read_key(key_path)
     settings = Settings(
         host=host,
         port=port,
@@ -283,17 +273,11 @@ def command(
     else:
         forwarding = None
         if forward is not None:
-            try:
-                address = parse_address(forward)
-            except ValueError as error:
-                raise click.BadParameter(str(error), param_hint="--forward") from None
-            forwarding = Forward(
-                *address, key=_read_key(forward_key) if forward_key else None, allow_trading=allow_trading, log=log
-            )
+            forwarding = Forward(*forward, key=read_key(forward_key), allow_trading=allow_trading, log=log)
         replay = Replay(
             match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, forward=forwarding
         )
-        keys = [_read_key(path) for path in capture_keys] + ([key] if key is not None else [])
+        keys = [found for found in map(read_key, (*capture_keys, key_path)) if found is not None]
         try:
             load(replay, captures, keys, log)
         except OSError as error:

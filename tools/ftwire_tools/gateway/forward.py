@@ -1,7 +1,8 @@
 """A real gateway, asked what the capture does not hold.
 
-One connection to it for each client, opened when it is first needed. Requests that place, change or unlock are
-not forwarded unless that is allowed: whoever talks to a stand-in may believe that nothing is at stake.
+One connection to it for each client, opened when it is first needed. Requests that trade
+(``ftwire_tools.trading``) are not forwarded unless that is allowed: whoever talks to a stand-in may believe that
+nothing is at stake.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ftwire.events import Connected, FrameDamaged, PeerSilent, PushReceived, Ref
 from ftwire.frame import Role
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import Answer, failure
+from ftwire_tools.trading import trades
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,20 +28,10 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.world import Client
 
-__all__ = ["TRADING", "Forward", "parse_address"]
+__all__ = ["Forward"]
 
-TRADING: Final = frozenset({"Trd_PlaceOrder", "Trd_PlaceComboOrder", "Trd_ModifyOrder", "Trd_UnlockTrade"})
-"""Requests that do something."""
 CONNECT_SECONDS: Final = 6.0
 READ: Final = 1 << 16
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``. Raises ``ValueError``."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return host.strip("[]"), int(port)
 
 
 class ForwardError(Exception):
@@ -58,8 +50,9 @@ class Forward:
 
     async def ask(self, client: Client, entry: Entry, request: Message) -> Answer:
         """Return the real gateway's answer, or one that says why there is none."""
-        if entry.name in TRADING and not self._allow_trading:
-            return Answer(failure(entry, f"{entry.name} is not in the capture, and not forwarded: it is trading"))
+        reason = None if self._allow_trading else trades(entry.proto_id)
+        if reason is not None:
+            return Answer(failure(entry, f"not in the capture, and not forwarded, for it is trading: {reason}"))
         line = self._lines.get(client.number)
         if line is None or line.is_over:
             line = self._lines[client.number] = _Line(client, self._key)

@@ -219,7 +219,10 @@ def _empty(entry: Entry, request: Any) -> Message:
             same = c2s.DESCRIPTOR.fields_by_name.get(name) if parents == ["s2c"] else None
             known = same is not None and same.cpp_type == field.cpp_type and same.message_type is field.message_type
             if field.message_type is None:
-                setattr(target, name, getattr(c2s if known else target, name))
+                value = getattr(c2s if known else target, name)
+                if isinstance(value, bytes) and field.type == field.TYPE_STRING:
+                    value = ""  # what is not UTF-8 comes as bytes, and is not sent on
+                setattr(target, name, value)
             elif known and c2s.HasField(name):
                 getattr(target, name).CopyFrom(getattr(c2s, name))
             else:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from ftwire_tools.addresses import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire_tools.gateway.faults import Rule
 
-__all__ = ["LOOPBACK", "Settings", "SettingsError", "is_local", "prepare"]
-
-LOOPBACK: Final = "127.0.0.1"
+__all__ = ["Settings", "SettingsError", "prepare"]
 
 
 class SettingsError(ValueError):
@@ -58,7 +57,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise ``SettingsError`` for what OpenD would refuse to start with."""
-        if is_local(self.host):
+        if is_loopback(self.host):
             return
         if self.key is None:
             raise SettingsError(f"{self.host} is not a local address: OpenD demands an RSA key there, and so do we")
@@ -70,13 +69,3 @@ def prepare(connected: socket.socket, settings: Settings) -> None:
     """Set a client's socket up: replies leave at once, and the system keeps no more than it should."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer)
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -61,6 +61,8 @@ class Subscriptions:
             for security in c2s.securityList
             for sub_type in c2s.subTypeList
         ]
+        if any(isinstance(topic.code, bytes) for topic in topics):
+            return Change("a code that is not UTF-8")
         if any(len(topic.code) > MAX_CODE for topic in topics):
             return Change(f"a code of more than {MAX_CODE} characters")
         if proto_id == QOT_REG_PUSH:

@@ -1,0 +1,198 @@
+"""Captures to columns, against the vendor's SDK, protarrow and a bare read of the file.
+
+Run it: ``python tests/bench/bench_export.py`` (the SDK is installed as a test peer on first use; protarrow is
+compared where it is installed). ``--large`` measures memory over 5 GB instead of 200 MB.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ftwire.frame import encode_frame
+from ftwire.messages import Qot_GetRT
+from ftwire_tools.export import tables
+from ftwire_tools.export.convert import OwnConverter, PtarsConverter
+from ftwire_tools.export.engines import cores
+from ftwire_tools.export.rows import META, rows_of
+from ftwire_tools.export.task import Settings, run_task, task_for
+from ftwire_tools.synthetic.day import Plan, write_capture
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.bench_codec import points
+from bench.harness import Ratio, report, take_turns
+from interop.peers import ensure, environment, python
+
+PEER = "futu-api-10.11"
+POINTS, REPLIES = 330, 200
+SIZE = 8_000_000
+
+CHILD = """
+import resource, sys
+from ftwire_tools.export.task import Settings, run_task, task_for
+outcome = run_task(task_for(sys.argv[1], Settings(sys.argv[2])))
+assert outcome.is_clean
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def replies() -> list[bytes]:
+    message = Qot_GetRT.Response(retType=0, retMsg="", errCode=0)
+    message.s2c.security.market, message.s2c.security.code, message.s2c.name = 1, "00700", "TENCENT"
+    points(message.s2c.rtList, POINTS)
+    return [message.SerializeToString()] * REPLIES
+
+
+def rows(converter: Any, bodies: list[bytes]) -> Callable[[], int]:
+    """From bodies to the flat columns of time_share, codes, instants and names included."""
+    kinds = META[:-1]
+
+    def work() -> int:
+        struct = converter.convert(bodies, Qot_GetRT.Response).array
+        meta = pa.RecordBatch.from_arrays(
+            [pa.nulls(len(bodies), kind) for _, kind in kinds], names=[name for name, _ in kinds]
+        )
+        found = rows_of(Qot_GetRT.Response.DESCRIPTOR, struct, meta, explode=False, levels=10, show_secrets=True)
+        return sum(len(batch) for _, batch in found)
+
+    return work
+
+
+def with_sdk(bodies: list[bytes]) -> float:
+    """CPU seconds a point of the SDK."""
+    ensure(PEER)
+    frames = b"".join(encode_frame(3008, number, body) for number, body in enumerate(bodies))
+    work = {"frames": base64.b64encode(frames).decode(), "count": len(bodies), "repeat": 5}
+    done = subprocess.run(
+        [str(python(PEER)), str(Path(__file__).with_name("sdk_tables.py"))],
+        input=json.dumps(work),
+        env=environment(PEER),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(json.loads(done.stdout)["seconds"])
+
+
+def bodies_to_rows() -> list[Ratio]:
+    bodies = replies()
+    count = POINTS * REPLIES
+    contestants: dict[str, Callable[[], object]] = {
+        "ptars": rows(PtarsConverter(), bodies),
+        "own": rows(OwnConverter(), bodies[:10]),
+    }
+    try:
+        protarrow = import_module("protarrow")
+    except ImportError:
+        print("protarrow is not installed: not compared")
+    else:
+        some = bodies[:20]
+        contestants["protarrow"] = lambda: protarrow.messages_to_record_batch(
+            list(map(Qot_GetRT.Response.FromString, some)), Qot_GetRT.Response
+        )
+    assert rows(PtarsConverter(), bodies)() == count
+    times = take_turns(contestants, rounds=5)
+    ours = times["ptars"] / count
+    sdk = with_sdk(bodies)
+    found = [
+        Ratio("3008 points to columns / SDK to DataFrame", sdk / ours, 10.0, f"{1e-6 / ours:.2f} M rows/s"),
+        Ratio("  ptars / our own converter", times["own"] / 10 / POINTS / ours, None),
+    ]
+    if "protarrow" in times:
+        found.append(Ratio("  ptars, flattened / protarrow, nested", times["protarrow"] / 20 / POINTS / ours, None))
+    return found
+
+
+def written(path: Path, size: int, seed: int = 1) -> Path:
+    with path.open("wb") as file:
+        write_capture(Plan(size, seed, connections=4), file.write, lambda _size, _frames: None)
+    return path
+
+
+def whole_files(folder: Path) -> list[Ratio]:
+    capture = written(folder / "a.pcap", SIZE)
+    total = sum(len(batch) for _, batch in tables([str(capture)]))
+
+    def raw() -> object:
+        return sha256(capture.read_bytes()).digest()
+
+    def to_arrow() -> object:
+        return sum(len(batch) for _, batch in tables([str(capture)]))
+
+    def to_parquet() -> object:
+        return run_task(task_for(str(capture), Settings(str(folder / "out"))))
+
+    def synth() -> object:
+        return written(folder / "b.pcap", 5 * SIZE)
+
+    times = take_turns({"raw": raw, "arrow": to_arrow, "parquet": to_parquet, "synth": synth}, rounds=3)
+    rate = SIZE / times["parquet"]
+    return [
+        Ratio("capture to Parquet / read and SHA-256", times["raw"] / times["parquet"], None, f"{rate / 1e6:.1f} MB/s"),
+        Ratio("capture to Parquet / to Arrow only", times["arrow"] / times["parquet"], None, f"{total} rows"),
+        Ratio(
+            "synth / 1 GB a minute of CPU",
+            5 * SIZE / times["synth"] / (1e9 / 60),
+            1.0,
+            f"{5 * SIZE / times['synth'] / 1e6:.1f} MB/s",
+        ),
+    ]
+
+
+def two_processes(folder: Path) -> list[Ratio]:
+    """Wall time: the one thing here that a busy machine spoils."""
+    inputs = folder / "in"
+    inputs.mkdir()
+    for seed in range(4):
+        written(inputs / f"{seed}.pcap", SIZE, seed)
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(2):
+        for jobs, times in taken.items():
+            out = folder / f"out-{turn}-{jobs}"
+            command = [sys.executable, "-m", "ftwire_tools.cli", "export", str(inputs), "-o", str(out), "-j", str(jobs)]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - start)
+    load = os.getloadavg()[0]
+    note = f"{cores()} cores, load {load:.1f}"
+    return [Ratio("2 processes / 1", min(taken[1]) / min(taken[2]), 1.8, note)]
+
+
+def memory(folder: Path) -> list[Ratio]:
+    sizes = (50_000_000, 5_000_000_000 if "--large" in sys.argv else 200_000_000)
+    peaks = []
+    for size in sizes:
+        capture = written(folder / "large.pcap", size)
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(capture), str(folder / "large")],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        peaks.append(int(done.stdout) * 1024)
+    note = f"{peaks[0] / 1e6:.0f} MB, then {peaks[1] / 1e6:.0f} MB"
+    return [Ratio(f"memory at {sizes[0] // 10**6} MB / at {sizes[1] // 10**6} MB", peaks[0] / peaks[1], 0.85, note)]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report("export: bodies to rows", bodies_to_rows())
+        report("export: whole captures", [*whole_files(folder), *two_processes(folder), *memory(folder)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""From captures to typed columns: ``ftwire export``, and the same as a library.
+
+::
+
+    from ftwire_tools.export import tables
+
+    for table, batch in tables(["session.pcap"]):
+        ...  # table is a name such as "time_share", batch a pyarrow.RecordBatch
+
+A map, in the order of the work::
+
+    layout    which tables a message class fills
+    types     a message class as an Arrow type
+    convert   bodies -> Arrow, by ptars or by our own converter
+    zones     exchange-local times -> instants
+    flatten   nested columns -> flat ones, with names, codes and instants beside numbers and texts
+    rows      one batch of messages of a class -> rows of its tables
+    collect   observations of a capture -> batches of all tables, in bounded memory
+    store     where files go: a directory, or anything fsspec knows
+    formats   Parquet, Arrow, CSV, JSON lines
+    task      one input -> its files, whole or not at all
+    manifest  what was done, so that it need not be done again
+    report    how far it has come
+    engines   tasks on one core or on all of them; on_ray, on_dask: on a cluster
+    runner    a whole export
+    database  all of it into one DuckDB file
+    command_line  what is asked for on the command line
+
+Needs the extra ``export``: pyarrow, and ptars for speed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ftwire_tools.export.collect import TableBatch, tables
+    from ftwire_tools.export.command_line import command
+
+__all__ = ["TableBatch", "command", "tables"]
+
+_HOME: Final = {"TableBatch": "collect", "command": "command_line", "tables": "collect"}
+
+
+def __getattr__(name: str) -> Any:
+    # The command line asks for help texts without pyarrow, and Arrow costs 100 ms to import.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

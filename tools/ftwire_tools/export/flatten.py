@@ -1,0 +1,192 @@
+"""Nested columns to flat ones.
+
+A field of an inner message gets the names of both, ``preMarket_price``. Nothing is taken away, and beside
+
+- a security, ``market`` and ``code``, stands its code as users write it: ``code`` for a field ``security``, the
+  field's own name for any other (``owner`` beside ``owner_market`` and ``owner_code``). A ``code`` that a message
+  has itself is called ``code_raw``, and ``code`` is the one with the market in front;
+- a list of securities stands the list of their codes, with ``_codes`` behind its name;
+- an enum's number stands its name in a dictionary column, with ``_name`` behind its name;
+- an exchange-local time stands the instant, with ``_utc`` behind its name (``finish``, which knows the market).
+
+Secrets are masked: texts become ``***`` and numbers null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.enums import enum_names
+from ftwire_tools.export.zones import TRADE_MARKETS, instants, is_local_time
+from ftwire_tools.mask import MASK, is_secret, may_hold_secrets
+from ftwire_tools.securities import QOT_PREFIXES, market_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+__all__ = ["Column", "beside", "code_column", "finish", "flatten", "market_in", "masked"]
+
+MAX_SPREAD: Final = 64 << 20
+"""Bytes that one column beside a list may take in a batch."""
+
+SECURITY: Final = "Qot_Common.Security"
+
+
+class Column(NamedTuple):
+    """A flat column."""
+
+    name: str
+    values: Any
+    """A ``pyarrow.Array``."""
+    is_time: bool = False
+    """Exchange-local times, whose instants ``finish`` puts beside them."""
+    markets: Any = None
+    """Prefixes, where these are codes of securities or numbers of trading markets."""
+
+    def take(self, indices: Any) -> Column:
+        """Return the column with these of its values."""
+        markets = None if self.markets is None else self.markets.take(indices)
+        return self._replace(values=self.values.take(indices), markets=markets)
+
+
+def flatten(
+    struct: Any,
+    message: Descriptor,
+    *,
+    prefix: str = "",
+    without: Iterable[str] = (),
+    show_secrets: bool = False,
+) -> list[Column]:
+    """Return the columns of a struct array of this class, but for some of its fields."""
+    left_out = frozenset(without)
+    own = market_of(message)
+    fields = message.fields
+    arrays = dict(zip((field.name for field in fields), struct.flatten(), strict=True))
+    columns: list[Column] = []
+    for field in fields:
+        name, values = prefix + field.name, arrays[field.name]
+        if field.name in left_out:
+            continue
+        if is_secret(field) and not show_secrets:
+            columns.append(Column(name, masked(values, field)))
+        elif is_repeated(field):
+            columns += _repeated(name, values, field, show_secrets)
+        elif field.message_type is not None:
+            if field.message_type.full_name == SECURITY:
+                market, code = values.flatten()
+                shown = "code" if field.name == "security" and not prefix else name
+                columns.append(code_column(shown, market, code, values.is_valid()))
+            columns += flatten(values, field.message_type, prefix=f"{name}_", show_secrets=show_secrets)
+        elif own is not None and field.name == "code" and message.full_name != SECURITY:
+            columns.append(code_column(name, arrays[own[0]], values, values.is_valid(), own[1]))
+            columns.append(Column(f"{name}_raw", values))
+        else:
+            columns += _scalar(name, values, field)
+    return columns
+
+
+def finish(columns: list[Column], markets: Any) -> list[tuple[str, Any]]:
+    """Return names and arrays, instants beside local times; ``markets`` are the prefixes of the rows."""
+    done: list[tuple[str, Any]] = []
+    for column in columns:
+        done.append((column.name, column.values))
+        if column.is_time:
+            done.append((f"{column.name}_utc", instants(column.values, markets)))
+    return done
+
+
+def beside(column: Column, parents: Any) -> Column:
+    """Return a column that stands beside a list, once for each item: ``parents`` says whose item each is.
+
+    A message of 64 MiB can hold a text of half of that and millions of empty items: repeated, they would take
+    terabytes. Texts whose repetitions would take more than ``MAX_SPREAD`` are cut to what does not, lists and
+    bytes are left out.
+    """
+    values, rows = column.values, len(parents)
+    kind = values.type
+    is_text, is_list = pa.types.is_string(kind), pa.types.is_list(kind)
+    if is_text or is_list or pa.types.is_binary(kind):
+        lengths = pc.list_value_length(values) if is_list else pc.binary_length(values)
+        each = values.values.nbytes // max(len(values.values), 1) + 1 if is_list else 1
+        if (pc.max(lengths).as_py() or 0) * each * rows > MAX_SPREAD:
+            spread = (pc.sum(lengths.take(parents)).as_py() or 0) * each
+            if spread > MAX_SPREAD and is_text:
+                # A code unit takes up to four bytes.
+                column = column._replace(values=pc.utf8_slice_codeunits(values, 0, MAX_SPREAD // (4 * rows)))
+            elif spread > MAX_SPREAD:
+                column = column._replace(values=pa.nulls(len(values), kind))
+    return column.take(parents)
+
+
+def market_in(columns: list[Column], length: int) -> Any:
+    """Return the prefix of each row's market: of the first column that tells it."""
+    telling = [column.markets for column in columns if column.markets is not None]
+    return pc.coalesce(*telling) if telling else pa.nulls(length, pa.string())
+
+
+def masked(values: Any, field: FieldDescriptor) -> Any:
+    """Return the values of a field with every secret masked, at any depth."""
+    if is_repeated(field):
+        inner = values.values
+        return pa.ListArray.from_arrays(values.offsets, _masked_items(inner, field), mask=values.is_null())
+    return _masked_items(values, field)
+
+
+def _masked_items(values: Any, field: FieldDescriptor) -> Any:
+    if is_secret(field):
+        if pa.types.is_string(values.type):
+            return pc.if_else(values.is_valid(), MASK, pa.scalar(None, pa.string()))
+        return pa.nulls(len(values), values.type)
+    inner = field.message_type
+    if inner is None or not may_hold_secrets(inner):
+        return values
+    children = [masked(values.field(at), each) for at, each in enumerate(inner.fields)]
+    return pa.StructArray.from_arrays(children, fields=list(values.type), mask=values.is_null())
+
+
+def _repeated(name: str, values: Any, field: FieldDescriptor, show_secrets: bool) -> list[Column]:
+    inner = field.message_type
+    if inner is not None and not show_secrets and may_hold_secrets(inner):
+        values = masked(values, field)
+    columns = [Column(name, values)]
+    if inner is not None and inner.full_name == SECURITY:
+        items = values.values
+        market, code = items.flatten()
+        codes = code_column(name, market, code, items.is_valid()).values
+        listed = pa.ListArray.from_arrays(values.offsets, codes, mask=values.is_null())
+        columns.append(Column(f"{name}_codes", listed))
+    return columns
+
+
+def _scalar(name: str, values: Any, field: FieldDescriptor) -> list[Column]:
+    names = enum_names(field)
+    if names is not None:
+        numbers = pa.array(list(names), values.type)
+        indices = pc.index_in(values, value_set=numbers)
+        named = pa.DictionaryArray.from_arrays(indices, pa.array(list(names.values()), pa.string()))
+        prefixes = _prefixes(values, TRADE_MARKETS) if field.name == "trdMarket" else None
+        return [Column(name, values, markets=prefixes), Column(f"{name}_name", named)]
+    return [Column(name, values, is_time=pa.types.is_string(values.type) and is_local_time(field.name))]
+
+
+def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[int, str] = QOT_PREFIXES) -> Column:
+    """Join market and code as ``securities.security_name`` does: what is absent counts as 0 and empty."""
+    numbers = pc.fill_null(market, 0)
+    known = _prefixes(numbers, prefixes)
+    front = pc.coalesce(known, numbers.cast(pa.string()))
+    joined = pc.binary_join_element_wise(front, pc.fill_null(code, ""), ".")
+    return Column(name, pc.if_else(present, joined, pa.scalar(None, pa.string())), markets=_where(present, known))
+
+
+def _prefixes(numbers: Any, prefixes: dict[int, str]) -> Any:
+    known = pa.array(list(prefixes), numbers.type)
+    return pa.array(list(prefixes.values()), pa.string()).take(pc.index_in(numbers, value_set=known))
+
+
+def _where(present: Any, texts: Any) -> Any:
+    return pc.if_else(present, texts, pa.scalar(None, pa.string()))

@@ -1,0 +1,224 @@
+"""Rows into files: one file a table, market, date and input, in Parquet, Arrow, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ftwire_tools.export.rows import PARTITIONS
+
+if TYPE_CHECKING:
+    from ftwire_tools.export.store import Store
+
+__all__ = ["FORMATS", "FileSet"]
+
+NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
+"""What readers of partitioned directories take for null."""
+
+GROUP_ROWS: Final = 1 << 17
+"""Rows written at once: a row group in Parquet."""
+MAX_PENDING: Final = 96 << 20
+"""Bytes of rows kept, over all files of an input."""
+MAX_OPEN: Final = 128
+"""Files of an input open at once. Captures of many days open more, one after the other."""
+
+
+class _Writer(Protocol):
+    def write(self, table: Any) -> None: ...
+    def close(self) -> None: ...
+
+
+def _parquet(stream: BinaryIO, schema: Any) -> _Writer:
+    import pyarrow.parquet as pq
+
+    options = {"compression": "zstd", "write_statistics": True, "sorting_columns": [pq.SortingColumn(0)]}
+    writer: _Writer = pq.ParquetWriter(stream, schema, **options)
+    return writer
+
+
+def _arrow(stream: BinaryIO, schema: Any) -> _Writer:
+    writer: _Writer = pa.ipc.new_file(
+        stream, schema, options=pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
+    )
+    return writer
+
+
+class _Csv:
+    """CSV with a header; lists as JSON, bytes as hexadecimal digits."""
+
+    def __init__(self, stream: BinaryIO, schema: Any) -> None:
+        from pyarrow import csv
+
+        fields = [pa.field(field.name, _csv_type(field.type)) for field in schema]
+        self._schema: Final = pa.schema(fields)
+        self._writer: Final[Any] = csv.CSVWriter(stream, self._schema)
+
+    def write(self, table: Any) -> None:
+        arrays = [_csv_array(column) for column in table.columns]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _JsonLines:
+    """One object a line: nulls left out, 64-bit integers as numbers, times as text with nine digits."""
+
+    def __init__(self, stream: BinaryIO, _schema: Any) -> None:
+        self._stream: Final = stream
+
+    def write(self, table: Any) -> None:
+        plain = [column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in table.columns]
+        for row in pa.Table.from_arrays(plain, names=table.schema.names).to_pylist():
+            line = json.dumps(_json_value({name: value for name, value in row.items() if value is not None}))
+            self._stream.write(line.encode() + b"\n")
+
+    def close(self) -> None:
+        pass
+
+
+FORMATS: Final[dict[str, Callable[[BinaryIO, Any], _Writer]]] = {
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "csv": _Csv,
+    "jsonl": _JsonLines,
+}
+"""Name, which is also the ending of the files, to what writes them."""
+
+
+class _File:
+    def __init__(self, stream: BinaryIO, schema: Any, make: Callable[[BinaryIO, Any], _Writer]) -> None:
+        self._stream: Final = stream
+        self._writer: Final = make(stream, schema)
+        self._batches: list[Any] = []
+        self.rows = 0
+        self.pending = 0
+
+    def add(self, batch: Any) -> None:
+        """Keep rows, or write them when there are enough."""
+        self._batches.append(batch)
+        self.rows += len(batch)
+        self.pending += batch.nbytes
+        if self.rows >= GROUP_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        if self._batches:
+            self._writer.write(pa.Table.from_batches(self._batches).combine_chunks())
+        self._batches = []
+        self.rows = self.pending = 0
+
+    def close(self) -> None:
+        """Write the rest and the end."""
+        self.flush()
+        self._writer.close()
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._stream.close()
+
+
+class FileSet:
+    """The files of one input, by table, market and date."""
+
+    def __init__(self, store: Store, task: str, kind: str) -> None:
+        """``kind`` is one of ``FORMATS``; ``task`` names the files."""
+        self._store: Final = store
+        self._task: Final = task
+        self._kind: Final = kind
+        self._open: Final[dict[tuple[str, str, str], _File]] = {}
+        self._parts: Final[dict[tuple[str, str, str], int]] = {}
+        self._pending = 0
+        self.names: Final[list[str]] = []
+        """Names of all files so far, in the store."""
+
+    def add(self, table: str, batch: Any) -> None:
+        """Take rows of a table."""
+        for market, date, rows in _partitioned(batch):
+            key = table, market, date
+            file = self._open.pop(key, None) or self._new(key, rows.schema)
+            self._open[key] = file  # behind those used less recently
+            before = file.pending
+            file.add(rows)
+            self._pending += file.pending - before
+        while self._pending > MAX_PENDING:
+            largest = max(self._open.values(), key=lambda file: file.pending)
+            self._pending -= largest.pending
+            largest.flush()
+
+    def close(self) -> None:
+        """Write everything and close the files."""
+        while self._open:
+            self._open.pop(next(iter(self._open))).close()
+
+    def abandon(self) -> None:
+        """Close files that are not complete: nobody will see them."""
+        while self._open:
+            self._open.popitem()[1].abandon()
+
+    def _new(self, key: tuple[str, str, str], schema: Any) -> _File:
+        if len(self._open) >= MAX_OPEN:
+            oldest = self._open.pop(next(iter(self._open)))
+            self._pending -= oldest.pending
+            oldest.close()
+        part = self._parts[key] = self._parts.get(key, -1) + 1
+        table, market, date = key
+        name = f"{table}/market={market}/date={date}/{self._task}-{part}.{self._kind}"
+        self.names.append(name)
+        return _File(self._store.create(self._task, name), schema, FORMATS[self._kind])
+
+
+def _partitioned(batch: Any) -> Iterator[tuple[str, str, Any]]:
+    """Give the rows of each market and date, without these two columns, in their order."""
+    names = [name for name, _ in PARTITIONS]
+    keys = batch.select(names)
+    rows = batch.drop_columns(names)
+    distinct = pa.Table.from_batches([keys]).group_by(names, use_threads=False).aggregate([]).to_pylist()
+    for each in distinct:
+        market, date = each["market"], each["date"]
+        if len(distinct) == 1:
+            chosen = rows
+        else:
+            wanted = pc.and_(_equals(keys.column(0), market), _equals(keys.column(1), date))
+            chosen = rows.filter(wanted)
+        yield market or NO_VALUE, NO_VALUE if date is None else date.isoformat(), chosen
+
+
+def _equals(values: Any, value: Any) -> Any:
+    return values.is_null() if value is None else pc.fill_null(pc.equal(values, pa.scalar(value, values.type)), False)
+
+
+def _csv_type(kind: Any) -> Any:
+    plain = not (pa.types.is_dictionary(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind))
+    return kind if plain else pa.string()
+
+
+def _csv_array(column: Any) -> Any:
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        texts = [
+            None if each is None else each.hex() if isinstance(each, bytes) else json.dumps(_json_value(each))
+            for each in column.to_pylist()
+        ]
+        return pa.array(texts, pa.string())
+    return column.cast(pa.string()) if pa.types.is_dictionary(kind) else column
+
+
+def _json_value(value: Any) -> Any:
+    """Return what JSON can say: protobuf's spelling of numbers that are none, hexadecimal digits for bytes."""
+    if isinstance(value, dict):
+        return {name: _json_value(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_json_value(each) for each in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

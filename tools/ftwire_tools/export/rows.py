@@ -1,0 +1,269 @@
+"""A batch of messages of one class to the rows of its tables.
+
+Every row begins with the columns of ``META``: where it was captured, and which item of its message it is.
+It ends with ``market`` (prefix of its security's code) and ``date`` (UTC, of the capture), by which files are
+partitioned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ftwire_tools.descriptors import descriptor_of, is_repeated
+from ftwire_tools.export.flatten import Column, beside, code_column, finish, flatten, market_in
+from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
+from ftwire_tools.export.types import struct_of
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+__all__ = ["META", "PARTITIONS", "Rows", "dictionary", "empty_meta", "rows_of", "table_schema"]
+
+META: Final = (
+    ("capture_time", pa.timestamp("ns", "UTC")),
+    ("file", pa.dictionary(pa.int32(), pa.string())),
+    ("connection", pa.int32()),
+    ("frame", pa.int64()),
+    ("serial", pa.uint32()),
+    ("direction", pa.dictionary(pa.int32(), pa.string())),
+    ("kind", pa.dictionary(pa.int32(), pa.string())),
+    ("proto", pa.dictionary(pa.int32(), pa.string())),
+    ("row", pa.int32()),
+)
+"""Columns that every row begins with."""
+
+PARTITIONS: Final = (("market", pa.string()), ("date", pa.date32()))
+"""Columns that every row ends with."""
+
+_WIDE_FIELDS: Final = ("price", "volume", "orederCount", "hpVolume")
+
+_RESERVED: Final = frozenset(name for name, _ in (*META, *PARTITIONS))
+
+
+class Rows:
+    """How the messages of one batch become rows."""
+
+    def __init__(self, message: Descriptor, *, explode: bool, levels: int, show_secrets: bool) -> None:
+        self._message: Final = message
+        self._layout: Final = layout_of(message)
+        self._explode: Final = explode
+        self._levels: Final = levels
+        self._show_secrets: Final = show_secrets
+
+    def tables(self, struct: Any, meta: Any) -> Iterator[tuple[str, Any]]:
+        """Give table and rows. ``meta`` has a row for each message, in the columns of ``META`` but ``row``."""
+        layout = self._layout
+        context, payload = self._context(struct, layout)
+        has_items = pc.equal(pa.repeat(0, len(struct)), 1)
+        for plan in layout.lists:
+            field, values = payload[plan.field]
+            if is_repeated(field):
+                lengths = pc.fill_null(pc.list_value_length(values), 0)
+                has_items = pc.or_(has_items, pc.greater(lengths, 0))
+                parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
+                place = _places(lengths, parents)
+            else:
+                has_items = pc.or_(has_items, values.is_valid())
+                parents = pc.indices_nonzero(values.is_valid())
+                items, place = values.take(parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
+            yield from self._list_rows(plan, items, field.message_type, context, meta, parents, place)
+        if layout.wide is not None:
+            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items))
+        alone = pc.indices_nonzero(pc.invert(has_items))
+        row = pa.repeat(pa.scalar(0, pa.int32()), len(alone))
+        columns = [column.take(alone) for column in context]
+        yield from self._rows(layout.own, columns, meta.take(alone), row)
+
+    def _context(self, struct: Any, layout: Layout) -> tuple[list[Column], dict[str, Any]]:
+        """Return the columns that stand beside the lists, and the lists."""
+        show = self._show_secrets
+        if layout.payload is None:
+            return flatten(struct, self._message, show_secrets=show), {}
+        columns = flatten(struct, self._message, without=(layout.payload,), show_secrets=show)
+        inner = self._message.fields_by_name[layout.payload].message_type
+        assert inner is not None  # noqa: S101 - layout_of looked
+        values = dict(zip((field.name for field in self._message.fields), struct.flatten(), strict=True))[
+            layout.payload
+        ]
+        lists = [plan.field for plan in layout.lists]
+        columns += flatten(values, inner, without=lists, show_secrets=show)
+        fields = dict(zip((field.name for field in inner.fields), values.flatten(), strict=True))
+        return columns, {name: (inner.fields_by_name[name], fields[name]) for name in lists}
+
+    def _list_rows(
+        self,
+        plan: ListTable,
+        items: Any,
+        item: Descriptor,
+        context: list[Column],
+        meta: Any,
+        parents: Any,
+        place: Any,
+    ) -> Iterator[tuple[str, Any]]:
+        columns = flatten(items, item, show_secrets=self._show_secrets)
+        if item.full_name == "Qot_Common.Security":
+            columns = _security_items(items, columns)
+        elif all(column.name != "code" for column in columns):
+            columns = _with_code(columns)
+        taken = {column.name for column in columns}
+        columns += [
+            beside(column._replace(name=f"s2c_{column.name}" if column.name in taken else column.name), parents)
+            for column in context
+        ]
+        if plan.side is not None:
+            sides = pa.array(["ask", "bid"])
+            index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
+            columns.insert(0, Column("side", pa.DictionaryArray.from_arrays(index, sides)))
+        yield from self._rows(plan.table, columns, meta.take(parents), place)
+
+    def _rows(self, table: str, columns: list[Column], meta: Any, row: Any) -> Iterator[tuple[str, Any]]:
+        if self._explode:
+            nested = [column for column in columns if _is_list_of_structs(column.values.type)]
+            columns = [column for column in columns if not _is_list_of_structs(column.values.type)]
+            context = [column for column in columns if column.name in ("code", "name")]
+            for column in nested:
+                yield from self._exploded(f"{table}_{snake_case(column.name)}", column.values, context, meta, row)
+        yield table, _assembled(columns, meta, row)
+
+    def _exploded(
+        self, table: str, values: Any, context: list[Column], meta: Any, row: Any
+    ) -> Iterator[tuple[str, Any]]:
+        """Give the items of a nested list: their row is that of what they stand in, ``item`` their own place."""
+        lengths = pc.fill_null(pc.list_value_length(values), 0)
+        parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
+        columns = [Column("item", _places(lengths, parents))]
+        columns += [Column(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
+        taken = {column.name for column in columns}
+        columns += [beside(column, parents) for column in context if column.name not in taken]
+        yield from self._rows(table, columns, meta.take(parents), row.take(parents))
+
+    def _wide(
+        self, layout: Layout, payload: dict[str, Any], context: list[Column], meta: Any, wanted: Any
+    ) -> tuple[str, Any]:
+        """Return one row a message, with columns for the first levels of both sides."""
+        columns: list[Column] = []
+        for plan in layout.lists:
+            values = payload[plan.field][1]
+            starts, ends = values.offsets[:-1], values.offsets[1:]
+            fields = dict(zip((field.name for field in values.type.value_type), values.values.flatten(), strict=True))
+            for level in range(self._levels):
+                at = pc.add(starts, level)
+                inside = pc.and_(pc.less(at, ends), values.is_valid())
+                index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
+                columns += [
+                    Column(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
+                ]
+        columns = [column.take(wanted) for column in (*columns, *context)]
+        row = pa.repeat(pa.scalar(0, pa.int32()), len(wanted))
+        assert layout.wide is not None  # noqa: S101 - the caller looked
+        return layout.wide, _assembled(columns, meta.take(wanted), row)
+
+
+_rows: dict[tuple[Descriptor, bool, int, bool], Rows] = {}
+
+
+def rows_of(
+    message: Descriptor, struct: Any, meta: Any, *, explode: bool, levels: int, show_secrets: bool
+) -> Iterator[tuple[str, Any]]:
+    """Give the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
+
+    Shared tables have the columns of all who fill them, null where these do not say.
+    """
+    key = message, explode, levels, show_secrets
+    rows = _rows.get(key)
+    if rows is None:
+        rows = _rows[key] = Rows(message, explode=explode, levels=levels, show_secrets=show_secrets)
+    for table, batch in rows.tables(struct, meta):
+        if len(batch):
+            yield table, _fitted(table, batch, explode, levels)
+
+
+_schemas: dict[tuple[str, bool, int], Any] = {}
+
+
+def table_schema(table: str, *, explode: bool = False, levels: int = 10) -> Any | None:
+    """Return the schema of a table that several protocols fill, ``None`` for the others."""
+    key = table, explode, levels
+    if key in _schemas:
+        return _schemas[key]
+    packages: set[str] = set()
+    for name, filling in SHARED.items():
+        if table == name or table.startswith(f"{name}_"):
+            packages |= set(filling)
+    fields: dict[str, Any] = {}
+    from ftwire.protocols import registry
+
+    for entry in sorted(packages):
+        message = descriptor_of(registry[entry].response)
+        rows = Rows(message, explode=explode, levels=levels, show_secrets=True)
+        nothing = pa.array([], struct_of(message))
+        for name, batch in rows.tables(nothing, empty_meta()):
+            if name == table:
+                for field in batch.schema:
+                    fields.setdefault(field.name, field)
+    ends = [fields.pop(name) for name, _ in PARTITIONS if name in fields]
+    found = _schemas[key] = pa.schema([*fields.values(), *ends]) if fields else None
+    return found
+
+
+def _fitted(table: str, batch: Any, explode: bool, levels: int) -> Any:
+    schema = table_schema(table, explode=explode, levels=levels)
+    if schema is None or batch.schema == schema:
+        return batch
+    have = dict(zip(batch.schema.names, batch.columns, strict=True))
+    arrays = [have[field.name] if field.name in have else pa.nulls(len(batch), field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def dictionary(value: str, length: int) -> Any:
+    """Return a column that says the same in every row."""
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), length), pa.array([value]))
+
+
+def empty_meta() -> Any:
+    """Return the columns before ``row``, without a row."""
+    fields = META[:-1]
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for _, kind in fields], names=[name for name, _ in fields])
+
+
+def _assembled(columns: list[Column], meta: Any, row: Any) -> Any:
+    market = market_in(columns, len(row))
+    named = [*zip(meta.schema.names, meta.columns, strict=True), ("row", row)]
+    used = set(_RESERVED)
+    for name, values in finish(columns, market):
+        while name in used:
+            name += "_"
+        used.add(name)
+        named.append((name, values))
+    named += [("market", market), ("date", meta.column("capture_time").cast(pa.date32()))]
+    return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+
+
+def _places(lengths: Any, parents: Any) -> Any:
+    """Return which item of its list each one is."""
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    running = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(parents))), 1)
+    return pc.subtract(running, starts.take(parents)).cast(pa.int32())
+
+
+def _is_list_of_structs(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) and pa.types.is_struct(kind.value_type))
+
+
+def _security_items(items: Any, columns: list[Column]) -> list[Column]:
+    """Return the columns of a list of bare securities: their code as users write it first."""
+    market, code = items.flatten()
+    renamed = [column._replace(name=f"security_{column.name}") for column in columns]
+    return [code_column("code", market, code, items.is_valid()), *renamed]
+
+
+def _with_code(columns: list[Column]) -> list[Column]:
+    """Call the code of the first inner message's security ``code``: that of ``SnapshotBasicData``, say."""
+    for at, column in enumerate(columns):
+        if column.markets is not None and column.name.endswith("_security"):
+            return [*columns[:at], column._replace(name="code"), *columns[at + 1 :]]
+    return columns

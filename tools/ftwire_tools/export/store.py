@@ -1,0 +1,157 @@
+"""Where files are: a directory, or anything fsspec knows by a path with ``://`` in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from ftwire_tools.chunks import CHUNK, open_input
+
+__all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source_file", "stat_of", "store_at"]
+
+REMOTE_CHUNK: Final = 4 * CHUNK
+
+PARTIAL: Final = ".partial"
+"""Directory for what is not complete."""
+
+
+def is_remote(path: str) -> bool:
+    """Say whether a path is fsspec's to open."""
+    return "://" in path
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """Return fsspec's file system of a remote path, and the path in it. Raises ``ImportError`` without fsspec."""
+    import fsspec
+
+    found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+    return found
+
+
+@contextmanager
+def open_source_file(path: str) -> Iterator[Iterator[bytes]]:
+    """Open an input and give its bytes in chunks. Raises ``OSError``."""
+    if not is_remote(path):
+        with open_input(path) as opened:
+            yield opened.chunks()
+        return
+    system, inner = filesystem(path)
+    with system.open(inner, "rb") as stream:
+        yield iter(lambda: stream.read(REMOTE_CHUNK), b"")
+
+
+def stat_of(path: str) -> tuple[int, str]:
+    """Return size in bytes and what changes when the file does. Raises ``OSError``."""
+    if path == "-":
+        return 0, ""
+    if not is_remote(path):
+        found = Path(path).stat()
+        return found.st_size, str(found.st_mtime_ns)
+    system, inner = filesystem(path)
+    info = system.info(inner)
+    changed = next((info[key] for key in ("ETag", "etag", "mtime", "LastModified", "last_modified") if key in info), "")
+    return int(info.get("size") or 0), str(changed)
+
+
+class Store:
+    """A directory for results: files appear in it whole, under their names, or not at all.
+
+    A task writes below ``.partial/TASK`` and its files are moved when all of them are complete. Tools that read
+    directories of data pass over names that begin with a dot or an underscore.
+    """
+
+    def __init__(self, root: str) -> None:
+        """``root`` is created with its first file."""
+        self._root: Final = Path(root)
+
+    def create(self, task: str, name: str) -> BinaryIO:
+        """Open a file to be written, to be called ``name`` once the task is complete."""
+        path = self._partial(task) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+
+    def complete(self, task: str, names: Iterable[str]) -> None:
+        """Give a task's files their names."""
+        for name in names:
+            path = self._root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (self._partial(task) / name).replace(path)
+        self.abandon(task)
+
+    def abandon(self, task: str) -> None:
+        """Take away what a task has written and not completed."""
+        shutil.rmtree(self._partial(task), ignore_errors=True)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take away completed files."""
+        for name in names:
+            (self._root / name).unlink(missing_ok=True)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file, ``None`` where there is none."""
+        try:
+            return (self._root / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small file: whole or not at all."""
+        with self.create(f"{Path(name).stem}-note", name) as file:
+            file.write(data)
+        self.complete(f"{Path(name).stem}-note", [name])
+
+    def _partial(self, task: str) -> Path:
+        return self._root / PARTIAL / task
+
+
+class RemoteStore(Store):
+    """The same on a file system of fsspec's: object stores show no file before it is complete, others move it."""
+
+    def __init__(self, root: str) -> None:
+        """Raises ``ImportError`` without fsspec or what it needs for this kind of path."""
+        super().__init__("/")
+        self._system, self._base = filesystem(root)
+
+    def create(self, task: str, name: str) -> BinaryIO:
+        """Open a file to be written."""
+        path = f"{self._base}/{PARTIAL}/{task}/{name}"
+        self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        opened: BinaryIO = self._system.open(path, "wb")
+        return opened
+
+    def complete(self, task: str, names: Iterable[str]) -> None:
+        """Give a task's files their names."""
+        for name in names:
+            path = f"{self._base}/{name}"
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if self._system.exists(path):
+                self._system.rm(path)
+            self._system.mv(f"{self._base}/{PARTIAL}/{task}/{name}", path)
+        self.abandon(task)
+
+    def abandon(self, task: str) -> None:
+        """Take away what a task has written and not completed."""
+        path = f"{self._base}/{PARTIAL}/{task}"
+        if self._system.exists(path):
+            self._system.rm(path, recursive=True)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take away completed files."""
+        for name in names:
+            if self._system.exists(f"{self._base}/{name}"):
+                self._system.rm(f"{self._base}/{name}")
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file, ``None`` where there is none."""
+        try:
+            return bytes(self._system.cat_file(f"{self._base}/{name}"))
+        except FileNotFoundError:
+            return None
+
+
+def store_at(root: str) -> Store:
+    """Return the store of a directory or remote path. Raises ``ImportError`` for what fsspec cannot open."""
+    return RemoteStore(root) if is_remote(root) else Store(root)

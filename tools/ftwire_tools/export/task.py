@@ -1,0 +1,180 @@
+"""One input to its files: the function that every engine runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ftwire import __version__
+from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.export.manifest import DONE, FAILED, Outcome, record, recorded
+from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
+from ftwire_tools.source import NothingFoundError
+
+if TYPE_CHECKING:
+    from ftwire_tools.export.collect import Counts, Reading
+
+__all__ = ["Progress", "Settings", "Task", "finished", "run_task", "task_for"]
+
+Progress = Callable[[int, int], None]
+"""Told of bytes and frames done so far."""
+
+TASK_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything asked for, in values that any process can be sent."""
+
+    out: str
+    format: str = "parquet"
+    key_pems: tuple[bytes, ...] = ()
+    protocols: frozenset[int] | None = None
+    explode: bool = False
+    levels: int = 10
+    show_secrets: bool = False
+    converter: str = "auto"
+    max_body: int = DEFAULT_MAX_BODY
+
+    @property
+    def digest(self) -> str:
+        """What tells whether rows would be the same; of the keys nothing can be learnt from it."""
+        keys = [hashlib.sha256(pem).hexdigest() for pem in self.key_pems]
+        protocols = None if self.protocols is None else sorted(self.protocols)
+        asked = (self.format, keys, protocols, self.explode, self.levels, self.show_secrets, self.max_body)
+        return hashlib.sha256(repr(asked).encode()).hexdigest()[:TASK_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One input to be exported."""
+
+    source: str
+    name: str
+    """Digest of the source's full path."""
+    settings: Settings
+
+
+def task_for(source: str, settings: Settings) -> Task:
+    """Return the task of an input, the same for the same path every time."""
+    full = source if is_remote(source) else str(Path(source).resolve())
+    return Task(source, hashlib.sha256(full.encode()).hexdigest()[:TASK_DIGITS], settings)
+
+
+def finished(task: Task) -> Outcome | None:
+    """Return what became of a task that need not be run again: same input, same settings, same version.
+
+    Raises ``OSError`` where the output's directory cannot be read.
+    """
+    if task.source == "-":
+        return None
+    found = recorded(store_at(task.settings.out), task.name)
+    if found is None or found.status == FAILED:
+        return None
+    if (found.version, found.settings) != (__version__, task.settings.digest):
+        return None
+    try:
+        size, changed = stat_of(task.source)
+    except OSError:
+        return None
+    if (found.size, found.changed) == (size, changed):
+        return found
+    # Touched or copied, perhaps: its content tells.
+    if found.status != DONE or found.size != size or _digest(task.source) != found.sha256:
+        return None
+    return found
+
+
+def run_task(task: Task, progress: Progress | None = None) -> Outcome:
+    """Export one input: all its files appear, and then its entry in the manifest; or none of them.
+
+    An input that cannot be read is an ``Outcome``. Raises ``OSError`` where the output cannot be written, and
+    ``ImportError`` for a package that is missing.
+    """
+    from ftwire.cipher import RsaKey
+    from ftwire_tools.export.collect import Counts, Reading
+
+    settings = task.settings
+    reading = Reading(
+        keys=tuple(map(RsaKey.from_pem, settings.key_pems)),
+        protocols=settings.protocols,
+        explode=settings.explode,
+        levels=settings.levels,
+        show_secrets=settings.show_secrets,
+        converter=settings.converter,
+        max_body=settings.max_body,
+    )
+    store = store_at(settings.out)
+    store.abandon(task.name)
+    before = recorded(store, task.name)
+    outcome = Outcome(task.source, task.name, version=__version__, settings=settings.digest)
+    counts = Counts()
+    try:
+        _export(task, reading, counts, outcome, progress)
+    except (NothingFoundError, _UnreadableError) as error:
+        outcome.status, outcome.error = FAILED, str(error)
+    except (OSError, ImportError):
+        raise  # the output's fault, or ours: no other input would fare better
+    except Exception as error:  # one input must not keep the others from being done
+        outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
+    outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
+    if outcome.status == DONE:
+        outcome.error = "; ".join(counts.notes) or None
+        store.complete(task.name, outcome.files)
+    else:
+        store.abandon(task.name)
+        outcome = replace(outcome, files=[], rows={})
+    if before is not None:
+        store.remove(set(before.files) - set(outcome.files))
+    record(store, outcome)
+    return outcome
+
+
+class _UnreadableError(Exception):
+    """The input cannot be read."""
+
+
+def _export(task: Task, reading: Reading, counts: Counts, outcome: Outcome, progress: Progress | None) -> None:
+    from ftwire_tools.export.collect import read_tables
+    from ftwire_tools.export.formats import FileSet
+
+    hashed = hashlib.sha256()
+    files = FileSet(store_at(task.settings.out), task.name, task.settings.format)
+    with ExitStack() as stack:
+        try:
+            outcome.size, outcome.changed = stat_of(task.source)
+            chunks = stack.enter_context(open_source_file(task.source))
+        except OSError as error:
+            raise _UnreadableError(error.strerror or str(error)) from None
+        source = _hashing(chunks, hashed.update)
+        told = None if progress is None else (lambda seen: progress(seen.bytes, seen.frames))
+        stack.callback(files.abandon)
+        for table, batch in read_tables(source, task.source, reading, counts, told):
+            outcome.rows[table] = outcome.rows.get(table, 0) + len(batch)
+            files.add(table, batch)
+        files.close()
+        for _ in source:
+            pass  # behind damage: the digest is that of the whole file
+    outcome.sha256 = hashed.hexdigest()
+    outcome.files = files.names
+
+
+def _hashing(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    try:
+        for chunk in chunks:
+            update(chunk)
+            yield chunk
+    except OSError as error:
+        raise _UnreadableError(error.strerror or str(error)) from None
+
+
+def _digest(source: str) -> str:
+    hashed = hashlib.sha256()
+    with open_source_file(source) as chunks:
+        for chunk in chunks:
+            hashed.update(chunk)
+    return hashed.hexdigest()
