@@ -285,6 +285,38 @@ def test_what_cannot_be_decoded_is_in_the_table_of_errors(tmp_path: Path) -> Non
     assert (failed["frame"], failed["retType"], failed["retMsg"], failed["code"]) == (7, -1, "no right", None)
 
 
+def test_a_bomb_of_repetitions_does_not_go_off(tmp_path: Path) -> None:
+    """4 MB of text beside 200,000 items would be 800 GB."""
+    reply = Qot_GetRT.Response(retType=0, retMsg="x" * 4_000_000)
+    reply.s2c.security.market, reply.s2c.security.code = 1, "00700"
+    body = reply.SerializePartialToString() + b"\x22\x80\xb5\x18" + b"\x12\x00" * 200_000
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap([*session()[:2], answered(3008, 2, body)]))
+    ((_, batch),) = [found for found in tables([str(path)]) if found.table == "time_share"]
+    assert len(batch) == 200_000
+    assert batch.nbytes < 256 << 20
+    assert set(batch.column("retMsg").unique().to_pylist()) == {"x" * ((64 << 20) // (4 * 200_000))}
+
+
+def test_an_input_that_fails_does_not_keep_the_others(
+    several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftwire_tools.export import collect
+
+    read_tables = collect.read_tables
+
+    def broken(*arguments: Any) -> Any:
+        if arguments[1].endswith("session.pcap"):
+            raise ZeroDivisionError("a fault of ours")
+        return read_tables(*arguments)
+
+    monkeypatch.setattr(collect, "read_tables", broken)
+    result = run(several, "-o", tmp_path, "-j", 1)
+    assert result.exit_code == 3
+    assert "session.pcap: failed: ZeroDivisionError: a fault of ours" in result.stderr
+    assert result.stdout.startswith("4 of 5 inputs")
+
+
 def test_secrets_stay_behind(tmp_path: Path) -> None:
     fixture = Path(__file__).parent.parent / "fixtures" / "captures" / "futu-api-10.11-trade.pcap"
     for options, shown in (((), False), (("--show-secrets",), True)):

@@ -51,7 +51,7 @@ def test_a_template_refuses_holes_it_cannot_keep() -> None:
     message: Any = registry["Qot_UpdateRT"].response(retType=0)
     message.s2c.security.market, message.s2c.security.code = 1, "00700"
     point = message.s2c.rtList.add(time="x", minute=5, isBlank=False, price=1.0)
-    with pytest.raises(ValueError, match="three or five bytes"):
+    with pytest.raises(ValueError, match="two, three or five bytes"):
         template(message, [(point, "minute")])
     with pytest.raises(ValueError, match="not in the order"):
         template(message, [(point, "price"), (point, "time")])

@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "redact": "Write a copy of a capture that can be shown to others.",
     "explain": "Draw frames byte by byte and say what is wrong with them.",
     "vectors": "Hold another implementation against the golden vectors.",
-    "export": "Turn captures into typed tables: Parquet, Arrow, CSV, JSON lines, DuckDB.",
+    "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
     "synth": "Write a capture of made-up trading, of any size.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""

@@ -4,7 +4,8 @@ ptars (Rust) reads bodies without a Python value in between and is the one that 
 parser reads and what ptars does are nearly the same: ptars refuses a string that is not UTF-8, and takes some
 groups that end wrongly. protobuf decides, as in the rest of ftwire. A body that it refuses is in no table but
 the one of errors (asking it costs a quarter of what ptars takes); one that only ptars refuses is converted by
-``OwnConverter``, and said in the table of errors all the same.
+``OwnConverter``, and said in the table of errors all the same. An enum's number that the schema does not know is
+kept by ptars, while protobuf has it among the unknown fields: ``OwnConverter`` gives null.
 """
 
 from __future__ import annotations

@@ -134,6 +134,10 @@ def quarantine(task: Task, error: str) -> Outcome:
 def _enter(shared: Any) -> None:
     global _progress
     _progress = shared
+    import pyarrow
+
+    # There is a process for every core already.
+    pyarrow.set_cpu_count(1)
     # Ctrl-C reaches every process of a terminal: a worker has nothing to say about it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

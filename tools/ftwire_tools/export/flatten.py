@@ -29,7 +29,10 @@ from ftwire_tools.securities import QOT_PREFIXES, market_of
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["Column", "code_column", "finish", "flatten", "market_in", "masked"]
+__all__ = ["Column", "beside", "code_column", "finish", "flatten", "market_in", "masked"]
+
+MAX_SPREAD: Final = 64 << 20
+"""Bytes that one column beside a list may take in a batch."""
 
 SECURITY: Final = "Qot_Common.Security"
 
@@ -95,6 +98,29 @@ def finish(columns: list[Column], markets: Any) -> list[tuple[str, Any]]:
         if column.is_time:
             done.append((f"{column.name}_utc", instants(column.values, markets)))
     return done
+
+
+def beside(column: Column, parents: Any) -> Column:
+    """Return a column that stands beside a list, once for each item: ``parents`` says whose item each is.
+
+    A message of 64 MiB can hold a text of half of that and millions of empty items: repeated, they would take
+    terabytes. Texts whose repetitions would take more than ``MAX_SPREAD`` are cut to what does not, lists and
+    bytes are left out.
+    """
+    values, rows = column.values, len(parents)
+    kind = values.type
+    is_text, is_list = pa.types.is_string(kind), pa.types.is_list(kind)
+    if is_text or is_list or pa.types.is_binary(kind):
+        lengths = pc.list_value_length(values) if is_list else pc.binary_length(values)
+        each = values.values.nbytes // max(len(values.values), 1) + 1 if is_list else 1
+        if (pc.max(lengths).as_py() or 0) * each * rows > MAX_SPREAD:
+            spread = (pc.sum(lengths.take(parents)).as_py() or 0) * each
+            if spread > MAX_SPREAD and is_text:
+                # A code unit takes up to four bytes.
+                column = column._replace(values=pc.utf8_slice_codeunits(values, 0, MAX_SPREAD // (4 * rows)))
+            elif spread > MAX_SPREAD:
+                column = column._replace(values=pa.nulls(len(values), kind))
+    return column.take(parents)
 
 
 def market_in(columns: list[Column], length: int) -> Any:

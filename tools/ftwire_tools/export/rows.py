@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire_tools.descriptors import descriptor_of, is_repeated
-from ftwire_tools.export.flatten import Column, code_column, finish, flatten, market_in
+from ftwire_tools.export.flatten import Column, beside, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.types import struct_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "dictionary", "rows_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "Rows", "dictionary", "empty_meta", "rows_of", "table_schema"]
 
 META: Final = (
     ("capture_time", pa.timestamp("ns", "UTC")),
@@ -111,7 +111,7 @@ class Rows:
             columns = _with_code(columns)
         taken = {column.name for column in columns}
         columns += [
-            column._replace(name=f"s2c_{column.name}" if column.name in taken else column.name).take(parents)
+            beside(column._replace(name=f"s2c_{column.name}" if column.name in taken else column.name), parents)
             for column in context
         ]
         if plan.side is not None:
@@ -138,7 +138,7 @@ class Rows:
         columns = [Column("item", _places(lengths, parents))]
         columns += [Column(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
-        columns += [column.take(parents) for column in context if column.name not in taken]
+        columns += [beside(column, parents) for column in context if column.name not in taken]
         yield from self._rows(table, columns, meta.take(parents), row.take(parents))
 
     def _wide(

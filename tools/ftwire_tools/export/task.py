@@ -117,6 +117,10 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
         _export(task, reading, counts, outcome, progress)
     except (NothingFoundError, _UnreadableError) as error:
         outcome.status, outcome.error = FAILED, str(error)
+    except (OSError, ImportError):
+        raise  # the output's fault, or ours: no other input would fare better
+    except Exception as error:  # one input must not keep the others from being done
+        outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
     if outcome.status == DONE:
         outcome.error = "; ".join(counts.notes) or None

@@ -154,10 +154,11 @@ class Market:
 
     @staticmethod
     def _time_share(security: Security, now: Moment) -> bytes:
-        made = security.made.get(("time_share", now.minute)) or _time_share_template(security, now)
+        made = security.made.get("time_share") or _time_share_template(security, now)
         security.trade()
         return made % (
             now.encoded,
+            varint(now.minute),
             security.prices(security.price),
             double(security.turnover / security.volume),
             varint(security.volume),
@@ -220,8 +221,8 @@ def _time_share_template(security: Security, now: Moment) -> bytes:
     message = security.response("Qot_UpdateRT")
     point = message.s2c.rtList.add()
     security.fill_point(point, now)
-    names = ("time", "price", "avgPrice", "volume", "turnover", "timestamp")
-    made = security.made["time_share", now.minute] = template(message, [(point, name) for name in names])
+    names = ("time", "minute", "price", "avgPrice", "volume", "turnover", "timestamp")
+    made = security.made["time_share"] = template(message, [(point, name) for name in names])
     return made
 
 

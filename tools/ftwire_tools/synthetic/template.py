@@ -43,8 +43,8 @@ def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
     """Return a message as bytes to be filled with ``%``, one argument for each hole in its place.
 
     ``holes`` are parts of ``message`` and names of their fields, in the order in which they are encoded. What
-    stands in them tells how many bytes a hole has, and is overwritten: a double, a text, or an integer of three
-    or five bytes. Raises ``ValueError`` for holes in another order.
+    stands in them tells how many bytes a hole has, and is overwritten: a double, a text, or an integer of two,
+    three or five bytes. Raises ``ValueError`` for holes in another order.
     """
     marks = []
     for number, (part, name) in enumerate(holes):
@@ -56,10 +56,10 @@ def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
             value = f"{f'hole {number}':~<{len(old)}}"
             mark = value.encode()
         else:
-            value = number + (0x1ABCD if old < 1 << 21 else 0x1ABCDEF01)
+            value = number + (0x1ABC if old < SMALL else 0x1ABCD if old < 1 << 21 else 0x1ABCDEF01)
             mark = varint(value)
             if len(mark) != len(varint(old)):
-                raise ValueError(f"{name}: an integer of three or five bytes is expected, here is {old}")
+                raise ValueError(f"{name}: an integer of two, three or five bytes is expected, here is {old}")
         setattr(part, name, value)
         marks.append(mark)
     rest = message.SerializeToString()
