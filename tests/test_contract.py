@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import AES, CONTRACTS, IV, classes, key, seeds
+from contracts import AES, CONTRACTS, IV, MAX_BODY, classes, key, seeds
 from ftwire.body import encode_body
 from ftwire.cipher import NONE, AesCbc, Cipher, FtAesEcb
 from ftwire.frame import Frame, Kind, Role
@@ -25,8 +29,10 @@ from ftwire.strategies import (
     mutations,
     segment_schedules,
 )
+from ftwire.websocket_scan import WebSocketScanner
 
 SEEDS = seeds()
+CORPUS = Path(__file__).resolve().parents[1] / "fixtures" / "corpus"
 QUIET = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TURN = b"\0\xff\0\xff"
 
@@ -36,6 +42,26 @@ def test_every_contract_has_seeds_and_keeps_them() -> None:
     for name, found in SEEDS.items():
         for seed in found:
             CONTRACTS[name](seed)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_what_fuzzing_found_worth_keeping(name: str) -> None:
+    for path in sorted((CORPUS / name).glob("*")):
+        CONTRACTS[name](path.read_bytes())
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(mutation=conversations(key(), max_steps=3).flatmap(mutations))
+def test_dump_as_a_process(mutation: Mutation) -> None:
+    """Whatever the capture, the exit code is a documented one, and no traceback is printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ftwire_tools.cli", "dump", "--json", "-"],
+        input=mutation.data, capture_output=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert b"Traceback" not in done.stderr
+    for line in done.stdout.splitlines():
+        json.loads(line)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -97,6 +123,17 @@ def test_damaged_bodies(proto_id: int, body_format: BodyFormat, data: st.DataObj
     body = data.draw(mutations(encode_body(message, body_format) or b"\0")).data
     name = "json_body" if body_format is BodyFormat.JSON else "protobuf_body"
     CONTRACTS[name](classes().index(type(message)).to_bytes(2, "little") + body)
+
+
+@QUIET
+@given(st.booleans(), mutations(SEEDS["websocket"][0][1:] * 3), st.data())
+def test_damaged_envelopes_are_the_same_in_any_chunking(upgrade: bool, mutation: Mutation, data: st.DataObject) -> None:
+    def told(parts: list[bytes]) -> list[str]:
+        scanner = WebSocketScanner(Role.CLIENT, max_body=MAX_BODY)
+        return [repr(item) for part in parts for item in scanner.feed(part)] + [repr(item) for item in scanner.close()]
+
+    stream = (b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n" if upgrade else b"") + mutation.data
+    assert told(data.draw(chunkings(stream))) == told([stream])
 
 
 # Nothing lost that could be decoded: a corrupted frame costs that frame, and nothing after it.

@@ -10,7 +10,7 @@ once out of it. Memory is bounded by the largest body allowed plus one chunk.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError, WireError
@@ -28,6 +28,9 @@ DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 
 WORTH_WAITING: Final = 1024
 """Bytes of an incomplete frame that are not copied when its chunk ends, but kept in that chunk."""
+
+_NOTHING: Final[Iterator[Any]] = iter(())
+"""What a chunk gives that completes nothing: an iterator at its end stays there."""
 
 Item = TypeVar("Item")
 
@@ -54,10 +57,16 @@ class ChunkReader(Generic[Item]):
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
+        kept = self._kept
         if self._running is not None:
             self._running.close()
+            self._running = None
             if self._parts:
                 self._take_back()
+        elif kept and type(data) is bytes and len(kept) + len(data) < self._want:
+            # Small chunks, for a frame that is far from whole: nothing else is to be done.
+            kept += data
+            return _NOTHING
         if type(data) is not bytes:
             data = bytes(data)
         at = 0
@@ -67,8 +76,8 @@ class ChunkReader(Generic[Item]):
             if missing > len(data):
                 if self._rest is not None:
                     self._gather()
-                self._kept += data
-                return iter(())
+                kept += data
+                return _NOTHING
             if self._want > HEADER_SIZE and missing > 0:
                 # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
                 at = missing

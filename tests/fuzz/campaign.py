@@ -1,9 +1,9 @@
 """Runs every fuzzing target for some minutes, two at a time, and says what came of it.
 
-    PYTHONPATH=tests:. python tests/fuzz/campaign.py --minutes 10 [--jobs 2] [--minimise] [TARGET ...]
+    PYTHONPATH=tests:. python tests/fuzz/campaign.py --minutes 10 [--jobs 2] [--keep] [TARGET ...]
 
 Each target starts from its seeds (``contracts.seeds``) and from ``fixtures/corpus/TARGET``, and keeps what it finds
-in ``.fuzz/TARGET``. ``--minimise`` puts the smallest inputs that still reach everything into ``fixtures/corpus``.
+in ``.fuzz/TARGET``. ``--keep`` copies the smallest of it to ``fixtures/corpus``.
 Exit code 1 when a target found something: the input is named, and belongs in a named regression test.
 """
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("fuzz.py")
 CORPUS = ROOT / "fixtures" / "corpus"
 WORK = ROOT / ".fuzz"
-MAX_KEPT = 60
+MAX_KEPT = 40
 """Inputs of one target that the tree keeps: the smallest ones."""
 
 
@@ -64,24 +64,17 @@ def run(target: str, seconds: int) -> Result:
     return Result(target, int(executions[1]) if executions else 0, coverage, features, inputs, finding)
 
 
-def minimise(target: str) -> int:
-    """Keep the inputs that together reach all that this target has reached, if there are not too many."""
-    work = WORK / folder(target) / "minimal"
-    work.mkdir(parents=True, exist_ok=True)
-    for old in work.iterdir():
-        old.unlink()
-    sources = [str(each) for each in (WORK / folder(target) / "corpus", CORPUS / folder(target)) if each.is_dir()]
-    words = [sys.executable, str(PROGRAM), target, "-merge=1", "-max_len=4096", str(work), *sources]
-    subprocess.run(words, capture_output=True, check=True, cwd=ROOT)
-    kept = sorted(work.iterdir(), key=lambda path: path.stat().st_size)[:MAX_KEPT]
+def keep(target: str) -> int:
+    """Copy the smallest inputs to the tree: libFuzzer keeps none that reaches nothing new, and shortens them."""
+    found = [path for path in (WORK / folder(target) / "corpus").iterdir() if path.is_file()]
     goal = CORPUS / folder(target)
     goal.mkdir(parents=True, exist_ok=True)
     for old in goal.iterdir():
         old.unlink()
-    for path in kept:
+    for path in sorted(found, key=lambda path: (path.stat().st_size, path.name))[:MAX_KEPT]:
         data = path.read_bytes()
         (goal / hashlib.sha1(data, usedforsecurity=False).hexdigest()[:12]).write_bytes(data)
-    return len(kept)
+    return len(list(goal.iterdir()))
 
 
 def plant_seeds() -> None:
@@ -100,7 +93,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="coverage-guided fuzzing of every contract")
     parser.add_argument("--minutes", type=float, default=10, help="for each target")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--minimise", action="store_true", help="put what was found into fixtures/corpus, minimised")
+    parser.add_argument("--keep", action="store_true", help="copy the smallest inputs found to fixtures/corpus")
     parser.add_argument("targets", nargs="*")
     options = parser.parse_args()
     targets = options.targets
@@ -118,9 +111,9 @@ def main() -> int:
                 f"{result.inputs:>5} inputs  {result.finding or 'nothing found'}\n"
             )
             sys.stdout.flush()
-        if options.minimise:
-            for target, kept in zip(targets, pool.map(minimise, targets), strict=True):
-                sys.stdout.write(f"{target:<28} {kept} inputs kept\n")
+    if options.keep:
+        for target in targets:
+            sys.stdout.write(f"{target:<28} {keep(target)} inputs kept\n")
     return 1 if failed else 0
 
 

@@ -498,3 +498,15 @@ def test_what_a_conversation_says_is_what_the_streams_hold(
     assert isinstance(events[-1], FlowClosed)
     assert events[-1].reason is CloseReason.FIN
     assert not [event for event in events if isinstance(event, Gap | Conflict | Late | PacketSkipped)]
+
+
+def test_a_connection_whose_two_ends_are_the_same() -> None:
+    """Either direction has the other's key; a SYN in place of another one took the flow out of the table twice."""
+    frames = [
+        frame(A, A, seq, data, flags=flags) for seq, data, flags in [(1, b"", SYN), (9, b"", SYN), (10, b"x", ACK)]
+    ]
+    events = run(*frames, frame(A, B, 1, b"y"))
+    skipped = [event for event in events if isinstance(event, PacketSkipped)]
+    assert [event.packet_number for event in skipped] == [1, 2, 3]
+    assert "both ends of the connection are 10.0.0.1:50000" in str(skipped[0].error)
+    assert [event.data for event in events if isinstance(event, Data)] == [b"y"]

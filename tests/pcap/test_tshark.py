@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from ftwire.pcap import (
     CaptureReader,
@@ -28,6 +30,7 @@ from ftwire.pcap import (
     link_frame,
     tcp_segment,
 )
+from ftwire.strategies import SegmentSchedule, segment_schedules
 from pcap_model import ACK, FIN, SYN, A, B, dissect, frame
 
 SECOND = 1_000_000_000
@@ -235,3 +238,32 @@ def test_directions_are_those_of_the_handshake(tshark: str, tmp_path: Path) -> N
     theirs = followed(tell(tshark, "-r", str(path), "-q", "-z", "follow,tcp,raw,0"))
     ours = {event.direction: event.data for event in dissect([file]) if isinstance(event, Data)}
     assert {ours[Direction.A_TO_B], ours[Direction.B_TO_A]} == set(theirs[0]) == {b"ask", b"reply"}
+
+
+def test_schedules_of_the_strategies_are_followed_as_tshark_follows_them(tshark: str, tmp_path: Path) -> None:
+    """Lost, moved, repeated, overlapping, wrapped: where nothing is missing, the bytes are tshark's."""
+    found: list[SegmentSchedule] = []
+
+    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
+    @given(st.binary(min_size=1, max_size=120).flatmap(segment_schedules))
+    def collect(schedule: SegmentSchedule) -> None:
+        if schedule.syn and not schedule.contradictory and not schedule.missing:
+            found.append(schedule)
+
+    collect()
+    assert len(found) > 10
+    writer = PcapWriter()
+    file = writer.header()
+    for number, schedule in enumerate(found):
+        near = A._replace(port=1000 + number)
+        file += b"".join(writer.packet(number * SECOND, packet) for packet in schedule.packets(near, B))
+    path = tmp_path / "schedules.pcap"
+    path.write_bytes(file)
+    theirs = followed(tell(tshark, "-r", str(path), "-q", *(f"-zfollow,tcp,raw,{at}" for at in range(len(found)))))
+    ours: dict[int, bytes] = {}
+    for event in dissect([file]):
+        if isinstance(event, Data):
+            ours[event.flow.index] = ours.get(event.flow.index, b"") + event.data
+    for number, schedule in enumerate(found):
+        assert ours[number] == schedule.stream
+        assert theirs[number][0] == schedule.stream

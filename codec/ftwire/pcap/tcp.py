@@ -162,6 +162,11 @@ class Reassembler:
         if ports is not None and source.port not in ports and destination.port not in ports:
             return None
         back = destination.packed + source.packed + key[-2:] + key[-4:-2]
+        if back == key:
+            # Forged, or a socket connected to itself: nothing in its packets says which way the bytes go.
+            error = PacketError(f"both ends of the connection are {source}")
+            out.append(PacketSkipped(number, time_ns, error))
+            return None
         # A flow that was closed, or is being replaced, leaves the table here: its successor stands last.
         if (replaced := self.halves.get(key)) is not None:
             self._forget(replaced)
