@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import START, pcap, session
@@ -272,7 +272,6 @@ def without_hollow(message: Any) -> Any:
     return message
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     message_class: Any = data.draw(st.sampled_from(CLASSES))
@@ -296,7 +295,6 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     )
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_ptars_reads_what_protobuf_reads(data: st.DataObject) -> None:
     """Spoilt bodies too: both give the same values, or ptars refuses and ours decides."""
@@ -342,7 +340,6 @@ def test_every_class_has_tables(explode: bool) -> None:
     assert {table for table in shared if not any(table.startswith(name) for name in SHARED)} == set()
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> None:
     message_class: Any = data.draw(st.sampled_from(EVERY))

@@ -99,6 +99,10 @@ def test_parquet_files_are_compressed_sorted_and_have_statistics(several: Path, 
         assert group.sorting_columns[0].column_index == 0
         times = file.read(["capture_time"]).column(0).cast(pa.int64()).to_pylist()
         assert times == sorted(times)
+        exact = file.read(["capture_time_ns"]).column(0).to_pylist()
+        assert [each // 1000 for each in exact] == times
+        # Spark refuses a file with any column of instants finer than microseconds.
+        assert not any(str(field.type).startswith("timestamp[ns") for field in file.schema_arrow)
         day = path.parent.name.removeprefix("date=")
         assert {str(each)[:10] for each in file.read(["capture_time"]).column(0).cast(pa.string()).to_pylist()} == {day}
 

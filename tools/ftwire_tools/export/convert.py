@@ -4,8 +4,11 @@ ptars (Rust) reads bodies without a Python value in between and is the one that 
 parser reads and what ptars does are nearly the same: ptars refuses a string that is not UTF-8, and takes some
 groups that end wrongly. protobuf decides, as in the rest of ftwire. A body that it refuses is in no table but
 the one of errors (asking it costs a quarter of what ptars takes); one that only ptars refuses is converted by
-``OwnConverter``, and said in the table of errors all the same. An enum's number that the schema does not know is
-kept by ptars, while protobuf has it among the unknown fields: ``OwnConverter`` gives null.
+``OwnConverter``, and said in the table of errors all the same.
+
+Numbers that an enum of proto2 does not know are no value of its field for protobuf, and one for ptars. Few
+messages have a field of an enum's type, none of them frequent (the others' enums are plain integers): these are
+left to ``OwnConverter``.
 """
 
 from __future__ import annotations
@@ -116,6 +119,8 @@ class PtarsConverter:
     def convert(self, bodies: Sequence[bytes], message_class: type[Message]) -> Converted:
         """Convert bodies of one class."""
         descriptor = class_descriptor(message_class)
+        if _has_enums(descriptor):
+            return self._own.convert(bodies, message_class)
         handler = self._handlers.get(descriptor)
         if handler is None:
             pool = self._ptars.HandlerPool([descriptor.file], config=self._config)
@@ -194,6 +199,20 @@ class BothConverters:
 def class_descriptor(message_class: Any) -> Descriptor:
     """Return the descriptor of a class, whatever protobuf's type stubs call it."""
     found: Descriptor = message_class.DESCRIPTOR
+    return found
+
+
+_with_enums: dict[Descriptor, bool] = {}
+
+
+def _has_enums(message: Descriptor) -> bool:
+    """Say whether a class has a field of an enum's type, at any depth."""
+    found = _with_enums.get(message)
+    if found is None:
+        found = _with_enums[message] = any(
+            field.enum_type is not None or (field.message_type is not None and _has_enums(field.message_type))
+            for field in message.fields
+        )
     return found
 
 

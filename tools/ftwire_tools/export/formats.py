@@ -33,12 +33,30 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _parquet(stream: BinaryIO, schema: Any) -> _Writer:
-    import pyarrow.parquet as pq
+class _Parquet:
+    """Parquet: microseconds in ``capture_time``, since Spark refuses files with finer instants; all in ``_ns``."""
 
-    options = {"compression": "zstd", "write_statistics": True, "sorting_columns": [pq.SortingColumn(0)]}
-    writer: _Writer = pq.ParquetWriter(stream, schema, **options)
-    return writer
+    def __init__(self, stream: BinaryIO, schema: Any) -> None:
+        import pyarrow.parquet as pq
+
+        # META begins with capture_time.
+        times = [pa.field("capture_time", pa.timestamp("us", "UTC")), pa.field("capture_time_ns", pa.int64())]
+        self._schema: Final = pa.schema([*times, *list(schema)[1:]])
+        self._writer: Final[Any] = pq.ParquetWriter(
+            stream,
+            self._schema,
+            compression="zstd",
+            write_statistics=True,
+            sorting_columns=[pq.SortingColumn(0)],
+        )
+
+    def write(self, table: Any) -> None:
+        exact = table.column(0)
+        times = [exact.cast(self._schema.field(0).type, safe=False), exact.cast(pa.int64())]
+        self._writer.write_table(pa.Table.from_arrays([*times, *table.columns[1:]], schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _arrow(stream: BinaryIO, schema: Any) -> _Writer:
@@ -83,7 +101,7 @@ class _JsonLines:
 
 
 FORMATS: Final[dict[str, Callable[[BinaryIO, Any], _Writer]]] = {
-    "parquet": _parquet,
+    "parquet": _Parquet,
     "arrow": _arrow,
     "csv": _Csv,
     "jsonl": _JsonLines,
