@@ -327,3 +327,16 @@ def test_one_encoding_of_a_push_serves_many_clients() -> None:
         with pytest.raises(LocalProtocolError, match="no push"):
             wrong.push_encoded(frame)
     assert server.data_to_send() == b""
+
+
+def test_a_handshake_that_comes_late_still_counts() -> None:
+    """The gateway speaks the agreed cipher after it, whether or not we had given up."""
+    client, server = Connection(Role.CLIENT, key=KEY), Connection(Role.SERVER, key=KEY)
+    client.initiate(NOW, client_id="test", packet_enc_algo=PacketEncAlgo.FTAES_ECB)
+    accept(server, client.data_to_send())
+    (late,) = client.handle_timer(NOW + 12 * SECOND)
+    assert isinstance(late, RequestTimedOut)
+    server.push(3009, Qot_UpdateRT.Response(retType=0))
+    connected_, push = received(client, server.data_to_send(), NOW + 13 * SECOND)
+    assert isinstance(connected_, Connected)
+    assert isinstance(push, PushReceived)

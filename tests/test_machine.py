@@ -101,7 +101,7 @@ class Session(RuleBasedStateMachine):
         self.heard: dict[Role, int | None] = {Role.CLIENT: None, Role.SERVER: None}
         self.alive_due: int | None = None
         self.algorithm = PacketEncAlgo.NONE
-        self.refused = False
+        self.late_handshake: int | None = None
 
     # The client
 
@@ -214,10 +214,11 @@ class Session(RuleBasedStateMachine):
             assert event.frame.body_format == self.push_format
             return
         asked = self.asked.pop(serial, None)
-        if asked is None:
+        if asked is None and serial != self.late_handshake:
             assert isinstance(event, UnmatchedReply)  # it had timed out
             return
         if proto_id != 1001:
+            assert asked is not None
             assert isinstance(event, ReplyReceived)
             assert event.frame.message == message
             assert (event.request.serial, event.latency) == (serial, self.now - asked[1])
@@ -268,7 +269,8 @@ class Session(RuleBasedStateMachine):
         timed_out = [event.request.serial for event in events if isinstance(event, RequestTimedOut)]
         assert timed_out == late
         for serial in late:
-            del self.asked[serial]
+            if self.asked.pop(serial)[0] == 1001:
+                self.late_handshake = serial
         assert [event.since for event in events if isinstance(event, PeerSilent)] == ([heard] if silent else [])
         if self.alive_due is not None and self.alive_due <= self.now and not silent:
             self.sent_by_client(1004, self.serial + 1, None)

@@ -126,6 +126,7 @@ class Connection:
         self._heard: int | None = None
         self._alive_due: int | None = None
         self._init: Message | None = None
+        self._init_serial = 0
         self._push_format = BodyFormat.PROTOBUF
 
     @property
@@ -261,6 +262,7 @@ class Connection:
         self._waiting[entry.proto_id, serial] = SentRequest(entry.proto_id, serial, now)
         if opening:
             self._init = message if not isinstance(message, bytes) else None
+            self._init_serial = serial
             self.state = State.HANDSHAKE
             self._heard = now
         if self.keep_alive:
@@ -272,10 +274,11 @@ class Connection:
         if isinstance(frame, BadFrame):
             return FrameDamaged(frame, self._waiting.pop(key, None))
         request = self._waiting.pop(key, None)
+        if self.state is State.HANDSHAKE and key == (INIT_CONNECT, self._init_serial):
+            # Even where it was given up waiting for: the gateway speaks the agreed cipher from here on.
+            return self._finish_handshake(frame, now)
         if request is None:
             return UnmatchedReply(frame)
-        if frame.proto_id == INIT_CONNECT and self.state is State.HANDSHAKE:
-            return self._finish_handshake(frame, now)
         return ReplyReceived(frame, request, now - request.time)
 
     def _finish_handshake(self, frame: Frame, now: int) -> Event:

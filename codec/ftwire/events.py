@@ -101,7 +101,7 @@ class FrameDamaged(NamedTuple):
 
 
 class RequestTimedOut(NamedTuple):
-    """Client: no reply came in time. One that comes later is an ``UnmatchedReply``."""
+    """Client: no reply came in time. One that comes later is an ``UnmatchedReply``; InitConnect's still counts."""
 
     request: SentRequest
 
