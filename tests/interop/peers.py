@@ -233,7 +233,7 @@ def _run_java(peer: Peer) -> list[str]:
 
 def _install_rust(peer: Peer) -> None:
     manifest = str(_CLIENTS / "rust" / "Cargo.toml")
-    _run(peer, ["cargo", "build", "--quiet", "--locked", "--manifest-path", manifest])
+    _run(peer, ["cargo", "build", "--quiet", "--manifest-path", manifest])
 
 
 def _run_rust(peer: Peer) -> list[str]:
