@@ -228,7 +228,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         if at + HEADER_SIZE > size:
             if not final:
                 return HEADER_SIZE if len(magic) == len(MAGIC) else len(MAGIC)
-            self._cut_off = self._in_step
+            self._cut_off |= self._in_step
             self._refuse(TruncatedHeaderError(expected=HEADER_SIZE, actual=size - at))
             return None
         fields: HeaderFields = unpack_header(data, at)
@@ -241,7 +241,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             return None
         end = at + length
         if end > size:
-            self._cut_off = final and self._in_step
+            self._cut_off |= final and self._in_step
             # Waiting copies what is pending once more.
             return length if not final and (self._in_step or self._pay(size - at)) else None
         if not self._pay(length):
