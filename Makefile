@@ -36,8 +36,12 @@ unit: setup
 peers: setup
 	PYTHONPATH=tests $(BIN)/python -m interop.peers
 
-interop: peers
+interop: peers $(VENV)/.clusters
 	$(BIN)/pytest tests/interop
+
+$(VENV)/.clusters: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz,export,ray,dask]"
+	touch $@
 
 # Says what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
 schema-check: setup
