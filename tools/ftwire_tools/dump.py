@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.chunks import open_input, read_file
+from ftwire_tools.chunks import open_input
 from ftwire_tools.clock import parse_time
 from ftwire_tools.dumper import Dump, Form, run
+from ftwire_tools.keys import read_key
 from ftwire_tools.options import known_with, schema_option
 from ftwire_tools.selection import Selection, protocol_ids
 from ftwire_tools.source import NothingFoundError
 from ftwire_tools.stats import Stats
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
+    pass
 
 __all__ = ["command"]
 
 NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
-
-
-def _read_keys(paths: Sequence[str]) -> list[RsaKey]:
-    if not paths:
-        return []
-    from ftwire.cipher import RsaKey
-
-    keys = []
-    for path in paths:
-        try:
-            keys.append(RsaKey.from_pem(read_file(path)))
-        except OSError as error:
-            raise click.ClickException(f"{path}: {error.strerror or error}") from None
-        except WireError as error:
-            raise click.ClickException(f"{path}: {error}") from None
-    return keys
 
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -165,7 +148,7 @@ def command(
         until=until,
         only_errors=only_errors,
     )
-    rsa_keys = _read_keys(keys)
+    rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
     code = 0
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ftwire.errors import WireError
+from ftwire_tools.chunks import read_file
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -23,7 +23,7 @@ def read_key(path: str | None) -> RsaKey | None:
     from ftwire.cipher import RsaKey
 
     try:
-        return RsaKey.from_pem(Path(path).read_bytes())
+        return RsaKey.from_pem(read_file(path))
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except WireError as error:
