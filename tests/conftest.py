@@ -10,7 +10,7 @@ settings.register_profile("thorough", parent=settings.get_profile("default"), ma
 settings.register_profile(
     "mutation",  # the same few examples for each mutant: whether it fails is all that is asked
     parent=settings.get_profile("default"),
-    max_examples=40,
+    max_examples=int(os.environ.get("MUTATION_EXAMPLES", "40")),
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],

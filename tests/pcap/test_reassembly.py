@@ -382,7 +382,7 @@ SCHEDULES = st.binary(min_size=1, max_size=60).flatmap(lambda stream: segment_sc
 
 
 @given(SCHEDULES.filter(lambda schedule: schedule.syn or schedule.segments))
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> None:
     frames = schedule.packets(A, B)
     model = Stream(start=0 if schedule.syn else None)
@@ -445,7 +445,7 @@ def talks(draw: st.DrawFn) -> list[bytes]:
         patience_packets=st.integers(1, 4),
     ),
 )
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limits) -> None:
     events = run(*frames, limits=limits)
     stands: dict[tuple[int, Direction], int] = {}

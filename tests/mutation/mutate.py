@@ -1,0 +1,205 @@
+"""Mutation testing of the modules that stand between hostile bytes and everything else, with mutmut.
+
+    python tests/mutation/mutate.py [MODULE ...]           stage, mutate, test; exit 1 where a survivor is not explained
+    python tests/mutation/mutate.py --report [MODULE ...]  say again what the last run found
+
+Each module is mutated in a copy of the tree below ``.mutation/MODULE``, where ``codec`` is called ``src``: mutmut
+knows a module by its path and takes only that name off it. ``survivors.toml`` says of every mutant that no test
+kills why none can; a mutant is known there by its function and the lines it changes, since numbers move.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+WORK: Final = ROOT / ".mutation"
+SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
+
+
+class Module(NamedTuple):
+    """What is mutated, and the tests that are to notice: those that are fast and about it."""
+
+    path: str
+    tests: tuple[str, ...]
+    examples: int = 40
+    """Hypothesis examples of each property: the same ones for each mutant."""
+
+
+MODULES: Final = {
+    "header": Module("header.py", ("tests/test_header.py",)),
+    "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
+    "frame": Module("frame.py", ("tests/test_stream.py", "tests/test_scan.py", "tests/test_observer.py")),
+    "stream": Module("stream.py", ("tests/test_stream.py", "tests/test_scan.py")),
+    "scan": Module("scan.py", ("tests/test_scan.py",), 15),
+    "tcp": Module(
+        "pcap/tcp.py",
+        (
+            "tests/pcap/test_reassembly.py",
+            "tests/pcap/test_limits.py::test_the_flow_idle_longest_is_evicted",
+            "tests/pcap/test_limits.py::test_closed_flows_are_forgotten_before_open_ones",
+            "tests/pcap/test_limits.py::test_who_makes_room_for_a_new_flow",
+            "tests/pcap/test_limits.py::test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is",
+            "tests/pcap/test_limits.py::test_acknowledgements_alone_open_nothing",
+        ),
+        5,
+    ),
+    "reassembly": Module("pcap/stream.py", ("tests/pcap/test_reassembly.py", "tests/pcap/test_packets.py"), 5),
+}
+
+# A text in another case says nothing about the tests that the text inside XX does not say.
+_PROGRAM: Final = """\
+from itertools import islice
+import mutmut.__main__
+from mutmut.mutation.mutators import mutation_operators as operators, operator_string
+at = [function for _, function in operators].index(operator_string)
+operators[at] = operators[at][0], lambda node: islice(operator_string(node), 1)
+mutmut.__main__.cli()
+"""
+
+_CONFIGURATION: Final = """\
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = ["src/ftwire/{path}"]
+also_copy = ["fixtures", "tools", "proto"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
+pytest_add_cli_args_test_selection = {tests}
+use_git_change_detection = false
+timeout_multiplier = 5.0
+timeout_constant = 2.0
+
+[tool.pytest.ini_options]
+pythonpath = ["tests", "."]
+timeout = 120
+"""
+
+
+class Survivor(NamedTuple):
+    """A mutant that no test noticed."""
+
+    function: str
+    old: str
+    """The lines it takes away, without indentation, joined by a blank."""
+    new: str
+    """The lines in their place."""
+
+
+class Result(NamedTuple):
+    """What came of one module."""
+
+    module: str
+    statuses: dict[str, int]
+    """How many mutants came to what, in mutmut's words."""
+    survivors: list[Survivor]
+
+
+def stage(name: str) -> Path:
+    """Lay the copy out that mutmut works in."""
+    module, place = MODULES[name], WORK / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    unwanted = shutil.ignore_patterns("__pycache__", "interop", "bench", "fuzz", "mutation", "corpus")
+    for folder, goal in (
+        ("codec", "src"),
+        ("tests", "tests"),
+        ("fixtures", "fixtures"),
+        ("tools", "tools"),
+        ("proto", "proto"),
+    ):
+        shutil.copytree(ROOT / folder, place / goal, ignore=unwanted)
+    (place / "pyproject.toml").write_text(_CONFIGURATION.format(path=module.path, tests=json.dumps(module.tests)))
+    return place
+
+
+def mutmut(name: str, *words: str) -> str:
+    """Run a command of mutmut's in a module's copy."""
+    environment = {
+        **os.environ,
+        "HYPOTHESIS_PROFILE": "mutation",
+        "MUTATION_EXAMPLES": str(MODULES[name].examples),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    program = [sys.executable, "-c", _PROGRAM, *words]
+    done = subprocess.run(program, cwd=WORK / name, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"mutmut {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def collect(name: str) -> Result:
+    """Read what mutmut found out."""
+    statuses: dict[str, int] = {}
+    survivors = []
+    for line in mutmut(name, "results", "--all", "true").splitlines():
+        mutant, _, status = line.strip().rpartition(": ")
+        if not mutant:
+            continue
+        statuses[status] = statuses.get(status, 0) + 1
+        if status not in {"killed", "timeout"}:
+            survivors.append(_survivor(mutant, mutmut(name, "show", mutant)))
+    return Result(name, statuses, survivors)
+
+
+def _survivor(mutant: str, shown: str) -> Survivor:
+    function = mutant.rpartition(".")[2].partition("__mutmut_")[0].removeprefix("x")
+    function = function.strip("ǁ").replace("ǁ", ".") if "ǁ" in function else function.removeprefix("_")
+    old, new = (
+        " ".join(line[1:].strip() for line in shown.splitlines() if re.match(rf"\{sign}(?!\{sign}\{sign})", line))
+        for sign in "-+"
+    )
+    return Survivor(function, old, new)
+
+
+def explained(name: str) -> dict[Survivor, str]:
+    """Survivors of a module with the reason why no test can kill them."""
+    table = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.is_file() else {}
+    return {
+        Survivor(entry["function"], entry["old"], entry["new"]): group["why"]
+        for group in table.get(name, [])
+        for entry in group["mutants"]
+    }
+
+
+def report(result: Result) -> bool:
+    """Print a module's figures and whatever is not explained; say whether all is."""
+    reasons = explained(result.module)
+    open_ = [each for each in result.survivors if each not in reasons]
+    stale = reasons.keys() - set(result.survivors)
+    figures = ", ".join(f"{count} {status}" for status, count in sorted(result.statuses.items()))
+    total = sum(result.statuses.values())
+    print(f"{result.module}: {total} mutants, {figures}; {len(result.survivors) - len(open_)} explained")
+    for each in open_:
+        print(f"  alive: {each.function}\n    - {each.old}\n    + {each.new}")
+    for each in stale:
+        print(f"  explained, and not alive: {each.function}\n    - {each.old}\n    + {each.new}")
+    return not open_ and not stale
+
+
+def main() -> int:
+    """Do what was asked for."""
+    parser = argparse.ArgumentParser(description="mutation testing with mutmut")
+    parser.add_argument("--report", action="store_true", help="do not run, say what the last run found")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all when left out")
+    options = parser.parse_args()
+    if unknown := set(options.modules) - MODULES.keys():
+        parser.error(f"no such module: {', '.join(sorted(unknown))}")
+    good = True
+    for name in options.modules or MODULES:
+        if not options.report:
+            stage(name)
+            mutmut(name, "run", "--max-children", "1")
+        good = report(collect(name)) and good
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
