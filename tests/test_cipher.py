@@ -156,7 +156,7 @@ def test_both_pem_forms(bits: int, form: PrivateFormat) -> None:
 def test_a_pem_with_a_password() -> None:
     pem = PRIVATE[1024].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sesame"))
     assert RsaKey.from_pem(pem, b"sesame").size == 128
-    with pytest.raises(KeyFormatError, match="[Pp]assword was not given"):
+    with pytest.raises(KeyFormatError, match=r"[Pp]assword was not given"):
         RsaKey.from_pem(pem)
     with pytest.raises(KeyFormatError):
         RsaKey.from_pem(pem, b"wrong")
