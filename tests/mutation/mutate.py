@@ -39,8 +39,11 @@ MODULES: Final = {
     "header": Module("header.py", ("tests/test_header.py",)),
     "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
     "frame": Module("frame.py", ("tests/test_stream.py", "tests/test_scan.py", "tests/test_observer.py")),
-    "stream": Module("stream.py", ("tests/test_stream.py", "tests/test_scan.py")),
-    "scan": Module("scan.py", ("tests/test_scan.py",), 15),
+    "stream": Module(
+        "stream.py",
+        ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py", "tests/test_observer_websocket.py"),
+    ),
+    "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15),
     "tcp": Module(
         "pcap/tcp.py",
         (
@@ -57,13 +60,28 @@ MODULES: Final = {
 }
 
 # A text in another case says nothing about the tests that the text inside XX does not say.
-_PROGRAM: Final = """\
+_RUN: Final = """\
 from itertools import islice
 import mutmut.__main__
 from mutmut.mutation.mutators import mutation_operators as operators, operator_string
 at = [function for _, function in operators].index(operator_string)
 operators[at] = operators[at][0], lambda node: islice(operator_string(node), 1)
-mutmut.__main__.cli()
+mutmut.__main__.cli(["run", "--max-children", "1"])
+"""
+
+# One "NAME: STATUS" a mutant, and for those that live a line with the difference in JSON.
+_SHOW: Final = """\
+import io, json
+from contextlib import redirect_stdout
+from mutmut.__main__ import cli
+def said(*words):
+    with redirect_stdout(io.StringIO()) as text:
+        cli.main(words, standalone_mode=False)
+    return text.getvalue()
+for line in said("results", "--all", "true").splitlines():
+    name, _, status = line.strip().rpartition(": ")
+    shown = said("show", name) if status not in ("killed", "timeout") else ""
+    print(json.dumps([name, status, shown]))
 """
 
 _CONFIGURATION: Final = """\
@@ -120,18 +138,18 @@ def stage(name: str) -> Path:
     return place
 
 
-def mutmut(name: str, *words: str) -> str:
-    """Run a command of mutmut's in a module's copy."""
+def mutmut(name: str, program: str) -> str:
+    """Run mutmut in a module's copy."""
     environment = {
         **os.environ,
         "HYPOTHESIS_PROFILE": "mutation",
         "MUTATION_EXAMPLES": str(MODULES[name].examples),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    program = [sys.executable, "-c", _PROGRAM, *words]
-    done = subprocess.run(program, cwd=WORK / name, env=environment, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=WORK / name, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"mutmut {' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+        raise RuntimeError(f"mutmut: {done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
 
 
@@ -139,13 +157,11 @@ def collect(name: str) -> Result:
     """Read what mutmut found out."""
     statuses: dict[str, int] = {}
     survivors = []
-    for line in mutmut(name, "results", "--all", "true").splitlines():
-        mutant, _, status = line.strip().rpartition(": ")
-        if not mutant:
-            continue
+    for line in mutmut(name, _SHOW).splitlines():
+        mutant, status, shown = json.loads(line)
         statuses[status] = statuses.get(status, 0) + 1
-        if status not in {"killed", "timeout"}:
-            survivors.append(_survivor(mutant, mutmut(name, "show", mutant)))
+        if shown:
+            survivors.append(_survivor(mutant, shown))
     return Result(name, statuses, survivors)
 
 
@@ -196,7 +212,7 @@ def main() -> int:
     for name in options.modules or MODULES:
         if not options.report:
             stage(name)
-            mutmut(name, "run", "--max-children", "1")
+            mutmut(name, _RUN)
         good = report(collect(name)) and good
     return 0 if good else 1
 
