@@ -1,6 +1,7 @@
 """Mutation testing of the modules that stand between hostile bytes and everything else, with mutmut.
 
     python tests/mutation/mutate.py [MODULE ...]           stage, mutate, test; exit 1 where a survivor is not explained
+    python tests/mutation/mutate.py --again [MODULE ...]   try what lived again, with the tests of today
     python tests/mutation/mutate.py --report [MODULE ...]  say again what the last run found
 
 Each module is mutated in a copy of the tree below ``.mutation/MODULE``, where ``codec`` is called ``src``: mutmut
@@ -33,40 +34,54 @@ class Module(NamedTuple):
     tests: tuple[str, ...]
     examples: int = 40
     """Hypothesis examples of each property: the same ones for each mutant."""
+    slow: tuple[str, ...] = ()
+    """Arguments to pytest for tests that only what survives the others is given to."""
+    but: str = ""
+    """Those of ``tests`` that are left to ``slow``, as pytest's ``-k`` names them."""
 
 
+LINEAR: Final = ("tests/test_scan.py", "-k", "linear")
 MODULES: Final = {
     "header": Module("header.py", ("tests/test_header.py",)),
     "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
-    "frame": Module("frame.py", ("tests/test_stream.py", "tests/test_scan.py", "tests/test_observer.py")),
+    "frame": Module(
+        "frame.py",
+        ("tests/test_frame.py", "tests/test_stream.py", "tests/test_chunks.py"),
+        15,
+        slow=("tests/test_observer.py", "tests/test_body.py", "-k", "not every_class"),
+    ),
     "stream": Module(
         "stream.py",
-        ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py", "tests/test_observer_websocket.py"),
+        ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"),
+        15,
+        slow=("tests/test_scan.py", "tests/test_observer_websocket.py"),
+        but="linear",
     ),
-    "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15),
+    "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15, slow=LINEAR, but="linear"),
     "tcp": Module(
         "pcap/tcp.py",
-        (
-            "tests/pcap/test_reassembly.py",
-            "tests/pcap/test_limits.py::test_the_flow_idle_longest_is_evicted",
-            "tests/pcap/test_limits.py::test_closed_flows_are_forgotten_before_open_ones",
-            "tests/pcap/test_limits.py::test_who_makes_room_for_a_new_flow",
-            "tests/pcap/test_limits.py::test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is",
-            "tests/pcap/test_limits.py::test_acknowledgements_alone_open_nothing",
-        ),
+        ("tests/pcap/test_reassembly.py",),
         5,
+        slow=("tests/pcap/test_limits.py", "-k", "flow or acknowledgements"),
     ),
-    "reassembly": Module("pcap/stream.py", ("tests/pcap/test_reassembly.py", "tests/pcap/test_packets.py"), 5),
+    "reassembly": Module(
+        "pcap/stream.py",
+        ("tests/pcap/test_reassembly.py", "tests/pcap/test_packets.py"),
+        5,
+        slow=("tests/pcap/test_reassembly.py", "tests/pcap/test_limits.py", "-k", "whatever or never_filled or kept"),
+        but="mutated or link or headers or whatever",
+    ),
 }
 
 # A text in another case says nothing about the tests that the text inside XX does not say.
 _RUN: Final = """\
+import sys
 from itertools import islice
 import mutmut.__main__
 from mutmut.mutation.mutators import mutation_operators as operators, operator_string
 at = [function for _, function in operators].index(operator_string)
 operators[at] = operators[at][0], lambda node: islice(operator_string(node), 1)
-mutmut.__main__.cli(["run", "--max-children", "1"])
+mutmut.__main__.cli(["run", "--max-children", "1", *sys.argv[1:]])
 """
 
 # One "NAME: STATUS" a mutant, and for those that live a line with the difference in JSON.
@@ -90,7 +105,7 @@ source_paths = ["src"]
 only_mutate = ["src/ftwire/{path}"]
 also_copy = ["fixtures", "tools", "proto"]
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
-pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args_test_selection = {selection}
 use_git_change_detection = false
 timeout_multiplier = 5.0
 timeout_constant = 2.0
@@ -120,11 +135,13 @@ class Result(NamedTuple):
     survivors: list[Survivor]
 
 
-def stage(name: str) -> Path:
-    """Lay the copy out that mutmut works in."""
+def stage(name: str, *, afresh: bool) -> None:
+    """Lay the copy out that mutmut works in, or bring it up to date."""
     module, place = MODULES[name], WORK / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    if afresh:
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "slow.json").unlink(missing_ok=True)
     unwanted = shutil.ignore_patterns("__pycache__", "interop", "bench", "fuzz", "mutation", "corpus")
     for folder, goal in (
         ("codec", "src"),
@@ -133,32 +150,71 @@ def stage(name: str) -> Path:
         ("tools", "tools"),
         ("proto", "proto"),
     ):
-        shutil.copytree(ROOT / folder, place / goal, ignore=unwanted)
-    (place / "pyproject.toml").write_text(_CONFIGURATION.format(path=module.path, tests=json.dumps(module.tests)))
-    return place
+        shutil.copytree(ROOT / folder, place / goal, ignore=unwanted, dirs_exist_ok=True)
+    selection = [*module.tests, "-k", f"not ({module.but})"] if module.but else [*module.tests]
+    (place / "pyproject.toml").write_text(_CONFIGURATION.format(path=module.path, selection=json.dumps(selection)))
 
 
-def mutmut(name: str, program: str) -> str:
-    """Run mutmut in a module's copy."""
-    environment = {
+def environment(name: str) -> dict[str, str]:
+    """What the tests of a module's mutants are run with."""
+    examples = str(MODULES[name].examples)
+    return {
         **os.environ,
         "HYPOTHESIS_PROFILE": "mutation",
-        "MUTATION_EXAMPLES": str(MODULES[name].examples),
+        "MUTATION_EXAMPLES": examples,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    words = [sys.executable, "-c", program]
-    done = subprocess.run(words, cwd=WORK / name, env=environment, capture_output=True, text=True, check=False)
+
+
+def mutmut(name: str, program: str, *arguments: str) -> str:
+    """Run mutmut in a module's copy."""
+    words = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(words, cwd=WORK / name, env=environment(name), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"mutmut: {done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
 
 
+def killed_slowly(name: str, mutant: str) -> bool:
+    """Say whether the module's slow tests notice a mutant; what they say is kept for the next report."""
+    known = WORK / name / "slow.json"
+    verdicts: dict[str, bool] = json.loads(known.read_text()) if known.is_file() else {}
+    for each in ("", mutant):
+        if each not in verdicts:
+            verdicts[each] = _slow_tests_fail(name, each)
+            known.write_text(json.dumps(verdicts))
+    if verdicts[""]:
+        raise RuntimeError(f"{name}: its slow tests fail without a mutant")
+    return verdicts[mutant]
+
+
+def _slow_tests_fail(name: str, mutant: str) -> bool:
+    plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
+    words = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *MODULES[name].slow]
+    under = environment(name) | {"MUTANT_UNDER_TEST": mutant, "PYTHONPATH": "src:tools"}
+    try:
+        done = subprocess.run(
+            words, cwd=WORK / name / "mutants", env=under, capture_output=True, check=False, timeout=300
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def alive(name: str) -> list[str]:
+    """Names of the mutants that the last run left alive."""
+    told = map(json.loads, mutmut(name, _SHOW).splitlines())
+    return [mutant for mutant, status, _ in told if status not in {"killed", "timeout"}]
+
+
 def collect(name: str) -> Result:
-    """Read what mutmut found out."""
+    """Read what mutmut found out, and give the survivors to the slow tests."""
     statuses: dict[str, int] = {}
     survivors = []
     for line in mutmut(name, _SHOW).splitlines():
         mutant, status, shown = json.loads(line)
+        if shown and MODULES[name].slow and killed_slowly(name, mutant):
+            status, shown = "killed", ""
         statuses[status] = statuses.get(status, 0) + 1
         if shown:
             survivors.append(_survivor(mutant, shown))
@@ -204,6 +260,7 @@ def main() -> int:
     """Do what was asked for."""
     parser = argparse.ArgumentParser(description="mutation testing with mutmut")
     parser.add_argument("--report", action="store_true", help="do not run, say what the last run found")
+    parser.add_argument("--again", action="store_true", help="only what lived in the last run")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all when left out")
     options = parser.parse_args()
     if unknown := set(options.modules) - MODULES.keys():
@@ -211,8 +268,10 @@ def main() -> int:
     good = True
     for name in options.modules or MODULES:
         if not options.report:
-            stage(name)
-            mutmut(name, _RUN)
+            names = alive(name) if options.again else []
+            stage(name, afresh=not options.again)
+            if names or not options.again:
+                mutmut(name, _RUN, *names)
         good = report(collect(name)) and good
     return 0 if good else 1
 
