@@ -93,8 +93,8 @@ def test_the_empty_ftaes_body_is_16_zero_bytes() -> None:
     [
         (b"", "blocks of 16"),
         (bytes(17), "blocks of 16"),
-        (bytes(31) + b"\x10", "last byte says 16"),
-        (bytes(15) + b"\x01", "last byte says 1 bytes in the last of 0"),
+        (bytes(31) + b"\x10", "last byte says 16 bytes in the last of 1 blocks"),
+        (bytes(15) + b"\x01", "last byte says 1 bytes in the last of 0 blocks"),
     ],
 )
 def test_ftaes_that_cannot_be(payload: bytes, why: str) -> None:
@@ -327,3 +327,13 @@ def test_errors_of_keys_say_what_is_wrong() -> None:
         assert caught.value.reason == why
     # Some tools write both halves into one file.
     assert RsaKey.from_pem(private + public).size == 128
+
+
+def test_a_key_that_is_too_short() -> None:
+    p, q = 2**255 - 19, 2**521 - 1
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    crt = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    private = rsa.RSAPrivateNumbers(p, q, d, *crt, public).private_key()
+    with pytest.raises(KeyFormatError, match=r"^an RSA key of 776 bits is too short, 1024 are needed$"):
+        RsaKey(private)
