@@ -60,13 +60,13 @@ MODULES: Final = {
     "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15, slow=LINEAR, but="linear"),
     "tcp": Module(
         "pcap/tcp.py",
-        ("tests/pcap/test_reassembly.py",),
+        ("tests/pcap/test_reassembly.py", "tests/pcap/test_tcp.py"),
         5,
         slow=("tests/pcap/test_limits.py", "-k", "flow or acknowledgements"),
     ),
     "reassembly": Module(
         "pcap/stream.py",
-        ("tests/pcap/test_reassembly.py", "tests/pcap/test_packets.py"),
+        ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py", "tests/pcap/test_packets.py"),
         5,
         slow=("tests/pcap/test_reassembly.py", "tests/pcap/test_limits.py", "-k", "whatever or never_filled or kept"),
         but="mutated or link or headers or whatever",
