@@ -60,7 +60,7 @@ MODULES: Final = {
     "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15, slow=LINEAR, but="linear"),
     "tcp": Module(
         "pcap/tcp.py",
-        ("tests/pcap/test_reassembly.py", "tests/pcap/test_tcp.py"),
+        ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py"),
         5,
         slow=("tests/pcap/test_limits.py", "-k", "flow or acknowledgements"),
     ),
