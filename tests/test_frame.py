@@ -97,6 +97,8 @@ def test_frames_are_equal_when_all_that_is_on_the_wire_is_and_the_side() -> None
     for other in others:
         assert frame != other
     assert len({frame, same, *others}) == len(others) + 1
+    # A set of them is no list: serials tell them apart.
+    assert len({hash(response(serial=serial)) for serial in range(100)}) > 90
     assert frame != frame.encode()
     assert frame.__eq__(1) is NotImplemented
 
@@ -159,6 +161,7 @@ def test_json_is_never_given_to_the_parser_of_protobuf() -> None:
         made = Frame.build(3008, 1, rt_response(), sender=Role.SERVER, body_format=1)
         frame = open_frame(made.header.fields, made.payload, NONE, classes)
         assert frame.message == rt_response()
+    assert len(classes.shapes) == 1
     bad = Frame.build(3008, 1, b"\x08\0", sender=Role.SERVER, body_format=1)
     with pytest.raises(BodyError):
         open_frame(bad.header.fields, bad.payload, NONE, classes).message  # noqa: B018
@@ -185,6 +188,9 @@ def test_an_id_with_two_meanings_is_read_with_the_one_that_fits() -> None:
         frame = Frame.build(3008, 1, message.SerializeToString(), sender=Role.SERVER, known=known)
         assert type(frame.message) is entry.response
         assert frame.message == message
+        text = Frame.build(3008, 1, message, sender=Role.SERVER, body_format=BodyFormat.JSON, known=known)
+        assert type(text.message) is entry.response
+        assert text.message == message
     # To a string any message is one.
     asks = Frame.build(3008, 1, rt_request(), sender=Role.CLIENT, known=known)
     assert newer.request is not None
