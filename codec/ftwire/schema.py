@@ -11,7 +11,8 @@ index of where each file lies in it, and using one protocol parses its file and 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -56,9 +57,11 @@ class Schema:
         self,
         data: bytes,
         files: Mapping[str, tuple[int, int, tuple[str, ...]]],
-        protocols: Iterable[ProtocolRow],
+        protocols: Iterable[Sequence[Any]],
     ) -> None:
         """``files`` maps a name to offset and length of its descriptor in ``data``, and its imports.
+
+        ``protocols`` are rows with the fields of ``ProtocolRow``, by ID; of one ID the newest first.
 
         To load a descriptor set from elsewhere, use ``from_descriptor_set``.
         """
@@ -67,8 +70,8 @@ class Schema:
         self._pool = DescriptorPool()
         self._loaded: set[str] = set()
         self._classes: dict[str, type[Message]] = {}
-        self.protocols: tuple[ProtocolRow, ...] = tuple(protocols)
-        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+        self._rows = tuple(protocols)
+        self._rows_by_id: dict[int, list[Sequence[Any]]] = {}
 
     @classmethod
     def from_descriptor_set(cls, data: bytes, ids: Mapping[int, str] | None = None) -> Schema:
@@ -85,6 +88,19 @@ class Schema:
         from ftwire._user_schema import read_descriptor_set
 
         return read_descriptor_set(cls, data, ids or {})
+
+    @cached_property
+    def protocols(self) -> tuple[ProtocolRow, ...]:
+        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+        return tuple(map(ProtocolRow._make, self._rows))
+
+    def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
+        """What these definitions declare of one ID, the newest first; mostly one, nothing for an unknown ID."""
+        # Not from ``protocols``: whoever uses one protocol does not wait for 185 records.
+        if not self._rows_by_id:
+            for row in self._rows:
+                self._rows_by_id.setdefault(row[0], []).append(row)
+        return tuple(map(ProtocolRow._make, self._rows_by_id.get(proto_id, ())))
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -170,7 +186,7 @@ def _builtin() -> Schema:
     # longer to import than everything here takes to run.
     path = os.path.join(os.path.dirname(_schema.__file__), "schema.binpb")  # noqa: PTH118, PTH120
     loader: Any = _schema.__loader__
-    return Schema(loader.get_data(path), index.FILES, map(ProtocolRow._make, index.PROTOCOLS))
+    return Schema(loader.get_data(path), index.FILES, index.PROTOCOLS)
 
 
 def __getattr__(name: str) -> Schema:
