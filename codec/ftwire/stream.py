@@ -50,7 +50,8 @@ class ChunkReader(Generic[Item]):
     def __init__(self) -> None:
         self._kept = bytearray()
         self._rest: tuple[bytes, int] | None = None  # what is kept, when that is the end of one large buffer
-        self._want = 0  # bytes from the start of what is kept without which there is nothing to do
+        self._want = 0  # bytes from the start of what is kept without which there is nothing to do; 0 while cutting
+        self._lack = 0  # how many of those are still to come, where all else is in _kept
         self._parts: list[tuple[bytes, int]] = []  # buffers to cut next, each from an offset on
         self._running: Generator[Item] | None = None
 
@@ -62,36 +63,51 @@ class ChunkReader(Generic[Item]):
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
-        kept = self._kept
+        if type(data) is bytes and (lack := self._lack - len(data)) > 0:
+            # Small chunks, for a frame that is far from whole: nothing else is to be done.
+            self._lack = lack
+            kept = self._kept
+            kept += data
+            return _NOTHING
         if self._running is not None:
             self._running.close()
             self._running = None
             if self._parts:
                 self._take_back()
-        elif kept and type(data) is bytes and len(kept) + len(data) < self._want:
-            # Small chunks, for a frame that is far from whole: nothing else is to be done.
-            kept += data
-            return _NOTHING
+        self._lack = 0
         if type(data) is not bytes:
             data = bytes(data)
         at = 0
-        if self._rest is not None or self._kept:
-            rest = self._kept if self._rest is None else memoryview(self._rest[0])[self._rest[1] :]
+        kept = self._kept
+        if kept or self._rest is not None:
+            rest = kept if self._rest is None else memoryview(self._rest[0])[self._rest[1] :]
             missing = self._want - len(rest)
             if missing > len(data):
                 if self._rest is not None:
                     self._gather()
                 kept += data
+                self._lack = missing - len(data)
                 return _NOTHING
             if self._want > HEADER_SIZE and missing > 0:
                 # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
                 at = missing
                 self._parts.append((b"".join((rest, memoryview(data)[:missing])), 0))
                 self._rest = None
-                self._kept.clear()
-        self._parts.append((data, at))
+                kept.clear()
+            elif len(kept) + len(data) <= HEADER_SIZE and (want := self._awaited(kept + data)):
+                kept += data
+                self._want = want
+                self._lack = want - len(kept)
+                return _NOTHING
+        if at < len(data) or not self._parts:
+            self._parts.append((data, at))
+        self._want = 0
         self._running = running = self._cut(final=False)
         return running
+
+    def _awaited(self, start: bytearray) -> int:  # noqa: ARG002 - this one looks at nothing
+        """Say how many bytes are needed when there are these, a header's at most; 0 where that takes cutting."""
+        return 0
 
     def _stop(self) -> None:
         """Take back what the last generator, if any, has not taken."""
@@ -102,17 +118,21 @@ class ChunkReader(Generic[Item]):
 
     def _take_back(self) -> None:
         """Have all that waits in ``_kept``."""
+        self._lack = 0
         self._gather()
         for data, at in self._parts:
             self._kept += data[at:]
         self._parts.clear()
 
     def _keep(self, data: bytes, at: int) -> None:
-        """Keep the end of a buffer for the next call."""
-        if len(data) - at > WORTH_WAITING and not self._kept:
-            self._rest = data, at
-        else:
-            self._kept += data[at:]
+        """Keep the end of a buffer, or nothing, for the next call."""
+        kept = self._kept
+        if at < len(data):
+            if len(data) - at > WORTH_WAITING and not kept:
+                self._rest = data, at
+                return
+            kept += data[at:]
+        self._lack = self._want - len(kept)
 
     def _gather(self) -> None:
         """Have all that is kept in ``_kept``."""
@@ -137,6 +157,7 @@ class ChunkReader(Generic[Item]):
         if kept:
             data, at = b"".join((kept, memoryview(data)[at:])), 0
             kept.clear()
+            self._want = self._lack = 0
         return data, at
 
     def _cut(self, *, final: bool) -> Generator[Item]:
@@ -179,6 +200,14 @@ class FrameDecoder(ChunkReader[Frame]):
         """Say that the stream has ended; raises ``RemoteProtocolError`` where it ends inside a frame."""
         if self.pending and self.failure is None:
             raise RemoteProtocolError(f"the stream ends {self.pending} bytes into a frame")
+
+    def _awaited(self, start: bytearray) -> int:
+        if not start.startswith(MAGIC):
+            return 0
+        if len(start) < HEADER_SIZE:
+            return HEADER_SIZE
+        length = unpack_compact(start)[2]
+        return HEADER_SIZE + length if 0 < length <= self.max_body else 0
 
     def _cut(self, *, final: bool) -> Generator[Frame]:  # noqa: ARG002 - a live stream knows no last chunk
         if self.failure is not None:
@@ -255,8 +284,7 @@ class FrameDecoder(ChunkReader[Frame]):
                     raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))
             finally:
                 self.offset += at - start
-                if at < size:
-                    self._keep(data, at)
+                self._keep(data, at)
 
     def _is_whole(self, compact: CompactFields, consumed: int, available: int) -> bool:
         """Say whether the body of a frame is there, and note what it waits for; raise where it is too large."""
@@ -271,4 +299,5 @@ class FrameDecoder(ChunkReader[Frame]):
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error
+        self._want = 0
         return error
