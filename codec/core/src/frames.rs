@@ -33,10 +33,11 @@ impl Codec {
         py: Python<'py>,
         data: &Bound<'py, PyBytes>,
         at: usize,
-        largest: usize,
+        largest: &Bound<'py, PyAny>,
         most: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let frames = PyList::empty(py);
+        let Ok(largest) = largest.extract::<usize>() else { return Ok(frames) };
         let mut rest = data.as_bytes().get(at..).unwrap_or_default();
         let enough = rest.len().saturating_sub(most);
         while let Some((header, after)) = rest.split_at_checked(HEADER) {
