@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["is_repeated", "to_dict", "to_json"]
+__all__ = ["is_repeated", "is_special", "to_dict", "to_json"]
 
 _INT64 = {3, 4, 6, 16, 18}
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
@@ -37,17 +37,13 @@ _Encoder = Callable[[Any], Any]
 
 
 def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
-    """The fields that are set, as values that JSON knows: what ``MessageToDict`` gives.
-
-    Names are those of the ``.proto`` file, or lowerCamel. 64-bit integers are decimal strings, enum values
-    their names, bytes base64, floats that are no number ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
-    """
+    """What ``ftwire.body.to_dict`` says, without the compiled core."""
     found: dict[str, Any] = (_camel_dicts if lower_camel else _dicts).encoder(message.DESCRIPTOR)(message)
     return found
 
 
 def to_json(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
-    """JSON text of ``to_dict``, ASCII only, on one line or with ``indent`` spaces a level."""
+    """What ``ftwire.body.to_json`` says, without the compiled core."""
     if indent is None:
         try:
             text: str = (_camel_texts if lower_camel else _texts).encoder(message.DESCRIPTOR)(message)
@@ -65,6 +61,20 @@ def is_repeated(field: FieldDescriptor) -> bool:
     return bool(field.label == 3 if known is None else known)  # type: ignore[attr-defined]
 
 
+def is_special(descriptor: Descriptor) -> bool:
+    """Whether a message is written by rules of its own: maps, extensions and protobuf's well-known types.
+
+    The vendor's schema has none.
+    """
+    return (
+        descriptor.full_name.startswith("google.protobuf.")
+        or bool(descriptor.is_extendable)
+        or any(
+            field.message_type is not None and field.message_type.GetOptions().map_entry for field in descriptor.fields
+        )
+    )
+
+
 class _Compiler:
     """Encoders of one kind; ``_DictCompiler`` and ``_TextCompiler`` say what they look like."""
 
@@ -78,7 +88,7 @@ class _Compiler:
     def encoder(self, descriptor: Any) -> _Encoder:
         found = self._encoders.get(descriptor)
         if found is None:
-            if _is_special(descriptor):
+            if is_special(descriptor):
                 found = self.fallback
             else:
                 # A message may hold itself: whoever asks meanwhile gets a function that looks again later.
@@ -332,17 +342,6 @@ class _TextCompiler(_Compiler):
 def _getter(field: FieldDescriptor) -> str:
     plain = field.name.isidentifier() and not keyword.iskeyword(field.name)
     return f"message.{field.name}" if plain else f"getattr(message, {field.name!r})"
-
-
-def _is_special(descriptor: Descriptor) -> bool:
-    # Maps, extensions and protobuf's well-known types have rules of their own. The vendor's schema has none.
-    return (
-        descriptor.full_name.startswith("google.protobuf.")
-        or bool(descriptor.is_extendable)
-        or any(
-            field.message_type is not None and field.message_type.GetOptions().map_entry for field in descriptor.fields
-        )
-    )
 
 
 def _not_finite(value: float) -> str:

@@ -2,10 +2,13 @@
 //! one place of every limit, error and meaning: this crate can give up early, and never judge otherwise.
 #![forbid(unsafe_code)]
 
+mod json;
+
 use pyo3::prelude::*;
 
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<json::Plan>()?;
     Ok(())
 }
