@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     FieldSpec = tuple[int, int, bool, str, int, list[tuple[int, str]]]
 
-__all__ = ["body_to_dict", "body_to_json", "to_dict", "to_json"]
+__all__ = ["body_to_json", "to_dict", "to_json"]
 
 _GROUP = 10
 
@@ -55,12 +55,6 @@ def to_json(message: Message, *, lower_camel: bool = False, indent: int | None =
         if text is not None:
             return text
     return _render.to_json(message, lower_camel=lower_camel, indent=indent)
-
-
-def body_to_dict(body: bytes, message_class: type[Message], *, lower_camel: bool) -> dict[str, Any] | None:
-    """What ``to_dict`` gives of the message that this protobuf body is, or ``None``: parse it, then, and see."""
-    plan = (_camel_plans if lower_camel else _plans)[message_class.DESCRIPTOR]
-    return None if plan is None else plan.values(body)
 
 
 def body_to_json(body: bytes, message_class: type[Message], *, lower_camel: bool) -> str | None:

@@ -59,7 +59,7 @@ class LineRenderer:
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
-        number, talk, seen, message, error = sighting
+        number, talk, seen, message, error, _ = sighting
         frame, sender, kind, encryption, time, _, _, latency = seen
         # 0 is no time.
         second, rest = divmod(time or -1, SECOND)
