@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["is_repeated", "is_special", "to_dict", "to_json"]
+__all__ = ["enum_names", "is_repeated", "is_special", "to_dict", "to_json"]
 
 _INT64 = {3, 4, 6, 16, 18}
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
@@ -59,6 +59,12 @@ def is_repeated(field: FieldDescriptor) -> bool:
     """Whether a field is a list, asked in the way that this protobuf knows (``label`` ended with 7)."""
     known = getattr(field, "is_repeated", None)
     return bool(field.label == 3 if known is None else known)  # type: ignore[attr-defined]
+
+
+def enum_names(enum: Any) -> dict[int, str]:
+    """Return the names of an enum's values by number; of aliases the one that protobuf writes."""
+    # values_by_number looks a number up, but lists the aliases too.
+    return {value.number: enum.values_by_number[value.number].name for value in enum.values}
 
 
 def is_special(descriptor: Descriptor) -> bool:
@@ -203,8 +209,8 @@ class _Compiler:
 
     def enum_names(self, field: FieldDescriptor, namespace: dict[str, Any]) -> str:
         name = f"names_{field.number}"
-        enum: Any = field.enum_type
-        namespace[name] = self.enum_table({number: value.name for number, value in enum.values_by_number.items()})
+        enum = field.enum_type
+        namespace[name] = self.enum_table(enum_names(enum))
         return name
 
     def fallback(self, message: Message) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import EncodeError
 
 from ftwire import _render
-from ftwire._render import is_repeated, is_special
+from ftwire._render import enum_names, is_repeated, is_special
 
 if TYPE_CHECKING:
     from ftwire_core import Plan
@@ -99,7 +99,7 @@ def _messages(root: Descriptor, *, lower_camel: bool) -> list[list[FieldSpec]] |
                 indices[inner] = len(waiting)
                 waiting.append(inner)
             index = 0 if inner is None else indices[inner]
-            values = [] if enum is None else [(number, value.name) for number, value in enum.values_by_number.items()]
+            values = [] if enum is None else list(enum_names(enum).items())
             name = field.json_name if lower_camel else field.name
             fields.append((field.number, field.type, repeated, name, index, values))
         told.append(fields)
