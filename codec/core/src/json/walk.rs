@@ -103,15 +103,13 @@ impl<'f, 'a> Walk<'f, 'a> {
             }
             let tag = self.reader.tag()?;
             let number = tag >> 3;
-            while let Some(field) = self.fields.get(self.next) {
-                if field.number >= number {
-                    break;
-                }
-                self.next += 1;
+            let mut at = self.next;
+            while self.fields.get(at).is_some_and(|field| field.number < number) {
+                at += 1;
             }
-            match self.fields.get(self.next) {
+            match self.fields.get(at) {
                 Some(field) if field.number == number => {
-                    self.next += 1;
+                    self.next = at + 1;
                     let packed = tag == field.packed_tag;
                     if tag != field.tag && !packed {
                         return None;
@@ -119,7 +117,7 @@ impl<'f, 'a> Walk<'f, 'a> {
                     return Some(Some(Found { field, packed }));
                 }
                 _ => {
-                    // Not in the message, or out of order.
+                    // Nothing of the message's, or out of order.
                     if self.fields[..self.next].binary_search_by_key(&number, |field| field.number).is_ok() {
                         return None;
                     }
