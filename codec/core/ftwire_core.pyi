@@ -5,6 +5,25 @@ from typing import Any, final
 __version__: str
 
 @final
+class Codec:
+    """Cuts and makes frames under one cipher; keeps its key to itself."""
+
+    def __new__(cls, name: str, key: bytes | None = None, iv: bytes | None = None) -> Codec:
+        """Take a cipher by its name in ``ftwire.cipher``; raises ``ValueError`` for others, and other sizes than 16."""
+
+    def cut(
+        self, data: bytes, at: int, largest: int, most: int
+    ) -> list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]]:
+        """Cut frames that are whole, of at most ``largest`` bytes of body, and verified.
+
+        From offset ``at`` up to the first that is not so, or until they make ``most`` bytes. Each is the
+        header's pieces (``ftwire.header.CompactFields``), payload and body.
+        """
+
+    def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
+        """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
+
+@final
 class Plan:
     """Reads the bodies of one message class, without making messages."""
 

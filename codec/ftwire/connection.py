@@ -158,14 +158,21 @@ class Connection:
         self._heard = now
         is_client = self.role is Role.CLIENT
         react = self._react_client if is_client else self._react_server
-        kinds, push = self._decoder.classes.kinds, Kind.PUSH
+        waiting, push = self._waiting, Kind.PUSH
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         try:
             for frame in self._decoder.feed(data):
-                if is_client and kinds[frame.proto_id] is push and frame.error is None:
-                    # Most of what a client gets, and nothing waits for it. PushReceived(frame) takes twice as long.
-                    yield tuple.__new__(PushReceived, (frame,))
-                else:
-                    yield react(frame, now)
+                if is_client and type(frame) is Frame:
+                    # Nearly all that a client gets: pushes, and replies once the handshake is over.
+                    if frame.kind is push:
+                        yield make(PushReceived, (frame,))
+                        continue
+                    if self.state is State.OPEN:
+                        request = waiting.pop((frame.proto_id, frame.serial), None)
+                        if request is not None:
+                            yield make(ReplyReceived, (frame, request, now - request.time))
+                            continue
+                yield react(frame, now)
         except WireError:
             self.state = State.CLOSED
             raise

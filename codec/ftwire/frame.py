@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from ftwire._transcode import body_to_json
 from ftwire.body import decode_body, encode_body, to_json
-from ftwire.cipher import NONE, Cipher
+from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError, WireError
 from ftwire.header import (
     HEADER_SIZE,
@@ -430,6 +430,11 @@ def encode_frame(
 
     Raises ``struct.error`` for numbers that their fields cannot hold.
     """
+    codec = codec_of(cipher)
+    if codec is not None:
+        frame = codec.encode(proto_id, body_format, serial, body)
+        if frame is not None:
+            return frame
     payload = cipher.encrypt(body)
     digest = body_digest(body)
     return pack_header(MAGIC, proto_id, body_format, 0, serial, len(payload), digest, _RESERVED) + payload

@@ -2,6 +2,8 @@
 //! one place of every limit, error and meaning: this crate can give up early, and never judge otherwise.
 #![forbid(unsafe_code)]
 
+mod cipher;
+mod frames;
 mod json;
 
 use pyo3::prelude::*;
@@ -9,6 +11,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<frames::Codec>()?;
     module.add_class::<json::Plan>()?;
     Ok(())
 }
