@@ -173,6 +173,12 @@ def field(number: int, wire_type: int, value: bytes) -> bytes:
         ("08ffffffffffffffffff02", False),  # more than 64 bits
         ("088080808080808080808000", False),
         ("888000 00", True),  # a tag of more bytes than it needs
+        ("8880808000 00", True),
+        ("888080808000 00", False),  # of more than any needs
+        ("12818000 61", True),  # the same of a length
+        ("128180808000 61", True),
+        ("12818080808000 61", False),
+        ("8880808010 00", False),  # of more than 32 bits
         ("0800 f306 f406", False),  # a group
         ("0800 f306", False),
         ("0800 00", False),

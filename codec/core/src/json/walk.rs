@@ -15,12 +15,23 @@ impl<'a> Reader<'a> {
             self.data = &self.data[1..];
             return Some(u64::from(first));
         }
-        self.long_varint()
+        self.long_varint(10)
     }
 
-    fn long_varint(&mut self) -> Option<u64> {
+    /// A tag or a length: protobuf's parser takes no more than five bytes for one, padded or not.
+    #[inline]
+    fn short_varint(&mut self) -> Option<u32> {
+        let first = *self.data.first()?;
+        if first < 0x80 {
+            self.data = &self.data[1..];
+            return Some(u32::from(first));
+        }
+        u32::try_from(self.long_varint(5)?).ok()
+    }
+
+    fn long_varint(&mut self, most: usize) -> Option<u64> {
         let mut value = 0u64;
-        for (index, &byte) in self.data.iter().take(10).enumerate() {
+        for (index, &byte) in self.data.iter().take(most).enumerate() {
             if index == 9 && byte > 1 {
                 return None;
             }
@@ -33,10 +44,10 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A tag that can be one: at most 32 bits, field number not 0.
+    /// A tag that can be one: field number not 0.
     #[inline]
     pub fn tag(&mut self) -> Option<u32> {
-        let tag = u32::try_from(self.varint()?).ok()?;
+        let tag = self.short_varint()?;
         (tag >> 3 != 0).then_some(tag)
     }
 
@@ -56,7 +67,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub fn delimited(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.varint()?).ok()?;
+        let length = usize::try_from(self.short_varint()?).ok()?;
         let (value, rest) = self.data.split_at_checked(length)?;
         self.data = rest;
         Some(value)
