@@ -141,7 +141,7 @@ def test_sums_of_a_large_capture_are_those_of_the_dump(tmp_path: Path) -> None:
 def test_batches_come_in_bounded_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = synth(tmp_path / "a.pcap", 1_500_000)
     whole = {table: pa.Table.from_batches([batch]) for table, batch in tables([str(path)])}
-    monkeypatch.setattr("ftwire_tools.export.collect.MAX_BYTES", 100_000)
+    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 100_000)
     pieces: dict[str, list[Any]] = {}
     for table, batch in tables([str(path)]):
         pieces.setdefault(table, []).append(batch)
@@ -307,14 +307,14 @@ def test_an_input_that_fails_does_not_keep_the_others(
 ) -> None:
     from ftwire_tools.export import collect
 
-    read_tables = collect.read_tables
+    read_blocks = collect.read_blocks
 
     def broken(*arguments: Any) -> Any:
         if arguments[1].endswith("session.pcap"):
             raise ZeroDivisionError("a fault of ours")
-        return read_tables(*arguments)
+        return read_blocks(*arguments)
 
-    monkeypatch.setattr(collect, "read_tables", broken)
+    monkeypatch.setattr(collect, "read_blocks", broken)
     result = run(several, "-o", tmp_path, "-j", 1)
     assert result.exit_code == 3
     assert "session.pcap: failed: ZeroDivisionError: a fault of ours" in result.stderr
@@ -414,7 +414,7 @@ def test_many_days_do_not_take_many_open_files(tmp_path: Path, monkeypatch: pyte
     path = synth(tmp_path / "a.pcap", 300_000, days=12)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_OPEN", 3)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 10_000)
-    monkeypatch.setattr("ftwire_tools.export.collect.MAX_BYTES", 20_000)
+    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 20_000)
     (outcome,) = outcomes(run(path, "-o", tmp_path / "out", "--json"))
     rows = sum(pq.read_metadata(file).num_rows for file in (tmp_path / "out").rglob("*.parquet"))
     assert rows == sum(outcome["rows"].values())
