@@ -215,12 +215,12 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert files_of(out) == files_of(tmp_path / "straight")
 
 
-def crash_on_bad(task: Task, _slot: int) -> Outcome:
+def crash_on_bad(step: Step, _slot: int) -> Result:
     """What a worker does in the test below."""
-    if "bad" in task.source:
+    if "bad" in step.task.source:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.1)
-    return run_task(task)
+    return perform(step)
 
 
 def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: P
     (inputs / "bad.pcap").write_bytes(pcap(session()))
     settings = Settings(str(tmp_path / "out"))
     tasks = [task_for(str(path), settings) for path in sorted(inputs.iterdir())]
-    found = list(engines.run_on_all_cores(tasks, Report(len(tasks), 0), 2, crash_on_bad))
+    found = list(engines.run_on_all_cores(tasks, {}, Report(len(tasks), 0), 2, crash_on_bad))
     assert {outcome.source: outcome.status for outcome in found} == {
         task.source: "quarantined" if "bad" in task.source else "done" for task in tasks
     }

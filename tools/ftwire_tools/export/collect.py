@@ -90,6 +90,8 @@ def read_blocks(
             sifter.take(talk, seen)
             if sifter.is_full:
                 yield from flush()
+        if sifter.is_full:  # of damage, that comes behind everything observed
+            yield from flush()
         counts.frames = sifter.frames
         if progress is not None:
             progress(counts)
@@ -107,6 +109,8 @@ class Watch:
         opened: Callable[[bytes], Source] | None = None,
     ) -> None:
         """``damaged`` is told of damage when it is its turn; ``opened`` makes a source of an input's first bytes."""
+        self.at_end = False
+        """The input has ended; what is observed now follows from that."""
         self._block: Final = reading.block
         self._counts: Final = counts
         self._damaged: Final = damaged
@@ -133,9 +137,11 @@ class Watch:
         if source is None:
             source = self._opened(head)
             yield self._now, self._guarded(source.feed(head))
+        self.at_end = True
         yield self._now, self._guarded(source.close())
         for reason, count in source.passed_over.items():
             self._damage("PacketSkipped", f"{count} packets passed over: {reason}")
+            yield self._now, iter(())
 
     @property
     def _now(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,15 +13,27 @@ from typing import TYPE_CHECKING, Final
 
 from ftwire import __version__
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.export.manifest import DONE, FAILED, Outcome, record, recorded
+from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, Outcome, record, recorded
 from ftwire_tools.export.sift import BLOCK
 from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
 from ftwire_tools.source import NothingFoundError
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.collect import Counts, Reading
+    from ftwire_tools.export.collect import Counts
+    from ftwire_tools.export.sift import Reading
 
-__all__ = ["Progress", "Settings", "Task", "finished", "run_task", "task_for"]
+__all__ = [
+    "Progress",
+    "Settings",
+    "Task",
+    "finish",
+    "finished",
+    "new_outcome",
+    "quarantine",
+    "reading_of",
+    "run_task",
+    "task_for",
+]
 
 Progress = Callable[[int, int], None]
 """Told of bytes and frames done so far."""
@@ -104,10 +116,8 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
 
     settings = task.settings
     reading = reading_of(settings)
-    store = store_at(settings.out)
-    store.abandon(task.name)
-    before = recorded(store, task.name)
-    outcome = Outcome(task.source, task.name, version=__version__, settings=settings.digest)
+    store_at(settings.out).abandon(task.name)
+    outcome = new_outcome(task)
     counts = Counts()
     try:
         _export(task, reading, counts, outcome, progress)
@@ -118,14 +128,40 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
     except Exception as error:  # one input must not keep the others from being done
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
+    return finish(task, outcome, counts.notes)
+
+
+def new_outcome(task: Task) -> Outcome:
+    """Return an outcome of which nothing but its task is known."""
+    return Outcome(task.source, task.name, version=__version__, settings=task.settings.digest)
+
+
+def finish(task: Task, outcome: Outcome, notes: Sequence[str]) -> Outcome:
+    """Let an input's files appear, or take them away, and record what became of it; ``notes`` are of damage."""
+    store = store_at(task.settings.out)
+    before = recorded(store, task.name)
     if outcome.status == DONE:
-        outcome.error = "; ".join(counts.notes) or None
+        outcome.error = "; ".join(notes) or None
         store.complete(task.name, outcome.files)
     else:
         store.abandon(task.name)
         outcome = replace(outcome, files=[], rows={})
     if before is not None:
         store.remove(set(before.files) - set(outcome.files))
+    record(store, outcome)
+    return outcome
+
+
+def quarantine(task: Task, error: str) -> Outcome:
+    """Record that an input must not be tried again, and why."""
+    outcome = new_outcome(task)
+    try:
+        outcome.size, outcome.changed = stat_of(task.source)
+    except OSError:
+        error = f"{error}, and it is gone"
+    outcome.status, outcome.error = QUARANTINED, error
+    store = store_at(task.settings.out)
+    store.abandon(task.name)
     record(store, outcome)
     return outcome
 
