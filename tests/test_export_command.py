@@ -25,7 +25,9 @@ from ftwire.messages import Qot_GetRT, Qot_UpdateRT
 from ftwire_tools.export import engines, tables
 from ftwire_tools.export.manifest import Outcome
 from ftwire_tools.export.report import Report
-from ftwire_tools.export.task import Settings, Task, run_task, task_for
+from ftwire_tools.export.steps import Result as StepResult
+from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.task import Settings, task_for
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
@@ -215,7 +217,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert files_of(out) == files_of(tmp_path / "straight")
 
 
-def crash_on_bad(step: Step, _slot: int) -> Result:
+def crash_on_bad(step: Step, _slot: int) -> StepResult:
     """What a worker does in the test below."""
     if "bad" in step.task.source:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "FAULT", "FAULT_COST", "LOST", "MAX_BYTES", "MAX_ROWS", "SILENT"]
 __all__ += ["Fault", "Key", "Reading", "Sifted", "Sifter", "is_enough"]
 
-BLOCK: Final = 256 << 20
+BLOCK: Final = 128 << 20
 """Bytes of a capture whose rows go into the same files; the bytes behind them go into others."""
 MAX_BYTES: Final = 16 << 20
 """Bytes of bodies kept before they are converted: their rows take a few times that."""
