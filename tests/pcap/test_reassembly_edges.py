@@ -246,3 +246,64 @@ def test_the_last_256_segments_are_remembered(others: int, remembered: bool) -> 
     between = [frame(other, B, 100 + at, b"x") for at in range(others)]
     events = run(*HANDSHAKE, a(0, b"abc"), *between, a(0, b"aXc"))
     assert bool(of(Conflict, events)) is remembered
+
+
+# --- where a segment stands -----------------------------------------------------------------------------------
+
+
+def test_a_stream_that_stands_at_zero_has_begun() -> None:
+    opening = [frame(A, B, 0xFFFFFFFF, flags=SYN), frame(B, A, 4, flags=SYN | ACK, ack=0)]
+    events = run(*opening, frame(A, B, 3, b"def"), frame(A, B, 0, b"abc"))
+    assert [(event.offset, event.data) for event in events if isinstance(event, Data)] == [(0, b"abc"), (3, b"def")]
+    # Two billion sequence numbers further on it stands there again, at another offset.
+    wrapped = [frame(A, B, 0xFFFFFFFD, flags=SYN), frame(A, B, 0xFFFFFFFE, b"yz")]
+    events = run(*wrapped, frame(A, B, 3, b"def"), frame(A, B, 0, b"abc"))
+    assert [event.offset for event in events if isinstance(event, Data)] == [0, 2, 5]
+
+
+@pytest.mark.parametrize(("offset", "told"), [(1 << 30, "gap"), (-(1 << 30), "late")])
+def test_a_window_away_is_the_furthest(offset: int, told: str) -> None:
+    assert after_handshake(a(offset, b"xy"))[0][0] == told
+    beyond = offset + (1 if offset > 0 else -1)
+    assert after_handshake(a(beyond, b"xy"))[0] == (
+        "skipped",
+        1,
+        f"a segment {beyond} bytes from where its stream stands",
+    )
+
+
+def test_bytes_before_the_stream_and_next_in_one_segment() -> None:
+    events = run(b(100, b"push"), b(90, b"0123456789pushmore"))
+    assert [event.data for event in events if isinstance(event, Late)] == [b"0123456789"]
+    assert [event.data for event in events if isinstance(event, Data)] == [b"push", b"more"]
+
+
+# --- the end --------------------------------------------------------------------------------------------------
+
+
+def test_a_fin_at_the_very_beginning_ends_the_stream_there() -> None:
+    told = after_handshake(a(0, flags=ACK | FIN), a(0, b"abc"), a(5, flags=ACK | FIN))
+    assert told[0] == ("skipped", 2, "3 bytes behind the FIN")
+    assert not [event for event in told if event[0] in {"data", "gap"}]
+
+
+def test_bytes_on_both_sides_of_the_fin() -> None:
+    told = after_handshake(a(0, b"abc"), a(5, flags=ACK | FIN), a(3, b"defghi"))
+    assert told == [
+        ("data", "A", 0, b"abc", 1),
+        ("skipped", 3, "4 bytes behind the FIN"),
+        ("data", "A", 3, b"de", 3),
+        END,
+    ]
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 3])
+def test_a_fin_that_comes_again_with_the_last_piece_that_waits(waiting: int) -> None:
+    pieces = [a(3 * at + 3, b"def") for at in range(waiting)]
+    last = 3 * waiting
+    told = after_handshake(*pieces, a(last, b"def", flags=ACK | FIN), b(0, flags=ACK | FIN), a(0, b"abc"))
+    assert [event[0] for event in told] == ["data"] * (waiting + 1) + ["closed"]
+    assert told[-1] == ("closed", "fin")
+    # One byte earlier it cannot be true.
+    told = after_handshake(*pieces, a(last, b"de", flags=ACK | FIN), a(0, b"abc"))
+    assert told[0] == ("skipped", waiting + 1, "a FIN before bytes already seen")
