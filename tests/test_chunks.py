@@ -62,9 +62,10 @@ def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
     assert looks[-1] == len(stream)
 
 
-@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize("size", [1, 50, 6000, 10_000, 30_000])
 def test_errors_say_where_in_the_stream_they_stand(size: int) -> None:
-    before = response(serial=1).encode() + response(serial=2, body=bytes(3000)).encode()
+    """In chunks that end a large frame and go on, too."""
+    before = response(serial=1, body=bytes(9000)).encode() + response(serial=2, body=bytes(1000)).encode()
     lying = response(3009).encode()[:12] + b"\xff\xff\xff\x7f" + bytes(28)
     for wrong, kind in ((lying, BodyTooLargeError), (b"ft" + bytes(60), BadMagicError)):
         stream = before + wrong
