@@ -62,6 +62,19 @@ def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
     assert looks[-1] == len(stream)
 
 
+@READERS
+@pytest.mark.parametrize("cut", [1, 2, 20, 43])
+def test_a_frame_without_a_body_comes_with_its_last_byte(
+    make: Callable[[], FrameDecoder | FrameScanner], cut: int
+) -> None:
+    reader = make()
+    frame = response(1004, 5, b"")
+    stream = frame.encode()
+    for _ in range(2):
+        assert list(reader.feed(stream[:cut])) == []
+        assert list(reader.feed(stream[cut:])) == [frame]
+
+
 @pytest.mark.parametrize("size", [1, 50, 6000, 10_000, 30_000])
 def test_errors_say_where_in_the_stream_they_stand(size: int) -> None:
     """In chunks that end a large frame and go on, too."""
