@@ -276,6 +276,9 @@ def test_bytes_before_the_stream_and_next_in_one_segment() -> None:
     events = run(b(100, b"push"), b(90, b"0123456789pushmore"))
     assert [event.data for event in events if isinstance(event, Late)] == [b"0123456789"]
     assert [event.data for event in events if isinstance(event, Data)] == [b"push", b"more"]
+    # All of it that the stream has passed is compared.
+    events = run(b(100, b"push"), b(90, b"0123456789puSHmore"))
+    assert [(event.kept, event.refused) for event in events if isinstance(event, Conflict)] == [(b"push", b"puSH")]
 
 
 # --- the end --------------------------------------------------------------------------------------------------
