@@ -303,6 +303,12 @@ def test_garbage_to_the_end_is_not_a_cut_frame() -> None:
     assert isinstance(gap.error, BadMagicError)
 
 
+def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
+    scanner = FrameScanner()
+    items = [*scanner.feed(lying(1 << 20) + GOOD + b"garbage"), *scanner.close()]
+    assert reasons(items) == [(0, 44, False, type(None)), 1, (44 + SIZE, 7, False, BadMagicError)]
+
+
 @pytest.mark.parametrize("size", [2, 10, 43])
 def test_a_stream_that_ends_in_a_header_says_so(size: int) -> None:
     """Also where something was passed over in the same last bytes."""
@@ -341,7 +347,10 @@ def test_the_limit_is_inclusive_however_a_frame_is_cut(cut: int) -> None:
     assert scan([raw[:cut], raw[cut:]], FrameScanner(max_body=99)) == [Gap(0, len(raw), 0, truncated=False)]
 
 
-def test_bytes_missing_twice_in_a_row_are_one_gap() -> None:
+def test_bytes_missing_at_the_start_and_twice_in_a_row() -> None:
+    scanner = FrameScanner()
+    items = [*scanner.skip(5), *scanner.feed(GOOD), *scanner.close()]
+    assert items == [Gap(0, 5, 5, truncated=False), response()]
     scanner = FrameScanner()
     items = [*scanner.skip(5), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
     assert items == [Gap(0, 12, 12, truncated=False), response()]

@@ -68,7 +68,7 @@ MODULES: Final = {
         "pcap/stream.py",
         ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py", "tests/pcap/test_packets.py"),
         5,
-        slow=("tests/pcap/test_reassembly.py", "tests/pcap/test_limits.py", "-k", "whatever or holes"),
+        slow=("tests/pcap/test_reassembly.py", "tests/pcap/test_limits.py", "-k", "whatever or holes or as_idle"),
         but="mutated or link or headers or whatever",
     ),
 }

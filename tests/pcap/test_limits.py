@@ -286,3 +286,14 @@ def test_what_is_delivered_is_not_kept() -> None:
 
 def test_acknowledgements_alone_open_nothing() -> None:
     assert dissect([pcap([frame(A, B, 1, flags=ACK)] * 3)]) == []
+
+
+@pytest.mark.parametrize(("order", "goes"), [("sSx", 1), ("Sxs", 2), ("Ssx", 1)])
+def test_a_flow_that_delivered_nothing_is_as_idle_as_when_it_opened(order: str, goes: int) -> None:
+    """s opens the one, S the other, x comes in the other."""
+    one, other, third = (A._replace(port=port) for port in (1, 2, 3))
+    packets = {"s": frame(one, B, 1, flags=SYN), "S": frame(other, B, 1, flags=SYN), "x": frame(other, B, 2, b"x")}
+    frames = [*(packets[each] for each in order), frame(third, B, 1, flags=SYN)]
+    events = dissect([pcap(frames)], Dissector(Limits(max_flows=2)))
+    evicted = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
+    assert [event.flow.a.port for event in evicted] == [goes]
