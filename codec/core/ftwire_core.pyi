@@ -1,6 +1,6 @@
 """The good path of ftwire, compiled: what ftwire itself calls, and nobody else."""
 
-from typing import final
+from typing import Any, final
 
 __version__: str
 
@@ -22,3 +22,22 @@ class Codec:
 
     def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
+
+def scan_pcap(
+    data: bytes,
+    at: int,
+    order: str,
+    unit: int,
+    header: int,
+    largest: int,
+    link_type: int,
+    interface: object,
+    records: list[Any],
+) -> int:
+    """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
+
+    Returns where the first that is not so starts. A plain TCP segment comes as a tuple of time, key of its
+    direction, sequence and acknowledgement number, header length with flags, and payload; anything else as the
+    record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
+    fraction, ``header`` the bytes before each packet.
+    """

@@ -4,6 +4,7 @@
 
 mod cipher;
 mod frames;
+mod packets;
 
 use pyo3::prelude::*;
 
@@ -11,5 +12,6 @@ use pyo3::prelude::*;
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frames::Codec>()?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Record, Secrets
+from ftwire.pcap.records import Interface, Record, Secrets, Sliced
 
 __all__ = ["SECTION_HEADER", "PcapngScanner"]
 
@@ -44,7 +44,7 @@ class PcapngScanner:
         self._clocks: list[tuple[int, int, int]] = []
         self.need = _SMALLEST_BLOCK
 
-    def scan(self, buffer: bytes, base: int, records: list[Record]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced]) -> int:
         """Append the packets of the whole blocks of ``buffer``; return where the first incomplete one starts.
 
         ``base`` is the file offset of the buffer, for errors only.
