@@ -41,3 +41,17 @@ def scan_pcap(
     record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
     fraction, ``header`` the bytes before each packet.
     """
+
+def scan_pcapng(
+    data: bytes,
+    at: int,
+    order: str,
+    largest: int,
+    interfaces: list[Any],
+    clocks: list[tuple[int, int, int]],
+    records: list[Any],
+) -> int:
+    """Do the same for the blocks of a pcapng file, as long as they are enhanced packet blocks.
+
+    ``clocks`` say of each interface by what to multiply and divide its times, and what to add.
+    """

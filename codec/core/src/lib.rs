@@ -13,5 +13,6 @@ fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frames::Codec>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
     Ok(())
 }

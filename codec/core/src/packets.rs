@@ -40,46 +40,117 @@ pub fn scan_pcap<'py>(
     records: &Bound<'py, PyList>,
 ) -> PyResult<usize> {
     let whole = data.as_bytes();
-    let word = if order == "<" { u32_little } else { u32_big };
-    let mut keys: [Option<Bound<'py, PyBytes>>; 2] = [None, None];
+    let word = word_of(order);
+    let mut slicer = Slicer { py, records, keys: [None, None] };
     let mut at = at;
     while let Some(record) = whole.get(at..).filter(|rest| header >= 16 && rest.len() >= header) {
         let captured = word(record, 8) as usize;
-        let start = at + header;
         let Some(packet) = record[header..].get(..captured).filter(|_| captured <= largest) else { break };
         let time = u64::from(word(record, 0)) * 1_000_000_000 + u64::from(word(record, 4)) * unit;
-        match segment(link_type, packet) {
-            Some(segment) => {
-                let key = key(py, &mut keys, &segment);
-                let flags = u16::from_be_bytes([segment.tcp[12], segment.tcp[13]]);
-                let payload = PyBytes::new(py, segment.payload);
-                records.append((time, key, u32_big(segment.tcp, 4), u32_big(segment.tcp, 8), flags, payload))?;
-            }
-            None => records.append((time, start, captured, word(record, 12), interface))?,
-        }
-        at = start + captured;
+        slicer.take(time, packet, at + header, word(record, 12), link_type, interface)?;
+        at += header + captured;
     }
     Ok(at)
 }
 
-/// The key of a segment's direction: both addresses, both ports. Most are one of the last two.
-fn key<'py>(
+/// The same for the blocks of a pcapng file, as long as they are enhanced packet blocks of an interface that was
+/// described. `clocks` say of each interface by what to multiply and divide its times, and what to add.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn scan_pcapng<'py>(
     py: Python<'py>,
-    keys: &mut [Option<Bound<'py, PyBytes>>; 2],
-    segment: &Segment<'_>,
-) -> Bound<'py, PyBytes> {
-    let ports = &segment.tcp[..4];
-    let is_same = |known: &Bound<'py, PyBytes>| {
-        let known = known.as_bytes();
-        known.strip_prefix(segment.addresses) == Some(ports)
-    };
-    if let Some(known) = keys.iter().flatten().find(|known| is_same(known)) {
-        return known.clone();
+    data: &Bound<'py, PyBytes>,
+    at: usize,
+    order: &str,
+    largest: usize,
+    interfaces: &Bound<'py, PyList>,
+    clocks: &Bound<'py, PyList>,
+    records: &Bound<'py, PyList>,
+) -> PyResult<usize> {
+    const ENHANCED_PACKET: u32 = 6;
+    /// Bytes of a block around its packet: eight words, of which one is behind it.
+    const AROUND: usize = 32;
+    let whole = data.as_bytes();
+    let word = word_of(order);
+    let mut slicer = Slicer { py, records, keys: [None, None] };
+    let mut present: Option<(u32, u32, Bound<'py, PyAny>, Clock)> = None;
+    let mut at = at;
+    while let Some(block) = whole.get(at..).filter(|rest| rest.len() >= AROUND) {
+        let (length, index, captured) = (word(block, 4) as usize, word(block, 8), word(block, 20) as usize);
+        let is_plain = word(block, 0) == ENHANCED_PACKET && length % 4 == 0 && length <= largest;
+        let Some(block) = block.get(..length).filter(|_| is_plain && length >= AROUND && captured <= length - AROUND)
+        else {
+            break;
+        };
+        if word(block, length - 4) as usize != length {
+            break;
+        }
+        if present.as_ref().is_none_or(|present| present.0 != index) {
+            let (Ok(interface), Ok(clock)) = (interfaces.get_item(index as usize), clocks.get_item(index as usize))
+            else {
+                break;
+            };
+            let Ok(clock) = clock.extract::<Clock>() else { break };
+            present = Some((index, interface.getattr("link_type")?.extract()?, interface, clock));
+        }
+        let Some((_, link_type, interface, clock)) = &present else { break };
+        let Some(time) = nanoseconds(word(block, 12), word(block, 16), *clock) else { break };
+        slicer.take(time, &block[28..28 + captured], at + 28, word(block, 24), *link_type, interface)?;
+        at += length;
     }
-    let made = PyBytes::new(py, &[segment.addresses, ports].concat());
-    keys.swap(0, 1);
-    keys[0] = Some(made.clone());
-    made
+    Ok(at)
+}
+
+type Clock = (u64, u64, i64);
+
+/// A time in nanoseconds; `None` where it is not between 1970 and 2554.
+fn nanoseconds(high: u32, low: u32, (multiplier, divisor, offset): Clock) -> Option<u64> {
+    let units = u128::from(u64::from(high) << 32 | u64::from(low));
+    let time = (units * u128::from(multiplier)).checked_div(u128::from(divisor))?;
+    i128::try_from(time).ok()?.checked_add(i128::from(offset))?.try_into().ok()
+}
+
+/// Puts packets behind each other into a list, sliced where they are plain.
+struct Slicer<'a, 'py> {
+    py: Python<'py>,
+    records: &'a Bound<'py, PyList>,
+    keys: [Option<Bound<'py, PyBytes>>; 2],
+}
+
+impl<'py> Slicer<'_, 'py> {
+    fn take(
+        &mut self,
+        time: u64,
+        packet: &[u8],
+        start: usize,
+        original: u32,
+        link_type: u32,
+        interface: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        match segment(link_type, packet) {
+            Some(segment) => {
+                let key = self.key(&segment);
+                let flags = u16::from_be_bytes([segment.tcp[12], segment.tcp[13]]);
+                let payload = PyBytes::new(self.py, segment.payload);
+                let (seq, ack) = (u32_big(segment.tcp, 4), u32_big(segment.tcp, 8));
+                self.records.append((time, key, seq, ack, flags, payload))
+            }
+            None => self.records.append((time, start, packet.len(), original, interface)),
+        }
+    }
+
+    /// The key of a segment's direction: both addresses, both ports. Most are one of the last two.
+    fn key(&mut self, segment: &Segment<'_>) -> Bound<'py, PyBytes> {
+        let ports = &segment.tcp[..4];
+        let is_same = |known: &&Bound<'py, PyBytes>| known.as_bytes().strip_prefix(segment.addresses) == Some(ports);
+        if let Some(known) = self.keys.iter().flatten().find(is_same) {
+            return known.clone();
+        }
+        let made = PyBytes::new(self.py, &[segment.addresses, ports].concat());
+        self.keys.swap(0, 1);
+        self.keys[0] = Some(made.clone());
+        made
+    }
 }
 
 /// The segment of a packet: `None` where there is anything uncommon about it.
@@ -126,6 +197,14 @@ fn over_ipv6(network: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_plain = header[0] >> 4 == 6 && header[6] == PROTOCOL_TCP && length > 0;
     let payload = network.get(IPV6..IPV6 + length)?;
     is_plain.then_some((&header[8..40], payload))
+}
+
+fn word_of(order: &str) -> fn(&[u8], usize) -> u32 {
+    if order == "<" {
+        u32_little
+    } else {
+        u32_big
+    }
 }
 
 fn u32_little(data: &[u8], at: usize) -> u32 {

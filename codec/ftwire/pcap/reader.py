@@ -159,7 +159,7 @@ class RecordSource:
         if magic in PCAP_MAGICS:
             return PcapScanner(magic, self._limits.max_record, sliced=self._sliced)
         if magic == SECTION_HEADER:
-            return PcapngScanner(self._limits.max_record, self._limits.max_secrets)
+            return PcapngScanner(self._limits.max_record, self._limits.max_secrets, sliced=self._sliced)
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 
