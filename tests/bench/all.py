@@ -18,18 +18,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import ftwire
+
 BENCH = Path(__file__).parent
 RECORD = BENCH / "recorded.json"
 NAMES = ("codec", "pcap", "dump", "start")
+WITH_CORE = frozenset({"codec", "pcap"})
+"""Those that are also measured with the compiled core, where it is installed."""
 TOLERANCE = 0.2
 
 
-def measure(name: str) -> list[dict[str, Any]]:
-    """The ratios of one benchmark, which runs as a program of its own."""
+def measure(name: str, core: str) -> list[dict[str, Any]]:
+    """The ratios of one benchmark, which runs as a program of its own, the core ``off`` or ``required``."""
     command = [sys.executable, str(BENCH / f"bench_{name}.py"), "--json", *sys.argv[1:]]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["FTWIRE_CORE"] = core
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def modes(name: str) -> tuple[str, ...]:
+    """What ``FTWIRE_CORE`` is set to for this benchmark's runs."""
+    return ("off", "required") if name in WITH_CORE and ftwire.compiled else ("off",)
 
 
 def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:
@@ -45,7 +55,7 @@ def line(ratio: dict[str, Any], before: dict[str, Any] | None) -> str:
         reached = ratio["value"] <= ratio["aim"] if ratio["at_most"] else ratio["value"] >= ratio["aim"]
         aim = f"{'<=' if ratio['at_most'] else '>='} {ratio['aim']:g} {'yes' if reached else 'NO'}"
     then = "" if before is None else f"recorded {before['value']:.2f}{', WORSE' if is_worse(ratio, before) else ''}"
-    return f"  {ratio['name']:<52} {ratio['value']:7.2f}  {aim:<14} {then:<24} {ratio['note']}"
+    return f"  {ratio['name']:<64} {ratio['value']:7.2f}  {aim:<14} {then:<24} {ratio['note']}"
 
 
 def main() -> int:
@@ -57,9 +67,10 @@ def main() -> int:
         sys.exit("there is no record to check against: make bench-record")
     ratios = []
     worse = 0
-    for name in NAMES:
-        print(name, flush=True)
-        for ratio in measure(name):
+    runs = [(name, core) for name in NAMES for core in modes(name)]
+    for name, core in runs:
+        print(name if core == "off" else f"{name}, compiled core", flush=True)
+        for ratio in measure(name, core):
             before = recorded.get((ratio["bench"], ratio["name"]))
             worse += before is not None and is_worse(ratio, before)
             print(line(ratio, before), flush=True)
@@ -74,6 +85,10 @@ def main() -> int:
         RECORD.write_text(json.dumps(where | {"ratios": ratios}, indent=1) + "\n", encoding="utf-8")
     if "--check" in sys.argv:
         missing = recorded.keys() - {(ratio["bench"], ratio["name"]) for ratio in ratios}
+        if not ftwire.compiled:
+            uncompiled = {key for key in missing if key[1].endswith(", compiled core")}
+            missing -= uncompiled
+            print(f"{len(uncompiled)} ratios of the compiled core are not measured: make core")
         for bench, name in sorted(missing):
             print(f"{bench}: {name} was recorded and is not measured any more")
         print(f"{worse} of {len(ratios)} ratios are more than a fifth worse than recorded")
