@@ -36,7 +36,7 @@ unit: setup
 # The compiled core: needs cargo.
 core: $(VENV)/.core
 
-$(VENV)/.core: $(VENV)/.ready $(wildcard codec/core/*.toml codec/core/*.pyi codec/core/src/*.rs)
+$(VENV)/.core: $(VENV)/.ready $(wildcard codec/core/*.toml codec/core/*.pyi codec/core/src/*.rs codec/core/src/*/*.rs)
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps ./codec/core
 	touch $@
 
