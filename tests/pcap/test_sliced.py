@@ -126,6 +126,15 @@ def test_pcapng_of_packets_that_are_nearly_plain(
     check(list(source.draw(chunkings(file))))
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_every_value_of_every_byte_of_the_headers(version: int) -> None:
+    plain = link_frame(LinkType.ETHERNET, _packet(version, 0))
+    writer = PcapWriter()
+    for at in range(len(plain) - 1):
+        changed = (plain[:at] + bytes((value,)) + plain[at + 1 :] for value in range(256))
+        check([writer.header() + b"".join(writer.packet(at, packet) for packet in changed)])
+
+
 def test_the_core_is_really_what_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     packets = [link_frame(LinkType.ETHERNET, _packet(version, at)) for at in range(9) for version in (4, 6)]
     writer, ng = PcapWriter(), PcapngWriter()
