@@ -1,0 +1,344 @@
+"""A hostile gateway: answers whatever client connects, wrongly where a step says so, and says what the client did.
+
+The first connection of a performance is the one the steps are for; others, which are those of a client that has
+come back, get legal answers alone. Copied into saved tests, see ``steps``.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from ftwire.body import encode_body
+from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
+from ftwire.errors import WireError
+from ftwire.frame import Frame, Role
+from ftwire.stream import FrameDecoder
+from ftwire_tools.fuzz.legal import AES_IV, AES_KEY, response_message
+from ftwire_tools.fuzz.steps import Step, message_class_of, render
+from ftwire_tools.fuzz.verdict import Finding, Outcome, Traffic, fault_of
+
+__all__ = ["HostileGateway", "listen"]
+
+PROOF: Final = 2
+"""Frames of a client after the last step that show that it goes on."""
+MAX_REQUEST: Final = 16 << 20
+TICK: Final = 0.05
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises ``OSError``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, reuse_port=False)
+    listening.setblocking(False)
+    return listening
+
+
+class Guest:
+    """One connection of the client."""
+
+    def __init__(self, play: HostileGateway, connected: socket.socket, number: int) -> None:
+        self.play: Final = play
+        self.socket: Final = connected
+        self.number: Final = number
+        self.cipher: Cipher = NONE if play.key is None else Rsa(play.key)
+        self.decoder: Final = FrameDecoder(Role.CLIENT, cipher=self.cipher, max_body=MAX_REQUEST)
+        self.requests = 0
+        self.over = ""
+        self.late: Frame | None = None
+        self.granted = False
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def answer(self, request: Frame, step: Step) -> None:
+        """Send the reply to a request."""
+        message_class = message_class_of(request.proto_id, of_gateway=True)
+        if message_class is None:
+            return
+        asked: Any = request.message
+        response = response_message(request.proto_id, asked, self.play.keep_alive)
+        body_format = 1 if request.body_format == 1 else 0
+        filled = Step(
+            "reply", request.proto_id, format=body_format, mutations=step.mutations, chunk=step.chunk, hold=step.hold
+        )
+        body = encode_body(response, body_format)
+        self.send(render(filled, body, request.serial, self.cipher, message_class), step.chunk)
+        if request.proto_id == 1001 and not self.granted:
+            self.granted = True
+            if self.play.key is not None:
+                asks_cbc = asked.c2s.packetEncAlgo == 2
+                self.cipher = cipher_for(asked.c2s.packetEncAlgo, AES_KEY, AES_IV if asks_cbc else None)
+                self.decoder.cipher = self.cipher
+
+    def push(self, step: Step) -> None:
+        """Send a push, of the security that the client has asked for last."""
+        message_class = message_class_of(step.proto, of_gateway=True)
+        response = response_message(step.proto, self.play.last_request, self.play.keep_alive)
+        self.send(render(step, encode_body(response), 0, self.cipher, message_class), step.chunk)
+
+    def send(self, data: bytes, chunk: int = 0) -> None:
+        """Write bytes; those that a client does not take within the time are lost."""
+        if self.over or not data:
+            return
+        self.play.note(self.number, "gateway", data)
+        size = chunk or len(data)
+        rest = memoryview(data)
+        end = time.monotonic() + self.play.timeout
+        sent = 0
+        while rest:
+            try:
+                rest = rest[self.socket.send(rest[:size]) :]
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    return
+                time.sleep(0.002)
+                self.play.read(self)
+                if self.over:
+                    return
+                continue
+            except OSError as error:
+                self.ended(error)
+                return
+            sent += 1
+            if chunk and sent < 200:
+                time.sleep(0.0003)
+            elif chunk:
+                size = len(rest) or 1
+
+    def ended(self, error: OSError | None) -> None:
+        """Take note that the client has closed."""
+        if not self.over:
+            self.over = "reset" if error is not None else "closed"
+            self.play.note(self.number, "reset" if error is not None else "client-end")
+
+    def leave(self, how: str) -> None:
+        """Close our side: ``close``, ``reset`` or ``finish``."""
+        if self.over:
+            return
+        if how == "finish":
+            self.play.note(self.number, "gateway-end")
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                self.ended(error)
+            return
+        self.over = "left"
+        self.play.note(self.number, "reset" if how == "reset" else "gateway-end")
+        if how == "reset":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class HostileGateway:
+    """One performance on a listening socket.
+
+    ``timeout`` is how long a client may be silent, in seconds, ``come_back`` how long it may stay away after its
+    connection has ended. ``ended`` says that the client's program has ended, ``False`` where nobody knows.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        steps: Sequence[Step],
+        *,
+        key: RsaKey | None = None,
+        timeout: float = 10.0,
+        come_back: float = 30.0,
+        longest: float = 60.0,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.key: Final = key
+        self.timeout: Final = timeout
+        self.keep_alive: Final = max(1, int(timeout / 4))
+        """``keepAliveInterval`` as told to clients, in seconds."""
+        self.last_request: Any = None
+        self.performed = 0
+        self._listening: Final = listening
+        self._steps: Final = list(steps)
+        self._come_back: Final = come_back
+        self._longest: Final = longest
+        self._has_ended: Final = ended
+        self._selector: Final = selectors.DefaultSelector()
+        self._guests: Final[list[Guest]] = []
+        self._findings: Final[list[Finding]] = []
+        self._traffic: Final[list[Traffic]] = []
+        self._begin = self._heard = time.monotonic()
+        self._proof = 0
+        self._wrong: Final[list[str]] = []
+
+    def note(self, connection: int, what: str, data: bytes = b"") -> None:
+        """Remember what passed."""
+        self._traffic.append(Traffic(time.time_ns(), connection, what, data))
+
+    @property
+    def has_client(self) -> bool:
+        """Whether anybody has connected."""
+        return bool(self._guests)
+
+    def play(self) -> Outcome:
+        """Serve until the client has shown what it does."""
+        self._selector.register(self._listening, selectors.EVENT_READ, None)
+        end = "went on"
+        try:
+            while not (found := self._is_over()):
+                self._turn()
+            end = found
+        finally:
+            self._close()
+        reactions = [(label, "went on") for label in self._wrong[:-1]]
+        reactions += [(label, end) for label in self._wrong[-1:]]
+        return Outcome(tuple(self._findings), tuple(reactions), tuple(self._traffic), self.performed)
+
+    def _close(self) -> None:
+        for guest in self._guests:
+            guest.leave("close")
+            guest.socket.close()
+        self._selector.close()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(TICK):
+            if key.data is None:
+                self._accept()
+            else:
+                self.read(key.data)
+        if self._guests:
+            self._perform(self._guests[0])
+
+    def _is_over(self) -> str:
+        """Say how it has ended, nothing while it goes on."""
+        now = time.monotonic()
+        if self._has_ended():
+            while self._drain():
+                pass
+            return "ended"
+        quiet = now - self._heard
+        open_now = [guest for guest in self._guests if not guest.over]
+        victim = self._guests[0] if self._guests else None
+        if victim is not None and (victim.over or not self._steps) and self._proof >= PROOF:
+            return f"{victim.over} and came back" if victim.over in {"closed", "reset"} else "went on"
+        if open_now and quiet > self.timeout:
+            self._findings.append(Finding("silent", f"nothing for {quiet:.1f} s, with a connection open"))
+            return "silent"
+        if victim is not None and not open_now and quiet > self._come_back:
+            how = "we ended" if victim.over == "left" else f"it {victim.over}"
+            self._findings.append(Finding("gone", f"{quiet:.0f} s after the connection that {how}"))
+            return "gone"
+        if victim is None and quiet > self._come_back:
+            self._findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
+            return "gone"
+        return "went on" if now - self._begin > self._longest else ""
+
+    def _drain(self) -> bool:
+        """Read what the client's program has left behind; returns whether there was something."""
+        ready = self._selector.select(0)
+        if not any(key.data is None or not key.data.over for key, _ in ready):
+            return False
+        for key, _ in ready:
+            if key.data is None:
+                self._accept()
+            elif not key.data.over:
+                self.read(key.data)
+        return True
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listening.accept()
+        except OSError:
+            return
+        guest = Guest(self, connected, len(self._guests) + 1)
+        self._guests.append(guest)
+        self._selector.register(connected, selectors.EVENT_READ, guest)
+        self._heard = time.monotonic()
+        self.note(guest.number, "open")
+
+    def read(self, guest: Guest) -> None:
+        """Take what a client has sent."""
+        try:
+            data = guest.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            guest.ended(error)
+            self._forget(guest)
+            return
+        if not data:
+            guest.ended(None)
+            self._forget(guest)
+            return
+        self._heard = time.monotonic()
+        self.note(guest.number, "client", data)
+        try:
+            for frame in guest.decoder.feed(data):
+                self._take(guest, frame)
+        except WireError as error:
+            self._findings.append(Finding("garbage", str(error)))
+            guest.over = "garbage"
+            self._forget(guest)
+
+    def _forget(self, guest: Guest) -> None:
+        self._heard = time.monotonic()
+        if guest.socket in self._selector.get_map():
+            self._selector.unregister(guest.socket)
+
+    def _take(self, guest: Guest, frame: Frame) -> None:
+        # What was agreed on by a handshake that says something else is anybody's guess.
+        spoiled = self.key is not None and guest.number == 1 and any("InitConnect" in label for label in self._wrong)
+        fault = fault_of(frame)
+        if fault is not None:
+            if not spoiled:
+                self._findings.append(fault)
+            return
+        self.last_request = frame.message if hasattr(frame.message, "c2s") else None
+        guest.requests += 1
+        if guest.number > 1 or not self._steps:
+            self._proof += 1
+        step = self._step_for(guest) if guest.number == 1 else None
+        if guest.over:
+            return
+        if step is not None and step.label:
+            self._wrong.append(f"{step.label} (InitConnect)" if frame.proto_id == 1001 else step.label)
+        if step is not None and step.do == "late":
+            guest.late = frame
+        elif step is None or step.do == "reply":
+            guest.answer(frame, step or Step("reply"))
+            self._answer_late(guest)
+
+    def _step_for(self, guest: Guest) -> Step | None:
+        """Do what is due before a request is answered, and return what is to be done about that."""
+        self._perform(guest)
+        if guest.over or not self._steps or self._steps[0].after > guest.requests:
+            return None
+        self.performed += 1
+        return self._steps.pop(0)
+
+    @staticmethod
+    def _answer_late(guest: Guest) -> None:
+        late, guest.late = guest.late, None
+        if late is not None:
+            guest.answer(late, Step("reply"))
+
+    def _perform(self, guest: Guest) -> None:
+        """Do the steps whose time has come and that are no replies."""
+        while self._steps and self._steps[0].after <= guest.requests and not guest.over:
+            step = self._steps[0]
+            if step.do in {"reply", "skip", "late"}:
+                return
+            self._steps.pop(0)
+            self.performed += 1
+            if step.label:
+                self._wrong.append("push" if step.label == "push" else step.label)
+            if step.do == "push":
+                guest.push(step)
+            elif step.do == "raw":
+                guest.send(bytes.fromhex(step.data), step.chunk)
+            elif step.do == "pause":
+                time.sleep(step.ms / 1000)
+            else:
+                guest.leave(step.do)
+                self._heard = time.monotonic()
+                if guest.over:
+                    self._forget(guest)
+                    guest.socket.close()
