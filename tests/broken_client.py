@@ -17,24 +17,24 @@ from ftwire.cipher import RsaKey
 from ftwire.connection import Connection
 from ftwire.errors import DigestError, WireError
 from ftwire.events import Connected, Event, FrameDamaged, PushReceived, ReplyReceived
-from ftwire.frame import Role, UnknownBody, encode_frame
+from ftwire.frame import Role, UnknownBody
 from ftwire.protocols import registry
 
 BUGS = {
-    # Bug: what is found.
-    "aborts-on-bad-digest": "crashed",
-    "exits-with-3-on-odd-ret-type": "crashed",
-    "loses-a-thread-to-empty-bodies": "crashed",
-    "hangs-on-empty-body": "silent",
-    "stays-away-after-a-reset": "gone",
-    "wrong-digest-after-unknown-format": "wrong digest",
-    "speaks-http-after-bad-magic": "garbage",
-    "nonsense-after-a-push": "undecodable",
+    # Bug: what is found, and a seed that comes to it soon.
+    "aborts-on-bad-digest": ("crashed", 50),
+    "exits-with-3-on-odd-ret-type": ("crashed", 82),
+    "loses-a-thread-to-empty-bodies": ("crashed", 36),
+    "hangs-on-empty-body": ("silent", 36),
+    "stays-away-after-a-reset": ("gone", 45),
+    "wrong-digest-after-unknown-format": ("wrong digest", 173),
+    "speaks-http-after-bad-magic": ("garbage", 50),
+    "nonsense-after-a-push": ("undecodable", 0),
 }
-ASKS, PATIENCE = 4, 1.0
+ASKS, PATIENCE = 4, 0.5
 
 
-class Lost(Exception):
+class LostError(Exception):
     """The connection is over."""
 
 
@@ -52,7 +52,7 @@ class BrokenClient:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as self.socket:
                     asked = self.session(asked)
-            except (OSError, Lost, WireError) as error:
+            except (OSError, LostError, WireError) as error:
                 if self.bug == "stays-away-after-a-reset" and isinstance(error, ConnectionResetError):
                     time.sleep(60)
             if asked >= ASKS:
@@ -63,7 +63,7 @@ class BrokenClient:
         self.connection = Connection(Role.CLIENT, key=self.key)
         self.connection.initiate(time.monotonic_ns(), client_id="broken")
         if not self.until(Connected):
-            raise Lost
+            raise LostError
         sub: Any = registry[3001].request
         message = sub()
         message.c2s.securityList.add(market=1, code="00700")
@@ -97,7 +97,7 @@ class BrokenClient:
             except TimeoutError:
                 return False
             if not data:
-                raise Lost
+                raise LostError
             if self.take(data, wanted):
                 return True
         return False

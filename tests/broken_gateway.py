@@ -47,7 +47,9 @@ BUGS = {
 class BrokenGateway:
     """Has the interface of the fuzzer's ``Program``: ``start`` and ``stop`` it as often as you like."""
 
-    def __init__(self, port: int, bug: str = "", *, key: RsaKey | None = None, dies: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, port: int, bug: str = "", *, key: RsaKey | None = None, dies: Callable[[], None] | None = None
+    ) -> None:
         self.port = port
         self.bug = bug
         self.key = key
@@ -65,6 +67,9 @@ class BrokenGateway:
 
     def crash(self) -> str:
         return f"exit code {self.exit_code}" if self.exit_code else ""
+
+    def output(self) -> str:
+        return ""
 
     def start(self) -> None:
         self.stop()

@@ -84,7 +84,7 @@ def facts_of(find: Find, *, mode: str, seed: int, encrypted: bool, timeout: floa
 
 
 def save(folder: Path, find: Find, facts: dict[str, Any]) -> Path:
-    """Write the three files into a new folder below ``folder``, readable by their owner alone. Raises ``OSError``."""
+    """Write the files into a new folder below ``folder``, readable by their owner alone. Raises ``OSError``."""
     name = find.finding.kind.replace(" ", "-")
     number = 1
     while True:
@@ -97,6 +97,8 @@ def save(folder: Path, find: Find, facts: dict[str, Any]) -> Path:
     _write(place / "crash.json", (json.dumps(facts, indent=1) + "\n").encode())
     _write(place / "session.pcap", capture_of(find.outcome.traffic))
     _write(place / "test_crash.py", test_of(facts).encode())
+    if find.outcome.output:
+        _write(place / "output.txt", find.outcome.output.encode())
     return place
 
 
@@ -216,39 +218,50 @@ def test_of(facts: dict[str, Any]) -> str:
         verdict=KINDS[facts["finding"]["kind"]],
         environment=environment + (_KEY_ENVIRONMENT if facts["encrypted"] else ""),
     )
-    imports: dict[str, None] = {"import os": None}
+    imports = {("os", "")}
     if facts["encrypted"]:
-        imports["from pathlib import Path"] = None
+        imports.add(("pathlib", "Path"))
     bodies = []
     for name in _COPIED[mode]:
         wanted, body = _source_of(name)
-        imports.update(dict.fromkeys(wanted))
+        imports |= wanted
         bodies.append(body)
     template = _GATEWAY_TEST if mode == "gateway" else _CLIENT_TEST
     key = 'RsaKey.from_pem(Path(os.environ["FTWIRE_FUZZ_KEY"]).read_bytes())' if facts["encrypted"] else "None"
     test = template.format(steps=_literal(facts["steps"]), key=key, timeout=facts["timeout"])
-    return head + "\n".join(sorted(imports)) + "\n" + "".join(bodies) + test
+    return head + _import_lines(imports) + "".join(bodies) + test
 
 
 def _literal(steps: list[dict[str, Any]]) -> str:
     return "[\n" + "".join(f"    {step!r},\n" for step in steps) + "]"
 
 
-def _source_of(name: str) -> tuple[list[str], str]:
+def _import_lines(imports: set[tuple[str, str]]) -> str:
+    """Return the lines for (module, name) pairs, no name for the module itself."""
+    lines = [f"import {module}" for module, name in sorted(imports) if not name]
+    for module in sorted({module for module, name in imports if name}):
+        names = sorted(name for other, name in imports if other == module and name)
+        lines.append(f"from {module} import {', '.join(names)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _source_of(name: str) -> tuple[set[tuple[str, str]], str]:
     """Return the imports of a module that a copy of it needs, and the rest of it."""
     module = import_module(f"ftwire_tools.fuzz.{name}")
     text = Path(str(module.__file__)).read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
-    imports: list[str] = []
+    imports: set[tuple[str, str]] = set()
     for number, node in enumerate(ast.parse(text).body):
-        is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        is_list = (
-            isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
-        )
         if isinstance(node, ast.Import):
-            imports += [f"import {each.name}" for each in node.names]
-        elif isinstance(node, ast.ImportFrom) and not str(node.module).startswith(("ftwire_tools", "__future__")):
-            imports += [f"from {node.module} import {each.name}" for each in node.names]
-        if is_import or is_list or number == 0:
-            lines[node.lineno - 1 : node.end_lineno] = [""] * (int(node.end_lineno or 0) - node.lineno + 1)
+            imports |= {(each.name, "") for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if not str(node.module).startswith(("ftwire_tools", "__future__")):
+                imports |= {(str(node.module), each.name) for each in node.names}
+        elif number and not _is_list_of_names(node):
+            continue
+        lines[node.lineno - 1 : node.end_lineno] = [""] * (int(node.end_lineno or 0) - node.lineno + 1)
     return imports, "\n\n" + "".join(lines).strip() + "\n"
+
+
+def _is_list_of_names(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"

@@ -64,6 +64,7 @@ class GatewayTarget:
         outcome = play_against_gateway(
             steps, self._address.host, self._address.port, key=self._key, timeout=self._timeout
         )
+        outcome = outcome if program is None else outcome._replace(output=program.output())
         self._serves = not (outcome.has("dead") or (program is not None and outcome.findings))
         if program is None or not outcome.has("dead"):
             return outcome
@@ -139,7 +140,7 @@ class ClientTarget:
             longest=max(30.0, 4 * self._timeout),
             ended=self._has_ended,
         )
-        outcome = gateway.play()
+        outcome, words = gateway.play(), ""
         if not gateway.has_client and not self._seen:
             ended = program is not None and not program.is_running
             how = f"; the program has ended: {self._last_words()}" if ended else ""
@@ -149,10 +150,11 @@ class ClientTarget:
             self._wait_for_exit(outcome)
             if how := program.crash():
                 outcome = outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
+            words = program.output()
             if not self._keep_running:
                 program.stop()
         self._misbehaved = bool(outcome.findings)
-        return outcome
+        return outcome if program is None else outcome._replace(output=words)
 
     def _wait_for_exit(self, outcome: Outcome) -> None:
         """Give a program that is done the time to say so."""

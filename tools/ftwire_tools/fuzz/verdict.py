@@ -55,6 +55,8 @@ class Outcome(NamedTuple):
     traffic: tuple[Traffic, ...]
     performed: int
     """Steps done."""
+    output: str = ""
+    """The end of what the program wrote, where the tool has started it."""
 
     def has(self, kind: str) -> bool:
         """Say whether there is such a finding."""
