@@ -23,7 +23,7 @@ from ftwire.protocols import registry
 BUGS = {
     # Bug: what is found, and a seed that comes to it soon.
     "aborts-on-bad-digest": ("crashed", 50),
-    "exits-with-3-on-odd-ret-type": ("crashed", 82),
+    "exits-with-3-on-odd-ret-type": ("crashed", 138),
     "loses-a-thread-to-empty-bodies": ("crashed", 36),
     "hangs-on-empty-body": ("silent", 36),
     "stays-away-after-a-reset": ("gone", 45),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Campaign", "Find", "Totals"]
 
+AGAIN: Final = 3
+"""How often steps are performed again before what they provoked counts as not to be repeated."""
 SAME_KIND: Final = 5
 """How often a finding of one kind is shortened; what comes after is only counted."""
 
@@ -133,8 +135,8 @@ class Campaign:
             return False
 
         try:
-            if not provokes(steps):
-                return Find(finding, number, steps, len(steps), 1, again=False, outcome=outcome)
+            if not any(provokes(steps) for _ in range(AGAIN)):
+                return Find(finding, number, steps, len(steps), AGAIN, again=False, outcome=outcome)
             short, tries = shrink(steps, provokes, self._tries)
         except LostTargetError as error:
             self.totals.lost = str(error)

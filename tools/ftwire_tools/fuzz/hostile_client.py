@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ class Talk:
         self.decoder: Final = FrameDecoder(Role.SERVER, cipher=self.cipher, max_body=MAX_REPLY)
         self.serial = 0
         self.conn_id = 0
-        self.opened = self.lost = self.provoked = self.finished = False
+        self.opened = self.lost = self.provoked = self.finished = self.hangs = False
         self.over = ""
         self.sent: Final[dict[int, dict[int, Sent]]] = {}  # by serial, then by protocol
         self.odd: Final[list[Sent]] = []
@@ -116,7 +116,7 @@ class Talk:
         if step.hold:
             return
         if must and (step.wait or step.proto == INIT):
-            self.receive(lambda: sent.answer != "", self.play.timeout)
+            self._await(lambda: sent.answer != "")
         else:
             self.receive(lambda: sent.answer != "", GRACE if step.proto == INIT else 0)
         if self.opened and step.proto == INIT and step.mutations and self.play.key is not None:
@@ -174,7 +174,7 @@ class Talk:
 
     # What comes
 
-    def receive(self, done: Any, seconds: float) -> bool:
+    def receive(self, done: Callable[[], bool], seconds: float) -> bool:
         """Read until ``done()``, the end of the connection or of the time; returns whether it was done."""
         end = time.monotonic() + seconds
         while not done() and not self.over:
@@ -185,6 +185,12 @@ class Talk:
                 continue
             self._read()
         return bool(done())
+
+    def _await(self, done: Callable[[], bool]) -> bool:
+        """Wait for what must come: once for so long, for one that hangs need not be waited for again."""
+        found = self.receive(done, 0 if self.hangs else self.play.timeout)
+        self.hangs = self.hangs or not (found or self.over)
+        return found
 
     def _read(self) -> None:
         self.socket.settimeout(self.play.timeout)
@@ -277,11 +283,11 @@ class Talk:
         self.write(b"")
         timeout = self.play.timeout
         if not self.lost and not self.over:
-            self._await_all(timeout)
+            self._await_all()
             if self.opened and not self.finished and not self.over and not self.waiting:
                 body = request_message(ALIVE).SerializeToString().hex()
                 self.send(Step("send", ALIVE, body, wait=False))
-                self._await_all(timeout)
+                self._await_all()
         else:
             self.receive(lambda: False, GRACE if self.lost else 0)
         if not self.lost and self.waiting and not self.over:
@@ -313,10 +319,10 @@ class Talk:
         self.lost = self.lost or lost
         self.write(data, step.chunk, hold=step.hold)
 
-    def _await_all(self, timeout: float) -> None:
+    def _await_all(self) -> None:
         while (waiting := self.waiting) and not self.over:
             count = len(waiting)
-            if not self.receive(lambda count=count: len(self.waiting) < count, timeout):
+            if not self._await(lambda: len(self.waiting) < count):  # noqa: B023 - asked before the next turn
                 return
 
     def _reaction(self, sent: Sent) -> str:

@@ -24,6 +24,8 @@ from ftwire_tools.fuzz.verdict import Finding, Outcome, Traffic, fault_of
 
 __all__ = ["HostileGateway", "listen"]
 
+START_SECONDS: Final = 30.0
+"""How long a first connection may take: a program has to start."""
 PROOF: Final = 2
 """Frames of a client after the last step that show that it goes on."""
 MAX_REQUEST: Final = 16 << 20
@@ -242,7 +244,7 @@ class HostileGateway:
             how = "we ended" if victim.over == "left" else f"it {victim.over}"
             self._findings.append(Finding("gone", f"{quiet:.0f} s after the connection that {how}"))
             return "gone"
-        if victim is None and quiet > self._come_back:
+        if victim is None and quiet > max(self._come_back, START_SECONDS):
             self._findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
             return "gone"
         return "went on" if now - self._begin > self._longest else ""

@@ -12,9 +12,9 @@ from ftwire_tools.fuzz.steps import _is_repeated, _is_required
 
 __all__ = ["AES_IV", "AES_KEY", "hello", "request_message", "response_message"]
 
-AES_KEY: Final = "0123456789ABCDEF"
+AES_KEY: Final = "ftwire-fuzz-key0"
 """What the hostile gateway gives for ``connAESKey``: known to all, for nothing secret passes."""
-AES_IV: Final = "FEDCBA9876543210"
+AES_IV: Final = "ftwire-fuzz-iv-0"
 CONN_ID: Final = 4711
 MARKET: Final = 1
 CODE: Final = "00700"
