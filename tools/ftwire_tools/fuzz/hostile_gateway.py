@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ftwire.body import encode_body
-from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
+from ftwire.cipher import RsaKey
 from ftwire.errors import WireError
-from ftwire.frame import Frame, Role
-from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz.legal import AES_IV, AES_KEY, response_message
-from ftwire_tools.fuzz.steps import Step, message_class_of, render
-from ftwire_tools.fuzz.verdict import Finding, Outcome, Traffic, fault_of
+from ftwire.frame import Frame
+from ftwire_tools.fuzz.guest import Guest
+from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.verdict import Finding, Notebook, Outcome, fault_of
 
 __all__ = ["HostileGateway", "listen"]
 
@@ -28,7 +25,6 @@ START_SECONDS: Final = 30.0
 """How long a first connection may take: a program has to start."""
 PROOF: Final = 2
 """Frames of a client after the last step that show that it goes on."""
-MAX_REQUEST: Final = 16 << 20
 LINGER: Final = 1.5
 """Seconds in which a client that goes on may end its connection, or itself, of its own accord."""
 TICK: Final = 0.05
@@ -40,100 +36,6 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=family, reuse_port=False)
     listening.setblocking(False)
     return listening
-
-
-class Guest:
-    """One connection of the client."""
-
-    def __init__(self, play: HostileGateway, connected: socket.socket, number: int) -> None:
-        self.play: Final = play
-        self.socket: Final = connected
-        self.number: Final = number
-        self.cipher: Cipher = NONE if play.key is None else Rsa(play.key)
-        self.decoder: Final = FrameDecoder(Role.CLIENT, cipher=self.cipher, max_body=MAX_REQUEST)
-        self.requests = 0
-        self.over = ""
-        self.late: Frame | None = None
-        self.granted = False
-        connected.setblocking(False)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def answer(self, request: Frame, step: Step) -> None:
-        """Send the reply to a request."""
-        message_class = message_class_of(request.proto_id, of_gateway=True)
-        if message_class is None:
-            return
-        asked: Any = request.message
-        response = response_message(request.proto_id, asked, self.play.keep_alive)
-        body_format = 1 if request.body_format == 1 else 0
-        filled = Step(
-            "reply", request.proto_id, format=body_format, mutations=step.mutations, chunk=step.chunk, hold=step.hold
-        )
-        body = encode_body(response, body_format)
-        self.send(render(filled, body, request.serial, self.cipher, message_class), step.chunk)
-        if request.proto_id == 1001 and not self.granted:
-            self.granted = True
-            if self.play.key is not None:
-                asks_cbc = asked.c2s.packetEncAlgo == 2
-                self.cipher = cipher_for(asked.c2s.packetEncAlgo, AES_KEY, AES_IV if asks_cbc else None)
-                self.decoder.cipher = self.cipher
-
-    def push(self, step: Step) -> None:
-        """Send a push, of the security that the client has asked for last."""
-        message_class = message_class_of(step.proto, of_gateway=True)
-        response = response_message(step.proto, self.play.last_request, self.play.keep_alive)
-        self.send(render(step, encode_body(response), 0, self.cipher, message_class), step.chunk)
-
-    def send(self, data: bytes, chunk: int = 0) -> None:
-        """Write bytes; those that a client does not take within the time are lost."""
-        if self.over or not data:
-            return
-        self.play.note(self.number, "gateway", data)
-        size = chunk or len(data)
-        rest = memoryview(data)
-        end = time.monotonic() + self.play.timeout
-        sent = 0
-        while rest:
-            try:
-                rest = rest[self.socket.send(rest[:size]) :]
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    return
-                time.sleep(0.002)
-                self.play.read(self)
-                if self.over:
-                    return
-                continue
-            except OSError as error:
-                self.ended(error)
-                return
-            sent += 1
-            if chunk and sent < 200:
-                time.sleep(0.0003)
-            elif chunk:
-                size = len(rest) or 1
-
-    def ended(self, error: OSError | None) -> None:
-        """Take note that the client has closed."""
-        if not self.over:
-            self.over = "reset" if error is not None else "closed"
-            self.play.note(self.number, "reset" if error is not None else "client-end")
-
-    def leave(self, how: str) -> None:
-        """Close our side: ``close``, ``reset`` or ``finish``."""
-        if self.over:
-            return
-        if how == "finish":
-            self.play.note(self.number, "gateway-end")
-            try:
-                self.socket.shutdown(socket.SHUT_WR)
-            except OSError as error:
-                self.ended(error)
-            return
-        self.over = "left"
-        self.play.note(self.number, "reset" if how == "reset" else "gateway-end")
-        if how == "reset":
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class HostileGateway:
@@ -154,9 +56,10 @@ class HostileGateway:
         longest: float = 60.0,
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.key: Final = key
-        self.timeout: Final = timeout
-        self.keep_alive: Final = max(1, int(timeout / 10))
+        self.book = Notebook()
+        self.key = key
+        self.timeout = timeout
+        self.keep_alive = max(1, int(timeout / 10))
         """``keepAliveInterval`` as told to clients, in seconds."""
         self.last_request: Any = None
         self.performed = 0
@@ -168,16 +71,10 @@ class HostileGateway:
         self._selector: Final = selectors.DefaultSelector()
         self._guests: Final[list[Guest]] = []
         self._victim: Guest | None = None
-        self._findings: Final[list[Finding]] = []
-        self._traffic: Final[list[Traffic]] = []
         self._begin = self._heard = time.monotonic()
         self._proof = 0
         self._proven_at: float | None = None
         self._wrong: Final[list[str]] = []
-
-    def note(self, connection: int, what: str, data: bytes = b"") -> None:
-        """Remember what passed."""
-        self._traffic.append(Traffic(time.time_ns(), connection, what, data))
 
     @property
     def has_client(self) -> bool:
@@ -196,7 +93,8 @@ class HostileGateway:
             self._close()
         reactions = [(label, "went on") for label in self._wrong[:-1]]
         reactions += [(label, end) for label in self._wrong[-1:]]
-        return Outcome(tuple(self._findings), tuple(reactions), tuple(self._traffic), self.performed)
+        self.book.reactions.extend(reactions)
+        return self.book.outcome(self.performed)
 
     def _close(self) -> None:
         for guest in self._guests:
@@ -237,15 +135,15 @@ class HostileGateway:
                 self._forget(victim)
                 victim.socket.close()
         if open_now and quiet > self.timeout:
-            self._findings.append(Finding("silent", f"nothing for {quiet:.1f} s, with a connection open"))
+            self.book.findings.append(Finding("silent", f"nothing for {quiet:.1f} s, with a connection open"))
             return "silent"
         victim = victim or (self._guests[0] if self._guests else None)
         if victim is not None and not open_now and quiet > self._come_back:
             how = "we ended" if victim.over == "left" else f"it {victim.over}"
-            self._findings.append(Finding("gone", f"{quiet:.0f} s after the connection that {how}"))
+            self.book.findings.append(Finding("gone", f"{quiet:.0f} s after the connection that {how}"))
             return "gone"
         if victim is None and quiet > max(self._come_back, START_SECONDS):
-            self._findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
+            self.book.findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
             return "gone"
         return "went on" if now - self._begin > self._longest else ""
 
@@ -270,7 +168,7 @@ class HostileGateway:
         self._guests.append(guest)
         self._selector.register(connected, selectors.EVENT_READ, guest)
         self._heard = time.monotonic()
-        self.note(guest.number, "open")
+        self.book.note(guest.number, "open")
 
     def read(self, guest: Guest) -> None:
         """Take what a client has sent."""
@@ -287,12 +185,12 @@ class HostileGateway:
             self._forget(guest)
             return
         self._heard = time.monotonic()
-        self.note(guest.number, "client", data)
+        self.book.note(guest.number, "client", data)
         try:
             for frame in guest.decoder.feed(data):
                 self._take(guest, frame)
         except WireError as error:
-            self._findings.append(Finding("garbage", str(error)))
+            self.book.findings.append(Finding("garbage", str(error)))
             guest.over = "garbage"
             self._forget(guest)
 
@@ -310,7 +208,7 @@ class HostileGateway:
         fault = fault_of(frame)
         if fault is not None:
             if not spoiled:
-                self._findings.append(fault)
+                self.book.findings.append(fault)
             return
         self.last_request = frame.message if hasattr(frame.message, "c2s") else None
         guest.requests += 1

@@ -25,8 +25,8 @@ __all__ = ["Crash", "CrashFileError", "capture_of", "load_crash", "save"]
 FORMAT: Final = 1
 """Version of ``crash.json``."""
 _COPIED: Final = {
-    "gateway": ("steps", "legal", "verdict", "hostile_client"),
-    "client": ("steps", "legal", "verdict", "hostile_gateway", "program"),
+    "gateway": ("steps", "legal", "verdict", "talk", "hostile_client"),
+    "client": ("steps", "legal", "verdict", "guest", "hostile_gateway", "program"),
 }
 _CLIENT, _GATEWAY = Endpoint(bytes((127, 0, 0, 1)), 50_000), Endpoint(bytes((127, 0, 0, 1)), 11_111)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, NamedTuple
 
 from ftwire.body import missing_fields
 from ftwire.errors import DigestError, WireError
 from ftwire.frame import UnknownBody
 
-__all__ = ["KINDS", "Finding", "Outcome", "Traffic", "fault_of"]
+__all__ = ["KINDS", "Finding", "Notebook", "Outcome", "Traffic", "fault_of"]
 
 KINDS: Final = {
     "hung": "leaves a legal request on an open connection unanswered",
@@ -61,6 +62,27 @@ class Outcome(NamedTuple):
     def has(self, kind: str) -> bool:
         """Say whether there is such a finding."""
         return any(finding.kind == kind for finding in self.findings)
+
+
+class Notebook:
+    """What is written down of a performance while it goes on."""
+
+    def __init__(self) -> None:
+        self.findings: Final[list[Finding]] = []
+        self.reactions: Final[list[tuple[str, str]]] = []
+        self.traffic: Final[list[Traffic]] = []
+
+    def note(self, connection: int, what: str, data: bytes = b"") -> None:
+        """Remember what passed."""
+        self.traffic.append(Traffic(time.time_ns(), connection, what, data))
+
+    def found(self, kind: str, detail: str) -> None:
+        """Take a finding."""
+        self.findings.append(Finding(kind, detail))
+
+    def outcome(self, performed: int) -> Outcome:
+        """Return all of it."""
+        return Outcome(tuple(self.findings), tuple(self.reactions), tuple(self.traffic), performed)
 
 
 def fault_of(frame: Any, *, check_format: bool = True) -> Finding | None:
