@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import struct
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import click
 import pytest
 
 from ftwire.cipher import NONE, AesCbc
@@ -17,6 +19,7 @@ from ftwire.frame import Role
 from ftwire.pcap import CaptureReader, Packet
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
+from ftwire_tools.fuzz import command
 from ftwire_tools.fuzz.legal import hello, request_message, response_message
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
@@ -260,3 +263,14 @@ def test_a_program_says_how_it_ended() -> None:
 def test_the_table_of_findings_is_complete() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
+
+
+def test_the_examples_use_options_that_there_are() -> None:
+    lines = re.findall(r"^ *(ftwire fuzz [^#\n]*)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) >= 7
+    for line in lines:
+        _, _, name, *words = shlex.split(line)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        known = {option for parameter in found.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line

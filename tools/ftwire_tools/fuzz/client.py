@@ -25,7 +25,7 @@ __all__ = ["command"]
     "2 wrong usage.",
 )
 @click.option("--listen", "address", type=LISTEN, required=True, metavar="[HOST:]PORT", help="Where clients connect.")
-@shared_options(15.0)
+@shared_options(30.0)
 @click.option("--command", "program_line", metavar="PROGRAM", help="Start the client so, for each run.")
 @click.option("--keep-running", is_flag=True, help="The --command connects again and again: start it once.")
 @click.option(

@@ -288,8 +288,9 @@ class Talk:
                 body = request_message(ALIVE).SerializeToString().hex()
                 self.send(Step("send", ALIVE, body, wait=False))
                 self._await_all()
-        else:
-            self.receive(lambda: False, GRACE if self.lost else 0)
+        if not self.over and (self.lost or not self.opened):
+            # Nothing answers for it that it has been read: give that a moment, or what comes of it is seen too late.
+            self.receive(lambda: False, GRACE)
         if not self.lost and self.waiting and not self.over:
             names = ", ".join(f"{proto} (serial {serial})" for serial, proto in self.waiting[:3])
             self.book.found("hung", f"no reply to {names} within {self.timeout:g} s")

@@ -71,9 +71,8 @@ class GatewayTarget:
         end = time.monotonic() + EXIT_SECONDS
         while program.is_running and time.monotonic() < end:
             time.sleep(POLL)
-        if (program.exit_code is not None and (how := program.crash() or f"exit code {program.exit_code}")) or (
-            how := program.crash()
-        ):
+        code = program.exit_code
+        if how := program.crash() or ("" if code is None else f"exit code {code}"):
             return outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
         return outcome
 
