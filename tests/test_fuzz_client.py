@@ -78,7 +78,11 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         find = next(find for find in finds if find.finding.kind == kind)
         assert find.again
         assert len(find.steps) <= 2
-        place = save(tmp_path, find, facts_of(find, mode="client", seed=seed, encrypted=False, timeout=TIMEOUT))
+        place = save(
+            tmp_path,
+            find,
+            facts_of(find, mode="client", seed=seed, encrypted=False, timeout=TIMEOUT, come_back=COME_BACK),
+        )
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
     if bug == "loses-a-thread-to-empty-bodies":

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,13 +21,14 @@ from ftwire.pcap import CaptureReader, Packet
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.fuzz import command
+from ftwire_tools.fuzz.campaign import Campaign, Find
 from ftwire_tools.fuzz.legal import hello, request_message, response_message
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.steps import MUTATIONS, Mutation, Step, boundaries, render, step_from_json, step_to_json
-from ftwire_tools.fuzz.verdict import KINDS, Traffic
+from ftwire_tools.fuzz.verdict import KINDS, Finding, Outcome, Traffic
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "fuzzing.md"
 REQUESTS = requests_to_draw(allow_trading=False)
@@ -185,6 +187,47 @@ def test_numbers_of_mutations_become_small() -> None:
     assert short == (Step("send", 3008, mutations=(Mutation("grow body", 0),)),)
 
 
+class Fragile:
+    """A target that every sequence with protocol 3008 in it brings down."""
+
+    def __init__(self) -> None:
+        self.played = 0
+
+    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
+        self.played += fresh
+        findings = (Finding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
+        return Outcome(findings, (), (), len(steps))
+
+    def close(self) -> None:
+        pass
+
+
+def campaign_of(target: Fragile, finds: list[Find]) -> Campaign:
+    plan = tuple(Step("send", proto) for proto in (1001, 1004, 3008, 1004))
+    return Campaign(target, lambda _: plan, seed=1, tries=50, told=finds.append, progress=lambda _: None)
+
+
+def test_what_is_found_again_is_only_counted() -> None:
+    finds: list[Find] = []
+    campaign = campaign_of(Fragile(), finds)
+    campaign.run(20, None)
+    assert [find.steps for find in finds] == [(Step("send", 3008),)]
+    assert campaign.totals.repeats == {"hung": 19}
+    assert campaign.totals.steps == 80
+
+
+def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    finds: list[Find] = []
+    target = Fragile()
+    campaign = campaign_of(target, finds)
+    begun = campaign.totals.began
+    clock = iter([begun, begun + 2])
+    monkeypatch.setattr("ftwire_tools.fuzz.campaign.time.monotonic", lambda: next(clock, begun + 2))
+    campaign.run(None, 1)
+    assert [(len(find.steps), find.again) for find in finds] == [(4, True)]
+    assert target.played == 1
+
+
 # How it is kept
 
 
@@ -262,7 +305,7 @@ def test_a_program_says_how_it_ended() -> None:
 
 def test_the_table_of_findings_is_complete() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
+    assert set(re.findall(r"^\| `([a-z -]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
 
 
 def test_the_examples_use_options_that_there_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -83,12 +84,14 @@ class Campaign:
         self._told: Final = told
         self._progress: Final = progress
         self._shortened: Final[Counter[str]] = Counter()
+        self._deadline = math.inf
         self._known: Final[set[tuple[object, ...]]] = set()
 
     def run(self, runs: int | None, seconds: float | None) -> None:
         """Go on until there have been so many runs, or so much time has passed."""
         totals = self.totals
-        while (runs is None or totals.runs < runs) and (seconds is None or time.monotonic() - totals.began < seconds):
+        self._deadline = math.inf if seconds is None else totals.began + seconds
+        while (runs is None or totals.runs < runs) and time.monotonic() < self._deadline:
             number = totals.runs + 1
             steps = self._plan(Random(f"{self._seed}/{number}"))  # noqa: S311 - to be repeated, not to be secret
             try:
@@ -126,8 +129,10 @@ class Campaign:
     def _shorten(self, number: int, steps: tuple[Step, ...], outcome: Outcome, finding: Finding) -> Find:
         best = outcome
 
-        def provokes(candidate: Sequence[Step]) -> bool:
+        def provokes(candidate: Sequence[Step], *, late: bool = False) -> bool:
             nonlocal best
+            if not late and time.monotonic() > self._deadline:
+                return False
             tried = self._target.play(candidate, fresh=True)
             if tried.has(finding.kind):
                 best = tried
@@ -135,7 +140,7 @@ class Campaign:
             return False
 
         try:
-            if not any(provokes(steps) for _ in range(AGAIN)):
+            if not any(provokes(steps, late=True) for _ in range(AGAIN)):
                 return Find(finding, number, steps, len(steps), AGAIN, again=False, outcome=outcome)
             short, tries = shrink(steps, provokes, self._tries)
         except LostTargetError as error:

@@ -9,6 +9,7 @@ import click
 from ftwire_tools.address_option import LISTEN
 from ftwire_tools.addresses import Address, is_loopback
 from ftwire_tools.fuzz.session import Manner, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.fuzz.saving import COME_BACK
 from ftwire_tools.keys import read_key
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = ["command"]
 @click.option(
     "--come-back",
     type=click.FloatRange(min=0, min_open=True),
-    default=30.0,
+    default=COME_BACK,
     show_default=True,
     metavar="SECONDS",
     help="How long a client may stay away.",
@@ -97,7 +98,7 @@ def command(
         listening,
         key=rsa_key,
         timeout=manner.timeout if crash is None else crash.timeout,
-        come_back=come_back,
+        come_back=come_back if crash is None or crash.come_back is None else crash.come_back,
         program=program,
         keep_running=keep_running,
     )
@@ -112,4 +113,4 @@ def command(
     def plan(random: Random) -> tuple[Step, ...]:
         return client_plan(random, manner.steps)
 
-    ctx.exit(fuzz(target, plan, manner, mode="client", encrypted=key is not None))
+    ctx.exit(fuzz(target, plan, manner, mode="client", encrypted=key is not None, come_back=come_back))

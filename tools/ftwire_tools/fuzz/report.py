@@ -43,11 +43,12 @@ class Manner(NamedTuple):
 class Report:
     """Says what is found as it is found, and what there was in all."""
 
-    def __init__(self, manner: Manner, seed: int, mode: str, *, encrypted: bool) -> None:
+    def __init__(self, manner: Manner, seed: int, mode: str, *, encrypted: bool, come_back: float | None) -> None:
         self._manner: Final = manner
         self._seed: Final = seed
         self._mode: Final = mode
         self._encrypted: Final = encrypted
+        self._come_back: Final = come_back
         self._paint: Final = paint_for(sys.stdout)
         self._wanted: Final = sys.stderr.isatty()
         self._next = 0.0
@@ -69,7 +70,14 @@ class Report:
         """Take one."""
         self._clear()
         manner = self._manner
-        facts = facts_of(find, mode=self._mode, seed=self._seed, encrypted=self._encrypted, timeout=manner.timeout)
+        facts = facts_of(
+            find,
+            mode=self._mode,
+            seed=self._seed,
+            encrypted=self._encrypted,
+            timeout=manner.timeout,
+            come_back=self._come_back,
+        )
         place = None
         if manner.output is not None:
             try:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Crash", "CrashFileError", "capture_of", "load_crash", "save"]
 
+COME_BACK: Final = 30.0
+"""Seconds that a client may stay away, where nothing else is said."""
 FORMAT: Final = 1
 """Version of ``crash.json``."""
 _COPIED: Final = {
@@ -44,6 +46,8 @@ class Crash(NamedTuple):
     """The finding."""
     encrypted: bool
     timeout: float
+    come_back: float | None
+    """A client's: how long it may stay away, in seconds."""
     steps: tuple[Step, ...]
 
 
@@ -56,6 +60,7 @@ def load_crash(text: str, mode: str) -> Crash:
             str(values["finding"]["kind"]),
             bool(values["encrypted"]),
             float(values["timeout"]),
+            float(values["come_back"]) if "come_back" in values else None,
             tuple(step_from_json(step) for step in values["steps"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -67,7 +72,9 @@ def load_crash(text: str, mode: str) -> Crash:
     return crash
 
 
-def facts_of(find: Find, *, mode: str, seed: int, encrypted: bool, timeout: float) -> dict[str, Any]:
+def facts_of(
+    find: Find, *, mode: str, seed: int, encrypted: bool, timeout: float, come_back: float | None = None
+) -> dict[str, Any]:
     """Return what ``crash.json`` holds: no keys and nothing that the peer has sent."""
     return {
         "format": FORMAT,
@@ -77,6 +84,7 @@ def facts_of(find: Find, *, mode: str, seed: int, encrypted: bool, timeout: floa
         "run": find.run,
         "encrypted": encrypted,
         "timeout": timeout,
+        **({} if come_back is None else {"come_back": come_back}),
         "finding": find.finding._asdict(),
         "provoked_again": find.again,
         "steps": [step_to_json(step) for step in find.steps],
@@ -192,6 +200,7 @@ def test_the_client_stands_it() -> None:
             [step_from_json(step) for step in STEPS],
             key={key},
             timeout={timeout!r},
+            come_back={come_back!r},
             ended=lambda: program is not None and not program.is_running,
         ).play()
         assert program is None or not program.crash(), program.crash()
@@ -228,7 +237,9 @@ def test_of(facts: dict[str, Any]) -> str:
         bodies.append(body)
     template = _GATEWAY_TEST if mode == "gateway" else _CLIENT_TEST
     key = 'RsaKey.from_pem(Path(os.environ["FTWIRE_FUZZ_KEY"]).read_bytes())' if facts["encrypted"] else "None"
-    test = template.format(steps=_literal(facts["steps"]), key=key, timeout=facts["timeout"])
+    test = template.format(
+        steps=_literal(facts["steps"]), key=key, timeout=facts["timeout"], come_back=facts.get("come_back", COME_BACK)
+    )
     return head + _import_lines(imports) + "".join(bodies) + test
 
 
