@@ -8,8 +8,8 @@ import click
 
 from ftwire_tools.address_option import LISTEN
 from ftwire_tools.addresses import Address, is_loopback
-from ftwire_tools.fuzz.session import Manner, fuzz, load, program_of, replay, shared_options
 from ftwire_tools.fuzz.saving import COME_BACK
+from ftwire_tools.fuzz.session import Manner, fuzz, load, program_of, replay, shared_options
 from ftwire_tools.keys import read_key
 
 if TYPE_CHECKING:
