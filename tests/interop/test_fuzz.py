@@ -15,7 +15,7 @@ from interop.peers import Peer, command, environment, python
 
 FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "client"]
 AGAIN = Path(__file__).resolve().parent / "clients" / "python_again.py"
-RUNS = 6
+RUNS = 4
 
 
 def free_port() -> str:
@@ -49,7 +49,7 @@ def test_the_python_sdk_stands_spoiled_bodies_and_digests(peer: Callable[[str], 
     port = free_port()
     program = [str(python("futu-api-10.11")), str(AGAIN), "--port", port]
     # A seed that draws nothing for which the SDK waits 12 seconds.
-    words = ["--keep-running", "--seed", "5456", "--runs", str(RUNS), "--steps", "2"]
+    words = ["--keep-running", "--seed", "5456", "--runs", str(RUNS), "--steps", "2", "--timeout", "14"]
     code, (summary,) = fuzz("futu-api-10.11", port, program, *words)
     assert code == 0
     assert (summary["runs"], summary["findings"], summary["lost"]) == (RUNS, 0, None)

@@ -44,6 +44,8 @@ class Guest:
         self.cipher: Cipher = NONE if play.key is None else Rsa(play.key)
         self.decoder: Final = FrameDecoder(Role.CLIENT, cipher=self.cipher, max_body=MAX_REQUEST)
         self.requests = 0
+        self.heard = time.monotonic()
+        """When it has last said anything."""
         self.over = ""
         self.late: Frame | None = None
         self.granted = False

@@ -122,8 +122,10 @@ class HostileGateway:
         quiet = now - self._heard
         open_now = [guest for guest in self._guests if not guest.over]
         victim = self._victim
+        if victim is not None and not victim.over and self._is_forgotten(victim, now):
+            return "went on"
         if victim is not None and (victim.over or not self._steps) and self._proof >= PROOF:
-            back = sum(guest.requests for guest in self._guests if guest is not victim)
+            back = self._requests_elsewhere()
             if victim.over in {"closed", "reset"}:
                 return f"{victim.over} and came back" if back else "went on"
             if back >= PROOF:
@@ -146,6 +148,13 @@ class HostileGateway:
             self.book.findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
             return "gone"
         return "went on" if now - self._begin > self._longest else ""
+
+    def _is_forgotten(self, victim: Guest, now: float) -> bool:
+        """Say whether a client goes on with other connections: nothing more comes of the steps then."""
+        return self._requests_elsewhere() >= PROOF and now - victim.heard > 2 * self.keep_alive + LINGER
+
+    def _requests_elsewhere(self) -> int:
+        return sum(guest.requests for guest in self._guests if guest is not self._victim)
 
     def _drain(self) -> bool:
         """Read what the client's program has left behind; returns whether there was something."""
@@ -184,7 +193,7 @@ class HostileGateway:
             guest.ended(None)
             self._forget(guest)
             return
-        self._heard = time.monotonic()
+        guest.heard = self._heard = time.monotonic()
         self.book.note(guest.number, "client", data)
         try:
             for frame in guest.decoder.feed(data):
