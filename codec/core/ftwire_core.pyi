@@ -24,6 +24,21 @@ class Codec:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
 @final
+class Picker:
+    """Reads a few values of the bodies of one message class."""
+
+    def __new__(
+        cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]], paths: list[list[int]]
+    ) -> Picker:
+        """Take a message class as ``Plan`` does, and field numbers from the body to what is wanted.
+
+        Raises ``ValueError`` for a path that leads nowhere, or that is there twice.
+        """
+
+    def pick(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return what stands at each path, ``None`` what is not there; ``None`` where the body is not plain."""
+
+@final
 class Plan:
     """Reads the bodies of one message class, without making messages."""
 

@@ -2,9 +2,9 @@
 //! one place of every limit, error and meaning: this crate can give up early, and never judge otherwise.
 #![forbid(unsafe_code)]
 
+mod body;
 mod cipher;
 mod frames;
-mod json;
 
 use pyo3::prelude::*;
 
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frames::Codec>()?;
-    module.add_class::<json::Plan>()?;
+    module.add_class::<body::Picker>()?;
+    module.add_class::<body::Plan>()?;
     Ok(())
 }
