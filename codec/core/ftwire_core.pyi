@@ -54,3 +54,36 @@ class Plan:
 
     def values(self, body: bytes) -> dict[str, Any] | None:
         """Return plain values; ``None`` where the body is not plain."""
+
+def scan_pcap(
+    data: bytes,
+    at: int,
+    order: str,
+    unit: int,
+    header: int,
+    largest: int,
+    link_type: int,
+    interface: object,
+    records: list[Any],
+) -> int:
+    """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
+
+    Returns where the first that is not so starts. A plain TCP segment comes as a tuple of time, key of its
+    direction, sequence and acknowledgement number, header length with flags, and payload; anything else as the
+    record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
+    fraction, ``header`` the bytes before each packet.
+    """
+
+def scan_pcapng(
+    data: bytes,
+    at: int,
+    order: str,
+    largest: int,
+    interfaces: list[Any],
+    clocks: list[tuple[int, int, int]],
+    records: list[Any],
+) -> int:
+    """Do the same for the blocks of a pcapng file, as long as they are enhanced packet blocks.
+
+    ``clocks`` say of each interface by what to multiply and divide its times, and what to add.
+    """

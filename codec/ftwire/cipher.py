@@ -375,15 +375,13 @@ class Rsa:
             raise DecryptionError(cipher=self.name, reason="a block does not decrypt with this key") from None
 
 
+_IN_CORE: Final = frozenset((NoCipher, FtAesEcb, AesEcb, AesCbc))
+"""Classes whose frames the core knows; what is derived from them may do something else."""
+
+
 def codec_of(cipher: Cipher) -> Codec | None:
     """Return what cuts and makes this cipher's frames in the compiled core: ``None`` without one, and for others'."""
-    if isinstance(cipher, _IN_CORE) and type(cipher) in _IN_CORE:
-        return cipher._codec
-    return None
-
-
-_IN_CORE: Final = (NoCipher, FtAesEcb, AesEcb, AesCbc)
-"""Classes whose frames the core knows; what is derived from them may do something else."""
+    return cipher._codec if type(cipher) in _IN_CORE else None  # type: ignore[attr-defined]
 
 
 def cipher_for(algorithm: int | None, key: str | bytes, iv: str | bytes | None = None) -> Cipher:

@@ -155,6 +155,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         while parts:
             data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
+            stuck = -1  # where the core has given up
             try:
                 while True:
                     body_at = at + HEADER_SIZE
@@ -162,9 +163,10 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                         if self.cipher is not cipher:
                             cipher = self.cipher
                             codec = codec_of(cipher)
-                        if codec is not None and (batch := codec.cut(data, at, min(max_body, self._spare), ahead)):
-                            ahead = BATCH
-                            for compact, payload, body in batch:
+                            stuck = -1
+                        if codec is not None and at != stuck:
+                            enough = at + ahead
+                            for compact, payload, body in codec.cut(data, at, min(max_body, self._spare), ahead):
                                 at += HEADER_SIZE + compact[2]
                                 frame = new(Frame)
                                 frame._compact = compact
@@ -175,6 +177,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                                 yield frame
                                 if self.cipher is not cipher:
                                     break
+                            ahead = BATCH
+                            if at < enough:
+                                stuck = at
                             continue
                         # What _look, open_frame and Frame(...) do for a good frame in step, written out.
                         compact = unpack_compact(data, at)
@@ -225,6 +230,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             finally:
                 self.offset += at - start
                 self._keep(data, at)
+        self._running = None
 
     def _find(self, data: bytes, at: int, *, final: bool) -> int:
         """Pass over what starts no frame; return where one may start, or the end of the data."""

@@ -29,6 +29,9 @@ DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 WORTH_WAITING: Final = 1024
 """Bytes of an incomplete frame that are not copied when its chunk ends, but kept in that chunk."""
 
+SMALL_CHUNK: Final = 4 * 1024
+"""Bytes of a chunk up to which it is copied behind what is kept: cutting two buffers costs more than that."""
+
 FIRST_BATCH: Final = 4 * 1024
 """Bytes of frames that the compiled core verifies ahead at first: who wants just one has not paid for a chunk."""
 BATCH: Final = 64 * 1024
@@ -88,7 +91,7 @@ class ChunkReader(Generic[Item]):
                 kept += data
                 self._lack = missing - len(data)
                 return _NOTHING
-            if self._want > HEADER_SIZE and missing > 0:
+            if self._want > HEADER_SIZE and missing > 0 and len(data) > SMALL_CHUNK:
                 # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
                 at = missing
                 self._parts.append((b"".join((rest, memoryview(data)[:missing])), 0))
@@ -223,6 +226,7 @@ class FrameDecoder(ChunkReader[Frame]):
         while parts:
             data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
+            stuck = -1  # where the core has given up
             # What fits in here is within the limit, unless the buffer itself is larger than the limit.
             fitting = size if size <= largest else -1
             try:
@@ -230,19 +234,23 @@ class FrameDecoder(ChunkReader[Frame]):
                     if self.cipher is not cipher:
                         cipher = self.cipher
                         codec = codec_of(cipher)
-                    if codec is not None and (batch := codec.cut(data, at, largest, ahead)):
-                        ahead = BATCH
-                        for compact, payload, body in batch:
+                        stuck = -1
+                    if codec is not None and at != stuck:
+                        enough = at + ahead
+                        for compact, payload, body in codec.cut(data, at, largest, ahead):
                             at += HEADER_SIZE + compact[2]
                             frame = new(Frame)
                             frame._compact = compact
-                            frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # there is one: its magic is right
+                            frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
                             frame.payload = payload
                             frame.body = body
                             frame._message = None
                             yield frame
                             if self.cipher is not cipher:
                                 break
+                        ahead = BATCH
+                        if at < enough:
+                            stuck = at
                         continue
                     compact = unpack_compact(data, at)
                     shape = shapes[compact[0]]
@@ -279,12 +287,15 @@ class FrameDecoder(ChunkReader[Frame]):
                 else:
                     # A wrong magic shows in two bytes: the verdict must not depend on how they were cut.
                     self._want = HEADER_SIZE if size - at >= len(MAGIC) else len(MAGIC)
-                magic = data[at : at + 2]
-                if len(magic) == 2 and magic != MAGIC:
-                    raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))
+                if at < size - 1 and not data.startswith(MAGIC, at):
+                    raise self._fail(BadMagicError(actual=data[at : at + 2], offset=self.offset + at - start))
             finally:
                 self.offset += at - start
-                self._keep(data, at)
+                if at < size:
+                    self._keep(data, at)
+                else:
+                    self._lack = self._want
+        self._running = None
 
     def _is_whole(self, compact: CompactFields, consumed: int, available: int) -> bool:
         """Say whether the body of a frame is there, and note what it waits for; raise where it is too large."""

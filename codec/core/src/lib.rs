@@ -5,6 +5,7 @@
 mod body;
 mod cipher;
 mod frames;
+mod packets;
 
 use pyo3::prelude::*;
 
@@ -14,5 +15,7 @@ fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<frames::Codec>()?;
     module.add_class::<body::Picker>()?;
     module.add_class::<body::Plan>()?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
     Ok(())
 }
