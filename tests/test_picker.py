@@ -68,7 +68,8 @@ def test_a_body_that_does_not_parse_is_an_error_wherever_it_is_broken() -> None:
 @needs_core
 def test_the_core_refuses_what_the_library_would_not_ask() -> None:
     assert core is not None
-    for paths in ([[]], [[2]], [[1, 1]], [[1], [1]]):
+    wrong: list[list[list[int]]] = [[[]], [[2]], [[1, 1]], [[1], [1]]]
+    for paths in wrong:
         with pytest.raises(ValueError, match="nothing at"):
             core.Picker([[(1, 5, False, "one", 0, [])]], paths)
     with pytest.raises(ValueError, match="no such message"):
