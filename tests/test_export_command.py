@@ -25,7 +25,9 @@ from ftwire.messages import Qot_GetRT, Qot_UpdateRT
 from ftwire_tools.export import engines, tables
 from ftwire_tools.export.manifest import Outcome
 from ftwire_tools.export.report import Report
-from ftwire_tools.export.task import Settings, Task, run_task, task_for
+from ftwire_tools.export.steps import Result as StepResult
+from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.task import Settings, task_for
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
@@ -141,7 +143,7 @@ def test_sums_of_a_large_capture_are_those_of_the_dump(tmp_path: Path) -> None:
 def test_batches_come_in_bounded_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = synth(tmp_path / "a.pcap", 1_500_000)
     whole = {table: pa.Table.from_batches([batch]) for table, batch in tables([str(path)])}
-    monkeypatch.setattr("ftwire_tools.export.collect.MAX_BYTES", 100_000)
+    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 100_000)
     pieces: dict[str, list[Any]] = {}
     for table, batch in tables([str(path)]):
         pieces.setdefault(table, []).append(batch)
@@ -215,12 +217,12 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert files_of(out) == files_of(tmp_path / "straight")
 
 
-def crash_on_bad(task: Task, _slot: int) -> Outcome:
+def crash_on_bad(step: Step, _slot: int) -> StepResult:
     """What a worker does in the test below."""
-    if "bad" in task.source:
+    if "bad" in step.task.source:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.1)
-    return run_task(task)
+    return perform(step)
 
 
 def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: P
     (inputs / "bad.pcap").write_bytes(pcap(session()))
     settings = Settings(str(tmp_path / "out"))
     tasks = [task_for(str(path), settings) for path in sorted(inputs.iterdir())]
-    found = list(engines.run_on_all_cores(tasks, Report(len(tasks), 0), 2, crash_on_bad))
+    found = list(engines.run_on_all_cores(tasks, {}, Report(len(tasks), 0), 2, crash_on_bad))
     assert {outcome.source: outcome.status for outcome in found} == {
         task.source: "quarantined" if "bad" in task.source else "done" for task in tasks
     }
@@ -307,14 +309,14 @@ def test_an_input_that_fails_does_not_keep_the_others(
 ) -> None:
     from ftwire_tools.export import collect
 
-    read_tables = collect.read_tables
+    read_blocks = collect.read_blocks
 
     def broken(*arguments: Any) -> Any:
         if arguments[1].endswith("session.pcap"):
             raise ZeroDivisionError("a fault of ours")
-        return read_tables(*arguments)
+        return read_blocks(*arguments)
 
-    monkeypatch.setattr(collect, "read_tables", broken)
+    monkeypatch.setattr(collect, "read_blocks", broken)
     result = run(several, "-o", tmp_path, "-j", 1)
     assert result.exit_code == 3
     assert "session.pcap: failed: ZeroDivisionError: a fault of ours" in result.stderr
@@ -414,7 +416,7 @@ def test_many_days_do_not_take_many_open_files(tmp_path: Path, monkeypatch: pyte
     path = synth(tmp_path / "a.pcap", 300_000, days=12)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_OPEN", 3)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 10_000)
-    monkeypatch.setattr("ftwire_tools.export.collect.MAX_BYTES", 20_000)
+    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 20_000)
     (outcome,) = outcomes(run(path, "-o", tmp_path / "out", "--json"))
     rows = sum(pq.read_metadata(file).num_rows for file in (tmp_path / "out").rglob("*.parquet"))
     assert rows == sum(outcome["rows"].values())

@@ -6,7 +6,7 @@ to. It opens nothing: ``ftwire_tools.chunks`` reads files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ftwire.conversation import Conversation
@@ -21,7 +21,7 @@ from ftwire.errors import (
 from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, Gap, PacketSkipped
+from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, FlowOpened, Gap, GapReason, PacketSkipped
 from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -30,9 +30,9 @@ from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
-    from ftwire.pcap import Flow
+    from ftwire.pcap import Endpoint, Flow, Limits
 
-__all__ = ["NEITHER", "CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
+__all__ = ["CLOSING", "NEITHER", "CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
 
 ENOUGH_TO_TELL: Final = 4
 """Bytes that tell pcap, pcapng and gzip from everything else."""
@@ -41,6 +41,9 @@ NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD fra
 
 RAW_SEARCH_LIMIT: Final = 4 << 20
 """Bytes of a raw stream searched for its first frame: the user has said that there are some."""
+
+CLOSING: Final = 1 << 60
+"""A ``CaptureSource.moment`` behind every packet: from here on connections end because the capture does."""
 
 Observed = tuple[Talk, Observation]
 
@@ -102,6 +105,10 @@ class CaptureSource:
     """A pcap or pcapng file, or gzip of either, with any number of connections in it.
 
     Keys that the file itself carries (``ftwire record --embed-key``) are tried after those given.
+
+    Several sources can share the connections of one file, see ``wanted`` of ``ftwire.pcap.Dissector``. Sorted by
+    ``moment``, their observations come in the order in which a single source gives them, as long as that one
+    would have room for all connections together (``flows``, ``gave_up``).
     """
 
     def __init__(
@@ -111,15 +118,24 @@ class CaptureSource:
         max_body: int = DEFAULT_MAX_BODY,
         known: Registry = registry,
         conversation: type[Conversation] = Conversation,
+        limits: Limits | None = None,
+        wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
     ) -> None:
         """``conversation`` is what watches each connection: a subclass may make more of it."""
-        self._dissector: Final = Dissector()
+        self._dissector: Final = Dissector(limits, wanted=wanted)
         self._known: Final = known
         self._conversation: Final = conversation
         self._keys = keys
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self.passed_over: dict[str, int] = {}
+        self.moment = 0
+        """Number of the packet that brought about what was observed last."""
+        self.flows = 0
+        """TCP connections begun so far."""
+        self.gave_up = False
+        """Bytes were given up because too many others were waiting."""
+        self._opened: Final[dict[int, int]] = {}
         self._talks = 0
         self._secrets = 0
 
@@ -129,6 +145,9 @@ class CaptureSource:
         for event in self._dissector.feed(chunk):
             if type(event) is Data:
                 flow, direction, data, packet, time, _ = event
+                if packet > self.moment:
+                    # Bytes that had waited come behind those that they waited for, with lower numbers.
+                    self.moment = packet
                 one = followed.get(flow.index) or self._follow(flow)
                 talk = one.talk
                 for observation in one.conversation.receive(direction.value, data, time, packet):
@@ -141,15 +160,27 @@ class CaptureSource:
     def close(self) -> Iterator[Observed]:
         """Say that the file has ended."""
         for event in self._dissector.close():
+            if not isinstance(event, PacketSkipped):
+                # In the order in which they began.
+                self.moment = CLOSING + self._opened.get(event.flow.index, 0)
             yield from self._other(event)
 
     def _other(self, event: object) -> Iterator[Observed]:
+        if isinstance(event, Gap | FlowClosed | FlowOpened) and event.packet_number > self.moment:
+            self.moment = event.packet_number
+        if type(event) is FlowOpened:
+            self.flows += 1
+            self._opened[event.flow.index] = event.packet_number
+            return
+        if type(event) is FlowClosed:
+            self._opened.pop(event.flow.index, None)
         if type(event) is Data:
             one = self._followed.get(event.flow.index) or self._follow(event.flow)
             observations = one.conversation.receive(
                 event.direction.value, event.data, event.time_ns, event.packet_number
             )
         elif type(event) is Gap:
+            self.gave_up |= event.reason is GapReason.LIMIT
             one = self._followed.get(event.flow.index) or self._follow(event.flow)
             observations = one.conversation.skip(
                 event.direction.value, event.length, event.time_ns, event.packet_number

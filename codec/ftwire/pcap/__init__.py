@@ -15,6 +15,7 @@ come in, in chunks of any size, and events go out. A map, in the order of the wo
     stream        one direction of a connection: order, overlap, gaps
     tcp           connections: begin, end, reuse, limits
     dissect       the chain; Dissector: file -> events
+    survey        how much each connection has, without following any
 
     writer        packets -> pcap and pcapng files
     build         headers with right lengths and checksums
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     )
     from ftwire.pcap.reader import CaptureReader
     from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
+    from ftwire.pcap.survey import Survey
     from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
@@ -85,6 +87,7 @@ __all__ = [
     "PcapWriter",
     "PcapngWriter",
     "Secrets",
+    "Survey",
     "TcpConversation",
     "checksum",
     "ip_packet",
@@ -116,6 +119,7 @@ _HOME = {
     "PcapWriter": "writer",
     "PcapngWriter": "writer",
     "Secrets": "records",
+    "Survey": "survey",
     "TcpConversation": "conversation",
     "checksum": "build",
     "ip_packet": "build",

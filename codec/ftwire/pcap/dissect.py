@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Any
 
 from ftwire.errors import CaptureError, PacketError
-from ftwire.pcap.events import Data, Event, PacketSkipped
+from ftwire.pcap.events import Data, Endpoint, Event, PacketSkipped
 from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
@@ -24,7 +24,7 @@ from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Sec
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
 from ftwire.pcap.tcp import Reassembler
 
-__all__ = ["Dissector"]
+__all__ = ["Dissector", "plain_link"]
 
 _PROTOCOL_TCP = 6
 _TCP_HEADER = 20
@@ -58,14 +58,23 @@ _SMALLEST_DATA_OFFSET = 5 << 12
 class Dissector:
     """TCP streams of a capture file fed in chunks of any size, in memory bounded by ``limits``.
 
-    ``ports``: when given, connections with neither port in it are passed over without an event.
+    ``ports``: when given, connections with neither port in it are passed over without an event. ``wanted``: asked
+    about the two ends of a connection, in either order, as often as it takes; where it says no, the connection is
+    passed over likewise, at a tenth of the cost of following it. Several dissectors can so share the connections
+    of one capture.
     """
 
-    def __init__(self, limits: Limits | None = None, *, ports: Container[int] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        ports: Container[int] | None = None,
+        wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
+    ) -> None:
         limits = limits or Limits()
         self._source = RecordSource(limits, sliced=True)
         self._fragments = Fragments(limits)
-        self._tcp = Reassembler(limits, ports)
+        self._tcp = Reassembler(limits, ports, wanted)
         self._by_packet = False
         self._number = 0
         self._time_ns = 0
@@ -122,7 +131,7 @@ class Dissector:
 
     def _run(self, buffer: bytes, records: list[Record | Sliced], out: list[Event]) -> None:
         """Take a batch of packets: the plain ones here, the others by way of :meth:`_slice`."""
-        number, halves = self._number, self._tcp.halves
+        number, halves, passed_over = self._number, self._tcp.halves, self._tcp.passed_over
         segment, pool = self._tcp.segment, self._tcp.pool
         history, delivered = pool.history, pool.delivered
         append, make, get = out.append, tuple.__new__, halves.get
@@ -134,6 +143,8 @@ class Dissector:
                 # The loop below for a packet that the core has sliced.
                 time_ns, key, seq, ack, flags, payload = record
                 half = get(key)
+                if half is None and key in passed_over:
+                    continue
                 if half is None or seq != half.fast_seq or (peer := half.peer).pending:
                     pool.delivered = delivered
                     segment(key, seq, ack, flags, payload, 0, number, time_ns, out)
@@ -155,7 +166,7 @@ class Dissector:
             time_ns, start, captured, original, interface = record
             if interface is not present:
                 present = interface
-                header, unpack, plain = _plain_link(interface.link_type)
+                header, unpack, plain = plain_link(interface.link_type)
                 shortest = header + _PLAIN_HEADERS
             if captured >= shortest and plain:
                 tag, first, total, fragment, protocol, key, seq, ack, flags = unpack(buffer, start)
@@ -169,7 +180,11 @@ class Dissector:
                 ):
                     first = start + header + 20 + (flags >> 12) * 4
                     end = start + header + total
-                    if first <= end <= start + captured and (half := get(key)) is not None:
+                    half = get(key) if first <= end <= start + captured else None
+                    if half is None:
+                        if key in passed_over:
+                            continue
+                    else:
                         peer = half.peer
                         if seq != half.fast_seq or peer.pending:
                             pool.delivered = delivered
@@ -252,7 +267,7 @@ class Dissector:
 
 
 @lru_cache(maxsize=32)
-def _plain_link(link_type: int) -> tuple[int, Callable[[bytes, int], tuple[Any, ...]], tuple[bytes, ...]]:
+def plain_link(link_type: int) -> tuple[int, Callable[[bytes, int], tuple[Any, ...]], tuple[bytes, ...]]:
     """Give a link type's header length, unpacking function and IPv4 marks: none if it has no fast path."""
     header, tag, values = _PLAIN_LINKS.get(link_type, (0, "0s", ()))
     return header, Struct(f">{tag}{_PLAIN_IPV4_TCP}").unpack_from, values

@@ -6,7 +6,7 @@ addresses and ports as they stand in the packet, once for each direction.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from ftwire.errors import PacketError
 from ftwire.pcap.events import (
@@ -23,12 +23,14 @@ from ftwire.pcap.events import (
 from ftwire.pcap.records import Limits
 from ftwire.pcap.stream import HALF_SPACE, SEQUENCE_MASK, WINDOW, HalfStream, Pool
 
-__all__ = ["ACK", "FIN", "RST", "SYN", "Reassembler"]
+__all__ = ["ACK", "FIN", "RST", "SYN", "Reassembler", "ends_of"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
 # A SYN-ACK acknowledges the SYN, and with TCP Fast Open (RFC 7413) the bytes that came with it.
 _LARGEST_SYN_DATA = 0xFFFF
+# Forged captures have any number of directions: some 100 bytes each.
+_MOST_PASSED_OVER = 1 << 16
 
 
 class Reassembler:
@@ -36,12 +38,20 @@ class Reassembler:
 
     :ivar halves: key of a direction to its stream. The key is source address, destination address, source
         port, destination port in network order: 12 bytes for IPv4, 36 for IPv6.
+    :ivar passed_over: keys of directions that are not wanted, as far as they are remembered.
     """
 
-    def __init__(self, limits: Limits, ports: Container[int] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        ports: Container[int] | None = None,
+        wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
+    ) -> None:
         self.halves: dict[bytes, HalfStream] = {}
+        self.passed_over: set[bytes] = set()
         self.pool = Pool(limits)
         self._ports = ports
+        self._wanted = wanted
         self._flows = 0
 
     def segment(
@@ -63,6 +73,8 @@ class Reassembler:
         known flow open none and are no event.
         """
         half = self.halves.get(key)
+        if half is None and self._wanted is not None and not self._is_wanted(key):
+            return
         if flags & SYN and not flags & RST:
             half = self._handshake(half, key, seq, ack, flags, number, time_ns, out)
             if half is None:
@@ -106,6 +118,17 @@ class Reassembler:
             if not half.closed:
                 self._close(half, CloseReason.END, GapReason.END, number, time_ns, out)
         self.halves.clear()
+
+    def _is_wanted(self, key: bytes) -> bool:
+        if key in self.passed_over:
+            return False
+        assert self._wanted is not None  # noqa: S101 - the caller looked
+        if self._wanted(*ends_of(key)):
+            return True
+        if len(self.passed_over) >= _MOST_PASSED_OVER:
+            self.passed_over.clear()
+        self.passed_over.add(key)
+        return False
 
     def _handshake(
         self,
@@ -156,9 +179,7 @@ class Reassembler:
     def _open(
         self, key: bytes, from_a: bool, client_known: bool, number: int, time_ns: int, out: list[Event]
     ) -> HalfStream | None:
-        width = (len(key) - 4) // 2
-        source = Endpoint(key[:width], int.from_bytes(key[-4:-2], "big"))
-        destination = Endpoint(key[width : 2 * width], int.from_bytes(key[-2:], "big"))
+        source, destination = ends_of(key)
         ports = self._ports
         if ports is not None and source.port not in ports and destination.port not in ports:
             return None
@@ -218,3 +239,10 @@ class Reassembler:
         """
         peer = half.peer
         del self.halves[half.key], self.halves[peer.key], half.peer, peer.peer
+
+
+def ends_of(key: bytes) -> tuple[Endpoint, Endpoint]:
+    """Give source and destination of a direction."""
+    width = (len(key) - 4) // 2
+    source = Endpoint(key[:width], int.from_bytes(key[-4:-2], "big"))
+    return source, Endpoint(key[width : 2 * width], int.from_bytes(key[-2:], "big"))

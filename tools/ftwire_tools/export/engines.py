@@ -10,21 +10,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire import __version__
-from ftwire_tools.export.manifest import QUARANTINED, Outcome, record
-from ftwire_tools.export.store import stat_of, store_at
-from ftwire_tools.export.task import Task, run_task
+from ftwire_tools.export.agenda import Agenda
+from ftwire_tools.export.manifest import Outcome
+from ftwire_tools.export.steps import Result, Step, perform
+from ftwire_tools.export.task import Task, quarantine, run_task
 
 if TYPE_CHECKING:
     from ftwire_tools.export.report import Report
 
-__all__ = ["quarantine", "run_on_all_cores", "run_serially"]
+__all__ = ["cores", "run_on_all_cores", "run_serially"]
 
 TICK: Final = 0.5
 """Seconds between two looks at how far workers are."""
@@ -42,26 +41,34 @@ def run_serially(tasks: Sequence[Task], report: Report) -> Iterator[Outcome]:
 
 
 def run_on_all_cores(
-    tasks: Sequence[Task], report: Report, jobs: int, run: Callable[[Task, int], Outcome] | None = None
+    tasks: Sequence[Task],
+    sizes: dict[Task, int],
+    report: Report,
+    jobs: int,
+    run: Callable[[Step, int], Result] | None = None,
 ) -> Iterator[Outcome]:
-    """Run tasks in ``jobs`` processes; ``run`` is what they do, for tests."""
+    """Run tasks in ``jobs`` processes; ``sizes`` are their bytes, ``run`` is what processes do, for tests."""
     work = run or _run_in_slot
-    waiting = deque(tasks)
-    suspects: deque[Task] = deque()
+    agenda = Agenda(tasks, sizes, jobs, report.say)
+    suspects: dict[str, Task] = {}
     # Not forked: Arrow has threads, and a fork copies their locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
     shared = context.RawArray("q", 2 * jobs)
-    while waiting or suspects:
+    while agenda.is_waiting or suspects:
         alone = bool(suspects)
-        workers, queue = (1, deque([suspects.popleft()])) if alone else (jobs, waiting)
+        now, workers = agenda, jobs
+        if alone:
+            suspect = suspects.pop(next(iter(suspects)))
+            now, workers = Agenda([suspect], {}, 1, report.say), 1
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=(shared,))
         try:
             with pool:
-                for task, outcome in _through(pool, queue, workers, work, shared, report):
+                for task, outcome in _through(pool, now, workers, work, shared, report):
                     if outcome is None and alone:
                         outcome = quarantine(task, "it ended the process that read it")
                     if outcome is None:
-                        suspects.append(task)
+                        agenda.forget(task)
+                        suspects[task.name] = task
                         continue
                     report.done(outcome)
                     yield outcome
@@ -74,61 +81,50 @@ def run_on_all_cores(
 
 def _through(
     pool: ProcessPoolExecutor,
-    queue: deque[Task],
+    agenda: Agenda,
     workers: int,
-    work: Callable[[Task, int], Outcome],
+    work: Callable[[Step, int], Result],
     shared: Any,
     report: Report,
 ) -> Iterator[tuple[Task, Outcome | None]]:
     """Give tasks and their outcomes, until all are done or a process has ended: ``None`` for those it may have been."""
-    running: dict[Future[Outcome], tuple[Task, int]] = {}
+    running: dict[Future[Result], tuple[Step, int]] = {}
     slots = list(range(workers))
     is_broken = False
-    while running or (queue and not is_broken):
+    while running or (agenda.is_waiting and not is_broken):
         # No more at once than there are processes: whoever runs when one ends is a suspect, and nobody else.
-        while queue and slots and not is_broken:
+        while agenda.is_waiting and slots and not is_broken:
             slot = slots.pop()
             shared[2 * slot] = shared[2 * slot + 1] = 0
+            step = agenda.next()
             try:
-                future = pool.submit(work, queue[0], slot)
+                future = pool.submit(work, step, slot)
             except BrokenProcessPool:
                 is_broken = True
+                if not running:
+                    yield step.task, None
+                agenda.again(step.task)
             else:
-                running[future] = queue.popleft(), slot
+                running[future] = step, slot
         ended, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
         for future in ended:
-            task, slot = running.pop(future)
+            step, slot = running.pop(future)
             slots.append(slot)
             shared[2 * slot] = shared[2 * slot + 1] = 0
             try:
-                yield task, future.result()
+                result = future.result()
             except BrokenProcessPool:
                 is_broken = True
-                yield task, None
-        report.at(sum(shared[::2]), sum(shared[1::2]))
-
-
-def quarantine(task: Task, error: str) -> Outcome:
-    """Record that an input must not be tried again, and why."""
-    size, changed = 0, ""
-    try:
-        size, changed = stat_of(task.source)
-    except OSError:
-        error = f"{error}, and it is gone"
-    outcome = Outcome(
-        task.source,
-        task.name,
-        QUARANTINED,
-        error,
-        size=size,
-        changed=changed,
-        version=__version__,
-        settings=task.settings.digest,
-    )
-    store = store_at(task.settings.out)
-    store.abandon(task.name)
-    record(store, outcome)
-    return outcome
+                yield step.task, None
+            else:
+                outcome = agenda.done(step, result)
+                if outcome is not None:
+                    yield step.task, outcome
+        size, frames = agenda.under_way
+        for step, slot in running.values():
+            size += int(shared[2 * slot] * agenda.worth(step))
+            frames += shared[2 * slot + 1]
+        report.at(size, frames)
 
 
 def _enter(shared: Any) -> None:
@@ -142,11 +138,11 @@ def _enter(shared: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _run_in_slot(task: Task, slot: int) -> Outcome:
+def _run_in_slot(step: Step, slot: int) -> Result:
     def at(size: int, frames: int) -> None:
         _progress[2 * slot], _progress[2 * slot + 1] = size, frames
 
-    return run_task(task, at)
+    return perform(step, at)
 
 
 def cores() -> int:

@@ -144,18 +144,28 @@ class _File:
 
 
 class FileSet:
-    """The files of one input, by table, market and date."""
+    """The files of one block of an input, by table, market and date."""
 
-    def __init__(self, store: Store, task: str, kind: str) -> None:
-        """``kind`` is one of ``FORMATS``; ``task`` names the files."""
+    def __init__(self, store: Store, task: str, kind: str, block: int) -> None:
+        """``kind`` is one of ``FORMATS``; ``task`` and ``block`` name the files."""
         self._store: Final = store
         self._task: Final = task
         self._kind: Final = kind
+        self._block: Final = block
         self._open: Final[dict[tuple[str, str, str], _File]] = {}
         self._parts: Final[dict[tuple[str, str, str], int]] = {}
         self._pending = 0
         self.names: Final[list[str]] = []
         """Names of all files so far, in the store."""
+
+    def __enter__(self) -> FileSet:
+        return self
+
+    def __exit__(self, kind: object, _error: object, _trace: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
 
     def add(self, table: str, batch: Any) -> None:
         """Take rows of a table."""
@@ -188,7 +198,9 @@ class FileSet:
             oldest.close()
         part = self._parts[key] = self._parts.get(key, -1) + 1
         table, market, date = key
-        name = f"{table}/market={market}/date={date}/{self._task}-{part}.{self._kind}"
+        # Sorted by name they are in the order of capture.
+        place = f"{self._block:05}{f'-{part}' if part else ''}"
+        name = f"{table}/market={market}/date={date}/{self._task}-{place}.{self._kind}"
         self.names.append(name)
         return _File(self._store.create(self._task, name), schema, FORMATS[self._kind])
 

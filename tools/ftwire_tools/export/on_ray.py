@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.export.engines import quarantine
-from ftwire_tools.export.task import Task, run_task
+from ftwire_tools.export.agenda import Agenda
+from ftwire_tools.export.steps import Step, perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome
     from ftwire_tools.export.report import Report
+    from ftwire_tools.export.task import Task
 
 __all__ = ["run_on_ray"]
 
 RETRIES: Final = 2
 
 
-def run_on_ray(tasks: Sequence[Task], report: Report, address: str | None, jobs: int | None) -> Iterator[Outcome]:
+def run_on_ray(
+    tasks: Sequence[Task], sizes: dict[Task, int], report: Report, address: str | None, jobs: int | None
+) -> Iterator[Outcome]:
     """Run tasks on the cluster at ``address``, or on one started here with ``jobs`` processes.
 
     Paths must mean the same on every machine. Raises ``ImportError`` without ray, ``ConnectionError`` where
@@ -39,21 +42,26 @@ def run_on_ray(tasks: Sequence[Task], report: Report, address: str | None, jobs:
             options["num_cpus"] = jobs
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     try:
-        remote = ray.remote(max_retries=RETRIES)(run_task)
-        running = {remote.remote(task): task for task in tasks}
-        while running:
+        remote = ray.remote(max_retries=RETRIES)(perform)
+        agenda = Agenda(tasks, sizes, int(ray.cluster_resources().get("CPU", 1)), report.say)
+        running: dict[Any, Step] = {}
+        while running or agenda.is_waiting:
+            while agenda.is_waiting:
+                step = agenda.next()
+                running[remote.remote(step)] = step
             ended, _ = ray.wait(list(running), num_returns=1)
             for reference in ended:
-                task = running.pop(reference)
+                step = running.pop(reference)
                 try:
-                    outcome: Outcome = ray.get(reference)
+                    outcome = agenda.done(step, ray.get(reference))
                 except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
-                    outcome = quarantine(task, f"it ended the {RETRIES + 1} workers that read it")
+                    outcome = agenda.lost(step, f"it ended the {RETRIES + 1} workers that read it")
                 except ray.exceptions.RayTaskError as error:
                     cause = error.as_instanceof_cause()
                     raise (cause if isinstance(cause, OSError | ImportError) else error) from None
-                report.done(outcome)
-                yield outcome
+                if outcome is not None:
+                    report.done(outcome)
+                    yield outcome
     finally:
         if ours:
             ray.shutdown()

@@ -47,6 +47,11 @@ class Report:
         sys.stderr.flush()
         self._shown = True
 
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self.clear()
+        sys.stderr.write(f"ftwire: {text}\n")
+
     def line(self, size: int, frames: int, seconds: float) -> str:
         """Return the line after so many seconds."""
         size += self._done_size

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.export.agenda import is_to_be_split
 from ftwire_tools.export.manifest import QUARANTINED, Outcome
 from ftwire_tools.export.report import Report
 from ftwire_tools.export.store import filesystem, is_remote, stat_of
@@ -51,28 +52,28 @@ class Job:
         tasks.sort(key=lambda task: -sizes[task])
         report = Report(len(tasks), sum(sizes.values()))
         try:
-            for outcome in self._outcomes(tasks, report):
+            for outcome in self._outcomes(tasks, sizes, report):
                 yield outcome, False
         finally:
             report.clear()
 
-    def _outcomes(self, tasks: Sequence[Task], report: Report) -> Iterator[Outcome]:
+    def _outcomes(self, tasks: Sequence[Task], sizes: dict[Task, int], report: Report) -> Iterator[Outcome]:
         if not tasks:
             return iter(())
         if self.engine == "ray":
             from ftwire_tools.export.on_ray import run_on_ray
 
-            return run_on_ray(tasks, report, self.address, self.jobs)
+            return run_on_ray(tasks, sizes, report, self.address, self.jobs)
         if self.engine == "dask":
             from ftwire_tools.export.on_dask import run_on_dask
 
-            return run_on_dask(tasks, report, self.address, self.jobs)
+            return run_on_dask(tasks, sizes, report, self.address, self.jobs)
         from ftwire_tools.export.engines import cores, run_on_all_cores, run_serially
 
-        jobs = min(self.jobs or cores(), len(tasks))
-        if jobs == 1 or "-" in self.sources:
+        jobs = self.jobs or cores()
+        if jobs == 1 or "-" in self.sources or (len(tasks) == 1 and not is_to_be_split(tasks[0], sizes, jobs)):
             return run_serially(tasks, report)
-        return run_on_all_cores(tasks, report, jobs)
+        return run_on_all_cores(tasks, sizes, report, jobs)
 
 
 def inputs_of(paths: Iterable[str]) -> list[str]:

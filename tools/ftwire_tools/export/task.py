@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ftwire import __version__
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.export.manifest import DONE, FAILED, Outcome, record, recorded
+from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, Outcome, record, recorded
+from ftwire_tools.export.sift import BLOCK
 from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
 from ftwire_tools.source import NothingFoundError
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.collect import Counts, Reading
+    from ftwire_tools.export.collect import Counts
+    from ftwire_tools.export.sift import Reading
 
-__all__ = ["Progress", "Settings", "Task", "finished", "run_task", "task_for"]
+__all__ = [
+    "Progress",
+    "Settings",
+    "Task",
+    "finish",
+    "finished",
+    "new_outcome",
+    "quarantine",
+    "reading_of",
+    "run_task",
+    "task_for",
+]
 
 Progress = Callable[[int, int], None]
 """Told of bytes and frames done so far."""
@@ -39,13 +54,15 @@ class Settings:
     show_secrets: bool = False
     converter: str = "auto"
     max_body: int = DEFAULT_MAX_BODY
+    block: int = BLOCK
+    """Bytes of an input whose rows share files."""
 
     @property
     def digest(self) -> str:
         """What tells whether rows would be the same; of the keys nothing can be learnt from it."""
         keys = [hashlib.sha256(pem).hexdigest() for pem in self.key_pems]
         protocols = None if self.protocols is None else sorted(self.protocols)
-        asked = (self.format, keys, protocols, self.explode, self.levels, self.show_secrets, self.max_body)
+        asked = (self.format, keys, protocols, self.explode, self.levels, self.show_secrets, self.max_body, self.block)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:TASK_DIGITS]
 
 
@@ -95,23 +112,12 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
     An input that cannot be read is an ``Outcome``. Raises ``OSError`` where the output cannot be written, and
     ``ImportError`` for a package that is missing.
     """
-    from ftwire.cipher import RsaKey
-    from ftwire_tools.export.collect import Counts, Reading
+    from ftwire_tools.export.collect import Counts
 
     settings = task.settings
-    reading = Reading(
-        keys=tuple(map(RsaKey.from_pem, settings.key_pems)),
-        protocols=settings.protocols,
-        explode=settings.explode,
-        levels=settings.levels,
-        show_secrets=settings.show_secrets,
-        converter=settings.converter,
-        max_body=settings.max_body,
-    )
-    store = store_at(settings.out)
-    store.abandon(task.name)
-    before = recorded(store, task.name)
-    outcome = Outcome(task.source, task.name, version=__version__, settings=settings.digest)
+    reading = reading_of(settings)
+    store_at(settings.out).abandon(task.name)
+    outcome = new_outcome(task)
     counts = Counts()
     try:
         _export(task, reading, counts, outcome, progress)
@@ -122,8 +128,20 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
     except Exception as error:  # one input must not keep the others from being done
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
+    return finish(task, outcome, counts.notes)
+
+
+def new_outcome(task: Task) -> Outcome:
+    """Return an outcome of which nothing but its task is known."""
+    return Outcome(task.source, task.name, version=__version__, settings=task.settings.digest)
+
+
+def finish(task: Task, outcome: Outcome, notes: Sequence[str]) -> Outcome:
+    """Let an input's files appear, or take them away, and record what became of it; ``notes`` are of damage."""
+    store = store_at(task.settings.out)
+    before = recorded(store, task.name)
     if outcome.status == DONE:
-        outcome.error = "; ".join(counts.notes) or None
+        outcome.error = "; ".join(notes) or None
         store.complete(task.name, outcome.files)
     else:
         store.abandon(task.name)
@@ -134,16 +152,47 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
     return outcome
 
 
+def quarantine(task: Task, error: str) -> Outcome:
+    """Record that an input must not be tried again, and why."""
+    outcome = new_outcome(task)
+    try:
+        outcome.size, outcome.changed = stat_of(task.source)
+    except OSError:
+        error = f"{error}, and it is gone"
+    outcome.status, outcome.error = QUARANTINED, error
+    store = store_at(task.settings.out)
+    store.abandon(task.name)
+    record(store, outcome)
+    return outcome
+
+
+def reading_of(settings: Settings) -> Reading:
+    """Return how captures are to be read."""
+    from ftwire.cipher import RsaKey
+    from ftwire_tools.export.sift import Reading
+
+    return Reading(
+        keys=tuple(map(RsaKey.from_pem, settings.key_pems)),
+        protocols=settings.protocols,
+        explode=settings.explode,
+        levels=settings.levels,
+        show_secrets=settings.show_secrets,
+        converter=settings.converter,
+        max_body=settings.max_body,
+        block=settings.block,
+    )
+
+
 class _UnreadableError(Exception):
     """The input cannot be read."""
 
 
 def _export(task: Task, reading: Reading, counts: Counts, outcome: Outcome, progress: Progress | None) -> None:
-    from ftwire_tools.export.collect import read_tables
+    from ftwire_tools.export.collect import read_blocks
     from ftwire_tools.export.formats import FileSet
 
     hashed = hashlib.sha256()
-    files = FileSet(store_at(task.settings.out), task.name, task.settings.format)
+    store = store_at(task.settings.out)
     with ExitStack() as stack:
         try:
             outcome.size, outcome.changed = stat_of(task.source)
@@ -152,15 +201,15 @@ def _export(task: Task, reading: Reading, counts: Counts, outcome: Outcome, prog
             raise _UnreadableError(error.strerror or str(error)) from None
         source = _hashing(chunks, hashed.update)
         told = None if progress is None else (lambda seen: progress(seen.bytes, seen.frames))
-        stack.callback(files.abandon)
-        for table, batch in read_tables(source, task.source, reading, counts, told):
-            outcome.rows[table] = outcome.rows.get(table, 0) + len(batch)
-            files.add(table, batch)
-        files.close()
+        for block, batches in groupby(read_blocks(source, task.source, reading, counts, told), itemgetter(0)):
+            with FileSet(store, task.name, task.settings.format, block) as files:
+                for _, (table, batch) in batches:
+                    outcome.rows[table] = outcome.rows.get(table, 0) + len(batch)
+                    files.add(table, batch)
+            outcome.files += files.names
         for _ in source:
             pass  # behind damage: the digest is that of the whole file
     outcome.sha256 = hashed.hexdigest()
-    outcome.files = files.names
 
 
 def _hashing(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
