@@ -131,7 +131,7 @@ def test_the_core_is_really_what_slices(monkeypatch: pytest.MonkeyPatch) -> None
     expected = [dissected([file]) for file in files]
     # What every packet goes through that is not sliced.
     monkeypatch.setattr("ftwire.pcap.dissect.network_layer", None)
-    monkeypatch.setattr("ftwire.pcap.dissect._plain_link", None)
+    monkeypatch.setattr("ftwire.pcap.dissect.plain_link", None)
     assert [dissected([file]) for file in files] == expected
     for file in files:
         with pytest.raises(TypeError), pure():
