@@ -18,10 +18,12 @@ from ftwire._render import is_repeated
 from ftwire.errors import BodyError
 from ftwire.events import FrameSeen
 from ftwire.frame import Frame, Role
-from ftwire.messages import Qot_GetRT
+from ftwire.messages import InitConnect, Qot_GetRT
 from ftwire.picker import Picker
+from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
+from ftwire_tools.mask import may_be_secret
 from ftwire_tools.readers import read_brief, read_message, read_text
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
@@ -157,6 +159,20 @@ def test_secrets_are_masked_as_before() -> None:
             assert ("0123456789ABCDEF" in line) is (shown and line.startswith("{"))
 
 
+def test_secrets_of_a_former_class_are_masked_too() -> None:
+    body = init_response("0123456789ABCDEF", None).SerializeToString()
+    frame = Frame.build(3009, 1, body, sender=Role.SERVER)
+    assert not may_be_secret(frame)
+    frame.classes.formers[3009] = (InitConnect.Response,)
+    message, error, text = read_text(frame, show_secrets=False)
+    assert isinstance(message, InitConnect.Response)
+    assert (error, text) == (None, None)
+    seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
+    line = JsonRenderer().frame(Sighting(1, TALK, seen, message, error, text))
+    assert '"connAESKey": "***"' in line
+    assert "0123456789ABCDEF" in str(read_text(frame, show_secrets=True)[2])
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(message_class=st.sampled_from(CLASSES), seed=st.integers(0, 2**32), data=st.data())
 def test_lines_are_the_same_with_and_without_a_message(
@@ -166,13 +182,11 @@ def test_lines_are_the_same_with_and_without_a_message(
     message: Any = data.draw(messages(message_class))
     if "retType" in message.DESCRIPTOR.fields_by_name and chance.random() < 0.8:
         message.retType = 0
-    name = message_class.DESCRIPTOR.full_name
-    sender = Role.CLIENT if name.endswith(".Request") else Role.SERVER
-    made = Frame.build(1, 1, b"", sender=sender)
-    proto_id = next(
-        entry.proto_id
-        for entry in made.classes.registry
-        if (entry.request if sender is Role.CLIENT else entry.response) is message_class
+    proto_id, sender = next(
+        (entry.proto_id, role)
+        for entry in registry
+        for role, sent in ((Role.CLIENT, entry.request), (Role.SERVER, entry.response))
+        if sent is message_class
     )
     body = message.SerializePartialToString()
     for _ in range(8):
