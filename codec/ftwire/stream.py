@@ -121,7 +121,7 @@ class ChunkReader(Generic[Item]):
 
     def _take_back(self) -> None:
         """Have all that waits in ``_kept``."""
-        self._lack = 0
+        self._want = self._lack = 0
         self._gather()
         for data, at in self._parts:
             self._kept += data[at:]
