@@ -23,6 +23,38 @@ class Codec:
     def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
+@final
+class Picker:
+    """Reads a few values of the bodies of one message class."""
+
+    def __new__(
+        cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]], paths: list[list[int]]
+    ) -> Picker:
+        """Take a message class as ``Plan`` does, and field numbers from the body to what is wanted.
+
+        Raises ``ValueError`` for a path that leads nowhere, or that is there twice.
+        """
+
+    def pick(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return what stands at each path, ``None`` what is not there; ``None`` where the body is not plain."""
+
+@final
+class Plan:
+    """Reads the bodies of one message class, without making messages."""
+
+    def __new__(cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]]) -> Plan:
+        """Take a message class: the first of ``messages`` is the body's, the others those in it.
+
+        Of each field: number, type (``FieldDescriptorProto.Type``), whether it is repeated, name, index of the
+        message it holds, numbers and names of its enum. Raises ``ValueError`` for what no field can be.
+        """
+
+    def text(self, body: bytes, indent: int | None = None) -> str | None:
+        """Return JSON text, on one line or with ``indent`` spaces a level; ``None`` where the body is not plain."""
+
+    def values(self, body: bytes) -> dict[str, Any] | None:
+        """Return plain values; ``None`` where the body is not plain."""
+
 def scan_pcap(
     data: bytes,
     at: int,
@@ -55,20 +87,3 @@ def scan_pcapng(
 
     ``clocks`` say of each interface by what to multiply and divide its times, and what to add.
     """
-
-@final
-class Plan:
-    """Reads the bodies of one message class, without making messages."""
-
-    def __new__(cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]]) -> Plan:
-        """Take a message class: the first of ``messages`` is the body's, the others those in it.
-
-        Of each field: number, type (``FieldDescriptorProto.Type``), whether it is repeated, name, index of the
-        message it holds, numbers and names of its enum. Raises ``ValueError`` for what no field can be.
-        """
-
-    def text(self, body: bytes, indent: int | None = None) -> str | None:
-        """Return JSON text, on one line or with ``indent`` spaces a level; ``None`` where the body is not plain."""
-
-    def values(self, body: bytes) -> dict[str, Any] | None:
-        """Return plain values; ``None`` where the body is not plain."""

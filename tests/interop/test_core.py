@@ -20,6 +20,7 @@ TESTS = (
     "tests/test_dump.py",
     "tests/test_goldens.py",
     "tests/test_observer.py",
+    "tests/test_picker.py",
     "tests/test_resources.py",
     "tests/test_scan.py",
     "tests/test_stream.py",
