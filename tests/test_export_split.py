@@ -52,7 +52,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def in_steps(path: Path, out: Path, jobs: int, said: list[str] | None = None, **options: Any) -> Counter[type[Step]]:
     """Do all steps, the newest first, here; return how many there were of each kind."""
     task = task_for(str(path), Settings(str(out), **options))
-    agenda = Agenda([task], {task: path.stat().st_size}, jobs, [].append if said is None else said.append)
+    agenda = Agenda([task], {task: path.stat().st_size}, jobs, (said if said is not None else list[str]()).append)
     done: Counter[type[Step]] = Counter()
     outcomes = []
     while agenda.is_waiting:
@@ -286,7 +286,7 @@ def test_a_capture_whose_part_fails_is_done_by_one_process(tmp_path: Path, run: 
 def test_what_a_stopped_run_left_is_taken_away(tmp_path: Path) -> None:
     path = synth(tmp_path / "a.pcap", 300_000, connections=4)
     task = task_for(str(path), Settings(str(tmp_path / "out"), block=50_000))
-    agenda = Agenda([task], {task: path.stat().st_size}, 2, [].append)
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
     while agenda.is_waiting:
         step = agenda.next()
         if isinstance(step, PartStep) and step.number == 1:
