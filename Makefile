@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit peers interop bench bench-check bench-record fixtures schema-check fuzz clean
+.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -29,8 +29,19 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
+# The outcome must not depend on whether the core was installed.
 unit: setup
-	$(BIN)/pytest
+	FTWIRE_CORE=off $(BIN)/pytest
+
+# The compiled core: needs cargo.
+core: $(VENV)/.core
+
+$(VENV)/.core: $(VENV)/.ready $(wildcard codec/core/*.toml codec/core/*.pyi codec/core/src/*.rs codec/core/src/*/*.rs)
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps ./codec/core
+	touch $@
+
+core-test: core
+	FTWIRE_CORE=required $(BIN)/pytest
 
 # Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
 peers: setup
@@ -75,4 +86,4 @@ fuzz: setup
 	PYTHONPATH=tests:. $(BIN)/python tests/fuzz/campaign.py --minutes $(or $(MINUTES),10)
 
 clean:
-	rm -rf $(VENV) .peers .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) codec/core/target .peers .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
+import ftwire
 from captures import answered, packets, pcap, push, session
 from ftwire.pcap import PcapWriter
 from ftwire_tools.group import COMMANDS
@@ -77,7 +78,8 @@ def test_a_dump_without_a_key_imports_nothing_heavy(capture: Path) -> None:
 
 def test_version() -> None:
     done = run("--version")
-    assert (done.returncode, done.stdout.split()[0]) == (0, "ftwire")
+    core = "compiled core" if ftwire.compiled else "pure Python"
+    assert (done.returncode, done.stdout) == (0, f"ftwire {ftwire.__version__} ({core})\n")
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:

@@ -50,6 +50,9 @@ class Nobody:
     def push(self, _: object) -> bool:
         return False
 
+    def push_run(self, _: object) -> None:
+        return
+
     async def drained(self) -> None:
         return
 

@@ -33,12 +33,12 @@ from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import exact_key
 from ftwire_tools.gateway.player import Pace, Player
-from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.push import Push, PushRun
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.gateway.shift import shift_times
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
-from ftwire_tools.gateway.tape import TapePush
+from ftwire_tools.gateway.tape import TapePush, Track
 from ftwire_tools.gateway.topics import Topic
 from ftwire_tools.source import open_source
 from gateways import CAPTURES
@@ -86,6 +86,9 @@ class Listener:
     def push(self, *_: object) -> bool:
         return True
 
+    def push_run(self, _: object) -> None:
+        return
+
     async def drained(self) -> None:
         return
 
@@ -97,9 +100,17 @@ def played(
     came: list[tuple[float, Any]] = []
 
     async def program(clock: Clock) -> None:
-        player = Player(Listener(), pace, lambda push: came.append((round(clock.now, 3), push.push.message)))
+        def send(push: Push) -> None:
+            came.append((round(clock.now, 3), push.message))
+
+        def send_run(run: PushRun) -> None:
+            for push in run.pushes:
+                send(push)
+
+        player = Player(Listener(), pace, send, send_run)
         for cause, offsets in tracks.items():
-            player.play(cause, [TapePush(round(offset * 1e9), Push(3009, cause), 0) for offset in offsets])
+            pushes = [TapePush(round(offset * 1e9), Push(3009, cause), 0) for offset in offsets]
+            player.play(cause, Track(pushes))
         await asyncio.sleep(seconds)
         player.stop()
 

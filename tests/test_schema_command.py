@@ -11,7 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -161,7 +162,18 @@ def test_show_proto_compiles_to_the_same_descriptors(tmp_path: Path) -> None:
     compiled = {file.name: file for file in FileDescriptorSet.FromString(compile_directory(tmp_path)).file}
     assert set(compiled) == set(WIRE_FILES)
     for name, file in compiled.items():
+        for message in file.message_type:
+            check_json_names(message, schema.file(name).message_types_by_name[message.name])
         assert file == FileDescriptorProto.FromString(schema.serialized_file(name))
+
+
+def check_json_names(message: DescriptorProto, built: Descriptor) -> None:
+    """The names that the compiler wrote down are those that protobuf made, ours being left to protobuf."""
+    for field in message.field:
+        assert field.json_name == built.fields_by_name[field.name].json_name
+        field.ClearField("json_name")
+    for nested in message.nested_type:
+        check_json_names(nested, built.nested_types_by_name[nested.name])
 
 
 def test_show_what_is_not_there_offers_what_is() -> None:

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftwire import diagnosis, messages, pcap, strategies
+    from ftwire._core import compiled
     from ftwire.body import decode_body, encode_body
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
@@ -105,6 +106,7 @@ __all__ = [
     "WebSocketObserver",
     "WireError",
     "cipher_for",
+    "compiled",
     "decode_body",
     "diagnosis",
     "encode_body",
@@ -140,6 +142,7 @@ _HOME = _ERRORS | {
     "WebSocketConnection": "websocket_connection",
     "WebSocketObserver": "websocket_observer",
     "cipher_for": "cipher",
+    "compiled": "_core",
     "decode_body": "body",
     "diagnosis": None,
     "encode_body": "body",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["is_repeated", "to_dict", "to_json"]
+__all__ = ["enum_names", "is_repeated", "is_special", "to_dict", "to_json"]
 
 _INT64 = {3, 4, 6, 16, 18}
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
@@ -37,17 +37,13 @@ _Encoder = Callable[[Any], Any]
 
 
 def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
-    """The fields that are set, as values that JSON knows: what ``MessageToDict`` gives.
-
-    Names are those of the ``.proto`` file, or lowerCamel. 64-bit integers are decimal strings, enum values
-    their names, bytes base64, floats that are no number ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
-    """
+    """What ``ftwire.body.to_dict`` says, without the compiled core."""
     found: dict[str, Any] = (_camel_dicts if lower_camel else _dicts).encoder(message.DESCRIPTOR)(message)
     return found
 
 
 def to_json(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
-    """JSON text of ``to_dict``, ASCII only, on one line or with ``indent`` spaces a level."""
+    """What ``ftwire.body.to_json`` says, without the compiled core."""
     if indent is None:
         try:
             text: str = (_camel_texts if lower_camel else _texts).encoder(message.DESCRIPTOR)(message)
@@ -65,6 +61,26 @@ def is_repeated(field: FieldDescriptor) -> bool:
     return bool(field.label == 3 if known is None else known)  # type: ignore[attr-defined]
 
 
+def enum_names(enum: Any) -> dict[int, str]:
+    """Return the names of an enum's values by number; of aliases the one that protobuf writes."""
+    # values_by_number looks a number up, but lists the aliases too.
+    return {value.number: enum.values_by_number[value.number].name for value in enum.values}
+
+
+def is_special(descriptor: Descriptor) -> bool:
+    """Whether a message is written by rules of its own: maps, extensions and protobuf's well-known types.
+
+    The vendor's schema has none.
+    """
+    return (
+        descriptor.full_name.startswith("google.protobuf.")
+        or bool(descriptor.is_extendable)
+        or any(
+            field.message_type is not None and field.message_type.GetOptions().map_entry for field in descriptor.fields
+        )
+    )
+
+
 class _Compiler:
     """Encoders of one kind; ``_DictCompiler`` and ``_TextCompiler`` say what they look like."""
 
@@ -78,7 +94,7 @@ class _Compiler:
     def encoder(self, descriptor: Any) -> _Encoder:
         found = self._encoders.get(descriptor)
         if found is None:
-            if _is_special(descriptor):
+            if is_special(descriptor):
                 found = self.fallback
             else:
                 # A message may hold itself: whoever asks meanwhile gets a function that looks again later.
@@ -193,8 +209,8 @@ class _Compiler:
 
     def enum_names(self, field: FieldDescriptor, namespace: dict[str, Any]) -> str:
         name = f"names_{field.number}"
-        enum: Any = field.enum_type
-        namespace[name] = self.enum_table({number: value.name for number, value in enum.values_by_number.items()})
+        enum = field.enum_type
+        namespace[name] = self.enum_table(enum_names(enum))
         return name
 
     def fallback(self, message: Message) -> Any:
@@ -332,17 +348,6 @@ class _TextCompiler(_Compiler):
 def _getter(field: FieldDescriptor) -> str:
     plain = field.name.isidentifier() and not keyword.iskeyword(field.name)
     return f"message.{field.name}" if plain else f"getattr(message, {field.name!r})"
-
-
-def _is_special(descriptor: Descriptor) -> bool:
-    # Maps, extensions and protobuf's well-known types have rules of their own. The vendor's schema has none.
-    return (
-        descriptor.full_name.startswith("google.protobuf.")
-        or bool(descriptor.is_extendable)
-        or any(
-            field.message_type is not None and field.message_type.GetOptions().map_entry for field in descriptor.fields
-        )
-    )
 
 
 def _not_finite(value: float) -> str:

@@ -12,9 +12,13 @@ belongs to one direction of one connection and must not be shared between thread
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from ftwire._core import core
 from ftwire.errors import DecryptionError, KeyFormatError, KeyRequiredError
+
+if TYPE_CHECKING:
+    from ftwire_core import Codec
 
 __all__ = [
     "NONE",
@@ -72,6 +76,9 @@ class NoCipher:
 
     name: Final = "none"
 
+    def __init__(self) -> None:
+        self._codec = _codec(self.name)
+
     def encrypt(self, body: bytes, /) -> bytes:
         """Return ``body``."""
         return body
@@ -93,6 +100,11 @@ class SealedCipher:
     def decrypt(self, payload: bytes, /) -> bytes:  # noqa: ARG002 - the interface's signature
         """Raise ``KeyRequiredError``."""
         raise KeyRequiredError
+
+
+def _codec(name: str, *key: bytes) -> Codec | None:
+    """Return what the compiled core cuts and makes frames of this cipher with, where there is a core."""
+    return None if core is None else core.Codec(name, *key)
 
 
 NONE: Final = NoCipher()
@@ -141,7 +153,9 @@ class FtAesEcb:
     name: Final = "ftaes_ecb"
 
     def __init__(self, key: str | bytes) -> None:
-        self._encryptor, self._decryptor = _ecb_contexts(_key_bytes("the AES key", key))
+        aes = _key_bytes("the AES key", key)
+        self._encryptor, self._decryptor = _ecb_contexts(aes)
+        self._codec = _codec(self.name, aes)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body)`` rounded up to 16, plus 16 bytes."""
@@ -171,7 +185,9 @@ class AesEcb:
     name: Final = "aes_ecb"
 
     def __init__(self, key: str | bytes) -> None:
-        self._encryptor, self._decryptor = _ecb_contexts(_key_bytes("the AES key", key))
+        aes = _key_bytes("the AES key", key)
+        self._encryptor, self._decryptor = _ecb_contexts(aes)
+        self._codec = _codec(self.name, aes)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body) + 1`` rounded up to 16."""
@@ -202,6 +218,7 @@ class AesCbc:
         # The block whose encryption is the IV when the chain stands at zero.
         self._iv_origin = int.from_bytes(ecb_decrypt(self._iv))
         self._chain = int.from_bytes(self._iv)
+        self._codec = _codec(self.name, aes, self._iv)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body) + 1`` rounded up to 16.
@@ -356,6 +373,15 @@ class Rsa:
             )
         except ValueError:
             raise DecryptionError(cipher=self.name, reason="a block does not decrypt with this key") from None
+
+
+_IN_CORE: Final = frozenset((NoCipher, FtAesEcb, AesEcb, AesCbc))
+"""Classes whose frames the core knows; what is derived from them may do something else."""
+
+
+def codec_of(cipher: Cipher) -> Codec | None:
+    """Return what cuts and makes this cipher's frames in the compiled core: ``None`` without one, and for others'."""
+    return cipher._codec if type(cipher) in _IN_CORE else None  # type: ignore[attr-defined]
 
 
 def cipher_for(algorithm: int | None, key: str | bytes, iv: str | bytes | None = None) -> Cipher:

@@ -128,6 +128,8 @@ class Connection:
         self._init: Message | None = None
         self._init_serial = 0
         self._push_format = BodyFormat.PROTOBUF
+        self._push_number = int(self._push_format)  # struct packs a number in half the time that an enum takes
+        self._push_ids: dict[int | str, int] = {}  # of what was pushed already
 
     @property
     def encryption(self) -> str:
@@ -158,14 +160,21 @@ class Connection:
         self._heard = now
         is_client = self.role is Role.CLIENT
         react = self._react_client if is_client else self._react_server
-        kinds, push = self._decoder.classes.kinds, Kind.PUSH
+        waiting, push = self._waiting, Kind.PUSH
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         try:
             for frame in self._decoder.feed(data):
-                if is_client and kinds[frame.proto_id] is push and frame.error is None:
-                    # Most of what a client gets, and nothing waits for it. PushReceived(frame) takes twice as long.
-                    yield tuple.__new__(PushReceived, (frame,))
-                else:
-                    yield react(frame, now)
+                if is_client and type(frame) is Frame:
+                    # Nearly all that a client gets: pushes, and replies once the handshake is over.
+                    if frame.kind is push:
+                        yield make(PushReceived, (frame,))
+                        continue
+                    if self.state is State.OPEN:
+                        request = waiting.pop((frame.proto_id, frame.serial), None)
+                        if request is not None:
+                            yield make(ReplyReceived, (frame, request, now - request.time))
+                            continue
+                yield react(frame, now)
         except WireError:
             self.state = State.CLOSED
             raise
@@ -329,6 +338,7 @@ class Connection:
             setattr(s2c, name, value)
         self.reply(request, response)
         self._push_format = BodyFormat.JSON if asked.c2s.pushProtoFmt == BodyFormat.JSON else BodyFormat.PROTOBUF
+        self._push_number = int(self._push_format)
         self._open(asked, response)
         return Connected(request, conn_id, self.keep_alive, self.encryption)
 
@@ -352,17 +362,23 @@ class Connection:
 
         Raises ``LocalProtocolError`` before the handshake and for a protocol that is no push.
         """
+        proto_id = self._push_ids.get(protocol)
+        if proto_id is None:
+            proto_id = self._push_ids[protocol] = self._push_id(protocol)
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"no push while the connection is {self.state.value}")
+        chosen = self._push_number if body_format is None else body_format
+        body = message if isinstance(message, bytes) else encode_body(message, chosen)
+        self._out.append(encode_frame(proto_id, serial, body, body_format=chosen, cipher=self._cipher))
+
+    def _push_id(self, protocol: int | str) -> int:
         entry = self._protocol(protocol)
         if self.role is not Role.SERVER or not entry.is_push:
             raise LocalProtocolError(f"{entry.name} is not a push of a server")
-        if self.state is not State.OPEN:
-            raise LocalProtocolError(f"no push while the connection is {self.state.value}")
-        chosen = self._push_format if body_format is None else body_format
-        body = message if isinstance(message, bytes) else encode_body(message, chosen)
-        self._send(entry.proto_id, serial, body, chosen)
+        return entry.proto_id
 
-    def push_encoded(self, frame: bytes) -> None:
-        """Server: send a push that ``encode_frame`` has made, so that many clients share one encoding.
+    def push_encoded(self, frames: bytes) -> None:
+        """Server: send pushes that ``encode_frame`` has made, one or many, so that clients share one encoding.
 
         Raises ``LocalProtocolError`` before the handshake, and where the connection is encrypted: its frames are
         its own then.
@@ -371,7 +387,7 @@ class Connection:
             raise LocalProtocolError(f"no push while the connection is {self.state.value}")
         if self._cipher is not NONE:
             raise LocalProtocolError(f"the connection is encrypted ({self._cipher.name})")
-        self._out.append(frame)
+        self._out.append(frames)
 
     def _react_server(self, frame: Frame, now: int) -> Event:  # noqa: ARG002 - one signature for both sides
         if isinstance(frame, BadFrame):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
-from ftwire.body import decode_body, encode_body
-from ftwire.cipher import NONE, Cipher
-from ftwire.errors import BodyError, DigestError, WireError
+from ftwire._transcode import body_to_json
+from ftwire.body import decode_body, encode_body, to_json
+from ftwire.cipher import NONE, Cipher, codec_of
+from ftwire.errors import BodyError, DigestError, UnknownProtocolError, WireError
 from ftwire.header import (
     HEADER_SIZE,
     MAGIC,
@@ -249,6 +250,25 @@ class Carrier:
                     return decode_body(self.body, candidate, body_format)
         return decode_body(self.body, found, body_format, check_required=False)
 
+    def to_json(self, *, lower_camel: bool = False) -> str:
+        """Return the body as JSON text on one line: what ``ftwire.body.to_json`` makes of ``message``.
+
+        The compiled core reads a protobuf body that is in order by itself, and no message is made.
+        Raises what ``message`` raises, and ``UnknownProtocolError`` where that is an ``UnknownBody``.
+        """
+        message = self._message
+        if message is None:
+            body, proto_id, classes = self.body, self.proto_id, self.classes
+            found = classes[proto_id]
+            if found is not None and self.body_format == BodyFormat.PROTOBUF and proto_id not in classes.formers:
+                text = body_to_json(body, found, lower_camel=lower_camel)
+                if text is not None:
+                    return text
+            message = self.message
+        if isinstance(message, UnknownBody):
+            raise UnknownProtocolError(message.proto_id)
+        return to_json(message, lower_camel=lower_camel)
+
     def encode(self) -> bytes:
         """Return its bytes: exactly those it was decoded from."""
         raise NotImplementedError
@@ -410,6 +430,11 @@ def encode_frame(
 
     Raises ``struct.error`` for numbers that their fields cannot hold.
     """
+    codec = codec_of(cipher)
+    if codec is not None:
+        frame = codec.encode(proto_id, body_format, serial, body)
+        if frame is not None:
+            return frame
     payload = cipher.encrypt(body)
     digest = body_digest(body)
     return pack_header(MAGIC, proto_id, body_format, 0, serial, len(payload), digest, _RESERVED) + payload

@@ -122,19 +122,30 @@ class Observer:
     ) -> Iterator[Observation]:
         pending = self._pending
         make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
+        request: Frame | Envelope | None
+        latency: int | None
+        push, response = Kind.PUSH, Kind.RESPONSE
+        take = pending.take
         for item in items:
             exception = self._exception
-            if type(item) is Frame and item.kind is Kind.PUSH and (exception is None or exception[0] is not item):
+            if type(item) is Frame and (exception is None or exception[0] is not item):
                 # Nearly all there is on a busy connection.
-                yield make(FrameSeen, (item, sender, Kind.PUSH, scanner.cipher.name, time, packet, None, None))
-                continue
+                kind = item.kind
+                if kind is push:
+                    yield make(FrameSeen, (item, sender, push, scanner.cipher.name, time, packet, None, None))
+                    continue
+                if kind is response and item.proto_id != INIT_CONNECT:
+                    found = take((item.proto_id, item.serial))
+                    request, latency = (None, None) if found is None else (found[0], time - found[1])
+                    name = scanner.cipher.name
+                    yield make(FrameSeen, (item, sender, response, name, time, packet, request, latency))
+                    continue
             if isinstance(item, Gap):
                 yield GapSeen(item, sender, time, packet)
                 continue
             cipher = scanner.cipher if exception is None or exception[0] is not item else exception[1]
             kind = item.kind
-            request: Frame | Envelope | None = None
-            latency: int | None = None
+            request = latency = None
             if kind is Kind.REQUEST:
                 pending.add(item, time)
             elif kind is Kind.RESPONSE:

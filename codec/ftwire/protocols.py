@@ -101,39 +101,34 @@ class Registry:
 
         Without any, of the built-in ones, which are then read on first use.
         """
-        self._schemas = schemas
-        self._rows: dict[int, list[tuple[ProtocolRow, Schema]]] = {}
-        self._ids_by_name: dict[str, tuple[int, int]] = {}
+        self._given = schemas
+        self._names: dict[str, tuple[int, int]] = {}
+        self._ids: tuple[int, ...] = ()
         self._entries: dict[int, tuple[Protocol, ...]] = {}
         self.requests = _Classes(self, is_request=True)
         self.responses = _Classes(self, is_request=False)
 
-    def _index(self) -> dict[int, list[tuple[ProtocolRow, Schema]]]:
-        # Rows become entries one ID at a time: making all 185 would take longer than parsing the messages
-        # of the one protocol that a short program uses.
-        if not self._rows:
-            schemas = self._schemas
-            if not schemas:
-                from ftwire.schema import schema
+    @property
+    def _schemas(self) -> tuple[Schema, ...]:
+        if not self._given:
+            from ftwire.schema import schema
 
-                schemas = (schema,)
-            rows: dict[int, list[tuple[ProtocolRow, Schema]]] = {}
-            for schema in schemas:
-                for row in schema.protocols:
-                    rows.setdefault(row.proto_id, []).append((row, schema))
+            self._given = (schema,)
+        return self._given
+
+    def _ids_by_name(self) -> dict[str, tuple[int, int]]:
+        """Every name, with its ID and its place among the entries of that ID."""
+        if not self._names:
             former: list[tuple[str, tuple[int, int]]] = []
-            for proto_id, found in rows.items():
-                if len(found) > 1:
-                    # Stable: among those in use, and among those retired, the order of the schemas stays.
-                    found.sort(key=lambda pair: pair[0].last is not None)
-                for place, (row, _) in enumerate(found):
-                    self._ids_by_name.setdefault(row.name, (proto_id, place))
-                    former += [(name, (proto_id, place)) for name in row.formerly]
+            for entry, where in (
+                (entry, (key, place)) for key in self.ids for place, entry in enumerate(self.all(key))
+            ):
+                self._names.setdefault(entry.name, where)
+                former += [(name, where) for name in entry.former_names]
             # A name in use today goes before the same name of old.
             for name, where in former:
-                self._ids_by_name.setdefault(name, where)
-            self._rows = dict(sorted(rows.items()))
-        return self._rows
+                self._names.setdefault(name, where)
+        return self._names
 
     def __getitem__(self, key: int | str) -> Protocol:
         """The entry of an ID or a name, past names included.
@@ -149,8 +144,7 @@ class Registry:
         """The entry of an ID or a name, or None."""
         place = 0
         if isinstance(key, str):
-            self._index()
-            where = self._ids_by_name.get(key)
+            where = self._ids_by_name().get(key)
             if where is None:
                 return None
             key, place = where
@@ -164,9 +158,13 @@ class Registry:
         """
         found = self._entries.get(proto_id)
         if found is None:
-            rows = self._index().get(proto_id)
-            if rows is None:
+            # One ID at a time: making entries of all 185 would take longer than parsing the messages of the one
+            # protocol that a short program uses.
+            rows = [(row, schema) for schema in self._schemas for row in schema.protocols_of(proto_id)]
+            if not rows:
                 return ()
+            # Stable: among those in use, and among those retired, the order of the schemas stays.
+            rows.sort(key=lambda pair: pair[0].last is not None)
             found = self._entries[proto_id] = tuple(_protocol(row, schema) for row, schema in rows)
         return found
 
@@ -187,23 +185,21 @@ class Registry:
         return isinstance(key, int | str) and self.get(key) is not None
 
     def __iter__(self) -> Iterator[Protocol]:
-        return (entry for proto_id in self._index() for entry in self.all(proto_id))
+        return (entry for proto_id in self.ids for entry in self.all(proto_id))
 
     def __len__(self) -> int:
-        return sum(map(len, self._index().values()))
+        return sum(len(self.all(proto_id)) for proto_id in self.ids)
 
     def beside(self, schema: Schema) -> Registry:
         """A registry that prefers the protocols of ``schema`` and falls back to those of this one."""
-        if self._schemas:
-            return Registry(schema, *self._schemas)
-        from ftwire.schema import schema as builtin
-
-        return Registry(schema, builtin)
+        return Registry(schema, *self._schemas)
 
     @property
     def ids(self) -> tuple[int, ...]:
         """Every protocol ID, in order."""
-        return tuple(self._index())
+        if not self._ids:
+            self._ids = tuple(sorted({row.proto_id for schema in self._schemas for row in schema.protocols}))
+        return self._ids
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.cipher import NONE, Cipher
+from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_compact, unpack_header
 from ftwire.protocols import Registry, registry
-from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
+from ftwire.stream import BATCH, DEFAULT_MAX_BODY, FIRST_BATCH, ChunkReader
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -149,13 +149,38 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         new = Frame.__new__
         nothing_hashed = NOTHING_HASHED
         parts = self._parts
+        cipher = self.cipher
+        codec = codec_of(cipher)
+        ahead = FIRST_BATCH
         while parts:
             data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
+            stuck = -1  # where the core has given up
             try:
                 while True:
                     body_at = at + HEADER_SIZE
                     if self._in_step and body_at <= size:
+                        if self.cipher is not cipher:
+                            cipher = self.cipher
+                            codec = codec_of(cipher)
+                            stuck = -1
+                        if codec is not None and at != stuck:
+                            enough = at + ahead
+                            for compact, payload, body in codec.cut(data, at, min(max_body, self._spare), ahead):
+                                at += HEADER_SIZE + compact[2]
+                                frame = new(Frame)
+                                frame._compact = compact
+                                frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                                frame.payload = payload
+                                frame.body = body
+                                frame._message = None
+                                yield frame
+                                if self.cipher is not cipher:
+                                    break
+                            ahead = BATCH
+                            if at < enough:
+                                stuck = at
+                            continue
                         # What _look, open_frame and Frame(...) do for a good frame in step, written out.
                         compact = unpack_compact(data, at)
                         shape = shapes[compact[0]]
@@ -163,7 +188,6 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                         end = body_at + length
                         if end <= size and length <= max_body and length <= self._spare and shape is not None:
                             payload = data[body_at:end]
-                            cipher = self.cipher
                             try:
                                 body = payload if cipher is NONE else cipher.decrypt(payload)
                                 hashed = nothing_hashed.copy()
@@ -206,6 +230,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             finally:
                 self.offset += at - start
                 self._keep(data, at)
+        self._running = None
 
     def _find(self, data: bytes, at: int, *, final: bool) -> int:
         """Pass over what starts no frame; return where one may start, or the end of the data."""

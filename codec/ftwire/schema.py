@@ -11,7 +11,7 @@ index of where each file lies in it, and using one protocol parses its file and 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -60,6 +60,8 @@ class Schema:
     ) -> None:
         """``files`` maps a name to offset and length of its descriptor in ``data``, and its imports.
 
+        ``protocols`` come by ID, and of one ID the newest first.
+
         To load a descriptor set from elsewhere, use ``from_descriptor_set``.
         """
         self._data = data
@@ -67,8 +69,8 @@ class Schema:
         self._pool = DescriptorPool()
         self._loaded: set[str] = set()
         self._classes: dict[str, type[Message]] = {}
-        self.protocols: tuple[ProtocolRow, ...] = tuple(protocols)
-        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+        self._rows = tuple(protocols)
+        self._rows_by_id: dict[int, list[ProtocolRow]] = {}
 
     @classmethod
     def from_descriptor_set(cls, data: bytes, ids: Mapping[int, str] | None = None) -> Schema:
@@ -85,6 +87,18 @@ class Schema:
         from ftwire._user_schema import read_descriptor_set
 
         return read_descriptor_set(cls, data, ids or {})
+
+    @property
+    def protocols(self) -> tuple[ProtocolRow, ...]:
+        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+        return self._rows
+
+    def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
+        """What these definitions declare of one ID, the newest first; nothing for an unknown ID."""
+        if not self._rows_by_id:
+            for row in self.protocols:
+                self._rows_by_id.setdefault(row.proto_id, []).append(row)
+        return tuple(self._rows_by_id.get(proto_id, ()))
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -162,15 +176,76 @@ class Schema:
         self._loaded.add(name)
 
 
+class _Builtin(Schema):
+    """The built-in definitions, their index read line by line as it is asked: all at once is a third of a first use."""
+
+    def __init__(self, data: bytes, index: str) -> None:
+        protocols, _, files = index.partition("\n\n")
+        super().__init__(data, _Files(f"\n{files}\n"), ())
+        self._text = f"\n{protocols}\n"
+
+    @property
+    def protocols(self) -> tuple[ProtocolRow, ...]:
+        """Every protocol these definitions declare, by ID; of one ID the newest first."""
+        if not self._rows:
+            self._rows = tuple(map(_row, self._text.split("\n")[1:-1]))
+        return self._rows
+
+    def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
+        """What these definitions declare of one ID, the newest first."""
+        start, rows = f"\n{proto_id}\t", []
+        at = self._text.find(start)
+        while at >= 0:
+            end = self._text.index("\n", at + 1)
+            rows.append(_row(self._text[at + 1 : end]))
+            at = self._text.find(start, end)
+        return tuple(rows)
+
+
+class _Files(Mapping[str, "tuple[int, int, tuple[str, ...]]"]):
+    """The part of the index that says where in the descriptor set each file lies, and what it imports."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __getitem__(self, name: str) -> tuple[int, int, tuple[str, ...]]:
+        at = self._text.find(f"\n{name}\t")
+        if at < 0 or "\n" in name or "\t" in name:
+            raise KeyError(name)
+        _, offset, length, imports = self._text[at + 1 : self._text.index("\n", at + 1)].split("\t")
+        return int(offset), int(length), tuple(imports.split(",")) if imports else ()
+
+    def __iter__(self) -> Iterator[str]:
+        return (line.partition("\t")[0] for line in self._text.split("\n")[1:-1])
+
+    def __len__(self) -> int:
+        return self._text.count("\n") - 1
+
+
+def _row(line: str) -> ProtocolRow:
+    proto_id, name, file, request, response, since, last, websocket, formerly = line.split("\t")
+    return ProtocolRow(
+        int(proto_id),
+        name,
+        file,
+        request or None,
+        response,
+        since or None,
+        last or None,
+        bool(websocket),
+        tuple(formerly.split(",")) if formerly else (),
+    )
+
+
 def _builtin() -> Schema:
-    from ftwire import _schema
-    from ftwire._schema import index
+    import ftwire
 
     # The import system reads package data too, from a directory or a zip; importlib.resources would take
     # longer to import than everything here takes to run.
-    path = os.path.join(os.path.dirname(_schema.__file__), "schema.binpb")  # noqa: PTH118, PTH120
-    loader: Any = _schema.__loader__
-    return Schema(loader.get_data(path), index.FILES, map(ProtocolRow._make, index.PROTOCOLS))
+    made = os.path.join(os.path.dirname(ftwire.__file__), "_schema")  # noqa: PTH118, PTH120
+    loader: Any = ftwire.__loader__
+    index: bytes = loader.get_data(os.path.join(made, "index.txt"))  # noqa: PTH118
+    return _Builtin(loader.get_data(os.path.join(made, "schema.binpb")), index.decode())  # noqa: PTH118
 
 
 def __getattr__(name: str) -> Schema:

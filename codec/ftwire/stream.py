@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from ftwire.cipher import NONE, Cipher
+from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError, WireError
 from ftwire.frame import NOTHING_HASHED, Frame, MessageClasses, Role, open_frame
 from ftwire.header import HEADER_SIZE, MAGIC, CompactFields, unpack_compact, unpack_header
@@ -28,6 +28,14 @@ DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 
 WORTH_WAITING: Final = 1024
 """Bytes of an incomplete frame that are not copied when its chunk ends, but kept in that chunk."""
+
+SMALL_CHUNK: Final = 4 * 1024
+"""Bytes of a chunk up to which it is copied behind what is kept: cutting two buffers costs more than that."""
+
+FIRST_BATCH: Final = 4 * 1024
+"""Bytes of frames that the compiled core verifies ahead at first: who wants just one has not paid for a chunk."""
+BATCH: Final = 64 * 1024
+"""The same from then on."""
 
 _NOTHING: Final[Iterator[Any]] = iter(())
 """What a chunk gives that completes nothing: an iterator at its end stays there."""
@@ -45,7 +53,8 @@ class ChunkReader(Generic[Item]):
     def __init__(self) -> None:
         self._kept = bytearray()
         self._rest: tuple[bytes, int] | None = None  # what is kept, when that is the end of one large buffer
-        self._want = 0  # bytes from the start of what is kept without which there is nothing to do
+        self._want = 0  # bytes from the start of what is kept without which there is nothing to do; 0 while cutting
+        self._lack = 0  # how many of those are still to come, where all else is in _kept
         self._parts: list[tuple[bytes, int]] = []  # buffers to cut next, each from an offset on
         self._running: Generator[Item] | None = None
 
@@ -57,36 +66,51 @@ class ChunkReader(Generic[Item]):
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
-        kept = self._kept
+        if type(data) is bytes and (lack := self._lack - len(data)) > 0:
+            # Small chunks, for a frame that is far from whole: nothing else is to be done.
+            self._lack = lack
+            kept = self._kept
+            kept += data
+            return _NOTHING
         if self._running is not None:
             self._running.close()
             self._running = None
             if self._parts:
                 self._take_back()
-        elif kept and type(data) is bytes and len(kept) + len(data) < self._want:
-            # Small chunks, for a frame that is far from whole: nothing else is to be done.
-            kept += data
-            return _NOTHING
+        self._lack = 0
         if type(data) is not bytes:
             data = bytes(data)
         at = 0
-        if self._rest is not None or self._kept:
-            rest = self._kept if self._rest is None else memoryview(self._rest[0])[self._rest[1] :]
+        kept = self._kept
+        if kept or self._rest is not None:
+            rest = kept if self._rest is None else memoryview(self._rest[0])[self._rest[1] :]
             missing = self._want - len(rest)
             if missing > len(data):
                 if self._rest is not None:
                     self._gather()
                 kept += data
+                self._lack = missing - len(data)
                 return _NOTHING
-            if self._want > HEADER_SIZE and missing > 0:
+            if self._want > HEADER_SIZE and missing > 0 and len(data) > SMALL_CHUNK:
                 # Only the frame that is known to end here is joined; the rest of the chunk stays where it is.
                 at = missing
                 self._parts.append((b"".join((rest, memoryview(data)[:missing])), 0))
                 self._rest = None
-                self._kept.clear()
-        self._parts.append((data, at))
+                kept.clear()
+            elif len(kept) + len(data) <= HEADER_SIZE and (want := self._awaited(kept + data)):
+                kept += data
+                self._want = want
+                self._lack = want - len(kept)
+                return _NOTHING
+        if at < len(data) or not self._parts:
+            self._parts.append((data, at))
+        self._want = 0
         self._running = running = self._cut(final=False)
         return running
+
+    def _awaited(self, start: bytearray) -> int:  # noqa: ARG002 - this one looks at nothing
+        """Say how many bytes are needed when there are these, a header's at most; 0 where that takes cutting."""
+        return 0
 
     def _stop(self) -> None:
         """Take back what the last generator, if any, has not taken."""
@@ -97,17 +121,21 @@ class ChunkReader(Generic[Item]):
 
     def _take_back(self) -> None:
         """Have all that waits in ``_kept``."""
+        self._lack = 0
         self._gather()
         for data, at in self._parts:
             self._kept += data[at:]
         self._parts.clear()
 
     def _keep(self, data: bytes, at: int) -> None:
-        """Keep the end of a buffer for the next call."""
-        if len(data) - at > WORTH_WAITING and not self._kept:
-            self._rest = data, at
-        else:
-            self._kept += data[at:]
+        """Keep the end of a buffer, or nothing, for the next call."""
+        kept = self._kept
+        if at < len(data):
+            if len(data) - at > WORTH_WAITING and not kept:
+                self._rest = data, at
+                return
+            kept += data[at:]
+        self._lack = self._want - len(kept)
 
     def _gather(self) -> None:
         """Have all that is kept in ``_kept``."""
@@ -132,6 +160,7 @@ class ChunkReader(Generic[Item]):
         if kept:
             data, at = b"".join((kept, memoryview(data)[at:])), 0
             kept.clear()
+            self._want = self._lack = 0
         return data, at
 
     def _cut(self, *, final: bool) -> Generator[Item]:
@@ -175,6 +204,14 @@ class FrameDecoder(ChunkReader[Frame]):
         if self.pending and self.failure is None:
             raise RemoteProtocolError(f"the stream ends {self.pending} bytes into a frame")
 
+    def _awaited(self, start: bytearray) -> int:
+        if not start.startswith(MAGIC):
+            return 0
+        if len(start) < HEADER_SIZE:
+            return HEADER_SIZE
+        length = unpack_compact(start)[2]
+        return HEADER_SIZE + length if 0 < length <= self.max_body else 0
+
     def _cut(self, *, final: bool) -> Generator[Frame]:  # noqa: ARG002 - a live stream knows no last chunk
         if self.failure is not None:
             raise self.failure
@@ -182,13 +219,39 @@ class FrameDecoder(ChunkReader[Frame]):
         new = Frame.__new__
         copy_hash = NOTHING_HASHED.copy
         parts = self._parts
+        largest = self.max_body
+        cipher = self.cipher
+        codec = codec_of(cipher)
+        ahead = FIRST_BATCH
         while parts:
             data, at = parts.pop(0) if self._rest is None and not self._kept else self._next_part()
             start, size = at, len(data)
+            stuck = -1  # where the core has given up
             # What fits in here is within the limit, unless the buffer itself is larger than the limit.
-            fitting = size if size <= self.max_body else -1
+            fitting = size if size <= largest else -1
             try:
                 while (body_at := at + HEADER_SIZE) <= size:
+                    if self.cipher is not cipher:
+                        cipher = self.cipher
+                        codec = codec_of(cipher)
+                        stuck = -1
+                    if codec is not None and at != stuck:
+                        enough = at + ahead
+                        for compact, payload, body in codec.cut(data, at, largest, ahead):
+                            at += HEADER_SIZE + compact[2]
+                            frame = new(Frame)
+                            frame._compact = compact
+                            frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                            frame.payload = payload
+                            frame.body = body
+                            frame._message = None
+                            yield frame
+                            if self.cipher is not cipher:
+                                break
+                        ahead = BATCH
+                        if at < enough:
+                            stuck = at
+                        continue
                     compact = unpack_compact(data, at)
                     shape = shapes[compact[0]]
                     end = body_at + compact[2]
@@ -196,7 +259,6 @@ class FrameDecoder(ChunkReader[Frame]):
                         break
                     payload = data[body_at:end]
                     # From here on this is open_frame and Frame(...), written out: calls are what costs here.
-                    cipher = self.cipher
                     if cipher is NONE:
                         body = payload
                     else:
@@ -225,13 +287,15 @@ class FrameDecoder(ChunkReader[Frame]):
                 else:
                     # A wrong magic shows in two bytes: the verdict must not depend on how they were cut.
                     self._want = HEADER_SIZE if size - at >= len(MAGIC) else len(MAGIC)
-                magic = data[at : at + 2]
-                if len(magic) == 2 and magic != MAGIC:
-                    raise self._fail(BadMagicError(actual=magic, offset=self.offset + at - start))
+                if at < size - 1 and not data.startswith(MAGIC, at):
+                    raise self._fail(BadMagicError(actual=data[at : at + 2], offset=self.offset + at - start))
             finally:
                 self.offset += at - start
                 if at < size:
                     self._keep(data, at)
+                else:
+                    self._lack = self._want
+        self._running = None
 
     def _is_whole(self, compact: CompactFields, consumed: int, available: int) -> bool:
         """Say whether the body of a frame is there, and note what it waits for; raise where it is too large."""
@@ -246,4 +310,5 @@ class FrameDecoder(ChunkReader[Frame]):
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error
+        self._want = 0
         return error

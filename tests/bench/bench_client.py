@@ -1,7 +1,7 @@
 """How fast pushes arrive: our client beside the vendor's Python SDK, on the same pushes, in one run.
 
-    PYTHONPATH=tests python -m bench.bench_client            # needs the peer futu-api-10.11
-    PYTHONPATH=tests python -m bench.bench_client --default-log
+    python tests/bench/bench_client.py            # needs the peer futu-api-10.11
+    python tests/bench/bench_client.py --default-log
 
 Each client is a process of its own and takes turns with the other; a third one is the gateway, which sends bytes
 made beforehand. A push counts when the program has its message. Medians of ``--rounds``, by the clock and of
@@ -20,10 +20,15 @@ import time
 from pathlib import Path
 
 from ftwire_tools.client import Client
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.harness import Ratio, report
+from bench.programs import environment
 from interop import peers
 
 PEER = "futu-api-10.11"
-REACH = 4.0
+AIM = 4.0
 TYPES = {"rt": ("RT", "Qot_UpdateRT"), "book": ("OrderBook", "Qot_UpdateOrderBook")}
 
 
@@ -51,18 +56,9 @@ async def receive(port: int, wanted: int, kind: str) -> tuple[float, float]:
 
 
 def ours(port: int, wanted: int, kind: str) -> tuple[float, float]:
-    command = [
-        sys.executable,
-        "-m",
-        "bench.bench_client",
-        "--receive",
-        str(port),
-        "--count",
-        str(wanted),
-        "--kinds",
-        kind,
-    ]
-    return _seconds(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, __file__, "--receive", str(port), "--count", str(wanted), "--kinds", kind]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
+    return _seconds(done.stdout)
 
 
 def theirs(port: int, wanted: int, kind: str, log: list[str]) -> tuple[float, float]:
@@ -77,9 +73,9 @@ def _seconds(line: str) -> tuple[float, float]:
     return clock, processor
 
 
-def compare(kind: str, count: int, rounds: int, log: list[str]) -> float:
-    """Print one line; returns the ratio of processor times."""
-    command = [sys.executable, "-m", "bench.push_source", "--count", str(count), "--kind", kind]
+def compare(kind: str, count: int, rounds: int, log: list[str]) -> Ratio:
+    """Both clients in turns, on one gateway."""
+    command = [sys.executable, str(Path(__file__).parent / "push_source.py"), "--count", str(count), "--kind", kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as source:
         assert source.stdout is not None
         try:
@@ -95,31 +91,26 @@ def compare(kind: str, count: int, rounds: int, log: list[str]) -> float:
     ftwire, futu = (
         [statistics.median(column) / count * 1e6 for column in zip(*found, strict=True)] for found in (mine, sdk)
     )
-    print(
-        f"{kind:>5}: ftwire {ftwire[1]:6.2f} us a push ({ftwire[0]:.2f} by the clock), "
-        f"{PEER} {futu[1]:6.2f} us ({futu[0]:.2f}), "
-        f"ratio {futu[1] / ftwire[1]:.1f} ({futu[0] / ftwire[0]:.1f})",
-        flush=True,
-    )
-    ratio: float = futu[1] / ftwire[1]
-    return ratio
+    note = f"{ftwire[1]:.2f} us, SDK {futu[1]:.1f}; by the clock {ftwire[0]:.2f}, {futu[0]:.1f}"
+    return Ratio(f"{TYPES[kind][1]}: received, SDK", futu[1] / ftwire[1], AIM, note)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=50_000, help="pushes (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kinds", nargs="+", choices=TYPES, default=list(TYPES))
     parser.add_argument("--default-log", action="store_true", help="leave the SDK's log as it is")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--receive", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.receive:
         print(*asyncio.run(receive(options.receive, options.count, options.kinds[0])))
-        return 0
+        return
     log = ["default"] if options.default_log else []
-    ratios = [compare(kind, options.count, options.rounds, log) for kind in options.kinds]
-    return 0 if min(ratios) >= REACH else 1
+    peers.ensure(PEER)
+    report("client", [compare(kind, options.count, options.rounds, log) for kind in options.kinds])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

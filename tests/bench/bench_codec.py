@@ -102,6 +102,7 @@ AIMS = {
     ("floor", "order book"): 0.85,
     ("floor", "3008 reply"): 0.92,
     ("message", "push", "plain"): 4.8,
+    ("message", "push", "FTAES_ECB"): 6.5,
     ("message", "push", "AES_CBC"): 11.0,
     ("message", "3008 reply", "plain"): 1.3,
     ("message", "3008 reply", "AES_CBC"): 2.3,
@@ -111,6 +112,7 @@ AIMS = {
     ("verified", "3008 reply", "plain"): 3.0,
     ("bytewise", "push", "plain"): 12.0,
     ("encode", "push", "plain"): 2.9,
+    ("encode", "push", "FTAES_ECB"): 4.5,
     ("encode", "push", "AES_CBC"): 8.5,
 }
 """What is aimed at, by what is measured, case and cipher."""
@@ -249,15 +251,8 @@ def against_floor_and_sdk() -> list[Ratio]:
                 few = decode(cipher, cut(b"".join(frames[:20]), 1), messages=True)
                 contestants["bytewise"] = few
             work[name] = case, cipher, contestants
-            if cipher != "FTAES_ECB":  # which the SDK speaks only with a gateway that does not know AES_CBC
-                asked.append(
-                    {
-                        "name": name,
-                        "frames": base64.b64encode(stream).decode(),
-                        "count": case.frames,
-                        "encrypted": cipher == "AES_CBC",
-                    }
-                )
+            encoded = base64.b64encode(stream).decode()
+            asked.append({"name": name, "frames": encoded, "count": case.frames, "cipher": cipher})
     for _ in range(SDK_ROUNDS):
         for name, figures in sdk(asked).items():
             theirs.setdefault(name, []).append(figures)
@@ -270,8 +265,6 @@ def against_floor_and_sdk() -> list[Ratio]:
         note = f"{mine['message'] * 1e6:.2f} us, floor {mine['floor'] * 1e6:.2f}"
         share = statistics.median(turn["floor"] / turn["message"] for turn in ours[name])
         ratios.append(Ratio(f"{name}: share of the floor", share, AIMS["floor", case.name], note))
-        if name not in theirs:
-            continue
         their = {key: statistics.median(turn[key] for turn in theirs[name]) for key in theirs[name][0] if key != "name"}
         for what, sdk_key, our_key, text in (
             ("message", "receive", "message", "message, SDK"),

@@ -1,7 +1,8 @@
 """``ftwire dump`` against tshark with a protobuf-calling dissector in Lua, and messages as JSON against protobuf's.
 
 Run it: ``python tests/bench/bench_dump.py [--quick]``. tshark gets the same capture for its lines, and a hundredth
-of it for JSON, which it takes 100 us a frame and more for; ``--quick`` takes a tenth of everything.
+of it for JSON, which it takes 100 us a frame and more for; ``--quick`` takes a tenth of everything. What the
+compiled core does is measured beside what Python does alone, where the core is installed (``make core``).
 """
 
 from __future__ import annotations
@@ -19,18 +20,23 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
+from ftwire import _render
+from ftwire._core import core
 from ftwire.body import to_dict, to_json
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bench_codec import order_book, push, time_share
 from bench.harness import Ratio, report, take_turns
-from bench.programs import FTWIRE, Run, run
+from bench.programs import FTWIRE, Run, environment, run
 from bench.traffic import capture
 
 BENCH = Path(__file__).parent
 PROTO = BENCH.parents[1] / "proto"
 LIMIT = 150_000_000
+
+COMPILED = " (compiled)"
+"""Ends the names of what the compiled core does; measured where it is installed."""
 
 
 def plain_protos(directory: Path) -> None:
@@ -48,9 +54,9 @@ def tshark(path: Path, protos: Path, *form: str) -> list[str]:
     return ["tshark", "-r", str(path), "-X", lua, "-o", f'uat:protobuf_search_paths:"{protos}","TRUE"', *form]
 
 
-def succeed(command: Sequence[str]) -> Run:
+def succeed(command: Sequence[str], **settings: str) -> Run:
     """One run, long enough to be its own median; it must succeed."""
-    done = run(command)
+    done = run(command, env=environment(**settings))
     if done.code:
         raise RuntimeError(f"{command[0]} fails")
     return done
@@ -66,27 +72,33 @@ def dumps(megabytes: int) -> list[Ratio]:
         for path, size in ((whole, megabytes * 1_000_000), (part, megabytes * 10_000)):
             with path.open("wb") as stream:
                 stream.writelines(capture(size))
-        ours, theirs = succeed([FTWIRE, "dump", str(whole)]), succeed(tshark(whole, protos))
-        ours_json = succeed([FTWIRE, "dump", "--json", str(whole)])
+        theirs = succeed(tshark(whole, protos))
         # Of its JSON forms the one that takes it least, with only the layers a reader wants.
         their_part = succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend"))
         their_start = succeed(["tshark", "-v"])
         scale = whole.stat().st_size / part.stat().st_size
-    their_json = (their_part.seconds - their_start.seconds) * scale
-    return [
-        Ratio(
-            f"dump of {megabytes} MB, one line a frame, tshark",
-            theirs.seconds / ours.seconds,
-            10.0,
-            f"{ours.seconds:.2f} s, tshark {theirs.seconds:.2f}, {ours.memory / 1e6:.0f} MB resident",
-        ),
-        Ratio(
-            f"dump --json of {megabytes} MB, tshark -T json",
-            their_json / ours_json.seconds,
-            10.0,
-            f"{ours_json.seconds:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
-        ),
-    ]
+        their_json = (their_part.seconds - their_start.seconds) * scale
+        ratios = []
+        for kind, setting in (("", "off"), (COMPILED, "required")):
+            if kind and core is None:
+                continue
+            ours = succeed([FTWIRE, "dump", str(whole)], FTWIRE_CORE=setting)
+            ours_json = succeed([FTWIRE, "dump", "--json", str(whole)], FTWIRE_CORE=setting)
+            ratios += [
+                Ratio(
+                    f"dump of {megabytes} MB, one line a frame, tshark{kind}",
+                    theirs.seconds / ours.seconds,
+                    10.0,
+                    f"{ours.seconds:.2f} s, tshark {theirs.seconds:.2f}, {ours.memory / 1e6:.0f} MB resident",
+                ),
+                Ratio(
+                    f"dump --json of {megabytes} MB, tshark -T json{kind}",
+                    their_json / ours_json.seconds,
+                    10.0,
+                    f"{ours_json.seconds:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
+                ),
+            ]
+    return ratios
 
 
 def flat_memory(megabytes: int) -> Ratio:
@@ -110,23 +122,37 @@ def renderers() -> list[Ratio]:
     ratios = []
     for case in (push(), order_book(), time_share()):
         message = case.message
-        if to_dict(message, lower_camel=True) != MessageToDict(message):
-            raise RuntimeError("to_dict differs from MessageToDict")
-        count = max(1, case.frames // 20)
         renderings: dict[str, Callable[[Any], object]] = {
             "MessageToDict": MessageToDict,
-            "to_dict": partial(to_dict, lower_camel=True),
             "MessageToJson": partial(MessageToJson, indent=None),
             "MessageToJson, indented": MessageToJson,
-            "to_json": partial(to_json, lower_camel=True),
+            "to_dict": partial(_render.to_dict, lower_camel=True),
+            "to_json": partial(_render.to_json, lower_camel=True),
         }
+        if core is not None:
+            renderings |= {
+                f"to_dict{COMPILED}": partial(to_dict, lower_camel=True),
+                f"to_json{COMPILED}": partial(to_json, lower_camel=True),
+                f"to_json, indented{COMPILED}": partial(to_json, lower_camel=True, indent=2),
+            }
+        pairs: list[tuple[str, str, float | None]] = []
+        for kind in ("", COMPILED):
+            pairs += [
+                ("MessageToDict", f"to_dict{kind}", 4.5),
+                ("MessageToJson", f"to_json{kind}", 8.0),
+                ("MessageToJson, indented", f"to_json{kind}", None),
+            ]
+        pairs.append(("MessageToJson, indented", f"to_json, indented{COMPILED}", 8.0))
+        pairs = [pair for pair in pairs if pair[1] in renderings]
+        for theirs, mine, _ in pairs:
+            if ("indented" in theirs) == ("indented" in mine) and renderings[theirs](message) != renderings[mine](
+                message
+            ):
+                raise RuntimeError(f"{mine} differs from {theirs}")
+        count = max(1, case.frames // 20)
         contestants = {name: partial(_repeat, render, message, count) for name, render in renderings.items()}
         turns = [take_turns(contestants, rounds=5) for _ in range(3)]
-        for theirs, mine, aim in (
-            ("MessageToDict", "to_dict", 4.5),
-            ("MessageToJson", "to_json", 8.0),
-            ("MessageToJson, indented", "to_json", None),
-        ):
+        for theirs, mine, aim in pairs:
             ratio = statistics.median(turn[theirs] / turn[mine] for turn in turns)
             each = statistics.median(turn[mine] for turn in turns) / count * 1e6
             ratios.append(Ratio(f"{case.name}: {mine}, {theirs}", ratio, aim, f"{each:.1f} us"))

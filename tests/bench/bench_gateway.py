@@ -2,7 +2,8 @@
 
     python tests/bench/bench_gateway.py [--json]
 
-The frames are the Qot_UpdateRT pushes of a capture. Readers are other processes, which are not counted.
+The frames are the Qot_UpdateRT pushes of a capture, repeated to a day's length. Readers are other processes, which
+are not counted.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ from ftwire_tools.gateway.player import Pace
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.gateway.tape import TapePush, Track
 from ftwire_tools.gateway.topics import Topic
 
 CAPTURE = Path(__file__).resolve().parents[2] / "fixtures" / "captures" / "futu-api-10.11-plain.pcap"
 FRAMES = 40_000
-MANY = 400_000
+MANY = 6_000_000
+TWO_TOPICS = 400_000
+DAY = 4096
+"""Pushes of one topic, a second between two of them."""
 BATCH = 64
 SILENT = Log(lambda *_: None)
 
@@ -65,10 +70,13 @@ while connection.recv_into(space):
 def captured() -> Replay:
     replay = Replay(pace=Pace(None, loop=True))
     load(replay, [str(CAPTURE)], [], SILENT)
+    tracks = replay.tape.tracks
+    for topic, track in list(tracks.items()):
+        tracks[topic] = Track(TapePush(at * 10**9, track[at % len(track)].push, 0) for at in range(DAY))
     return replay
 
 
-PUSHES = captured().tape.tracks[Topic(1, "00700", 5)]
+PUSHES = captured().tape.tracks[Topic(1, "00700", 5)][:2]
 BODIES = [taped.push.body(BodyFormat.PROTOBUF) for taped in PUSHES]
 WHOLE = [taped.push.frame(BodyFormat.PROTOBUF) for taped in PUSHES]
 
@@ -130,10 +138,6 @@ def a_write_per_frame() -> None:
     asyncio.run(run())
 
 
-def coalesced(transport: asyncio.Transport, start: int) -> None:
-    transport.write(b"".join([WHOLE[index % len(WHOLE)] for index in range(start, start + BATCH)]))
-
-
 def encoded_on_the_fly() -> Callable[[asyncio.Transport, int], None]:
     connection = Connection(Role.SERVER)
     connection.state = State.OPEN  # past a handshake that is not measured
@@ -146,16 +150,16 @@ def encoded_on_the_fly() -> Callable[[asyncio.Transport, int], None]:
     return turn
 
 
-def gateway(clients: int) -> None:
+def gateway(clients: int, frames: int = MANY, codes: tuple[str, ...] = ("HK.00700",)) -> None:
     """The whole gateway, replaying to so many clients at top speed; what it takes to connect them counts too."""
 
     async def run() -> None:
         async with Gateway(captured(), Settings(port=0), SILENT) as server:
             program = Path(__file__).resolve().parents[1] / "interop" / "clients" / "load_client.py"
-            words = [sys.executable, str(program), str(server.port), str(clients), "60", "HK.00700", "US.AAPL"]
+            words = [sys.executable, str(program), str(server.port), str(clients), "60", *codes]
             process = subprocess.Popen([*words, "--raw"], stdout=subprocess.DEVNULL)
             try:
-                while sum(session.pushes for session in server.sessions) < MANY:
+                while sum(session.pushes for session in server.sessions) < frames:
                     await asyncio.sleep(0.005)
             finally:
                 process.kill()
@@ -200,38 +204,47 @@ def main() -> None:
     times = take_turns(
         {
             "one": a_write_per_frame,
-            "coalesced": lambda: writing(coalesced),
             "fly": lambda: writing(encoded_on_the_fly()),
             "gateway": lambda: gateway(1),
             "hundred": lambda: gateway(100),
+            "two": lambda: gateway(1, TWO_TOPICS, ("HK.00700", "US.AAPL")),
             "echo": echo,
         },
         rounds=5,
     )
 
+    def speed(name: str) -> float:
+        frames = {"one": FRAMES, "fly": FRAMES, "two": TWO_TOPICS}.get(name, MANY)
+        return frames / times[name]
+
     def rate(name: str) -> str:
-        frames = MANY if name in {"gateway", "hundred", "echo"} else FRAMES
-        return f"{frames / times[name] / 1000:.0f}k frames/s"
+        return f"{speed(name) / 1000:.0f}k frames/s"
 
     report(
         "gateway",
         [
             Ratio(
-                "coalesced frames / a write and drain per frame",
-                times["one"] / times["coalesced"],
+                "the gateway's pushes, coalesced / a write and drain per frame",
+                speed("gateway") / speed("one"),
                 20,
-                f"{rate('coalesced')}, {rate('one')}",
+                f"{rate('gateway')}, {rate('one')}",
             ),
-            Ratio("encoded on the fly / a write and drain per frame", times["one"] / times["fly"], 2.2, rate("fly")),
+            Ratio(
+                "the same, two topics that alternate",
+                speed("two") / speed("one"),
+                None,
+                rate("two"),
+            ),
+            Ratio("encoded on the fly / a write and drain per frame", speed("fly") / speed("one"), 2.2, rate("fly")),
             Ratio(
                 "100 clients / one client",
-                times["gateway"] / times["hundred"],
+                speed("hundred") / speed("gateway"),
                 0.8,
                 f"{rate('hundred')}, {rate('gateway')}",
             ),
             Ratio(
                 "gateway / raw asyncio echo",
-                times["echo"] / times["gateway"],
+                speed("gateway") / speed("echo"),
                 None,
                 f"{rate('gateway')}, {rate('echo')}",
             ),

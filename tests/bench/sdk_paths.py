@@ -3,10 +3,11 @@
 Runs inside a Python peer's environment, reads the work on standard input and prints seconds:
 
     python sdk_paths.py < cases.json
-    {"cases": [{"name": "rt", "frames": "<base64>", "count": 100, "encrypted": false}], "repeat": 5}
+    {"cases": [{"name": "rt", "frames": "<base64>", "count": 100, "cipher": "plain"}], "repeat": 5}
 
-``frames`` are whole frames as a gateway sends them, ``count`` of them. ``encrypted`` ones are AES_CBC with the
-key and IV below. The answer, best of ``repeat``, all in seconds for one frame:
+``frames`` are whole frames as a gateway sends them, ``count`` of them, with the key and IV below for ``AES_CBC``;
+``FTAES_ECB`` is what the SDK speaks with a gateway that gives it no IV. The answer, best of ``repeat``, all in
+seconds for one frame:
 
     {"package": "futu", "cases": [{"name": "rt", "receive": 8e-05, "logged": 9e-05, "parse": 5e-05, ...}]}
 
@@ -35,7 +36,7 @@ from collections.abc import Callable
 from typing import Any
 
 AES_KEY, AES_IV = "0123456789ABCDEF", "FEDCBA9876543210"
-PLAIN, ENCRYPTED = 1, 2  # connection IDs in the SDK's table
+CONNECTIONS = {"plain": 1, "AES_CBC": 2, "FTAES_ECB": 3}  # IDs in the SDK's table
 CHUNK = 64 * 1024
 BYTEWISE = 10  # frames
 HEADER = 44
@@ -49,18 +50,18 @@ class Paths:
         base = importlib.import_module(f"{package}.common.open_context_base")
         constant = importlib.import_module(f"{package}.common.constant")
         connections = importlib.import_module(f"{package}.common.conn_mng").FutuConnMng
-        for conn_id in (PLAIN, ENCRYPTED):
-            encrypted = conn_id == ENCRYPTED
-            connections.add_conn({"conn_id": conn_id, "conn_key": AES_KEY, "conn_iv": AES_IV, "is_encrypt": encrypted})
+        for cipher, conn_id in CONNECTIONS.items():
+            iv, encrypted = (None if cipher == "FTAES_ECB" else AES_IV), cipher != "plain"
+            connections.add_conn({"conn_id": conn_id, "conn_key": AES_KEY, "conn_iv": iv, "is_encrypt": encrypted})
         self._base: Any = base
         self._context_class: Any = base.OpenContextBase
         self._logger: Any = importlib.import_module(f"{package}.common.ft_logger").logger
         self._ready = constant.ContextStatus.READY
 
-    def parse(self, frames: bytes, encrypted: bool = False) -> list[Any]:
+    def parse(self, frames: bytes, cipher: str) -> list[Any]:
         """The messages in ``frames``."""
         parse_rsp = self._utils.parse_rsp
-        conn_id = ENCRYPTED if encrypted else PLAIN
+        conn_id, encrypted = CONNECTIONS[cipher], cipher != "plain"
         buffer, messages = bytearray(frames), []
         while buffer:
             result = parse_rsp(buffer, conn_id, encrypted)
@@ -68,13 +69,13 @@ class Paths:
             messages.append(result.rsp_pb)
         return messages
 
-    def connection(self, frames: bytes, encrypted: bool) -> Any:
+    def connection(self, frames: bytes, cipher: str) -> Any:
         """A connection object that waits for the replies among ``frames``."""
         context = self._context_class.__new__(self._context_class)  # its constructor would connect
         context._lock = threading.RLock()
         context._status = self._ready
-        context._is_encrypt = encrypted
-        context._conn_id = context._opend_conn_id = ENCRYPTED if encrypted else PLAIN
+        context._is_encrypt = cipher != "plain"
+        context._conn_id = context._opend_conn_id = CONNECTIONS[cipher]
         context._recv_buf = bytearray()
         context._callback_executor = type("Executor", (), {"queue": queue.Queue()})()
         context._req_map = {}
@@ -101,10 +102,10 @@ class Paths:
         """The least that the SDK's log file takes; DEBUG is its default."""
         self._logger.file_level = level
 
-    def pack(self, messages: list[Any], proto_id: int, encrypted: bool = False) -> list[bytes]:
+    def pack(self, messages: list[Any], proto_id: int, cipher: str) -> list[bytes]:
         """A frame of each message."""
         pack = self._utils.pack_pb_req
-        conn_id = ENCRYPTED if encrypted else PLAIN
+        conn_id = CONNECTIONS[cipher]
         return [pack(message, proto_id, conn_id)[2] for message in messages]
 
 
@@ -127,12 +128,12 @@ def best(work: Callable[[], object], count: int, repeat: int) -> float:
     return min(times) / count
 
 
-def best_receive(paths: Paths, frames: bytes, encrypted: bool, chunk: int, count: int, repeat: int) -> float:
+def best_receive(paths: Paths, frames: bytes, cipher: str, chunk: int, count: int, repeat: int) -> float:
     """Seconds to receive one of ``count``; making the requests that wait is not counted."""
     chunks = [frames[at : at + chunk] for at in range(0, len(frames), chunk)]
     times = []
     for _ in range(repeat):
-        context = paths.connection(frames, encrypted)
+        context = paths.connection(frames, cipher)
         waiting = dict(context._req_map)
         start = time.process_time()
         pushes = paths.receive(context, chunks)
@@ -144,21 +145,21 @@ def best_receive(paths: Paths, frames: bytes, encrypted: bool, chunk: int, count
 
 
 def measure(paths: Paths, case: dict[str, Any], repeat: int) -> dict[str, Any]:
-    frames, count, encrypted = base64.b64decode(case["frames"]), case["count"], case["encrypted"]
+    frames, count, cipher = base64.b64decode(case["frames"]), case["count"], case["cipher"]
     proto_id = int.from_bytes(frames[2:6], "little")
-    messages = paths.parse(frames, encrypted)
+    messages = paths.parse(frames, cipher)
     if len(messages) != count or None in messages:
         raise ValueError(f"{case['name']}: the SDK does not read {count} messages in these frames")
     few = frames[: len(frames) * BYTEWISE // count]  # all frames of a case have one size
     seconds = {}
     for name, level in (("receive", logging.WARNING), ("logged", logging.DEBUG)):
         paths.set_log(level)
-        seconds[name] = best_receive(paths, frames, encrypted, CHUNK, count, repeat)
+        seconds[name] = best_receive(paths, frames, cipher, CHUNK, count, repeat)
     paths.set_log(logging.WARNING)
     if len(few) // BYTEWISE < CHUNK // 8:
-        seconds["bytewise"] = best_receive(paths, few, encrypted, 1, BYTEWISE, repeat)
-    seconds["parse"] = best(lambda: paths.parse(frames, encrypted), count, repeat)
-    seconds["pack"] = best(lambda: paths.pack(messages, proto_id, encrypted), count, repeat)
+        seconds["bytewise"] = best_receive(paths, few, cipher, 1, BYTEWISE, repeat)
+    seconds["parse"] = best(lambda: paths.parse(frames, cipher), count, repeat)
+    seconds["pack"] = best(lambda: paths.pack(messages, proto_id, cipher), count, repeat)
     paths.set_log(logging.DEBUG)
     return {"name": case["name"], **seconds}
 

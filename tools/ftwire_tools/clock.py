@@ -6,10 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["Clock", "parse_time"]
+__all__ = ["NO_TIME", "SECOND", "Clock", "parse_time"]
 
 NO_TIME: Final = "--:--:--.------"
-_SECOND: Final = 1_000_000_000
+"""Stands in place of a time that nobody knows."""
+SECOND: Final = 1_000_000_000
+"""Nanoseconds."""
 _DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"(\d+)(?:\.(\d{1,9})\d*)?")
@@ -26,7 +28,7 @@ class Clock:
         """Return ``HH:MM:SS.microseconds``, or dashes for the 0 of a stream without times."""
         if not nanoseconds:
             return NO_TIME
-        second, rest = divmod(nanoseconds, _SECOND)
+        second, rest = divmod(nanoseconds, SECOND)
         if second != self._second:
             # Frames come in bursts: most share their second with the one before.
             self._second = second
@@ -36,7 +38,7 @@ class Clock:
 
     def new_day(self, nanoseconds: int) -> str | None:
         """Return the date, if it is another one than at the last call."""
-        day = nanoseconds // (_SECOND * _DAY)
+        day = nanoseconds // (SECOND * _DAY)
         if day == self._day:
             return None
         self._day = day
@@ -54,9 +56,9 @@ def parse_time(text: str) -> int:
         whole, fraction = number[1], number[2]
         if len(whole) > 12 and fraction is None:
             return int(whole)
-        return int(whole) * _SECOND + int((fraction or "").ljust(9, "0"))
+        return int(whole) * SECOND + int((fraction or "").ljust(9, "0"))
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     since = when - _EPOCH
-    return (since.days * _DAY + since.seconds) * _SECOND + since.microseconds * 1000
+    return (since.days * _DAY + since.seconds) * SECOND + since.microseconds * 1000

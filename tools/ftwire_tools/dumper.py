@@ -16,7 +16,7 @@ from ftwire_tools.paint import PLAIN, paint_for
 from ftwire_tools.progress import Progress
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.selection import Selection
-from ftwire_tools.sighting import Sighting, read_body
+from ftwire_tools.sighting import Sighting, read_body, read_text
 from ftwire_tools.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
 from ftwire_tools.stats import Stats
 
@@ -79,6 +79,11 @@ class Dump:
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
+        self._show_secrets: Final = form.show_secrets
+        # Conditions on a body need it as a message, and bodies that they refuse need no text.
+        self._as_text: Final = (
+            form.as_json and not form.table and not form.fields and not selection.codes and not selection.only_errors
+        )
         self._selection: Final = selection
         self._stats: Final = stats
         self._out: Final[list[str]] = []
@@ -91,7 +96,8 @@ class Dump:
         """Show what is selected of what was observed."""
         out, selection, stats = self._out, self._selection, self._stats
         render = self._renderer.frame
-        everything = selection.is_open
+        everything, as_text, show_secrets = selection.is_open, self._as_text, self._show_secrets
+        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         for talk, seen in observed:
             if type(seen) is not FrameSeen:
                 self._show_other(talk, seen)
@@ -100,8 +106,12 @@ class Dump:
             if not (everything or selection.wants_header(talk, seen)):
                 continue
             frame = seen.frame
-            message, error = read_body(frame)
-            sighting = Sighting(self.frames, talk, seen, message, error)
+            if as_text:
+                message, error, text = read_text(frame, show_secrets=show_secrets)
+            else:
+                message, error = read_body(frame)
+                text = None
+            sighting = make(Sighting, (self.frames, talk, seen, message, error, text))
             if not (everything or selection.wants_body(sighting)):
                 continue
             if error is not None:

@@ -70,7 +70,9 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     if wanted and not ctx.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"ftwire {version('ftwire')}")
+        import ftwire
+
+        click.echo(f"ftwire {version('ftwire')} ({'compiled core' if ftwire.compiled else 'pure Python'})")
         ctx.exit()
 
 

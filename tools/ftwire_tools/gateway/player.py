@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.gateway.push import PushRun
 from ftwire_tools.gateway.topics import Topic
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.tape import Cause, TapePush
+    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.tape import Cause, Track
     from ftwire_tools.gateway.world import Client
 
 __all__ = ["Pace", "Player"]
 
 SECOND: Final = 1_000_000_000
-BATCH: Final = 64
+BATCH: Final = 256
 """Pushes at top speed between two looks at whether the client follows."""
 
 
@@ -33,31 +35,34 @@ class Pace:
         """Whether a track starts again when it is over."""
 
 
-Send = Callable[["TapePush"], object]
+Send = Callable[["Push"], object]
+SendRun = Callable[[PushRun], object]
 
 
 class Player:
     """What is being played to one client."""
 
-    def __init__(self, client: Client, pace: Pace, send: Send) -> None:
+    def __init__(self, client: Client, pace: Pace, send: Send, send_run: SendRun) -> None:
         self._client: Final = client
         self._pace: Final = pace
         self._send: Final = send
+        self._send_run: Final = send_run
         # When it is due, in captured nanoseconds on the client's clock; a number that keeps the heap's order stable;
         # the track and the place in it.
-        self._due: list[tuple[int, int, Cause, list[TapePush], int]] = []
+        self._due: list[tuple[int, int, Cause, Track, int]] = []
         self._count = 0
         self._wake: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._start = time.monotonic_ns()
         self._is_over = False
 
-    def play(self, cause: Cause, track: list[TapePush]) -> None:
+    def play(self, cause: Cause, track: Track) -> None:
         """Start a track, from its beginning if it is being played."""
         self._due = [item for item in self._due if item[2] != cause or isinstance(cause, int)]
         heapq.heapify(self._due)
         if track:
-            self._schedule(self._now(), cause, track, 0)
+            self._count += 1
+            heapq.heappush(self._due, (self._now() + track[0].offset, self._count, cause, track, 0))
             self._wake.set()
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._run())
@@ -80,10 +85,6 @@ class Player:
         """Return the captured time, in nanoseconds, that the client has come to."""
         return int((time.monotonic_ns() - self._start) * (self._pace.speed or 1.0))
 
-    def _schedule(self, base: int, cause: Cause, track: list[TapePush], index: int) -> None:
-        self._count += 1
-        heapq.heappush(self._due, (base + track[index].offset, self._count, cause, track, index))
-
     async def _run(self) -> None:
         sent = 0
         while True:
@@ -91,7 +92,7 @@ class Player:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            due, _, cause, track, index = self._due[0]
+            due = self._due[0][0]
             if self._pace.speed is not None and (wait := due - self._now()) > 0:
                 self._wake.clear()
                 try:
@@ -100,24 +101,58 @@ class Player:
                 except TimeoutError:
                     pass
                 continue
-            heapq.heappop(self._due)
-            self._send(track[index])
+            sent += self._send_due()
             if self._is_over:
                 return  # the client was cut off for not reading
-            base = due - track[index].offset
-            if index + 1 < len(track):
-                self._schedule(base, cause, track, index + 1)
-            elif self._pace.loop and cause is not None and not isinstance(cause, int):
-                self._schedule(base + _period(track), cause, track, 0)
-            sent += 1
-            if sent % BATCH == 0:
+            if sent >= BATCH:
                 # Captured pushes may all be due at once: nobody else may wait for them, nor they pile up.
+                sent = 0
                 await asyncio.sleep(0)
                 if self._pace.speed is None:
                     await self._client.drained()
 
+    def _send_due(self) -> int:
+        """Send what is due, up to a batch and in the order of time; returns how many that were."""
+        now = self._now() if self._pace.speed is not None else None
+        due = self._due
+        single: list[Push] = []
+        while due and len(single) < BATCH and (now is None or due[0][0] <= now):
+            moment, _, cause, track, index = due[0]
+            base = moment - track[index].offset
+            run = track.run(index)
+            if run is None or not self._is_alone(base + track[index + len(run.pushes) - 1].offset, now):
+                single.append(track[index].push)
+                index += 1
+            elif single:
+                break  # they come first
+            else:
+                self._advance(base, cause, track, index + len(run.pushes))
+                self._send_run(run)
+                return len(run.pushes)
+            self._advance(base, cause, track, index)
+        if len(single) == 1:
+            self._send(single[0])
+        else:
+            self._send_run(PushRun(single))
+        return len(single)
 
-def _period(track: list[TapePush]) -> int:
+    def _is_alone(self, end: int, now: int | None) -> bool:
+        """Say whether what the first track tells until ``end`` is due before anything else is."""
+        others = self._due[1:3]  # of a heap, the second is one of these
+        return (now is None or end <= now) and all(end < other[0] for other in others)
+
+    def _advance(self, base: int, cause: Cause, track: Track, index: int) -> None:
+        """Go on with the first of the tracks at its push ``index``."""
+        if index == len(track):
+            if not self._pace.loop or cause is None or isinstance(cause, int):
+                heapq.heappop(self._due)
+                return
+            base, index = base + _period(track), 0
+        self._count += 1
+        heapq.heapreplace(self._due, (base + track[index].offset, self._count, cause, track, index))
+
+
+def _period(track: Track) -> int:
     """Return the nanoseconds from one round to the next: the last push is followed by the usual pause."""
     first, last = track[0].offset, track[-1].offset
     pause = (last - first) // (len(track) - 1) if len(track) > 1 else 0

@@ -1,4 +1,7 @@
-"""A push on its way to many clients: what it is about, and its encodings, are found once."""
+"""A push on its way to many clients: what it is about, and its encodings, are found once.
+
+What is pushed in one go, on one topic, is a run: for whoever wants the topic it is one piece of bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ from ftwire.body import encode_body
 from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.websocket import Envelope
-from ftwire_tools.gateway.topics import topics_of
+from ftwire_tools.gateway.topics import UPDATE_KL, topics_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.message import Message
 
     from ftwire_tools.gateway.topics import Topic
 
-__all__ = ["Push"]
+__all__ = ["Push", "PushRun"]
 
 
 class Push:
@@ -60,3 +65,36 @@ class Push:
             body = self.body(BodyFormat.PROTOBUF)
             self._envelope = Envelope.build(self.proto_id, 0, body, sender=Role.SERVER).encode()
         return self._envelope
+
+
+class PushRun:
+    """Pushes that follow each other without a pause: one at least."""
+
+    __slots__ = ("_frames", "_topic", "pushes")
+
+    def __init__(self, pushes: Sequence[Push]) -> None:
+        self.pushes: Final = tuple(pushes)
+        self._frames: dict[BodyFormat, bytes] = {}
+        self._topic: Topic | bool | None = False  # False: not asked for yet
+
+    @property
+    def topic(self) -> Topic | None:
+        """The one topic that all are about, where being subscribed to it is all that it takes to get them."""
+        if isinstance(self._topic, bool):
+            topics = self.pushes[0].topics
+            # Of K-lines, a client may want those of one rehabilitation only.
+            alike = all(push.topics == topics and push.proto_id != UPDATE_KL for push in self.pushes)
+            self._topic = topics[0] if alike and topics is not None and len(topics) == 1 else None
+        return self._topic
+
+    def frames(self, body_format: BodyFormat) -> bytes:
+        """Their frames on connections without encryption, joined. Raises ``BodyError``."""
+        found = self._frames.get(body_format)
+        if found is None:
+            found = self._frames[body_format] = b"".join(
+                [
+                    encode_frame(push.proto_id, 0, push.body(body_format), body_format=body_format)
+                    for push in self.pushes
+                ]
+            )
+        return found

@@ -15,10 +15,10 @@ from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.book import Book, Place
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.player import SECOND, Pace, Player
-from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.push import Push, PushRun
 from ftwire_tools.gateway.shift import shift_times
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.tape import Tape, TapePush, Telling
+from ftwire_tools.gateway.tape import Tape, Telling, Track
 from ftwire_tools.gateway.world import Answer, failure, success
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ INIT_WEBSOCKET: Final = 1
 
 _CONNECTION_OWN: Final = frozenset({INIT_CONNECT, INIT_WEBSOCKET, KEEP_ALIVE})
 """Answered by the session, whatever was captured."""
+_NOTHING: Final = Track()
 _HANDSHAKE_FIELDS: Final = frozenset({"connID", "connAESKey", "aesCBCiv", "keepAliveInterval"})
 """Fields of ``InitConnect.S2C`` that are the connection's own."""
 
@@ -132,9 +133,12 @@ class Replay:
         seconds = 0
         if self._now is not None and self._start is not None:
             seconds = (self._now - self._start) // SECOND
-        visit = _Visit(Player(client, self._pace, lambda push: self._send(client, push)), seconds)
+        player = Player(
+            client, self._pace, lambda push: self._send(client, push), lambda run: self._send_run(client, run)
+        )
+        visit = _Visit(player, seconds)
         self._visits[client.number] = visit
-        visit.player.play(None, self.tape.tracks.get(None, []))
+        visit.player.play(None, self.tape.tracks.get(None, _NOTHING))
 
     def leave(self, client: Client) -> None:
         """Stop playing to a client."""
@@ -149,7 +153,7 @@ class Replay:
         visit = self._visits[client.number]
         found = self.book.find(entry.proto_id, request, self._match, visit.place, reuse=self._reuse)
         if found is not None:
-            visit.player.play(found.index, self.tape.tracks.get(found.index, []))
+            visit.player.play(found.index, self.tape.tracks.get(found.index, _NOTHING))
             if found.is_fixed and not visit.seconds:
                 body = found.frame.body if found.frame.body_format == 0 else None
                 return Answer(found.message, body)
@@ -180,15 +184,23 @@ class Replay:
         player = self._visits[client.number].player
         player.forget()
         for topic in change.started:
-            player.play(topic, self.tape.tracks.get(topic, []))
+            player.play(topic, self.tape.tracks.get(topic, _NOTHING))
 
     async def run(self) -> None:
         """Wait: everything here follows from requests."""
         await asyncio.Event().wait()
 
-    def _send(self, client: Client, taped: TapePush) -> None:
+    def _send_run(self, client: Client, run: PushRun) -> None:
+        if not self._visits[client.number].seconds:
+            client.push_run(run)
+            return
+        for push in run.pushes:
+            if client.number not in self._visits:
+                return  # it was cut off for not reading
+            self._send(client, push)
+
+    def _send(self, client: Client, push: Push) -> None:
         seconds = self._visits[client.number].seconds
-        push = taped.push
         if seconds:
             message = type(push.message)()
             message.CopyFrom(push.message)

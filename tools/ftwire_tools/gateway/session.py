@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import encode_body
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.outbox import Link
-    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.world import World
 
@@ -76,6 +77,13 @@ class Session(ABC):
     def _send_push(self, push: Push) -> None:
         """Hand a push to the connection. Raises ``BodyError``."""
 
+    def _send_joined(self, run: PushRun) -> int | None:  # noqa: ARG002 - not where each is a message of its own
+        """Hand what is wanted of a run to the connection as one piece; returns how many pushes that are.
+
+        ``None`` where that cannot be done. Raises ``BodyError``, having handed over nothing.
+        """
+        return None
+
     @abstractmethod
     def _send_spoiled(self, proto_id: int, body: bytes) -> None:
         """Hand a push to the connection whose body is not what it should be."""
@@ -108,9 +116,27 @@ class Session(ABC):
         except WireError as error:
             self._log("push-left-out", client=self.number, proto=push.proto_id, reason=str(error))
             return False
+        self._check_unsent()
+        return True
+
+    def push_run(self, run: PushRun) -> None:
+        """Send pushes, in order, those of them that this client wants."""
+        if not self.is_open or self.is_over:
+            return
+        if self._faults is None:
+            with suppress(WireError):  # which one cannot be sent shows when each is sent alone
+                sent = self._send_joined(run)
+                if sent is not None:
+                    self.pushes += sent
+                    self._flush_soon()
+                    self._check_unsent()
+                    return
+        for push in run.pushes:
+            self.push(push)
+
+    def _check_unsent(self) -> None:
         if self._link.unsent() + (self._outbox.size if self._outbox else 0) > self._settings.max_unsent:
             self.cut_off(f"slow reader: {self._link.unsent()} bytes wait for it")
-        return True
 
     async def drained(self) -> None:
         """Wait until there is room for more."""

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
-from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.push import Push, PushRun
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import TRADE_PUSHES, Topic, topics_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from google.protobuf.message import Message
 
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.book import Entry
 
-__all__ = ["Cause", "Tape", "TapePush", "Telling"]
+__all__ = ["Cause", "Tape", "TapePush", "Telling", "Track"]
+
+RUN: Final = 256
+"""Pushes that are sent as one piece at most: a write that a client's socket takes at once."""
 
 PLACE_ORDER: Final = 2202
 MODIFY_ORDER: Final = 2205
@@ -44,11 +49,33 @@ class TapePush(NamedTuple):
     """When it was captured, in nanoseconds."""
 
 
+class Track(list[TapePush]):
+    """The pushes of one cause, in the order of time."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, pushes: Iterable[TapePush] = ()) -> None:
+        super().__init__(pushes)
+        self._runs: dict[int, PushRun] = {}
+
+    def run(self, index: int) -> PushRun | None:
+        """Return the pushes from ``index`` on that are sent as one where all are due; ``None`` in the middle of some.
+
+        Made once, for all clients.
+        """
+        if index % RUN:
+            return None
+        found = self._runs.get(index)
+        if found is None:
+            found = self._runs[index] = PushRun([taped.push for taped in self[index : index + RUN]])
+        return found
+
+
 class Tape:
     """All pushes of some captures, by cause, each list in the order of time."""
 
     def __init__(self) -> None:
-        self.tracks: Final[dict[Cause, list[TapePush]]] = defaultdict(list)
+        self.tracks: Final[dict[Cause, Track]] = defaultdict(Track)
         self.pushes = 0
         """How many there are."""
         self.left_out = 0

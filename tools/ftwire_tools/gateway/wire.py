@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame
     from ftwire.header import BodyFormat
-    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.server import Gateway
 
 __all__ = ["TcpLink", "TcpSession"]
@@ -140,6 +140,20 @@ class TcpSession(Session):
             self._connection.push_encoded(push.frame(body_format))
         else:
             self._connection.push(push.proto_id, push.body(body_format))
+
+    def _send_joined(self, run: PushRun) -> int | None:
+        if not self._is_plain:
+            return None
+        body_format = self._connection.push_format
+        if run.topic is not None:
+            if run.topic not in self.subscriptions.pushed:
+                return 0
+            self._connection.push_encoded(run.frames(body_format))
+            return len(run.pushes)
+        select = self.subscriptions.select
+        frames = [chosen.frame(body_format) for push in run.pushes if (chosen := select(push)) is not None]
+        self._connection.push_encoded(b"".join(frames))
+        return len(frames)
 
     def _send_spoiled(self, proto_id: int, body: bytes) -> None:
         self._connection.push(proto_id, body)

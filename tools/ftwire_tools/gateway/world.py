@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
-    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import Change, Subscriptions
 
 __all__ = ["Answer", "Client", "World", "failure", "success"]
@@ -49,6 +49,10 @@ class Client(Protocol):
 
     def push(self, push: Push) -> bool:
         """Send a push if this client wants it; whether it did."""
+        ...
+
+    def push_run(self, run: PushRun) -> None:
+        """Send pushes, in order, those of them that this client wants."""
         ...
 
     async def drained(self) -> None:

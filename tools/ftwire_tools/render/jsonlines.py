@@ -55,7 +55,7 @@ class JsonRenderer:
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line of one frame."""
-        number, talk, seen, message, error = sighting
+        number, talk, seen, message, error, text = sighting
         frame, sender, kind, encryption, time, packet, _, latency = seen
         ends = self._ends.get((talk.number, sender))
         if ends is None:
@@ -70,15 +70,15 @@ class JsonRenderer:
         if error is None:
             reason = '"error": null, "error_type": null'
         else:
-            text = error_text(error, frame, show_secrets=self._show_secrets)
-            reason = f'"error": {dump_json(text)}, "error_type": "{type(error).__name__}"'
+            why = error_text(error, frame, show_secrets=self._show_secrets)
+            reason = f'"error": {dump_json(why)}, "error_type": "{type(error).__name__}"'
         sha1_ok = "null" if talk.transport == "websocket" else _sha1_ok(frame.error)
         return (
             f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'
             f'"kind": "{kind}", "proto_id": {frame.proto_id}, "proto": {name}, "serial": {frame.serial}, '
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
-            f'"body": {"null" if message is None else self._body(message)}, {reason}'
+            f'"body": {text or ("null" if message is None else self._body(message))}, {reason}'
             f"{_status(frame) if talk.transport == 'websocket' else NO_STATUS}"
             f"{self._bytes(sighting) if self._with_bytes else ''}}}\n"
         )

@@ -1,0 +1,200 @@
+//! Fields of a body in the order of their numbers; anything else ends the walk with `None`.
+
+use super::layout::{Field, Layout, DELIMITED, FIXED32, FIXED64, VARINT};
+
+/// Bytes of a body, read from the front.
+pub struct Reader<'a> {
+    pub data: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    #[inline]
+    pub fn varint(&mut self) -> Option<u64> {
+        let first = *self.data.first()?;
+        if first < 0x80 {
+            self.data = &self.data[1..];
+            return Some(u64::from(first));
+        }
+        self.long_varint(10)
+    }
+
+    /// A tag or a length: protobuf's parser takes no more than five bytes for one, padded or not.
+    #[inline]
+    fn short_varint(&mut self) -> Option<u32> {
+        let first = *self.data.first()?;
+        if first < 0x80 {
+            self.data = &self.data[1..];
+            return Some(u32::from(first));
+        }
+        u32::try_from(self.long_varint(5)?).ok()
+    }
+
+    fn long_varint(&mut self, most: usize) -> Option<u64> {
+        let mut value = 0u64;
+        for (index, &byte) in self.data.iter().take(most).enumerate() {
+            if index == 9 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                self.data = &self.data[index + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// A tag that can be one: field number not 0.
+    #[inline]
+    pub fn tag(&mut self) -> Option<u32> {
+        let tag = self.short_varint()?;
+        (tag >> 3 != 0).then_some(tag)
+    }
+
+    #[inline]
+    pub fn fixed32(&mut self) -> Option<[u8; 4]> {
+        let (value, rest) = self.data.split_first_chunk::<4>()?;
+        self.data = rest;
+        Some(*value)
+    }
+
+    #[inline]
+    pub fn fixed64(&mut self) -> Option<[u8; 8]> {
+        let (value, rest) = self.data.split_first_chunk::<8>()?;
+        self.data = rest;
+        Some(*value)
+    }
+
+    #[inline]
+    pub fn delimited(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.short_varint()?).ok()?;
+        let (value, rest) = self.data.split_at_checked(length)?;
+        self.data = rest;
+        Some(value)
+    }
+
+    /// Pass over a field that the message does not have.
+    pub fn skip(&mut self, wire_type: u32) -> Option<()> {
+        match wire_type {
+            VARINT => self.varint().map(drop),
+            FIXED64 => self.fixed64().map(drop),
+            DELIMITED => self.delimited().map(drop),
+            FIXED32 => self.fixed32().map(drop),
+            _ => None,
+        }
+    }
+}
+
+/// A field whose tag was read; its values, one or a block of them, come next.
+pub struct Found<'f> {
+    pub field: &'f Field,
+    pub packed: bool,
+}
+
+/// The fields of one message, in order.
+pub struct Walk<'f, 'a> {
+    fields: &'f [Field],
+    /// Fields before this are done with.
+    next: usize,
+    pub reader: Reader<'a>,
+}
+
+impl<'f, 'a> Walk<'f, 'a> {
+    pub fn new(layout: &'f Layout, data: &'a [u8]) -> Self {
+        Walk { fields: &layout.fields, next: 0, reader: Reader { data } }
+    }
+
+    /// The next field that the message has; `Some(None)` at the end, `None` off the good path.
+    #[allow(clippy::option_option)] // three outcomes, the rarest first, so that `?` deals with it
+    #[inline]
+    pub fn step(&mut self) -> Option<Option<Found<'f>>> {
+        loop {
+            if self.reader.data.is_empty() {
+                return Some(None);
+            }
+            let tag = self.reader.tag()?;
+            let number = tag >> 3;
+            let mut at = self.next;
+            while self.fields.get(at).is_some_and(|field| field.number < number) {
+                at += 1;
+            }
+            match self.fields.get(at) {
+                Some(field) if field.number == number => {
+                    self.next = at + 1;
+                    let packed = tag == field.packed_tag;
+                    if tag != field.tag && !packed {
+                        return None;
+                    }
+                    return Some(Some(Found { field, packed }));
+                }
+                _ => {
+                    // Nothing of the message's, or out of order.
+                    if self.fields[..self.next].binary_search_by_key(&number, |field| field.number).is_ok() {
+                        return None;
+                    }
+                    self.reader.skip(tag & 7)?;
+                }
+            }
+        }
+    }
+
+    /// Whether the field goes on: `Some(packed)`, its tag taken.
+    #[inline]
+    pub fn again(&mut self, field: &Field) -> Option<bool> {
+        let first = *self.reader.data.first()?;
+        if first < 0x80 {
+            if first == field.short_tag && first != 0 {
+                self.reader.data = &self.reader.data[1..];
+                return Some(false);
+            }
+            if first == 0 || u32::from(first) != field.packed_tag {
+                return None;
+            }
+            self.reader.data = &self.reader.data[1..];
+            return Some(true);
+        }
+        let before = self.reader.data;
+        match self.reader.tag() {
+            Some(tag) if tag == field.tag => Some(false),
+            Some(tag) if tag == field.packed_tag => Some(true),
+            _ => {
+                self.reader.data = before;
+                None
+            }
+        }
+    }
+}
+
+pub fn as_float(value: [u8; 4]) -> f32 {
+    f32::from_le_bytes(value)
+}
+
+pub fn as_double(value: [u8; 8]) -> f64 {
+    f64::from_le_bytes(value)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // protobuf cuts numbers off, too
+pub fn as_int32(value: u64) -> i32 {
+    value as u32 as i32
+}
+
+#[allow(clippy::cast_possible_truncation)] // as above
+pub fn as_uint32(value: u64) -> u32 {
+    value as u32
+}
+
+#[allow(clippy::cast_possible_wrap)]
+pub fn as_int64(value: u64) -> i64 {
+    value as i64
+}
+
+#[allow(clippy::cast_possible_wrap)]
+pub fn as_sint32(value: u64) -> i32 {
+    let bits = as_uint32(value);
+    (bits >> 1) as i32 ^ -((bits & 1) as i32)
+}
+
+#[allow(clippy::cast_possible_wrap)]
+pub fn as_sint64(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
