@@ -324,7 +324,7 @@ def test_numbers_are_those_of_the_dump(tmp_path: Path) -> None:
     in_steps(path, tmp_path / "out", 3, block=90_000)
     rows = ds.dataset(tmp_path / "out" / "ticker", partitioning="hive").to_table().to_pylist()
     dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
-    lines = {line["frame"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
+    lines = {line["number"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
     assert {row["frame"] for row in rows} == set(lines)
     for row in rows:
         line = lines[row["frame"]]
