@@ -338,3 +338,49 @@ def test_a_stream_can_only_be_read_once(tmp_path: Path) -> None:
     data = io.BytesIO(synth(tmp_path / "a.pcap", 100_000).read_bytes())
     result = CliRunner().invoke(ftwire, ["export", "-", "-o", str(tmp_path / "out"), "-j", "4"], input=data)
     assert result.exit_code == 0, result.stderr
+
+
+def test_blocks_are_made_while_parts_read_on(tmp_path: Path) -> None:
+    path = synth(tmp_path / "a.pcap", 300_000, connections=4)
+    task = task_for(str(path), Settings(str(tmp_path / "out"), block=50_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    for _ in range(2):
+        step = agenda.next()
+        agenda.done(step, perform(step))
+    parts = [agenda.next(), agenda.next()]
+    results = [perform(parts[0])]
+    agenda.look()
+    assert not agenda.is_waiting
+    results.append(perform(parts[1]))
+    agenda.look()
+    blocks = 0
+    while agenda.is_waiting:
+        step = agenda.next()
+        assert agenda.done(step, perform(step)) is None
+        blocks += 1
+    assert blocks >= 6
+    assert agenda.done(parts[0], results[0]) is None
+    outcome = agenda.done(parts[1], results[1])
+    assert outcome == run_task(task_for(str(path), Settings(str(tmp_path / "one"), block=50_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_what_was_written_down_and_is_not_all_there_is_left_to_one_process(tmp_path: Path, kept: float) -> None:
+    """A stream that ends between two of its batches ends like any other: it is counted."""
+    path = synth(tmp_path / "a.pcap", 300_000, connections=2)
+    task = task_for(str(path), Settings(str(tmp_path / "out"), block=150_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    done: Counter[type[Step]] = Counter()
+    outcome = None
+    while agenda.is_waiting:
+        step = agenda.next()
+        done[type(step)] += 1
+        result = perform(step)
+        if isinstance(step, PartStep):
+            spool = next((tmp_path / "out" / ".partial" / task.name / "spool").glob(f"00000-{step.number}.arrow"))
+            spool.write_bytes(spool.read_bytes()[: int(spool.stat().st_size * kept)])
+        outcome = agenda.done(step, result) or outcome
+    assert done[WholeStep] == 1
+    assert outcome == run_task(task_for(str(path), Settings(str(tmp_path / "one"), block=150_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "out")

@@ -120,6 +120,7 @@ def _through(
                 outcome = agenda.done(step, result)
                 if outcome is not None:
                     yield step.task, outcome
+        agenda.look()
         size, frames = agenda.under_way
         for step, slot in running.values():
             size += int(shared[2 * slot] * agenda.worth(step))

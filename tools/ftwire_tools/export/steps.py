@@ -11,7 +11,8 @@ What no step can promise to do as one process would (see ``Trouble``) is done by
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ftwire.errors import CaptureError
@@ -36,6 +37,7 @@ __all__ = [
     "Blocked",
     "DigestStep",
     "Digested",
+    "Found",
     "PartStep",
     "Parted",
     "Result",
@@ -45,6 +47,8 @@ __all__ = [
     "Trouble",
     "WholeStep",
     "ends_key",
+    "found_name",
+    "found_so_far",
     "perform",
     "spool_name",
 ]
@@ -99,6 +103,8 @@ class BlockStep:
     """Those before it."""
     talks: tuple[tuple[int, ...], ...]
     """For each part, the numbers of its connections among all."""
+    rows: tuple[int, ...]
+    """For each part, what it has written down of this block."""
 
 
 Step = WholeStep | DigestStep | SurveyStep | PartStep | BlockStep
@@ -121,13 +127,21 @@ class Surveyed:
 
 
 @dataclass(slots=True)
+class Found:
+    """What a part found in one block."""
+
+    frames: int = 0
+    rows: int = 0
+    """Observations."""
+    introduced: list[int] = field(default_factory=list)
+    """Moments at which its connections turned out to be conversations, in order."""
+
+
+@dataclass(slots=True)
 class Parted:
     """What a part found."""
 
-    frames: list[int] = field(default_factory=list)
-    """In each block."""
-    introduced: list[int] = field(default_factory=list)
-    """Moments at which its connections turned out to be conversations, in order."""
+    blocks: list[Found] = field(default_factory=list)
     faults: int = 0
     notes: list[str] = field(default_factory=list)
     flows: int = 0
@@ -150,6 +164,15 @@ class Trouble:
 
 
 Result = Outcome | Digested | Surveyed | Parted | Blocked | Trouble
+
+
+def found_so_far(store: Store, task: str, part: int, block: int) -> Found | None:
+    """Return what a part that is at work has found in a block, ``None`` before it is through with it."""
+    try:
+        with store.reopen(task, found_name(part, block)) as file:
+            return Found(**json.loads(file.read()))
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def perform(step: Step, progress: Progress | None = None) -> Result:
@@ -206,6 +229,11 @@ def spool_name(part: int, block: int) -> str:
     return f"spool/{block:05}-{part}.arrow"
 
 
+def found_name(part: int, block: int) -> str:
+    """Return where a part says that it is through with a block."""
+    return f"spool/{block:05}-{part}.json"
+
+
 class _Part:
     """One part at work."""
 
@@ -219,6 +247,7 @@ class _Part:
         self._shares: Final = dict(step.shares)
         self._found: Final = Parted()
         self._moments: Final[list[int]] = []
+        self._talks = 0
         self._source: CaptureSource | None = None
         self._watch: Final = Watch(self._reading, self._counts, self._damaged, self._open)
         self._writer: SpoolWriter | None = None
@@ -232,10 +261,11 @@ class _Part:
                 source = self._source
                 if source is None:
                     return Trouble("no capture")
-                introduced = self._found.introduced
+                found = self._found.blocks[-1]
                 for talk, seen in observed:
-                    if talk.number > len(introduced):
-                        introduced.append(source.moment)
+                    if talk.number > self._talks:
+                        self._talks += 1
+                        found.introduced.append(source.moment)
                     sifter.take(talk, seen)
                     if len(sifter) > len(moments):
                         moments.append(source.moment)
@@ -247,9 +277,9 @@ class _Part:
                     self._progress(self._counts.bytes, sifter.frames)
         assert self._source is not None  # noqa: S101 - a watch opens one
         self._finish_block()
-        found = self._found
-        found.faults, found.notes, found.flows = sifter.faults, self._counts.notes, self._source.flows
-        return found
+        parted = self._found
+        parted.faults, parted.notes, parted.flows = sifter.faults, self._counts.notes, self._source.flows
+        return parted
 
     def _open(self, head: bytes) -> Source:
         reading, step = self._reading, self._step
@@ -278,27 +308,31 @@ class _Part:
         self._moments.append(moment)
 
     def _go_to(self, block: int) -> None:
-        while len(self._found.frames) <= block:
+        blocks = self._found.blocks
+        while len(blocks) <= block:
             if self._writer is not None:
                 self._finish_block()
-            self._found.frames.append(-self._sifter.frames)
-            stream = self._store.create(
-                self._step.task.name, spool_name(self._step.number, len(self._found.frames) - 1)
-            )
-            self._writer = SpoolWriter(stream)
+            name = spool_name(self._step.number, len(blocks))
+            self._writer = SpoolWriter(self._store.create(self._step.task.name, name))
+            blocks.append(Found(-self._sifter.frames))
 
     def _finish_block(self) -> None:
         self._write()
-        self._found.frames[-1] += self._sifter.frames
+        blocks, task = self._found.blocks, self._step.task.name
         assert self._writer is not None  # noqa: S101 - the caller looked
         self._writer.close()
         self._writer = None
+        blocks[-1].frames += self._sifter.frames
+        # The block can be converted while this part reads on.
+        with self._store.create(task, found_name(self._step.number, len(blocks) - 1)) as file:
+            file.write(json.dumps(asdict(blocks[-1])).encode())
 
     def _write(self) -> None:
         bodies = self._sifter.bodies
         if self._moments:
             assert self._writer is not None  # noqa: S101 - there is one from the first block on
             self._writer.write(self._sifter.taken(), self._moments, bodies, self._sifter.keys)
+            self._found.blocks[-1].rows += len(self._moments)
             self._moments.clear()
 
 
@@ -315,4 +349,6 @@ def _block(step: BlockStep) -> Blocked:
             for table, batch in gatherer.gather(sifted, union.keys):
                 rows[table] = rows.get(table, 0) + len(batch)
                 files.add(table, batch)
+    if union.rows != step.rows:
+        raise ValueError(f"{union.rows} rows of block {step.number}, not {step.rows}")
     return Blocked(rows, files.names, gatherer.refused)
