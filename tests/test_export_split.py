@@ -24,12 +24,13 @@ from frames import rt_response
 from ftwire.cipher import RsaKey
 from ftwire.pcap import Endpoint, Limits, PcapngWriter
 from ftwire_tools.export import agenda as agendas
-from ftwire_tools.export import engines, steps
+from ftwire_tools.export import engines, work
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.manifest import Outcome
 from ftwire_tools.export.report import Report
-from ftwire_tools.export.steps import PartStep, Result, Step, Trouble, WholeStep, perform
+from ftwire_tools.export.steps import PartStep, Result, Step, Trouble, WholeStep
 from ftwire_tools.export.task import Settings, run_task, task_for
+from ftwire_tools.export.work import perform
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
@@ -140,7 +141,7 @@ def test_pieces_are_cut_where_one_process_cuts_them(tmp_path: Path, monkeypatch:
     path = synth(tmp_path / "a.pcap", 400_000, connections=5, loss=0.05)
     monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 9_000)
     monkeypatch.setattr("ftwire_tools.export.sift.MAX_ROWS", 70)
-    monkeypatch.setattr("ftwire_tools.export.steps.SPOOL_BYTES", 2_000)
+    monkeypatch.setattr("ftwire_tools.export.work.SPOOL_BYTES", 2_000)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 50_000)
     assert agrees(path, 4)[WholeStep] == 0
 
@@ -221,7 +222,7 @@ def test_where_too_much_waits_one_process_decides(tmp_path: Path, monkeypatch: p
     mixed = [frame for pair in zip(*both, strict=True) for frame in pair]
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap_of((START + at, frame) for at, frame in enumerate(mixed)))
-    monkeypatch.setattr(steps, "Limits", Small)
+    monkeypatch.setattr(work, "Limits", Small)
     assert agrees(path, 2)[WholeStep] == 1
 
 
@@ -384,3 +385,16 @@ def test_what_was_written_down_and_is_not_all_there_is_left_to_one_process(tmp_p
     assert done[WholeStep] == 1
     assert outcome == run_task(task_for(str(path), Settings(str(tmp_path / "one"), block=150_000)))
     assert tree(tmp_path / "one") == tree(tmp_path / "out")
+
+
+def test_a_remote_output_is_written_in_steps_too(tmp_path: Path) -> None:
+    path = synth(tmp_path / "a.pcap", 200_000, connections=2, symbols=3)
+    task = task_for(f"file://{path}", Settings(f"file://{tmp_path}/split", block=70_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    outcomes = []
+    while agenda.is_waiting:
+        step = agenda.next()
+        assert not isinstance(step, WholeStep)
+        outcomes.append(agenda.done(step, perform(step)))
+    assert outcomes[-1] == run_task(task_for(f"file://{path}", Settings(f"file://{tmp_path}/one", block=70_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "split")

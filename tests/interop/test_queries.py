@@ -24,11 +24,11 @@ PEERS = {"import pandas": "pandas", "import polars": "polars", "import duckdb": 
 
 
 def queries(document: str) -> list[tuple[str, str]]:
-    """Peer and text of each query of a document: a paragraph of a Python block that reads ``tables/``."""
+    """Peer and text of each query of a document: a paragraph of a Python block that reads below ``tables/``."""
     found = []
     for block in re.findall(r"^```python\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL):
         for paragraph in block.split("\n\n"):
-            if '"tables/' in paragraph:
+            if "tables/" in paragraph:
                 # A block may import everything first: whoever imports nothing of these is not ours to run.
                 name = next((peer for start, peer in PEERS.items() if paragraph.lstrip().startswith(start)), None)
                 assert name is not None, f"{document}: nobody to run {paragraph!r}"

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.steps import Result, Step, perform
+from ftwire_tools.export.steps import Result, Step
 from ftwire_tools.export.task import Task, quarantine, run_task
+from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.report import Report

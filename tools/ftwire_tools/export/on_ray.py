@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.export.agenda import Agenda
-from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.steps import Step
+from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome
