@@ -344,7 +344,7 @@ SAMPLES = [
 
 
 @given(st.data())
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 def test_mutated_packets_give_events_and_both_paths_the_same(data: st.DataObject) -> None:
     frames = []
     for sample in data.draw(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=8)):
@@ -362,7 +362,7 @@ def test_mutated_packets_give_events_and_both_paths_the_same(data: st.DataObject
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_mutated_files_give_events_or_a_documented_error(data: st.DataObject) -> None:
     file = bytearray(pcap(SAMPLES))
     for _ in range(data.draw(st.integers(1, 6))):
