@@ -29,6 +29,9 @@ TESTS = (
 BUILD_SECONDS = 900
 
 
+pytestmark = pytest.mark.timeout(2 * BUILD_SECONDS)
+
+
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package ``ftwire_core``."""
@@ -44,7 +47,6 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(2 * BUILD_SECONDS)
 def test_the_unit_tests_pass_with_it(core: Path) -> None:
     environment = {**os.environ, "FTWIRE_CORE": "required", "PYTHONPATH": str(core)}
     command = [sys.executable, "-m", "pytest", "-q", *TESTS]

@@ -83,10 +83,15 @@ def packets(draw: st.DrawFn, link_type: int) -> bytes:
         data=draw(st.binary(max_size=10)),
         options=draw(st.sampled_from([b"", b"", b"\1" * 12])),
     )
-    packet = bytearray(link_frame(link_type, ip_packet(source.packed, destination.packed, segment)))
-    for at, value in draw(st.dictionaries(st.integers(0, 70), st.integers(0, 255), max_size=1)).items():
-        if at < len(packet):
-            packet[at] = value
+    network = ip_packet(source.packed, destination.packed, segment)
+    packet = bytearray(link_frame(link_type, network))
+    # Anything that makes it uncommon: a byte of the IP header, or of the TCP header's length and flags.
+    header = 40 if source in (A6, B6) else 20
+    uncommon = st.integers(0, header - 1) | st.sampled_from([0, 2, 4, 6, 7, 9, header + 12, header + 13])
+    for at, value in draw(st.dictionaries(uncommon, st.integers(0, 255), max_size=1)).items():
+        packet[len(packet) - len(network) + at] = value
+    if draw(st.integers(0, 7)) == 0:
+        packet[draw(st.integers(0, len(packet) - 1))] ^= draw(st.integers(1, 255))
     return bytes(packet[: draw(st.just(len(packet)) | st.integers(0, len(packet)))]) + draw(st.binary(max_size=3))
 
 
@@ -119,6 +124,15 @@ def test_pcapng_of_packets_that_are_nearly_plain(
                 made[12:20] = source.draw(st.binary(min_size=8, max_size=8))  # any time at all
             file += made
     check(list(source.draw(chunkings(file))))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_every_value_of_every_byte_of_the_headers(version: int) -> None:
+    plain = link_frame(LinkType.ETHERNET, _packet(version, 0))
+    writer = PcapWriter()
+    for at in range(len(plain) - 1):
+        changed = (plain[:at] + bytes((value,)) + plain[at + 1 :] for value in range(256))
+        check([writer.header() + b"".join(writer.packet(at, packet) for packet in changed)])
 
 
 def test_the_core_is_really_what_slices(monkeypatch: pytest.MonkeyPatch) -> None:

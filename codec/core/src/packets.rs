@@ -190,11 +190,11 @@ fn over_ipv4(network: &[u8]) -> Option<(&[u8], &[u8])> {
     is_plain.then_some((&header[12..20], payload))
 }
 
-/// The same: no extension headers, no jumbogram.
+/// The same: no extension headers. A jumbogram states a length of 0, in which there is no TCP header.
 fn over_ipv6(network: &[u8]) -> Option<(&[u8], &[u8])> {
     let header = network.get(..IPV6)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let is_plain = header[0] >> 4 == 6 && header[6] == PROTOCOL_TCP && length > 0;
+    let is_plain = header[0] >> 4 == 6 && header[6] == PROTOCOL_TCP;
     let payload = network.get(IPV6..IPV6 + length)?;
     is_plain.then_some((&header[8..40], payload))
 }
