@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz clean
+.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -85,5 +85,10 @@ fuzz: setup
 	$(BIN)/python -m pip install --quiet atheris
 	PYTHONPATH=tests:. $(BIN)/python tests/fuzz/campaign.py --minutes $(or $(MINUTES),10)
 
+# Mutation testing with mutmut, one module after the other, which takes hours: see docs/mutation.md.
+mutate: setup
+	$(BIN)/python -m pip install --quiet "mutmut>=3.8,<4"
+	$(BIN)/python tests/mutation/mutate.py $(MODULE)
+
 clean:
-	rm -rf $(VENV) codec/core/target .peers .fuzz .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) codec/core/target .peers .fuzz .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -3,10 +3,18 @@
 import os
 import signal
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.register_profile(
+    "mutation",  # the same few examples for each mutant: whether it fails is all that is asked
+    parent=settings.get_profile("default"),
+    max_examples=int(os.environ.get("MUTATION_EXAMPLES", "40")),
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Where tests run in the background SIGINT is ignored, and the programs they start would inherit that: those

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from ftwire.errors import CaptureError
 from ftwire.pcap import (
+    Conflict,
+    Data,
+    Direction,
     Dissector,
     Endpoint,
     Event,
+    Flow,
+    FlowClosed,
+    FlowOpened,
+    Gap,
+    GapReason,
     Interface,
+    Late,
+    Limits,
     LinkType,
     Packet,
+    PacketSkipped,
     PcapWriter,
     ip_packet,
     link_frame,
@@ -44,10 +56,24 @@ def frame(
     return link_frame(link_type, ip_packet(source.packed, destination.packed, segment))
 
 
-def pcap(frames: Iterable[bytes], link_type: int = LinkType.ETHERNET, step_ns: int = 1000) -> bytes:
+class Snapped(NamedTuple):
+    """A packet of which the capture kept the first bytes only."""
+
+    data: bytes
+    captured: int
+
+
+def kept(packet: bytes | Snapped) -> tuple[bytes, int]:
+    """What a capture holds of a packet, and how long the packet was."""
+    if isinstance(packet, Snapped):
+        return packet.data[: packet.captured], len(packet.data)
+    return packet, len(packet)
+
+
+def pcap(frames: Iterable[bytes | Snapped], link_type: int = LinkType.ETHERNET, step_ns: int = 1000) -> bytes:
     """A pcap file of packets ``step_ns`` apart, the first at time 0."""
     writer = PcapWriter(link_type)
-    return writer.header() + b"".join(writer.packet(step_ns * at, data) for at, data in enumerate(frames))
+    return writer.header() + b"".join(writer.packet(step_ns * at, *kept(data)) for at, data in enumerate(frames))
 
 
 def chunks(data: bytes, cuts: Iterable[int]) -> list[bytes]:
@@ -89,11 +115,11 @@ def texts(events: Iterable[Event]) -> list[str]:
     return [repr(event) for event in events]
 
 
-def by_packet(frames: Iterable[bytes], dissector: Dissector, step_ns: int = 1000) -> list[Event]:
+def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector, step_ns: int = 1000) -> list[Event]:
     """The same as ``dissect([pcap(frames)])``, by the general chain alone."""
     events: list[Event] = []
     for at, data in enumerate(frames):
-        events += dissector.packet(Packet(at + 1, step_ns * at, data, len(data), ETHERNET))
+        events += dissector.packet(Packet(at + 1, step_ns * at, *kept(data), ETHERNET))
     return events + list(dissector.close())
 
 
@@ -130,3 +156,78 @@ class Stream:
     def gaps(self, end: int) -> set[int]:
         """Offsets below ``end`` that never came."""
         return set(range(end)) - set(self.have)
+
+
+# A connection between A and B, and what comes of packets in it.
+
+
+ISN_A, ISN_B = 1000, 5000
+HANDSHAKE = [
+    frame(A, B, ISN_A, flags=SYN),
+    frame(B, A, ISN_B, flags=SYN | ACK, ack=ISN_A + 1),
+    frame(A, B, ISN_A + 1, ack=ISN_B + 1),
+]
+
+
+def a(offset: int, data: bytes = b"", ack: int = 0, flags: int = ACK) -> bytes:
+    return frame(A, B, ISN_A + 1 + offset, data, ack=ISN_B + 1 + ack, flags=flags)
+
+
+def b(offset: int, data: bytes = b"", ack: int = 0, flags: int = ACK) -> bytes:
+    return frame(B, A, ISN_B + 1 + offset, data, ack=ISN_A + 1 + ack, flags=flags)
+
+
+def run(*frames: bytes | Snapped, limits: Limits | None = None) -> list[Event]:
+    """The events of a file and of its packets one by one, which must be the same."""
+    events = dissect([pcap(frames)], Dissector(limits))
+    assert texts(by_packet(frames, Dissector(limits))) == texts(events)
+    check_origins(frames, events)
+    return events
+
+
+def check_origins(frames: Sequence[bytes | Snapped], events: list[Event]) -> None:
+    """Every event has the time of the packet it names, a flow that is open, and the direction of that packet."""
+    flows: set[Flow] = set()
+    for event in events:
+        assert event.time_ns == 1000 * (event.packet_number - 1)
+        if isinstance(event, FlowOpened):
+            flows.add(event.flow)
+        if not isinstance(event, PacketSkipped):
+            assert event.flow in flows
+        if isinstance(event, Data | Conflict | Late):
+            packet = frames[event.packet_number - 1]
+            data = packet.data if isinstance(packet, Snapped) else packet
+            if data[12:14] == b"\x08\0":
+                source = Endpoint(data[26:30], int.from_bytes(data[34:36], "big"))
+                sender = event.flow.a if event.direction is Direction.A_TO_B else event.flow.b
+                assert source == sender
+        elif isinstance(event, Gap):
+            assert isinstance(event.direction, Direction)
+            assert isinstance(event.reason, GapReason)
+
+
+def after_handshake(*frames: bytes | Snapped, limits: Limits | None = None) -> list[tuple[object, ...]]:
+    """The events between opening and end, without flow, number and time."""
+    events = run(*HANDSHAKE, *frames, limits=limits)
+    assert isinstance(events[0], FlowOpened)
+    short: list[tuple[object, ...]] = []
+    for event in events[1:]:
+        match event:
+            case Data():
+                short.append(("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3))
+            case Gap():
+                short.append(("gap", event.direction.name[0], event.offset, event.length, event.reason.value))
+            case Conflict():
+                short.append(("conflict", event.offset, event.kept, event.refused))
+            case Late():
+                short.append(("late", event.offset, event.data))
+            case FlowClosed():
+                short.append(("closed", event.reason.value))
+            case PacketSkipped():
+                short.append(("skipped", event.packet_number - 3, event.error.reason))
+            case FlowOpened():
+                short.append(("opened", event.flow.index, event.flow.client_known))
+    return short
+
+
+END = ("closed", "end")

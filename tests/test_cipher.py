@@ -1,9 +1,12 @@
 """Ciphers against fresh contexts, known layouts, and what wrong keys do."""
 
+from collections.abc import Callable
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher as Context
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -90,8 +93,8 @@ def test_the_empty_ftaes_body_is_16_zero_bytes() -> None:
     [
         (b"", "blocks of 16"),
         (bytes(17), "blocks of 16"),
-        (bytes(31) + b"\x10", "last byte says 16"),
-        (bytes(15) + b"\x01", "last byte says 1 bytes in the last of 0"),
+        (bytes(31) + b"\x10", "last byte says 16 bytes in the last of 1 blocks"),
+        (bytes(15) + b"\x01", "last byte says 1 bytes in the last of 0 blocks"),
     ],
 )
 def test_ftaes_that_cannot_be(payload: bytes, why: str) -> None:
@@ -153,7 +156,7 @@ def test_both_pem_forms(bits: int, form: PrivateFormat) -> None:
 def test_a_pem_with_a_password() -> None:
     pem = PRIVATE[1024].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sesame"))
     assert RsaKey.from_pem(pem, b"sesame").size == 128
-    with pytest.raises(KeyFormatError):
+    with pytest.raises(KeyFormatError, match=r"[Pp]assword was not given"):
         RsaKey.from_pem(pem)
     with pytest.raises(KeyFormatError):
         RsaKey.from_pem(pem, b"wrong")
@@ -213,3 +216,124 @@ def test_none_and_sealed() -> None:
         with pytest.raises(KeyRequiredError) as caught:
             act(b"x")
         assert isinstance(caught.value, CipherError)
+
+
+@ALL
+@pytest.mark.parametrize("size", range(34))
+def test_what_others_pad_and_encrypt_is_read_and_the_reverse(name: str, size: int) -> None:
+    """Every length up to two blocks and beyond, against the library's own padder and fresh contexts."""
+    body = bytes(range(1, size + 1))
+    if name == "ftaes_ecb":
+        padded = body + bytes(-size % 16)
+    else:
+        padder = PKCS7(128).padder()
+        padded = padder.update(body) + padder.finalize()
+    mode = modes.CBC(IV.encode()) if name == "aes_cbc" else modes.ECB()
+    payload = Context(algorithms.AES(KEY.encode()), mode).encryptor().update(padded)
+    if name == "ftaes_ecb":
+        payload += bytes(15) + bytes((size % 16,))
+    assert aes(name).encrypt(body) == payload
+    assert aes(name).decrypt(payload) == body
+
+
+@ALL
+@pytest.mark.parametrize("size", [0, 1, 15, 17, 40])
+def test_a_payload_of_no_whole_blocks(name: str, size: int) -> None:
+    with pytest.raises(DecryptionError) as caught:
+        aes(name).decrypt(bytes(size))
+    assert str(caught.value) == f"{name}: a payload is blocks of 16 bytes, here are {size} bytes"
+
+
+@pytest.mark.parametrize("name", ["aes_ecb", "aes_cbc"])
+@pytest.mark.parametrize("end", [b"\0", b"\x11", b"\x02", b"\x01\x02", b"\xff"])
+def test_pkcs7_that_cannot_be(name: str, end: bytes) -> None:
+    """No count, one above a block, and counts that are not repeated."""
+    mode = modes.CBC(IV.encode()) if name == "aes_cbc" else modes.ECB()
+    block = bytes(range(100, 116 - len(end))) + end
+    payload = Context(algorithms.AES(KEY.encode()), mode).encryptor().update(block)
+    with pytest.raises(DecryptionError) as caught:
+        aes(name).decrypt(payload)
+    assert (caught.value.cipher, caught.value.reason) == (name, "the decrypted body does not end in PKCS#7 padding")
+
+
+@pytest.mark.parametrize("make", [FtAesEcb, AesEcb, lambda key: AesCbc(key, IV), lambda key: AesCbc(key, IV.encode())])
+def test_keys_are_16_characters_or_bytes_and_errors_say_which_are_not(make: Callable[[str | bytes], Cipher]) -> None:
+    assert make(KEY.encode()).encrypt(b"body") == make(KEY).encrypt(b"body")
+    with pytest.raises(KeyFormatError, match=r"^the AES key is 16 bytes, not 15$"):
+        make(KEY[1:])
+    with pytest.raises(KeyFormatError, match=r"^the AES key is not ASCII$"):
+        make("é" * 8)
+
+
+def test_an_iv_is_16_characters_or_bytes_and_errors_say_when_it_is_not() -> None:
+    with pytest.raises(KeyFormatError, match=r"^the AES IV is 16 bytes, not 17$"):
+        AesCbc(KEY, IV + "0")
+    with pytest.raises(KeyFormatError, match=r"^the AES IV is not ASCII$"):
+        AesCbc(KEY, "é" * 16)
+
+
+@pytest.mark.parametrize("bits", [1024, 2048])
+def test_a_block_unlocked_shows_its_padding(bits: int) -> None:
+    """RFC 8017, 7.2.1: 00 02, at least eight bytes that are not zero, 00, the message."""
+    key = RsaKey(PRIVATE[bits])
+    assert key.size == bits // 8
+    assert repr(key) == f"<RsaKey {bits} bits>"
+    shown = key.unlock(PRIVATE[bits].public_key().encrypt(b"message", padding.PKCS1v15()))
+    assert len(shown) == key.size
+    assert shown.startswith(b"\0\2")
+    assert shown.endswith(b"\0message")
+    assert 0 not in shown[2:-8]
+    assert Rsa(key).decrypt(Rsa(key).encrypt(b"message")) == b"message"
+
+
+def test_what_cannot_be_unlocked() -> None:
+    key = RsaKey(PRIVATE[1024])
+    modulus = PRIVATE[1024].public_key().public_numbers().n
+    for block, why in (
+        (bytes(127), "a block is 128 bytes, not 127"),
+        (modulus.to_bytes(128), "the block is a larger number than this key's modulus"),
+    ):
+        with pytest.raises(DecryptionError) as caught:
+            key.unlock(block)
+        assert (caught.value.cipher, caught.value.reason) == ("rsa", why)
+    # -1 to an odd power is -1.
+    assert key.unlock((modulus - 1).to_bytes(128)) == (modulus - 1).to_bytes(128)
+
+
+def test_errors_of_rsa_say_what_is_wrong() -> None:
+    key = RsaKey(PRIVATE[1024])
+    modulus = PRIVATE[1024].public_key().public_numbers().n
+    for payload, why in (
+        (bytes(200), "a payload is blocks of 128 bytes for this key, here are 200 bytes"),
+        # No implementation computes with a number above the modulus, implicit rejection or not.
+        (modulus.to_bytes(128), "a block does not decrypt with this key"),
+    ):
+        with pytest.raises(DecryptionError) as caught:
+            Rsa(key).decrypt(payload)
+        assert (caught.value.cipher, caught.value.reason) == ("rsa", why)
+
+
+def test_errors_of_keys_say_what_is_wrong() -> None:
+    public = PRIVATE[1024].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    private = PRIVATE[1024].private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    for pem, why in (
+        (public, "the PEM holds a public key; OpenD's clients need the private one"),
+        (curve, "the key is not an RSA private key"),
+        (b"nothing", "not an RSA private key in PEM (PKCS#1 or PKCS#8)"),
+    ):
+        with pytest.raises(KeyFormatError) as caught:
+            RsaKey.from_pem(pem)
+        assert caught.value.reason == why
+    # Some tools write both halves into one file.
+    assert RsaKey.from_pem(private + public).size == 128
+
+
+def test_a_key_that_is_too_short() -> None:
+    p, q = 2**255 - 19, 2**521 - 1
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    crt = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    private = rsa.RSAPrivateNumbers(p, q, d, *crt, public).private_key()
+    with pytest.raises(KeyFormatError, match=r"^an RSA key of 776 bits is too short, 1024 are needed$"):
+        RsaKey(private)

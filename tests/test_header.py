@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ftwire.header as header_module
+from ftwire import layout
 from ftwire._schema import layout as built
 from ftwire.errors import BadMagicError, TruncatedHeaderError
 from ftwire.header import (
@@ -111,8 +113,17 @@ def test_a_truncated_header(size: int) -> None:
 )
 def test_values_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
     good: dict[str, object] = {"proto_id": 1, "serial": 1, "body_length": 1, "sha1": bytes(20)}
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(ValueError, match=rf"^header field {next(iter(wrong))} "):
         Header(**(good | wrong))  # type: ignore[arg-type]
+
+
+def test_the_declarations_are_there_when_they_are_asked_for() -> None:
+    """Python calls the module's ``__getattr__`` only then: an import at the top of a test looks once."""
+    assert header_module.HEADER is layout.HEADER
+    assert header_module.CLIENT_ENVELOPE is layout.CLIENT_ENVELOPE
+    assert header_module.SERVER_ENVELOPE is layout.SERVER_ENVELOPE
+    with pytest.raises(AttributeError, match=r"^module 'ftwire.header' has no attribute 'struct_format'$"):
+        header_module.struct_format  # noqa: B018
 
 
 def test_a_memoryview_will_do() -> None:

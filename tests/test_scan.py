@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from frames import FRAMES, chunked, fed, response
 from ftwire.cipher import NONE, SEALED, AesCbc, Cipher, FtAesEcb
-from ftwire.errors import BadMagicError, BodyTooLargeError, DigestError, HeaderError, KeyRequiredError
+from ftwire.errors import (
+    BadMagicError,
+    BodyTooLargeError,
+    DigestError,
+    HeaderError,
+    KeyRequiredError,
+    TruncatedHeaderError,
+)
 from ftwire.frame import BadFrame, Frame, Role
+from ftwire.header import Header
 from ftwire.scan import FrameScanner, Gap
 from ftwire.stream import DEFAULT_MAX_BODY
 
@@ -246,3 +254,150 @@ def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
     items = [*scanner.feed(raw + raw[:30]), *scanner.skip(len(raw) - 30), *scanner.feed(raw), *scanner.close()]
     assert [item.error for item in items] == [None] * 3
     assert isinstance(items[1], Gap)
+
+
+# What mutants of the scanner lived on: cases that the properties above meet too rarely.
+
+
+GOOD, SIZE = response().encode(), len(response())
+
+
+def reasons(items: list[Frame | Gap]) -> list[object]:
+    """Frames by their serial, gaps by where they stand, their end and the type of their reason."""
+    return [
+        item.serial if isinstance(item, Frame) else (item.offset, item.length, item.truncated, type(item.error))
+        for item in items
+    ]
+
+
+def spoilt(serial: int = 9) -> bytes:
+    """A frame whose digest is wrong."""
+    raw = bytearray(response(serial=serial).encode())
+    raw[20] ^= 1
+    return bytes(raw)
+
+
+def lying(length: int, serial: int = 9) -> bytes:
+    """A header that claims this many bytes."""
+    return response(serial=serial).encode()[:12] + struct.pack("<I", length) + bytes(28)
+
+
+def test_a_gap_comes_as_soon_as_the_next_frame_does() -> None:
+    scanner = FrameScanner()
+    assert reasons(list(scanner.feed(GOOD + spoilt() + b"X" + GOOD))) == [1, (SIZE, SIZE + 1, False, DigestError), 1]
+    assert list(scanner.close()) == []
+    # Two bytes behind it tell.
+    scanner = FrameScanner()
+    assert reasons(list(scanner.feed(GOOD + spoilt()))) == [1]
+    assert list(scanner.feed(b"F")) == []
+    assert reasons(list(scanner.feed(b"X" + GOOD))) == [(SIZE, SIZE + 2, False, DigestError), 1]
+
+
+def test_garbage_to_the_end_is_not_a_cut_frame() -> None:
+    scanner = FrameScanner()
+    assert list(scanner.feed(b"garbage" * 10)) == []
+    (gap,) = scanner.close()
+    assert isinstance(gap, Gap)
+    assert gap == Gap(0, 70, 0, False, gap.error)
+    assert gap.truncated is False
+    assert isinstance(gap.error, BadMagicError)
+
+
+@pytest.mark.parametrize("size", [2, 10, 43])
+def test_a_stream_that_ends_in_a_header_says_so(size: int) -> None:
+    """Also where something was passed over in the same last bytes."""
+    for before, shown in ((GOOD, [1]), (lying(1 << 20) + GOOD, [(0, 44, False, type(None)), 1])):
+        scanner = FrameScanner()
+        items = [*scanner.feed(before + GOOD[:size]), *scanner.close()]
+        *others, gap = items
+        assert reasons(others) == shown
+        assert isinstance(gap, Gap)
+        assert (gap.offset, gap.length, gap.truncated) == (len(before), size, True)
+        assert isinstance(gap.error, TruncatedHeaderError)
+        assert (gap.error.expected, gap.error.actual) == (44, size)
+
+
+@pytest.mark.parametrize("inner", [b"FT" + bytes(60), lying(1 << 20), lying(5) + lying(1 << 20), b"F" * 50])
+def test_a_cut_frame_is_cut_whatever_looks_like_a_header_in_it(inner: bytes) -> None:
+    raw = response(body=inner + bytes(200)).encode()
+    for end in range(44, len(raw)):
+        assert scan([raw[:end]]) == [Gap(0, end, 0, truncated=True)]
+
+
+def test_what_looks_like_a_header_out_of_step_is_no_cut_frame() -> None:
+    for candidate in (lying(1 << 20), GOOD[:30], GOOD[:-1]):
+        scanner = FrameScanner()
+        stream = b"garbage" + candidate
+        items = [*scanner.feed(stream), *scanner.close()]
+        assert reasons(items) == [(0, len(stream), False, BadMagicError)]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 44, 60])
+def test_the_limit_is_inclusive_however_a_frame_is_cut(cut: int) -> None:
+    frame = response(body=bytes(100))
+    raw = frame.encode()
+    assert scan([raw[:cut], raw[cut:]], FrameScanner(max_body=100)) == [frame]
+    assert scan([b"garbage" + raw[:cut], raw[cut:]], FrameScanner(max_body=100))[1] == frame
+    assert scan([raw[:cut], raw[cut:]], FrameScanner(max_body=99)) == [Gap(0, len(raw), 0, truncated=False)]
+
+
+def test_bytes_missing_twice_in_a_row_are_one_gap() -> None:
+    scanner = FrameScanner()
+    items = [*scanner.skip(5), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
+    assert items == [Gap(0, 12, 12, truncated=False), response()]
+    scanner = FrameScanner()
+    items = [*scanner.skip(5), *scanner.feed(b"xyz"), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
+    assert items == [Gap(0, 15, 12, truncated=False), response()]
+
+
+@pytest.mark.parametrize("stray", [b"", b"FT", b"xFTFT", b"F"])
+@pytest.mark.parametrize("behind", [b"", b"FT", b"xFT" + bytes(50)])
+@pytest.mark.parametrize("inner", [response(body=b""), response()], ids=["empty", "body"])
+def test_a_length_that_lies_over_frames_is_found_out_whatever_else_it_covers(
+    stray: bytes, behind: bytes, inner: Frame
+) -> None:
+    swallowed = stray + inner.encode() + behind
+    stream = GOOD + lying(len(swallowed)) + swallowed + GOOD
+    scanner = FrameScanner()
+    # What stray bytes announce may have to be waited for.
+    items = [*scanner.feed(stream), *scanner.close()]
+    found = [item for item in items if isinstance(item, Frame)]
+    assert found == [response(), inner, response()]
+    gap = items[1]
+    assert isinstance(gap, Gap)
+    assert (gap.offset, gap.length) == (SIZE, 44 + len(stray))
+    assert isinstance(gap.error, DigestError)
+    # A magic behind the lie's end is not in it.
+    bad = spoilt()
+    assert reasons(scan([GOOD + bad + GOOD + inner.encode()])) == [1, 9, 1, inner.serial]
+
+
+def test_frames_among_much_garbage_are_all_found() -> None:
+    """What is tried in vain is paid for by what was fed, not by what was fed before."""
+    part = b"FT garbage " * 40 + GOOD
+    items = scan([part * 20] * 80)
+    assert sum(isinstance(item, Frame) for item in items) == 1600
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        ({}, True),
+        ({"body_format": 1}, True),
+        ({"body_format": 2}, False),
+        ({"version": 1}, False),
+        ({"reserved": b"\1" + bytes(7)}, False),
+        ({"body_format": 2, "version": 1}, False),
+        ({"body_format": 2, "reserved": b"\1" + bytes(7)}, False),
+    ],
+)
+def test_out_of_step_a_sealed_frame_is_one_if_it_looks_like_those_sent_today(
+    change: dict[str, object], listed: bool
+) -> None:
+    header = Header(**({"proto_id": 3008, "serial": 5, "body_length": 16, "sha1": bytes(20)} | change))  # type: ignore[arg-type]
+    raw = header.encode() + bytes(16)
+    items = scan([b"garbage" + raw + GOOD], FrameScanner(cipher=SEALED))
+    assert [item.serial for item in items if isinstance(item, Frame)] == ([5, 1] if listed else [1])
+    # In step it is one, whatever it looks like.
+    in_step = scan([GOOD + raw + GOOD], FrameScanner(cipher=SEALED))
+    assert [item.serial for item in in_step if isinstance(item, Frame)] == [1, 5, 1]

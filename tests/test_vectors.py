@@ -13,6 +13,7 @@ import pytest
 
 from fixtures.make_vectors import FLAGS, GROUPS, VECTORS
 from ftwire import errors
+from ftwire_tools.vectors import judge
 from vector_program import OPERATIONS, answer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,11 @@ def test_no_two_vectors_ask_the_same() -> None:
 def test_the_library_answers_every_vector_and_names_errors_as_the_file_does(group: str) -> None:
     for vector in FILES[group]["tests"]:
         said = answer({"group": group} | vector)
-        if vector["result"] == "valid":
+        if "RandomPadding" in vector["flags"]:
+            again = answer({"group": group} | vector)
+            assert said["output"] != again["output"] or not vector["input"]["body"], vector["id"]
+            assert judge(vector, said) == judge(vector, again) == ("passed", ""), vector["id"]
+        elif vector["result"] == "valid":
             assert said.get("output") == vector["expected"], vector["id"]
         else:
             assert said.get("error") == vector["error"], vector["id"]
@@ -94,6 +99,26 @@ def test_json_has_a_line_for_every_vector_and_the_score() -> None:
     assert [line["outcome"] for line in lines] == ["passed"] * len(lines)
     assert score["total"] == {"passed": len(lines)}
     assert score["score"].keys() == {"sha1", "header"}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("said['output']['payload'] = '00' * 128", "wrong: body"),
+        ("said['output']['payload'] = said['output']['payload'][:-2]", "wrong: body"),
+        ("said['output']['payload'] = 'no bytes'", "wrong: body"),
+        ("said['output'] = {'body': question['input']['body'] + '00'}", "wrong: body"),
+        ("said['output']['more'] = 1", "not asked for: more"),
+        ("question['input']['body'] = question['input']['body'][2:]; said = program.answer(question)", "wrong: body"),
+    ],
+)
+def test_a_payload_that_differs_each_time_is_opened_and_not_believed(body: str, why: str, tmp_path: Path) -> None:
+    asked = [vector["id"] for _, vector in ALL if "RandomPadding" in vector["flags"] and vector["input"]["body"]]
+    done = check("--json", *(word for each in asked for word in ("--id", each)), program=script(tmp_path, body))
+    assert done.returncode == 1
+    *verdicts, _ = map(json.loads, done.stdout.splitlines())
+    assert {verdict["why"] for verdict in verdicts} == {why}
+    assert len(verdicts) == len(asked) > 10
 
 
 MISTAKES = {

@@ -102,6 +102,10 @@ def rsa_decrypt(given: Given) -> Given:
     return {"body": rsa(given["key"]).decrypt(bytes.fromhex(given["payload"])).hex()}
 
 
+def rsa_encrypt(given: Given) -> Given:
+    return {"payload": rsa(given["key"]).encrypt(bytes.fromhex(given["body"])).hex()}
+
+
 def rsa_frame(given: Given) -> Given:
     return frame_facts(one_frame(bytes.fromhex(given["data"]), rsa(given["key"])))
 
@@ -184,6 +188,7 @@ OPERATIONS: dict[tuple[str, str], Callable[[Given], Given]] = {
     **aes("aes_ecb"),
     **aes("aes_cbc"),
     ("rsa_handshake", "decrypt"): rsa_decrypt,
+    ("rsa_handshake", "encrypt"): rsa_encrypt,
     ("rsa_handshake", "frame"): rsa_frame,
     ("websocket", "decode"): websocket_decode,
     ("websocket", "encode"): websocket_encode,

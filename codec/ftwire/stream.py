@@ -310,5 +310,5 @@ class FrameDecoder(ChunkReader[Frame]):
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error
-        self._want = 0
+        self._want = 0  # whatever comes next, however little, is answered with the error
         return error

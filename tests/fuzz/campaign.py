@@ -3,7 +3,9 @@
     PYTHONPATH=tests:. python tests/fuzz/campaign.py --minutes 10 [--jobs 2] [--keep] [TARGET ...]
 
 Each target starts from its seeds (``contracts.seeds``) and from ``fixtures/corpus/TARGET``, and keeps what it finds
-in ``.fuzz/TARGET``. ``--keep`` copies the smallest of it to ``fixtures/corpus``.
+in ``.fuzz/TARGET``. ``--keep`` minimises both into ``fixtures/corpus``: the fewest inputs that reach every edge
+reached, as libFuzzer's set cover has them. Those of the properties stay out of it, since what Hypothesis makes of
+bytes changes with its releases. ``--minutes 0 --keep`` only minimises.
 Exit code 1 when a target found something: the input is named, and belongs in a named regression test.
 """
 
@@ -13,6 +15,7 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("fuzz.py")
 CORPUS = ROOT / "fixtures" / "corpus"
 WORK = ROOT / ".fuzz"
-MAX_KEPT = 40
-"""Inputs of one target that the tree keeps: the smallest ones."""
 
 
 class Result(NamedTuple):
@@ -65,16 +66,22 @@ def run(target: str, seconds: int) -> Result:
 
 
 def keep(target: str) -> int:
-    """Copy the smallest inputs to the tree: libFuzzer keeps none that reaches nothing new, and shortens them."""
-    found = [path for path in (WORK / folder(target) / "corpus").iterdir() if path.is_file()]
-    goal = CORPUS / folder(target)
+    """Have in the tree what, of all that is there and was found, is needed to reach every edge again."""
+    goal, chosen = CORPUS / folder(target), WORK / folder(target) / "chosen"
     goal.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(chosen, ignore_errors=True)
+    chosen.mkdir(parents=True)
+    words = [sys.executable, str(PROGRAM), target, "-set_cover_merge=1", "-use_counters=0", str(chosen)]
+    words += [str(goal), str(WORK / folder(target) / "corpus")]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, cwd=ROOT)
+    kept = list(chosen.iterdir())
+    if not kept:
+        raise RuntimeError(f"{target}: the merge kept nothing: {done.stderr[-300:]}")
     for old in goal.iterdir():
         old.unlink()
-    for path in sorted(found, key=lambda path: (path.stat().st_size, path.name))[:MAX_KEPT]:
-        data = path.read_bytes()
-        (goal / hashlib.sha1(data, usedforsecurity=False).hexdigest()[:12]).write_bytes(data)
-    return len(list(goal.iterdir()))
+    for path in kept:
+        (goal / path.name[:12]).write_bytes(path.read_bytes())
+    return len(kept)
 
 
 def plant_seeds() -> None:
@@ -93,7 +100,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="coverage-guided fuzzing of every contract")
     parser.add_argument("--minutes", type=float, default=10, help="for each target")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--keep", action="store_true", help="copy the smallest inputs found to fixtures/corpus")
+    parser.add_argument("--keep", action="store_true", help="minimise what was found into fixtures/corpus")
     parser.add_argument("targets", nargs="*")
     options = parser.parse_args()
     targets = options.targets
@@ -101,18 +108,22 @@ def main() -> int:
         words = [sys.executable, str(PROGRAM), "--list"]
         targets = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
     plant_seeds()
-    os.nice(10)
+    os.nice(max(0, 10 - os.nice(0)))
     failed = False
+    seconds = int(options.minutes * 60)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for result in pool.map(lambda target: run(target, int(options.minutes * 60)), targets):
+        # libFuzzer would take 0 seconds for no limit.
+        for result in pool.map(lambda target: run(target, seconds), targets if seconds else ()):
             failed = failed or bool(result.finding)
             sys.stdout.write(
                 f"{result.target:<28} {result.executions:>10} executions  {result.coverage:>6} edges  "
-                f"{result.inputs:>5} inputs  {result.finding or 'nothing found'}\n"
+                f"{result.features:>6} features  {result.inputs:>5} inputs  {result.finding or 'nothing found'}\n"
             )
             sys.stdout.flush()
     if options.keep:
         for target in targets:
+            if target.startswith("property:"):
+                continue
             sys.stdout.write(f"{target:<28} {keep(target)} inputs kept\n")
     return 1 if failed else 0
 

@@ -10,6 +10,7 @@ What fails is written to ``crash-*``; it belongs in a named regression test.
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 
@@ -22,15 +23,19 @@ def main() -> None:
         from contracts import CONTRACTS
 
     targets = dict(CONTRACTS)
-    for name, function in vars(test_contract).items():
+    for named, function in vars(test_contract).items():
         handle = getattr(function, "hypothesis", None)
         # Those that pytest gives a parameter run the contracts themselves.
-        if name.startswith("test_damaged_") and handle is not None and not hasattr(function, "pytestmark"):
-            targets[f"property:{name.removeprefix('test_')}"] = handle.fuzz_one_input
+        if named.startswith("test_damaged_") and handle is not None and not hasattr(function, "pytestmark"):
+            targets[f"property:{named.removeprefix('test_')}"] = handle.fuzz_one_input
     if len(sys.argv) < 2 or sys.argv[1] not in targets:
         sys.stdout.write("\n".join([*targets, ""]))
         sys.exit(0 if "--list" in sys.argv else 2)
-    target = targets[sys.argv.pop(1)]
+    name = sys.argv.pop(1)
+    target = targets[name]
+    # Where it merges corpora libFuzzer starts its first argument anew, by way of a shell: it takes this program
+    # and its target with it.
+    sys.argv[0] = shlex.join([sys.executable, __file__, name])
 
     def run(data: bytes) -> None:
         target(data)

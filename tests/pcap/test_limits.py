@@ -9,8 +9,11 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ftwire.errors import CaptureError
 from ftwire.pcap import (
@@ -27,7 +30,7 @@ from ftwire.pcap import (
     PcapWriter,
     TcpConversation,
 )
-from pcap_model import ACK, SYN, A, B, dissect, frame, pcap
+from pcap_model import ACK, RST, SYN, A, B, dissect, frame, pcap
 
 MIB = 1 << 20
 HEADER = PcapWriter().header()
@@ -89,6 +92,53 @@ def test_closed_flows_are_forgotten_before_open_ones() -> None:
     frames = [frame(A, B, 1, b"x"), *ended.open(), *ended.close(), frame(A._replace(port=8), B, 1, b"z")]
     events = dissect([pcap(frames)], Dissector(Limits(max_flows=2)))
     assert CloseReason.EVICTED not in [event.reason for event in events if isinstance(event, FlowClosed)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60), st.integers(1, 4))
+def test_who_makes_room_for_a_new_flow(steps: list[tuple[int, bool]], max_flows: int) -> None:
+    """A plain list of flows says so: the one closed first, or else the one that delivered nothing for longest."""
+    frames: list[bytes] = []
+    open_flows: list[int] = []  # by port, the idlest first
+    closed: list[int] = []
+    stands: dict[int, int] = {}
+    evicted: list[int] = []
+    for at, (port, ends) in enumerate(steps):
+        near = A._replace(port=port + 1)
+        if port not in open_flows:
+            if port in closed:
+                closed.remove(port)
+            elif len(open_flows) + len(closed) == max_flows:
+                if closed:
+                    closed.pop(0)
+                else:
+                    evicted.append(open_flows.pop(0))
+            stands[port] = 1000 * at
+            frames.append(frame(near, B, stands[port] - 1, flags=SYN))
+        else:
+            open_flows.remove(port)
+        frames.append(frame(near, B, stands[port], b"x"))
+        stands[port] += 1
+        if ends:
+            frames.append(frame(near, B, stands[port], flags=RST))
+            closed.append(port)
+        else:
+            open_flows.append(port)
+    events = dissect([pcap(frames)], Dissector(Limits(max_flows=max_flows)))
+    told = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
+    assert [event.flow.a.port - 1 for event in told] == evicted
+
+
+def test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is() -> None:
+    def sessions(count: int) -> Iterator[bytes]:
+        yield HEADER
+        writer = PcapWriter()
+        for number in range(count):
+            talk = TcpConversation(A, B, isns=(1000 * number, 1000 * number))
+            yield b"".join(writer.packet(0, data) for _, data in talk.frames([(Direction.A_TO_B, b"x", 0)]))
+
+    limits = Limits(max_flows=100)
+    few, many = (peak(partial(drain, Dissector(limits), sessions(count))) for count in (1000, 4000))
+    assert many < few + MIB // 8
 
 
 def never_filled(flows: int, segments: int, size: int) -> Iterator[bytes]:

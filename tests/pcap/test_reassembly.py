@@ -10,7 +10,6 @@ from ftwire.pcap import (
     Data,
     Direction,
     Dissector,
-    Event,
     Flow,
     FlowClosed,
     FlowOpened,
@@ -26,68 +25,25 @@ from pcap_model import (
     A6,
     ACK,
     B6,
+    END,
     FIN,
+    HANDSHAKE,
+    ISN_A,
     RST,
     SYN,
     A,
     B,
     Stream,
-    by_packet,
+    a,
+    after_handshake,
+    b,
     chunks,
     dissect,
     frame,
     pcap,
+    run,
     texts,
 )
-
-ISN_A, ISN_B = 1000, 5000
-HANDSHAKE = [
-    frame(A, B, ISN_A, flags=SYN),
-    frame(B, A, ISN_B, flags=SYN | ACK, ack=ISN_A + 1),
-    frame(A, B, ISN_A + 1, ack=ISN_B + 1),
-]
-
-
-def a(offset: int, data: bytes = b"", ack: int = 0, flags: int = ACK) -> bytes:
-    return frame(A, B, ISN_A + 1 + offset, data, ack=ISN_B + 1 + ack, flags=flags)
-
-
-def b(offset: int, data: bytes = b"", ack: int = 0, flags: int = ACK) -> bytes:
-    return frame(B, A, ISN_B + 1 + offset, data, ack=ISN_A + 1 + ack, flags=flags)
-
-
-def run(*frames: bytes, limits: Limits | None = None) -> list[Event]:
-    """The events of a file and of its packets one by one, which must be the same."""
-    events = dissect([pcap(frames)], Dissector(limits))
-    assert texts(by_packet(frames, Dissector(limits))) == texts(events)
-    return events
-
-
-def after_handshake(*frames: bytes, limits: Limits | None = None) -> list[tuple[object, ...]]:
-    """The events between opening and end, without flow, number and time."""
-    events = run(*HANDSHAKE, *frames, limits=limits)
-    assert isinstance(events[0], FlowOpened)
-    short: list[tuple[object, ...]] = []
-    for event in events[1:]:
-        match event:
-            case Data():
-                short.append(("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3))
-            case Gap():
-                short.append(("gap", event.direction.name[0], event.offset, event.length, event.reason.value))
-            case Conflict():
-                short.append(("conflict", event.offset, event.kept, event.refused))
-            case Late():
-                short.append(("late", event.offset, event.data))
-            case FlowClosed():
-                short.append(("closed", event.reason.value))
-            case PacketSkipped():
-                short.append(("skipped", event.packet_number - 3, event.error.reason))
-            case FlowOpened():
-                short.append(("opened", event.flow.index, event.flow.client_known))
-    return short
-
-
-END = ("closed", "end")
 
 
 def test_a_connection_from_handshake_to_fin() -> None:
@@ -382,7 +338,7 @@ SCHEDULES = st.binary(min_size=1, max_size=60).flatmap(lambda stream: segment_sc
 
 
 @given(SCHEDULES.filter(lambda schedule: schedule.syn or schedule.segments))
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> None:
     frames = schedule.packets(A, B)
     model = Stream(start=0 if schedule.syn else None)
@@ -445,7 +401,7 @@ def talks(draw: st.DrawFn) -> list[bytes]:
         patience_packets=st.integers(1, 4),
     ),
 )
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limits) -> None:
     events = run(*frames, limits=limits)
     stands: dict[tuple[int, Direction], int] = {}

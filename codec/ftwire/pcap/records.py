@@ -103,8 +103,8 @@ class Limits:
     max_secrets: int = 1 << 20
     """Bytes of decryption secrets kept, those of a file together; what comes beyond is passed over."""
     max_flows: int = 16384
-    """TCP connections tracked at a time. When there are more, the eighth of them that has been idle longest
-    goes, with :class:`FlowClosed` events."""
+    """TCP connections tracked at a time. For one more the one that closed first is forgotten, or else the one that
+    has been idle longest goes, with a :class:`FlowClosed` event."""
     max_flow_segments: int = 8192
     """Segments waiting for an earlier piece, in one direction of one flow."""
     max_flow_bytes: int = 16 << 20

@@ -7,6 +7,7 @@ addresses and ports as they stand in the packet, once for each direction.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from heapq import heapify, heappop, heappush, heapreplace
 
 from ftwire.errors import PacketError
 from ftwire.pcap.events import (
@@ -53,6 +54,10 @@ class Reassembler:
         self._ports = ports
         self._wanted = wanted
         self._flows = 0
+        # Every open flow, by the segment it delivered last; that number may be out of date, and the flow gone.
+        self._idle: list[tuple[int, int, HalfStream]] = []
+        # Closed flows in the order they closed, kept only to recognise the stragglers of their last packets.
+        self._closed: dict[HalfStream, None] = {}
 
     def segment(
         self,
@@ -118,6 +123,8 @@ class Reassembler:
             if not half.closed:
                 self._close(half, CloseReason.END, GapReason.END, number, time_ns, out)
         self.halves.clear()
+        self._idle.clear()
+        self._closed.clear()
 
     def _is_wanted(self, key: bytes) -> bool:
         if key in self.passed_over:
@@ -201,6 +208,7 @@ class Reassembler:
         here = HalfStream(flow, there.direction.opposite, back, self.pool)
         there.peer, here.peer = here, there
         self.halves[key], self.halves[back] = there, here
+        self._watch(there)
         out.append(FlowOpened(flow, number, time_ns))
         return there
 
@@ -218,19 +226,37 @@ class Reassembler:
             side.flush(gaps, number, time_ns, out)
             side.closed = True
             side.settle()
+        self._closed[first] = None
         out.append(FlowClosed(half.flow, reason, number, time_ns))
 
-    def _evict(self, number: int, time_ns: int, out: list[Event]) -> None:
-        """Drop an eighth of the flows at once, so that sorting them costs each newcomer little.
+    def _watch(self, half: HalfStream) -> None:
+        """Note a new flow among those that may have to make room."""
+        idle = self._idle
+        if len(idle) > 2 * self.pool.limits.max_flows:
+            # Flows that closed stand in here until they come up; where there is room for all, none ever does.
+            idle[:] = [entry for entry in idle if not entry[2].closed]
+            heapify(idle)
+        heappush(idle, (half.last, half.flow.index, half))
 
-        Closed ones first: they are kept only to recognise the stragglers of their last packets.
-        """
-        flows = [half for half in self.halves.values() if half.direction == Direction.A_TO_B]
-        flows.sort(key=lambda half: (not half.closed, max(half.last, half.peer.last)))
-        for half in flows[: max(1, self.pool.limits.max_flows // 8)]:
-            if not half.closed:
-                self._close(half, CloseReason.EVICTED, GapReason.CLOSED, number, time_ns, out)
-            self._forget(half)
+    def _evict(self, number: int, time_ns: int, out: list[Event]) -> None:
+        """Drop the flow that closed first, or else the one that has delivered nothing for longest."""
+        if self._closed:
+            self._forget(next(iter(self._closed)))
+            return
+        idle = self._idle
+        while True:
+            noted, index, half = idle[0]
+            if half.closed:
+                heappop(idle)
+                continue
+            last = max(half.last, half.peer.last)
+            if last == noted:
+                heappop(idle)
+                break
+            # Delivering costs nothing here: each flow is put in its place when its turn seems to have come.
+            heapreplace(idle, (last, index, half))
+        self._close(half, CloseReason.EVICTED, GapReason.CLOSED, number, time_ns, out)
+        self._forget(half)
 
     def _forget(self, half: HalfStream) -> None:
         """Take a closed flow from the table, and its directions from each other.
@@ -238,6 +264,8 @@ class Reassembler:
         Left as a cycle, they would stay in memory until the garbage collector comes around.
         """
         peer = half.peer
+        self._closed.pop(half, None)
+        self._closed.pop(peer, None)
         del self.halves[half.key], self.halves[peer.key], half.peer, peer.peer
 
 

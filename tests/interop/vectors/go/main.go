@@ -10,6 +10,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/md5"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
@@ -142,18 +143,42 @@ func (s spec) decrypt(payload []byte) ([]byte, error) {
 	return plain[:len(plain)-count], nil
 }
 
-func rsaDecrypt(text string, payload []byte) ([]byte, error) {
+func rsaKey(text string) (*rsa.PrivateKey, error) {
 	found, _ := pem.Decode([]byte(text))
 	if found == nil {
 		return nil, errors.New("PEM")
 	}
 	key, err := x509.ParsePKCS1PrivateKey(found.Bytes)
+	if err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(found.Bytes)
 	if err != nil {
-		parsed, err := x509.ParsePKCS8PrivateKey(found.Bytes)
+		return nil, err
+	}
+	return parsed.(*rsa.PrivateKey), nil
+}
+
+func rsaEncrypt(text string, body []byte) ([]byte, error) {
+	key, err := rsaKey(text)
+	if err != nil {
+		return nil, err
+	}
+	var payload []byte
+	for ; len(body) > 0; body = body[min(100, len(body)):] {
+		block, err := rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, body[:min(100, len(body))])
 		if err != nil {
 			return nil, err
 		}
-		key = parsed.(*rsa.PrivateKey)
+		payload = append(payload, block...)
+	}
+	return payload, nil
+}
+
+func rsaDecrypt(text string, payload []byte) ([]byte, error) {
+	key, err := rsaKey(text)
+	if err != nil {
+		return nil, err
 	}
 	if len(payload)%key.Size() != 0 {
 		return nil, errors.New("not whole blocks")
@@ -292,7 +317,7 @@ func field(message protoreflect.Message, names ...string) (protoreflect.Value, b
 
 func parse(name string, body []byte) (*dynamicpb.Message, error) {
 	message := dynamicpb.NewMessage(schema[protoreflect.FullName(name)])
-	return message, proto.Unmarshal(body, message)
+	return message, proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(body, message)
 }
 
 func handshake(given input) (object, error) {
@@ -441,6 +466,9 @@ func answer(group, operation string, given input) (object, error) {
 	case "rsa_handshake decrypt":
 		body, err := rsaDecrypt(*given.Key, unhex(given.Payload))
 		return object{"body": hex.EncodeToString(body)}, err
+	case "rsa_handshake encrypt":
+		payload, err := rsaEncrypt(*given.Key, unhex(given.Body))
+		return object{"payload": hex.EncodeToString(payload)}, err
 	case "rsa_handshake frame":
 		with := spec{Name: "none"}
 		if given.Key != nil {
