@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ from google.protobuf.message import Message
 
 from fixtures.make_keys import TEST_KEY
 from frames import init_response, rt_request, rt_response
+from ftwire import _render
+from ftwire._transcode import body_to_json
 from ftwire.body import decode_body, encode_body, to_dict, to_json
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import Connection
@@ -133,15 +136,21 @@ def _check_carrier(frame: Carrier) -> None:
     assert frame.kind
     frame.protocol  # noqa: B018 - must not raise
     frame.encode()
+    text: str | None = None
+    with suppress(WireError):
+        text = frame.to_json()
     try:
         message = frame.message
     except WireError as error:
         assert str(error)
+        assert text is None
         return
     if isinstance(message, UnknownBody):
+        assert text is None
         return
     to_dict(message)
-    json.loads(to_json(message))
+    assert text == to_json(message) == _render.to_json(message)
+    json.loads(text)
 
 
 def frame_decoder(data: bytes) -> None:
@@ -195,6 +204,10 @@ def _body(data: bytes, body_format: BodyFormat) -> None:
         return
     found = classes()[int.from_bytes(data[:2], "little") % len(classes())]
     body = data[2:]
+    if body_format == BodyFormat.PROTOBUF:
+        straight = body_to_json(body, found, lower_camel=False)
+        if straight is not None:
+            assert straight == _render.to_json(decode_body(body, found, check_required=False))
     try:
         message = decode_body(body, found, body_format)
     except BodyError as error:

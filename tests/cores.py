@@ -9,6 +9,8 @@ import pytest
 
 import ftwire
 import ftwire.frame
+import ftwire.pcap.pcapfile
+import ftwire.pcap.pcapngfile
 import ftwire.scan
 import ftwire.stream
 from ftwire.cipher import Cipher
@@ -28,4 +30,6 @@ def pure() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (ftwire.frame, ftwire.scan, ftwire.stream):
             patch.setattr(module, "codec_of", _no_codec)
+        for reader in (ftwire.pcap.pcapfile, ftwire.pcap.pcapngfile):
+            patch.setattr(reader, "core", None)
         yield

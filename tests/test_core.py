@@ -173,6 +173,22 @@ def test_every_last_byte_of_a_payload(name: str) -> None:
                 assert list(map(seen, FrameDecoder(cipher=cipher).feed(frame))) == compiled
 
 
+@needs_core
+@pytest.mark.parametrize("name", ["aes_ecb", "aes_cbc"])
+def test_padding_is_looked_at_in_full(name: str) -> None:
+    iv = IV.encode() if name == "aes_cbc" else bytes(16)
+    for count, wrong in product(range(2, 17), range(16)):
+        padded = bytearray(16 - count) + bytes((count,)) * count
+        padded[wrong] ^= 1
+        # FTAES_ECB makes of whole blocks what AES does with them, and its own last one.
+        payload = FtAesEcb(KEY).encrypt(bytes(a ^ b for a, b in zip(padded, iv, strict=True)))[:16]
+        digest = sha1(padded[: 16 - count]).digest()  # noqa: S324 - the protocol's digest
+        frame = pack_header(MAGIC, 3009, 0, 0, 1, 16, digest, bytes(8)) + payload
+        compiled = [seen(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)]
+        with pure():
+            assert [seen(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)] == compiled
+
+
 def _opens(cipher: Cipher, payload: bytes) -> bool:
     try:
         cipher.decrypt(payload)

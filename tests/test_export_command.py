@@ -26,8 +26,9 @@ from ftwire_tools.export import engines, tables
 from ftwire_tools.export.manifest import Outcome
 from ftwire_tools.export.report import Report
 from ftwire_tools.export.steps import Result as StepResult
-from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.steps import Step
 from ftwire_tools.export.task import Settings, task_for
+from ftwire_tools.export.work import perform
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 

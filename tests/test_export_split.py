@@ -24,12 +24,13 @@ from frames import rt_response
 from ftwire.cipher import RsaKey
 from ftwire.pcap import Endpoint, Limits, PcapngWriter
 from ftwire_tools.export import agenda as agendas
-from ftwire_tools.export import engines, steps
+from ftwire_tools.export import engines, work
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.manifest import Outcome
 from ftwire_tools.export.report import Report
-from ftwire_tools.export.steps import PartStep, Result, Step, Trouble, WholeStep, perform
+from ftwire_tools.export.steps import PartStep, Result, Step, Trouble, WholeStep
 from ftwire_tools.export.task import Settings, run_task, task_for
+from ftwire_tools.export.work import perform
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
@@ -52,7 +53,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def in_steps(path: Path, out: Path, jobs: int, said: list[str] | None = None, **options: Any) -> Counter[type[Step]]:
     """Do all steps, the newest first, here; return how many there were of each kind."""
     task = task_for(str(path), Settings(str(out), **options))
-    agenda = Agenda([task], {task: path.stat().st_size}, jobs, [].append if said is None else said.append)
+    agenda = Agenda([task], {task: path.stat().st_size}, jobs, (said if said is not None else list[str]()).append)
     done: Counter[type[Step]] = Counter()
     outcomes = []
     while agenda.is_waiting:
@@ -140,7 +141,7 @@ def test_pieces_are_cut_where_one_process_cuts_them(tmp_path: Path, monkeypatch:
     path = synth(tmp_path / "a.pcap", 400_000, connections=5, loss=0.05)
     monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 9_000)
     monkeypatch.setattr("ftwire_tools.export.sift.MAX_ROWS", 70)
-    monkeypatch.setattr("ftwire_tools.export.steps.SPOOL_BYTES", 2_000)
+    monkeypatch.setattr("ftwire_tools.export.work.SPOOL_BYTES", 2_000)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 50_000)
     assert agrees(path, 4)[WholeStep] == 0
 
@@ -221,7 +222,7 @@ def test_where_too_much_waits_one_process_decides(tmp_path: Path, monkeypatch: p
     mixed = [frame for pair in zip(*both, strict=True) for frame in pair]
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap_of((START + at, frame) for at, frame in enumerate(mixed)))
-    monkeypatch.setattr(steps, "Limits", Small)
+    monkeypatch.setattr(work, "Limits", Small)
     assert agrees(path, 2)[WholeStep] == 1
 
 
@@ -286,7 +287,7 @@ def test_a_capture_whose_part_fails_is_done_by_one_process(tmp_path: Path, run: 
 def test_what_a_stopped_run_left_is_taken_away(tmp_path: Path) -> None:
     path = synth(tmp_path / "a.pcap", 300_000, connections=4)
     task = task_for(str(path), Settings(str(tmp_path / "out"), block=50_000))
-    agenda = Agenda([task], {task: path.stat().st_size}, 2, [].append)
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
     while agenda.is_waiting:
         step = agenda.next()
         if isinstance(step, PartStep) and step.number == 1:
@@ -324,7 +325,7 @@ def test_numbers_are_those_of_the_dump(tmp_path: Path) -> None:
     in_steps(path, tmp_path / "out", 3, block=90_000)
     rows = ds.dataset(tmp_path / "out" / "ticker", partitioning="hive").to_table().to_pylist()
     dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
-    lines = {line["frame"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
+    lines = {line["number"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
     assert {row["frame"] for row in rows} == set(lines)
     for row in rows:
         line = lines[row["frame"]]
@@ -338,3 +339,62 @@ def test_a_stream_can_only_be_read_once(tmp_path: Path) -> None:
     data = io.BytesIO(synth(tmp_path / "a.pcap", 100_000).read_bytes())
     result = CliRunner().invoke(ftwire, ["export", "-", "-o", str(tmp_path / "out"), "-j", "4"], input=data)
     assert result.exit_code == 0, result.stderr
+
+
+def test_blocks_are_made_while_parts_read_on(tmp_path: Path) -> None:
+    path = synth(tmp_path / "a.pcap", 300_000, connections=4)
+    task = task_for(str(path), Settings(str(tmp_path / "out"), block=50_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    for _ in range(2):
+        step = agenda.next()
+        agenda.done(step, perform(step))
+    parts = [agenda.next(), agenda.next()]
+    results = [perform(parts[0])]
+    agenda.look()
+    assert not agenda.is_waiting
+    results.append(perform(parts[1]))
+    agenda.look()
+    blocks = 0
+    while agenda.is_waiting:
+        step = agenda.next()
+        assert agenda.done(step, perform(step)) is None
+        blocks += 1
+    assert blocks >= 6
+    assert agenda.done(parts[0], results[0]) is None
+    outcome = agenda.done(parts[1], results[1])
+    assert outcome == run_task(task_for(str(path), Settings(str(tmp_path / "one"), block=50_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_what_was_written_down_and_is_not_all_there_is_left_to_one_process(tmp_path: Path, kept: float) -> None:
+    """A stream that ends between two of its batches ends like any other: it is counted."""
+    path = synth(tmp_path / "a.pcap", 300_000, connections=2)
+    task = task_for(str(path), Settings(str(tmp_path / "out"), block=150_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    done: Counter[type[Step]] = Counter()
+    outcome = None
+    while agenda.is_waiting:
+        step = agenda.next()
+        done[type(step)] += 1
+        result = perform(step)
+        if isinstance(step, PartStep):
+            spool = next((tmp_path / "out" / ".partial" / task.name / "spool").glob(f"00000-{step.number}.arrow"))
+            spool.write_bytes(spool.read_bytes()[: int(spool.stat().st_size * kept)])
+        outcome = agenda.done(step, result) or outcome
+    assert done[WholeStep] == 1
+    assert outcome == run_task(task_for(str(path), Settings(str(tmp_path / "one"), block=150_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "out")
+
+
+def test_a_remote_output_is_written_in_steps_too(tmp_path: Path) -> None:
+    path = synth(tmp_path / "a.pcap", 200_000, connections=2, symbols=3)
+    task = task_for(f"file://{path}", Settings(f"file://{tmp_path}/split", block=70_000))
+    agenda = Agenda([task], {task: path.stat().st_size}, 2, list[str]().append)
+    outcomes = []
+    while agenda.is_waiting:
+        step = agenda.next()
+        assert not isinstance(step, WholeStep)
+        outcomes.append(agenda.done(step, perform(step)))
+    assert outcomes[-1] == run_task(task_for(f"file://{path}", Settings(f"file://{tmp_path}/one", block=70_000)))
+    assert tree(tmp_path / "one") == tree(tmp_path / "split")

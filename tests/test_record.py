@@ -368,7 +368,9 @@ def test_nobody_reading_the_dump_ends_it(tmp_path: Path) -> None:
     ):
         assert record.process.stdout is not None
         record.process.stdout.close()
-        Client(record.ports[0]).close()
+        # The recorder may be gone before the handshake's reply has come through it.
+        with suppress(AssertionError, OSError):
+            Client(record.ports[0]).close()
         assert record.process.wait(SECONDS) == 141
 
 

@@ -414,3 +414,11 @@ def test_what_goes_wrong_is_said_in_a_line(words: list[str], status: int, reason
 
 def test_help_has_an_example() -> None:
     assert "\n    ftwire redact session.pcapng -w shareable.pcapng\n" in ftwire("redact", "--help").stdout.decode()
+
+
+def test_a_message_that_lacks_required_fields_is_redacted() -> None:
+    message = InitConnect.Response.FromString(b"\x22\x05\x22\x03abc\xc0\x3e\x05")
+    redaction = Redaction(Pseudonyms(b"seed"), set(Category))
+    redaction.message(message)
+    assert b"abc" not in message.SerializePartialToString()
+    assert sum(redaction.changed.values()) == 2

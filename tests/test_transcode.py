@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cores import needs_core
 from frames import rt_request, rt_response
 from ftwire import _render
 from ftwire._core import core
@@ -28,8 +29,6 @@ from ftwire.protocols import registry
 from ftwire.schema import Schema
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-
-compiled_only = pytest.mark.skipif(core is None, reason="there is no compiled core here: make core-test")
 
 CLASSES = [
     message_class
@@ -94,7 +93,7 @@ def check(body: bytes, message_class: type[Message]) -> bool:
     return made
 
 
-@compiled_only
+@needs_core
 @pytest.mark.parametrize("message_class", [*CLASSES, EVERYTHING], ids=lambda cls: cls.DESCRIPTOR.full_name)
 @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
@@ -128,7 +127,7 @@ def damaged(body: bytes, chance: Random) -> bytes:
     return bytes(data)
 
 
-@compiled_only
+@needs_core
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(message=ANY_MESSAGE, seed=st.integers(0, 2**32))
 def test_a_damaged_body_is_read_as_protobuf_reads_it_or_left_to_it(message: Message, seed: int) -> None:
@@ -138,7 +137,7 @@ def test_a_damaged_body_is_read_as_protobuf_reads_it_or_left_to_it(message: Mess
         check(damaged(body, chance), type(message))
 
 
-@compiled_only
+@needs_core
 @given(message_class=ANY_CLASS, body=st.binary(max_size=200))
 def test_arbitrary_bytes_are_read_as_protobuf_reads_them_or_left_to_it(
     message_class: type[Message], body: bytes
@@ -158,7 +157,7 @@ def field(number: int, wire_type: int, value: bytes) -> bytes:
     return varint(number << 3 | wire_type) + value
 
 
-@compiled_only
+@needs_core
 @pytest.mark.parametrize(
     ("body", "is_read"),
     [
@@ -203,7 +202,7 @@ def numbers(kind: int) -> list[int]:
     return [each.number for each in descriptor.fields if each.type == kind and _render.is_repeated(each)]
 
 
-@compiled_only
+@needs_core
 @pytest.mark.parametrize(
     ("kind", "wire_type", "values"),
     [
@@ -230,7 +229,7 @@ def test_lists_are_read_packed_and_unpacked_whatever_is_declared(
         assert not check(field(number, 2, varint(len(block) - 1) + block), EVERYTHING) or wire_type == 0
 
 
-@compiled_only
+@needs_core
 def test_values_that_an_enum_does_not_have_are_left_to_protobuf() -> None:
     for number in numbers(F.TYPE_ENUM):
         for value in (3, 2**31, 2**64 - 2):
@@ -255,7 +254,7 @@ FLOATS = [
 ]
 
 
-@compiled_only
+@needs_core
 def test_floats_are_written_as_python_writes_them() -> None:
     double, single = (next(n for n in numbers(kind)) for kind in (F.TYPE_DOUBLE, F.TYPE_FLOAT))
     assert check(b"".join(field(double, 1, struct.pack("<d", value)) for value in FLOATS), EVERYTHING)
@@ -263,25 +262,25 @@ def test_floats_are_written_as_python_writes_them() -> None:
     assert check(b"".join(field(single, 5, struct.pack("<I", bits)) for bits in some), EVERYTHING)
 
 
-@compiled_only
+@needs_core
 @given(st.floats())
 def test_any_float_is_written_as_python_writes_it(value: float) -> None:
     assert check(field(numbers(F.TYPE_DOUBLE)[0], 1, struct.pack("<d", value)), EVERYTHING)
 
 
-@compiled_only
+@needs_core
 @given(st.text())
 def test_any_text_is_written_as_python_writes_it(text: str) -> None:
     assert check(TestCmd.Response(retMsg=text).SerializePartialToString(), TestCmd.Response)
 
 
-@compiled_only
+@needs_core
 @given(st.binary())
 def test_any_bytes_are_written_as_python_writes_them(data: bytes) -> None:
     assert check(field(numbers(F.TYPE_BYTES)[0], 2, varint(len(data)) + data), EVERYTHING)
 
 
-@compiled_only
+@needs_core
 @pytest.mark.parametrize("depth", [1, 63, 64, 99, 100, 101, 5000])
 def test_nesting_has_a_limit(depth: int) -> None:
     number = numbers(F.TYPE_MESSAGE)[0]
@@ -297,7 +296,7 @@ def test_nesting_has_a_limit(depth: int) -> None:
             EVERYTHING.FromString(body)
 
 
-@compiled_only
+@needs_core
 def test_bodies_and_texts_of_great_length_are_left_to_python() -> None:
     plan = _plans[EVERYTHING.DESCRIPTOR]
     assert plan is not None
@@ -311,7 +310,7 @@ def test_bodies_and_texts_of_great_length_are_left_to_python() -> None:
     assert plan.text(b"", 17) is plan.text(b"", -1) is None
 
 
-@compiled_only
+@needs_core
 def test_what_no_message_class_has_is_no_plan() -> None:
     assert core is not None
     with pytest.raises(ValueError, match="type 10"):

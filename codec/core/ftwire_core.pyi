@@ -24,6 +24,21 @@ class Codec:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
 @final
+class Picker:
+    """Reads a few values of the bodies of one message class."""
+
+    def __new__(
+        cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]], paths: list[list[int]]
+    ) -> Picker:
+        """Take a message class as ``Plan`` does, and field numbers from the body to what is wanted.
+
+        Raises ``ValueError`` for a path that leads nowhere, or that is there twice.
+        """
+
+    def pick(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return what stands at each path, ``None`` what is not there; ``None`` where the body is not plain."""
+
+@final
 class Plan:
     """Reads the bodies of one message class, without making messages."""
 
@@ -39,3 +54,36 @@ class Plan:
 
     def values(self, body: bytes) -> dict[str, Any] | None:
         """Return plain values; ``None`` where the body is not plain."""
+
+def scan_pcap(
+    data: bytes,
+    at: int,
+    order: str,
+    unit: int,
+    header: int,
+    largest: int,
+    link_type: int,
+    interface: object,
+    records: list[Any],
+) -> int:
+    """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
+
+    Returns where the first that is not so starts. A plain TCP segment comes as a tuple of time, key of its
+    direction, sequence and acknowledgement number, header length with flags, and payload; anything else as the
+    record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
+    fraction, ``header`` the bytes before each packet.
+    """
+
+def scan_pcapng(
+    data: bytes,
+    at: int,
+    order: str,
+    largest: int,
+    interfaces: list[Any],
+    clocks: list[tuple[int, int, int]],
+    records: list[Any],
+) -> int:
+    """Do the same for the blocks of a pcapng file, as long as they are enhanced packet blocks.
+
+    ``clocks`` say of each interface by what to multiply and divide its times, and what to add.
+    """

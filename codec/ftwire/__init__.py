@@ -10,6 +10,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.schema``                message definitions in a descriptor pool of their own
 ``ftwire.protocols``             from a protocol's ID or name to its messages
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
+``ftwire.picker``                a few values of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.scan``                  frames out of a captured stream, past damage and holes
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
     from ftwire.header import BodyFormat, Header
     from ftwire.observer import Observer
+    from ftwire.picker import Picker
     from ftwire.protocols import Protocol, Registry, registry
     from ftwire.scan import FrameScanner, Gap
     from ftwire.schema import Schema
@@ -92,6 +94,7 @@ __all__ = [
     "Kind",
     "LocalProtocolError",
     "Observer",
+    "Picker",
     "Protocol",
     "ProtocolError",
     "Registry",
@@ -133,6 +136,7 @@ _HOME = _ERRORS | {
     "Header": "header",
     "Kind": "frame",
     "Observer": "observer",
+    "Picker": "picker",
     "Protocol": "protocols",
     "Registry": "protocols",
     "Role": "frame",

@@ -16,14 +16,14 @@ from ftwire._render import enum_names, is_repeated, is_special
 
 if TYPE_CHECKING:
     from ftwire_core import Plan
-    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-    FieldSpec = tuple[int, int, bool, str, int, list[tuple[int, str]]]
-
-__all__ = ["body_to_json", "to_dict", "to_json"]
+__all__ = ["body_to_json", "tell_messages", "to_dict", "to_json"]
 
 _GROUP = 10
+
+FieldSpec = tuple[int, int, bool, str, int, list[tuple[int, str]]]
+"""A field as the core is told of it: see ``ftwire_core.Plan``."""
 
 
 def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
@@ -76,12 +76,12 @@ class _Plans(dict[Any, "Plan | None"]):
         # Imported when the first message is wanted as JSON: most programs want none.
         from ftwire._core import core
 
-        messages = None if core is None else _messages(descriptor, lower_camel=self._lower_camel)
+        messages = None if core is None else tell_messages(descriptor, lower_camel=self._lower_camel)
         found = self[descriptor] = None if core is None or messages is None else core.Plan(messages)
         return found
 
 
-def _messages(root: Descriptor, *, lower_camel: bool) -> list[list[FieldSpec]] | None:
+def tell_messages(root: Any, *, lower_camel: bool) -> list[list[FieldSpec]] | None:
     """Tell the core of a message and all that it may hold; ``None`` where there are rules it does not know."""
     indices = {root: 0}
     waiting = [root]

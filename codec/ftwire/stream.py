@@ -121,7 +121,7 @@ class ChunkReader(Generic[Item]):
 
     def _take_back(self) -> None:
         """Have all that waits in ``_kept``."""
-        self._lack = 0
+        self._want = self._lack = 0
         self._gather()
         for data, at in self._parts:
             self._kept += data[at:]
@@ -158,7 +158,7 @@ class ChunkReader(Generic[Item]):
             self._gather()
         kept = self._kept
         if kept:
-            data, at = b"".join((kept, memoryview(data)[at:])), 0
+            data, at = b"".join((kept, memoryview(data)[at:] if at else data)), 0
             kept.clear()
             self._want = self._lack = 0
         return data, at

@@ -33,7 +33,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report, take_turns
+from bench.harness import Ratio, report, take_turns, told
 from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
@@ -335,7 +335,7 @@ def against_ourselves() -> list[Ratio]:
 
 def main() -> None:
     ensure(PEER)
-    report("codec", against_floor_and_sdk() + against_ourselves())
+    report("codec", told(against_floor_and_sdk() + against_ourselves()))
 
 
 if __name__ == "__main__":

@@ -27,16 +27,13 @@ from ftwire.body import to_dict, to_json
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bench_codec import order_book, push, time_share
-from bench.harness import Ratio, report, take_turns
+from bench.harness import COMPILED, Ratio, report, take_turns
 from bench.programs import FTWIRE, Run, environment, run
 from bench.traffic import capture
 
 BENCH = Path(__file__).parent
 PROTO = BENCH.parents[1] / "proto"
 LIMIT = 150_000_000
-
-COMPILED = " (compiled)"
-"""Ends the names of what the compiled core does; measured where it is installed."""
 
 
 def plain_protos(directory: Path) -> None:
@@ -110,7 +107,7 @@ def flat_memory(megabytes: int) -> Ratio:
     with made:
         if made.stdout is None:
             raise RuntimeError("no pipe")
-        done = run([FTWIRE, "dump", "-"], stdin=made.stdout.fileno())
+        done = run([FTWIRE, "dump", "-"], stdin=made.stdout.fileno(), env=environment(FTWIRE_CORE="off"))
         made.stdout.close()
     if done.code or made.returncode:
         raise RuntimeError("the dump of the long capture fails")
@@ -129,33 +126,31 @@ def renderers() -> list[Ratio]:
             "to_dict": partial(_render.to_dict, lower_camel=True),
             "to_json": partial(_render.to_json, lower_camel=True),
         }
+        pairs: list[tuple[str, str, str, float | None]] = [
+            ("to_dict", "MessageToDict", "", 4.5),
+            ("to_json", "MessageToJson", "", 8.0),
+            ("to_json", "MessageToJson, indented", "", None),
+        ]
         if core is not None:
             renderings |= {
                 f"to_dict{COMPILED}": partial(to_dict, lower_camel=True),
                 f"to_json{COMPILED}": partial(to_json, lower_camel=True),
                 f"to_json, indented{COMPILED}": partial(to_json, lower_camel=True, indent=2),
             }
-        pairs: list[tuple[str, str, float | None]] = []
-        for kind in ("", COMPILED):
-            pairs += [
-                ("MessageToDict", f"to_dict{kind}", 4.5),
-                ("MessageToJson", f"to_json{kind}", 8.0),
-                ("MessageToJson, indented", f"to_json{kind}", None),
-            ]
-        pairs.append(("MessageToJson, indented", f"to_json, indented{COMPILED}", 8.0))
-        pairs = [pair for pair in pairs if pair[1] in renderings]
-        for theirs, mine, _ in pairs:
-            if ("indented" in theirs) == ("indented" in mine) and renderings[theirs](message) != renderings[mine](
-                message
-            ):
-                raise RuntimeError(f"{mine} differs from {theirs}")
+            pairs += [(mine, theirs, COMPILED, aim) for mine, theirs, _, aim in pairs]
+            pairs.append(("to_json, indented", "MessageToJson, indented", COMPILED, 8.0))
+        for mine, theirs, kind, _ in pairs:
+            if ("indented" in mine) == ("indented" in theirs):
+                same = renderings[mine + kind](message) == renderings[theirs](message)
+                if not same:
+                    raise RuntimeError(f"{mine}{kind} differs from {theirs}")
         count = max(1, case.frames // 20)
         contestants = {name: partial(_repeat, render, message, count) for name, render in renderings.items()}
         turns = [take_turns(contestants, rounds=5) for _ in range(3)]
-        for theirs, mine, aim in pairs:
-            ratio = statistics.median(turn[theirs] / turn[mine] for turn in turns)
-            each = statistics.median(turn[mine] for turn in turns) / count * 1e6
-            ratios.append(Ratio(f"{case.name}: {mine}, {theirs}", ratio, aim, f"{each:.1f} us"))
+        for mine, theirs, kind, aim in pairs:
+            ratio = statistics.median(turn[theirs] / turn[mine + kind] for turn in turns)
+            each = statistics.median(turn[mine + kind] for turn in turns) / count * 1e6
+            ratios.append(Ratio(f"{case.name}: {mine}, {theirs}{kind}", ratio, aim, f"{each:.1f} us"))
     return ratios
 
 

@@ -37,7 +37,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report, take_turns
+from bench.harness import Ratio, report, take_turns, told
 from bench.traffic import capture as traffic
 
 CLIENT = Endpoint(bytes([127, 0, 0, 1]), 50000)
@@ -303,8 +303,8 @@ def pcap_cooked(size: int) -> bytes:
 
 
 def main() -> None:
-    report("pcap", against_others())
-    report("pcap", against_ourselves())
+    report("pcap", told(against_others()))
+    report("pcap", told(against_ourselves()))
 
 
 if __name__ == "__main__":

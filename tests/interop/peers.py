@@ -50,7 +50,7 @@ class Peer:
     name: str
     """What tests and fixtures call it."""
     kind: str
-    """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``."""
+    """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``; ``reader`` for what reads our tables."""
     package: str
     """Its name in that toolchain's registry."""
     version: str
@@ -61,6 +61,8 @@ class Peer:
     """What a program imports, when that is not the package's name."""
     newest_python: tuple[int, int] | None = None
     """The last Python release its dependencies have wheels for."""
+    programs: tuple[str, ...] = ()
+    """What must be installed on the machine besides."""
     note: str = ""
     """What is special about it."""
 
@@ -121,6 +123,10 @@ PEERS = {
             "0.1.2",
             note="a community crate; no quotes, no pushes, no encryption of its own",
         ),
+        Peer("pandas", "reader", "pandas", "3.1.1", ("pyarrow==26.0.1",), "pandas"),
+        Peer("polars", "reader", "polars", "2.1.0", module="polars"),
+        Peer("duckdb", "reader", "duckdb", "2.0.0", module="duckdb"),
+        Peer("spark", "reader", "pyspark", "4.3.0", module="pyspark", programs=("java",), note="needs Java 17"),
     )
 }
 
@@ -178,6 +184,13 @@ def _install_python(peer: Peer) -> None:
     _run(peer, [*pip, f"{peer.package}=={peer.version}", *peer.pins])
     # Some pairs of SDK and dependency install and do not import.
     _run(peer, [interpreter, "-c", f"import {peer.module}"], HOME=str(peer.folder / "home"))
+
+
+def _install_reader(peer: Peer) -> None:
+    for program in peer.programs:
+        if shutil.which(program) is None:
+            raise PeerUnavailableError(peer.name, f"{program} is not installed")
+    _install_python(peer)
 
 
 def _run_python(peer: Peer) -> list[str]:
@@ -246,6 +259,7 @@ _INSTALLERS: dict[str, Callable[[Peer], None]] = {
     "node": _install_node,
     "java": _install_java,
     "rust": _install_rust,
+    "reader": _install_reader,
 }
 _RUNNERS: dict[str, Callable[[Peer], list[str]]] = {
     "python": _run_python,

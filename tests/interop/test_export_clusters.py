@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ftwire_tools.export.agenda import is_to_be_split
 from ftwire_tools.export.engines import run_serially
 from ftwire_tools.export.report import Report
 from ftwire_tools.export.task import Settings, Task, task_for
@@ -43,6 +45,13 @@ def tasks_for(inputs: Path, out: Path) -> list[Task]:
     return [task_for(str(path), Settings(str(out))) for path in sorted(inputs.glob("*.pcap"))]
 
 
+def have(module: str) -> None:
+    """Skip a test without a package, by name; with ``CI`` set, fail it."""
+    if importlib.util.find_spec(module) is None:
+        told = f"{module} is not installed: pip install 'ftwire[{'ray' if module == 'ray' else 'dask'}]'"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+
+
 def files_of(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.parquet"))}
 
@@ -55,7 +64,7 @@ def run(inputs: Path, out: Path, *options: str) -> subprocess.CompletedProcess[s
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[str]:
     """Two nodes with a worker each, as on two machines."""
-    pytest.importorskip("ray")
+    have("ray")
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -68,7 +77,9 @@ def ray_cluster() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def dask_scheduler() -> Iterator[str]:
     """A scheduler and two workers, each a process of its own."""
-    distributed = pytest.importorskip("distributed")
+    have("distributed")
+    import distributed
+
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address
 
@@ -98,7 +109,7 @@ def test_dask_writes_what_one_core_does(
 def test_a_cluster_is_started_where_none_is_named(
     engine: str, inputs: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    pytest.importorskip("ray" if engine == "ray" else "distributed")
+    have("ray" if engine == "ray" else "distributed")
     result = run(inputs, tmp_path, "--engine", engine, "-j", "2")
     assert result.returncode == 0, result.stderr
     assert files_of(tmp_path) == expected
@@ -145,8 +156,47 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_line(inputs: Path, tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
+    have("distributed")
     result = run(inputs, tmp_path, "--engine", "dask", "--address", "tcp://127.0.0.1:9")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "127.0.0.1:9" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One capture that is split."""
+    path = tmp_path_factory.mktemp("large") / "a.pcap"
+    with path.open("wb") as file:
+        write_capture(Plan(6_000_000, symbols=3, connections=5, loss=0.001), file.write, lambda _size, _frames: None)
+    return path
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("engine", ["ray", "dask"])
+def test_a_capture_split_on_a_cluster_is_written_as_by_one_core(
+    engine: str, is_killed: bool, large: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue("ray_cluster" if engine == "ray" else "dask_scheduler")
+    one, task = (task_for(str(large), Settings(str(tmp_path / name), block=1_500_000)) for name in ("one", "split"))
+    (expected,) = run_serially([one], Report(1, 0))
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_one_writer, args=(tmp_path / "split", killed))
+    if is_killed:
+        killer.start()
+    report = Report(1, 0)
+    if engine == "ray":
+        from ftwire_tools.export.on_ray import run_on_ray
+
+        (found,) = run_on_ray([task], {task: 6_000_000}, report, address, None)
+    else:
+        from ftwire_tools.export.on_dask import run_on_dask
+
+        (found,) = run_on_dask([task], {task: 6_000_000}, report, address, None)
+    if is_killed:
+        killer.join()
+        assert len(killed) == 1
+    assert is_to_be_split(task, {task: 6_000_000}, 2)
+    assert found == expected
+    assert len({name.rpartition("-")[2] for name in found.files}) == 5  # blocks
+    assert files_of(tmp_path / "split") == files_of(tmp_path / "one")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ftwire.errors import PacketError, UnsupportedLinkError
 from ftwire.pcap import (
     Data,
+    Direction,
     Dissector,
     Event,
     Gap,
@@ -22,10 +23,13 @@ from ftwire.pcap import (
     Packet,
     PacketSkipped,
     PcapWriter,
+    TcpConversation,
     ip_packet,
     link_frame,
     tcp_segment,
 )
+from ftwire.pcap.ip import decode_ipv4, decode_ipv6
+from ftwire.pcap.link import network_layer
 from pcap_model import A6, ACK, B6, ETHERNET, PSH, A, B, dissect, dissect_damaged, frame, pcap, texts
 
 TCP = tcp_segment(A, B, seq=100, flags=ACK | PSH, data=b"payload")
@@ -367,3 +371,36 @@ def test_mutated_files_give_events_or_a_documented_error(data: st.DataObject) ->
     pieces, same = dissect_damaged([bytes((byte,)) for byte in file])
     assert texts(whole) == texts(pieces)
     assert repr(error) == repr(same)
+
+
+@given(
+    st.sampled_from(list(LinkType)),
+    st.binary(max_size=300),
+    st.lists(st.tuples(st.sampled_from(Direction), st.binary(max_size=70)), max_size=4),
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    st.booleans(),
+)
+def test_a_conversations_packets_are_those_that_the_layers_make(
+    link: LinkType, first: bytes, said: list[tuple[Direction, bytes]], isns: tuple[int, int], is_ipv6: bool
+) -> None:
+    if link in (LinkType.IPV4, LinkType.IPV6):
+        is_ipv6 = link is LinkType.IPV6
+    client, server = (A6, B6) if is_ipv6 else (A, B)
+    talk = TcpConversation(client, server, link_type=link, isns=isns, mss=31)
+    packets = talk.open()
+    for direction, data in [(Direction.A_TO_B, first), *said]:
+        packets += talk.send(direction, data)
+    packets += talk.close()
+    seen = [0, 0]
+    for made in packets:
+        ethertype, at = network_layer(link, made, 0, len(made))
+        datagram = (decode_ipv6 if is_ipv6 else decode_ipv4)(made, at, len(made), len(made))
+        segment = made[datagram.start :]
+        source = client if segment[:2] == client.port.to_bytes(2, "big") else server
+        destination = server if source is client else client
+        seen[source is server] += 1
+        seq, ack = (int.from_bytes(segment[low : low + 4], "big") for low in (4, 8))
+        again = tcp_segment(source, destination, seq=seq, ack=ack, flags=segment[13], data=segment[20:])
+        packet = ip_packet(source.packed, destination.packed, again, identification=seen[source is server])
+        assert made == link_frame(link, packet)
+        assert ethertype == (0x86DD if is_ipv6 else 0x0800)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import CaptureError, NotACaptureError
@@ -14,15 +15,18 @@ from ftwire_tools.chunks import Input
 from ftwire_tools.output import write
 from ftwire_tools.paint import PLAIN, paint_for
 from ftwire_tools.progress import Progress
+from ftwire_tools.readers import Read, read_brief, read_message, read_text
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.selection import Selection
-from ftwire_tools.sighting import Sighting, read_body, read_text
+from ftwire_tools.sighting import Sighting
 from ftwire_tools.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
 from ftwire_tools.stats import Stats
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
     from ftwire_tools.render import Renderer
     from ftwire_tools.sighting import Talk
 
@@ -79,10 +83,16 @@ class Dump:
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
-        self._show_secrets: Final = form.show_secrets
-        # Conditions on a body need it as a message, and bodies that they refuse need no text.
-        self._as_text: Final = (
-            form.as_json and not form.table and not form.fields and not selection.codes and not selection.only_errors
+        # Conditions on a body need it as a message, as do all forms but the plainest two.
+        plain = not (form.table or form.fields or selection.codes or selection.only_errors)
+        self._read: Final[Callable[[Frame | Envelope], Read]] = (
+            read_message
+            if not plain
+            else partial(read_text, show_secrets=form.show_secrets)
+            if form.as_json
+            else read_message
+            if form.tree or form.with_hex
+            else read_brief
         )
         self._selection: Final = selection
         self._stats: Final = stats
@@ -96,7 +106,7 @@ class Dump:
         """Show what is selected of what was observed."""
         out, selection, stats = self._out, self._selection, self._stats
         render = self._renderer.frame
-        everything, as_text, show_secrets = selection.is_open, self._as_text, self._show_secrets
+        everything, read = selection.is_open, self._read
         make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
         for talk, seen in observed:
             if type(seen) is not FrameSeen:
@@ -106,11 +116,7 @@ class Dump:
             if not (everything or selection.wants_header(talk, seen)):
                 continue
             frame = seen.frame
-            if as_text:
-                message, error, text = read_text(frame, show_secrets=show_secrets)
-            else:
-                message, error = read_body(frame)
-                text = None
+            message, error, text = read(frame)
             sighting = make(Sighting, (self.frames, talk, seen, message, error, text))
             if not (everything or selection.wants_body(sighting)):
                 continue

@@ -12,13 +12,13 @@ from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_name, enum_names
 from ftwire_tools.mask import is_secret
 from ftwire_tools.paint import printable
-from ftwire_tools.securities import may_name_securities, securities_of, security_name
+from ftwire_tools.securities import QOT_PREFIXES, may_name_securities, securities_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["facts_of", "short_enum_name"]
+__all__ = ["MAX_FACTS", "PRICES", "SECURITY", "facts_of", "payload_of", "says_inner", "scalar_sayer", "short_enum_name"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -49,10 +49,16 @@ def facts_of(message: Message) -> str:
     return teller(body)
 
 
-def _make_teller(descriptor: Descriptor) -> Teller:
+def payload_of(descriptor: Descriptor) -> tuple[FieldDescriptor | None, bool]:
+    """Return the field that holds what a request or a response is about, if there is one; and if it is a response."""
     names = descriptor.fields_by_name
-    is_response = {"retType", "retMsg", "errCode"} <= set(names)
     payload = next((names[name] for name in ("s2c", "c2s") if name in names and names[name].message_type), None)
+    is_response = {"retType", "retMsg", "errCode"} <= set(names)
+    return payload, is_response and payload is not None and payload.name == "s2c"
+
+
+def _make_teller(descriptor: Descriptor) -> Teller:
+    payload, is_response = payload_of(descriptor)
     if payload is None or payload.message_type is None:
         return _fields_teller(descriptor)
     name, tell = payload.name, _fields_teller(payload.message_type)
@@ -63,7 +69,7 @@ def _make_teller(descriptor: Descriptor) -> Teller:
         return tell(response.s2c)
 
     # A payload that is absent reads as an empty one.
-    return tell_response if is_response and name == "s2c" else lambda message: tell(getattr(message, name))
+    return tell_response if is_response else lambda message: tell(getattr(message, name))
 
 
 def _fields_teller(descriptor: Descriptor) -> Teller:
@@ -73,12 +79,10 @@ def _fields_teller(descriptor: Descriptor) -> Teller:
         parts: list[str] = []
         for field, value in message.ListFields():
             sayer = sayers.get(field)
-            if sayer is not None:
-                said = sayer(value)
-                if said:
-                    parts.append(said)
-                    if len(parts) == MAX_FACTS:
-                        break
+            if sayer is not None and (said := sayer(value)):
+                parts.append(said)
+                if len(parts) == MAX_FACTS:
+                    break
         return " ".join(parts)
 
     return tell
@@ -102,7 +106,7 @@ def _sayer(field: FieldDescriptor) -> Sayer | None:
     if is_secret(field):
         return None
     if inner is None:
-        return _list_sayer(field) if is_repeated(field) else _scalar_sayer(field)
+        return _list_sayer(field) if is_repeated(field) else scalar_sayer(field)
     if inner.full_name == SECURITY:
         return _securities if is_repeated(field) else _security
     if is_repeated(field):
@@ -110,8 +114,15 @@ def _sayer(field: FieldDescriptor) -> Sayer | None:
     return _said_by_message if inner.name == "TrdHeader" else _news_sayer(inner)
 
 
+def says_inner(field: FieldDescriptor) -> bool:
+    """Say whether anything is said of a message in this field."""
+    return _sayer(field) is not None
+
+
 def _security(security: Any) -> str:
-    return security_name(security.market, security.code)
+    # security_name, without a call: nearly every line says one.
+    market = security.market
+    return f"{QOT_PREFIXES.get(market) or market}.{security.code}"
 
 
 def _securities(securities: Any) -> str:
@@ -122,7 +133,7 @@ def _news_sayer(inner: Descriptor) -> Sayer | None:
     """Say the securities inside a message, and what else is news."""
     if not may_name_securities(inner):
         return None
-    sayers = {field.number: _scalar_sayer(field) for field in inner.fields if field.name in NEWS}
+    sayers = {field.number: scalar_sayer(field) for field in inner.fields if field.name in NEWS}
 
     def say(message: Any) -> str:
         parts = [_few(securities_of(message))]
@@ -155,17 +166,19 @@ def _items_sayer(name: str, item: Descriptor) -> Sayer:
     price = next((price for price in PRICES if price in item.fields_by_name), None)
 
     def say(items: Any) -> str:
-        said = f"{name}[{len(items)}]"
+        count = len(items)
+        said = f"{name}[{count}]"
         if names_securities:
             said += f" {_few(one for each in items for one in securities_of(each))}".rstrip()
-        if price is not None and len(items) == 1 and items[0].HasField(price):
+        if count == 1 and price is not None and items[0].HasField(price):
             said += f" {price}={getattr(items[0], price)}"
         return said
 
     return say
 
 
-def _scalar_sayer(field: FieldDescriptor) -> Sayer:
+def scalar_sayer(field: FieldDescriptor) -> Sayer:
+    """Return what says the value of a field that is no list and holds no message."""
     name = field.name
     names = enum_names(field)
     if names is not None:

@@ -12,18 +12,26 @@ from ftwire_tools.chunks import read_file
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
-__all__ = ["read_key"]
+__all__ = ["read_key", "read_pem"]
 
 
 def read_key(path: str | None) -> RsaKey | None:
     """Read a PEM file; no path, no key. Raises ``click.ClickException``, which never quotes the file."""
-    if path is None:
-        return None
+    return None if path is None else _read(path)[1]
+
+
+def read_pem(path: str) -> bytes:
+    """Return the bytes of a PEM file that holds a key, to be sent to other processes; raises as ``read_key``."""
+    return _read(path)[0]
+
+
+def _read(path: str) -> tuple[bytes, RsaKey]:
     # Loading cryptography takes longer than a call without encryption.
     from ftwire.cipher import RsaKey
 
     try:
-        return RsaKey.from_pem(read_file(path))
+        pem = read_file(path)
+        return pem, RsaKey.from_pem(pem)
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except WireError as error:

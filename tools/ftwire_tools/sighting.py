@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import UnknownProtocolError, WireError
 from ftwire.frame import Role, UnknownBody
-from ftwire_tools.mask import may_be_secret
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Sighting", "Talk", "read_body", "read_text", "status_of"]
+__all__ = ["LOWEST_PROTOCOL", "Sighting", "Talk", "read_body", "status_of"]
 
 LOWEST_PROTOCOL: Final = 1001
 """Commands of a WebSocket envelope below are not protocols."""
@@ -49,7 +48,7 @@ class Sighting(NamedTuple):
     error: WireError | None
     """Why it cannot."""
     text: str | None = None
-    """The body as JSON in place of ``message``, where that was asked for and there is nothing in it to mask."""
+    """What is shown of the body, in place of ``message``: see ``ftwire_tools.readers``."""
 
 
 def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None]:
@@ -69,22 +68,6 @@ def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None
         # WebSocket's own commands: that of the push "OpenD has lost its connection" says all there is.
         return None, None
     return None, UnknownProtocolError(message.proto_id)
-
-
-def read_text(frame: Frame | Envelope, *, show_secrets: bool) -> tuple[Message | None, WireError | None, str | None]:
-    """Return the body of a frame as JSON with lowerCamel names; as a message where it may hold secrets."""
-    if not show_secrets and may_be_secret(frame):
-        return *read_body(frame), None
-    if frame.error is not None:
-        return None, frame.error, None
-    if not frame.payload and status_of(frame):
-        return None, None, None
-    try:
-        return None, None, frame.to_json(lower_camel=True)
-    except UnknownProtocolError as error:
-        return None, None if frame.proto_id < LOWEST_PROTOCOL and not frame.body else error, None
-    except WireError as error:
-        return None, error, None
 
 
 def status_of(frame: Frame | Envelope) -> str:

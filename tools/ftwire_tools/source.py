@@ -45,6 +45,9 @@ RAW_SEARCH_LIMIT: Final = 4 << 20
 CLOSING: Final = 1 << 60
 """A ``CaptureSource.moment`` behind every packet: from here on connections end because the capture does."""
 
+ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
+"""By direction: an enum's ``value`` is a property, which takes as long as all the rest of a line here."""
+
 Observed = tuple[Talk, Observation]
 
 
@@ -150,7 +153,7 @@ class CaptureSource:
                     self.moment = packet
                 one = followed.get(flow.index) or self._follow(flow)
                 talk = one.talk
-                for observation in one.conversation.receive(direction.value, data, time, packet):
+                for observation in one.conversation.receive(ENDPOINTS[direction], data, time, packet):
                     if talk is None:
                         talk = self._introduce(one)
                     yield talk, observation

@@ -8,17 +8,13 @@ import sys
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from ftwire.errors import WireError
-from ftwire_tools.chunks import read_file
+from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError, OutputError, write
 from ftwire_tools.progress import Progress
-
-if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
 
 __all__ = ["command"]
 
@@ -126,7 +122,7 @@ def command(
         days=days,
         connections=connections,
         mix=MIX if mix is None else mix,
-        key=None if key is None else _key(key),
+        key=read_key(key),
         cipher=cipher,
         loss=loss,
         kind="pcapng" if output.endswith(".pcapng") else "pcap",
@@ -155,17 +151,6 @@ def command(
     else:
         count = sum(written.frames.values())
         write(f"{output}: {written.size} bytes, {written.packets} packets, {written.lost} lost, {count} frames\n")
-
-
-def _key(path: str) -> RsaKey:
-    from ftwire.cipher import RsaKey
-
-    try:
-        return RsaKey.from_pem(read_file(path))
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except WireError as error:
-        raise click.ClickException(f"{path}: {error}") from None
 
 
 def _to_stdout(data: bytes) -> None:

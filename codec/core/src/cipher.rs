@@ -45,7 +45,7 @@ impl Cipher {
         if let Cipher::Plain = self {
             return copied(py, payload);
         }
-        if size == 0 || size % BLOCK != 0 {
+        if size == 0 || !size.is_multiple_of(BLOCK) {
             return None;
         }
         match self {

@@ -58,8 +58,7 @@ impl Codec {
                     None => break,
                 },
             };
-            let compact =
-                (u64_at(header, 0), u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
+            let compact = (u64_at(header, 0), u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
             frames.append((compact, payload, body))?;
             rest = after;
             if rest.len() <= enough {

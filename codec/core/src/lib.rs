@@ -2,9 +2,10 @@
 //! one place of every limit, error and meaning: this crate can give up early, and never judge otherwise.
 #![forbid(unsafe_code)]
 
+mod body;
 mod cipher;
 mod frames;
-mod json;
+mod packets;
 
 use pyo3::prelude::*;
 
@@ -12,6 +13,9 @@ use pyo3::prelude::*;
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frames::Codec>()?;
-    module.add_class::<json::Plan>()?;
+    module.add_class::<body::Picker>()?;
+    module.add_class::<body::Plan>()?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
     Ok(())
 }

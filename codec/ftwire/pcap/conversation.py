@@ -7,6 +7,7 @@ analyser opens, handshake and acknowledgements included.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from struct import Struct
 
 from ftwire.pcap.build import ip_packet, link_frame, tcp_segment
 from ftwire.pcap.events import Direction, Endpoint
@@ -16,6 +17,10 @@ from ftwire.pcap.tcp import ACK, FIN, RST, SYN
 __all__ = ["TcpConversation"]
 
 _PSH = 0x08
+# IPv4 and TCP, neither with options.
+_HEADERS = Struct(">BBHHHBBH8sHHIIHHHH")
+_HEADERS_SIZE = 40
+_WINDOW = 65535
 
 
 class TcpConversation:
@@ -45,6 +50,12 @@ class TcpConversation:
         self._mss = mss
         self._next = list(isns)
         self._packets = [0, 0]
+        # The link header is the same for all packets. None: each is made layer by layer.
+        is_ipv4 = len(client.packed) == len(server.packed) == 4
+        self._link = link_frame(link_type, b"\x45")[:-1] if is_ipv4 and link_type in tuple(LinkType) else None
+        # What each direction's packets add to their checksums, whatever is in them: see _packet.
+        ends = _words(client.packed + server.packed)
+        self._sums = (0x4500 + 0x4006 + ends, ends + 6 + client.port + server.port + _WINDOW)
 
     def open(self) -> list[bytes]:
         """Give the three packets of the handshake."""
@@ -99,15 +110,44 @@ class TcpConversation:
 
     def _packet(self, direction: Direction, flags: int, data: bytes = b"") -> bytes:
         source, destination = self._ends[direction], self._ends[direction.opposite]
-        segment = tcp_segment(
-            source,
-            destination,
-            seq=self._next[direction],
-            ack=self._next[direction.opposite] if flags & ACK else 0,
-            flags=flags,
-            data=data,
-        )
+        seq = self._next[direction] & 0xFFFFFFFF
+        ack = self._next[direction.opposite] & 0xFFFFFFFF if flags & ACK else 0
         self._next[direction] += len(data) + bool(flags & (SYN | FIN))
         self._packets[direction] += 1
-        packet = ip_packet(source.packed, destination.packed, segment, identification=self._packets[direction])
-        return link_frame(self._link_type, packet)
+        identification = self._packets[direction] & 0xFFFF
+        length = _HEADERS_SIZE + len(data)
+        if self._link is None or length > 0xFFFF:
+            segment = tcp_segment(source, destination, seq=seq, ack=ack, flags=flags, data=data)
+            packet = ip_packet(source.packed, destination.packed, segment, identification=identification)
+            return link_frame(self._link_type, packet)
+        # What the three functions above give, in one go: recorders and load generators make nothing else.
+        ip_sum, tcp_sum = self._sums
+        offset_and_flags = 5 << 12 | flags
+        ip_sum += length + identification
+        tcp_sum += (seq >> 16) + (seq & 0xFFFF) + (ack >> 16) + (ack & 0xFFFF) + offset_and_flags + length - 20
+        headers = _HEADERS.pack(
+            0x45,
+            0,
+            length,
+            identification,
+            0,
+            64,
+            6,
+            # Neither sum is 0, so a remainder of 0 stands for 65535 (RFC 1071).
+            0xFFFF - (ip_sum % 0xFFFF or 0xFFFF),
+            source.packed + destination.packed,
+            source.port,
+            destination.port,
+            seq,
+            ack,
+            offset_and_flags,
+            _WINDOW,
+            0xFFFF - ((tcp_sum + _words(data)) % 0xFFFF or 0xFFFF),
+            0,
+        )
+        return b"".join((self._link, headers, data))
+
+
+def _words(data: bytes) -> int:
+    """Sum up 16-bit words, as far as it matters for a checksum."""
+    return int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big") % 0xFFFF

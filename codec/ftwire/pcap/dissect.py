@@ -20,7 +20,7 @@ from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets, Sliced
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
 from ftwire.pcap.tcp import Reassembler
 
@@ -72,7 +72,7 @@ class Dissector:
         wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._source = RecordSource(limits)
+        self._source = RecordSource(limits, sliced=True)
         self._fragments = Fragments(limits)
         self._tcp = Reassembler(limits, ports, wanted)
         self._by_packet = False
@@ -129,7 +129,7 @@ class Dissector:
             self._run(buffer, records, out)
             yield from out
 
-    def _run(self, buffer: bytes, records: list[Record], out: list[Event]) -> None:
+    def _run(self, buffer: bytes, records: list[Record | Sliced], out: list[Event]) -> None:
         """Take a batch of packets: the plain ones here, the others by way of :meth:`_slice`."""
         number, halves, passed_over = self._number, self._tcp.halves, self._tcp.passed_over
         segment, pool = self._tcp.segment, self._tcp.pool
@@ -137,8 +137,33 @@ class Dissector:
         append, make, get = out.append, tuple.__new__, halves.get
         present: Interface | None = None
         plain: tuple[bytes, ...] = ()
-        for time_ns, start, captured, original, interface in records:
+        for record in records:
             number += 1
+            if len(record) == 6:
+                # The loop below for a packet that the core has sliced.
+                time_ns, key, seq, ack, flags, payload = record
+                half = get(key)
+                if half is None and key in passed_over:
+                    continue
+                if half is None or seq != half.fast_seq or (peer := half.peer).pending:
+                    pool.delivered = delivered
+                    segment(key, seq, ack, flags, payload, 0, number, time_ns, out)
+                    delivered = pool.delivered
+                    continue
+                if ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
+                    peer.acked = ack
+                if payload:
+                    offset = half.offset
+                    event = make(Data, (half.flow, half.direction, payload, number, time_ns, offset))
+                    append(event)
+                    history[delivered % HISTORY] = (event, half.last)
+                    half.last = delivered
+                    delivered += 1
+                    length = len(payload)
+                    half.offset = offset + length
+                    half.fast_seq = half.next_seq = (seq + length) & SEQUENCE_MASK
+                continue
+            time_ns, start, captured, original, interface = record
             if interface is not present:
                 present = interface
                 header, unpack, plain = plain_link(interface.link_type)
@@ -153,9 +178,9 @@ class Dissector:
                     and flags & _CONTROL == _ONLY_ACK
                     and flags >= _SMALLEST_DATA_OFFSET
                 ):
-                    payload = start + header + 20 + (flags >> 12) * 4
+                    first = start + header + 20 + (flags >> 12) * 4
                     end = start + header + total
-                    half = get(key) if payload <= end <= start + captured else None
+                    half = get(key) if first <= end <= start + captured else None
                     if half is None:
                         if key in passed_over:
                             continue
@@ -163,23 +188,23 @@ class Dissector:
                         peer = half.peer
                         if seq != half.fast_seq or peer.pending:
                             pool.delivered = delivered
-                            segment(key, seq, ack, flags, buffer[payload:end], 0, number, time_ns, out)
+                            segment(key, seq, ack, flags, buffer[first:end], 0, number, time_ns, out)
                             delivered = pool.delivered
                             continue
                         if ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
                             peer.acked = ack
-                        if payload < end:
+                        if first < end:
                             offset = half.offset
                             event = make(
                                 Data,
-                                (half.flow, half.direction, buffer[payload:end], number, time_ns, offset),
+                                (half.flow, half.direction, buffer[first:end], number, time_ns, offset),
                             )
                             append(event)
                             history[delivered % HISTORY] = (event, half.last)
                             half.last = delivered
                             delivered += 1
-                            half.offset = offset + end - payload
-                            half.fast_seq = half.next_seq = (seq + end - payload) & SEQUENCE_MASK
+                            half.offset = offset + end - first
+                            half.fast_seq = half.next_seq = (seq + end - first) & SEQUENCE_MASK
                         continue
             pool.delivered = delivered
             self._slice(buffer, start, start + captured, original, interface.link_type, number, time_ns, out)

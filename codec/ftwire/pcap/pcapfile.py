@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from struct import Struct
 
+from ftwire._core import core
 from ftwire.errors import CaptureFormatError
-from ftwire.pcap.records import Interface, Record
+from ftwire.pcap.records import Interface, Record, Sliced
 
 __all__ = ["PCAP_MAGICS", "PcapScanner"]
 
@@ -25,6 +26,7 @@ PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
 """The magic numbers of pcap files, as they stand in the file."""
 
 _HEADER = 24
+_U32 = 0xFFFF_FFFF
 
 
 class PcapScanner:
@@ -33,15 +35,18 @@ class PcapScanner:
     :ivar need: bytes that must be there, counted from where the last scan stopped, before another is of use.
     """
 
-    def __init__(self, magic: bytes, max_record: int) -> None:
+    def __init__(self, magic: bytes, max_record: int, *, sliced: bool = False) -> None:
         self._order, self._unit_ns, self._record_header = PCAP_MAGICS[magic]
         self._max_record = max_record
         self._interface: Interface | None = None
         self._unpack = Struct(self._order + "IIII").unpack_from
         self.need = _HEADER
+        self._scan_core = core.scan_pcap if sliced and core is not None else None
 
-    def scan(self, buffer: bytes, base: int, records: list[Record]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced]) -> int:
         """Append the whole records of ``buffer`` and return where the first incomplete one starts.
+
+        If it was so agreed, and there is a compiled core, plain TCP segments come sliced.
 
         ``base`` is the file offset of the buffer, for errors only.
 
@@ -62,6 +67,11 @@ class PcapScanner:
         )
         unpack, append, end = self._unpack, records.append, len(buffer)
         self.need = header
+        if self._scan_core is not None:
+            link_type = interface.link_type
+            position = self._scan_core(
+                buffer, position, self._order, unit_ns, header, min(limit, _U32), link_type, interface, records
+            )
         while (start := position + header) <= end:
             seconds, fraction, captured, original = unpack(buffer, position)
             if captured > limit:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from struct import Struct
 
+from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Record, Secrets
+from ftwire.pcap.records import Interface, Record, Secrets, Sliced
 
 __all__ = ["SECTION_HEADER", "PcapngScanner"]
 
@@ -20,6 +21,8 @@ SECTION_HEADER = bytes.fromhex("0a0d0d0a")
 _BYTE_ORDER = {bytes.fromhex("4d3c2b1a"): "<", bytes.fromhex("1a2b3c4d"): ">"}
 _INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _SECRETS = 1, 2, 3, 6, 10
 _END_OF_OPTIONS, _IF_TSRESOL, _IF_TSOFFSET = 0, 9, 14
+
+_U32 = 0xFFFF_FFFF
 
 # Type and length in front, length behind (3.1).
 _SMALLEST_BLOCK = 12
@@ -34,7 +37,7 @@ class PcapngScanner:
     :ivar secrets: the decryption secrets met so far, ``max_secrets`` bytes of them.
     """
 
-    def __init__(self, max_record: int, max_secrets: int) -> None:
+    def __init__(self, max_record: int, max_secrets: int, *, sliced: bool = False) -> None:
         self.secrets: list[Secrets] = []
         self._secrets_room = max_secrets
         self._max_record = max_record
@@ -43,10 +46,12 @@ class PcapngScanner:
         # (multiplier, divisor, offset in ns) of each interface's clock.
         self._clocks: list[tuple[int, int, int]] = []
         self.need = _SMALLEST_BLOCK
+        self._scan_core = core.scan_pcapng if sliced and core is not None else None
 
-    def scan(self, buffer: bytes, base: int, records: list[Record]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced]) -> int:
         """Append the packets of the whole blocks of ``buffer``; return where the first incomplete one starts.
 
+        If it was so agreed, and there is a compiled core, plain TCP segments come sliced.
         ``base`` is the file offset of the buffer, for errors only.
 
         :raises NotACaptureError: the first section header has no byte-order magic.
@@ -62,6 +67,10 @@ class PcapngScanner:
             self._set_order(_BYTE_ORDER[buffer[8:12]])
         limit, append, interfaces = self._max_record, records.append, self._interfaces
         while True:
+            if self._scan_core is not None:
+                position = self._scan_core(
+                    buffer, position, self._order, min(limit, _U32), interfaces, self._clocks, records
+                )
             # Nearly all blocks are enhanced packets: everything about one in one go, or else step by step.
             if position + 32 <= end:
                 kind, length, index, high, low, captured, original = self._whole(buffer, position)

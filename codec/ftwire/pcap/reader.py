@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import cast
 
 from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
-from ftwire.pcap.records import Limits, Packet, Record, Secrets
+from ftwire.pcap.records import Limits, Packet, Record, Secrets, Sliced
 
 __all__ = ["CaptureReader", "RecordSource"]
 
@@ -27,11 +28,13 @@ _COMPRESSED_PIECE = 64 << 10
 class RecordSource:
     """The records of a capture file, still lying in their buffers.
 
-    What :class:`CaptureReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common.
+    What :class:`CaptureReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. ``sliced``: a plain TCP
+    segment may come as such, in the place of its record.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, sliced: bool = False) -> None:
         self._limits = limits
+        self._sliced = sliced
         self._input: deque[bytes] = deque()
         self._inflater: Inflater | None = None
         self._scanner: PcapScanner | PcapngScanner | None = None
@@ -55,7 +58,7 @@ class RecordSource:
         if data:
             self._input.append(bytes(data))
 
-    def batches(self) -> Iterator[tuple[bytes, list[Record]]]:
+    def batches(self) -> Iterator[tuple[bytes, list[Record | Sliced]]]:
         """Work off the queue: a buffer and the records that lie in it, again and again.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
@@ -66,7 +69,7 @@ class RecordSource:
             raise self._error
         pieces = self._pieces()
         while True:
-            records: list[Record] = []
+            records: list[Record | Sliced] = []
             try:
                 piece = next(pieces, None)
                 if piece is None:
@@ -136,7 +139,7 @@ class RecordSource:
                     while plain := self._inflater.step():
                         yield plain
 
-    def _scan(self, piece: bytes, records: list[Record]) -> bytes:
+    def _scan(self, piece: bytes, records: list[Record | Sliced]) -> bytes:
         """Find the records of what was pending and ``piece``; keep what is not whole."""
         pending = self._pending
         need = 4 if self._scanner is None else self._scanner.need
@@ -154,9 +157,9 @@ class RecordSource:
     def _choose(self, buffer: bytes) -> PcapScanner | PcapngScanner:
         magic = buffer[:4]
         if magic in PCAP_MAGICS:
-            return PcapScanner(magic, self._limits.max_record)
+            return PcapScanner(magic, self._limits.max_record, sliced=self._sliced)
         if magic == SECTION_HEADER:
-            return PcapngScanner(self._limits.max_record, self._limits.max_secrets)
+            return PcapngScanner(self._limits.max_record, self._limits.max_secrets, sliced=self._sliced)
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 
@@ -187,7 +190,7 @@ class CaptureReader:
 
     def _packets(self) -> Iterator[Packet]:
         for buffer, records in self._source.batches():
-            for time_ns, start, captured, original, interface in records:
+            for time_ns, start, captured, original, interface in cast(list[Record], records):
                 self._number += 1
                 yield Packet(self._number, time_ns, buffer[start : start + captured], original, interface)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Interface", "Limits", "LinkType", "Packet", "Secrets"]
+__all__ = ["Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Sliced"]
 
 
 class LinkType(IntEnum):
@@ -84,6 +84,10 @@ class Secrets(NamedTuple):
 
 Record: TypeAlias = tuple[int, int, int, int, Interface]
 """A packet that still lies in its buffer: time in ns, start, captured length, original length, interface."""
+
+Sliced: TypeAlias = tuple[int, bytes, int, int, int, bytes]
+"""A TCP segment that the compiled core has taken out of its packet: time in ns, key of its direction, sequence and
+acknowledgement number, header length with flags, payload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,11 +114,6 @@ class HalfStream:
         """Decide whether the fast path may take the next segment."""
         self.fast_seq = -1 if self.pending or self.fin >= 0 or self.closed else self.next_seq
 
-    @property
-    def complete(self) -> bool:
-        """All bytes up to the FIN were delivered or reported missing."""
-        return self.fin == self.offset
-
     def receive(
         self, seq: int, data: bytes, missing: int, fin: bool, number: int, time_ns: int, out: list[Event]
     ) -> None:
@@ -154,10 +149,11 @@ class HalfStream:
             return
         pending = self.pending
         if start > offset or (pending and pending[0][0] < end):
-            if data:
-                self._keep(start, start + len(data), data, number, time_ns, out)
-            if start + len(data) < end:
-                self._keep(start + len(data), end, None, number, time_ns, out)
+            captured = start + len(data)
+            if captured > start:
+                self._keep(start, captured, data, number, time_ns, out)
+            if captured < end:
+                self._keep(captured, end, None, number, time_ns, out)
             if pending[0][0] <= offset:
                 self._drain(out)
             limits = self._pool.limits
@@ -214,13 +210,16 @@ class HalfStream:
             self._gap(end, reason, number, time_ns, out)
 
     def _deliver(self, data: bytes, number: int, time_ns: int, out: list[Event]) -> None:
-        event = Data(self.flow, self.direction, data, number, time_ns, self.offset)
+        offset = self.offset
+        # What the NamedTuple's own constructor does after sorting its arguments out.
+        event = tuple.__new__(Data, (self.flow, self.direction, data, number, time_ns, offset))
         out.append(event)
         pool = self._pool
-        pool.history[pool.delivered % HISTORY] = (event, self.last)
-        self.last = pool.delivered
-        pool.delivered += 1
-        self.offset += len(data)
+        delivered = pool.delivered
+        pool.history[delivered % HISTORY] = (event, self.last)
+        self.last = delivered
+        pool.delivered = delivered + 1
+        self.offset = offset + len(data)
         self.next_seq = (self.next_seq + len(data)) & SEQUENCE_MASK
 
     def _gap(self, end: int, reason: GapReason, number: int, time_ns: int, out: list[Event]) -> None:
@@ -263,7 +262,9 @@ class HalfStream:
                 self._pay(part)
             return
         pending.append((start, end, data, number, time_ns))
-        self._pay(data)
+        cost = _OVERHEAD if data is None else len(data) + _OVERHEAD
+        self._cost += cost
+        self._pool.buffered += cost
 
     def _pay(self, data: bytes | None) -> None:
         cost = _OVERHEAD if data is None else len(data) + _OVERHEAD
@@ -273,16 +274,18 @@ class HalfStream:
     def _drain(self, out: list[Event]) -> None:
         """Deliver the pieces that wait for nothing any more."""
         pending, done, before = self.pending, 0, self._cost
+        cost = before
         for start, end, data, number, time_ns in pending:
             if start > self.offset:
                 break
             if data is None:
                 self._gap(end, GapReason.SNAPPED, number, time_ns, out)
-                self._cost -= _OVERHEAD
+                cost -= _OVERHEAD
             else:
                 self._deliver(data, number, time_ns, out)
-                self._cost -= len(data) + _OVERHEAD
+                cost -= len(data) + _OVERHEAD
             done += 1
+        self._cost = cost
         del pending[:done]
         pool = self._pool
         pool.buffered += self._cost - before

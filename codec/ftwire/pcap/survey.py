@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from typing import cast
 
 from ftwire.errors import CaptureError
 from ftwire.pcap.dissect import plain_link
@@ -43,7 +44,8 @@ class Survey:
         """
         self._source.feed(data)
         for buffer, records in self._source.batches():
-            self._count(buffer, records)
+            # Sliced segments come to those who ask for them.
+            self._count(buffer, cast(list[Record], records))
 
     @property
     def connections(self) -> dict[tuple[Endpoint, Endpoint], int]:

@@ -101,13 +101,14 @@ class Reassembler:
             return
         if data or missing or flags & FIN:
             half.receive(seq, data, missing, bool(flags & FIN), number, time_ns, out)
-        if half.pending:
+        if half.pending and half.acked >= 0:
             half.be_patient(number, time_ns, out)
         if peer.pending:
             peer.be_patient(number, time_ns, out)
             peer.settle()
-        half.settle()
-        if half.complete and peer.complete:
+        # What settle does; calls are what costs here.
+        half.fast_seq = -1 if half.pending or half.fin >= 0 or half.closed else half.next_seq
+        if half.fin == half.offset and peer.fin == peer.offset:
             self._close(half, CloseReason.FIN, GapReason.CLOSED, number, time_ns, out)
             return
         pool = self.pool

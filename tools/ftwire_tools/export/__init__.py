@@ -15,12 +15,18 @@ A map, in the order of the work::
     zones     exchange-local times -> instants
     flatten   nested columns -> flat ones, with names, codes and instants beside numbers and texts
     rows      one batch of messages of a class -> rows of its tables
-    collect   observations of a capture -> batches of all tables, in bounded memory
+    sift      observations of a capture -> what becomes rows, and faults
+    gather    what was sifted -> batches of all tables
+    collect   a capture -> batches of all tables, in bounded memory
     store     where files go: a directory, or anything fsspec knows
     formats   Parquet, Arrow, CSV, JSON lines
     task      one input -> its files, whole or not at all
     manifest  what was done, so that it need not be done again
     report    how far it has come
+    spool     what was sifted, written down where a capture is split
+    steps     one input in steps that several processes can take
+    work      these steps, done
+    agenda    which steps are next
     engines   tasks on one core or on all of them; on_ray, on_dask: on a cluster
     runner    a whole export
     database  all of it into one DuckDB file

@@ -18,6 +18,7 @@ from ftwire_tools.export.steps import (
     BlockStep,
     Digested,
     DigestStep,
+    Found,
     Parted,
     PartStep,
     Result,
@@ -26,6 +27,8 @@ from ftwire_tools.export.steps import (
     SurveyStep,
     Trouble,
     WholeStep,
+    found_name,
+    found_so_far,
     spool_name,
 )
 from ftwire_tools.export.store import store_at
@@ -54,6 +57,12 @@ class _Split:
     digested: Digested | None = None
     parts: dict[int, Parted] = field(default_factory=dict)
     of: int = 0
+    begun: int = 0
+    """Blocks that are being made, or are."""
+    numbered: int = 0
+    """Frames in these."""
+    talks: list[list[int]] = field(default_factory=list)
+    """For each part, the numbers of its connections so far."""
     blocks: dict[int, Blocked] = field(default_factory=dict)
     trouble: str = ""
     done: float = 0.0
@@ -136,20 +145,28 @@ class Agenda:
             self._share_out(split, result.sizes)
         elif isinstance(result, Parted) and isinstance(step, PartStep):
             split.parts[step.number] = result
-            split.frames += sum(result.frames)
-            if len(split.parts) == split.of:
-                self._put_together(split)
+            split.frames += sum(found.frames for found in result.blocks)
+            if sum(part.flows for part in split.parts.values()) > Limits().max_flows:
+                split.trouble = "more connections than are followed at a time"
         elif isinstance(result, Blocked) and isinstance(step, BlockStep):
             split.blocks[step.number] = result
             store = store_at(split.task.settings.out)
             for part in range(split.of):
                 store.discard(split.task.name, spool_name(part, step.number))
+                store.discard(split.task.name, found_name(part, step.number))
         if split.trouble:
             self._leave_to_one(split)
             return None
-        if split.digested and len(split.parts) == split.of > 0 and len(split.blocks) == len(_frames(split)):
+        self._advance(split)
+        if split.digested and len(split.parts) == split.of > 0 and len(split.blocks) == len(split.parts[0].blocks):
             return self._finished(split, split.digested)
         return None
+
+    def look(self) -> None:
+        """See which blocks of inputs can be made though their parts are not done. To be asked from time to time."""
+        for split in self._splits.values():
+            if not split.trouble:
+                self._advance(split)
 
     def _begin(self, split: _Split) -> None:
         self._splits[split.task.name] = split
@@ -169,6 +186,7 @@ class Agenda:
                 f"{split.task.source}: one connection has {largest / total:.0%} of the bytes: "
                 f"read by {split.of} of {self._jobs} processes, converted by all"
             )
+        split.talks = [[] for _ in range(split.of)]
         loads = [0] * split.of
         shares: list[tuple[bytes, int]] = []
         for key, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:MAX_SHARES]:
@@ -177,20 +195,27 @@ class Agenda:
             shares.append((key, least))
         self._ready += [PartStep(split.task, number, split.of, tuple(shares)) for number in range(split.of)]
 
-    def _put_together(self, split: _Split) -> None:
-        """Number frames and connections, and have the blocks made."""
-        parts = [split.parts[number] for number in range(split.of)]
-        if sum(part.flows for part in parts) > Limits().max_flows:
-            split.trouble = "more connections than are followed at a time"
-            return
-        moments = sorted((moment, part) for part, found in enumerate(parts) for moment in found.introduced)
-        talks: list[list[int]] = [[] for _ in parts]
-        for number, (_, part) in enumerate(moments, 1):
-            talks[part].append(number)
-        before = 0
-        for block, frames in enumerate(_frames(split)):
-            self._ready.append(BlockStep(split.task, block, before, tuple(map(tuple, talks))))
-            before += frames
+    def _advance(self, split: _Split) -> None:
+        """Have blocks made that all parts are through with: number their frames and connections."""
+        while split.of:
+            found = [self._found(split, part) for part in range(split.of)]
+            blocks = [each for each in found if each is not None]
+            if len(blocks) < split.of:
+                return
+            moments = sorted((moment, part) for part, each in enumerate(blocks) for moment in each.introduced)
+            for number, (_, part) in enumerate(moments, sum(map(len, split.talks)) + 1):
+                split.talks[part].append(number)
+            talks, rows = tuple(map(tuple, split.talks)), tuple(each.rows for each in blocks)
+            self._ready.append(BlockStep(split.task, split.begun, split.numbered, talks, rows))
+            split.begun += 1
+            split.numbered += sum(each.frames for each in blocks)
+
+    def _found(self, split: _Split, part: int) -> Found | None:
+        """Return what a part found in the next block, if it is through with it."""
+        done = split.parts.get(part)
+        if done is None:
+            return found_so_far(store_at(split.task.settings.out), split.task.name, part, split.begun)
+        return done.blocks[split.begun] if split.begun < len(done.blocks) else None
 
     def _leave_to_one(self, split: _Split) -> None:
         """Have one process do all of it when no step of it is under way any more."""
@@ -209,7 +234,7 @@ class Agenda:
             for table, count in block.rows.items():
                 outcome.rows[table] = outcome.rows.get(table, 0) + count
         parts = split.parts.values()
-        outcome.frames = sum(sum(part.frames) for part in parts)
+        outcome.frames = split.numbered
         outcome.undecoded = sum(part.faults for part in parts) + sum(block.refused for block in blocks)
         return finish(split.task, outcome, split.parts[0].notes)
 
@@ -219,8 +244,3 @@ def is_to_be_split(task: Task, sizes: dict[Task, int], jobs: int) -> bool:
     size = sizes.get(task, 0)
     # By half of a fair share at most is who gets the last whole input behind the others.
     return jobs > 1 and size > task.settings.block and 2 * jobs * size > sum(sizes.values())
-
-
-def _frames(split: _Split) -> list[int]:
-    """Return the frames of each block: every part has met every block."""
-    return [sum(found) for found in zip(*(part.frames for part in split.parts.values()), strict=True)]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.errors import WireError
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.chunks import read_file
+from ftwire_tools.keys import read_pem
 from ftwire_tools.output import write
 from ftwire_tools.selection import protocol_ids
 
@@ -119,7 +118,7 @@ def command(
         raise click.UsageError("--address needs --engine ray or --engine dask")
     if kind == "duckdb" and "://" in output:
         raise click.UsageError("a DuckDB file is made in a directory of this machine only")
-    pems = tuple(map(_key, keys))
+    pems = tuple(map(read_pem, keys))
     try:
         from ftwire_tools.export.runner import Job, inputs_of
         from ftwire_tools.export.task import Settings
@@ -138,19 +137,6 @@ def command(
         where = f"{error.filename}: " if error.filename else ""
         raise click.ClickException(f"{where}{error.strerror or error}") from None
     ctx.exit(code)
-
-
-def _key(path: str) -> bytes:
-    from ftwire.cipher import RsaKey
-
-    try:
-        pem = read_file(path)
-        RsaKey.from_pem(pem)
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except WireError as error:
-        raise click.ClickException(f"{path}: {error}") from None
-    return pem
 
 
 def _check(kind: str, converter: str) -> None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.steps import Result, Step, perform
+from ftwire_tools.export.steps import Result, Step
 from ftwire_tools.export.task import Task, quarantine, run_task
+from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.report import Report
@@ -120,6 +121,7 @@ def _through(
                 outcome = agenda.done(step, result)
                 if outcome is not None:
                     yield step.task, outcome
+        agenda.look()
         size, frames = agenda.under_way
         for step, slot in running.values():
             size += int(shared[2 * slot] * agenda.worth(step))

@@ -22,7 +22,7 @@ NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 
 GROUP_ROWS: Final = 1 << 17
 """Rows written at once: a row group in Parquet."""
-MAX_PENDING: Final = 96 << 20
+MAX_PENDING: Final = 64 << 20
 """Bytes of rows kept, over all files of an input."""
 MAX_OPEN: Final = 128
 """Files of an input open at once. Captures of many days open more, one after the other."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.engines import cores
-from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.steps import Step
+from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.export.agenda import Agenda
-from ftwire_tools.export.steps import Step, perform
+from ftwire_tools.export.steps import Step
+from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["run_on_ray"]
 
 RETRIES: Final = 2
+TICK: Final = 2.0
+"""Seconds between two looks at what parts of a capture have found."""
 
 
 def run_on_ray(
@@ -49,7 +52,8 @@ def run_on_ray(
             while agenda.is_waiting:
                 step = agenda.next()
                 running[remote.remote(step)] = step
-            ended, _ = ray.wait(list(running), num_returns=1)
+            ended, _ = ray.wait(list(running), num_returns=1, timeout=TICK)
+            agenda.look()
             for reference in ended:
                 step = running.pop(reference)
                 try:

@@ -32,7 +32,7 @@ __all__ += ["Fault", "Key", "Reading", "Sifted", "Sifter", "is_enough"]
 
 BLOCK: Final = 128 << 20
 """Bytes of a capture whose rows go into the same files; the bytes behind them go into others."""
-MAX_BYTES: Final = 16 << 20
+MAX_BYTES: Final = 8 << 20
 """Bytes of bodies kept before they are converted: their rows take a few times that."""
 MAX_ROWS: Final = 1 << 16
 MAX_BODY_IN_ERRORS: Final = 1 << 20

@@ -98,8 +98,14 @@ class Union:
         self._parts: Final = [iter(part) for part in parts]
         self._talks: Final = [pa.array([None, *numbers], pa.int32()) for numbers in talks]
         self._ids: Final[dict[str, int]] = {name: at - len(_MARKS) for at, name in enumerate(_MARKS)}
+        self._rows: Final = [0] * len(parts)
         self.keys: Final[list[Key]] = []
         """What the numbers of keys mean, as far as they were met."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Observations of each part so far: a stream that was cut short ends like any other."""
+        return tuple(self._rows)
 
     def __iter__(self) -> Iterator[Sifted]:
         waiting: list[Any] = []
@@ -141,6 +147,7 @@ class Union:
 
     def _translated(self, part: int, batch: Any) -> Any:
         """Return a batch with our numbers of keys and connections."""
+        self._rows[part] += len(batch)
         keys = batch.column("key")
         numbers = pa.array([self._id(name) for name in keys.dictionary.to_pylist()], pa.int32())
         talks = self._talks[part].take(pc.fill_null(batch.column("talk"), 0))

@@ -1,41 +1,30 @@
-"""One input in steps that several processes can take, for the same files as ``task.run_task`` writes alone.
+"""One input in steps that several processes can take: what is asked of them, and what they answer.
 
 A *survey* says how much each connection has, a *digest* is taken meanwhile. Then every *part* reads the whole
 capture and follows its share of the connections, passing the others over; it writes down what it finds, block by
 block. Last, every *block* of the capture is put together from what all parts found in it, and converted. Frames
 and connections are numbered there: only the parts together know how many come before.
-
-What no step can promise to do as one process would (see ``Trouble``) is done by one process.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ftwire.errors import CaptureError
-from ftwire.pcap import Limits, Survey
-from ftwire_tools.export.collect import Counts, Watch
-from ftwire_tools.export.formats import FileSet
-from ftwire_tools.export.gather import Gatherer
 from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.sift import Reading, Sifter
-from ftwire_tools.export.spool import SpoolWriter, Union, spooled
-from ftwire_tools.export.store import open_source_file, stat_of, store_at
-from ftwire_tools.export.task import Progress, Task, reading_of, run_task
-from ftwire_tools.source import CLOSING, CaptureSource, NothingFoundError, RawSource, open_source
+from ftwire_tools.export.task import Task
 
 if TYPE_CHECKING:
     from ftwire.pcap import Endpoint
     from ftwire_tools.export.store import Store
-    from ftwire_tools.source import Source
 
 __all__ = [
     "BlockStep",
     "Blocked",
     "DigestStep",
     "Digested",
+    "Found",
     "PartStep",
     "Parted",
     "Result",
@@ -45,16 +34,10 @@ __all__ = [
     "Trouble",
     "WholeStep",
     "ends_key",
-    "perform",
+    "found_name",
+    "found_so_far",
     "spool_name",
 ]
-
-SPOOL_BYTES: Final = 2 << 20
-SPOOL_ROWS: Final = 1 << 13
-"""What a part keeps before it writes it down: a block is put together from batches of all parts."""
-
-DAMAGED, END, SKIPPED = CLOSING - 1, CLOSING << 1, (CLOSING << 1) + 1
-"""Moments of damage in the middle of a file, at its end, and of packets of unknown kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +82,8 @@ class BlockStep:
     """Those before it."""
     talks: tuple[tuple[int, ...], ...]
     """For each part, the numbers of its connections among all."""
+    rows: tuple[int, ...]
+    """For each part, what it has written down of this block."""
 
 
 Step = WholeStep | DigestStep | SurveyStep | PartStep | BlockStep
@@ -121,13 +106,21 @@ class Surveyed:
 
 
 @dataclass(slots=True)
+class Found:
+    """What a part found in one block."""
+
+    frames: int = 0
+    rows: int = 0
+    """Observations."""
+    introduced: list[int] = field(default_factory=list)
+    """Moments at which its connections turned out to be conversations, in order."""
+
+
+@dataclass(slots=True)
 class Parted:
     """What a part found."""
 
-    frames: list[int] = field(default_factory=list)
-    """In each block."""
-    introduced: list[int] = field(default_factory=list)
-    """Moments at which its connections turned out to be conversations, in order."""
+    blocks: list[Found] = field(default_factory=list)
     faults: int = 0
     notes: list[str] = field(default_factory=list)
     flows: int = 0
@@ -152,24 +145,13 @@ class Trouble:
 Result = Outcome | Digested | Surveyed | Parted | Blocked | Trouble
 
 
-def perform(step: Step, progress: Progress | None = None) -> Result:
-    """Do one step.
-
-    Raises ``OSError`` where the output cannot be written, and ``ImportError`` for a package that is missing, from
-    a ``WholeStep``; whatever goes wrong in the others is ``Trouble``.
-    """
-    if isinstance(step, WholeStep):
-        return run_task(step.task, progress)
+def found_so_far(store: Store, task: str, part: int, block: int) -> Found | None:
+    """Return what a part that is at work has found in a block, ``None`` before it is through with it."""
     try:
-        if isinstance(step, DigestStep):
-            return _digest(step)
-        if isinstance(step, SurveyStep):
-            return _survey(step)
-        if isinstance(step, PartStep):
-            return _Part(step, progress).run()
-        return _block(step)
-    except Exception as error:  # one process will meet it again, and say what it says
-        return Trouble(f"{type(error).__name__}: {error}")
+        with store.reopen(task, found_name(part, block)) as file:
+            return Found(**json.loads(file.read()))
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def ends_key(one: Endpoint, other: Endpoint) -> bytes:
@@ -178,141 +160,11 @@ def ends_key(one: Endpoint, other: Endpoint) -> bytes:
     return b"".join((first.packed, first.port.to_bytes(2, "big"), second.packed, second.port.to_bytes(2, "big")))
 
 
-def _digest(step: DigestStep) -> Digested:
-    size, changed = stat_of(step.task.source)
-    hashed = hashlib.sha256()
-    with open_source_file(step.task.source) as chunks:
-        for chunk in chunks:
-            hashed.update(chunk)
-    return Digested(hashed.hexdigest(), size, changed)
-
-
-def _survey(step: SurveyStep) -> Surveyed | Trouble:
-    store_at(step.task.settings.out).abandon(step.task.name)
-    survey = Survey()
-    with open_source_file(step.task.source) as chunks:
-        try:
-            for chunk in chunks:
-                survey.feed(chunk)
-        except CaptureError as error:
-            if not survey.connections:
-                return Trouble(str(error))
-            # What comes before the damage is exported.
-    return Surveyed({ends_key(*ends): size for ends, size in survey.connections.items()})
-
-
 def spool_name(part: int, block: int) -> str:
     """Return where a part writes what it found in a block."""
     return f"spool/{block:05}-{part}.arrow"
 
 
-class _Part:
-    """One part at work."""
-
-    def __init__(self, step: PartStep, progress: Progress | None) -> None:
-        self._step: Final = step
-        self._progress: Final = progress
-        self._store: Final[Store] = store_at(step.task.settings.out)
-        self._reading: Final[Reading] = reading_of(step.task.settings)
-        self._sifter: Final = Sifter(self._reading)
-        self._counts: Final = Counts()
-        self._shares: Final = dict(step.shares)
-        self._found: Final = Parted()
-        self._moments: Final[list[int]] = []
-        self._source: CaptureSource | None = None
-        self._watch: Final = Watch(self._reading, self._counts, self._damaged, self._open)
-        self._writer: SpoolWriter | None = None
-
-    def run(self) -> Parted | Trouble:
-        """Read the capture."""
-        sifter, moments = self._sifter, self._moments
-        with open_source_file(self._step.task.source) as chunks:
-            for block, observed in self._watch.through(chunks):
-                self._go_to(block)
-                source = self._source
-                if source is None:
-                    return Trouble("no capture")
-                introduced = self._found.introduced
-                for talk, seen in observed:
-                    if talk.number > len(introduced):
-                        introduced.append(source.moment)
-                    sifter.take(talk, seen)
-                    if len(sifter) > len(moments):
-                        moments.append(source.moment)
-                    if sifter.cost >= SPOOL_BYTES or len(moments) >= SPOOL_ROWS:
-                        self._write()
-                if source.gave_up:
-                    return Trouble("too much was waiting")
-                if self._progress is not None:
-                    self._progress(self._counts.bytes, sifter.frames)
-        assert self._source is not None  # noqa: S101 - a watch opens one
-        self._finish_block()
-        found = self._found
-        found.faults, found.notes, found.flows = sifter.faults, self._counts.notes, self._source.flows
-        return found
-
-    def _open(self, head: bytes) -> Source:
-        reading, step = self._reading, self._step
-        source = open_source(head, keys=reading.keys, max_body=reading.max_body)
-        if isinstance(source, RawSource):
-            raise NothingFoundError("no capture")
-        limits = Limits()
-        # Together they wait for no more than one process would.
-        limits = Limits(max_buffered_bytes=max(1, limits.max_buffered_bytes // step.parts))
-        self._source = CaptureSource(keys=reading.keys, max_body=reading.max_body, limits=limits, wanted=self._is_ours)
-        return self._source
-
-    def _is_ours(self, one: Endpoint, other: Endpoint) -> bool:
-        key = ends_key(one, other)
-        share = self._shares.get(key)
-        if share is None:
-            share = int.from_bytes(hashlib.blake2b(key, digest_size=4).digest(), "big") % self._step.parts
-        return share == self._step.number
-
-    def _damaged(self, kind: str, text: str) -> None:
-        """Say so, once for all parts."""
-        if self._step.number:
-            return
-        moment = SKIPPED if kind == "PacketSkipped" else END if self._watch.at_end else DAMAGED
-        self._sifter.damaged(kind, text)
-        self._moments.append(moment)
-
-    def _go_to(self, block: int) -> None:
-        while len(self._found.frames) <= block:
-            if self._writer is not None:
-                self._finish_block()
-            self._found.frames.append(-self._sifter.frames)
-            stream = self._store.create(
-                self._step.task.name, spool_name(self._step.number, len(self._found.frames) - 1)
-            )
-            self._writer = SpoolWriter(stream)
-
-    def _finish_block(self) -> None:
-        self._write()
-        self._found.frames[-1] += self._sifter.frames
-        assert self._writer is not None  # noqa: S101 - the caller looked
-        self._writer.close()
-        self._writer = None
-
-    def _write(self) -> None:
-        bodies = self._sifter.bodies
-        if self._moments:
-            assert self._writer is not None  # noqa: S101 - there is one from the first block on
-            self._writer.write(self._sifter.taken(), self._moments, bodies, self._sifter.keys)
-            self._moments.clear()
-
-
-def _block(step: BlockStep) -> Blocked:
-    task = step.task
-    settings = task.settings
-    store = store_at(settings.out)
-    parts = range(len(step.talks))
-    union = Union([spooled(store.reopen(task.name, spool_name(part, step.number))) for part in parts], step.talks)
-    gatherer = Gatherer(task.source, reading_of(settings), frames=step.frames)
-    rows: dict[str, int] = {}
-    with FileSet(store, task.name, settings.format, step.number) as files:
-        for sifted in union:
-            for table, batch in gatherer.gather(sifted, union.keys):
-                rows[table] = rows.get(table, 0) + len(batch)
-                files.add(table, batch)
-    return Blocked(rows, files.names, gatherer.refused)
+def found_name(part: int, block: int) -> str:
+    """Return where a part says that it is through with a block."""
+    return f"spool/{block:05}-{part}.json"

@@ -59,7 +59,7 @@ class LineRenderer:
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
-        number, talk, seen, message, error, _ = sighting
+        number, talk, seen, message, error, text = sighting
         frame, sender, kind, encryption, time, _, _, latency = seen
         # 0 is no time.
         second, rest = divmod(time or -1, SECOND)
@@ -73,7 +73,9 @@ class LineRenderer:
         heads = self._from_client if sender is Role.CLIENT else self._from_server
         head = heads.get((proto_id, kind)) or self._head(heads, seen)
         if error is None:
-            if message is None:
+            if text is not None:
+                facts = text
+            elif message is None:
                 facts = ""
             elif self._fields:
                 facts = self._chosen(message)
@@ -82,8 +84,8 @@ class LineRenderer:
         elif isinstance(error, KeyRequiredError):
             facts = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
         else:
-            text = error_text(error, frame, show_secrets=self._show_secrets)
-            facts = f"{self._paint.bad}{type(error).__name__}: {printable(text)}{self._paint.reset}"
+            why = error_text(error, frame, show_secrets=self._show_secrets)
+            facts = f"{self._paint.bad}{type(error).__name__}: {printable(why)}{self._paint.reset}"
         if frame.body_format == BodyFormat.JSON:
             facts = f"json {facts}"
         if talk.transport == "websocket":

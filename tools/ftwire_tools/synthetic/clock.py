@@ -44,7 +44,7 @@ class TradingClock:
         self._zone: Final = ZoneInfo(zone)
         self._first: Final = first
         self.seconds_a_day: Final = sum(end - start for start, end in self._sessions) * 60
-        self.at: Final = lru_cache(maxsize=1024)(self._at)
+        self.at: Final = lru_cache(maxsize=1 << 15)(self._at)
         """Moment of a second of trading, counted from the first."""
 
     def _at(self, second: int) -> Moment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import accumulate
@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.protocols import registry
-from ftwire_tools.synthetic.clock import Moment, TradingClock
+from ftwire_tools.synthetic.clock import TradingClock
 from ftwire_tools.synthetic.market import KINDS, MARKETS, Market, Security
 from ftwire_tools.synthetic.wire import Connection, File
 
@@ -157,19 +157,17 @@ class _Feed:
 
     def burst(self, now: int) -> int:
         """Send some pushes on one connection; return how many."""
-        random = self._random
+        random, market, ids = self._random, self._market, self._ids
         seconds, rest = divmod(now, 1_000_000_000)
         moment = self.clock.at(seconds)
         count = random.randrange(1, BURST)
         connection = self.connections[random.randrange(len(self.connections))]
-        connection.push(self._bodies(count, moment), moment.unix * 1_000_000_000 + rest)
-        return count
-
-    def _bodies(self, count: int, moment: Moment) -> Iterator[tuple[str, int, bytes]]:
-        random, market = self._random, self._market
-        securities = market.securities
+        securities, makers, roll = market.securities, market.makers, random.random
+        bodies = []
         for kind in random.choices(self._kinds, cum_weights=self._weights, k=count):
-            name, proto_id = self._ids[kind]
+            name, proto_id = ids[kind]
             # Few securities make most of the noise.
-            place = int(len(securities) * random.random() ** 2)
-            yield name, proto_id, market.makers[kind](securities[place], moment)
+            security = securities[int(len(securities) * roll() ** 2)]
+            bodies.append((name, proto_id, makers[kind](security, moment)))
+        connection.push(bodies, moment.unix * 1_000_000_000 + rest)
+        return count

@@ -35,6 +35,9 @@ TRADES: Final = (1, 1, 1, 1, 1, 2, 2, 6)
 """Trades in a push of tickers: mostly one, seldom many."""
 STEPS: Final = (-1, -1, 0, 0, 0, 0, 1, 1)
 TIME: Final = "2024-01-02 09:30:00"
+MINUTE: Final = 570
+"""Takes two bytes, like all minutes from the third hour of a day on."""
+MOST_BOOKS: Final = 256
 
 
 class Security:
@@ -55,6 +58,8 @@ class Security:
         """The bytes of a price in ticks."""
         self.made: Final[dict[object, bytes]] = {}
         """Templates, by kind and whatever else makes them differ."""
+        self.books: Final[dict[int, bytes]] = {}
+        """Templates of order books, by the price between their sides."""
 
     def trade(self) -> int:
         """Move the price and return the volume of one trade."""
@@ -78,13 +83,6 @@ class Security:
             message.s2c.security.code = self.code
         return message
 
-    def fill_point(self, point: Any, now: Moment) -> None:
-        """Say where the price is in a ``TimeShare``."""
-        point.time, point.minute, point.isBlank = now.text, now.minute, False
-        point.price, point.lastClosePrice = self.price * self.tick, self.last_close * self.tick
-        point.avgPrice = self.turnover / self.volume
-        point.volume, point.turnover, point.timestamp = self.volume, self.turnover, now.unix
-
 
 class Market:
     """Securities, and bodies of replies and pushes about them."""
@@ -104,39 +102,36 @@ class Market:
 
     def time_shares(self, security: Security, clock: TradingClock, points: int) -> bytes:
         """Return the body of a Qot_GetRT reply: the minutes of a day up to now."""
+        # A security and points of one length: the lengths in front are those of their sum.
+        items = b"".join(_point(security, clock.at(at * 60)) for at in range(points))
         message = security.response("Qot_GetRT")
-        for at in range(points):
-            security.trade()
-            security.fill_point(message.s2c.rtList.add(), clock.at(at * 60))
-        return bytes(message.SerializeToString())
+        fields = message.s2c.SerializePartialToString() + items
+        message.ClearField("s2c")
+        return b"".join((message.SerializePartialToString(), b"\x22", varint(len(fields)), fields))
 
     def _ticker(self, security: Security, now: Moment) -> bytes:
         count = TRADES[self._random.getrandbits(3)]
         made = security.made.get(count) or _ticker_template(security, count)
+        text, stamp, volumes, tick = now.encoded, now.stamp, self._volumes, security.tick
         filling: list[bytes] = []
         for _ in range(count):
             volume = security.trade()
             security.sequence += 1
             price = security.price
             filling += (
-                now.encoded,
+                text,
                 varint(security.sequence),
                 security.prices(price),
-                self._volumes[(volume - LEAST) // LOT],
-                double(price * security.tick * volume),
-                now.stamp,
+                volumes[(volume - LEAST) // LOT],
+                double(price * tick * volume),
+                stamp,
             )
         return made % tuple(filling)
 
     def _order_book(self, security: Security, now: Moment) -> bytes:
-        made = security.made.get("order_book") or _order_book_template(security)
-        price, prices, volumes = security.price, security.prices, self._volumes
-        filling: list[bytes] = []
-        for level, roll in enumerate(self._random.randbytes(LEVELS), 1):
-            filling += (prices(price + level), volumes[roll])
-        for level, roll in enumerate(self._random.randbytes(LEVELS), 1):
-            filling += (prices(price - level), volumes[roll])
-        return made % (*filling, now.encoded, now.encoded)
+        made = security.books.get(security.price) or _book_template(security)
+        volumes = map(self._volumes.__getitem__, self._random.randbytes(2 * LEVELS))
+        return made % (*volumes, now.encoded, now.encoded)
 
     @staticmethod
     def _basic_quote(security: Security, now: Moment) -> bytes:
@@ -154,17 +149,8 @@ class Market:
 
     @staticmethod
     def _time_share(security: Security, now: Moment) -> bytes:
-        made = security.made.get("time_share") or _time_share_template(security, now)
-        security.trade()
-        return made % (
-            now.encoded,
-            varint(now.minute),
-            security.prices(security.price),
-            double(security.turnover / security.volume),
-            varint(security.volume),
-            double(security.turnover),
-            now.stamp,
-        )
+        made = security.made.get("time_share") or _time_share_template(security)
+        return made % _point_holes(security, now)
 
     @staticmethod
     def _kline(security: Security, now: Moment) -> bytes:
@@ -205,6 +191,20 @@ def _order_book_template(security: Security) -> bytes:
     return made
 
 
+def _book_template(security: Security) -> bytes:
+    """Return the template of an order book around the present price: volumes and times are its holes."""
+    made = security.made.get("order_book") or _order_book_template(security)
+    price, filling = security.price, list[bytes]()
+    for sign in (1, -1):
+        for level in range(1, LEVELS + 1):
+            filling += (security.prices(price + sign * level).replace(b"%", b"%%"), b"%b")
+    if len(security.books) >= MOST_BOOKS:
+        security.books.clear()
+    # Filled twice: what is a sign of percent in the end is written four times.
+    found = security.books[price] = made.replace(b"%%", b"%%%%") % (*filling, b"%b", b"%b")
+    return found
+
+
 def _basic_quote_template(security: Security) -> bytes:
     message = security.response("Qot_UpdateBasicQot")
     quote = message.s2c.basicQotList.add(isSuspended=False, listTime="2004-06-16", updateTime=TIME, volume=GROWING)
@@ -217,13 +217,42 @@ def _basic_quote_template(security: Security) -> bytes:
     return made
 
 
-def _time_share_template(security: Security, now: Moment) -> bytes:
+def _time_share_template(security: Security) -> bytes:
     message = security.response("Qot_UpdateRT")
-    point = message.s2c.rtList.add()
-    security.fill_point(point, now)
-    names = ("time", "minute", "price", "avgPrice", "volume", "turnover", "timestamp")
-    made = security.made["time_share"] = template(message, [(point, name) for name in names])
+    made = security.made["time_share"] = template(message, _point_names(message, security))
     return made
+
+
+def _point(security: Security, now: Moment) -> bytes:
+    """Return a ``TimeShare`` as it stands in ``rtList``, tag and length in front."""
+    made = security.made.get("point")
+    if made is None:
+        message: Any = registry["Qot_GetRT"].response()
+        names = _point_names(message, security)
+        made = security.made["point"] = template(message.s2c, names)
+    return made % _point_holes(security, now)
+
+
+def _point_names(message: Any, security: Security) -> list[tuple[Any, str]]:
+    """Add a point to a message and return its holes."""
+    point = message.s2c.rtList.add(time=TIME, minute=MINUTE, isBlank=False, price=0.0)
+    point.lastClosePrice, point.volume = security.last_close * security.tick, GROWING
+    point.avgPrice = point.turnover = point.timestamp = 0.0
+    names = ("time", "minute", "price", "avgPrice", "volume", "turnover", "timestamp")
+    return [(point, name) for name in names]
+
+
+def _point_holes(security: Security, now: Moment) -> tuple[bytes, ...]:
+    security.trade()
+    return (
+        now.encoded,
+        varint(now.minute),
+        security.prices(security.price),
+        double(security.turnover / security.volume),
+        varint(security.volume),
+        double(security.turnover),
+        now.stamp,
+    )
 
 
 def _kline_template(security: Security) -> bytes:

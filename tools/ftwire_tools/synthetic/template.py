@@ -62,7 +62,7 @@ def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
                 raise ValueError(f"{name}: an integer of two, three or five bytes is expected, here is {old}")
         setattr(part, name, value)
         marks.append(mark)
-    rest = message.SerializeToString()
+    rest = message.SerializePartialToString()
     pieces = []
     for mark in marks:
         before, found, rest = rest.partition(mark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,7 +118,7 @@ class Connection:
             self._file.add(time_ns + delay, self._talk.send(direction, frame), may_be_lost=may_be_lost)
             self.frames[name] += 1
 
-    def push(self, bodies: Iterator[tuple[str, int, bytes]], time_ns: int) -> None:
+    def push(self, bodies: Iterable[tuple[str, int, bytes]], time_ns: int) -> None:
         """Send pushes, (name, ID, body) each, together as OpenD does when there is much to say."""
         frames = []
         for name, proto_id, body in bodies:

@@ -57,7 +57,7 @@ impl Kind {
         })
     }
 
-    fn wire_type(self) -> u32 {
+    pub fn wire_type(self) -> u32 {
         match self {
             Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => FIXED64,
             Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => FIXED32,
@@ -108,8 +108,14 @@ pub struct Layout {
 pub type FieldSpec = (u32, u32, bool, String, usize, Vec<(i32, String)>);
 
 impl Layout {
+    /// The messages that Python tells, the body's first.
+    pub fn all(py: Python, messages: Vec<Vec<FieldSpec>>) -> PyResult<Vec<Self>> {
+        let count = messages.len();
+        messages.into_iter().map(|fields| Layout::new(py, fields, count)).collect()
+    }
+
     /// The fields that Python tells, sorted; `messages` is how many there are to be nested.
-    pub fn new(py: Python, specs: Vec<FieldSpec>, messages: usize) -> PyResult<Self> {
+    fn new(py: Python, specs: Vec<FieldSpec>, messages: usize) -> PyResult<Self> {
         let mut fields = Vec::with_capacity(specs.len());
         for (number, type_number, repeated, name, message, values) in specs {
             let kind = Kind::from_number(type_number)

@@ -1,6 +1,6 @@
-//! Bodies of protobuf to JSON text and to plain Python values, without a message between.
+//! Bodies of protobuf to JSON text, to plain Python values, and to a few values picked, without a message between.
 //!
-//! `Plan` walks the good path only: the fields of a message in the order of their numbers, each once or, if
+//! `Plan` and `Picker` walk the good path only: the fields of a message in the order of their numbers, each once or, if
 //! repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf writes
 //! them. Text is UTF-8, enum values are known. Whatever is otherwise ends the walk with `None`: then Python has
 //! protobuf parse the body, and judges. What the walk does give is what `ftwire._render` gives of the parsed
@@ -10,6 +10,7 @@
 //! which Python does it.
 
 mod layout;
+mod pick;
 mod text;
 mod values;
 mod walk;
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use layout::{FieldSpec, Layout};
+pub use pick::Picker;
 use text::Texts;
 use values::Values;
 
@@ -42,9 +44,7 @@ impl Plan {
     /// The first of `messages` is the body's; each is a list of its fields.
     #[new]
     fn new(py: Python, messages: Vec<Vec<FieldSpec>>) -> PyResult<Self> {
-        let count = messages.len();
-        let layouts = messages.into_iter().map(|fields| Layout::new(py, fields, count)).collect::<PyResult<_>>()?;
-        Ok(Plan { layouts })
+        Ok(Plan { layouts: Layout::all(py, messages)? })
     }
 
     /// JSON text, on one line or with `indent` spaces a level; `None` where the body is not plain.

@@ -88,6 +88,8 @@ impl<'a> Reader<'a> {
 /// A field whose tag was read; its values, one or a block of them, come next.
 pub struct Found<'f> {
     pub field: &'f Field,
+    /// Which of the message's fields it is.
+    pub index: usize,
     pub packed: bool,
 }
 
@@ -108,9 +110,18 @@ impl<'f, 'a> Walk<'f, 'a> {
     #[allow(clippy::option_option)] // three outcomes, the rarest first, so that `?` deals with it
     #[inline]
     pub fn step(&mut self) -> Option<Option<Found<'f>>> {
+        let fields = self.fields;
         loop {
-            if self.reader.data.is_empty() {
+            let Some((&first, rest)) = self.reader.data.split_first() else {
                 return Some(None);
+            };
+            if let Some(field) = fields.get(self.next) {
+                // Most often it is just the field after the one before.
+                if first == field.short_tag && first != 0 {
+                    self.reader.data = rest;
+                    self.next += 1;
+                    return Some(Some(Found { field, index: self.next - 1, packed: false }));
+                }
             }
             let tag = self.reader.tag()?;
             let number = tag >> 3;
@@ -125,7 +136,7 @@ impl<'f, 'a> Walk<'f, 'a> {
                     if tag != field.tag && !packed {
                         return None;
                     }
-                    return Some(Some(Found { field, packed }));
+                    return Some(Some(Found { field, index: at, packed }));
                 }
                 _ => {
                     // Nothing of the message's, or out of order.

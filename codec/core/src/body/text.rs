@@ -50,7 +50,7 @@ impl Texts<'_> {
         let depth = depth.checked_sub(1)?;
         let mut empty = true;
         self.out.push('{');
-        while let Some(Found { field, mut packed }) = walk.step()? {
+        while let Some(Found { field, mut packed, .. }) = walk.step()? {
             self.separate(empty, level + 1)?;
             empty = false;
             self.out.push_str(&field.label);

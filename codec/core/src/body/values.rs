@@ -31,7 +31,7 @@ impl<'py> Values<'_, 'py> {
         let mut walk = Walk::new(or_leave!(self.layouts.get(index)), data);
         let depth = or_leave!(depth.checked_sub(1));
         let made = PyDict::new(self.py);
-        while let Some(Found { field, mut packed }) = or_leave!(walk.step()) {
+        while let Some(Found { field, mut packed, .. }) = or_leave!(walk.step()) {
             let name = field.name.bind(self.py);
             if !field.repeated {
                 made.set_item(name, or_leave!(self.value(field, &mut walk.reader, depth)?))?;

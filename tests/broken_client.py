@@ -1,0 +1,145 @@
+"""A client with a planted bug, and the same client without: ``python broken_client.py PORT [BUG] [KEY]``.
+
+It subscribes, asks a few times and ends. Without a bug it takes whatever comes: it gives a reply up after a second
+and makes a new connection when the one it has is lost. It shares no code with the fuzzer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ftwire.cipher import RsaKey
+from ftwire.connection import Connection
+from ftwire.errors import DigestError, WireError
+from ftwire.events import Connected, Event, FrameDamaged, PushReceived, ReplyReceived
+from ftwire.frame import Role, UnknownBody
+from ftwire.protocols import registry
+
+BUGS = {
+    # Bug: what is found, and a seed that comes to it soon.
+    "aborts-on-bad-digest": ("crashed", 50),
+    "exits-with-3-on-odd-ret-type": ("crashed", 138),
+    "loses-a-thread-to-empty-bodies": ("crashed", 36),
+    "hangs-on-empty-body": ("silent", 36),
+    "stays-away-after-a-reset": ("gone", 45),
+    "wrong-digest-after-unknown-format": ("wrong digest", 173),
+    "speaks-http-after-bad-magic": ("garbage", 50),
+    "nonsense-after-a-push": ("undecodable", 0),
+}
+ASKS, PATIENCE = 4, 0.5
+
+
+class LostError(Exception):
+    """The connection is over."""
+
+
+class BrokenClient:
+    def __init__(self, port: int, bug: str, key: RsaKey | None) -> None:
+        self.port = port
+        self.bug = bug
+        self.key = key
+        self.body_after: bytes | None = None
+        self.spoil_digest = False
+
+    def run(self) -> None:
+        asked = 0
+        for _ in range(5):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as self.socket:
+                    asked = self.session(asked)
+            except (OSError, LostError, WireError) as error:
+                if self.bug == "stays-away-after-a-reset" and isinstance(error, ConnectionResetError):
+                    time.sleep(60)
+            if asked >= ASKS:
+                return
+            time.sleep(0.05)
+
+    def session(self, asked: int) -> int:
+        self.connection = Connection(Role.CLIENT, key=self.key)
+        self.connection.initiate(time.monotonic_ns(), client_id="broken")
+        if not self.until(Connected):
+            raise LostError
+        sub: Any = registry[3001].request
+        message = sub()
+        message.c2s.securityList.add(market=1, code="00700")
+        message.c2s.subTypeList.append(5)
+        message.c2s.isSubOrUnSub = True
+        self.ask(3001, message)
+        while asked < ASKS:
+            asked += 1
+            get: Any = registry[3008].request
+            message = get()
+            message.c2s.security.market, message.c2s.security.code = 1, "00700"
+            self.ask(3008, message)
+        return asked
+
+    def ask(self, proto_id: int, message: Any) -> None:
+        if self.body_after is not None:
+            message = self.body_after
+        self.connection.request(proto_id, message, time.monotonic_ns())
+        self.until(ReplyReceived)
+
+    def until(self, wanted: type[Event]) -> bool:
+        data = self.connection.data_to_send()
+        if self.spoil_digest:
+            data = data[:20] + bytes((data[20] ^ 1,)) + data[21:]
+        self.socket.sendall(data)
+        end = time.monotonic() + PATIENCE
+        while (left := end - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError:
+                return False
+            if not data:
+                raise LostError
+            if self.take(data, wanted):
+                return True
+        return False
+
+    def take(self, data: bytes, wanted: type[Event]) -> bool:
+        found = False
+        try:
+            for event in self.connection.receive_data(data, time.monotonic_ns()):
+                self.misbehave(event)
+                found = found or isinstance(event, wanted)
+        except WireError:
+            if self.bug == "speaks-http-after-bad-magic":
+                self.socket.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(30))
+            raise
+        return found
+
+    def misbehave(self, event: Event) -> None:
+        bug = self.bug
+        if isinstance(event, FrameDamaged):
+            if bug == "aborts-on-bad-digest" and isinstance(event.frame.error, DigestError):
+                os.abort()
+            return
+        if isinstance(event, PushReceived) and bug == "nonsense-after-a-push":
+            self.body_after = b"\xff\xff"
+        if not isinstance(event, ReplyReceived | PushReceived):
+            return
+        if not event.frame.body and bug == "hangs-on-empty-body":
+            time.sleep(60)
+        if not event.frame.body and bug == "loses-a-thread-to-empty-bodies":
+            sys.stderr.write("Exception in thread Thread-1:\n")
+        try:
+            message: Any = event.frame.message
+        except WireError:
+            return
+        if isinstance(message, UnknownBody):
+            if bug == "wrong-digest-after-unknown-format" and message.body_format > 1:
+                self.spoil_digest = True
+        elif bug == "exits-with-3-on-odd-ret-type" and message.retType not in {0, -1, -400}:
+            sys.exit(3)
+
+
+if __name__ == "__main__":
+    arguments = [*sys.argv[1:], "", ""]
+    pem = arguments[2]
+    BrokenClient(int(arguments[0]), arguments[1], RsaKey.from_pem(Path(pem).read_bytes()) if pem else None).run()

@@ -1,0 +1,79 @@
+"""``ftwire fuzz client`` against the vendor's SDKs: what docs/fuzzing.md says of them, and the path there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from interop.peers import Peer, command, environment, python
+
+FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "client"]
+AGAIN = Path(__file__).resolve().parent / "clients" / "python_again.py"
+RUNS = 4
+
+
+def free_port() -> str:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return str(bound.getsockname()[1])
+
+
+def fuzz(name: str, port: str, program: list[str], *words: str) -> tuple[int, list[dict[str, Any]]]:
+    line = " ".join(program)
+    done = subprocess.run(
+        [*FTWIRE, "--listen", port, "--command", line, "--json", *words],
+        env=environment(name),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode in {0, 1}, done.stderr
+    return done.returncode, [json.loads(each) for each in done.stdout.splitlines()]
+
+
+def crash(path: Path, timeout: float, kind: str, steps: list[dict[str, Any]]) -> str:
+    facts = {"format": 1, "mode": "client", "encrypted": False, "timeout": timeout, "finding": {"kind": kind}}
+    path.write_text(json.dumps({**facts, "steps": steps}), encoding="utf-8")
+    return os.fspath(path)
+
+
+def test_the_python_sdk_stands_spoiled_bodies_and_digests(peer: Callable[[str], Peer]) -> None:
+    peer("futu-api-10.11")
+    port = free_port()
+    program = [str(python("futu-api-10.11")), str(AGAIN), "--port", port]
+    # A seed that draws nothing for which the SDK waits 12 seconds.
+    words = ["--keep-running", "--seed", "5456", "--runs", str(RUNS), "--steps", "2", "--timeout", "14"]
+    code, (summary,) = fuzz("futu-api-10.11", port, program, *words)
+    assert code == 0
+    assert (summary["runs"], summary["findings"], summary["lost"]) == (RUNS, 0, None)
+    assert summary["steps"] > 0
+    inputs = {each["input"] for each in summary["reactions"]}
+    assert {"digest", "payload tail", "twice"} & {word for each in inputs for word in each.split(" + ")}
+
+
+def test_a_length_that_lies_ends_the_java_sdk_s_network_thread(tmp_path: Path, peer: Callable[[str], Peer]) -> None:
+    peer("java-futu-api")
+    port = free_port()
+    steps = [{"do": "reply", "mutations": [["length", 0x7FFFFFFF]], "after": 4}]
+    saved = crash(tmp_path / "crash.json", 12, "crashed", steps)
+    program = command("java-futu-api", "--port", port, "--pushes", "0", "--timeout", "5")
+    code, (said,) = fuzz(
+        "java-futu-api", port, program, "--crash-text", "Exception in thread.*OutOfMemoryError", "--replay", saved
+    )
+    assert (code, said["provoked"]) == (1, True)
+    assert "OutOfMemoryError" in said["findings"][0]["detail"]
+
+
+def test_the_rust_crate_waits_for_its_handshake_for_ever(tmp_path: Path, peer: Callable[[str], Peer]) -> None:
+    peer("rust-futu-rs")
+    port = free_port()
+    saved = crash(tmp_path / "crash.json", 4, "silent", [{"do": "skip", "after": 1}])
+    code, (said,) = fuzz("rust-futu-rs", port, command("rust-futu-rs", "--port", port), "--replay", saved)
+    assert (code, said["provoked"]) == (1, True)

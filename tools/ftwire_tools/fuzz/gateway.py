@@ -1,0 +1,78 @@
+"""``ftwire fuzz gateway``: a hostile client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftwire_tools.address_option import ADDRESS
+from ftwire_tools.addresses import Address, is_loopback
+from ftwire_tools.fuzz.session import Manner, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.keys import read_key
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from ftwire_tools.fuzz.steps import Step
+
+__all__ = ["command"]
+
+
+@click.command(
+    "gateway",
+    epilog="Exit codes: 0 nothing found (or, with --replay, not provoked any more), 1 something found, or no gateway, "
+    "2 wrong usage.",
+)
+@click.argument("address", type=ADDRESS, metavar="HOST:PORT")
+@shared_options(5.0)
+@click.option("--command", "program_line", metavar="PROGRAM", help="Start the gateway so, and anew when it is dead.")
+@click.option("--allow-remote", is_flag=True, help="Fuzz a gateway on another machine.")
+@click.option("--allow-trading", is_flag=True, help="Send requests that trade or change something, too.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    address: Address,
+    key: str | None,
+    program_line: str | None,
+    allow_remote: bool,
+    allow_trading: bool,
+    **options: Any,
+) -> None:
+    """Be a hostile client of the gateway at HOST:PORT, and say what it does.
+
+    Each run is a session, legal but for what is drawn to be wrong in it. A gateway may answer, ignore or refuse what
+    is wrong, and close. It must answer legal requests on connections it leaves open, and serve others: docs/fuzzing.md
+    says what is a finding. Findings are shortened and, with --output, saved as crash.json, session.pcap and
+    test_crash.py.
+
+    \b
+    Examples:
+      ftwire fuzz gateway 127.0.0.1:11111
+      ftwire fuzz gateway :11111 --key rsa.pem --minutes 10 --output found --json
+      ftwire fuzz gateway :11111 --command './my-gateway --port 11111' --seed 7
+      ftwire fuzz gateway :11111 --replay found/hung-1/crash.json
+
+    TCP only, no WebSocket. Never a trading request (Trd_*), nor one that changes something, without --allow-trading.
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    if not is_loopback(address.host) and not allow_remote:
+        raise click.UsageError(f"{address} is not on this machine (--allow-remote)")
+    from ftwire_tools.fuzz.targets import GatewayTarget
+
+    manner = Manner(**options)
+    crash = None if manner.replay is None else load(manner.replay, "gateway", encrypted=key is not None)
+    program = program_of(program_line)
+    timeout = manner.timeout if crash is None else crash.timeout
+    target = GatewayTarget(address, key=read_key(key), timeout=timeout, program=program)
+    if crash is not None:
+        ctx.exit(replay(crash, target, as_json=manner.as_json))
+
+    from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
+
+    requests = requests_to_draw(allow_trading=allow_trading)
+
+    def plan(random: Random) -> tuple[Step, ...]:
+        return gateway_plan(random, manner.steps, requests, encrypted=key is not None)
+
+    ctx.exit(fuzz(target, plan, manner, mode="gateway", encrypted=key is not None))

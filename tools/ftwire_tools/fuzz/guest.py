@@ -1,0 +1,130 @@
+"""One connection of a client, as a hostile gateway has it: replies, pushes, and bytes. Copied, see ``steps``."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import Any, Final, Protocol
+
+from ftwire.body import encode_body
+from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
+from ftwire.frame import Frame, Role
+from ftwire.stream import FrameDecoder
+from ftwire_tools.fuzz.legal import AES_IV, AES_KEY, response_message
+from ftwire_tools.fuzz.steps import Step, message_class_of, render
+from ftwire_tools.fuzz.verdict import Notebook
+
+__all__ = ["Guest", "Host"]
+
+MAX_REQUEST: Final = 16 << 20
+
+
+class Host(Protocol):
+    """What a connection needs of the gateway that has it."""
+
+    book: Notebook
+    key: RsaKey | None
+    timeout: float
+    keep_alive: int
+    last_request: Any
+
+    def read(self, guest: Guest, /) -> None:
+        """Take what a client has sent."""
+        ...
+
+
+class Guest:
+    """One connection of the client."""
+
+    def __init__(self, play: Host, connected: socket.socket, number: int) -> None:
+        self.play: Final = play
+        self.socket: Final = connected
+        self.number: Final = number
+        self.cipher: Cipher = NONE if play.key is None else Rsa(play.key)
+        self.decoder: Final = FrameDecoder(Role.CLIENT, cipher=self.cipher, max_body=MAX_REQUEST)
+        self.requests = 0
+        self.heard = time.monotonic()
+        """When it has last said anything."""
+        self.over = ""
+        self.late: Frame | None = None
+        self.granted = False
+        connected.setblocking(False)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def answer(self, request: Frame, step: Step) -> None:
+        """Send the reply to a request."""
+        message_class = message_class_of(request.proto_id, of_gateway=True)
+        if message_class is None:
+            return
+        asked: Any = request.message
+        response = response_message(request.proto_id, asked, self.play.keep_alive)
+        body_format = 1 if request.body_format == 1 else 0
+        filled = Step(
+            "reply", request.proto_id, format=body_format, mutations=step.mutations, chunk=step.chunk, hold=step.hold
+        )
+        body = encode_body(response, body_format)
+        self.send(render(filled, body, request.serial, self.cipher, message_class), step.chunk)
+        if request.proto_id == 1001 and not self.granted:
+            self.granted = True
+            if self.play.key is not None:
+                asks_cbc = asked.c2s.packetEncAlgo == 2
+                self.cipher = cipher_for(asked.c2s.packetEncAlgo, AES_KEY, AES_IV if asks_cbc else None)
+                self.decoder.cipher = self.cipher
+
+    def push(self, step: Step) -> None:
+        """Send a push, of the security that the client has asked for last."""
+        message_class = message_class_of(step.proto, of_gateway=True)
+        response = response_message(step.proto, self.play.last_request, self.play.keep_alive)
+        self.send(render(step, encode_body(response), 0, self.cipher, message_class), step.chunk)
+
+    def send(self, data: bytes, chunk: int = 0) -> None:
+        """Write bytes; those that a client does not take within the time are lost."""
+        if self.over or not data:
+            return
+        self.play.book.note(self.number, "gateway", data)
+        size = chunk or len(data)
+        rest = memoryview(data)
+        end = time.monotonic() + self.play.timeout
+        sent = 0
+        while rest:
+            try:
+                rest = rest[self.socket.send(rest[:size]) :]
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    return
+                time.sleep(0.002)
+                self.play.read(self)
+                if self.over:
+                    return
+                continue
+            except OSError as error:
+                self.ended(error)
+                return
+            sent += 1
+            if chunk and sent < 200:
+                time.sleep(0.0003)
+            elif chunk:
+                size = len(rest) or 1
+
+    def ended(self, error: OSError | None) -> None:
+        """Take note that the client has closed."""
+        if not self.over:
+            self.over = "reset" if error is not None else "closed"
+            self.play.book.note(self.number, "reset" if error is not None else "client-end")
+
+    def leave(self, how: str) -> None:
+        """Close our side: ``close``, ``reset`` or ``finish``."""
+        if self.over:
+            return
+        if how == "finish":
+            self.play.book.note(self.number, "gateway-end")
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                self.ended(error)
+            return
+        self.over = "left"
+        self.play.book.note(self.number, "reset" if how == "reset" else "gateway-end")
+        if how == "reset":
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

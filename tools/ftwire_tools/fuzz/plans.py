@@ -1,0 +1,235 @@
+"""Draws what a hostile peer does: a legal session for a skeleton, with things that are wrong in it.
+
+The same random numbers make the same steps. Trading requests are left out unless they are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any, Final
+
+from ftwire.body import encode_body
+from ftwire.header import BodyFormat
+from ftwire.protocols import registry
+from ftwire_tools.fuzz.legal import hello, request_message
+from ftwire_tools.fuzz.steps import Mutation, Step
+from ftwire_tools.trading import trades
+
+__all__ = ["client_plan", "gateway_plan", "requests_to_draw"]
+
+INIT, ALIVE, SUBSCRIBE = 1001, 1004, 3001
+COMMON: Final = (ALIVE, 1002, SUBSCRIBE, 3001, 3003, 3004, 3008, 3008, 3010, 3012)
+"""What ordinary sessions consist of."""
+CHANGING: Final = {
+    1006: "Verification",
+    1008: "TestCmd",
+    1009: "InitQuantMode",
+    3214: "Qot_ModifyUserSecurity",
+    3220: "Qot_SetPriceReminder",
+    3309: "Qot_SetOptionEventAlert",
+}
+"""Requests that are no trading and change something all the same: left out like trading."""
+UNKNOWN: Final = (0, 1, 2, 999, 1000, 1999, 4999, 65535, 1 << 24, 0x7FFFFFFF, 0xFFFFFFFF)
+PUSHES: Final = (1003, 3005, 3007, 3009, 3011, 3013, 3015, 3019)
+TRADING_IDS: Final = range(2000, 3000)
+
+
+def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
+    """Return the protocol IDs of the requests that may be sent."""
+    return tuple(
+        entry.proto_id
+        for entry in registry
+        if not (entry.is_push or entry.is_retired or entry.is_websocket_only)
+        and entry.proto_id != INIT
+        and entry.request is not None
+        and "c2s" in entry.request.DESCRIPTOR.fields_by_name
+        and (allow_trading or not _is_left_out(entry.proto_id))
+    )
+
+
+def _is_left_out(proto_id: int) -> bool:
+    return proto_id in TRADING_IDS or proto_id in CHANGING or trades(proto_id) is not None
+
+
+def gateway_plan(random: Random, most: int, requests: tuple[int, ...], *, encrypted: bool) -> tuple[Step, ...]:
+    """Draw what is done to a gateway: ``most`` steps at most, a handshake apart."""
+    draw = _GatewayDraw(random, requests, encrypted=encrypted)
+    draw.begin()
+    for _ in range(random.randint(1, most)):
+        draw.step()
+    return tuple(draw.steps)
+
+
+def client_plan(random: Random, most: int) -> tuple[Step, ...]:
+    """Draw what is done to a client: steps that each wait for a number of its requests."""
+    steps: list[Step] = []
+    after = 1 if random.random() < 0.15 else random.randint(2, 4)
+    for _ in range(random.randint(1, most)):
+        kind = random.random()
+        if kind < 0.5:
+            steps.append(Step("reply", after=after, mutations=_mutations(random, 0)))
+            after += 1
+        elif kind < 0.75:
+            spoiled = _mutations(random, 0) if random.random() < 0.7 else ()
+            steps.append(Step("push", random.choice(PUSHES), after=after, mutations=spoiled))
+        elif kind < 0.82:
+            steps.append(Step(random.choice(("skip", "late")), after=after))
+            after += 1
+        elif kind < 0.86:
+            steps.append(Step("raw", data=_garbage(random).hex(), after=after))
+        elif kind < 0.9:
+            steps.append(Step("pause", ms=random.choice((1, 20, 200)), after=after))
+        elif kind < 0.95:
+            steps.append(Step("reply", after=after, chunk=random.choice((1, 3, 43))))
+            after += 1
+        else:
+            steps.append(Step(random.choice(("close", "reset", "finish")), after=after))
+            break
+        after += random.choice((0, 0, 1, 2))
+    return tuple(steps)
+
+
+class _GatewayDraw:
+    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool) -> None:
+        self.random: Final = random
+        self.requests: Final = requests
+        self.common: Final = tuple(proto for proto in COMMON if proto in requests)
+        self.encrypted: Final = encrypted
+        self.steps: list[Step] = []
+
+    def begin(self) -> None:
+        kind = self.random.random()
+        if kind < 0.05:
+            self.steps.append(self._request(wait=False))
+        elif kind < 0.12:
+            self.steps.append(self._hello(_mutations(self.random, INIT)))
+        if kind < 0.12 and self.random.random() < 0.5:
+            self.steps.append(Step("close"))
+        self.steps.append(self._hello())
+
+    def step(self) -> None:
+        random = self.random
+        kind = random.random()
+        if kind < 0.4:
+            self.steps.append(self._request(wait=random.random() < 0.7))
+        elif kind < 0.8:
+            step = self._request(wait=False)
+            spoiled = _mutations(random, step.proto)
+            self.steps.append(replace(step, mutations=spoiled))
+            if random.random() < 0.3:
+                self.steps.append(Step(random.choice(("close", "close", "reset"))))
+                self.steps.append(self._hello())
+        elif kind < 0.86:
+            self.steps.append(replace(self._request(wait=False), hold=True))
+            self.steps.append(self._request(wait=True))
+        elif kind < 0.9:
+            self.steps.append(self._hello() if random.random() < 0.5 else self._hello(_mutations(random, INIT)))
+        elif kind < 0.93:
+            self.steps.append(Step("raw", data=_garbage(random).hex()))
+        elif kind < 0.95:
+            self.steps.append(Step("pause", ms=random.choice((1, 5, 20))))
+        elif kind < 0.96:
+            self.steps.append(Step("finish"))
+        else:
+            self.steps += [Step(random.choice(("close", "reset"))), self._hello()]
+
+    def _request(self, *, wait: bool) -> Step:
+        random = self.random
+        proto = random.choice(self.common if random.random() < 0.8 else self.requests)
+        body_format = BodyFormat.JSON if random.random() < 0.12 else BodyFormat.PROTOBUF
+        message: Any = request_message(proto)
+        chosen = getattr(message.c2s, "security", None)
+        if chosen is not None and random.random() < 0.5:
+            chosen.market, chosen.code = random.choice(((1, "00001"), (11, "AAPL")))
+        body = encode_body(message, body_format).hex()
+        chunk = random.choice((1, 1, 7, 43, 44, 45)) if random.random() < 0.12 else 0
+        return Step("send", proto, body, int(body_format), chunk=chunk, wait=wait)
+
+    def _hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
+        body = hello(encrypted=self.encrypted).SerializeToString().hex()
+        chunk = self.random.choice((1, 7)) if self.random.random() < 0.05 else 0
+        return Step("send", INIT, body, mutations=mutations, chunk=chunk)
+
+
+def _garbage(random: Random) -> bytes:
+    return random.choice(
+        (
+            random.randbytes(random.randint(1, 200)),
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"FT",
+            bytes(44),
+            b"ft-v1.0\0" + bytes(36),
+            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+        )
+    )
+
+
+def _mutations(random: Random, proto: int) -> tuple[Mutation, ...]:
+    count = 1 if random.random() < 0.8 else 2
+    names = random.sample(_NAMES, k=count, counts=_WEIGHTS)
+    return tuple(Mutation(name, _value(random, name, proto)) for name in dict.fromkeys(names))
+
+
+_WEIGHED: Final = {
+    "empty body": 6,
+    "cut body": 4,
+    "flip body": 4,
+    "random body": 3,
+    "grow body": 3,
+    "missing field": 6,
+    "unknown enum": 5,
+    "extreme number": 5,
+    "odd string": 3,
+    "protocol": 6,
+    "serial": 5,
+    "format": 4,
+    "version": 2,
+    "reserved": 2,
+    "flip payload": 3,
+    "cut payload": 3,
+    "payload tail": 2,
+    "digest": 6,
+    "digest of payload": 2,
+    "length": 4,
+    "length off": 4,
+    "magic": 2,
+    "big-endian": 1,
+    "flip header": 3,
+    "cut frame": 4,
+    "bytes before": 2,
+    "bytes behind": 2,
+    "twice": 4,
+}
+_NAMES: Final = list(_WEIGHED)
+_WEIGHTS: Final = list(_WEIGHED.values())
+
+
+def _value(random: Random, name: str, proto: int) -> int | str:
+    if name == "random body":
+        return random.randbytes(random.randint(1, 60)).hex()
+    if name == "grow body":
+        # Megabytes are for sound sessions: RSA would take seconds over them.
+        return random.choice((1, 1000, 70_000) if proto == INIT else (1, 1000, 70_000, 5_000_000))
+    if name == "protocol":
+        return random.choice((*UNKNOWN, *PUSHES, ALIVE, 3008))
+    if name == "serial":
+        return random.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, random.getrandbits(32)))
+    if name in {"format", "version"}:
+        return random.choice((1, 2, 3, 127, 255))
+    if name == "reserved":
+        return random.randbytes(8).hex()
+    if name == "digest":
+        return (bytes(20) if random.random() < 0.3 else random.randbytes(20)).hex()
+    if name == "length":
+        return random.choice((0, 1, 43, 44, 1 << 16, 1 << 26, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF))
+    if name == "length off":
+        return random.choice((-44, -2, -1, 1, 2, 16, 44))
+    if name == "magic":
+        return random.choice((b"TF", b"ft", b"FU", bytes(2), random.randbytes(2))).hex()
+    if name == "flip header":
+        # The protocol ID stays as it is: no flipped bit makes a trading request of another.
+        return int(random.choice((*range(16), *range(48, 352))))
+    if name in {"bytes before", "bytes behind"}:
+        return random.randbytes(random.randint(1, 60)).hex()
+    return random.getrandbits(16)

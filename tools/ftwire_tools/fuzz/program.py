@@ -1,0 +1,109 @@
+"""The program under test, where it is ours to start: begun anew, watched, ended."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from typing import Final
+
+__all__ = ["Program", "ProgramError"]
+
+END_SECONDS: Final = 2.0
+"""Time to end by itself after SIGTERM."""
+LAST: Final = 64 << 10
+"""Bytes of its output that are looked at, the last ones."""
+
+
+class ProgramError(Exception):
+    """It cannot be started; the sentence says why."""
+
+
+class Program:
+    """Starts ``command``, a line as for a shell, which is not used.
+
+    ``allowed`` are the exit codes that are no crash; a signal always is one, unless we sent it. ``crash_text``
+    is a regular expression: what it finds in the program's output is a crash too.
+    """
+
+    def __init__(self, command: str, *, allowed: tuple[int, ...] = (0, 1), crash_text: str = "") -> None:
+        try:
+            self.words: Final = shlex.split(command)
+        except ValueError as error:
+            raise ProgramError(str(error)) from None
+        if not self.words:
+            raise ProgramError("names no program")
+        self._allowed: Final = allowed
+        self._crash_text: Final = re.compile(crash_text) if crash_text else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: Final = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
+        self.starts = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended by itself: negative for a signal; ``None`` while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def start(self) -> None:
+        """Begin it, ending the one before. Raises ``ProgramError``."""
+        self.stop()
+        self._output.seek(0)
+        self._output.truncate()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+                self.words, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output, start_new_session=True
+            )
+        except OSError as error:
+            raise ProgramError(f"{self.words[0]}: {error.strerror or error}") from None
+        self.starts += 1
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+    def crash(self) -> str:
+        """Say how it crashed, nothing where it did not."""
+        code = self.exit_code
+        if code is not None and code < 0:
+            return f"ended by {_signal_name(-code)}"
+        if code is not None and code not in self._allowed:
+            return f"exit code {code}"
+        if self._crash_text is not None and (found := self._crash_text.search(self.output())):
+            return found[0][:200]
+        return ""
+
+    def output(self) -> str:
+        """Return the end of what it has written."""
+        size = self._output.seek(0, 2)
+        self._output.seek(max(0, size - LAST))
+        text = self._output.read().decode(errors="replace")
+        self._output.seek(0, 2)
+        return text
+
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        self._output.close()
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
