@@ -414,3 +414,11 @@ def test_what_goes_wrong_is_said_in_a_line(words: list[str], status: int, reason
 
 def test_help_has_an_example() -> None:
     assert "\n    ftwire redact session.pcapng -w shareable.pcapng\n" in ftwire("redact", "--help").stdout.decode()
+
+
+def test_a_message_without_its_required_fields_is_redacted_like_any_other() -> None:
+    redaction = Redaction(Pseudonyms(b"seed"), set(Category))
+    message = InitConnect.Request.FromString(b"\x98\x3e\x07")  # an unknown field, and no c2s
+    redaction.message(message)
+    assert message.SerializePartialToString() == b""
+    assert sum(redaction.changed.values()) == 1

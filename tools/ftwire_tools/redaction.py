@@ -36,9 +36,10 @@ class Redaction:
 
     def message(self, message: Message) -> None:
         """Replace what is sensitive in ``message``, in place."""
-        before = message.ByteSize()
+        # Not ByteSize, which refuses a message without its required fields.
+        before = len(message.SerializePartialToString())
         message.DiscardUnknownFields()
-        if message.ByteSize() != before:
+        if len(message.SerializePartialToString()) != before:
             self.note(UNKNOWN_FIELDS, "unknown")
         self._walk(message)
 
