@@ -2,8 +2,9 @@
 
     python tests/bench/all.py [--check | --record] [--quick]
 
-``--check`` fails where a ratio is more than a fifth worse than in ``recorded.json``: against peers and the floor
-within the run itself, so another machine's record tells too.
+``--record`` writes ``recorded.json`` and the tables of docs/performance.md. ``--check`` fails where a ratio is more
+than a fifth worse than in ``recorded.json``: against peers and the floor within the run itself, so another machine's
+record tells too.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ from typing import Any
 
 import ftwire
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.tables import write_tables
+
 BENCH = Path(__file__).parent
 RECORD = BENCH / "recorded.json"
 NAMES = ("codec", "pcap", "dump", "start", "gateway", "client", "export")
-CORES = {"codec": ("off", "required"), "pcap": ("off", "required"), "dump": ("",)}
+CORES = {
+    "codec": ("off", "required"),
+    "pcap": ("off", "required"),
+    "dump": ("",),
+    "gateway": ("off", "required"),
+    "client": ("off", "required"),
+}
 """Values of ``FTWIRE_CORE`` to run a benchmark with: one that is not named here runs without the compiled core.
 ``bench_dump`` sees to it itself."""
 TOLERANCE = 0.2
@@ -85,7 +96,9 @@ def main() -> int:
             "python": platform.python_version(),
             **{name: version(name) for name in ("protobuf", "cryptography", "dpkt", "scapy")},
         }
-        RECORD.write_text(json.dumps(where | {"ratios": ratios}, indent=1) + "\n", encoding="utf-8")
+        record = where | {"ratios": ratios}
+        RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_tables(record)
     if "--check" in sys.argv:
         missing = recorded.keys() - {(ratio["bench"], ratio["name"]) for ratio in ratios}
         if not ftwire.compiled:

@@ -23,7 +23,7 @@ from ftwire_tools.client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report
+from bench.harness import Ratio, report, told
 from bench.programs import environment
 from interop import peers
 
@@ -109,7 +109,7 @@ def main() -> None:
         return
     log = ["default"] if options.default_log else []
     peers.ensure(PEER)
-    report("client", [compare(kind, options.count, options.rounds, log) for kind in options.kinds])
+    report("client", told([compare(kind, options.count, options.rounds, log) for kind in options.kinds]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.harness import Ratio, report, take_turns
+from bench.harness import Ratio, report, take_turns, told
 from ftwire.connection import Connection, State
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
@@ -222,33 +222,37 @@ def main() -> None:
 
     report(
         "gateway",
-        [
-            Ratio(
-                "the gateway's pushes, coalesced / a write and drain per frame",
-                speed("gateway") / speed("one"),
-                20,
-                f"{rate('gateway')}, {rate('one')}",
-            ),
-            Ratio(
-                "the same, two topics that alternate",
-                speed("two") / speed("one"),
-                None,
-                rate("two"),
-            ),
-            Ratio("encoded on the fly / a write and drain per frame", speed("fly") / speed("one"), 2.2, rate("fly")),
-            Ratio(
-                "100 clients / one client",
-                speed("hundred") / speed("gateway"),
-                0.8,
-                f"{rate('hundred')}, {rate('gateway')}",
-            ),
-            Ratio(
-                "gateway / raw asyncio echo",
-                speed("gateway") / speed("echo"),
-                None,
-                f"{rate('gateway')}, {rate('echo')}",
-            ),
-        ],
+        told(
+            [
+                Ratio(
+                    "the gateway's pushes, coalesced / a write and drain per frame",
+                    speed("gateway") / speed("one"),
+                    20,
+                    f"{rate('gateway')}, {rate('one')}",
+                ),
+                Ratio(
+                    "the same, two topics that alternate",
+                    speed("two") / speed("one"),
+                    None,
+                    rate("two"),
+                ),
+                Ratio(
+                    "encoded on the fly / a write and drain per frame", speed("fly") / speed("one"), 2.2, rate("fly")
+                ),
+                Ratio(
+                    "100 clients / one client",
+                    speed("hundred") / speed("gateway"),
+                    0.8,
+                    f"{rate('hundred')}, {rate('gateway')}",
+                ),
+                Ratio(
+                    "gateway / raw asyncio echo",
+                    speed("gateway") / speed("echo"),
+                    None,
+                    f"{rate('gateway')}, {rate('echo')}",
+                ),
+            ]
+        ),
     )
 
 
