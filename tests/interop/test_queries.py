@@ -24,7 +24,7 @@ PEERS = {"import pandas": "pandas", "import polars": "polars", "import duckdb": 
 
 
 def queries(document: str) -> list[tuple[str, str]]:
-    """Peer and text of each query of a document: from one of ``PEERS`` on, in Python blocks that read below ``tables/``."""
+    """Peer and text of each query: from one of ``PEERS`` on, in a document's Python blocks that read ``tables/``."""
     found = []
     starts = "|".join(map(re.escape, PEERS))
     for block in re.findall(r"^```python\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL):
