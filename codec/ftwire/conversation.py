@@ -73,6 +73,9 @@ class _Direction:
         self.envelopes_from = {Role.CLIENT: 0, Role.SERVER: 0}
 
 
+_CLIENT, _SERVER = Role.CLIENT, Role.SERVER  # reading a member of an enum costs as much as a call
+
+
 class Conversation:
     """One TCP connection of unknown kind.
 
@@ -118,7 +121,7 @@ class Conversation:
     def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
         if self._observer is not None:
-            return self._observer.receive(self._role(endpoint), data, time, packet)
+            return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
         if self.settled:
             return iter(())
         chunk = bytes(data)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_compact, unpack_header
+from ftwire.header import (
+    HEADER_SIZE,
+    MAGIC,
+    BodyFormat,
+    CompactFields,
+    HeaderFields,
+    unpack_compact,
+    unpack_header,
+)
 from ftwire.protocols import Registry, registry
 from ftwire.stream import BATCH, DEFAULT_MAX_BODY, FIRST_BATCH, ChunkReader
 
@@ -97,6 +105,50 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
             data = bytes(data)
         self._spare += SPARE_WORK * len(data)
         return super().feed(data)
+
+    def whole(self, data: bytes) -> Frame | None:
+        """Return the one frame that these next bytes of the stream are, where nothing waits and all is in order.
+
+        Most packets of a capture are one push: this is what ``feed`` would come to, without its generator.
+        ``None``: nothing was taken, ``feed`` tells.
+        """
+        size = len(data)
+        if size < HEADER_SIZE or self._running is not None or not self._in_step:
+            return None
+        if self._kept or self._rest is not None or self._parts:
+            return None
+        compact: CompactFields = unpack_compact(data)
+        length = compact[2]
+        shape = self.classes.shapes[compact[0]]
+        if HEADER_SIZE + length != size or shape is None or length > self.max_body:
+            return None
+        cipher = self.cipher
+        codec = codec_of(cipher)
+        if codec is not None:
+            batch = codec.cut(data, 0, length, size)
+            if not batch:
+                return None
+            compact, payload, body = batch[0]
+        else:
+            body = payload = data[HEADER_SIZE:]
+            if cipher is not NONE:
+                try:
+                    body = cipher.decrypt(payload)
+                except WireError:
+                    return None
+            hashed = NOTHING_HASHED.copy()
+            hashed.update(body)
+            if hashed.digest() != compact[3]:
+                return None
+        self._spare += SPARE_WORK * size
+        self.offset += size
+        frame = Frame.__new__(Frame)
+        frame._compact = compact
+        frame._shape = shape
+        frame.payload = payload
+        frame.body = body
+        frame._message = None
+        return frame
 
     def skip(self, length: int) -> Iterator[Frame | Gap]:
         """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""

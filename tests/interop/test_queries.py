@@ -24,15 +24,15 @@ PEERS = {"import pandas": "pandas", "import polars": "polars", "import duckdb": 
 
 
 def queries(document: str) -> list[tuple[str, str]]:
-    """Peer and text of each query of a document: a paragraph of a Python block that reads below ``tables/``."""
+    """Peer and text of each query: from one of ``PEERS`` on, in a document's Python blocks that read ``tables/``."""
     found = []
+    starts = "|".join(map(re.escape, PEERS))
     for block in re.findall(r"^```python\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL):
-        for paragraph in block.split("\n\n"):
-            if "tables/" in paragraph:
-                # A block may import everything first: whoever imports nothing of these is not ours to run.
-                name = next((peer for start, peer in PEERS.items() if paragraph.lstrip().startswith(start)), None)
-                assert name is not None, f"{document}: nobody to run {paragraph!r}"
-                found.append((name, paragraph))
+        if "tables/" not in block:
+            continue
+        before, *pieces = re.split(f"^({starts})", block, flags=re.MULTILINE)
+        assert not before.strip(), f"{document}: nobody to run {before!r}"
+        found += [(PEERS[start], start + rest) for start, rest in zip(pieces[::2], pieces[1::2], strict=True)]
     return found
 
 
