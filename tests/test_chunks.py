@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from frames import fed, response
 from ftwire.cipher import AesEcb
 from ftwire.errors import BadMagicError, BodyTooLargeError, DecryptionError, DigestError
-from ftwire.frame import BadFrame, Frame, Role
+from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.header import HEADER_SIZE
 from ftwire.scan import FrameScanner
 from ftwire.stream import FrameDecoder
@@ -146,3 +146,14 @@ def test_what_is_known_of_protocols_is_the_callers() -> None:
         assert isinstance(frame, Frame)
         assert frame.protocol is None
         assert frame.classes.registry is reader.classes.registry
+
+
+def test_what_was_whole_is_not_waited_for_again() -> None:
+    # The buffer is larger than the limit, its frames are not; whoever takes them stops after each.
+    stream = b"".join(encode_frame(3008, serial, bytes(size)) for serial, size in enumerate((0, 32, 0), 1))
+    decoder, serials = FrameDecoder(max_body=48), []
+    for at in range(0, len(stream), 7):
+        for frame in decoder.feed(stream[at : at + 7]):
+            serials.append(frame.serial)
+            break
+    assert serials == [1, 2, 3]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from contracts import AES, CONTRACTS, IV, MAX_BODY, classes, key, seeds
@@ -17,7 +17,7 @@ from ftwire.body import encode_body
 from ftwire.cipher import NONE, AesCbc, Cipher, FtAesEcb
 from ftwire.frame import Frame, Kind, Role
 from ftwire.header import BodyFormat
-from ftwire.scan import FrameScanner
+from ftwire.scan import FrameScanner, Gap
 from ftwire.strategies import (
     Mutation,
     SegmentSchedule,
@@ -146,6 +146,18 @@ CIPHERS: dict[str, Callable[[], Cipher]] = {
 }
 
 
+def verifies_beyond(damaged: bytes, rest: bytes, cipher: Cipher) -> bool:
+    """Whether the last frame in these bytes takes bytes of the rest, and verifies with them."""
+    items = list(FrameScanner(cipher=cipher).feed(damaged + rest))
+    at = 0
+    for item in items:
+        size = item.length if isinstance(item, Gap) else len(item)
+        if at < len(damaged) < at + size:
+            return isinstance(item, Frame) and item.error is None
+        at += size
+    return False
+
+
 @pytest.mark.parametrize("name", CIPHERS)
 @QUIET
 @given(made=st.lists(frames(kind=Kind.RESPONSE), min_size=1, max_size=4), data=st.data())
@@ -162,7 +174,11 @@ def test_damage_costs_one_frame(name: str, made: list[Frame], data: st.DataObjec
         for start in (100, 200)
     )
     damaged = data.draw(mutations(data.draw(st.sampled_from(before)), min_changes=1)).data
-    stream = b"".join(frame.encode() for frame in before) + damaged + b"".join(frame.encode() for frame in after)
+    rest = b"".join(frame.encode() for frame in after)
+    # FTAES_ECB's last block is under no digest but for its last byte: cut off there, a frame still verifies, with
+    # bytes of the next one for the block's end (FrameScanner says so).
+    assume(name != "ftaes_ecb" or not verifies_beyond(damaged, rest, CIPHERS[name]()))
+    stream = b"".join(frame.encode() for frame in before) + damaged + rest
     scanner = FrameScanner(cipher=CIPHERS[name]())
     items = [item for chunk in data.draw(chunkings(stream)) for item in scanner.feed(chunk)]
     items += scanner.close()

@@ -18,7 +18,7 @@ from ftwire.errors import (
     KeyRequiredError,
     TruncatedHeaderError,
 )
-from ftwire.frame import BadFrame, Frame, Role
+from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.header import Header
 from ftwire.scan import FrameScanner, Gap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -410,3 +410,11 @@ def test_out_of_step_a_sealed_frame_is_one_if_it_looks_like_those_sent_today(
     # In step it is one, whatever it looks like.
     in_step = scan([GOOD + raw + GOOD], FrameScanner(cipher=SEALED))
     assert [item.serial for item in in_step if isinstance(item, Frame)] == [1, 5, 1]
+
+
+def test_a_lying_header_that_holds_the_start_of_a_frame_does_not_cost_it() -> None:
+    # A frame cut off in its header: what follows makes the header whole, and ends where its length says.
+    whole = encode_frame(3008, 1, b"x" * 64)
+    after = [encode_frame(3008, serial, b"y" * 32) for serial in (2, 3)]
+    items = list(FrameScanner().feed(whole[:32] + b"".join(after)))
+    assert [item.serial for item in items if isinstance(item, Frame)] == [2, 3]

@@ -68,6 +68,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
     candidate that failed. Out of step, a frame counts only if it verifies, or (sealed, the key being unknown)
     if it looks like one and another follows.
 
+    One kind of damage costs the next frame too: of FTAES_ECB's last block only the last byte is looked at (as by
+    the vendor's SDK), so a frame cut off in that block verifies with the next one's first bytes in its place.
+
     Work is linear: candidates that fail are paid from a budget of ``SPARE_WORK`` bytes for each byte fed, and
     passed over unchecked once that is spent, which only a stream made for that purpose brings about.
     """
@@ -335,7 +338,7 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         if not self._in_step and not (sealed and _plausible(fields)):
             return None
         if data.startswith(MAGIC, end) or (final and end == size):
-            if self._in_step and self._holds_a_frame(data, at + HEADER_SIZE, end):
+            if self._in_step and self._holds_a_frame(data, at + len(MAGIC), end):
                 self._refuse(error)
                 return None
             self._spare += length
@@ -346,9 +349,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         return length + len(MAGIC)
 
     def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:
-        """Say whether a frame that verifies stands in these bytes: then it was not a body, but a length that lied.
+        """Say whether a frame that verifies stands in these bytes: then they were none, and a length lied.
 
-        A lie may well end where some later frame does.
+        A lie may well end where some later frame does, and that frame begin in what looked like the header.
         """
         classes = self.classes
         while (start := data.find(MAGIC, start, end)) >= 0:

@@ -305,8 +305,10 @@ class FrameDecoder(ChunkReader[Frame]):
             proto_id = 0 if shape is None else shape.proto_id
             offset = self.offset + consumed
             raise self._fail(BodyTooLargeError(limit=self.max_body, actual=length, proto_id=proto_id, offset=offset))
+        if length <= available:
+            return True
         self._want = HEADER_SIZE + length
-        return length <= available
+        return False
 
     def _fail(self, error: HeaderError) -> HeaderError:
         self.failure = error
