@@ -17,6 +17,12 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: tests of hangs and of faults wait most of their time."""
+    return (os.cpu_count() or 1) + 2
+
+
 # Where tests run in the background SIGINT is ignored, and the programs they start would inherit that: those
 # that are interrupted on purpose would never end.
 signal.signal(signal.SIGINT, signal.default_int_handler)

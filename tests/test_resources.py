@@ -121,10 +121,10 @@ for serial in range(60_000):
 def test_protocols_nobody_knows_leave_nothing_behind() -> None:
     attack("""
 scanner = FrameScanner()
-for proto_id in range(10_000, 300_000):
+for proto_id in range(10_000, 110_000):
     for item in scanner.feed(encode_frame(proto_id, 1, b"")):
         item.kind, item.message
-""", allowance=32)  # fmt: skip
+""", allowance=12)  # fmt: skip
 
 
 def test_a_million_half_open_flows() -> None:
