@@ -1,10 +1,10 @@
 """All benchmarks, one after the other: printed, compared with what was recorded, or recorded.
 
-    python tests/bench/all.py [--check | --record] [--quick]
+    python tests/bench/all.py [--check | --record] [--quick] [NAME...]
 
 ``--record`` writes ``recorded.json`` and the tables of docs/performance.md. ``--check`` fails where a ratio is more
 than a fifth worse than in ``recorded.json``: against peers and the floor within the run itself, so another machine's
-record tells too.
+record tells too. With names only those benchmarks run, and the others' record stays.
 """
 
 from __future__ import annotations
@@ -71,15 +71,17 @@ def line(ratio: dict[str, Any], before: dict[str, Any] | None) -> str:
 
 
 def main() -> int:
+    names = [name for name in NAMES if name in sys.argv] or list(NAMES)
     recorded: dict[tuple[str, str], dict[str, Any]] = {}
-    if "--record" not in sys.argv and RECORD.exists():
+    if RECORD.exists():
         found = json.loads(RECORD.read_text(encoding="utf-8"))["ratios"]
         recorded = {(ratio["bench"], ratio["name"]): ratio for ratio in found}
+    others = [ratio for (bench, _), ratio in recorded.items() if bench.partition(":")[0] not in names]
     if "--check" in sys.argv and not recorded:
         sys.exit("there is no record to check against: make bench-record")
     ratios = []
     worse = 0
-    runs = [(name, core) for name in NAMES for core in CORES.get(name, ("off",))]
+    runs = [(name, core) for name in names for core in CORES.get(name, ("off",))]
     for name, core in runs:
         if core == "required" and not ftwire.compiled:
             continue
@@ -96,11 +98,12 @@ def main() -> int:
             "python": platform.python_version(),
             **{name: version(name) for name in ("protobuf", "cryptography", "dpkt", "scapy")},
         }
-        record = where | {"ratios": ratios}
+        in_order = sorted(others + ratios, key=lambda ratio: NAMES.index(ratio["bench"].partition(":")[0]))
+        record = where | {"ratios": in_order}
         RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         write_tables(record)
     if "--check" in sys.argv:
-        missing = recorded.keys() - {(ratio["bench"], ratio["name"]) for ratio in ratios}
+        missing = recorded.keys() - {(ratio["bench"], ratio["name"]) for ratio in others + ratios}
         if not ftwire.compiled:
             uncompiled = {key for key in missing if key[1].endswith(" (compiled)")}
             missing -= uncompiled
