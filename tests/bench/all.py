@@ -51,7 +51,7 @@ def measure(name: str, core: str) -> list[dict[str, Any]]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["FTWIRE_CORE"] = core
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:

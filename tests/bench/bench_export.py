@@ -100,7 +100,7 @@ def bodies_to_rows() -> list[Ratio]:
     try:
         protarrow = import_module("protarrow")
     except ImportError:
-        print("protarrow is not installed: not compared")
+        print("protarrow is not installed: not compared", file=sys.stderr)
     else:
         some = bodies[:20]
         contestants["protarrow"] = lambda: protarrow.messages_to_record_batch(
