@@ -19,6 +19,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,11 +40,13 @@ class Module(NamedTuple):
     """Hypothesis examples of each property: the same ones for each mutant."""
     slow: tuple[str, ...] = ()
     """Arguments to pytest for tests that only what survives the others is given to."""
+    core: tuple[str, ...] = ()
+    """The same for tests that need the compiled core, where it is installed; all others run without it."""
     but: str = ""
     """Those of ``tests`` that are left to ``slow``, as pytest's ``-k`` names them."""
 
 
-LINEAR: Final = ("tests/test_scan.py", "-k", "linear")
+CORE: Final = ("tests/test_core.py",)
 MODULES: Final = {
     "header": Module("header.py", ("tests/test_header.py",)),
     "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
@@ -49,15 +55,24 @@ MODULES: Final = {
         ("tests/test_frame.py", "tests/test_stream.py", "tests/test_chunks.py"),
         15,
         slow=("tests/test_observer.py", "tests/test_body.py", "-k", "not every_class"),
+        core=CORE,
     ),
     "stream": Module(
         "stream.py",
         ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"),
         15,
         slow=("tests/test_scan.py", "tests/test_observer_websocket.py"),
+        core=(*CORE, "tests/test_stream.py", "tests/test_chunks.py"),
         but="linear",
     ),
-    "scan": Module("scan.py", ("tests/test_scan.py", "tests/test_chunks.py"), 15, slow=LINEAR, but="linear"),
+    "scan": Module(
+        "scan.py",
+        ("tests/test_scan.py", "tests/test_chunks.py"),
+        15,
+        slow=("tests/test_scan.py", "-k", "linear"),
+        core=(*CORE, "tests/test_scan.py", "tests/test_chunks.py"),
+        but="linear",
+    ),
     "tcp": Module(
         "pcap/tcp.py",
         ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py"),
@@ -81,7 +96,7 @@ import mutmut.__main__
 from mutmut.mutation.mutators import mutation_operators as operators, operator_string
 at = [function for _, function in operators].index(operator_string)
 operators[at] = operators[at][0], lambda node: islice(operator_string(node), 1)
-mutmut.__main__.cli(["run", "--max-children", "1", *sys.argv[1:]])
+mutmut.__main__.cli(["run", *sys.argv[1:]])
 """
 
 # One "NAME: STATUS" a mutant, and for those that live a line with the difference in JSON.
@@ -167,7 +182,13 @@ def environment(name: str) -> dict[str, str]:
         "HYPOTHESIS_PROFILE": "mutation",
         "MUTATION_EXAMPLES": examples,
         "PYTHONDONTWRITEBYTECODE": "1",
+        "FTWIRE_CORE": "off",
     }
+
+
+def core_is_there() -> bool:
+    """Say whether the compiled core is installed: then what stands in its branches is tried too."""
+    return find_spec("ftwire_core") is not None
 
 
 def mutmut(name: str, program: str, *arguments: str) -> str:
@@ -179,23 +200,33 @@ def mutmut(name: str, program: str, *arguments: str) -> str:
     return done.stdout
 
 
-def killed_slowly(name: str, mutant: str) -> bool:
-    """Say whether the module's slow tests notice a mutant; what they say is kept for the next report."""
+def killed_slowly(name: str, mutants: Sequence[str]) -> dict[str, bool]:
+    """Say which mutants the module's slow tests notice; what they say is kept for the next report."""
     known = WORK / name / "slow.json"
     verdicts: dict[str, bool] = json.loads(known.read_text()) if known.is_file() else {}
-    for each in ("", mutant):
-        if each not in verdicts:
-            verdicts[each] = _slow_tests_fail(name, each)
+    # Without a mutant they must not fail.
+    new = [mutant for mutant in ("", *mutants) if mutant not in verdicts]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, fails in zip(new, pool.map(partial(_slow_tests_fail, name), new), strict=True):
+            verdicts[mutant] = fails
             known.write_text(json.dumps(verdicts))
-    if verdicts[""]:
-        raise RuntimeError(f"{name}: its slow tests fail without a mutant")
-    return verdicts[mutant]
+            if verdicts[""]:
+                known.unlink()
+                pool.shutdown(cancel_futures=True)
+                raise RuntimeError(f"{name}: its slow tests fail without a mutant")
+    return verdicts
 
 
 def _slow_tests_fail(name: str, mutant: str) -> bool:
+    module = MODULES[name]
+    runs = [("off", module.slow), ("required", module.core if core_is_there() else ())]
+    return any(_fail(name, mutant, core, tests) for core, tests in runs if tests)
+
+
+def _fail(name: str, mutant: str, core: str, tests: tuple[str, ...]) -> bool:
     plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
-    words = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *MODULES[name].slow]
-    under = environment(name) | {"MUTANT_UNDER_TEST": mutant, "PYTHONPATH": "src:tools"}
+    words = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *tests]
+    under = environment(name) | {"MUTANT_UNDER_TEST": mutant, "PYTHONPATH": "src:tools", "FTWIRE_CORE": core}
     try:
         done = subprocess.run(
             words, cwd=WORK / name / "mutants", env=under, capture_output=True, check=False, timeout=300
@@ -213,14 +244,14 @@ def alive(name: str) -> list[str]:
 
 def collect(name: str) -> Result:
     """Read what mutmut found out, and give the survivors to the slow tests."""
+    told = [json.loads(line) for line in mutmut(name, _SHOW).splitlines()]
+    verdicts = killed_slowly(name, [mutant for mutant, _, shown in told if shown])
     statuses: dict[str, int] = {}
     survivors = []
-    for line in mutmut(name, _SHOW).splitlines():
-        mutant, status, shown = json.loads(line)
-        if shown and MODULES[name].slow and killed_slowly(name, mutant):
-            status, shown = "killed", ""
-        statuses[status] = statuses.get(status, 0) + 1
-        if shown:
+    for mutant, status, shown in told:
+        killed = verdicts.get(mutant, False)
+        statuses["killed" if killed else status] = statuses.get("killed" if killed else status, 0) + 1
+        if shown and not killed:
             survivors.append(_survivor(mutant, shown))
     return Result(name, statuses, survivors)
 
@@ -241,6 +272,7 @@ def explained(name: str) -> dict[Survivor, str]:
     return {
         Survivor(entry["function"], entry["old"], entry["new"]): group["why"]
         for group in table.get(name, [])
+        if not (group.get("without_core") and core_is_there())
         for entry in group["mutants"]
     }
 
