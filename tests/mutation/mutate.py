@@ -46,7 +46,8 @@ class Module(NamedTuple):
     """Those of ``tests`` that are left to ``slow``, as pytest's ``-k`` names them."""
 
 
-CORE: Final = ("tests/test_core.py",)
+ENCODED: Final = "tests/test_core.py::test_every_frame_is_encoded_the_same"
+CUT: Final = "tests/test_core.py::test_every_stream_gives_the_same"
 MODULES: Final = {
     "header": Module("header.py", ("tests/test_header.py",)),
     "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
@@ -55,23 +56,20 @@ MODULES: Final = {
         ("tests/test_frame.py", "tests/test_stream.py", "tests/test_chunks.py"),
         15,
         slow=("tests/test_observer.py", "tests/test_body.py", "-k", "not every_class"),
-        core=CORE,
+        core=("tests/test_frame.py", ENCODED),
     ),
     "stream": Module(
         "stream.py",
         ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"),
         15,
-        slow=("tests/test_scan.py", "tests/test_observer_websocket.py"),
-        core=(*CORE, "tests/test_stream.py", "tests/test_chunks.py"),
-        but="linear",
+        slow=("tests/test_observer_websocket.py",),
+        core=("tests/test_stream.py", "tests/test_chunks.py", CUT),
     ),
     "scan": Module(
         "scan.py",
         ("tests/test_scan.py", "tests/test_chunks.py"),
         15,
-        slow=("tests/test_scan.py", "-k", "linear"),
-        core=(*CORE, "tests/test_scan.py", "tests/test_chunks.py"),
-        but="linear",
+        core=("tests/test_scan.py", "tests/test_chunks.py", CUT),
     ),
     "tcp": Module(
         "pcap/tcp.py",
