@@ -85,8 +85,8 @@ fuzz: setup
 	$(BIN)/python -m pip install --quiet atheris
 	PYTHONPATH=tests:. $(BIN)/python tests/fuzz/campaign.py --minutes $(or $(MINUTES),10)
 
-# Mutation testing with mutmut, one module after the other, which may take hours: see docs/mutation.md.
-mutate: setup
+# Mutation testing with mutmut, one module after the other: see docs/mutation.md.
+mutate: core
 	$(BIN)/python -m pip install --quiet "mutmut>=3.8,<4"
 	$(BIN)/python tests/mutation/mutate.py $(MODULE)
 

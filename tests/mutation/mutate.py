@@ -19,9 +19,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,58 +29,81 @@ WORK: Final = ROOT / ".mutation"
 SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 
 
+class Tests(NamedTuple):
+    """Tests that mutants are given to."""
+
+    paths: tuple[str, ...]
+    only: str = ""
+    """Those of them that run, as pytest's ``-k`` names them."""
+    compiled: bool = False
+    """They run with the compiled core, and without it otherwise."""
+
+
 class Module(NamedTuple):
-    """What is mutated, and the tests that are to notice: those that are fast and about it."""
+    """What is mutated, and the tests that are to notice."""
 
     path: str
-    tests: tuple[str, ...]
+    tests: tuple[Tests, ...]
+    """Each is given what lived through those before it: the first ones are fast, and about the module."""
     examples: int = 40
     """Hypothesis examples of each property: the same ones for each mutant."""
-    slow: tuple[str, ...] = ()
-    """Arguments to pytest for tests that only what survives the others is given to."""
-    core: tuple[str, ...] = ()
-    """The same for tests that need the compiled core, where it is installed; all others run without it."""
-    but: str = ""
-    """Those of ``tests`` that are left to ``slow``, as pytest's ``-k`` names them."""
 
 
-ENCODED: Final = "tests/test_core.py::test_every_frame_is_encoded_the_same"
-CUT: Final = "tests/test_core.py::test_every_stream_gives_the_same"
+STREAM, CHUNKS, SCAN = "tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"
+FRAME, CORE = "tests/test_frame.py", "tests/test_core.py"
+REASSEMBLY, EDGES = "tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py"
+CONNECTIONS = "tests/pcap/test_connections.py"
+PACKETS, LIMITS, SHARED = "tests/pcap/test_packets.py", "tests/pcap/test_limits.py", "tests/pcap/test_shared.py"
 MODULES: Final = {
-    "header": Module("header.py", ("tests/test_header.py",)),
-    "cipher": Module("cipher.py", ("tests/test_cipher.py",)),
+    "header": Module("header.py", (Tests(("tests/test_header.py",)),)),
+    "cipher": Module("cipher.py", (Tests(("tests/test_cipher.py",)),)),
     "frame": Module(
         "frame.py",
-        ("tests/test_frame.py", "tests/test_stream.py", "tests/test_chunks.py"),
+        (
+            Tests((FRAME, STREAM, CHUNKS)),
+            Tests(("tests/test_observer.py", "tests/test_body.py"), "not every_class"),
+            Tests((FRAME, CORE), "test_frame or encoded", compiled=True),
+        ),
         15,
-        slow=("tests/test_observer.py", "tests/test_body.py", "-k", "not every_class"),
-        core=("tests/test_frame.py", ENCODED),
     ),
+    "chunks": Module(
+        "chunks.py",
+        (
+            Tests((CHUNKS, STREAM, SCAN)),
+            Tests((CHUNKS, STREAM, CORE), "not conversation", compiled=True),
+            Tests(("tests/test_observer_websocket.py",)),
+        ),
+        15,
+    ),
+    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, SCAN, CORE), compiled=True),), 15),
     "stream": Module(
         "stream.py",
-        ("tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"),
+        (Tests((STREAM, CHUNKS)), Tests((STREAM, CHUNKS, CORE), "not conversation", compiled=True)),
         15,
-        slow=("tests/test_observer_websocket.py",),
-        core=("tests/test_stream.py", "tests/test_chunks.py", CUT),
     ),
     "scan": Module(
         "scan.py",
-        ("tests/test_scan.py", "tests/test_chunks.py"),
+        (Tests((SCAN, CHUNKS)), Tests((SCAN, CHUNKS, CORE), "not conversation", compiled=True)),
         15,
-        core=("tests/test_scan.py", "tests/test_chunks.py", CUT),
     ),
     "tcp": Module(
         "pcap/tcp.py",
-        ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py"),
+        (
+            Tests(
+                (REASSEMBLY, EDGES, CONNECTIONS, LIMITS, SHARED),
+                "test_reassembly or test_connections or evicted or forgotten or room or idle or acknowledgements or shares",
+            ),
+            Tests((LIMITS,), "half_open or close_in_order"),
+        ),
         5,
-        slow=("tests/pcap/test_limits.py", "-k", "flow or acknowledgements"),
     ),
     "reassembly": Module(
         "pcap/stream.py",
-        ("tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py", "tests/pcap/test_packets.py"),
+        (
+            Tests((REASSEMBLY, EDGES, PACKETS), "not (mutated or link or headers or whatever)"),
+            Tests((REASSEMBLY, LIMITS), "whatever or holes or as_idle"),
+        ),
         5,
-        slow=("tests/pcap/test_reassembly.py", "tests/pcap/test_limits.py", "-k", "whatever or holes or as_idle"),
-        but="mutated or link or headers or whatever",
     ),
 }
 
@@ -97,19 +118,18 @@ operators[at] = operators[at][0], lambda node: islice(operator_string(node), 1)
 mutmut.__main__.cli(["run", *sys.argv[1:]])
 """
 
-# One "NAME: STATUS" a mutant, and for those that live a line with the difference in JSON.
+# The status of every mutant, and the difference of those that are named, in JSON.
 _SHOW: Final = """\
-import io, json
+import io, json, sys
 from contextlib import redirect_stdout
 from mutmut.__main__ import cli
 def said(*words):
     with redirect_stdout(io.StringIO()) as text:
         cli.main(words, standalone_mode=False)
     return text.getvalue()
-for line in said("results", "--all", "true").splitlines():
-    name, _, status = line.strip().rpartition(": ")
-    shown = said("show", name) if status not in ("killed", "timeout") else ""
-    print(json.dumps([name, status, shown]))
+lines = said("results", "--all", "true").splitlines()
+statuses = dict(line.strip().rsplit(": ", 1) for line in lines)
+print(json.dumps([statuses, [said("show", name) for name in sys.argv[1:]]]))
 """
 
 _CONFIGURATION: Final = """\
@@ -143,18 +163,17 @@ class Result(NamedTuple):
     """What came of one module."""
 
     module: str
-    statuses: dict[str, int]
+    statuses: Counter[str]
     """How many mutants came to what, in mutmut's words."""
     survivors: list[Survivor]
 
 
-def stage(name: str, *, afresh: bool) -> None:
+def stage(name: str, number: int, *, afresh: bool) -> Path:
     """Lay the copy out that mutmut works in, or bring it up to date."""
-    module, place = MODULES[name], WORK / name
+    module, place = MODULES[name], WORK / name / str(number)
     if afresh:
         shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
-    (place / "slow.json").unlink(missing_ok=True)
     for old in (place / "mutants").glob("**/*"):
         # mutmut copies a file once. Verdicts are kept, those of functions that are other ones now excepted.
         if old.is_file() and old.suffix not in {".meta", ".json"}:
@@ -168,90 +187,69 @@ def stage(name: str, *, afresh: bool) -> None:
         ("proto", "proto"),
     ):
         shutil.copytree(ROOT / folder, place / goal, ignore=unwanted, dirs_exist_ok=True)
-    selection = [*module.tests, "-k", f"not ({module.but})"] if module.but else [*module.tests]
+    tests = module.tests[number]
+    selection = [*tests.paths, "-k", tests.only] if tests.only else [*tests.paths]
     (place / "pyproject.toml").write_text(_CONFIGURATION.format(path=module.path, selection=json.dumps(selection)))
+    return place
 
 
-def environment(name: str) -> dict[str, str]:
-    """What the tests of a module's mutants are run with."""
-    examples = str(MODULES[name].examples)
-    return {
+def mutmut(name: str, number: int, program: str, *arguments: str) -> str:
+    """Run mutmut in a module's copy."""
+    module = MODULES[name]
+    variables = {
         **os.environ,
         "HYPOTHESIS_PROFILE": "mutation",
-        "MUTATION_EXAMPLES": examples,
+        "MUTATION_EXAMPLES": str(module.examples),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "FTWIRE_CORE": "off",
+        "FTWIRE_CORE": "required" if module.tests[number].compiled else "off",
     }
-
-
-def core_is_there() -> bool:
-    """Say whether the compiled core is installed: then what stands in its branches is tried too."""
-    return find_spec("ftwire_core") is not None
-
-
-def mutmut(name: str, program: str, *arguments: str) -> str:
-    """Run mutmut in a module's copy."""
     words = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(words, cwd=WORK / name, env=environment(name), capture_output=True, text=True, check=False)
+    place = WORK / name / str(number)
+    done = subprocess.run(words, cwd=place, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"mutmut: {done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
 
 
-def killed_slowly(name: str, mutants: Sequence[str]) -> dict[str, bool]:
-    """Say which mutants the module's slow tests notice; what they say is kept for the next report."""
-    known = WORK / name / "slow.json"
-    verdicts: dict[str, bool] = json.loads(known.read_text()) if known.is_file() else {}
-    # Without a mutant they must not fail.
-    new = [mutant for mutant in ("", *mutants) if mutant not in verdicts]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutant, fails in zip(new, pool.map(partial(_slow_tests_fail, name), new), strict=True):
-            verdicts[mutant] = fails
-            known.write_text(json.dumps(verdicts))
-            if verdicts[""]:
-                known.unlink()
-                pool.shutdown(cancel_futures=True)
-                raise RuntimeError(f"{name}: its slow tests fail without a mutant")
-    return verdicts
+def statuses(name: str) -> tuple[dict[str, str], int]:
+    """Read what became of every mutant of a module, and which were the last tests that any was given to."""
+    found: dict[str, str] = {}
+    last = 0
+    for number in range(len(MODULES[name].tests)):
+        if (WORK / name / str(number) / "mutants").is_dir():
+            told: dict[str, str] = json.loads(mutmut(name, number, _SHOW))[0]
+            found |= {mutant: status for mutant, status in told.items() if status != "not checked"}
+            last = number
+    return found, last
 
 
-def _slow_tests_fail(name: str, mutant: str) -> bool:
-    module = MODULES[name]
-    runs = [("off", module.slow), ("required", module.core if core_is_there() else ())]
-    return any(_fail(name, mutant, core, tests) for core, tests in runs if tests)
+def alive(found: dict[str, str]) -> list[str]:
+    """Names of the mutants that no test noticed."""
+    return [mutant for mutant, status in found.items() if status not in {"killed", "timeout"}]
 
 
-def _fail(name: str, mutant: str, core: str, tests: tuple[str, ...]) -> bool:
-    plugins = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
-    words = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *tests]
-    under = environment(name) | {"MUTANT_UNDER_TEST": mutant, "PYTHONPATH": "src:tools", "FTWIRE_CORE": core}
-    try:
-        done = subprocess.run(
-            words, cwd=WORK / name / "mutants", env=under, capture_output=True, check=False, timeout=300
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
-
-
-def alive(name: str) -> list[str]:
-    """Names of the mutants that the last run left alive."""
-    told = map(json.loads, mutmut(name, _SHOW).splitlines())
-    return [mutant for mutant, status, _ in told if status not in {"killed", "timeout"}]
+def run(name: str, *, again: bool) -> None:
+    """Give all mutants of a module, or those that lived, to its tests."""
+    names = alive(statuses(name)[0]) if again else []
+    for number in range(int(again), len(MODULES[name].tests)):
+        shutil.rmtree(WORK / name / str(number), ignore_errors=True)
+    for number in range(len(MODULES[name].tests)):
+        if number and not (names := alive(statuses(name)[0])):
+            continue
+        stage(name, number, afresh=not again)
+        if names:
+            mutmut(name, number, _RUN, *names)
+        if not number:
+            mutmut(name, number, _RUN)  # all, or those of functions that are other ones today
 
 
 def collect(name: str) -> Result:
-    """Read what mutmut found out, and give the survivors to the slow tests."""
-    told = [json.loads(line) for line in mutmut(name, _SHOW).splitlines()]
-    verdicts = killed_slowly(name, [mutant for mutant, _, shown in told if shown])
-    statuses: dict[str, int] = {}
-    survivors = []
-    for mutant, status, shown in told:
-        killed = verdicts.get(mutant, False)
-        statuses["killed" if killed else status] = statuses.get("killed" if killed else status, 0) + 1
-        if shown and not killed:
-            survivors.append(_survivor(mutant, shown))
-    return Result(name, statuses, survivors)
+    """Read what mutmut found out."""
+    found, last = statuses(name)
+    living = alive(found)
+    shown = json.loads(mutmut(name, last, _SHOW, *living))[1]
+    survivors = [_survivor(mutant, text) for mutant, text in zip(living, shown, strict=True)]
+    return Result(name, Counter(found.values()), survivors)
 
 
 def _survivor(mutant: str, shown: str) -> Survivor:
@@ -270,7 +268,6 @@ def explained(name: str) -> dict[Survivor, str]:
     return {
         Survivor(entry["function"], entry["old"], entry["new"]): group["why"]
         for group in table.get(name, [])
-        if not (group.get("without_core") and core_is_there())
         for entry in group["mutants"]
     }
 
@@ -297,16 +294,14 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="only what lived in the last run")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all when left out")
     options = parser.parse_args()
+    if find_spec("ftwire_core") is None:
+        parser.error("mutants of what uses the compiled core need it: make core")
     if unknown := set(options.modules) - MODULES.keys():
         parser.error(f"no such module: {', '.join(sorted(unknown))}")
     good = True
     for name in options.modules or MODULES:
         if not options.report:
-            names = alive(name) if options.again else []
-            stage(name, afresh=not options.again)
-            if names:
-                mutmut(name, _RUN, *names)
-            mutmut(name, _RUN)  # all, or those of functions that are other ones today
+            run(name, again=options.again)
         good = report(collect(name)) and good
     return 0 if good else 1
 
