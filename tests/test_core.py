@@ -20,7 +20,7 @@ from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
 from ftwire.frame import Frame, Role, encode_frame
-from ftwire.header import MAGIC, pack_header
+from ftwire.header import MAGIC, CompactFields, pack_header, unpack_compact
 from ftwire.observer import Observer
 from ftwire.scan import FrameScanner, Gap
 from ftwire.strategies import Session, chunkings, ciphers, conversations, frames, mutations
@@ -209,6 +209,54 @@ def test_the_core_is_really_what_cuts(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ftwire.stream.NOTHING_HASHED", sha1())  # noqa: S324 - for its copy method alone
     monkeypatch.setattr("ftwire.stream.unpack_compact", None)
     assert [frame.serial for frame in FrameDecoder(cipher=MAKERS[name]()).feed(stream)] == list(range(40))
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have Python tell the offsets of the frames that it cuts by itself, of chunks large and small."""
+    offsets: list[int] = []
+
+    def told(data: bytes, at: int = 0) -> CompactFields:
+        offsets.append(at)
+        return unpack_compact(data, at)
+
+    for module in ("stream", "scan"):
+        monkeypatch.setattr(f"ftwire.{module}.unpack_compact", told)
+    return offsets
+
+
+@needs_core
+@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("size", [0, 1000, 5000])
+def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
+    start: type, name: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind a frame that is not in order, and under another cipher set in between."""
+    raw = [encode_frame(3009, at, bytes(size), cipher=MAKERS[name if at < 20 else "ftaes_ecb"]()) for at in range(40)]
+    raw[30] = raw[30][:20] + bytes(4) + raw[30][24:]
+    offsets = looked_at(monkeypatch)
+    for chunks in ([b"".join(raw)], raw):
+        reader = start(cipher=MAKERS[name]())
+        found = []
+        for chunk in chunks:
+            for frame in reader.feed(chunk):
+                found.append(frame.serial)
+                if frame.serial == 19:
+                    reader.cipher = MAKERS["ftaes_ecb"]()
+        assert found == list(range(40))
+    # The one with the wrong digest, which a scanner looks at again when it knows what follows.
+    assert 2 <= len(offsets) <= 3
+
+
+@needs_core
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_core_cuts_a_frame_taken_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offsets = looked_at(monkeypatch)
+    scanner = FrameScanner(cipher=MAKERS[name]())
+    frame = scanner.whole(encode_frame(3009, 7, b"abc", cipher=MAKERS[name]()))
+    assert frame is not None
+    assert (frame.serial, frame.body) == (7, b"abc")
+    assert offsets == []
 
 
 class Backwards(FtAesEcb):

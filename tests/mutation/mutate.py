@@ -91,7 +91,7 @@ MODULES: Final = {
         (
             Tests(
                 (REASSEMBLY, EDGES, CONNECTIONS, LIMITS, SHARED),
-                "reassembly or connections or evicted or forgotten or room or idle or alone or shares",
+                "reassembly or connections or evicted or forgotten or makes_room or idle or alone or shares",
             ),
             Tests((LIMITS,), "half_open or close_in_order"),
         ),
