@@ -48,22 +48,21 @@ class ChunkReader(Generic[Item]):
 
     def feed(self, data: Buffer) -> Iterator[Item]:
         """Take the next bytes of the stream, in any chunking; iterate over what they complete."""
-        if type(data) is bytes:
-            if (lack := self._lack - len(data)) > 0:
-                # Small chunks, for a frame that is far from whole: nothing else is to be done.
-                self._lack = lack
-                kept = self._kept
-                kept += data
-                return NOTHING
-            if compiled and self._running is None and (found := self._feed_core(data)) is not None:
-                return found
+        if type(data) is not bytes:
+            data = bytes(data)
+        if (lack := self._lack - len(data)) > 0:
+            # Small chunks, for a frame that is far from whole: nothing else is to be done.
+            self._lack = lack
+            kept = self._kept
+            kept += data
+            return NOTHING
+        if compiled and (found := self._feed_core(data)) is not None:
+            return found
         if self._running is not None:
             self._running.close()
             self._running = None
             self._take_back()
         self._lack = 0
-        if type(data) is not bytes:
-            data = bytes(data)
         at = 0
         kept = self._kept
         if kept or self._rest is not None:
@@ -93,7 +92,7 @@ class ChunkReader(Generic[Item]):
         return running
 
     def _feed_core(self, data: bytes) -> Iterator[Item] | None:  # noqa: ARG002 - this one knows no core
-        """Do the same by means of the compiled core, where that can: nothing is running. ``None``: it cannot."""
+        """Do the same by means of the compiled core; ``None`` where that is not to be done."""
         return None
 
     def _awaited(self, start: bytearray) -> int:  # noqa: ARG002 - this one looks at nothing

@@ -7,13 +7,17 @@ them one frame at a time costs more than the frames do. What is not in order it 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Final, cast
+from operator import length_hint
+from typing import TYPE_CHECKING, Final, cast
 
 from ftwire.chunks import NOTHING, SMALL_CHUNK, ChunkReader, Item
 from ftwire.cipher import Cipher, codec_of
 from ftwire.frame import Frame, MessageClasses, Role
 from ftwire.header import HEADER_SIZE, CompactFields, pack_compact
 from ftwire.protocols import Registry
+
+if TYPE_CHECKING:
+    from ftwire_core import Codec
 
 __all__ = ["BATCH", "FIRST_BATCH", "FrameReader"]
 
@@ -40,22 +44,47 @@ class FrameReader(ChunkReader[Item]):
         self.offset = 0
         """Stream offset of the first byte kept for the next call."""
         self._in_step = True  # a frame is what comes next, as far as is known
-        self._ready: Iterator[_Cut] = NOTHING  # what the core has cut and nobody has taken yet
-        self._ready_to = 0  # stream offset where that ends
+        self._codec: Codec | None = None
+        self._codec_cipher: Cipher | None = None  # whose codec that is
+        # What the core has cut and nobody has taken yet: one frame, which counts in offset, or any number, and the
+        # stream offset where they end.
+        self._single: Iterator[Frame] = NOTHING
+        self._single_size = 0
+        self._ready: Iterator[_Cut] = NOTHING
+        self._ready_to = 0
 
     @property
     def pending(self) -> int:
         """Bytes fed that are not part of anything returned yet."""
-        return super().pending + max(self._ready_to - self.offset, 0)
+        ready = max(self._ready_to - self.offset, 0) + length_hint(self._single) * self._single_size
+        return super().pending + ready
 
     def _feed_core(self, data: bytes) -> Iterator[Item] | None:
-        if len(data) > SMALL_CHUNK or not self._in_step or self._rest is not None or self._parts:
-            return None
+        for frame in self._single:
+            self._put_back(frame)
         cipher = self.cipher
-        codec = codec_of(cipher)
-        if codec is None:
+        if cipher is not self._codec_cipher:
+            self._codec_cipher = cipher
+            self._codec = codec_of(cipher)
+        codec = self._codec
+        if codec is None or self._running is not None or not self._in_step or self._rest is not None or self._parts:
             return None
         kept = self._kept
+        if not kept and (cut := codec.one(data, self.max_body)) is not None:
+            # So it is with most packets of a capture: they are one push.
+            compact, payload, body = cut
+            frame = Frame.__new__(Frame)
+            frame._compact = compact
+            frame._shape = self.classes.shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+            frame.payload = payload
+            frame.body = body
+            frame._message = None
+            self._single_size = size = len(data)
+            self.offset += size
+            self._single = single = iter((frame,))
+            return cast("Iterator[Item]", single)
+        if len(data) > SMALL_CHUNK:
+            return None
         if kept:
             data = b"".join((kept, data))
         frames, end, want = codec.take(data, self.max_body)
@@ -100,3 +129,10 @@ class FrameReader(ChunkReader[Item]):
         ready = b"".join(pack_compact(*compact) + payload for compact, payload, _ in self._ready)
         self._ready_to = 0
         self._kept[:0] = ready
+        for frame in self._single:
+            self._put_back(frame)
+
+    def _put_back(self, frame: Frame) -> None:
+        """Keep a frame that nobody has taken, in front of what is kept."""
+        self._kept[:0] = frame.encode()
+        self.offset -= len(frame)

@@ -106,11 +106,16 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         Most packets of a capture are one push: this is what ``feed`` would come to, without its generator.
         ``None``: nothing was taken, ``feed`` tells.
         """
+        for frame in self._single:
+            self._put_back(frame)
         if self._running is not None or not self._in_step or self._kept or self._rest is not None or self._parts:
             return None
         size = len(data)
         cipher = self.cipher
-        codec = codec_of(cipher)
+        if cipher is not self._codec_cipher:
+            self._codec_cipher = cipher
+            self._codec = codec_of(cipher)
+        codec = self._codec
         if codec is not None:
             cut = codec.one(data, self.max_body)
             if cut is None:
