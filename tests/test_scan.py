@@ -527,6 +527,16 @@ def test_out_of_step_a_frame_comes_behind_its_gap() -> None:
     assert scanner.whole(GOOD) == response()
 
 
+def test_behind_a_lone_frame_not_yet_taken_no_frame_is_taken_at_once() -> None:
+    scanner = FrameScanner()
+    scanner.feed(spare := response(serial=5).encode())
+    assert scanner.pending == len(spare)
+    assert scanner.whole(GOOD) is None
+    assert scanner.pending == len(spare)
+    assert reasons(list(scanner.feed(GOOD))) == [5, 1]
+    assert (scanner.offset, scanner.pending) == (len(spare) + SIZE, 0)
+
+
 @pytest.mark.parametrize(("limit", "taken"), [(100, True), (99, False)])
 def test_the_limit_holds_for_a_frame_taken_at_once(limit: int, taken: bool) -> None:
     assert (FrameScanner(max_body=limit).whole(response(body=bytes(100)).encode()) is not None) is taken

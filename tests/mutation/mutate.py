@@ -62,7 +62,7 @@ MODULES: Final = {
         (
             Tests((FRAME, STREAM, CHUNKS)),
             Tests(("tests/test_observer.py", "tests/test_body.py"), "not every_class"),
-            Tests((FRAME, CORE), "test_frame or encoded", compiled=True),
+            Tests((CORE,), "encoded", compiled=True),
         ),
         15,
     ),
@@ -70,20 +70,20 @@ MODULES: Final = {
         "chunks.py",
         (
             Tests((CHUNKS, STREAM, SCAN)),
-            Tests((CHUNKS, STREAM, CORE), "not conversation", compiled=True),
+            Tests((CORE,), "cuts or stream", compiled=True),
             Tests(("tests/test_observer_websocket.py",)),
         ),
         15,
     ),
-    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, SCAN, CORE), compiled=True),), 15),
+    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, SCAN, CORE), "not conversation", compiled=True),), 15),
     "stream": Module(
         "stream.py",
-        (Tests((STREAM, CHUNKS)), Tests((STREAM, CHUNKS, CORE), "not conversation", compiled=True)),
+        (Tests((STREAM, CHUNKS)), Tests((CORE,), "cuts or stream", compiled=True)),
         15,
     ),
     "scan": Module(
         "scan.py",
-        (Tests((SCAN, CHUNKS)), Tests((SCAN, CHUNKS, CORE), "not conversation", compiled=True)),
+        (Tests((SCAN, CHUNKS)), Tests((CORE,), "cuts or stream", compiled=True)),
         15,
     ),
     "tcp": Module(
