@@ -93,7 +93,6 @@ MODULES: Final = {
                 (REASSEMBLY, EDGES, CONNECTIONS, LIMITS, SHARED),
                 "reassembly or connections or evicted or forgotten or makes_room or idle or alone or shares",
             ),
-            Tests((LIMITS,), "half_open or close_in_order"),
         ),
         5,
     ),

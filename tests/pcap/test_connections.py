@@ -6,10 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-from ftwire.pcap import CloseReason, Data, Direction, Event, FlowClosed, FlowOpened, Gap, Limits
+from ftwire.pcap import (
+    CloseReason,
+    Data,
+    Direction,
+    Dissector,
+    Endpoint,
+    Event,
+    FlowClosed,
+    FlowOpened,
+    Gap,
+    Limits,
+    Packet,
+)
 from pcap_model import (
     ACK,
     END,
+    ETHERNET,
     FIN,
     HANDSHAKE,
     ISN_A,
@@ -55,6 +68,15 @@ def test_what_opens_no_flow() -> None:
     """Nothing but headers, and the text of a reset."""
     assert run(a(0), a(0, flags=ACK | FIN), a(0, flags=0)) == []
     assert run(a(0, flags=RST), a(0, b"go away", flags=RST | ACK), a(0, flags=SYN | RST)) == []
+
+
+def test_segments_without_bytes_are_no_event_wherever_they_stand() -> None:
+    """Behind a FIN, far from the stream, in front of where it begins."""
+    talk = [a(0, b"abc"), a(3, flags=ACK | FIN), a(4), a(4), a(WINDOW + 100), a(1)]
+    assert after_handshake(*talk) == [("data", "A", 0, b"abc", 1), END]
+    # A probe that keeps a connection alive has the number before the next.
+    events = run(b(0, b"push"), a(49, ack=4), a(50, b"ask"))
+    assert told(events)[1:3] == [("data", 0, "A", 0, b"push"), ("data", 0, "B", 0, b"ask")]
 
 
 def test_bytes_that_the_capture_cut_off_open_one() -> None:
@@ -246,6 +268,11 @@ def test_the_furthest_acknowledgement_counts(acks: list[int], missing: int) -> N
     """Half the numbers are further, the others were before; more than a window away is no acknowledgement."""
     told = after_handshake(*(b(0, ack=ack) for ack in acks))
     assert told == [*([("gap", "A", 0, missing, "end")] if missing else []), END]
+    # The same where ten bytes further on the numbers begin again at zero.
+    first = 0xFFFFFFFF - 9
+    opening = [frame(A, B, first - 1, flags=SYN), frame(B, A, ISN_B, flags=SYN | ACK, ack=first)]
+    events = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
+    assert [event.length for event in events if isinstance(event, Gap)] == ([missing] if missing else [])
 
 
 def test_the_first_acknowledgement_of_all_counts_whatever_its_number() -> None:
@@ -332,3 +359,27 @@ def test_a_closed_flow_makes_room_once_whoever_opened_it(direction: Direction) -
     events = run(*closing, *others, frame(*ends, 11, b"z"), limits=Limits(max_flows=2))
     closed = [(event.flow.index, event.reason.value) for event in events if isinstance(event, FlowClosed)]
     assert closed == [(0, "rst"), (1, "evicted"), (2, "end"), (3, "end")]
+
+
+def test_a_flow_that_stays_open_among_many_that_close_makes_room_in_its_turn() -> None:
+    def client(at: int) -> Endpoint:
+        return A._replace(port=50001 + at)
+
+    brief = [frame(client(at), B, 10 + step, flags=flags) for at in range(20) for step, flags in ((0, SYN), (1, RST))]
+    later = [frame(client(at), B, 10, flags=SYN) for at in range(30, 35)]
+    events = run(*HANDSHAKE, *brief, *later, limits=Limits(max_flows=3))
+    evicted = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
+    assert [event.flow.a.port for event in evicted] == [A.port, client(30).port, client(31).port]
+
+
+def test_flows_that_close_are_swept_out_seldom_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are never many more notes than flows, and each sweep is paid for by as many flows as it looks at."""
+    sweeps: list[int] = []
+    monkeypatch.setattr("ftwire.pcap.tcp.heapify", lambda notes: sweeps.append(len(notes)))
+    dissector = Dissector(Limits(max_flows=50))
+    for at in range(1000):
+        client = A._replace(port=at)
+        for packet in (frame(client, B, 10, flags=SYN), frame(client, B, 11, flags=RST)):
+            dissector.packet(Packet(at + 1, at, packet, len(packet), ETHERNET))
+        assert len(dissector._tcp._idle) <= 2 * 50 + 1
+    assert len(sweeps) <= 1000 // 100

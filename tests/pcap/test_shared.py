@@ -66,6 +66,7 @@ def test_what_is_not_wanted_is_remembered_and_forgotten_in_bounded_memory(monkey
 
     def wanted(one: Endpoint, _other: Endpoint) -> bool:
         calls.append(one.port)
+        assert len(dissector._tcp.passed_over) <= 3
         return False
 
     dissector = Dissector(wanted=wanted)
