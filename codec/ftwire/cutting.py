@@ -62,6 +62,8 @@ class FrameReader(ChunkReader[Item]):
     def _feed_core(self, data: bytes) -> Iterator[Item] | None:
         for frame in self._single:
             self._put_back(frame)
+        if len(data) > SMALL_CHUNK:
+            return None
         cipher = self.cipher
         if cipher is not self._codec_cipher:
             self._codec_cipher = cipher
@@ -83,8 +85,6 @@ class FrameReader(ChunkReader[Item]):
             self.offset += size
             self._single = single = iter((frame,))
             return cast("Iterator[Item]", single)
-        if len(data) > SMALL_CHUNK:
-            return None
         if kept:
             data = b"".join((kept, data))
         frames, end, want = codec.take(data, self.max_body)

@@ -256,6 +256,9 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                                 yield frame
                                 continue
                             self._spare -= length
+                        elif end > size and length <= max_body and shape is not None and not final:
+                            self._want = HEADER_SIZE + length
+                            break
                     self.offset += at - start
                     start = at
                     if not self._in_step:
