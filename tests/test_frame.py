@@ -200,6 +200,24 @@ def test_an_id_with_two_meanings_is_read_with_the_one_that_fits() -> None:
     assert newer.name in str(caught.value)
 
 
+def test_a_frame_tells_the_class_of_its_body_where_that_is_certain() -> None:
+    known = registry.beside(own_schema(3009))
+    built = [
+        Frame.build(proto_id, 1, b"", sender=sender, body_format=body_format, known=known)
+        for proto_id in (3008, 3009, 99999)
+        for sender in (Role.CLIENT, Role.SERVER)
+        for body_format in (0, 1, 2)
+    ]
+    certain = [Qot_GetRT.Request, None, None, Qot_GetRT.Response, None, None, *[None] * 12]
+    for body in (b"", b"not the digest's"):
+        for frame, found in zip(built, certain, strict=True):
+            opened = open_frame(frame.header.fields, body, NONE, frame.classes)
+            assert frame.body_class is opened.body_class is found
+    # A body that was read before is of the same.
+    read = open_frame(built[3].header.fields, b"", NONE, MessageClasses(Role.SERVER, known))
+    assert type(read.message) is read.body_class is Qot_GetRT.Response
+
+
 def test_what_is_known_is_the_registrys_given() -> None:
     known = Registry(own_schema(9001))
     frame = Frame.build(9001, 1, b"\x0a\x01x", sender=Role.SERVER, known=known)
