@@ -220,7 +220,8 @@ def statuses(name: str) -> tuple[dict[str, str], int]:
     for number in range(len(MODULES[name].tests)):
         if (WORK / name / str(number) / "mutants").is_dir():
             told: dict[str, str] = json.loads(mutmut(name, number, _SHOW))[0]
-            found |= {mutant: status for mutant, status in told.items() if status != "not checked"}
+            unasked = {"not checked", "no tests"} if number else {""}
+            found |= {mutant: status for mutant, status in told.items() if status not in unasked}
             last = number
     return found, last
 
