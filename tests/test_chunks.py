@@ -172,3 +172,30 @@ def test_what_nobody_has_taken_is_there_at_the_end() -> None:
     assert next(decoder.feed(frame.encode() * 2)) == frame
     with pytest.raises(RemoteProtocolError, match="ends 44 bytes into a frame"):
         decoder.close()
+
+
+@READERS
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_empty_chunk_gives_what_nobody_took(make: Callable[[], FrameDecoder | FrameScanner], count: int) -> None:
+    frames = [response(serial=serial) for serial in range(count)]
+    reader = make()
+    reader.feed(b"".join(frame.encode() for frame in frames))
+    assert list(reader.feed(b"")) == frames
+    reader.feed(frames[0].encode())
+    assert list(reader.feed(frames[0].encode()[:50])) == frames[:1]
+    assert reader.pending == 50
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_nobody_took_comes_before_what_is_missing_and_at_the_end(count: int) -> None:
+    stream = b"".join(response(serial=serial).encode() for serial in range(count))
+    scanner = FrameScanner()
+    scanner.feed(stream)
+    assert [item.serial for item in scanner.skip(5) if isinstance(item, Frame)] == list(range(count))
+    scanner = FrameScanner()
+    scanner.feed(stream)
+    assert [item.serial for item in scanner.close() if isinstance(item, Frame)] == list(range(count))
+    decoder = FrameDecoder()
+    decoder.feed(stream)
+    with pytest.raises(RemoteProtocolError, match=f"{len(stream)} bytes"):
+        decoder.close()

@@ -241,7 +241,7 @@ def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
 
     def cut(chunks: list[bytes]) -> list[object]:
         reader = start(cipher=MAKERS[name]())
-        found = []
+        found: list[object] = []
         for chunk in chunks:
             for frame in reader.feed(chunk):
                 found.append((seen(frame), None if frame.error else frame.message))
@@ -256,6 +256,22 @@ def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
     with pure():
         assert [cut([b"".join(raw)]), cut(raw)] == compiled
     assert len(compiled[0]) == 40
+
+
+@needs_core
+@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+def test_the_core_cuts_small_chunks_whole(start: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one frame or of several, one cut off in between too, and under another cipher from a chunk on."""
+    monkeypatch.delattr(start, "_cut")
+    reader = start(cipher=MAKERS["aes_cbc"]())
+    serials: list[int] = []
+    for name in ("aes_cbc", "ftaes_ecb"):
+        reader.cipher = MAKERS[name]()
+        raw = [encode_frame(3009, at, b"body", cipher=reader.cipher) for at in range(8)]
+        stream = b"".join(raw)
+        for chunk in (*raw, stream, stream[:100], stream[100:330], stream[330:]):
+            serials += [frame.serial for frame in reader.feed(chunk)]
+    assert serials == [*range(8)] * 6
 
 
 @needs_core
