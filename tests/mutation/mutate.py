@@ -4,9 +4,10 @@
     python tests/mutation/mutate.py --again [MODULE ...]   try what lived again, with the tests of today
     python tests/mutation/mutate.py --report [MODULE ...]  say again what the last run found
 
-Each module is mutated in a copy of the tree below ``.mutation/MODULE``, where ``codec`` is called ``src``: mutmut
-knows a module by its path and takes only that name off it. ``survivors.toml`` says of every mutant that no test
-kills why none can; a mutant is known there by its function and the lines it changes, since numbers move.
+Each module is mutated in copies of the tree below ``.mutation/MODULE``, one for each selection of tests, where
+``codec`` is called ``src``: mutmut knows a module by its path and takes only that name off it. ``survivors.toml``
+says of every mutant that no test kills why none can; a mutant is known there by its function and the lines it
+changes, since numbers move.
 """
 
 from __future__ import annotations
