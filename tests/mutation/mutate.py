@@ -100,8 +100,10 @@ MODULES: Final = {
     "reassembly": Module(
         "pcap/stream.py",
         (
-            Tests((REASSEMBLY, EDGES, PACKETS), "not (mutated or link or headers or whatever)"),
-            Tests((REASSEMBLY, LIMITS), "whatever or holes or as_idle"),
+            Tests(
+                (REASSEMBLY, EDGES, CONNECTIONS, PACKETS, LIMITS),
+                "not (test_limits or mutated or link or headers or whatever) or as_idle",
+            ),
         ),
         5,
     ),

@@ -244,6 +244,14 @@ def test_a_direction_never_seen_has_no_end_to_be_behind() -> None:
     assert [event[0] for event in told(events)] == ["opened", "closed", "PacketSkipped"]
 
 
+@pytest.mark.parametrize("isn", [0, 1, 2, ISN_A, 0xFFFFFFFE, 0xFFFFFFFF])
+def test_a_repetition_behind_the_end_is_no_event_whatever_its_number(isn: int) -> None:
+    first = isn + 1 & 0xFFFFFFFF
+    piece = frame(A, B, first, b"abc")
+    events = run(frame(A, B, isn, flags=SYN), piece, frame(A, B, first + 3, flags=RST), piece, piece)
+    assert [event[0] for event in told(events)] == ["opened", "data", "closed"]
+
+
 def test_a_reset_behind_the_end_is_no_event() -> None:
     assert after_handshake(*ORDERLY, a(4, flags=RST), a(4, b"text", flags=RST), b(1)) == [
         ("data", "A", 0, b"abc", 1),

@@ -158,6 +158,16 @@ def test_a_cut_piece_waits_and_what_it_lacks_stays_missing() -> None:
     ]
 
 
+def test_a_piece_of_which_nothing_was_captured_waits_too() -> None:
+    """Its bytes are missing where they would stand, and there is no event without bytes."""
+    assert after_handshake(cut(a(3, b"def"), 3), a(0, b"abc"), a(6, b"ghi")) == [
+        ("data", "A", 0, b"abc", 2),
+        ("gap", "A", 3, 3, "snapped"),
+        ("data", "A", 6, b"ghi", 3),
+        END,
+    ]
+
+
 # --- what waiting costs ---------------------------------------------------------------------------------------
 
 
