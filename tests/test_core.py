@@ -165,6 +165,21 @@ def test_every_frame_is_encoded_the_same(proto_id: int, form: int, serial: int, 
 
 
 @needs_core
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_core_is_really_what_makes_frames_and_json(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = rt_response().SerializeToString()
+    encoded = encode_frame(3008, 7, body, body_format=0, cipher=MAKERS[name]())
+    (frame,) = FrameDecoder(cipher=MAKERS[name]()).feed(encoded)
+    text = frame.to_json()
+    for unused in ("pack_header", "to_json"):
+        monkeypatch.setattr(f"ftwire.frame.{unused}", None)
+    again = encode_frame(3008, 7, body, body_format=0, cipher=MAKERS[name]())
+    assert again == encoded
+    (frame,) = FrameDecoder(cipher=MAKERS[name]()).feed(again)
+    assert frame.to_json() == text
+
+
+@needs_core
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "none"])
 def test_every_last_byte_of_a_payload(name: str) -> None:
     cipher = MAKERS[name]()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha1
 
 import pytest
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 
 from frames import FRAMES, fed, request, response, rt_request, rt_response
 from ftwire.cipher import NONE, SEALED, AesEcb
-from ftwire.errors import BodyError, DecryptionError, DigestError, KeyRequiredError
+from ftwire.errors import BodyError, DecryptionError, DigestError, KeyRequiredError, UnknownProtocolError
 from ftwire.frame import (
     BadFrame,
     Frame,
@@ -31,13 +33,13 @@ from ftwire.stream import FrameDecoder
 KEY = "0123456789ABCDEF"
 
 
-def own_schema(proto_id: int) -> Schema:
+def own_schema(proto_id: int, field: str = "word") -> Schema:
     """A user's protocol under this ID, whose request and response are one required string."""
     file = FileDescriptorProto(name="Own.proto", package="Own", syntax="proto2")
     for name in ("Request", "Response"):
         kind = FieldDescriptorProto
         file.message_type.add(name=name).field.add(
-            name="word", number=1, type=kind.TYPE_STRING, label=kind.LABEL_REQUIRED
+            name=field, number=1, type=kind.TYPE_STRING, label=kind.LABEL_REQUIRED
         )
     return Schema.from_descriptor_set(FileDescriptorSet(file=[file]).SerializeToString(), {proto_id: "Own"})
 
@@ -216,6 +218,31 @@ def test_a_frame_tells_the_class_of_its_body_where_that_is_certain() -> None:
     # A body that was read before is of the same.
     read = open_frame(built[3].header.fields, b"", NONE, MessageClasses(Role.SERVER, known))
     assert type(read.message) is read.body_class is Qot_GetRT.Response
+
+
+@pytest.mark.parametrize("body_format", BodyFormat)
+@pytest.mark.parametrize("read_before", [False, True])
+def test_the_json_of_a_frame_is_what_protobuf_makes_of_its_message(body_format: BodyFormat, read_before: bool) -> None:
+    known = Registry(own_schema(9001, "some_word"))
+    response_class = known[9001].response
+    assert response_class is not None
+    message = response_class(some_word="x\u00e9")
+    frame = Frame.build(9001, 1, message, sender=Role.SERVER, body_format=body_format, known=known)
+    for lower_camel in (False, True):
+        found = open_frame(frame.header.fields, frame.payload, NONE, frame.classes)
+        if read_before:
+            assert found.message == message
+        wanted = MessageToJson(message, preserving_proto_field_name=not lower_camel, indent=None)
+        assert json.loads(found.to_json(lower_camel=lower_camel)) == json.loads(wanted)
+        assert ("someWord" in wanted) is lower_camel
+    assert found.to_json() == found.to_json(lower_camel=False) != found.to_json(lower_camel=True)
+
+
+def test_what_is_no_message_has_no_json() -> None:
+    with pytest.raises(UnknownProtocolError, match="99999"):
+        Frame.build(99999, 1, b"", sender=Role.SERVER).to_json()
+    with pytest.raises(BodyError):
+        Frame.build(3008, 1, b"\xff", sender=Role.SERVER).to_json()
 
 
 def test_what_is_known_is_the_registrys_given() -> None:

@@ -62,8 +62,7 @@ MODULES: Final = {
         "frame.py",
         (
             Tests((FRAME, STREAM, CHUNKS)),
-            Tests(("tests/test_observer.py", "tests/test_body.py"), "not every_class"),
-            Tests((CORE,), "encoded", compiled=True),
+            Tests((FRAME, CORE), "test_frame or encoded or makes_frames", compiled=True),
         ),
         15,
     ),
