@@ -308,6 +308,7 @@ def main() -> int:
         if not options.report:
             run(name, again=options.again)
         good = report(collect(name)) and good
+        sys.stdout.flush()
     return 0 if good else 1
 
 
