@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import ftwire
 from cores import needs_core, pure
 from frames import rt_response
-from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb
+from ftwire.cipher import NONE, SEALED, AesCbc, AesEcb, Cipher, FtAesEcb, NoCipher, codec_of
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
 from ftwire.frame import Frame, Role, encode_frame
@@ -308,6 +308,19 @@ class Backwards(FtAesEcb):
 
     def encrypt(self, body: bytes, /) -> bytes:
         return super().encrypt(body[::-1])
+
+
+@needs_core
+def test_the_core_knows_our_ciphers_and_nobody_elses() -> None:
+    for made in (NoCipher(), *(make() for make in MAKERS.values())):
+        codec = codec_of(made)
+        assert codec is not None
+        frame = encode_frame(3009, 5, b"abc", cipher=made)
+        assert codec.encode(3009, 0, 5, b"abc") == frame
+        with pure():
+            assert encode_frame(3009, 5, b"abc", cipher=made) == frame
+    for other in (SEALED, Backwards(KEY)):
+        assert codec_of(other) is None
 
 
 def test_somebody_elses_cipher_is_asked() -> None:

@@ -57,7 +57,9 @@ CONNECTIONS = "tests/pcap/test_connections.py"
 PACKETS, LIMITS, SHARED = "tests/pcap/test_packets.py", "tests/pcap/test_limits.py", "tests/pcap/test_shared.py"
 MODULES: Final = {
     "header": Module("header.py", (Tests(("tests/test_header.py",)),)),
-    "cipher": Module("cipher.py", (Tests(("tests/test_cipher.py",)),)),
+    "cipher": Module(
+        "cipher.py", (Tests(("tests/test_cipher.py",)), Tests((CORE,), "cuts or makes_frames or cipher", compiled=True))
+    ),
     "frame": Module(
         "frame.py",
         (
