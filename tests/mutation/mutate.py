@@ -238,8 +238,8 @@ def alive(found: dict[str, str]) -> list[str]:
 def run(name: str, *, again: bool) -> None:
     """Give all mutants of a module, or those that lived, to its tests."""
     names = alive(statuses(name)[0]) if again else []
-    for number in range(int(again), len(MODULES[name].tests)):
-        shutil.rmtree(WORK / name / str(number), ignore_errors=True)
+    for old in WORK.glob(f"{name}/[1-9]*" if again else name):
+        shutil.rmtree(old)
     for number in range(len(MODULES[name].tests)):
         if number and not (names := alive(statuses(name)[0])):
             continue
