@@ -18,6 +18,7 @@ import pytest
 from broken_client import BUGS
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
+from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client_errors import ClientError
 from ftwire_tools.fuzz.campaign import Campaign, Find
@@ -26,6 +27,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.targets import ClientTarget
+from ftwire_tools.fuzz.wires import wire_for
 from test_fuzz_gateway import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -44,7 +46,7 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
     port = int(listening.getsockname()[1])
     target = ClientTarget(
         listening,
-        key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None,
+        wire=wire_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
@@ -140,7 +142,9 @@ class _Asking(threading.Thread):
 def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
-    target = ClientTarget(listening, key=None, timeout=15.0, come_back=15.0, program=None, keep_running=False)
+    target = ClientTarget(
+        listening, wire=wire_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
+    )
     finds: list[Find] = []
     campaign = campaign_of(target, 11, finds, tries=0)
     asking.start()

@@ -22,13 +22,15 @@ import pytest
 from broken_gateway import BUGS, BrokenGateway
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
+from ftwire.frame import Role
 from ftwire_tools.addresses import Address
 from ftwire_tools.fuzz.campaign import Campaign, Find
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.saving import test_of as made_test
+from ftwire_tools.fuzz.stand_alone import test_of as made_test
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import GatewayTarget
+from ftwire_tools.fuzz.wires import wire_for
 from ftwire_tools.testing import gateway
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +57,8 @@ def broken(
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
     # The gateway stands in for the program that --command starts: it begins anew as often, in less time.
     running: Any = BrokenGateway(free_port(), bug, key=key)
-    target = GatewayTarget(Address("127.0.0.1", running.port), key=key, timeout=timeout, program=running)
+    wire = wire_for(Role.CLIENT, key=key)
+    target = GatewayTarget(Address("127.0.0.1", running.port), wire=wire, timeout=timeout, program=running)
     try:
         yield target, running
     finally:
@@ -161,7 +164,8 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 def test_a_sound_gateway_stands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
-        target = GatewayTarget(Address(opend.host, opend.port), key=key, timeout=20.0, program=None)
+        address, wire = Address(opend.host, opend.port), wire_for(Role.CLIENT, key=key)
+        target = GatewayTarget(address, wire=wire, timeout=20.0, program=None)
         campaign = Campaign(
             target,
             lambda random: plan(random, encrypted=key is not None),

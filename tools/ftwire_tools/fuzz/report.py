@@ -38,6 +38,7 @@ class Manner(NamedTuple):
     output: Path | None
     replay: str | None
     as_json: bool
+    websocket: bool
 
 
 class Report:
@@ -77,6 +78,7 @@ class Report:
             encrypted=self._encrypted,
             timeout=manner.timeout,
             come_back=self._come_back,
+            websocket=manner.websocket,
         )
         place = None
         if manner.output is not None:
@@ -151,6 +153,8 @@ def _in_words(step: Step) -> str:
         text = str(mutation.value)
         words.append(f"[{mutation.name} {text if len(text) <= 48 else text[:45] + '...'}]")
     words += [f"in pieces of {step.chunk}"] if step.chunk else []
+    words += [f"in {step.fragments} fragments"] if step.fragments > 1 else []
+    words += ["with a ping between"] if step.ping else []
     words += ["with the next"] if step.hold else []
     words += [f"{step.ms} ms"] if step.do == "pause" else []
     words += [f"{step.data[:48]}{'...' if len(step.data) > 48 else ''}"] if step.data else []

@@ -85,6 +85,10 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
                 yield replace(step, mutations=(*step.mutations[:number], less, *step.mutations[number + 1 :]))
     if step.chunk:
         yield replace(step, chunk=0)
+    if step.ping:
+        yield replace(step, ping=False)
+    if step.fragments:
+        yield replace(step, fragments=0)
     if step.hold:
         yield replace(step, hold=False)
     if not step.wait:
