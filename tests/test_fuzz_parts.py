@@ -188,6 +188,15 @@ def test_numbers_of_mutations_become_small() -> None:
     assert short == (Step("send", 3008, mutations=(Mutation("grow body", 0),)),)
 
 
+def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> None:
+    for bit in (*range(16), *range(48, 352)):
+        steps = (Step("send", 3008, mutations=(Mutation("flip header", bit),)),)
+        seen: list[tuple[Step, ...]] = []
+        shrink(steps, lambda tried: bool(seen.append(tried)), 200)  # type: ignore[func-returns-value]  # noqa: B023
+        bits = {mutation.value for tried in seen for step in tried for mutation in step.mutations}
+        assert bits <= {bit}
+
+
 class Fragile:
     """A target that every sequence with protocol 3008 in it brings down."""
 

@@ -11,6 +11,8 @@ from ftwire_tools.fuzz.steps import Step
 __all__ = ["shrink"]
 
 Steps = tuple[Step, ...]
+KEPT: Final = frozenset(("protocol", "format", "version", "flip header"))
+"""Mutations whose number stays: another one would be another thing, a trading request even."""
 
 
 def shrink(steps: Steps, provokes: Callable[[Steps], bool], tries: int) -> tuple[Steps, int]:
@@ -79,7 +81,7 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
     for number, mutation in enumerate(step.mutations):
         yield replace(step, mutations=step.mutations[:number] + step.mutations[number + 1 :])
         value = mutation.value
-        if isinstance(value, int) and value > 1 and mutation.name not in {"protocol", "format", "version"}:
+        if isinstance(value, int) and value > 1 and mutation.name not in KEPT:
             for smaller in dict.fromkeys((0, 1, value // 2)):
                 less = replace(mutation, value=smaller)
                 yield replace(step, mutations=(*step.mutations[:number], less, *step.mutations[number + 1 :]))
