@@ -133,18 +133,35 @@ def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None
             assert done.returncode == code, done.stdout
 
 
-def test_a_saved_test_uses_public_names_of_the_library_alone() -> None:
-    facts = {"ftwire": "1", "seed": 1, "run": 1, "timeout": 1.0, "encrypted": True, "steps": []}
-    for mode, kind in (("gateway", "hung"), ("client", "silent")):
-        tree = ast.parse(made_test({**facts, "mode": mode, "finding": {"kind": kind, "detail": ""}}))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("ftwire"):
-                module = importlib.import_module(str(node.module))
-                assert {alias.name for alias in node.names} <= set(module.__all__), node.module
-            elif isinstance(node, ast.ImportFrom):
-                assert str(node.module).split(".")[0] in sys.stdlib_module_names
+@pytest.mark.parametrize("transport", ["tcp", "websocket"])
+@pytest.mark.parametrize(("mode", "kind"), [("gateway", "hung"), ("client", "silent")])
+def test_a_saved_test_uses_public_names_of_the_library_alone(mode: str, kind: str, transport: str) -> None:
+    facts = {"ftwire": "1", "seed": 1, "run": 1, "timeout": 1.0, "encrypted": transport == "tcp", "steps": []}
+    finding = {"kind": kind, "detail": ""}
+    tree = ast.parse(made_test({**facts, "mode": mode, "transport": transport, "finding": finding}))
+    others = {*sys.stdlib_module_names, *(["websockets"] if transport == "websocket" else [])}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("ftwire"):
+            module = importlib.import_module(str(node.module))
+            assert {alias.name for alias in node.names} <= set(module.__all__), node.module
+        elif isinstance(node, ast.ImportFrom):
+            assert str(node.module).split(".")[0] in others
+    # Modules are copied into one: none may take a name from another.
+    names = [name for node in tree.body for name in _names_of(node)]
+    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+
+
+def _names_of(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.ImportFrom | ast.Import):
+        return [alias.asname or alias.name for alias in node.names if alias.name != "annotations"]
+    if isinstance(node, ast.AnnAssign | ast.Assign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return []
 
 
 def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

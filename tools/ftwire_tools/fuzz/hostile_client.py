@@ -92,7 +92,7 @@ class Play:
 
     @staticmethod
     def _begins(talk: Talk, step: Step) -> bool:
-        return talk.over != "" and step.proto == talk.wire.init
+        return (talk.over != "" or talk.said_bye) and step.proto == talk.wire.init
 
 
 def play_against_gateway(

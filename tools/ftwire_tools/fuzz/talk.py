@@ -59,10 +59,9 @@ class Talk:
         self.timeout: Final = timeout
         self.serial = wire.first_serial - 1
         self.conn_id = 0
-        self.opened = self.lost = self.provoked = self.finished = self.hangs = False
+        self.opened = self.lost = self.provoked = self.finished = self.hangs = self.said_bye = False
         self.sent: Final[dict[int, dict[int, Sent]]] = {}  # by serial, then by protocol
         self.pings: Final[dict[bytes, Sent]] = {}
-        self.bye: Sent | None = None
         self.odd: Final[list[Sent]] = []
         self.hello: Any = None
         self.line: Final = Line(book, number, address, timeout, self._heard)
@@ -143,7 +142,7 @@ class Talk:
             self._is_odd(sent)
         if step.do == "bye":
             # What is still unanswered need not be, but the connection has to end.
-            self.bye, self.finished = sent, True
+            self.said_bye = self.finished = True
             sent.must = _is_legal_close(bytes.fromhex(step.data)) and not self.lost
             for each in self._all_sent():
                 each.must = False
@@ -152,6 +151,8 @@ class Talk:
         self._write(rendered.data, step)
         if step.do == "bye":
             self.line.receive(lambda: False, self.timeout if sent.must else GRACE)
+            if sent.must and not self.over:
+                self.book.found("hung", f"no end within {self.timeout:g} s after a close frame")
 
     def _write(self, data: bytes, step: Step) -> None:
         self.line.write(data, step.chunk, hold=step.hold)
@@ -289,8 +290,7 @@ class Talk:
             for proto, sent in by_proto.items()
             if sent.must and not sent.answer
         ]
-        found += ["answer to a ping" for sent in self.pings.values() if sent.must and not sent.answer]
-        return found + (["end after a close frame"] if self.bye is not None and self.bye.must else [])
+        return found + ["answer to a ping" for sent in self.pings.values() if sent.must and not sent.answer]
 
     def leave(self) -> None:
         """Close our side as one does."""

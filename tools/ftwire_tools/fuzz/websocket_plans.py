@@ -9,6 +9,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
+from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE
 from ftwire_tools.fuzz.legal import hello_websocket, request_message
 from ftwire_tools.fuzz.mutating import PUSHES, draw_mutations, draw_value
 from ftwire_tools.fuzz.plans import COMMON
@@ -235,17 +236,18 @@ def _control(random: Random) -> Step:
 
 
 def _mutations(random: Random, weighed: dict[str, int], *, small: bool = False) -> tuple[Mutation, ...]:
-    return draw_mutations(random, weighed, lambda name: _value(random, name, small=small))
+    bits = 8 * (SERVER_HEADER_SIZE if weighed is OF_GATEWAY else CLIENT_HEADER_SIZE)
+    return draw_mutations(random, weighed, lambda name: _value(random, name, bits, small=small))
 
 
-def _value(random: Random, name: str, *, small: bool) -> int | str:
+def _value(random: Random, name: str, bits: int, *, small: bool) -> int | str:
     if name == "serial":
         return random.choice((0, 1, 2, 1 << 32, 1 << 53, (1 << 63) - 1, (1 << 64) - 1, random.getrandbits(64)))
     if name == "magic":
         return random.choice((b"ft-v1.1\0", b"FT-V1.0\0", b"FT" + bytes(6), bytes(8), random.randbytes(8))).hex()
     if name == "flip header":
         # The command stays as it is: no flipped bit makes a trading request of another.
-        return int(random.choice((*range(64), *range(96, 352))))
+        return int(random.choice((*range(64), *range(96, bits))))
     if name == "error code":
         return random.choice((1, 2, 3, 4, -1, -(1 << 31), (1 << 31) - 1))
     if name == "error text":
