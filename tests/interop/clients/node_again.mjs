@@ -39,7 +39,11 @@ const { default: Client } = await import(pathToFileURL(from.resolve(options.pack
 
 const security = { market: 1, code: "00700" };
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const within = (ms, promise, name) => Promise.race([promise, pause(ms).then(() => say("never settled:", name))]);
+const within = (ms, promise, name) => {
+  let timer;
+  const patience = new Promise((resolve) => (timer = setTimeout(() => resolve(say("never settled:", name)), ms)));
+  return Promise.race([promise, patience]).finally(() => clearTimeout(timer));
+};
 
 const call = async (client, name, c2s) => {
   try {
