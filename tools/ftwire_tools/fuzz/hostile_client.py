@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ftwire_tools.fuzz.ledger import Sent
 from ftwire_tools.fuzz.legal import request_message
 from ftwire_tools.fuzz.line import NoGatewayError
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.talk import ALIVE, Sent, Talk
+from ftwire_tools.fuzz.talk import ALIVE, Talk
 from ftwire_tools.fuzz.verdict import Notebook, Outcome
 from ftwire_tools.fuzz.wire import Wire
 
@@ -59,7 +60,7 @@ class Play:
         """Say whether a session gets an answer."""
         before = talk.serial
         talk.send(Step("send", ALIVE, request_message(ALIVE).SerializeToString().hex()))
-        return bool(talk.sent.get(before + 1, {}).get(ALIVE, Sent("", None, must=False)).answer)
+        return bool(talk.ledger.under(before + 1).get(ALIVE, Sent("", None, must=False)).answer)
 
     def perform(self, steps: Sequence[Step]) -> None:
         """Do the steps, then settle what is open."""

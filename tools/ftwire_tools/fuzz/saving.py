@@ -26,7 +26,9 @@ __all__ = ["Crash", "CrashFileError", "capture_of", "load_crash", "save"]
 
 FORMAT: Final = 1
 """Version of ``crash.json``."""
-_CLIENT, _GATEWAY = Endpoint(bytes((127, 0, 0, 1)), 50_000), Endpoint(bytes((127, 0, 0, 1)), 11_111)
+_LOOPBACK: Final = bytes((127, 0, 0, 1))
+_PORTS: Final = {False: 11_111, True: 33_333}
+"""What stands for the gateway's port in a capture, on TCP and on WebSocket."""
 
 
 class CrashFileError(Exception):
@@ -111,7 +113,7 @@ def save(folder: Path, find: Find, facts: dict[str, Any]) -> Path:
         except FileExistsError:
             number += 1
     _write(place / "crash.json", (json.dumps(facts, indent=1) + "\n").encode())
-    _write(place / "session.pcap", capture_of(find.outcome.traffic))
+    _write(place / "session.pcap", capture_of(find.outcome.traffic, websocket="transport" in facts))
     _write(place / "test_crash.py", test_of(facts).encode())
     if find.outcome.output:
         _write(place / "output.txt", find.outcome.output.encode())
@@ -124,8 +126,9 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def capture_of(traffic: Sequence[Traffic]) -> bytes:
+def capture_of(traffic: Sequence[Traffic], *, websocket: bool = False) -> bytes:
     """Return a pcap file of what passed, each connection from a port of its own."""
+    gateway = Endpoint(_LOOPBACK, _PORTS[websocket])
     writer = PcapWriter()
     parts = [writer.header()]
     talks: dict[int, TcpConversation] = {}
@@ -133,8 +136,8 @@ def capture_of(traffic: Sequence[Traffic]) -> bytes:
     for each in traffic:
         talk = talks.get(each.connection)
         if talk is None:
-            client = Endpoint(_CLIENT.packed, _CLIENT.port + each.connection % 10_000)
-            talk = talks[each.connection] = TcpConversation(client, _GATEWAY)
+            client = Endpoint(_LOOPBACK, 50_000 + each.connection % 10_000)
+            talk = talks[each.connection] = TcpConversation(client, gateway)
             closed[each.connection] = set()
             frames = talk.open()
         else:

@@ -19,7 +19,7 @@ _OF_TRANSPORT: Final = {
     "websocket": ("fuzz.envelopes", "fuzz.websocket_frames", "fuzz.websocket_wire"),
 }
 _OF_MODE: Final = {
-    "gateway": ("fuzz.line", "fuzz.replies", "fuzz.talk", "fuzz.hostile_client"),
+    "gateway": ("fuzz.line", "fuzz.replies", "fuzz.ledger", "fuzz.talk", "fuzz.hostile_client"),
     "client": ("fuzz.guest", "fuzz.hostile_gateway", "fuzz.program"),
 }
 """What is copied, in an order in which it can be run."""

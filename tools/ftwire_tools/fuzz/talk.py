@@ -6,11 +6,11 @@ Copied into saved tests, see ``steps``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ftwire.errors import WireError
 from ftwire_tools.fuzz.bodies import message_class_of
+from ftwire_tools.fuzz.ledger import Ledger, Sent
 from ftwire_tools.fuzz.legal import request_message
 from ftwire_tools.fuzz.line import Line, NoGatewayError
 from ftwire_tools.fuzz.replies import judge_reply
@@ -18,24 +18,11 @@ from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.verdict import Notebook, fault_of
 from ftwire_tools.fuzz.wire import Farewell, Pong, Rendered, Wire
 
-__all__ = ["ALIVE", "Sent", "Talk"]
+__all__ = ["ALIVE", "Talk"]
 
 ALIVE: Final = 1004
 GRACE: Final = 0.05
 """Seconds given to a handshake that need not be answered, and to what follows lost boundaries."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """A frame that a gateway may answer."""
-
-    label: str
-    message: Any
-    must: bool
-    """Whether it has to."""
-    answer: str = ""
-    is_last: bool = False
-    """Whether frame boundaries were lost with it: what comes behind it is not read as what it is."""
 
 
 class Talk:
@@ -60,9 +47,7 @@ class Talk:
         self.serial = wire.first_serial - 1
         self.conn_id = 0
         self.opened = self.lost = self.provoked = self.finished = self.hangs = self.said_bye = False
-        self.sent: Final[dict[int, dict[int, Sent]]] = {}  # by serial, then by protocol
-        self.pings: Final[dict[bytes, Sent]] = {}
-        self.odd: Final[list[Sent]] = []
+        self.ledger: Final = Ledger()
         self.hello: Any = None
         self.line: Final = Line(book, number, address, timeout, self._heard)
         if upgrade is None:
@@ -112,7 +97,7 @@ class Talk:
         if rendered.asks is None:
             sent.is_last = self.lost = True
         for proto_id, serial in rendered.asks or ():
-            self.sent.setdefault(serial, {})[proto_id] = sent
+            self.ledger.add(sent, proto_id, serial)
             # Later requests have serials that nothing has used: a reply says which one it is for.
             if self.serial <= serial < 1 << 31:
                 self.serial = serial
@@ -143,9 +128,8 @@ class Talk:
         if step.do == "bye":
             # What is still unanswered need not be, but the connection has to end.
             self.said_bye = self.finished = True
-            sent.must = _is_legal_close(bytes.fromhex(step.data)) and not self.lost
-            for each in self._all_sent():
-                each.must = False
+            sent.must = rendered.ends and not self.lost
+            self.ledger.release()
         self._expect_pongs(rendered)
         self.lost = self.lost or lost
         self._write(rendered.data, step)
@@ -160,7 +144,7 @@ class Talk:
 
     def _expect_pongs(self, rendered: Rendered) -> None:
         for content in rendered.pings:
-            self.pings[content] = Sent("ping", None, must=not self.lost and not self.finished)
+            self.ledger.expect_pong(content, must=not self.lost and not self.finished)
 
     # What comes
 
@@ -178,7 +162,7 @@ class Talk:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, Pong):
-            self._ponged(event.data)
+            self.ledger.ponged(event.data)
             return
         if isinstance(event, Farewell):
             # Our answer to it is under way; what it says besides is of no interest.
@@ -186,7 +170,7 @@ class Talk:
             self.line.over = self.line.over or "closed"
             return
         frame = event
-        by_proto = self.sent.get(frame.serial, {})
+        by_proto = self.ledger.under(frame.serial)
         sent = by_proto.get(frame.proto_id)
         if self.lost and self.wire.is_encrypted:
             return
@@ -212,15 +196,6 @@ class Talk:
         elif sent.message is not None:
             judge_reply(self.book, frame, by_proto, sent.message)
 
-    def _ponged(self, content: bytes) -> None:
-        if content not in self.pings:
-            return
-        for before, sent in self.pings.items():
-            # RFC 6455, 5.5.3: of several pings the last one alone may be answered.
-            sent.answer = "answered"
-            if before == content:
-                return
-
     def _agree(self, response: Any) -> None:
         self.opened = True
         self.conn_id = response.s2c.connID
@@ -237,9 +212,10 @@ class Talk:
         return found
 
     def _await_all(self) -> None:
-        while (waiting := self.waiting) and not self.over:
+        ledger = self.ledger
+        while (waiting := ledger.waiting) and not self.over:
             count = len(waiting)
-            if not self._await(lambda: len(self.waiting) < count):  # noqa: B023 - asked before the next turn
+            if not self._await(lambda: len(ledger.waiting) < count):  # noqa: B023 - asked before the next turn
                 return
 
     # The end
@@ -249,19 +225,19 @@ class Talk:
         self.line.write(b"")
         if not self.lost and not self.over:
             self._await_all()
-            if self.opened and not self.finished and not self.over and not self.waiting:
+            if self.opened and not self.finished and not self.over and not self.ledger.waiting:
                 body = request_message(ALIVE).SerializeToString().hex()
                 self.send(Step("send", ALIVE, body, wait=False))
                 self._await_all()
         if not self.over and (self.lost or not self.opened):
             # Nothing answers for it that it has been read: give that a moment, or what comes of it is seen too late.
             self.line.receive(lambda: False, GRACE)
-        if not self.lost and self.waiting and not self.over:
-            self.book.found("hung", f"no {', no '.join(self.waiting[:3])} within {self.timeout:g} s")
+        waiting = self.ledger.waiting
+        if not self.lost and waiting and not self.over:
+            self.book.found("hung", f"no {', no '.join(waiting[:3])} within {self.timeout:g} s")
         if self.over in {"closed", "reset"} and not self.provoked and not self.finished:
             self.book.found("closed", f"{self.over} after legal frames only")
-        for sent in self.odd:
-            self.book.reactions.append((sent.label, self._reaction(sent)))
+        self.book.reactions.extend(self.ledger.reactions(self.over))
 
     def _is_over(self) -> bool:
         """Look whether the gateway has closed meanwhile."""
@@ -271,26 +247,7 @@ class Talk:
     def _is_odd(self, sent: Sent) -> None:
         """Remember what is wrong, unless it stands behind what nobody can read."""
         if not self.lost:
-            self.odd.append(sent)
-
-    def _reaction(self, sent: Sent) -> str:
-        if sent.answer:
-            return sent.answer
-        return self.over if self.over and sent is self.odd[-1] else "ignored"
-
-    def _all_sent(self) -> list[Sent]:
-        return [*self.pings.values(), *(sent for by_proto in self.sent.values() for sent in by_proto.values())]
-
-    @property
-    def waiting(self) -> list[str]:
-        """What must still come."""
-        found = [
-            f"reply to {proto} (serial {serial})"
-            for serial, by_proto in self.sent.items()
-            for proto, sent in by_proto.items()
-            if sent.must and not sent.answer
-        ]
-        return found + ["answer to a ping" for sent in self.pings.values() if sent.must and not sent.answer]
+            self.ledger.odd.append(sent)
 
     def leave(self) -> None:
         """Close our side as one does."""
@@ -302,7 +259,7 @@ class Talk:
         """Close in the middle, whatever is under way."""
         self.line.write(b"")
         self.line.receive(lambda: False, 0)
-        self.book.reactions.extend((sent.label, sent.answer) for sent in self.odd if sent.answer)
+        self.book.reactions.extend((sent.label, sent.answer) for sent in self.ledger.odd if sent.answer)
         self.line.leave(reset=reset)
 
     def finish(self) -> None:
@@ -319,16 +276,3 @@ def _parsed(step: Step, body: bytes) -> Any:
         return message_class.FromString(body)
     except Exception:
         return None
-
-
-def _is_legal_close(content: bytes) -> bool:
-    """Say whether a close frame is one that may be sent (RFC 6455, 7.4)."""
-    if not content:
-        return True
-    code = int.from_bytes(content[:2])
-    try:
-        content[2:].decode()
-    except UnicodeDecodeError:
-        return False
-    known = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-    return len(content) >= 2 and known

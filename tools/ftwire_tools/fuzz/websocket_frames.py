@@ -11,10 +11,12 @@ from typing import Final
 
 from ftwire_tools.fuzz.steps import Step
 
-__all__ = ["BETWEEN", "BROKEN", "control_frame", "message_frames"]
+__all__ = ["BETWEEN", "BROKEN", "CLOSE", "PING", "PONG", "control_frame", "is_legal_close", "message_frames"]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN: Final = 0x80
+SAID: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
+"""Codes that may stand in a close frame, besides those of applications and libraries."""
 MASK: Final = b"\x37\xfa\x21\x3d"
 """That of RFC 6455's examples."""
 BETWEEN: Final = b"between"
@@ -59,6 +61,16 @@ def control_frame(opcode: int, data: bytes, *, masked: bool) -> bytes:
     return frame(FIN | opcode, data, masked=masked)
 
 
+def is_legal_close(content: bytes) -> bool:
+    """Say whether a close frame may have this content (RFC 6455, 5.5.1 and 7.4)."""
+    try:
+        content[2:].decode()
+    except UnicodeDecodeError:
+        return False
+    code = int.from_bytes(content[:2])
+    return not content or (len(content) >= 2 and (code in SAID or 3000 <= code <= 4999))
+
+
 def message_frames(step: Step, messages: list[bytes], *, masked: bool) -> bytes:
     """Return the frames of a step's messages, in as many fragments as it says, and wrong where it says so."""
     done = step.wrong
@@ -81,7 +93,7 @@ def message_frames(step: Step, messages: list[bytes], *, masked: bool) -> bytes:
     data = b"".join(parts)
     if "frame length" in done:
         *rest, last = messages
-        longer = len(last) + int(done["frame length"])
+        longer = max(0, len(last) + int(done["frame length"]))
         data = b"".join(frame(FIN | opcode | bits, each, masked=masked) for each in rest)
         data += frame(FIN | opcode | bits, last, masked=masked, announced=longer)
     if "cut frame" in done:

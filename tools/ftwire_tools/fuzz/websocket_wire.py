@@ -26,7 +26,16 @@ from ftwire_tools.fuzz.bodies import message_class_of, stamp_packet_id
 from ftwire_tools.fuzz.envelopes import asked_in, render_messages
 from ftwire_tools.fuzz.legal import hello_websocket
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.websocket_frames import BETWEEN, BROKEN, CLOSE, PING, PONG, control_frame, message_frames
+from ftwire_tools.fuzz.websocket_frames import (
+    BETWEEN,
+    BROKEN,
+    CLOSE,
+    PING,
+    PONG,
+    control_frame,
+    is_legal_close,
+    message_frames,
+)
 from ftwire_tools.fuzz.wire import Farewell, Pong, Rendered, Upgrade, Wire
 
 __all__ = ["EnvelopeWire"]
@@ -101,7 +110,7 @@ class EnvelopeWire(Wire):
             return Rendered(control_frame(PONG, content, masked=self._masked), ())
         if step.do == "bye":
             self._said_goodbye = True
-            return Rendered(control_frame(CLOSE, content, masked=self._masked), ())
+            return Rendered(control_frame(CLOSE, content, masked=self._masked), (), ends=is_legal_close(content))
         return Rendered(content, None)
 
     def feed(self, data: bytes) -> Iterator[Any]:

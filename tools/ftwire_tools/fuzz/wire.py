@@ -18,6 +18,8 @@ class Rendered(NamedTuple):
     """(protocol, serial) of what may be found in them; ``None`` where nobody can tell where the next begins."""
     pings: tuple[bytes, ...] = ()
     """Content of pings that have to be answered."""
+    ends: bool = False
+    """Whether the peer has to end the connection for it."""
 
 
 class Pong(NamedTuple):
