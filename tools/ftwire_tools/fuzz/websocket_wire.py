@@ -84,9 +84,11 @@ class EnvelopeWire(Wire):
         """Put in the digest of the key, the connection's ID and the section, where they have a place."""
         if step.proto != self.init:
             return stamp_packet_id(step.proto, body, conn_id, serial & 0xFFFF_FFFF)
+        if not self._key:
+            return body
         made: Any = message_class_of(self.init, of_gateway=False)
         message = made.FromString(body)
-        if self._key and not message.c2s.websocketKey:
+        if not message.c2s.websocketKey:
             message.c2s.websocketKey = websocket_key_digest(self._key)
         return bytes(message.SerializePartialToString())
 
