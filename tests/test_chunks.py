@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from frames import fed, response
 from ftwire.cipher import AesEcb
-from ftwire.errors import BadMagicError, BodyTooLargeError, DecryptionError, DigestError
+from ftwire.errors import BadMagicError, BodyTooLargeError, DecryptionError, DigestError, RemoteProtocolError
 from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.header import HEADER_SIZE
 from ftwire.scan import FrameScanner
@@ -48,13 +48,20 @@ def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
     """For its magic, for its header, for its body: what it costs does not grow with the number of chunks."""
     looks: list[int] = []
     reader: Any = make()
-    cut = type(reader)._cut
+    cut, feed_core = type(reader)._cut, type(reader)._feed_core
 
     def counted(self: Any, *, final: bool) -> Any:
         looks.append(self.pending)
         return cut(self, final=final)
 
+    def counted_too(self: Any, data: bytes) -> Any:
+        found = feed_core(self, data)
+        if found is not None:
+            looks.append(self.pending)
+        return found
+
     monkeypatch.setattr(type(reader), "_cut", counted)
+    monkeypatch.setattr(type(reader), "_feed_core", counted_too)
     frame = response(body=bytes(20_000))
     stream = frame.encode()
     assert fed(reader.feed, [stream[at : at + size] for at in range(0, len(stream), size)]) == [frame]
@@ -157,3 +164,11 @@ def test_what_was_whole_is_not_waited_for_again() -> None:
             serials.append(frame.serial)
             break
     assert serials == [1, 2, 3]
+
+
+def test_what_nobody_has_taken_is_there_at_the_end() -> None:
+    decoder = FrameDecoder()
+    frame = response(1004, 5, b"")
+    assert next(decoder.feed(frame.encode() * 2)) == frame
+    with pytest.raises(RemoteProtocolError, match="ends 44 bytes into a frame"):
+        decoder.close()

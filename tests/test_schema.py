@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any, assert_type
+from zipfile import ZipFile
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -14,6 +15,7 @@ from google.protobuf.descriptor_pool import Default
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ftwire
 import ftwire.messages
 from ftwire.errors import DescriptorError
 from ftwire.messages import Qot_Common, Qot_GetRT, Trd_Common
@@ -258,3 +260,20 @@ def test_a_damaged_descriptor_set_gives_a_schema_or_a_descriptor_error(data: st.
 def test_every_file_that_is_listed_loads() -> None:
     for name in schema.file_names:
         assert schema.file(name).name == name
+
+
+def test_the_schema_is_found_in_a_zip(tmp_path: Path) -> None:
+    """As where a program is one file (``zipapp``), in which nothing can be read by itself."""
+    package = Path(str(ftwire.__file__)).parent
+    archive = tmp_path / "library.zip"
+    with ZipFile(archive, "w") as library:
+        for path in package.rglob("*"):
+            if path.suffix in {".py", ".txt", ".binpb"}:
+                library.write(path, f"ftwire/{path.relative_to(package)}")
+    program = (
+        f"import sys; sys.path.insert(0, {str(archive)!r}); import ftwire, ftwire.schema;"
+        "print(ftwire.__file__); print(ftwire.registry[3008].response.DESCRIPTOR.full_name)\n"
+        "for name in ftwire.schema.schema.file_names: ftwire.schema.schema.file(name)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert said == [f"{archive}/ftwire/__init__.py", "Qot_GetRT.Response"]

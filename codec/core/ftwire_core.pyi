@@ -20,6 +20,17 @@ class Codec:
         header's pieces (``ftwire.header.CompactFields``), payload and body.
         """
 
+    def one(self, data: bytes, largest: int) -> tuple[tuple[int, int, int, bytes, int], bytes, bytes] | None:
+        """Return the frame that ``data`` is, if it is one such frame and nothing else."""
+
+    def take(
+        self, data: bytes, largest: int
+    ) -> tuple[list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]], int, int]:
+        """Cut all such frames from the start of ``data``; return them, where they end, and what is needed to go on.
+
+        That is how many bytes from there: 0 where nothing is left, or not the beginning of such a frame.
+        """
+
     def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 

@@ -114,6 +114,11 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         self[proto_id] = found
         return found
 
+    def body_class(self, proto_id: int, body_format: int) -> type[Message] | None:
+        """Return the class of such bodies, if they are protobuf, and were of no other class in older releases."""
+        found = self[proto_id]
+        return found if body_format == BodyFormat.PROTOBUF and proto_id not in self.formers else None
+
 
 class _Kinds(dict[int, Kind]):
     __slots__ = ("_known", "_sender")
@@ -141,7 +146,7 @@ def _not_yet(body: bytes) -> NoReturn:  # noqa: ARG001 - a parser's signature
 class Shape:
     """What the first eight bytes of a header say, in frames of one side."""
 
-    __slots__ = ("body_format", "classes", "kind", "parse", "proto_id")
+    __slots__ = ("body_class", "body_format", "classes", "is_learnt", "kind", "parse", "proto_id")
 
     def __init__(self, proto_id: int, body_format: int, classes: MessageClasses) -> None:
         self.proto_id: Final = proto_id
@@ -150,12 +155,16 @@ class Shape:
         self.classes: Final = classes
         self.parse: Callable[[bytes], Message] = _not_yet
         """What makes a message of a body; raises ``DecodeError`` where it takes more than one call."""
+        self.body_class: type[Message] | None = None
+        """See ``Carrier.body_class``, once learnt."""
+        self.is_learnt = False
 
     def learn(self) -> None:
         """Look the class up, now that a body is wanted: protobuf bodies of one class take just its parser."""
-        found = self.classes[self.proto_id]
-        if found is not None and self.body_format == BodyFormat.PROTOBUF and self.proto_id not in self.classes.formers:
-            self.parse = found.FromString
+        self.body_class = self.classes.body_class(self.proto_id, self.body_format)
+        if self.body_class is not None:
+            self.parse = self.body_class.FromString
+        self.is_learnt = True
 
 
 class _Shapes(dict[int, Shape | None]):
@@ -226,6 +235,14 @@ class Carrier:
         return self.classes.registry.get(self.proto_id)
 
     @property
+    def body_class(self) -> type[Message] | None:
+        """The message class of the body, where its bytes can be read as that by whatever reads protobuf.
+
+        ``None`` for JSON, for protocols that are not known, and for the few whose class had another name.
+        """
+        return self.classes.body_class(self.proto_id, self.body_format)
+
+    @property
     def message(self) -> Message | UnknownBody:
         """The body as a message, parsed on first use; ``UnknownBody`` where no class is known for it.
 
@@ -258,9 +275,8 @@ class Carrier:
         """
         message = self._message
         if message is None:
-            body, proto_id, classes = self.body, self.proto_id, self.classes
-            found = classes[proto_id]
-            if found is not None and self.body_format == BodyFormat.PROTOBUF and proto_id not in classes.formers:
+            body, found = self.body, self.body_class
+            if found is not None:
                 text = body_to_json(body, found, lower_camel=lower_camel)
                 if text is not None:
                     return text
@@ -338,6 +354,14 @@ class Frame(Carrier):
                 self._shape.learn()
                 self._message = message = self._decode()
         return message
+
+    @property
+    def body_class(self) -> type[Message] | None:
+        """The message class of the body, where it is certain: see ``Carrier.body_class``."""
+        shape = self._shape
+        if not shape.is_learnt:
+            shape.learn()
+        return shape.body_class
 
     @property
     def classes(self) -> MessageClasses:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.chunks import SMALL_CHUNK
 from ftwire.cipher import NONE, SEALED, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
@@ -49,6 +50,10 @@ class PendingRequests:
         self._requests: dict[tuple[int, int], tuple[Frame | Envelope, int]] = {}
         self._bytes = 0
 
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._requests)
+
     def add(self, frame: Frame | Envelope, time: int) -> None:
         """Remember a request."""
         requests = self._requests
@@ -69,6 +74,10 @@ class PendingRequests:
 
 _MAKE: Final = tuple.__new__
 """What a NamedTuple's own constructor does after sorting its arguments out, in half the time."""
+
+
+# Reading a member of an enum costs as much as a call.
+_CLIENT, _PUSH = Role.CLIENT, Kind.PUSH
 
 
 class Observer:
@@ -98,11 +107,11 @@ class Observer:
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``."""
-        scanner = self._client if sender is Role.CLIENT else self._server
-        if type(data) is bytes and (frame := scanner.whole(data)) is not None:
-            if frame.kind is Kind.PUSH:
+        scanner = self._client if sender is _CLIENT else self._server
+        if type(data) is bytes and len(data) <= SMALL_CHUNK and (frame := scanner.whole(data)) is not None:
+            if frame.kind is _PUSH:
                 name = scanner.cipher.name
-                return iter((_MAKE(FrameSeen, (frame, sender, Kind.PUSH, name, time, packet, None, None)),))
+                return iter((_MAKE(FrameSeen, (frame, sender, _PUSH, name, time, packet, None, None)),))
             return self._observe(scanner, iter((frame,)), sender, time, packet)
         return self._observe(scanner, scanner.feed(data), sender, time, packet)
 
@@ -139,7 +148,7 @@ class Observer:
                     yield make(FrameSeen, (item, sender, push, scanner.cipher.name, time, packet, None, None))
                     continue
                 if kind is response and item.proto_id != INIT_CONNECT:
-                    found = take((item.proto_id, item.serial))
+                    found = take((item.proto_id, item.serial)) if pending else None
                     request, latency = (None, None) if found is None else (found[0], time - found[1])
                     name = scanner.cipher.name
                     yield make(FrameSeen, (item, sender, response, name, time, packet, request, latency))

@@ -11,19 +11,19 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher, codec_of
+from ftwire.cutting import BATCH, FIRST_BATCH, FrameReader
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
-from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, MessageClasses, Role, open_frame
+from ftwire.frame import NOTHING_HASHED, BadFrame, Frame, Role, body_digest, open_frame
 from ftwire.header import (
     HEADER_SIZE,
     MAGIC,
     BodyFormat,
-    CompactFields,
     HeaderFields,
     unpack_compact,
     unpack_header,
 )
 from ftwire.protocols import Registry, registry
-from ftwire.stream import BATCH, DEFAULT_MAX_BODY, FIRST_BATCH, ChunkReader
+from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -58,7 +58,7 @@ class Gap(NamedTuple):
     in the middle of a frame."""
 
 
-class FrameScanner(ChunkReader["Frame | Gap"]):
+class FrameScanner(FrameReader["Frame | Gap"]):
     """Frames and gaps of one direction of a captured connection.
 
     ``for item in scanner.feed(chunk)`` as with ``FrameDecoder``; ``skip(n)`` where the capture lacks bytes;
@@ -84,17 +84,8 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         known: Registry = registry,
         recover: Recover | None = None,
     ) -> None:
-        super().__init__()
-        self.cipher = cipher
-        """Decrypts the frames from here on; read anew for every frame."""
-        self.max_body: Final = max_body
-        """Largest body taken, in bytes on the wire."""
-        self.classes: Final = MessageClasses(sender, known)
-        """Message classes of what ``sender`` sends."""
-        self.offset = 0
-        """Stream offset of the first byte kept for the next call."""
+        super().__init__(sender, cipher, max_body, known)
         self._recover = recover
-        self._in_step = True
         self._gap = 0  # bytes passed over and not yet reported; they end at offset
         self._missing = 0
         self._error: WireError | None = None  # what ended the step of frames before the gap
@@ -115,39 +106,43 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
         Most packets of a capture are one push: this is what ``feed`` would come to, without its generator.
         ``None``: nothing was taken, ``feed`` tells.
         """
+        for frame in self._single:
+            self._put_back(frame)
+        if self._running is not None or not self._in_step or self._kept or self._rest is not None or self._parts:
+            return None
         size = len(data)
-        if size < HEADER_SIZE or self._running is not None or not self._in_step:
-            return None
-        if self._kept or self._rest is not None or self._parts:
-            return None
-        compact: CompactFields = unpack_compact(data)
-        length = compact[2]
-        shape = self.classes.shapes[compact[0]]
-        if HEADER_SIZE + length != size or shape is None or length > self.max_body:
-            return None
         cipher = self.cipher
-        codec = codec_of(cipher)
+        if cipher is not self._codec_cipher:
+            self._codec_cipher = cipher
+            self._codec = codec_of(cipher)
+        codec = self._codec
         if codec is not None:
-            batch = codec.cut(data, 0, length, size)
-            if not batch:
+            cut = codec.one(data, self.max_body)
+            if cut is None:
                 return None
-            compact, payload, body = batch[0]
+            compact, payload, body = cut
+            shape = self.classes.shapes[compact[0]]
         else:
+            if size < HEADER_SIZE:
+                return None
+            compact = unpack_compact(data)
+            length = compact[2]
+            shape = self.classes.shapes[compact[0]]
+            if HEADER_SIZE + length != size or shape is None or length > self.max_body:
+                return None
             body = payload = data[HEADER_SIZE:]
             if cipher is not NONE:
                 try:
                     body = cipher.decrypt(payload)
                 except WireError:
                     return None
-            hashed = NOTHING_HASHED.copy()
-            hashed.update(body)
-            if hashed.digest() != compact[3]:
+            if body_digest(body) != compact[3]:
                 return None
         self._spare += SPARE_WORK * size
         self.offset += size
         frame = Frame.__new__(Frame)
         frame._compact = compact
-        frame._shape = shape
+        frame._shape = shape  # type: ignore[assignment]  # its magic is right
         frame.payload = payload
         frame.body = body
         frame._message = None
@@ -261,6 +256,9 @@ class FrameScanner(ChunkReader["Frame | Gap"]):
                                 yield frame
                                 continue
                             self._spare -= length
+                        elif end > size and length <= max_body and shape is not None and not final:
+                            self._want = HEADER_SIZE + length
+                            break
                     self.offset += at - start
                     start = at
                     if not self._in_step:

@@ -11,7 +11,7 @@ index of where each file lies in it, and using one protocol parses its file and 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 __all__ = ["ProtocolRow", "Schema", "schema"]
+
+_FEW = 8
+"""Files up to which each is read by itself."""
 
 
 class ProtocolRow(NamedTuple):
@@ -110,6 +113,9 @@ class Schema:
         if name not in self._files:
             raise DescriptorError(f"the schema has no file {name!r}")
         offset, length, _ = self._files[name]
+        return self._slice(offset, length)
+
+    def _slice(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]
 
     def file(self, name: str) -> FileDescriptor:
@@ -177,12 +183,34 @@ class Schema:
 
 
 class _Builtin(Schema):
-    """The built-in definitions, their index read line by line as it is asked: all at once is a third of a first use."""
+    """The built-in definitions.
 
-    def __init__(self, data: bytes, index: str) -> None:
+    Their index is read line by line as it is asked, and of the definitions only what is used, as long as that is
+    little: all at once is half of a first use.
+    """
+
+    def __init__(self, path: str, get_data: Callable[[str], bytes], index: str) -> None:
+        """``get_data`` reads package data, ``path`` that of the definitions; a file, unless it is in a zip."""
         protocols, _, files = index.partition("\n\n")
-        super().__init__(data, _Files(f"\n{files}\n"), ())
+        super().__init__(b"", _Files(f"\n{files}\n"), ())
         self._text = f"\n{protocols}\n"
+        self._path = path
+        self._get_data = get_data
+        self._slices = 0
+
+    def _slice(self, offset: int, length: int) -> bytes:
+        self._slices += 1
+        if not self._data and self._slices <= _FEW:
+            try:
+                with open(self._path, "rb", buffering=0) as file:  # noqa: PTH123
+                    file.seek(offset)
+                    part = file.read(length)
+                if len(part) == length:
+                    return part
+            except OSError:
+                pass  # in a zip, so whole or not at all
+        self._data = self._data or self._get_data(self._path)
+        return super()._slice(offset, length)
 
     @property
     def protocols(self) -> tuple[ProtocolRow, ...]:
@@ -245,7 +273,7 @@ def _builtin() -> Schema:
     made = os.path.join(os.path.dirname(ftwire.__file__), "_schema")  # noqa: PTH118, PTH120
     loader: Any = ftwire.__loader__
     index: bytes = loader.get_data(os.path.join(made, "index.txt"))  # noqa: PTH118
-    return _Builtin(loader.get_data(os.path.join(made, "schema.binpb")), index.decode())  # noqa: PTH118
+    return _Builtin(os.path.join(made, "schema.binpb"), loader.get_data, index.decode())  # noqa: PTH118
 
 
 def __getattr__(name: str) -> Schema:

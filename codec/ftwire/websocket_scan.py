@@ -25,12 +25,13 @@ from collections.abc import Generator, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire.chunks import ChunkReader
 from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import ENVELOPE_MAGIC
 from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap
-from ftwire.stream import DEFAULT_MAX_BODY, ChunkReader
+from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE, BadEnvelope, Envelope, open_envelope
 
 if TYPE_CHECKING:

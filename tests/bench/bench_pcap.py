@@ -22,7 +22,8 @@ from pathlib import Path
 
 import dpkt  # type: ignore[import-untyped]  # has no annotations
 
-from ftwire.frame import Role
+from ftwire.frame import Role, encode_frame
+from ftwire.header import HEADER_SIZE
 from ftwire.pcap import (
     Data,
     Direction,
@@ -37,6 +38,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.bench_codec import order_book
 from bench.harness import Ratio, report, take_turns, told
 from bench.traffic import capture as traffic
 
@@ -47,13 +49,27 @@ SEGMENTS = 20000
 SIZE = 20_000_000
 
 
-def frames(size: int, count: int = SEGMENTS, link_type: int = LinkType.ETHERNET) -> list[bytes]:
-    """Segments of ``size`` bytes from the server, an acknowledgement behind every other one."""
+def noise(size: int) -> list[bytes]:
+    """What the server sends, in pieces of two segments of ``size`` bytes: nothing that means anything."""
+    piece = random.Random(1).randbytes(size)  # noqa: S311
+    return [piece + piece] * (SEGMENTS // 2)
+
+
+def order_books(size: int) -> list[bytes]:
+    """As many pieces of a stream of order books."""
+    case = order_book()
+    body = case.message.SerializeToString()
+    count = SEGMENTS * size // (HEADER_SIZE + len(body)) + 1
+    stream = b"".join(encode_frame(case.proto_id, serial, body) for serial in range(count))
+    return [stream[at : at + 2 * size] for at in range(0, SEGMENTS * size, 2 * size)]
+
+
+def segments(pieces: list[bytes], size: int, link_type: int = LinkType.ETHERNET) -> list[bytes]:
+    """Packets of at most ``size`` bytes of them from the server, an acknowledgement behind each piece."""
     talk = TcpConversation(CLIENT, SERVER, link_type=link_type, mss=size)
-    noise = random.Random(1).randbytes(size)  # noqa: S311
     packets = talk.open()
-    for _ in range(count // 2):
-        packets += talk.send(Direction.B_TO_A, noise + noise)
+    for piece in pieces:
+        packets += talk.send(Direction.B_TO_A, piece)
     return packets
 
 
@@ -71,14 +87,9 @@ def repeated(packets: list[bytes]) -> list[bytes]:
     return packets[:3] + [packet for packet in packets[3:] for _ in range(2 if len(packet) > 60 else 1)]
 
 
-def overlapping(size: int) -> list[bytes]:
+def overlapping(pieces: list[bytes], size: int) -> list[bytes]:
     """Every two segments are followed by the same bytes in three."""
-    shorter = frames(size)
-    noise = random.Random(1).randbytes(size)  # noqa: S311
-    other = TcpConversation(CLIENT, SERVER, mss=-(-size * 2 // 3))
-    longer = other.open()
-    for _ in range(SEGMENTS // 2):
-        longer += other.send(Direction.B_TO_A, noise + noise)
+    shorter, longer = segments(pieces, size), segments(pieces, -(-size * 2 // 3))
     # Two segments and an acknowledgement of the one, three and one of the other, are the same bytes.
     mixed = shorter[:3]
     for one, another in zip(range(3, len(shorter), 3), range(3, len(longer), 4), strict=True):
@@ -118,11 +129,12 @@ def verified_by_ftwire(capture: bytes, chunk: int = 1 << 18) -> int:
     for start in range(0, len(capture), chunk):
         for event in dissector.feed(capture[start : start + chunk]):
             if type(event) is Data:
-                key = event.flow.index, event.direction
+                flow, direction, data, _, _, _ = event
+                key = flow.index, direction
                 decoder = decoders.get(key)
                 if decoder is None:
                     decoder = decoders[key] = FrameDecoder(Role.SERVER)
-                for frame in decoder.feed(event.data):
+                for frame in decoder.feed(data):
                     total += frame.error is None
     return total
 
@@ -262,49 +274,78 @@ def against_others() -> list[Ratio]:
     ]
 
 
-def against_ourselves() -> list[Ratio]:
+def out_of_order() -> list[Ratio]:
+    """What disorder costs on the way to the same frames; and by the packet, on the way to bytes in order."""
     size = 1448
-    capture = pcap(frames(size))
-    work = {"in order": partial(with_ftwire, capture)}
-    aims = {"swapped pairs": 2.0, "each segment twice": 2.0, "overlapping segments": 2.0}
-    packets = {"in order": len(frames(size))}
-    for name, other in (
-        ("swapped pairs", swapped(frames(size))),
-        ("each segment twice", repeated(frames(size))),
-        ("overlapping segments", overlapping(size)),
+    ratios = []
+    for what, pieces, take, aim in (
+        ("verified frames", order_books(size), verified_by_ftwire, 2.0),
+        ("bytes", noise(size), with_ftwire, None),
     ):
-        work[name] = partial(with_ftwire, pcap(other))
-        packets[name] = len(other)
-    work["pcapng"] = partial(with_ftwire, pcapng(frames(size)))
-    work["Linux cooked"] = partial(with_ftwire, pcap_cooked(size))
+        in_order = segments(pieces, size)
+        packets = {
+            "in order": in_order,
+            "swapped pairs": swapped(in_order),
+            "each segment twice": repeated(in_order),
+            "overlapping segments": overlapping(pieces, size),
+        }
+        work = {name: partial(take, pcap(those)) for name, those in packets.items()}
+        found = {run() for run in work.values()}
+        if len(found) > 1:
+            raise RuntimeError(f"not all {what} were found")
+        turn = take_turns(work, ROUNDS)
+        each = {name: turn[name] / len(packets[name]) for name in work}
+        ratios += [
+            Ratio(
+                f"{name} / in order, to {what}" + ("" if aim else ", by the packet"),
+                turn[name] / turn["in order"] if aim else each[name] / each["in order"],
+                aim,
+                f"{each[name] * 1e6:.2f} us a packet, in order {each['in order'] * 1e6:.2f}",
+                at_most=True,
+            )
+            for name in work
+            if name != "in order"
+        ]
+    return ratios
+
+
+def other_files() -> list[Ratio]:
+    """What other formats of file and link cost."""
+    size = 1448
+    pieces = noise(size)
+    packets = segments(pieces, size)
+    work = {
+        "pcap": partial(with_ftwire, pcap(packets)),
+        "pcapng": partial(with_ftwire, pcapng(packets)),
+        "Linux cooked": partial(with_ftwire, pcap_cooked(pieces, size)),
+    }
     for name, run in work.items():
         if run() != SEGMENTS * size:
             raise RuntimeError(f"{name}: not all bytes were found")
     turn = take_turns(work, ROUNDS)
-    base = turn["in order"] / packets["in order"]
     return [
         Ratio(
-            f"{name} / in order, by the packet",
-            turn[name] / packets.get(name, packets["in order"]) / base,
-            aims.get(name),
-            f"{turn[name] / packets.get(name, packets['in order']) * 1e6:.2f} us a packet",
+            f"{name} / pcap on Ethernet",
+            turn[name] / turn["pcap"],
+            None,
+            f"{turn[name] / len(packets) * 1e6:.2f} us a packet",
             at_most=True,
         )
         for name in work
-        if name != "in order"
+        if name != "pcap"
     ]
 
 
-def pcap_cooked(size: int) -> bytes:
+def pcap_cooked(pieces: list[bytes], size: int) -> bytes:
     writer = PcapWriter(LinkType.LINUX_SLL)
-    return writer.header() + b"".join(
-        writer.packet(1000 * at, packet) for at, packet in enumerate(frames(size, link_type=LinkType.LINUX_SLL))
-    )
+    packets = segments(pieces, size, LinkType.LINUX_SLL)
+    return writer.header() + b"".join(writer.packet(1000 * at, packet) for at, packet in enumerate(packets))
 
 
 def main() -> None:
     report("pcap", told(against_others()))
-    report("pcap", told(against_ourselves()))
+    report("pcap", told(out_of_order()))
+    report("pcap", told(other_files()))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ftwire_tools.address_option import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.addresses import Address
 from ftwire_tools.enums import enum_name
 from ftwire_tools.keys import read_key
+from ftwire_tools.options import show_secrets_option
 from ftwire_tools.output import write
 from ftwire_tools.paint import printable
 from ftwire_tools.quotes import needed_types, securities_in, watched_types
@@ -335,7 +336,7 @@ def refuse(reason: str) -> NoReturn:
 @click.option("--list", "list_them", is_flag=True, help="List the protocols; PROTO may be a glob.")
 @click.option("--describe", is_flag=True, help="Show PROTO's messages, enums and a request to start from.")
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm.")
-@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@show_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,

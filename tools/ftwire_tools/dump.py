@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from ftwire.frame import Role
-from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.chunks import open_input
 from ftwire_tools.clock import parse_time
 from ftwire_tools.dumper import Dump, Form, run
 from ftwire_tools.keys import read_key
-from ftwire_tools.options import known_with, schema_option
+from ftwire_tools.options import known_with, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.selection import Selection, protocol_ids
 from ftwire_tools.source import NothingFoundError
 from ftwire_tools.stats import Stats
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["command"]
 
@@ -73,13 +69,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
 )
-@click.option(
-    "--max-body",
-    type=click.IntRange(min=1),
-    default=DEFAULT_MAX_BODY,
-    metavar="BYTES",
-    help="Largest body believed in; 64 MiB by default.",
-)
+@max_body_option
 @click.option(
     "--from",
     "sender",
@@ -87,7 +77,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     help="Who sent the bytes of a raw stream; by default the content tells.",
 )
 @schema_option
-@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@show_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -108,26 +108,30 @@ class Dump:
         render = self._renderer.frame
         everything, read = selection.is_open, self._read
         make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
-        for talk, seen in observed:
-            if type(seen) is not FrameSeen:
-                self._show_other(talk, seen)
-                continue
-            self.frames += 1
-            if not (everything or selection.wants_header(talk, seen)):
-                continue
-            frame = seen.frame
-            message, error, text = read(frame)
-            sighting = make(Sighting, (self.frames, talk, seen, message, error, text))
-            if not (everything or selection.wants_body(sighting)):
-                continue
-            if error is not None:
-                self.not_decoded += 1
-            if stats is not None:
-                protocol = frame.protocol
-                stats.frame(frame.proto_id, protocol.name if protocol else "?", len(frame), seen.latency, error)
-            out.append(render(sighting))
-            if len(out) >= BATCH:
-                self.flush()
+        number = self.frames
+        try:
+            for talk, seen in observed:
+                if type(seen) is not FrameSeen:
+                    self._show_other(talk, seen)
+                    continue
+                number += 1
+                if not (everything or selection.wants_header(talk, seen)):
+                    continue
+                frame = seen.frame
+                sighting = make(Sighting, (number, talk, seen, *read(frame)))
+                if not (everything or selection.wants_body(sighting)):
+                    continue
+                error = sighting.error
+                if error is not None:
+                    self.not_decoded += 1
+                if stats is not None:
+                    protocol = frame.protocol
+                    stats.frame(frame.proto_id, protocol.name if protocol else "?", len(frame), seen.latency, error)
+                out.append(render(sighting))
+                if len(out) >= BATCH:
+                    self.flush()
+        finally:
+            self.frames = number
 
     def _show_other(self, talk: Talk, seen: Observation) -> None:
         if not self._selection.wants_place(talk, seen.time):

@@ -14,6 +14,7 @@ from ftwire.header import ENVELOPE_MAGIC
 from ftwire_tools.checked import CheckedSource, EndSeen, PieceSeen
 from ftwire_tools.given import Capture, UnreadableInputError, read_given
 from ftwire_tools.keys import read_key
+from ftwire_tools.options import show_secrets_option
 from ftwire_tools.progress import Progress
 from ftwire_tools.report import Form, Found, Place, Report, print_json, print_text
 
@@ -152,7 +153,7 @@ def _sense(envelope: Envelope) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--brief", is_flag=True, help="Only what is wrong, nothing drawn.")
 @click.option("--all", "everything", is_flag=True, help="Draw every frame of a capture, and every field of a body.")
-@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@show_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,

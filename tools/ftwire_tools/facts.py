@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["MAX_FACTS", "PRICES", "SECURITY", "facts_of", "payload_of", "says_inner", "scalar_sayer", "short_enum_name"]
+__all__ = [
+    "MAX_FACTS",
+    "MAX_TEXT",
+    "PRICES",
+    "SECURITY",
+    "facts_of",
+    "payload_of",
+    "says_inner",
+    "scalar_sayer",
+    "short_enum_name",
+]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7

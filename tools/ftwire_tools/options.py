@@ -9,11 +9,20 @@ import click
 
 from ftwire.protocols import Registry, registry
 from ftwire.schema import Schema
+from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
     from ftwire_tools.definitions import Definitions
 
-__all__ = ["definitions_of", "known_with", "registry_of", "schema_of", "schema_option"]
+__all__ = [
+    "definitions_of",
+    "known_with",
+    "max_body_option",
+    "registry_of",
+    "schema_of",
+    "schema_option",
+    "show_secrets_option",
+]
 
 schema_option: Final[Callable[[Any], Any]] = click.option(
     "--schema",
@@ -22,6 +31,18 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     "files, or a descriptor set.",
 )
 """``--schema``, to be given to ``registry_of`` or ``definitions_of``."""
+
+max_body_option: Final[Callable[[Any], Any]] = click.option(
+    "--max-body",
+    type=click.IntRange(min=1),
+    default=DEFAULT_MAX_BODY,
+    metavar="BYTES",
+    help="Largest body believed in; 64 MiB by default.",
+)
+
+show_secrets_option: Final[Callable[[Any], Any]] = click.option(
+    "--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs."
+)
 
 
 def definitions_of(text: str | None) -> Definitions:

@@ -17,6 +17,7 @@ from ftwire_tools.chunks import open_input
 from ftwire_tools.compare import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.facts import facts_of
 from ftwire_tools.keys import read_key
+from ftwire_tools.options import show_secrets_option
 from ftwire_tools.output import write
 from ftwire_tools.paint import PLAIN, Paint, paint_for, printable
 from ftwire_tools.performer import Manner, Outcome, Status, perform
@@ -229,7 +230,7 @@ class _ToleranceType(click.ParamType["Tolerance"]):
     help="How long connecting and each reply may take.",
 )
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm, too.")
-@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@show_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.keys import read_pem
+from ftwire_tools.options import max_body_option, show_secrets_option
 from ftwire_tools.output import write
 from ftwire_tools.selection import protocol_ids
 
@@ -64,15 +64,9 @@ NOT_DECODED: Final = 3
     help="How bodies become columns: ptars where it is installed, our own, or both, compared.",
 )
 @click.option("--retry-quarantined", is_flag=True, help="Try inputs again that ended the process reading them.")
-@click.option(
-    "--max-body",
-    type=click.IntRange(min=1),
-    default=DEFAULT_MAX_BODY,
-    metavar="BYTES",
-    help="Largest body believed in; 64 MiB by default.",
-)
+@max_body_option
 @click.option("--json", "as_json", is_flag=True, help="What became of each input, one JSON object a line.")
-@click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs.")
+@show_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -36,6 +36,11 @@ __all__ = ["LineRenderer"]
 NAME_WIDTH: Final = 24
 
 
+# Reading a member of an enum costs as much as a call.
+_CLIENT: Final = Role.CLIENT
+_JSON: Final = int(BodyFormat.JSON)
+
+
 class LineRenderer:
     """One line a frame, with a line in front wherever a conversation or a day begins."""
 
@@ -51,6 +56,7 @@ class LineRenderer:
         self._show_secrets: Final = show_secrets
         self._clock: Final = Clock()
         self._second: int | None = None
+        self._talk: Talk | None = None
         self._time = NO_TIME
         self._introduced: set[int] = set()
         # What stands between the conversation and the serial number, by protocol and kind, from either side.
@@ -64,14 +70,13 @@ class LineRenderer:
         # 0 is no time.
         second, rest = divmod(time or -1, SECOND)
         before = ""
-        if second != self._second or talk.number not in self._introduced:
+        if second != self._second or talk is not self._talk:
             # Frames come in bursts: most share their second and their conversation with the one before.
             before = self._before(talk, time)
-            self._second = second
+            self._second, self._talk = second, talk
             self._time = f"{self._clock.time(time)[:-6]}%06d" if time else NO_TIME
-        proto_id = frame.proto_id
-        heads = self._from_client if sender is Role.CLIENT else self._from_server
-        head = heads.get((proto_id, kind)) or self._head(heads, seen)
+        heads = self._from_client if sender is _CLIENT else self._from_server
+        head = heads.get((frame.proto_id, kind)) or self._head(heads, seen)
         if error is None:
             if text is not None:
                 facts = text
@@ -86,14 +91,14 @@ class LineRenderer:
         else:
             why = error_text(error, frame, show_secrets=self._show_secrets)
             facts = f"{self._paint.bad}{type(error).__name__}: {printable(why)}{self._paint.reset}"
-        if frame.body_format == BodyFormat.JSON:
+        if frame.body_format == _JSON:
             facts = f"json {facts}"
         if talk.transport == "websocket":
             status = status_of(frame)
             if status:
                 facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
         # An f-string with as many widths takes twice the time.
-        line = "%6d %s %d %s #%-6d %7d B %-9s %8s  %s" % (  # noqa: UP031
+        line = "%6d %s %d %s #%-6d %7d B %-9s %8s  %s\n" % (  # noqa: UP031
             number,
             self._time % (rest // 1000) if time else NO_TIME,
             talk.number,
@@ -104,7 +109,7 @@ class LineRenderer:
             "" if latency is None else duration(latency),
             facts,
         )
-        return f"{before}{line.rstrip()}\n"
+        return line if not before and facts[-1:] > " " else f"{before}{line.rstrip()}\n"
 
     def gap(self, talk: Talk, seen: GapSeen) -> str:
         """Return the line of bytes that are in no frame."""
