@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -77,9 +78,11 @@ def test_the_same_seed_draws_the_same_steps() -> None:
 
 def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
     command = struct.Struct(">8sI")
-    for number in range(1000):
+    for number in range(1500):
         for step in websocket_gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS):
             body = bytes.fromhex(step.body)
+            # Megabytes of zeros behind it would only take time.
+            step = replace(step, mutations=tuple(each for each in step.mutations if each.name != "grow body"))
             # Wherever a reader of messages, or of the stream, finds an envelope.
             for message in (*render_messages(step, body, 1, None, of_gateway=False), bytes.fromhex(step.data)):
                 for start in re.finditer(b"ft-|^", message[:-11]) if len(message) >= 12 else ():
