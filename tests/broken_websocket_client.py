@@ -29,7 +29,7 @@ from ftwire.websocket import INIT, Envelope
 BUGS = {
     # Bug: what is found, and a seed that comes to it soon.
     "aborts-on-a-short-message": ("crashed", 22),
-    "exits-with-3-on-an-error-code": ("crashed", 43),
+    "ends-on-an-error-code": ("crashed", 43),
     "hangs-on-an-empty-body": ("silent", 40),
     "stays-away-after-a-close-frame": ("gone", 190),
     "text-after-a-push": ("garbage", 84),
@@ -185,8 +185,8 @@ class BrokenClient:
             envelope = Envelope.decode(message, sender=Role.SERVER)
         except WireError:
             return
-        if envelope.error_code and self.bug == "exits-with-3-on-an-error-code":
-            raise CrashError("exit code 3")
+        if envelope.error_code and self.bug == "ends-on-an-error-code":
+            raise CrashError("exit code 1")
         if not envelope.body and self.bug == "hangs-on-an-empty-body":
             self.end.wait(60)
         if registry.get(envelope.command) is None and self.bug == "nonsense-after-an-unknown-command":
@@ -202,4 +202,4 @@ if __name__ == "__main__":
     client = BrokenClient(int(arguments[0]), arguments[1])
     client.run()
     if client.how:
-        os.abort()
+        sys.exit(1) if client.how == "exit code 1" else os.abort()

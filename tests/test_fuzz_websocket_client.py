@@ -105,12 +105,15 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
-    line = client_line(port, "aborts-on-a-short-message")
+    line = client_line(port, "ends-on-an-error-code")
     words = ["--listen", str(port), "--ws", "--command", line, "--timeout", "3", "--come-back", "3"]
-    done = command(*words, "--seed", "22", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
+    # As Node.js ends of what nobody catches; a replay and the saved test know that this is a crash.
+    told = ["--exit-code", "0", "--crash-text", "no such text"]
+    done = command(*words, *told, "--seed", "43", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, _ = map(json.loads, done.stdout.splitlines())
-    assert (finding["transport"], finding["finding"]["detail"]) == ("websocket", "ended by SIGABRT")
+    assert (finding["transport"], finding["finding"]["detail"]) == ("websocket", "exit code 1")
+    assert (finding["exit_codes"], finding["crash_text"]) == ([0], "no such text")
     place = Path(finding["saved"])
     again = command(*words, "--replay", str(place / "crash.json"))
     assert (again.returncode, again.stdout.splitlines()[-1]) == (1, "crashed: still provoked")
@@ -121,7 +124,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
     test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
     monkeypatch.setenv("FTWIRE_FUZZ_COMMAND", line)
-    with pytest.raises(AssertionError, match="SIGABRT"):
+    with pytest.raises(AssertionError, match="exit code 1"):
         test()
     monkeypatch.setenv("FTWIRE_FUZZ_COMMAND", client_line(port))
     test()

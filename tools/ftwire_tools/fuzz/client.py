@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ftwire.frame import Role
 from ftwire_tools.address_option import LISTEN
@@ -96,6 +97,10 @@ def command(
         None if manner.replay is None else load(manner.replay, "client", encrypted=key is not None, websocket=websocket)
     )
     rsa_key = read_key(key)
+    if crash is not None:
+        crash_text = crash.crash_text if crash_text is None else crash_text
+        if crash.exit_codes is not None and ctx.get_parameter_source("allowed") is ParameterSource.DEFAULT:
+            allowed = crash.exit_codes
     program = program_of(program_line, allowed, crash_text)
     try:
         listening = listen(address.host, address.port)
@@ -121,4 +126,15 @@ def command(
     def plan(random: Random) -> tuple[Step, ...]:
         return websocket_client_plan(random, manner.steps) if websocket else client_plan(random, manner.steps)
 
-    ctx.exit(fuzz(target, plan, manner, mode="client", encrypted=key is not None, come_back=come_back))
+    crashes = {"exit_codes": list(allowed), **({} if crash_text is None else {"crash_text": crash_text})}
+    ctx.exit(
+        fuzz(
+            target,
+            plan,
+            manner,
+            mode="client",
+            encrypted=key is not None,
+            come_back=come_back,
+            crashes=None if program is None else crashes,
+        )
+    )

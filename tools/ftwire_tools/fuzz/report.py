@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -44,12 +44,22 @@ class Manner(NamedTuple):
 class Report:
     """Says what is found as it is found, and what there was in all."""
 
-    def __init__(self, manner: Manner, seed: int, mode: str, *, encrypted: bool, come_back: float | None) -> None:
+    def __init__(
+        self,
+        manner: Manner,
+        seed: int,
+        mode: str,
+        *,
+        encrypted: bool,
+        come_back: float | None,
+        crashes: dict[str, Any],
+    ) -> None:
         self._manner: Final = manner
         self._seed: Final = seed
         self._mode: Final = mode
         self._encrypted: Final = encrypted
         self._come_back: Final = come_back
+        self._crashes: Final = crashes
         self._paint: Final = paint_for(sys.stdout)
         self._wanted: Final = sys.stderr.isatty()
         self._next = 0.0
@@ -79,6 +89,7 @@ class Report:
             timeout=manner.timeout,
             come_back=self._come_back,
             websocket=manner.websocket,
+            crashes=self._crashes,
         )
         place = None
         if manner.output is not None:

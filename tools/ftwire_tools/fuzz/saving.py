@@ -47,6 +47,10 @@ class Crash(NamedTuple):
     timeout: float
     come_back: float | None
     """A client's: how long it may stay away, in seconds."""
+    exit_codes: tuple[int, ...] | None
+    """A client's: those that are no crash."""
+    crash_text: str | None
+    """A client's: what in its output is a crash."""
     steps: tuple[Step, ...]
 
 
@@ -61,6 +65,8 @@ def load_crash(text: str, mode: str) -> Crash:
             values.get("transport", "tcp") == "websocket",
             float(values["timeout"]),
             float(values["come_back"]) if "come_back" in values else None,
+            tuple(map(int, values["exit_codes"])) if "exit_codes" in values else None,
+            str(values["crash_text"]) if "crash_text" in values else None,
             tuple(step_from_json(step) for step in values["steps"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -83,8 +89,12 @@ def facts_of(
     timeout: float,
     come_back: float | None = None,
     websocket: bool = False,
+    crashes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what ``crash.json`` holds: no keys and nothing that the peer has sent."""
+    """Return what ``crash.json`` holds: no keys and nothing that the peer has sent.
+
+    ``crashes`` are the values that say when a client's program has crashed, see ``Crash``.
+    """
     return {
         "format": FORMAT,
         "ftwire": __version__,
@@ -95,6 +105,7 @@ def facts_of(
         **({"transport": "websocket"} if websocket else {}),
         "timeout": timeout,
         **({} if come_back is None else {"come_back": come_back}),
+        **(crashes or {}),
         "finding": find.finding._asdict(),
         "provoked_again": find.again,
         "steps": [step_to_json(step) for step in find.steps],

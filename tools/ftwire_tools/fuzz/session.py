@@ -163,10 +163,11 @@ def fuzz(
     mode: str,
     encrypted: bool,
     come_back: float | None = None,
+    crashes: dict[str, Any] | None = None,
 ) -> int:
     """Run a campaign and report; returns the exit code."""
     seed = manner.seed if manner.seed is not None else secrets.randbelow(1 << 32)
-    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back)
+    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back, crashes=crashes or {})
     campaign = Campaign(target, plan, seed=seed, tries=manner.shrink_tries, told=report.find, progress=report.progress)
     runs = manner.runs if manner.runs is not None or manner.minutes is not None else DEFAULT_RUNS
     try:

@@ -74,7 +74,7 @@ STEPS = {steps}
 
 def test_the_client_stands_it() -> None:
     command = os.environ.get("FTWIRE_FUZZ_COMMAND")
-    program = Program(command) if command else None
+    program = Program(command{crashes}) if command else None
 {key}    listening = listen(
         os.environ.get("FTWIRE_FUZZ_HOST", "127.0.0.1"), int(os.environ.get("FTWIRE_FUZZ_PORT", "{port}"))
     )
@@ -135,8 +135,16 @@ def test_of(facts: dict[str, Any]) -> str:
         wire=_WIRES[mode, transport],
         timeout=facts["timeout"],
         come_back=facts.get("come_back", COME_BACK),
+        crashes=_crashes(facts),
     )
     return head + _import_lines(imports) + "".join(bodies) + test
+
+
+def _crashes(facts: dict[str, Any]) -> str:
+    """Return the arguments of ``Program`` that say what a crash is."""
+    allowed, text = facts.get("exit_codes"), facts.get("crash_text")
+    told = "" if allowed is None else f", allowed={tuple(allowed)!r}"
+    return told if text is None else f"{told}, crash_text={text!r}"
 
 
 def _literal(steps: list[dict[str, Any]]) -> str:
