@@ -72,12 +72,7 @@ impl Codec {
     }
 
     /// The same for data that is one frame and nothing else; `None` where it is not.
-    fn one<'py>(
-        &self,
-        py: Python<'py>,
-        data: &Bound<'py, PyBytes>,
-        largest: &Bound<'py, PyAny>,
-    ) -> Option<Cut<'py>> {
+    fn one<'py>(&self, py: Python<'py>, data: &Bound<'py, PyBytes>, largest: &Bound<'py, PyAny>) -> Option<Cut<'py>> {
         let data = data.as_bytes();
         let length = data.len().checked_sub(HEADER)?;
         if u32_at(data, 12) as usize != length {
@@ -147,7 +142,11 @@ fn wanted(start: &[u8], largest: usize) -> usize {
         Some((header, after)) => {
             let length = u32_at(header, 12) as usize;
             let waits = header.starts_with(MAGIC) && length <= largest && length > after.len();
-            if waits { HEADER + length } else { 0 }
+            if waits {
+                HEADER + length
+            } else {
+                0
+            }
         }
         None if start.len() >= MAGIC.len() && start.starts_with(MAGIC) => HEADER,
         None if start == &MAGIC[..1] => MAGIC.len(),

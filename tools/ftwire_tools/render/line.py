@@ -28,17 +28,15 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ftwire.errors import WireError
     from ftwire.events import FrameSeen, GapSeen, KeyMissing
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
     from ftwire_tools.sighting import Sighting, Talk
 
 __all__ = ["LineRenderer"]
 
 NAME_WIDTH: Final = 24
-
-
-# Reading a member of an enum costs as much as a call.
-_CLIENT: Final = Role.CLIENT
-_JSON: Final = int(BodyFormat.JSON)
 
 
 class LineRenderer:
@@ -55,18 +53,16 @@ class LineRenderer:
         self._fields: Final = fields
         self._show_secrets: Final = show_secrets
         self._clock: Final = Clock()
-        self._second: int | None = None
-        self._talk: Talk | None = None
-        self._time = NO_TIME
         self._introduced: set[int] = set()
-        # What stands between the conversation and the serial number, by protocol and kind, from either side.
-        self._from_client: Final[dict[tuple[int, str], str]] = {}
-        self._from_server: Final[dict[tuple[int, str], str]] = {}
+        # Whose and what second's lines come; and how they look, by protocol and kind, up to what they say.
+        self._talk: Talk | None = None
+        self._second: int | None = None
+        self._forms: Final[dict[tuple[int, str], str]] = {}
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
         number, talk, seen, message, error, text = sighting
-        frame, sender, kind, encryption, time, _, _, latency = seen
+        frame, _, kind, encryption, time, _, _, latency = seen
         # 0 is no time.
         second, rest = divmod(time or -1, SECOND)
         before = ""
@@ -74,13 +70,27 @@ class LineRenderer:
             # Frames come in bursts: most share their second and their conversation with the one before.
             before = self._before(talk, time)
             self._second, self._talk = second, talk
-            self._time = f"{self._clock.time(time)[:-6]}%06d" if time else NO_TIME
-        heads = self._from_client if sender is _CLIENT else self._from_server
-        head = heads.get((frame.proto_id, kind)) or self._head(heads, seen)
+        form = self._forms.get((frame.proto_id, kind)) or self._form(talk, seen)
+        facts = self._facts(frame, message, error) if text is None else text
+        if talk.transport == "websocket":
+            status = status_of(frame)
+            if status:
+                facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
+        line = form % (
+            number,
+            rest // 1000,
+            frame.serial,
+            len(frame.payload),
+            encryption,
+            "" if latency is None else duration(latency),
+            facts,
+        )
+        return line if not before and facts[-1:] > " " else f"{before}{line.rstrip()}\n"
+
+    def _facts(self, frame: Frame | Envelope, message: Message | None, error: WireError | None) -> str:
+        """Say what is in a frame, or what is wrong with it."""
         if error is None:
-            if text is not None:
-                facts = text
-            elif message is None:
+            if message is None:
                 facts = ""
             elif self._fields:
                 facts = self._chosen(message)
@@ -91,25 +101,7 @@ class LineRenderer:
         else:
             why = error_text(error, frame, show_secrets=self._show_secrets)
             facts = f"{self._paint.bad}{type(error).__name__}: {printable(why)}{self._paint.reset}"
-        if frame.body_format == _JSON:
-            facts = f"json {facts}"
-        if talk.transport == "websocket":
-            status = status_of(frame)
-            if status:
-                facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
-        # An f-string with as many widths takes twice the time.
-        line = "%6d %s %d %s #%-6d %7d B %-9s %8s  %s\n" % (  # noqa: UP031
-            number,
-            self._time % (rest // 1000) if time else NO_TIME,
-            talk.number,
-            head,
-            frame.serial,
-            len(frame.payload),
-            encryption,
-            "" if latency is None else duration(latency),
-            facts,
-        )
-        return line if not before and facts[-1:] > " " else f"{before}{line.rstrip()}\n"
+        return f"json {facts}" if frame.body_format == BodyFormat.JSON else facts
 
     def gap(self, talk: Talk, seen: GapSeen) -> str:
         """Return the line of bytes that are in no frame."""
@@ -127,16 +119,19 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {text}{self._paint.reset}\n"
 
-    def _head(self, heads: dict[tuple[int, str], str], seen: FrameSeen) -> str:
-        """Return arrow, kind and protocol of a frame."""
+    def _form(self, talk: Talk, seen: FrameSeen) -> str:
+        """Return how the line of such a frame looks, in this second of this conversation, with places for the rest."""
         paint, proto_id, protocol = self._paint, seen.frame.proto_id, seen.frame.protocol
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"
         head = f"{arrow} {getattr(paint, seen.kind)}{seen.kind:<8}{paint.reset} {proto_id:<4} {name:<{NAME_WIDTH}}"
+        time = f"{self._clock.time(seen.time)[:-6]}%06d" if seen.time else f"{NO_TIME}%.0s"
+        # An f-string with as many widths takes twice the time.
+        form = f"%6d {time} {talk.number} {head.replace('%', '%%')} #%-6d %7d B %-9s %8s  %s\n"
         if protocol is not None:
             # Whoever sends unknown IDs must not decide how large this grows.
-            heads[proto_id, seen.kind] = head
-        return head
+            self._forms[proto_id, seen.kind] = form
+        return form
 
     def _chosen(self, message: Message) -> str:
         """Return the fields that were asked for."""
@@ -145,6 +140,7 @@ class LineRenderer:
 
     def _before(self, talk: Talk, time: int) -> str:
         self._second = None
+        self._forms.clear()
         lines = ""
         day = self._clock.new_day(time) if time else None
         if day is not None:

@@ -137,16 +137,7 @@ class Market:
     @staticmethod
     def _basic_quote(security: Security, now: Moment) -> bytes:
         made = security.made.get("basic_quote") or _basic_quote_template(security)
-        security.trade()
-        return made % (
-            now.encoded,
-            security.prices(security.high),
-            security.prices(security.low),
-            security.prices(security.price),
-            varint(security.volume),
-            double(security.turnover),
-            now.stamp,
-        )
+        return made % _trade_holes(security, now.encoded, now)
 
     @staticmethod
     def _time_share(security: Security, now: Moment) -> bytes:
@@ -156,16 +147,21 @@ class Market:
     @staticmethod
     def _kline(security: Security, now: Moment) -> bytes:
         made = security.made.get("kline") or _kline_template(security)
-        security.trade()
-        return made % (
-            now.bar,
-            security.prices(security.high),
-            security.prices(security.low),
-            security.prices(security.price),
-            varint(security.volume),
-            double(security.turnover),
-            now.stamp,
-        )
+        return made % _trade_holes(security, now.bar, now)
+
+
+def _trade_holes(security: Security, time: bytes, now: Moment) -> tuple[bytes, ...]:
+    """Trade, and return what a day or a minute has come to."""
+    security.trade()
+    return (
+        time,
+        security.prices(security.high),
+        security.prices(security.low),
+        security.prices(security.price),
+        varint(security.volume),
+        double(security.turnover),
+        now.stamp,
+    )
 
 
 def _ticker_template(security: Security, count: int) -> bytes:

@@ -153,4 +153,13 @@ impl Layout {
         fields.sort_by_key(|field| field.number);
         Ok(Layout { fields })
     }
+
+    /// Where in `fields` the field of this number is.
+    pub fn place(&self, number: u32) -> Option<usize> {
+        self.fields.binary_search_by_key(&number, |field| field.number).ok()
+    }
+
+    pub fn field(&self, number: u32) -> Option<&Field> {
+        self.fields.get(self.place(number)?)
+    }
 }

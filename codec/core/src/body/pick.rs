@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyString, PyTuple};
 
-use super::layout::{Field, FieldSpec, Kind, Layout};
+use super::layout::{Field, FieldSpec, Kind, Layout, DELIMITED};
 use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64, as_uint32};
 use super::walk::{Found, Reader, Walk};
 use super::{MAX_BODY, MAX_DEPTH};
@@ -68,8 +68,7 @@ impl Picker {
     }
 
     fn field(&self, wants: usize, number: u32) -> Option<usize> {
-        let fields = &self.layouts[self.wants[wants].layout].fields;
-        fields.binary_search_by_key(&number, |field| field.number).ok()
+        self.layouts[self.wants[wants].layout].place(number)
     }
 
     /// Pick what is wanted of a message.
@@ -149,28 +148,30 @@ impl Picker {
         }
     }
 
-    /// Make sure that a message is in order.
+    /// Make sure that a message parses, whatever the order of its fields: nothing is wanted of it.
     fn check(&self, layout: usize, data: &[u8], depth: u32) -> Option<()> {
-        let mut walk = Walk::new(self.layouts.get(layout)?, data);
+        let layout = self.layouts.get(layout)?;
         let depth = depth.checked_sub(1)?;
-        while let Some(Found { field, mut packed, .. }) = walk.step()? {
-            loop {
-                if packed {
-                    let mut block = Reader { data: walk.reader.delimited()? };
+        let mut reader = Reader { data };
+        while !reader.data.is_empty() {
+            let tag = reader.tag()?;
+            if tag & 7 != DELIMITED {
+                // Of another wire type than the field's it is unknown, and as good.
+                reader.skip(tag & 7)?;
+                continue;
+            }
+            let value = reader.delimited()?;
+            let Some(field) = layout.field(tag >> 3) else { continue };
+            match field.kind {
+                Kind::String => drop(std::str::from_utf8(value).ok()?),
+                Kind::Message => self.check(field.message, value, depth)?,
+                Kind::Bytes => (),
+                _ if !field.repeated => (),
+                kind => {
+                    let mut block = Reader { data: value };
                     while !block.data.is_empty() {
-                        pass(field, &mut block)?;
+                        block.skip(kind.wire_type())?;
                     }
-                } else if field.kind == Kind::Message {
-                    self.check(field.message, walk.reader.delimited()?, depth)?;
-                } else {
-                    pass(field, &mut walk.reader)?;
-                }
-                if !field.repeated {
-                    break;
-                }
-                match walk.again(field) {
-                    Some(next) => packed = next,
-                    None => break,
                 }
             }
         }
