@@ -549,6 +549,17 @@ class TestBadInput:
         assert result.exit_code == 3
         assert result.stdout == "--- standard input: 3 packets passed over: link type 147 is not taken apart here\n"
 
+    def test_packets_that_contradict_others(self) -> None:
+        sent = packets(session())
+        again = [packet[:-1] + bytes([packet[-1] ^ 1]) for _, packet in sent[3:5]]
+        writer = PcapWriter()
+        file = writer.header() + b"".join(writer.packet(time, packet) for time, packet in sent[:-3])
+        result = dump(file + b"".join(writer.packet(START, packet) for packet in again))
+        assert result.exit_code == 3
+        assert frames_of(result) == frames_of(dump(pcap(session())))
+        note = "--- standard input: a packet has other bytes than came first in their place, or came too late"
+        assert result.stdout.splitlines()[-1] == note
+
     def test_websocket_without_its_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "websockets"]:
             monkeypatch.delitem(sys.modules, name)

@@ -18,6 +18,7 @@ import pytest
 from broken_client import BUGS
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
+from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client_errors import ClientError
 from ftwire_tools.fuzz.campaign import Campaign, Find
@@ -26,6 +27,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.targets import ClientTarget
+from ftwire_tools.fuzz.wires import wire_for
 from test_fuzz_gateway import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -44,7 +46,7 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
     port = int(listening.getsockname()[1])
     target = ClientTarget(
         listening,
-        key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None,
+        wire=wire_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
@@ -81,12 +83,18 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         place = save(
             tmp_path,
             find,
-            facts_of(find, mode="client", seed=seed, encrypted=False, timeout=TIMEOUT, come_back=COME_BACK),
+            facts_of(
+                find,
+                mode="client",
+                seed=seed,
+                encrypted=False,
+                timeout=TIMEOUT,
+                come_back=COME_BACK,
+                crashes={"exit_codes": [0, 1], "crash_text": CRASH_TEXT},
+            ),
         )
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
-    if bug == "loses-a-thread-to-empty-bodies":
-        return  # seen by --crash-text alone, which a saved test does not know
     port = free_port()
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
     test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
@@ -140,7 +148,9 @@ class _Asking(threading.Thread):
 def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
-    target = ClientTarget(listening, key=None, timeout=15.0, come_back=15.0, program=None, keep_running=False)
+    target = ClientTarget(
+        listening, wire=wire_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
+    )
     finds: list[Find] = []
     campaign = campaign_of(target, 11, finds, tries=0)
     asking.start()

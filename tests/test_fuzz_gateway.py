@@ -22,13 +22,15 @@ import pytest
 from broken_gateway import BUGS, BrokenGateway
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
+from ftwire.frame import Role
 from ftwire_tools.addresses import Address
 from ftwire_tools.fuzz.campaign import Campaign, Find
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.saving import test_of as made_test
+from ftwire_tools.fuzz.stand_alone import test_of as made_test
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import GatewayTarget
+from ftwire_tools.fuzz.wires import wire_for
 from ftwire_tools.testing import gateway
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +57,8 @@ def broken(
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
     # The gateway stands in for the program that --command starts: it begins anew as often, in less time.
     running: Any = BrokenGateway(free_port(), bug, key=key)
-    target = GatewayTarget(Address("127.0.0.1", running.port), key=key, timeout=timeout, program=running)
+    wire = wire_for(Role.CLIENT, key=key)
+    target = GatewayTarget(Address("127.0.0.1", running.port), wire=wire, timeout=timeout, program=running)
     try:
         yield target, running
     finally:
@@ -130,18 +133,35 @@ def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None
             assert done.returncode == code, done.stdout
 
 
-def test_a_saved_test_uses_public_names_of_the_library_alone() -> None:
-    facts = {"ftwire": "1", "seed": 1, "run": 1, "timeout": 1.0, "encrypted": True, "steps": []}
-    for mode, kind in (("gateway", "hung"), ("client", "silent")):
-        tree = ast.parse(made_test({**facts, "mode": mode, "finding": {"kind": kind, "detail": ""}}))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("ftwire"):
-                module = importlib.import_module(str(node.module))
-                assert {alias.name for alias in node.names} <= set(module.__all__), node.module
-            elif isinstance(node, ast.ImportFrom):
-                assert str(node.module).split(".")[0] in sys.stdlib_module_names
+@pytest.mark.parametrize("transport", ["tcp", "websocket"])
+@pytest.mark.parametrize(("mode", "kind"), [("gateway", "hung"), ("client", "silent")])
+def test_a_saved_test_uses_public_names_of_the_library_alone(mode: str, kind: str, transport: str) -> None:
+    facts = {"ftwire": "1", "seed": 1, "run": 1, "timeout": 1.0, "encrypted": transport == "tcp", "steps": []}
+    finding = {"kind": kind, "detail": ""}
+    tree = ast.parse(made_test({**facts, "mode": mode, "transport": transport, "finding": finding}))
+    others = {*sys.stdlib_module_names, *(["websockets"] if transport == "websocket" else [])}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("ftwire"):
+            module = importlib.import_module(str(node.module))
+            assert {alias.name for alias in node.names} <= set(module.__all__), node.module
+        elif isinstance(node, ast.ImportFrom):
+            assert str(node.module).split(".")[0] in others
+    # Modules are copied into one: none may take a name from another.
+    names = [name for node in tree.body for name in _names_of(node)]
+    assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
+
+
+def _names_of(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.ImportFrom | ast.Import):
+        return [alias.asname or alias.name for alias in node.names if alias.name != "annotations"]
+    if isinstance(node, ast.AnnAssign | ast.Assign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return []
 
 
 def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +181,8 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 def test_a_sound_gateway_stands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
-        target = GatewayTarget(Address(opend.host, opend.port), key=key, timeout=20.0, program=None)
+        address, wire = Address(opend.host, opend.port), wire_for(Role.CLIENT, key=key)
+        target = GatewayTarget(address, wire=wire, timeout=20.0, program=None)
         campaign = Campaign(
             target,
             lambda random: plan(random, encrypted=key is not None),

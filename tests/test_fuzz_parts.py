@@ -22,12 +22,13 @@ from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.fuzz import command
 from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.frames import boundaries, render_frame
 from ftwire_tools.fuzz.legal import hello, request_message, response_message
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
-from ftwire_tools.fuzz.steps import MUTATIONS, Mutation, Step, boundaries, render, step_from_json, step_to_json
+from ftwire_tools.fuzz.steps import FRAME_MUTATIONS, MUTATIONS, Mutation, Step, step_from_json, step_to_json
 from ftwire_tools.fuzz.verdict import KINDS, Finding, Outcome, Traffic
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "fuzzing.md"
@@ -53,7 +54,7 @@ VALUES: dict[str, int | str] = {
 
 def frame_with(*mutations: Mutation, serial: int = 5) -> bytes:
     made: Any = registry[3008].request
-    return render(Step("send", 3008, mutations=mutations), BODY, serial, NONE, made)
+    return render_frame(Step("send", 3008, mutations=mutations), BODY, serial, NONE, made)
 
 
 def drawn(seed: object) -> Random:
@@ -79,7 +80,7 @@ def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
     for number in range(3000):
         for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS, encrypted=False):
             message_class = None if step.proto not in registry else registry[step.proto].request
-            data = render(step, bytes.fromhex(step.body), 1, NONE, message_class) + bytes.fromhex(step.data)
+            data = render_frame(step, bytes.fromhex(step.body), 1, NONE, message_class) + bytes.fromhex(step.data)
             # Wherever a reader of the stream finds a frame, past whatever damage.
             for found in re.finditer(b"FT", data[: max(0, len(data) - 4)]):
                 proto_id = header.unpack_from(data, found.start())[1]
@@ -93,13 +94,13 @@ def test_trading_requests_are_drawn_when_they_are_asked_for() -> None:
 
 def test_everything_that_can_be_wrong_is_drawn() -> None:
     steps = [step for n in range(600) for step in gateway_plan(drawn(n), 8, REQUESTS, encrypted=False)]
-    assert {mutation.name for step in steps for mutation in step.mutations} == set(MUTATIONS)
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
     assert {step.do for step in steps} == {"send", "raw", "pause", "finish", "close", "reset"}
     assert any(step.hold for step in steps)
     assert any(step.chunk == 1 for step in steps)
     assert any(step.format == 1 for step in steps)
     steps = [step for n in range(600) for step in client_plan(drawn(n), 8)]
-    assert {mutation.name for step in steps for mutation in step.mutations} == set(MUTATIONS)
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
     assert {step.do for step in steps} == {"reply", "push", "skip", "late", "raw", "pause", "finish", "close", "reset"}
 
 
@@ -111,7 +112,7 @@ def test_without_a_mutation_it_is_the_frame_the_library_makes() -> None:
     assert (frame.proto_id, frame.serial, frame.body, frame.error) == (3008, 5, BODY, None)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.parametrize("name", FRAME_MUTATIONS)
 def test_each_mutation_changes_the_frame(name: str) -> None:
     spoiled = frame_with(Mutation(name, VALUES.get(name, 3)))
     assert spoiled != frame_with()
@@ -133,7 +134,7 @@ def test_mutations_of_the_body_keep_the_digest_right_and_those_of_the_payload_do
 def test_a_body_is_spoiled_before_it_is_encrypted() -> None:
     cipher = AesCbc("0" * 16, "1" * 16)
     made: Any = registry[3008].request
-    data = render(Step("send", 3008, mutations=(Mutation("empty body"),)), BODY, 1, cipher, made)
+    data = render_frame(Step("send", 3008, mutations=(Mutation("empty body"),)), BODY, 1, cipher, made)
     (frame,) = FrameDecoder(Role.CLIENT, cipher=cipher).feed(data)
     assert (frame.body, len(frame.payload)) == (b"", 16)
 
@@ -185,6 +186,15 @@ def test_numbers_of_mutations_become_small() -> None:
     steps = (Step("send", 3008, mutations=(Mutation("grow body", 70_000), Mutation("serial", 12)), chunk=7, hold=True),)
     short, _ = shrink(steps, lambda tried: any(m.name == "grow body" for s in tried for m in s.mutations), 200)
     assert short == (Step("send", 3008, mutations=(Mutation("grow body", 0),)),)
+
+
+def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> None:
+    for bit in (*range(16), *range(48, 352)):
+        steps = (Step("send", 3008, mutations=(Mutation("flip header", bit),)),)
+        seen: list[tuple[Step, ...]] = []
+        shrink(steps, lambda tried: bool(seen.append(tried)), 200)  # type: ignore[func-returns-value]  # noqa: B023
+        bits = {mutation.value for tried in seen for step in tried for mutation in step.mutations}
+        assert bits <= {bit}
 
 
 class Fragile:
@@ -251,7 +261,12 @@ def test_what_is_no_crash_file_is_refused(text: str) -> None:
 
 def test_a_crash_file_with_an_unknown_step_is_refused() -> None:
     crash = {"format": 1, "mode": "gateway", "encrypted": False, "timeout": 1, "finding": {"kind": "hung"}}
-    for step in ({"do": "send", "mutations": [["no such", 1]]}, {"nothing": 1}, {"do": "send", "body": "xx"}):
+    for step in (
+        {"do": "send", "mutations": [["no such", 1]]},
+        {"nothing": 1},
+        {"do": "send", "body": "xx"},
+        {"do": "dance"},
+    ):
         with pytest.raises(CrashFileError):
             load_crash(json.dumps({**crash, "steps": [step]}), "gateway")
     assert load_crash(json.dumps({**crash, "steps": [{"do": "close"}]}), "gateway").steps == (Step("close"),)

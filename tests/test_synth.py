@@ -18,7 +18,8 @@ from ftwire.protocols import registry
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.clock import TradingClock
 from ftwire_tools.synthetic.market import KINDS, Market, Security
-from ftwire_tools.synthetic.template import GROWING, SMALL, template, varint
+from ftwire_tools.synthetic.template import GROWING, SMALL, template
+from ftwire_tools.varints import varint
 
 KEY = next((Path(__file__).parent.parent / "fixtures" / "keys").glob("*.pem"))
 

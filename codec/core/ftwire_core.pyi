@@ -76,6 +76,7 @@ def scan_pcap(
     link_type: int,
     interface: object,
     records: list[Any],
+    known: set[bytes] | dict[bytes, int] | None,
 ) -> int:
     """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
 
@@ -83,6 +84,9 @@ def scan_pcap(
     direction, sequence and acknowledgement number, header length with flags, and payload; anything else as the
     record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
     fraction, ``header`` the bytes before each packet.
+
+    Segments whose key is in ``known`` are counted instead: in a set, a run of them comes as a tuple of the last
+    one's time and how many they are; in a dict, the bytes of their IP packets are added to what is there.
     """
 
 def scan_pcapng(
@@ -93,6 +97,7 @@ def scan_pcapng(
     interfaces: list[Any],
     clocks: list[tuple[int, int, int]],
     records: list[Any],
+    known: set[bytes] | dict[bytes, int] | None,
 ) -> int:
     """Do the same for the blocks of a pcapng file, as long as they are enhanced packet blocks.
 

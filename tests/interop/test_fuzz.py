@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from interop.peers import Peer, command, environment, python
 
 FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "client"]
@@ -38,9 +40,9 @@ def fuzz(name: str, port: str, program: list[str], *words: str) -> tuple[int, li
     return done.returncode, [json.loads(each) for each in done.stdout.splitlines()]
 
 
-def crash(path: Path, timeout: float, kind: str, steps: list[dict[str, Any]]) -> str:
+def crash(path: Path, timeout: float, kind: str, steps: list[dict[str, Any]], **more: str) -> str:
     facts = {"format": 1, "mode": "client", "encrypted": False, "timeout": timeout, "finding": {"kind": kind}}
-    path.write_text(json.dumps({**facts, "steps": steps}), encoding="utf-8")
+    path.write_text(json.dumps({**facts, **more, "steps": steps}), encoding="utf-8")
     return os.fspath(path)
 
 
@@ -69,6 +71,41 @@ def test_a_length_that_lies_ends_the_java_sdk_s_network_thread(tmp_path: Path, p
     )
     assert (code, said["provoked"]) == (1, True)
     assert "OutOfMemoryError" in said["findings"][0]["detail"]
+
+
+@pytest.mark.parametrize("name", ["npm-futu-api", "npm-moomoo-api"])
+def test_an_error_text_that_is_not_ascii_ends_what_uses_the_javascript_sdk(
+    name: str, tmp_path: Path, peer: Callable[[str], Peer]
+) -> None:
+    peer(name)
+    for text, ends in (("timeout", False), ("\u8d85\u65f6", True)):
+        port = free_port()
+        wrong = [["error code", 1], ["error text", text.encode().hex()]]
+        steps = [{"do": "reply", "mutations": wrong, "after": 2}]
+        saved = crash(tmp_path / "crash.json", 12, "crashed", steps, transport="websocket")
+        program = command(name, "--port", port, "--pushes", "0", "--timeout", "8")
+        code, (said,) = fuzz(name, port, program, "--ws", "--crash-text", "RangeError: .*", "--replay", saved)
+        assert (code, said["provoked"]) == (int(ends), ends)
+        if ends:
+            assert said["findings"][0]["kind"] == "crashed"
+
+
+@pytest.mark.parametrize("name", ["npm-futu-api", "npm-moomoo-api"])
+def test_a_program_of_the_javascript_sdk_stands_fragments_pings_and_a_close(
+    name: str, tmp_path: Path, peer: Callable[[str], Peer]
+) -> None:
+    peer(name)
+    port = free_port()
+    steps = [
+        {"do": "reply", "after": 1, "fragments": 3, "ping": True},
+        {"do": "ping", "data": "6674", "after": 2},
+        {"do": "reply", "after": 2, "chunk": 1},
+        {"do": "bye", "data": "03e9", "after": 4},
+    ]
+    saved = crash(tmp_path / "crash.json", 12, "crashed", steps, transport="websocket")
+    program = command(name, "--port", port, "--pushes", "0", "--timeout", "8")
+    code, (said,) = fuzz(name, port, program, "--ws", "--crash-text", "RangeError: .*", "--replay", saved)
+    assert (code, said["findings"]) == (0, [])
 
 
 def test_the_rust_crate_waits_for_its_handshake_for_ever(tmp_path: Path, peer: Callable[[str], Peer]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,12 +13,14 @@ from cores import needs_core, pure
 from ftwire.errors import CaptureError
 from ftwire.pcap import (
     Dissector,
+    Endpoint,
     Event,
     Limits,
     LinkType,
     PacketSkipped,
     PcapngWriter,
     PcapWriter,
+    Survey,
     ip_packet,
     link_frame,
     tcp_segment,
@@ -26,9 +31,11 @@ from pcap_model import A6, B6, A, B
 pytestmark = needs_core
 
 
-def dissected(chunks: list[bytes], limits: Limits | None = None) -> list[object]:
+def dissected(
+    chunks: list[bytes], limits: Limits | None = None, wanted: Callable[[Endpoint, Endpoint], bool] | None = None
+) -> list[object]:
     """All events, with the chunk they came in, and how it ended."""
-    dissector = Dissector(limits)
+    dissector = Dissector(limits, wanted=wanted)
     log: list[object] = []
     try:
         for at, chunk in enumerate(chunks):
@@ -40,6 +47,20 @@ def dissected(chunks: list[bytes], limits: Limits | None = None) -> list[object]
     return log
 
 
+def surveyed(chunks: list[bytes]) -> dict[tuple[Endpoint, Endpoint], int]:
+    """What each connection has, as far as the file can be read."""
+    survey = Survey()
+    with suppress(CaptureError):
+        for chunk in chunks:
+            survey.feed(chunk)
+    return survey.connections
+
+
+def is_wanted(one: Endpoint, other: Endpoint) -> bool:
+    """Some connections, in either order of their ends."""
+    return (one.port + other.port + len(one.packed)) % 2 == 0
+
+
 def told(event: Event) -> object:
     return (
         (*event[:2], type(event.error), str(event.error)) if isinstance(event, PacketSkipped) else (type(event), event)
@@ -47,9 +68,9 @@ def told(event: Event) -> object:
 
 
 def check(chunks: list[bytes], limits: Limits | None = None) -> None:
-    compiled = dissected(chunks, limits)
+    compiled = dissected(chunks, limits), dissected(chunks, limits, is_wanted), surveyed(chunks)
     with pure():
-        assert dissected(chunks, limits) == compiled
+        assert (dissected(chunks, limits), dissected(chunks, limits, is_wanted), surveyed(chunks)) == compiled
 
 
 @given(st.binary(max_size=300).flatmap(segment_schedules), st.booleans(), st.data())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.descriptors import is_repeated, is_required, label_of
 from ftwire_tools.enums import enum_names
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def description(protocol: Protocol) -> dict[str, Any]:
                 {
                     "name": field.name,
                     "number": field.number,
-                    "label": _label(field),
+                    "label": label_of(field),
                     "type": _type(field),
                     "enum": {str(number): name for number, name in (enum_names(field) or {}).items()} or None,
                 }
@@ -99,7 +99,7 @@ def template(protocol: Protocol) -> dict[str, Any]:
 def _template(descriptor: Descriptor, above: tuple[Descriptor, ...]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for field in descriptor.fields:
-        if not is_repeated(field) and not _is_required(field):
+        if not is_repeated(field) and not is_required(field):
             made[field.name] = None
         elif field.message_type in above:
             made[field.name] = [] if is_repeated(field) else {}
@@ -150,7 +150,7 @@ def _row(field: FieldDescriptor) -> tuple[str, str, str, str]:
         note = f"enum {_enum_title(names)}"
     elif field.message_type is not None and field.message_type.full_name == SECURITY:
         note = 'or "HK.00700"'
-    return f"{_label(field)} {_type(field)}", field.name, f"= {field.number}", note
+    return f"{label_of(field)} {_type(field)}", field.name, f"= {field.number}", note
 
 
 def _aligned(rows: list[tuple[str, str, str, str]]) -> list[str]:
@@ -159,16 +159,6 @@ def _aligned(rows: list[tuple[str, str, str, str]]) -> list[str]:
         "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
         for row in rows
     ]
-
-
-def _is_required(field: Any) -> bool:
-    # ``label`` ended with protobuf 7, ``is_required`` began with 6.
-    known = getattr(field, "is_required", None)
-    return bool(field.label == field.LABEL_REQUIRED) if known is None else bool(known)
-
-
-def _label(field: FieldDescriptor) -> str:
-    return "repeated" if is_repeated(field) else "required" if _is_required(field) else "optional"
 
 
 def _type(field: FieldDescriptor) -> str:

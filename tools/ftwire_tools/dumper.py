@@ -209,6 +209,10 @@ def run(
         for reason, count in source.passed_over.items():
             dump.note(f"{source_input.name}: {count} packets passed over: {reason}")
             dump.not_decoded += 1
+        if source.refused:
+            those = "a packet has" if source.refused == 1 else f"{source.refused} packets have"
+            dump.note(f"{source_input.name}: {those} other bytes than came first in their place, or came too late")
+            dump.not_decoded += 1
     finally:
         progress.clear()
         dump.flush()

@@ -12,7 +12,7 @@ from ftwire_tools.chunks import read_file
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
-__all__ = ["read_key", "read_pem"]
+__all__ = ["read_key", "read_pem", "read_ws_key"]
 
 
 def read_key(path: str | None) -> RsaKey | None:
@@ -23,6 +23,21 @@ def read_key(path: str | None) -> RsaKey | None:
 def read_pem(path: str) -> bytes:
     """Return the bytes of a PEM file that holds a key, to be sent to other processes; raises as ``read_key``."""
     return _read(path)[0]
+
+
+def read_ws_key(value: str, path: str | None) -> str:
+    """Return the key that WebSocket clients must know: ``value``, or what stands in a file.
+
+    Raises ``click.ClickException``, which never quotes the file.
+    """
+    if path is None:
+        return value
+    try:
+        return read_file(path).decode().strip()
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{path}: not UTF-8") from None
 
 
 def _read(path: str) -> tuple[bytes, RsaKey]:

@@ -13,7 +13,6 @@ import click
 
 from ftwire_tools.address_option import ADDRESS
 from ftwire_tools.addresses import LOOPBACK, Address
-from ftwire_tools.chunks import read_file
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.forward import Forward
 from ftwire_tools.gateway.load import LoadError, load
@@ -22,7 +21,7 @@ from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.player import Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
-from ftwire_tools.keys import read_key
+from ftwire_tools.keys import read_key, read_ws_key
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.world import World
@@ -46,15 +45,6 @@ def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise click.ClickException(f"{certificate}: {reason}") from None
     return context
-
-
-def _read_ws_key(value: str, path: str | None) -> str:
-    if path is None:
-        return value
-    try:
-        return read_file(path).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path}: {error}") from None
 
 
 def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
@@ -250,7 +240,7 @@ def command(
         port=port,
         ws_port=ws_port,
         key=key,
-        ws_key=_read_ws_key(ws_key, ws_key_file),
+        ws_key=read_ws_key(ws_key, ws_key_file),
         tls=_read_tls(tls_cert, tls_key),
         max_clients=max_clients,
         keep_alive=keep_alive,

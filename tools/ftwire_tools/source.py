@@ -21,7 +21,18 @@ from ftwire.errors import (
 from ftwire.events import GapSeen, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CaptureReader, Data, Dissector, FlowClosed, FlowOpened, Gap, GapReason, PacketSkipped
+from ftwire.pcap import (
+    CaptureReader,
+    Conflict,
+    Data,
+    Dissector,
+    FlowClosed,
+    FlowOpened,
+    Gap,
+    GapReason,
+    Late,
+    PacketSkipped,
+)
 from ftwire.protocols import Registry, registry
 from ftwire.scan import Gap as StreamGap
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -62,6 +73,8 @@ class Source(Protocol):
 
     passed_over: dict[str, int]
     """Why packets that may have held frames could not be looked into, and how many."""
+    refused: int
+    """Packets of conversations with other bytes than came before in their place, or too late for it."""
 
     def feed(self, chunk: bytes) -> Iterator[Observed]:
         """Take the next bytes of the input. Raises ``CaptureError`` where it cannot be read any further."""
@@ -143,6 +156,7 @@ class CaptureSource:
         self._max_body: Final = max_body
         self._followed: Final[dict[int, _Followed]] = {}
         self.passed_over: dict[str, int] = {}
+        self.refused = 0
         self.moment = 0
         """Number of the packet that brought about what was observed last."""
         self.flows = 0
@@ -205,6 +219,11 @@ class CaptureSource:
             observations = one.conversation.skip(
                 event.direction.value, event.length, event.time_ns, event.packet_number
             )
+        elif isinstance(event, Conflict | Late):
+            followed = self._followed.get(event.flow.index)
+            if followed is not None and followed.talk is not None:
+                self.refused += 1
+            return
         elif type(event) is PacketSkipped and isinstance(event.error, UnsupportedLinkError):
             reason = str(event.error)
             self.passed_over[reason] = self.passed_over.get(reason, 0) + 1
@@ -257,6 +276,7 @@ class RawSource:
         self._sender: Final = sender
         self._known: Final = known
         self.passed_over: dict[str, int] = {}
+        self.refused = 0
         self._head = b""
         self._size = 0
         self._talk: Talk | None = None

@@ -2,7 +2,7 @@
 //! records that are whole and hold a plain TCP segment over IPv4 or IPv6.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PySet};
 
 /// Header lengths without options.
 const IPV4: usize = 20;
@@ -18,13 +18,17 @@ struct Segment<'a> {
     addresses: &'a [u8],
     tcp: &'a [u8],
     payload: &'a [u8],
+    /// Bytes of its IP packet.
+    size: usize,
 }
 
 /// Append the records of a pcap file that are whole and at most `largest` bytes, from offset `at` on; return where
 /// the first that is not so starts. A plain segment comes as a tuple of time, key of its direction, sequence and
 /// acknowledgement number, header length with flags, and payload; what is anything else as the record it is.
 ///
-/// `order` is `<` or `>`, `unit` nanoseconds in one of the fraction, `header` the bytes before each packet.
+/// `order` is `<` or `>`, `unit` nanoseconds in one of the fraction, `header` the bytes before each packet. Segments
+/// whose key is in `known` are counted instead: in a set, a run of them comes as a tuple of the last one's time and
+/// how many they are; in a dict, the bytes of their IP packets are added to what is there.
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
 pub fn scan_pcap<'py>(
@@ -38,10 +42,11 @@ pub fn scan_pcap<'py>(
     link_type: u32,
     interface: &Bound<'py, PyAny>,
     records: &Bound<'py, PyList>,
+    known: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<usize> {
     let whole = data.as_bytes();
     let word = word_of(order);
-    let mut slicer = Slicer { py, records, keys: [None, None] };
+    let mut slicer = Slicer::new(py, records, known)?;
     let mut at = at;
     while let Some(record) = whole.get(at..).filter(|rest| header >= 16 && rest.len() >= header) {
         let captured = word(record, 8) as usize;
@@ -50,6 +55,7 @@ pub fn scan_pcap<'py>(
         slicer.take(time, packet, at + header, word(record, 12), link_type, interface)?;
         at += header + captured;
     }
+    slicer.finish()?;
     Ok(at)
 }
 
@@ -66,13 +72,14 @@ pub fn scan_pcapng<'py>(
     interfaces: &Bound<'py, PyList>,
     clocks: &Bound<'py, PyList>,
     records: &Bound<'py, PyList>,
+    known: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<usize> {
     const ENHANCED_PACKET: u32 = 6;
     /// Bytes of a block around its packet: eight words, of which one is behind it.
     const AROUND: usize = 32;
     let whole = data.as_bytes();
     let word = word_of(order);
-    let mut slicer = Slicer { py, records, keys: [None, None] };
+    let mut slicer = Slicer::new(py, records, known)?;
     let mut present: Option<(u32, u32, Bound<'py, PyAny>, Clock)> = None;
     let mut at = at;
     while let Some(block) = whole.get(at..).filter(|rest| rest.len() >= AROUND) {
@@ -98,6 +105,7 @@ pub fn scan_pcapng<'py>(
         slicer.take(time, &block[28..28 + captured], at + 28, word(block, 24), *link_type, interface)?;
         at += length;
     }
+    slicer.finish()?;
     Ok(at)
 }
 
@@ -110,14 +118,44 @@ fn nanoseconds(high: u32, low: u32, (multiplier, divisor, offset): Clock) -> Opt
     i128::try_from(time).ok()?.checked_add(i128::from(offset))?.try_into().ok()
 }
 
+/// What is done with segments of directions that are known.
+enum Known<'a, 'py> {
+    Nothing,
+    Skipped(&'a Bound<'py, PySet>),
+    Weighed(&'a Bound<'py, PyDict>),
+}
+
+/// A direction that segments were met of.
+struct Direction<'py> {
+    key: Bound<'py, PyBytes>,
+    is_known: bool,
+    /// Bytes of IP packets that are still to be added up.
+    weight: usize,
+}
+
 /// Puts packets behind each other into a list, sliced where they are plain.
 struct Slicer<'a, 'py> {
     py: Python<'py>,
     records: &'a Bound<'py, PyList>,
-    keys: [Option<Bound<'py, PyBytes>>; 2],
+    known: Known<'a, 'py>,
+    /// The last two: most segments are of one of them.
+    directions: [Option<Direction<'py>>; 2],
+    /// The last segment's time, and how many were skipped since anything was put into the list.
+    skipped: (u64, usize),
 }
 
-impl<'py> Slicer<'_, 'py> {
+impl<'a, 'py> Slicer<'a, 'py> {
+    fn new(py: Python<'py>, records: &'a Bound<'py, PyList>, known: Option<&'a Bound<'py, PyAny>>) -> PyResult<Self> {
+        let known = match known {
+            None => Known::Nothing,
+            Some(known) => match known.cast::<PySet>() {
+                Ok(set) => Known::Skipped(set),
+                Err(_) => Known::Weighed(known.cast()?),
+            },
+        };
+        Ok(Slicer { py, records, known, directions: [None, None], skipped: (0, 0) })
+    }
+
     fn take(
         &mut self,
         time: u64,
@@ -127,29 +165,72 @@ impl<'py> Slicer<'_, 'py> {
         link_type: u32,
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
-        match segment(link_type, packet) {
-            Some(segment) => {
-                let key = self.key(&segment);
-                let flags = u16::from_be_bytes([segment.tcp[12], segment.tcp[13]]);
-                let payload = PyBytes::new(self.py, segment.payload);
-                let (seq, ack) = (u32_big(segment.tcp, 4), u32_big(segment.tcp, 8));
-                self.records.append((time, key, seq, ack, flags, payload))
-            }
-            None => self.records.append((time, start, packet.len(), original, interface)),
+        let Some(segment) = segment(link_type, packet) else {
+            self.finish()?;
+            return self.records.append((time, start, packet.len(), original, interface));
+        };
+        let at = self.direction(&segment)?;
+        if let Some(direction) = self.directions[at].as_mut().filter(|direction| direction.is_known) {
+            direction.weight += segment.size;
+            self.skipped = (time, self.skipped.1 + 1);
+            return Ok(());
+        }
+        if self.skipped.1 > 0 {
+            self.put_skipped()?;
+        }
+        let key = self.directions[at].as_ref().map(|direction| direction.key.clone());
+        let flags = u16::from_be_bytes([segment.tcp[12], segment.tcp[13]]);
+        let payload = PyBytes::new(self.py, segment.payload);
+        let (seq, ack) = (u32_big(segment.tcp, 4), u32_big(segment.tcp, 8));
+        self.records.append((time, key, seq, ack, flags, payload))
+    }
+
+    /// Which of the two directions a segment is of; it is put there.
+    fn direction(&mut self, segment: &Segment<'_>) -> PyResult<usize> {
+        let ports = &segment.tcp[..4];
+        let is_same = |known: &Option<Direction<'py>>| {
+            known.as_ref().is_some_and(|known| known.key.as_bytes().strip_prefix(segment.addresses) == Some(ports))
+        };
+        if let Some(at) = self.directions.iter().position(is_same) {
+            return Ok(at);
+        }
+        let key = PyBytes::new(self.py, &[segment.addresses, ports].concat());
+        let is_known = match self.known {
+            Known::Nothing => false,
+            Known::Skipped(set) => set.contains(&key)?,
+            Known::Weighed(weights) => weights.contains(&key)?,
+        };
+        self.weigh(1)?;
+        self.directions.swap(0, 1);
+        self.directions[0] = Some(Direction { key, is_known, weight: 0 });
+        Ok(0)
+    }
+
+    /// Say what was skipped so far, and what it weighs.
+    fn finish(&mut self) -> PyResult<()> {
+        self.weigh(0)?;
+        self.weigh(1)?;
+        self.put_skipped()
+    }
+
+    fn put_skipped(&mut self) -> PyResult<()> {
+        let (time, count) = std::mem::take(&mut self.skipped);
+        match self.known {
+            Known::Skipped(_) if count > 0 => self.records.append((time, count)),
+            _ => Ok(()),
         }
     }
 
-    /// The key of a segment's direction: both addresses, both ports. Most are one of the last two.
-    fn key(&mut self, segment: &Segment<'_>) -> Bound<'py, PyBytes> {
-        let ports = &segment.tcp[..4];
-        let is_same = |known: &&Bound<'py, PyBytes>| known.as_bytes().strip_prefix(segment.addresses) == Some(ports);
-        if let Some(known) = self.keys.iter().flatten().find(is_same) {
-            return known.clone();
+    fn weigh(&mut self, at: usize) -> PyResult<()> {
+        let (Known::Weighed(weights), Some(direction)) = (&self.known, &mut self.directions[at]) else {
+            return Ok(());
+        };
+        let weight = std::mem::take(&mut direction.weight);
+        if weight > 0 {
+            let before: usize = weights.get_item(&direction.key)?.map_or(Ok(0), |found| found.extract())?;
+            weights.set_item(&direction.key, before + weight)?;
         }
-        let made = PyBytes::new(self.py, &[segment.addresses, ports].concat());
-        self.keys.swap(0, 1);
-        self.keys[0] = Some(made.clone());
-        made
+        Ok(())
     }
 }
 
@@ -166,11 +247,11 @@ fn segment(link_type: u32, packet: &[u8]) -> Option<Segment<'_>> {
         229 => (6, packet),
         _ => return None,
     };
-    let (addresses, rest) = if version == 4 { over_ipv4(network)? } else { over_ipv6(network)? };
+    let (addresses, rest, header) = if version == 4 { over_ipv4(network)? } else { over_ipv6(network)? };
     let (tcp, _) = rest.split_at_checked(TCP)?;
     let payload = rest.get(usize::from(tcp[12] >> 4) * 4..)?;
     let is_plain = tcp[13] & CONTROL == ONLY_ACK && tcp[12] >> 4 >= 5;
-    is_plain.then_some(Segment { addresses, tcp, payload })
+    is_plain.then_some(Segment { addresses, tcp, payload, size: header + rest.len() })
 }
 
 fn ethertype(packet: &[u8], at: usize) -> Option<u8> {
@@ -181,22 +262,22 @@ fn ethertype(packet: &[u8], at: usize) -> Option<u8> {
     }
 }
 
-/// Addresses and payload, cut to the length that the header states: no options, no fragment.
-fn over_ipv4(network: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Addresses, payload, and bytes in front of it, cut to the length that the header states: no options, no fragment.
+fn over_ipv4(network: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let header = network.get(..IPV4)?;
     let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
     let is_plain = header[0] == 0x45 && header[9] == PROTOCOL_TCP && header[6] & 0xbf == 0 && header[7] == 0;
     let payload = network.get(IPV4..total)?;
-    is_plain.then_some((&header[12..20], payload))
+    is_plain.then_some((&header[12..20], payload, IPV4))
 }
 
 /// The same: no extension headers. A jumbogram states a length of 0, in which there is no TCP header.
-fn over_ipv6(network: &[u8]) -> Option<(&[u8], &[u8])> {
+fn over_ipv6(network: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let header = network.get(..IPV6)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let is_plain = header[0] >> 4 == 6 && header[6] == PROTOCOL_TCP;
     let payload = network.get(IPV6..IPV6 + length)?;
-    is_plain.then_some((&header[8..40], payload))
+    is_plain.then_some((&header[8..40], payload, IPV6))
 }
 
 fn word_of(order: &str) -> fn(&[u8], usize) -> u32 {

@@ -20,7 +20,7 @@ from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets, Sliced
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets, Skipped, Sliced
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
 from ftwire.pcap.tcp import Reassembler
 
@@ -72,9 +72,9 @@ class Dissector:
         wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._source = RecordSource(limits, sliced=True)
         self._fragments = Fragments(limits)
         self._tcp = Reassembler(limits, ports, wanted)
+        self._source = RecordSource(limits, sliced=True, known=None if wanted is None else self._tcp.passed_over)
         self._by_packet = False
         self._number = 0
         self._time_ns = 0
@@ -129,7 +129,7 @@ class Dissector:
             self._run(buffer, records, out)
             yield from out
 
-    def _run(self, buffer: bytes, records: list[Record | Sliced], out: list[Event]) -> None:
+    def _run(self, buffer: bytes, records: list[Record | Sliced | Skipped], out: list[Event]) -> None:
         """Take a batch of packets: the plain ones here, the others by way of :meth:`_slice`."""
         number, halves, passed_over = self._number, self._tcp.halves, self._tcp.passed_over
         segment, pool = self._tcp.segment, self._tcp.pool
@@ -162,6 +162,10 @@ class Dissector:
                     length = len(payload)
                     half.offset = offset + length
                     half.fast_seq = half.next_seq = (seq + length) & SEQUENCE_MASK
+                continue
+            if len(record) == 2:
+                # Of directions that are not wanted, skipped by the core.
+                number += record[1] - 1
                 continue
             time_ns, start, captured, original, interface = record
             if interface is not present:

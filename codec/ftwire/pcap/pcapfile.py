@@ -10,7 +10,7 @@ from struct import Struct
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError
-from ftwire.pcap.records import Interface, Record, Sliced
+from ftwire.pcap.records import Interface, Known, Record, Skipped, Sliced
 
 __all__ = ["PCAP_MAGICS", "PcapScanner"]
 
@@ -35,18 +35,20 @@ class PcapScanner:
     :ivar need: bytes that must be there, counted from where the last scan stopped, before another is of use.
     """
 
-    def __init__(self, magic: bytes, max_record: int, *, sliced: bool = False) -> None:
+    def __init__(self, magic: bytes, max_record: int, *, sliced: bool = False, known: Known | None = None) -> None:
         self._order, self._unit_ns, self._record_header = PCAP_MAGICS[magic]
         self._max_record = max_record
         self._interface: Interface | None = None
         self._unpack = Struct(self._order + "IIII").unpack_from
         self.need = _HEADER
         self._scan_core = core.scan_pcap if sliced and core is not None else None
+        self._known = known
 
-    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced | Skipped]) -> int:
         """Append the whole records of ``buffer`` and return where the first incomplete one starts.
 
-        If it was so agreed, and there is a compiled core, plain TCP segments come sliced.
+        If it was so agreed, and there is a compiled core, plain TCP segments come sliced, or not at
+        all where their direction is known.
 
         ``base`` is the file offset of the buffer, for errors only.
 
@@ -70,7 +72,16 @@ class PcapScanner:
         if self._scan_core is not None:
             link_type = interface.link_type
             position = self._scan_core(
-                buffer, position, self._order, unit_ns, header, min(limit, _U32), link_type, interface, records
+                buffer,
+                position,
+                self._order,
+                unit_ns,
+                header,
+                min(limit, _U32),
+                link_type,
+                interface,
+                records,
+                self._known,
             )
         while (start := position + header) <= end:
             seconds, fraction, captured, original = unpack(buffer, position)

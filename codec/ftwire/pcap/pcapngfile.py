@@ -11,7 +11,7 @@ from struct import Struct
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Record, Secrets, Sliced
+from ftwire.pcap.records import Interface, Known, Record, Secrets, Skipped, Sliced
 
 __all__ = ["SECTION_HEADER", "PcapngScanner"]
 
@@ -37,7 +37,7 @@ class PcapngScanner:
     :ivar secrets: the decryption secrets met so far, ``max_secrets`` bytes of them.
     """
 
-    def __init__(self, max_record: int, max_secrets: int, *, sliced: bool = False) -> None:
+    def __init__(self, max_record: int, max_secrets: int, *, sliced: bool = False, known: Known | None = None) -> None:
         self.secrets: list[Secrets] = []
         self._secrets_room = max_secrets
         self._max_record = max_record
@@ -47,11 +47,13 @@ class PcapngScanner:
         self._clocks: list[tuple[int, int, int]] = []
         self.need = _SMALLEST_BLOCK
         self._scan_core = core.scan_pcapng if sliced and core is not None else None
+        self._known = known
 
-    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced | Skipped]) -> int:
         """Append the packets of the whole blocks of ``buffer``; return where the first incomplete one starts.
 
-        If it was so agreed, and there is a compiled core, plain TCP segments come sliced.
+        If it was so agreed, and there is a compiled core, plain TCP segments come sliced, or not at
+        all where their direction is known.
         ``base`` is the file offset of the buffer, for errors only.
 
         :raises NotACaptureError: the first section header has no byte-order magic.
@@ -69,7 +71,7 @@ class PcapngScanner:
         while True:
             if self._scan_core is not None:
                 position = self._scan_core(
-                    buffer, position, self._order, min(limit, _U32), interfaces, self._clocks, records
+                    buffer, position, self._order, min(limit, _U32), interfaces, self._clocks, records, self._known
                 )
             # Nearly all blocks are enhanced packets: everything about one in one go, or else step by step.
             if position + 32 <= end:

@@ -14,7 +14,7 @@ from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
-from ftwire.pcap.records import Limits, Packet, Record, Secrets, Sliced
+from ftwire.pcap.records import Known, Limits, Packet, Record, Secrets, Skipped, Sliced
 
 __all__ = ["CaptureReader", "RecordSource"]
 
@@ -29,11 +29,12 @@ class RecordSource:
     """The records of a capture file, still lying in their buffers.
 
     What :class:`CaptureReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. ``sliced``: a plain TCP
-    segment may come as such, in the place of its record.
+    segment may come as such, in the place of its record; ``known``: those of these directions may not come.
     """
 
-    def __init__(self, limits: Limits, *, sliced: bool = False) -> None:
+    def __init__(self, limits: Limits, *, sliced: bool = False, known: Known | None = None) -> None:
         self._limits = limits
+        self._known = known
         self._sliced = sliced
         self._input: deque[bytes] = deque()
         self._inflater: Inflater | None = None
@@ -58,7 +59,7 @@ class RecordSource:
         if data:
             self._input.append(bytes(data))
 
-    def batches(self) -> Iterator[tuple[bytes, list[Record | Sliced]]]:
+    def batches(self) -> Iterator[tuple[bytes, list[Record | Sliced | Skipped]]]:
         """Work off the queue: a buffer and the records that lie in it, again and again.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
@@ -69,7 +70,7 @@ class RecordSource:
             raise self._error
         pieces = self._pieces()
         while True:
-            records: list[Record | Sliced] = []
+            records: list[Record | Sliced | Skipped] = []
             try:
                 piece = next(pieces, None)
                 if piece is None:
@@ -139,7 +140,7 @@ class RecordSource:
                     while plain := self._inflater.step():
                         yield plain
 
-    def _scan(self, piece: bytes, records: list[Record | Sliced]) -> bytes:
+    def _scan(self, piece: bytes, records: list[Record | Sliced | Skipped]) -> bytes:
         """Find the records of what was pending and ``piece``; keep what is not whole."""
         pending = self._pending
         need = 4 if self._scanner is None else self._scanner.need
@@ -157,9 +158,11 @@ class RecordSource:
     def _choose(self, buffer: bytes) -> PcapScanner | PcapngScanner:
         magic = buffer[:4]
         if magic in PCAP_MAGICS:
-            return PcapScanner(magic, self._limits.max_record, sliced=self._sliced)
+            return PcapScanner(magic, self._limits.max_record, sliced=self._sliced, known=self._known)
         if magic == SECTION_HEADER:
-            return PcapngScanner(self._limits.max_record, self._limits.max_secrets, sliced=self._sliced)
+            return PcapngScanner(
+                self._limits.max_record, self._limits.max_secrets, sliced=self._sliced, known=self._known
+            )
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 

@@ -89,6 +89,12 @@ Sliced: TypeAlias = tuple[int, bytes, int, int, int, bytes]
 """A TCP segment that the compiled core has taken out of its packet: time in ns, key of its direction, sequence and
 acknowledgement number, header length with flags, payload."""
 
+Skipped: TypeAlias = tuple[int, int]
+"""TCP segments behind each other that the compiled core has passed over: the last one's time in ns, how many."""
+
+Known: TypeAlias = set[bytes] | dict[bytes, int]
+"""Keys of directions whose segments the core passes over; in a dict, it adds the bytes of their IP packets up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import cast
 
 from ftwire.errors import CaptureError
 from ftwire.pcap.dissect import plain_link
@@ -11,7 +10,7 @@ from ftwire.pcap.events import Endpoint
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Limits, Record
+from ftwire.pcap.records import Limits, Record, Skipped, Sliced
 from ftwire.pcap.tcp import ends_of
 
 __all__ = ["Survey"]
@@ -19,6 +18,7 @@ __all__ = ["Survey"]
 _PROTOCOL_TCP = 6
 _PLAIN_HEADERS = 40
 _NO_OPTIONS = 0x45
+_IPV4, _IPV6, _IPV4_KEY = 20, 40, 12
 _FRAGMENTED = 0xBFFF
 _PORTS = Struct(">4s").unpack_from
 # Forged captures have any number of directions: those beyond count for nothing.
@@ -33,8 +33,8 @@ class Survey:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._source = RecordSource(limits or Limits())
         self._sizes: dict[bytes, int] = {}
+        self._source = RecordSource(limits or Limits(), sliced=True, known=self._sizes)
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the file.
@@ -44,8 +44,7 @@ class Survey:
         """
         self._source.feed(data)
         for buffer, records in self._source.batches():
-            # Sliced segments come to those who ask for them.
-            self._count(buffer, cast(list[Record], records))
+            self._count(buffer, records)
 
     @property
     def connections(self) -> dict[tuple[Endpoint, Endpoint], int]:
@@ -56,10 +55,18 @@ class Survey:
             found[one, other] = found.get((one, other), 0) + size
         return found
 
-    def _count(self, buffer: bytes, records: list[Record]) -> None:
+    def _count(self, buffer: bytes, records: list[Record | Sliced | Skipped]) -> None:
         sizes = self._sizes
         present = None
-        for _, start, captured, _, interface in records:
+        for record in records:
+            if len(record) == 6:
+                # The core adds up what it knows, and slices what it does not.
+                _, key, _, _, flags, payload = record
+                self._add(key, len(payload) + (flags >> 12) * 4 + (_IPV4 if len(key) == _IPV4_KEY else _IPV6))
+                continue
+            if len(record) == 2:
+                continue
+            _, start, captured, _, interface = record
             if interface is not present:
                 present = interface
                 header, unpack, plain = plain_link(interface.link_type)
@@ -75,13 +82,18 @@ class Survey:
                 ):
                     sizes[key] += total
                     continue
-            found = _key(interface.link_type, buffer, start, start + captured)
-            if found is not None and (found in sizes or len(sizes) < _MOST_DIRECTIONS):
-                sizes[found] = sizes.get(found, 0) + captured
+            found = _weigh(interface.link_type, buffer, start, start + captured)
+            if found is not None:
+                self._add(*found)
+
+    def _add(self, key: bytes, size: int) -> None:
+        sizes = self._sizes
+        if key in sizes or len(sizes) < _MOST_DIRECTIONS:
+            sizes[key] = sizes.get(key, 0) + size
 
 
-def _key(link_type: int, data: bytes, start: int, end: int) -> bytes | None:
-    """Give addresses and ports of a TCP packet, ``None`` for any other."""
+def _weigh(link_type: int, data: bytes, start: int, end: int) -> tuple[bytes, int] | None:
+    """Give addresses and ports of a TCP packet, and its bytes; ``None`` for any other."""
     try:
         ethertype, position = network_layer(link_type, data, start, end)
         if ethertype == ETHERTYPE_IPV4:
@@ -95,4 +107,4 @@ def _key(link_type: int, data: bytes, start: int, end: int) -> bytes | None:
     if datagram.is_fragment or datagram.protocol != _PROTOCOL_TCP or datagram.start + 4 > end:
         return None
     ports: bytes = _PORTS(data, datagram.start)[0]
-    return datagram.addresses + ports
+    return datagram.addresses + ports, min(end, datagram.start + datagram.length) - position

@@ -25,4 +25,5 @@ def command() -> None:
     Examples:
       ftwire fuzz gateway 127.0.0.1:11111 --minutes 5 --output found
       ftwire fuzz client --listen 11111 --command 'python my_client.py' --runs 200
+      ftwire fuzz client --listen 33333 --ws --command 'node client.js' --exit-code 0
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace

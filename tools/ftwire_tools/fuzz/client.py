@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from ftwire.frame import Role
 from ftwire_tools.address_option import LISTEN
 from ftwire_tools.addresses import Address, is_loopback
-from ftwire_tools.fuzz.saving import COME_BACK
-from ftwire_tools.fuzz.session import Manner, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.fuzz.session import Manner, check_key, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.fuzz.stand_alone import COME_BACK
 from ftwire_tools.keys import read_key
 
 if TYPE_CHECKING:
@@ -76,19 +78,29 @@ def command(
       ftwire fuzz client --listen 11111 --minutes 10 --output found
       ftwire fuzz client --listen 11111 --command ./client --crash-text 'panicked at|Traceback' --exit-code 0
       ftwire fuzz client --listen 11111 --command ./client --replay found/crashed-1/crash.json
+      ftwire fuzz client --listen 33333 --ws --command 'node client.js' --exit-code 0
 
-    TCP only, no WebSocket.
+    TCP, or with --ws WebSocket (without TLS; any --ws-key of a client will do).
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"--listen {address} can be reached from other machines (--allow-remote)")
     if program_line is None and (keep_running or crash_text is not None):
         raise click.UsageError("--keep-running and --crash-text need --command")
+    check_key(key, websocket=options["websocket"])
     from ftwire_tools.fuzz.hostile_gateway import listen
     from ftwire_tools.fuzz.targets import ClientTarget
+    from ftwire_tools.fuzz.wires import wire_for
 
     manner = Manner(**options)
-    crash = None if manner.replay is None else load(manner.replay, "client", encrypted=key is not None)
+    websocket = manner.websocket
+    crash = (
+        None if manner.replay is None else load(manner.replay, "client", encrypted=key is not None, websocket=websocket)
+    )
     rsa_key = read_key(key)
+    if crash is not None:
+        crash_text = crash.crash_text if crash_text is None else crash_text
+        if crash.exit_codes is not None and ctx.get_parameter_source("allowed") is ParameterSource.DEFAULT:
+            allowed = crash.exit_codes
     program = program_of(program_line, allowed, crash_text)
     try:
         listening = listen(address.host, address.port)
@@ -96,7 +108,7 @@ def command(
         raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
     target = ClientTarget(
         listening,
-        key=rsa_key,
+        wire=wire_for(Role.SERVER, key=rsa_key, websocket=websocket),
         timeout=manner.timeout if crash is None else crash.timeout,
         come_back=come_back if crash is None or crash.come_back is None else crash.come_back,
         program=program,
@@ -109,8 +121,20 @@ def command(
         ctx.exit(replay(crash, target, as_json=manner.as_json))
 
     from ftwire_tools.fuzz.plans import client_plan
+    from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
 
     def plan(random: Random) -> tuple[Step, ...]:
-        return client_plan(random, manner.steps)
+        return websocket_client_plan(random, manner.steps) if websocket else client_plan(random, manner.steps)
 
-    ctx.exit(fuzz(target, plan, manner, mode="client", encrypted=key is not None, come_back=come_back))
+    crashes = {"exit_codes": list(allowed), **({} if crash_text is None else {"crash_text": crash_text})}
+    ctx.exit(
+        fuzz(
+            target,
+            plan,
+            manner,
+            mode="client",
+            encrypted=key is not None,
+            come_back=come_back,
+            crashes=None if program is None else crashes,
+        )
+    )

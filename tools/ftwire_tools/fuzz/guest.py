@@ -8,23 +8,19 @@ import time
 from typing import Any, Final, Protocol
 
 from ftwire.body import encode_body
-from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
-from ftwire.frame import Frame, Role
-from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz.legal import AES_IV, AES_KEY, response_message
-from ftwire_tools.fuzz.steps import Step, message_class_of, render
+from ftwire_tools.fuzz.bodies import message_class_of
+from ftwire_tools.fuzz.legal import response_message
+from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.verdict import Notebook
+from ftwire_tools.fuzz.wire import Wire
 
 __all__ = ["Guest", "Host"]
-
-MAX_REQUEST: Final = 16 << 20
 
 
 class Host(Protocol):
     """What a connection needs of the gateway that has it."""
 
     book: Notebook
-    key: RsaKey | None
     timeout: float
     keep_alive: int
     last_request: Any
@@ -37,22 +33,23 @@ class Host(Protocol):
 class Guest:
     """One connection of the client."""
 
-    def __init__(self, play: Host, connected: socket.socket, number: int) -> None:
+    def __init__(self, play: Host, connected: socket.socket, number: int, wire: Wire) -> None:
         self.play: Final = play
         self.socket: Final = connected
         self.number: Final = number
-        self.cipher: Cipher = NONE if play.key is None else Rsa(play.key)
-        self.decoder: Final = FrameDecoder(Role.CLIENT, cipher=self.cipher, max_body=MAX_REQUEST)
+        self.wire: Final = wire
         self.requests = 0
-        self.heard = time.monotonic()
-        """When it has last said anything."""
+        self.heard = self.beaten = time.monotonic()
+        """When it has last said anything, and was last asked whether it is there."""
         self.over = ""
-        self.late: Frame | None = None
+        self.late: Any = None
         self.granted = False
+        self._is_writing = False
+        self._later = b""
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def answer(self, request: Frame, step: Step) -> None:
+    def answer(self, request: Any, step: Step) -> None:
         """Send the reply to a request."""
         message_class = message_class_of(request.proto_id, of_gateway=True)
         if message_class is None:
@@ -61,27 +58,41 @@ class Guest:
         response = response_message(request.proto_id, asked, self.play.keep_alive)
         body_format = 1 if request.body_format == 1 else 0
         filled = Step(
-            "reply", request.proto_id, format=body_format, mutations=step.mutations, chunk=step.chunk, hold=step.hold
+            "reply",
+            request.proto_id,
+            format=body_format,
+            mutations=step.mutations,
+            chunk=step.chunk,
+            hold=step.hold,
+            fragments=step.fragments,
+            ping=step.ping,
         )
         body = encode_body(response, body_format)
-        self.send(render(filled, body, request.serial, self.cipher, message_class), step.chunk)
-        if request.proto_id == 1001 and not self.granted:
+        self.send(self.wire.render(filled, body, request.serial).data, step.chunk)
+        if request.proto_id == self.wire.init and not self.granted:
             self.granted = True
-            if self.play.key is not None:
-                asks_cbc = asked.c2s.packetEncAlgo == 2
-                self.cipher = cipher_for(asked.c2s.packetEncAlgo, AES_KEY, AES_IV if asks_cbc else None)
-                self.decoder.cipher = self.cipher
+            self.wire.agree(asked, response)
 
     def push(self, step: Step) -> None:
         """Send a push, of the security that the client has asked for last."""
-        message_class = message_class_of(step.proto, of_gateway=True)
         response = response_message(step.proto, self.play.last_request, self.play.keep_alive)
-        self.send(render(step, encode_body(response), 0, self.cipher, message_class), step.chunk)
+        self.send(self.wire.render(step, encode_body(response), 0).data, step.chunk)
 
     def send(self, data: bytes, chunk: int = 0) -> None:
         """Write bytes; those that a client does not take within the time are lost."""
+        if self._is_writing:
+            # What reading calls for does not go into the middle of what is being written.
+            self._later += data
+            return
         if self.over or not data:
             return
+        self._is_writing = True
+        self._write(data, chunk)
+        self._is_writing = False
+        later, self._later = self._later, b""
+        self.send(later)
+
+    def _write(self, data: bytes, chunk: int) -> None:
         self.play.book.note(self.number, "gateway", data)
         size = chunk or len(data)
         rest = memoryview(data)
@@ -106,6 +117,13 @@ class Guest:
                 time.sleep(0.0003)
             elif chunk:
                 size = len(rest) or 1
+
+    def beat(self) -> None:
+        """Ask whether it is there, from time to time, where a client does not say so by itself."""
+        now = time.monotonic()
+        if now - self.beaten > self.play.keep_alive:
+            self.beaten = now
+            self.send(self.wire.beat())
 
     def ended(self, error: OSError | None) -> None:
         """Take note that the client has closed."""

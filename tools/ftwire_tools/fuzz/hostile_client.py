@@ -9,14 +9,16 @@ and only what is wrong by itself is a finding. Copied into saved tests, see ``st
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from ftwire.cipher import RsaKey
-from ftwire_tools.fuzz.legal import hello, request_message
+from ftwire_tools.fuzz.ledger import Sent
+from ftwire_tools.fuzz.legal import request_message
+from ftwire_tools.fuzz.line import NoGatewayError
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.talk import ALIVE, INIT, NoGatewayError, Sent, Talk
+from ftwire_tools.fuzz.talk import ALIVE, Talk
 from ftwire_tools.fuzz.verdict import Notebook, Outcome
+from ftwire_tools.fuzz.wire import Wire
 
 __all__ = ["play_against_gateway", "probe_gateway"]
 
@@ -24,18 +26,18 @@ __all__ = ["play_against_gateway", "probe_gateway"]
 class Play:
     """One performance."""
 
-    def __init__(self, host: str, port: int, key: RsaKey | None, timeout: float) -> None:
+    def __init__(self, host: str, port: int, wire: Callable[[], Wire], timeout: float) -> None:
         self.book: Final = Notebook()
         self._address: Final = (host, port)
-        self._key: Final = key
+        self._wire: Final = wire
         self._timeout: Final = timeout
         self.connections = 0
         self.performed = 0
 
-    def talk(self) -> Talk:
+    def talk(self, upgrade: Step | None = None) -> Talk:
         """Open a connection. Raises ``NoGatewayError``."""
         self.connections += 1
-        return Talk(self.book, self.connections, self._address, self._key, self._timeout)
+        return Talk(self.book, self.connections, self._address, self._wire(), self._timeout, upgrade=upgrade)
 
     def legal_session(self) -> Talk | None:
         """Open a session that does nothing wrong; ``None`` and a finding where it is not served."""
@@ -44,11 +46,11 @@ class Play:
         except NoGatewayError as error:
             self.book.found("dead", f"no new connection: {error}")
             return None
-        talk.send(Step("send", INIT, hello(encrypted=self._key is not None).SerializeToString().hex()))
+        talk.send(Step("send", talk.wire.init, talk.wire.hello().SerializeToString().hex()))
         if talk.opened and self.still_served(talk):
             return talk
         if not talk.opened:
-            self.book.found("dead", f"a new session's InitConnect is not granted: {talk.over or 'no reply'}")
+            self.book.found("dead", f"a new session's {talk.wire.init_name} is not granted: {talk.over or 'no reply'}")
         else:
             self.book.found("dead", f"a new session's KeepAlive is not answered: {talk.over or 'no reply'}")
         talk.leave()
@@ -58,7 +60,7 @@ class Play:
         """Say whether a session gets an answer."""
         before = talk.serial
         talk.send(Step("send", ALIVE, request_message(ALIVE).SerializeToString().hex()))
-        return bool(talk.sent.get(before + 1, {}).get(ALIVE, Sent("", None, must=False)).answer)
+        return bool(talk.ledger.under(before + 1).get(ALIVE, Sent("", None, must=False)).answer)
 
     def perform(self, steps: Sequence[Step]) -> None:
         """Do the steps, then settle what is open."""
@@ -71,29 +73,37 @@ class Play:
                     talk.drop(reset=step.do == "reset")
                 talk = None
             else:
-                if talk is not None and talk.over and step.do == "send" and step.proto == INIT:
+                begins = step.do == "upgrade" or (step.do == "send" and talk is not None and self._begins(talk, step))
+                if talk is not None and begins:
                     talk.settle()
                     talk.leave()
                     talk = None
                 if talk is None:
-                    talk = self.talk()
+                    talk = self.talk(step if step.do == "upgrade" else None)
                 if step.do == "finish":
                     talk.finish()
-                elif step.do == "raw":
-                    talk.raw(step)
-                else:
+                elif step.do == "send":
                     talk.send(step)
+                elif step.do != "upgrade":
+                    talk.raw(step)
             self.performed += 1
         if talk is not None:
             talk.settle()
             talk.leave()
 
+    @staticmethod
+    def _begins(talk: Talk, step: Step) -> bool:
+        return (talk.over != "" or talk.said_bye) and step.proto == talk.wire.init
+
 
 def play_against_gateway(
-    steps: Sequence[Step], host: str, port: int, *, key: RsaKey | None = None, timeout: float = 5.0
+    steps: Sequence[Step], host: str, port: int, *, wire: Callable[[], Wire], timeout: float = 5.0
 ) -> Outcome:
-    """Perform steps beside a session that does nothing wrong, then see whether both it and a new one are served."""
-    play = Play(host, port, key, timeout)
+    """Perform steps beside a session that does nothing wrong, then see whether both it and a new one are served.
+
+    ``wire`` makes what each connection speaks.
+    """
+    play = Play(host, port, wire, timeout)
     bystander = play.legal_session()
     if bystander is not None:
         try:
@@ -110,9 +120,9 @@ def play_against_gateway(
     return play.book.outcome(play.performed)
 
 
-def probe_gateway(host: str, port: int, *, key: RsaKey | None = None, timeout: float = 5.0) -> str:
+def probe_gateway(host: str, port: int, *, wire: Callable[[], Wire], timeout: float = 5.0) -> str:
     """Say why a legal session is not served, nothing where it is."""
-    play = Play(host, port, key, timeout)
+    play = Play(host, port, wire, timeout)
     talk = play.legal_session()
     if talk is not None:
         talk.leave()

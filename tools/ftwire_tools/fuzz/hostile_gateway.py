@@ -12,19 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ftwire.cipher import RsaKey
 from ftwire.errors import WireError
-from ftwire.frame import Frame
 from ftwire_tools.fuzz.guest import Guest
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.verdict import Finding, Notebook, Outcome, fault_of
+from ftwire_tools.fuzz.wire import Farewell, Pong, Upgrade, Wire
 
 __all__ = ["HostileGateway", "listen"]
 
 START_SECONDS: Final = 30.0
 """How long a first connection may take: a program has to start."""
 PROOF: Final = 2
-"""Frames of a client after the last step that show that it goes on."""
+"""Frames of a client after the last step that show that it goes on; pongs, where it has no KeepAlive."""
 LINGER: Final = 1.5
 """Seconds in which a client that goes on may end its connection, or itself, of its own accord."""
 TICK: Final = 0.05
@@ -39,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HostileGateway:
-    """One performance on a listening socket.
+    """One performance on a listening socket. ``wire`` makes what each connection speaks.
 
     ``timeout`` is how long a client may be silent, in seconds, ``come_back`` how long it may stay away after its
     connection has ended. ``ended`` says that the client's program has ended, ``False`` where nobody knows.
@@ -50,19 +49,19 @@ class HostileGateway:
         listening: socket.socket,
         steps: Sequence[Step],
         *,
-        key: RsaKey | None = None,
+        wire: Callable[[], Wire],
         timeout: float = 10.0,
         come_back: float = 30.0,
         longest: float = 60.0,
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self.book = Notebook()
-        self.key = key
         self.timeout = timeout
         self.keep_alive = max(1, int(timeout / 10))
         """``keepAliveInterval`` as told to clients, in seconds."""
         self.last_request: Any = None
         self.performed = 0
+        self._wire: Final = wire
         self._listening: Final = listening
         self._steps: Final = list(steps)
         self._come_back: Final = come_back
@@ -71,7 +70,7 @@ class HostileGateway:
         self._selector: Final = selectors.DefaultSelector()
         self._guests: Final[list[Guest]] = []
         self._victim: Guest | None = None
-        self._begin = self._heard = time.monotonic()
+        self._begin = self._heard = self._asked = time.monotonic()
         self._proof = 0
         self._proven_at: float | None = None
         self._wrong: Final[list[str]] = []
@@ -108,6 +107,9 @@ class HostileGateway:
                 self._accept()
             else:
                 self.read(key.data)
+        for guest in self._guests:
+            if not guest.over:
+                guest.beat()
         victim = self._victim or (self._guests[0] if self._guests else None)
         if victim is not None:
             self._perform(victim)
@@ -139,6 +141,9 @@ class HostileGateway:
         if open_now and quiet > self.timeout:
             self.book.findings.append(Finding("silent", f"nothing for {quiet:.1f} s, with a connection open"))
             return "silent"
+        if any(not guest.wire.speaks_alone for guest in open_now) and now - self._asked > self.timeout:
+            # It answers pings and asks nothing more, as one does that waits for pushes.
+            return "went on"
         victim = victim or (self._guests[0] if self._guests else None)
         if victim is not None and not open_now and quiet > self._come_back:
             how = "we ended" if victim.over == "left" else f"it {victim.over}"
@@ -173,10 +178,10 @@ class HostileGateway:
             connected, _ = self._listening.accept()
         except OSError:
             return
-        guest = Guest(self, connected, len(self._guests) + 1)
+        guest = Guest(self, connected, len(self._guests) + 1, self._wire())
         self._guests.append(guest)
         self._selector.register(connected, selectors.EVENT_READ, guest)
-        self._heard = time.monotonic()
+        self._heard = self._asked = time.monotonic()
         self.book.note(guest.number, "open")
 
     def read(self, guest: Guest) -> None:
@@ -196,23 +201,48 @@ class HostileGateway:
         guest.heard = self._heard = time.monotonic()
         self.book.note(guest.number, "client", data)
         try:
-            for frame in guest.decoder.feed(data):
-                self._take(guest, frame)
+            for event in guest.wire.feed(data):
+                if isinstance(event, Upgrade):
+                    self._upgrade(guest)
+                elif isinstance(event, Pong):
+                    self._proof += guest is self._victim and not self._steps
+                elif isinstance(event, Farewell):
+                    guest.send(guest.wire.outgoing())
+                    guest.ended(None)
+                    self._forget(guest)
+                    guest.socket.close()
+                    return
+                else:
+                    self._take(guest, event)
         except WireError as error:
             self.book.findings.append(Finding("garbage", str(error)))
             guest.over = "garbage"
             self._forget(guest)
+        guest.send(guest.wire.outgoing())
+
+    def _upgrade(self, guest: Guest) -> None:
+        """Let the transport answer a client's request to speak it, or answer as the first step says."""
+        self._victim = self._victim or guest
+        answer = guest.wire.outgoing()
+        if guest is self._victim and self._steps and self._steps[0].do == "upgrade":
+            step = self._steps.pop(0)
+            self.performed += 1
+            self._wrong.append(step.label)
+            answer = bytes.fromhex(step.data)
+        guest.send(answer)
 
     def _forget(self, guest: Guest) -> None:
         self._heard = time.monotonic()
         if guest.socket in self._selector.get_map():
             self._selector.unregister(guest.socket)
 
-    def _take(self, guest: Guest, frame: Frame) -> None:
+    def _take(self, guest: Guest, frame: Any) -> None:
         self._victim = self._victim or guest
         # What was agreed on by a handshake that says something else is anybody's guess.
         spoiled = (
-            self.key is not None and guest is self._victim and any("InitConnect" in label for label in self._wrong)
+            guest.wire.is_encrypted
+            and guest is self._victim
+            and any(guest.wire.init_name in label for label in self._wrong)
         )
         fault = fault_of(frame)
         if fault is not None:
@@ -221,13 +251,15 @@ class HostileGateway:
             return
         self.last_request = frame.message if hasattr(frame.message, "c2s") else None
         guest.requests += 1
+        self._asked = time.monotonic()
         if guest is not self._victim or not self._steps:
             self._proof += 1
         step = self._step_for(guest) if guest is self._victim else None
         if guest.over:
             return
         if step is not None and step.label:
-            self._wrong.append(f"{step.label} (InitConnect)" if frame.proto_id == 1001 else step.label)
+            init = frame.proto_id == guest.wire.init
+            self._wrong.append(f"{step.label} ({guest.wire.init_name})" if init else step.label)
         if step is not None and step.do == "late":
             guest.late = frame
         elif step is None or step.do == "reply":
@@ -252,7 +284,7 @@ class HostileGateway:
         """Do the steps whose time has come and that are no replies."""
         while self._steps and self._steps[0].after <= guest.requests and not guest.over:
             step = self._steps[0]
-            if step.do in {"reply", "skip", "late"}:
+            if step.do in {"reply", "skip", "late"} or (step.do == "upgrade" and not guest.wire.is_ready):
                 return
             self._steps.pop(0)
             self.performed += 1
@@ -260,11 +292,11 @@ class HostileGateway:
                 self._wrong.append("push" if step.label == "push" else step.label)
             if step.do == "push":
                 guest.push(step)
-            elif step.do == "raw":
-                guest.send(bytes.fromhex(step.data), step.chunk)
+            elif step.do in {"raw", "ping", "pong", "bye"}:
+                guest.send(guest.wire.raw(step).data, step.chunk)
             elif step.do == "pause":
                 time.sleep(step.ms / 1000)
-            else:
+            elif step.do != "upgrade":
                 guest.leave(step.do)
                 self._heard = time.monotonic()
                 if guest.over:

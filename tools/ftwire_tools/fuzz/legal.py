@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.fuzz.steps import _is_repeated, _is_required
+from ftwire_tools.descriptors import is_repeated, is_required
 
-__all__ = ["AES_IV", "AES_KEY", "hello", "request_message", "response_message"]
+__all__ = ["AES_IV", "AES_KEY", "hello", "hello_websocket", "request_message", "response_message"]
 
 AES_KEY: Final = "ftwire-fuzz-key0"
 """What the hostile gateway gives for ``connAESKey``: known to all, for nothing secret passes."""
@@ -19,6 +19,8 @@ CONN_ID: Final = 4711
 MARKET: Final = 1
 CODE: Final = "00700"
 MOMENT: Final = "2026-01-05 09:30:00"
+SECONDS: Final = 1_767_576_600
+"""The same, since 1970."""
 MAX_DEPTH: Final = 6
 
 
@@ -28,14 +30,14 @@ def fill(message: Any, like: Any = None, depth: int = 0) -> None:
         if depth > MAX_DEPTH:
             return
         is_message = field.cpp_type == field.CPPTYPE_MESSAGE
-        if _is_repeated(field):
+        if is_repeated(field):
             if is_message and 0 < depth <= 2:
                 fill(getattr(message, field.name).add(), like, depth + 1)
             continue
-        if not _is_required(field) and not (depth == 0 and field.name == "s2c"):
+        if not is_required(field) and not (depth == 0 and field.name == "s2c"):
             continue
         known = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
-        if known is not None and known.cpp_type == field.cpp_type and not _is_repeated(known):
+        if known is not None and known.cpp_type == field.cpp_type and not is_repeated(known):
             if is_message:
                 if known.message_type is field.message_type and like.HasField(field.name):
                     getattr(message, field.name).CopyFrom(getattr(like, field.name))
@@ -74,6 +76,15 @@ def hello(*, encrypted: bool) -> Any:
     return message
 
 
+def hello_websocket() -> Any:
+    """Return an InitWebSocket request, without the key that a gateway may want."""
+    made: Any = registry[1].request
+    message = made()
+    message.c2s.clientID = "ftwire-fuzz"
+    message.c2s.programmingLanguage = "JavaScript"
+    return message
+
+
 def request_message(proto_id: int) -> Any:
     """Return a request that can be sent; a subscription is to a stock's time shares, with pushes."""
     made: Any = registry[proto_id].request
@@ -95,6 +106,8 @@ def response_message(proto_id: int, request: Any, keep_alive: int) -> Any:
     like = None if request is None else request.c2s
     fill(message, like)
     message.retType = 0
+    if proto_id == 1:
+        message.s2c.connID, message.s2c.serverTime = CONN_ID, SECONDS
     if proto_id == 1001:
         s2c = message.s2c
         s2c.serverVer, s2c.loginUserID, s2c.connID, s2c.keepAliveInterval = 1011, 1, CONN_ID, keep_alive

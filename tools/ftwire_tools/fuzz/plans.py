@@ -13,10 +13,11 @@ from ftwire.body import encode_body
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.fuzz.legal import hello, request_message
+from ftwire_tools.fuzz.mutating import PUSHES, WEIGHTS, draw_mutations, draw_value
 from ftwire_tools.fuzz.steps import Mutation, Step
 from ftwire_tools.trading import trades
 
-__all__ = ["client_plan", "gateway_plan", "requests_to_draw"]
+__all__ = ["COMMON", "client_plan", "gateway_plan", "requests_to_draw"]
 
 INIT, ALIVE, SUBSCRIBE = 1001, 1004, 3001
 COMMON: Final = (ALIVE, 1002, SUBSCRIBE, 3001, 3003, 3004, 3008, 3008, 3010, 3012)
@@ -30,8 +31,6 @@ CHANGING: Final = {
     3309: "Qot_SetOptionEventAlert",
 }
 """Requests that are no trading and change something all the same: left out like trading."""
-UNKNOWN: Final = (0, 1, 2, 999, 1000, 1999, 4999, 65535, 1 << 24, 0x7FFFFFFF, 0xFFFFFFFF)
-PUSHES: Final = (1003, 3005, 3007, 3009, 3011, 3013, 3015, 3019)
 TRADING_IDS: Final = range(2000, 3000)
 
 
@@ -166,70 +165,5 @@ def _garbage(random: Random) -> bytes:
 
 
 def _mutations(random: Random, proto: int) -> tuple[Mutation, ...]:
-    count = 1 if random.random() < 0.8 else 2
-    names = random.sample(_NAMES, k=count, counts=_WEIGHTS)
-    return tuple(Mutation(name, _value(random, name, proto)) for name in dict.fromkeys(names))
-
-
-_WEIGHED: Final = {
-    "empty body": 6,
-    "cut body": 4,
-    "flip body": 4,
-    "random body": 3,
-    "grow body": 3,
-    "missing field": 6,
-    "unknown enum": 5,
-    "extreme number": 5,
-    "odd string": 3,
-    "protocol": 6,
-    "serial": 5,
-    "format": 4,
-    "version": 2,
-    "reserved": 2,
-    "flip payload": 3,
-    "cut payload": 3,
-    "payload tail": 2,
-    "digest": 6,
-    "digest of payload": 2,
-    "length": 4,
-    "length off": 4,
-    "magic": 2,
-    "big-endian": 1,
-    "flip header": 3,
-    "cut frame": 4,
-    "bytes before": 2,
-    "bytes behind": 2,
-    "twice": 4,
-}
-_NAMES: Final = list(_WEIGHED)
-_WEIGHTS: Final = list(_WEIGHED.values())
-
-
-def _value(random: Random, name: str, proto: int) -> int | str:
-    if name == "random body":
-        return random.randbytes(random.randint(1, 60)).hex()
-    if name == "grow body":
-        # Megabytes are for sound sessions: RSA would take seconds over them.
-        return random.choice((1, 1000, 70_000) if proto == INIT else (1, 1000, 70_000, 5_000_000))
-    if name == "protocol":
-        return random.choice((*UNKNOWN, *PUSHES, ALIVE, 3008))
-    if name == "serial":
-        return random.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, random.getrandbits(32)))
-    if name in {"format", "version"}:
-        return random.choice((1, 2, 3, 127, 255))
-    if name == "reserved":
-        return random.randbytes(8).hex()
-    if name == "digest":
-        return (bytes(20) if random.random() < 0.3 else random.randbytes(20)).hex()
-    if name == "length":
-        return random.choice((0, 1, 43, 44, 1 << 16, 1 << 26, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF))
-    if name == "length off":
-        return random.choice((-44, -2, -1, 1, 2, 16, 44))
-    if name == "magic":
-        return random.choice((b"TF", b"ft", b"FU", bytes(2), random.randbytes(2))).hex()
-    if name == "flip header":
-        # The protocol ID stays as it is: no flipped bit makes a trading request of another.
-        return int(random.choice((*range(16), *range(48, 352))))
-    if name in {"bytes before", "bytes behind"}:
-        return random.randbytes(random.randint(1, 60)).hex()
-    return random.getrandbits(16)
+    # Megabytes are for sound sessions: RSA would take seconds over them.
+    return draw_mutations(random, WEIGHTS, lambda name: draw_value(random, name, small=proto == INIT))

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -38,17 +38,28 @@ class Manner(NamedTuple):
     output: Path | None
     replay: str | None
     as_json: bool
+    websocket: bool
 
 
 class Report:
     """Says what is found as it is found, and what there was in all."""
 
-    def __init__(self, manner: Manner, seed: int, mode: str, *, encrypted: bool, come_back: float | None) -> None:
+    def __init__(
+        self,
+        manner: Manner,
+        seed: int,
+        mode: str,
+        *,
+        encrypted: bool,
+        come_back: float | None,
+        crashes: dict[str, Any],
+    ) -> None:
         self._manner: Final = manner
         self._seed: Final = seed
         self._mode: Final = mode
         self._encrypted: Final = encrypted
         self._come_back: Final = come_back
+        self._crashes: Final = crashes
         self._paint: Final = paint_for(sys.stdout)
         self._wanted: Final = sys.stderr.isatty()
         self._next = 0.0
@@ -77,6 +88,8 @@ class Report:
             encrypted=self._encrypted,
             timeout=manner.timeout,
             come_back=self._come_back,
+            websocket=manner.websocket,
+            crashes=self._crashes,
         )
         place = None
         if manner.output is not None:
@@ -151,6 +164,8 @@ def _in_words(step: Step) -> str:
         text = str(mutation.value)
         words.append(f"[{mutation.name} {text if len(text) <= 48 else text[:45] + '...'}]")
     words += [f"in pieces of {step.chunk}"] if step.chunk else []
+    words += [f"in {step.fragments} fragments"] if step.fragments > 1 else []
+    words += ["with a ping between"] if step.ping else []
     words += ["with the next"] if step.hold else []
     words += [f"{step.ms} ms"] if step.do == "pause" else []
     words += [f"{step.data[:48]}{'...' if len(step.data) > 48 else ''}"] if step.data else []

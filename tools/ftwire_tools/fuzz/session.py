@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftwire_tools.fuzz.steps import Step
     from ftwire_tools.fuzz.targets import Target
 
-__all__ = ["Manner", "fuzz", "program_of", "replay", "shared_options"]
+__all__ = ["Manner", "check_key", "fuzz", "load", "program_of", "replay", "shared_options"]
 
 DEFAULT_RUNS: Final = 200
 
@@ -64,6 +64,7 @@ def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Cal
         ),
         click.option("--replay", metavar="FILE", help='Perform a saved crash.json again; "-" for stdin.'),
         click.option("--key", metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."),
+        click.option("--ws", "websocket", is_flag=True, help="Speak WebSocket, as browsers and Node.js do (no TLS)."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a find, then one for the whole."),
     )
 
@@ -89,7 +90,7 @@ def program_of(command: str | None, allowed: tuple[int, ...] = (0, 1), crash_tex
         raise click.BadParameter(f"no regular expression: {error}", param_hint="--crash-text") from None
 
 
-def load(path: str, mode: str, *, encrypted: bool) -> Crash:
+def load(path: str, mode: str, *, encrypted: bool, websocket: bool) -> Crash:
     """Read what ``--replay`` names; what goes wrong is one line."""
     try:
         with open_input(path) as source:
@@ -100,7 +101,16 @@ def load(path: str, mode: str, *, encrypted: bool) -> Crash:
         raise click.ClickException(f"{path}: {printable(str(error))}") from None
     if crash.encrypted != encrypted:
         raise click.UsageError(f"{path} is of {'an encrypted' if crash.encrypted else 'a plain'} session (--key)")
+    if crash.websocket != websocket:
+        kind = "a WebSocket session (--ws)" if crash.websocket else "a TCP session (no --ws)"
+        raise click.UsageError(f"{path} is of {kind}")
     return crash
+
+
+def check_key(key: str | None, *, websocket: bool) -> None:
+    """Refuse an RSA key for WebSocket. Raises ``click.UsageError``."""
+    if websocket and key is not None:
+        raise click.UsageError("--key is for TCP: nothing is encrypted on WebSocket")
 
 
 @contextmanager
@@ -153,10 +163,11 @@ def fuzz(
     mode: str,
     encrypted: bool,
     come_back: float | None = None,
+    crashes: dict[str, Any] | None = None,
 ) -> int:
     """Run a campaign and report; returns the exit code."""
     seed = manner.seed if manner.seed is not None else secrets.randbelow(1 << 32)
-    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back)
+    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back, crashes=crashes or {})
     campaign = Campaign(target, plan, seed=seed, tries=manner.shrink_tries, told=report.find, progress=report.progress)
     runs = manner.runs if manner.runs is not None or manner.minutes is not None else DEFAULT_RUNS
     try:

@@ -11,6 +11,8 @@ from ftwire_tools.fuzz.steps import Step
 __all__ = ["shrink"]
 
 Steps = tuple[Step, ...]
+KEPT: Final = frozenset(("protocol", "format", "version", "flip header"))
+"""Mutations whose number stays: another one would be another thing, a trading request even."""
 
 
 def shrink(steps: Steps, provokes: Callable[[Steps], bool], tries: int) -> tuple[Steps, int]:
@@ -79,12 +81,16 @@ def _simpler_steps(step: Step) -> Iterator[Step]:
     for number, mutation in enumerate(step.mutations):
         yield replace(step, mutations=step.mutations[:number] + step.mutations[number + 1 :])
         value = mutation.value
-        if isinstance(value, int) and value > 1 and mutation.name not in {"protocol", "format", "version"}:
+        if isinstance(value, int) and value > 1 and mutation.name not in KEPT:
             for smaller in dict.fromkeys((0, 1, value // 2)):
                 less = replace(mutation, value=smaller)
                 yield replace(step, mutations=(*step.mutations[:number], less, *step.mutations[number + 1 :]))
     if step.chunk:
         yield replace(step, chunk=0)
+    if step.ping:
+        yield replace(step, ping=False)
+    if step.fragments:
+        yield replace(step, fragments=0)
     if step.hold:
         yield replace(step, hold=False)
     if not step.wait:

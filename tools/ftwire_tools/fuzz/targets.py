@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
@@ -13,10 +13,10 @@ from ftwire_tools.fuzz.verdict import Finding, Outcome
 if TYPE_CHECKING:
     import socket
 
-    from ftwire.cipher import RsaKey
     from ftwire_tools.addresses import Address
     from ftwire_tools.fuzz.program import Program
     from ftwire_tools.fuzz.steps import Step
+    from ftwire_tools.fuzz.wire import Wire
 
 __all__ = ["ClientTarget", "GatewayTarget", "LostTargetError", "Target"]
 
@@ -44,11 +44,11 @@ class Target(Protocol):
 
 
 class GatewayTarget:
-    """A gateway that listens at ``address``, started by ``program`` where there is one."""
+    """A gateway that listens at ``address``, started by ``program`` where there is one; it speaks ``wire``."""
 
-    def __init__(self, address: Address, *, key: RsaKey | None, timeout: float, program: Program | None) -> None:
+    def __init__(self, address: Address, *, wire: Callable[[], Wire], timeout: float, program: Program | None) -> None:
         self._address: Final = address
-        self._key: Final = key
+        self._wire: Final = wire
         self._timeout: Final = timeout
         self._program: Final = program
         self._serves = False
@@ -62,7 +62,7 @@ class GatewayTarget:
         if not self._serves:
             self._wait()
         outcome = play_against_gateway(
-            steps, self._address.host, self._address.port, key=self._key, timeout=self._timeout
+            steps, self._address.host, self._address.port, wire=self._wire, timeout=self._timeout
         )
         outcome = outcome if program is None else outcome._replace(output=program.output())
         self._serves = not (outcome.has("dead") or (program is not None and outcome.findings))
@@ -81,7 +81,7 @@ class GatewayTarget:
         program = self._program
         end = time.monotonic() + START_SECONDS
         while True:
-            why = probe_gateway(self._address.host, self._address.port, key=self._key, timeout=self._timeout)
+            why = probe_gateway(self._address.host, self._address.port, wire=self._wire, timeout=self._timeout)
             if not why:
                 self._serves = True
                 return
@@ -98,7 +98,7 @@ class GatewayTarget:
 
 
 class ClientTarget:
-    """Clients that connect to a listening socket, started by ``program`` where there is one.
+    """Clients that connect to a listening socket, started by ``program`` where there is one; they speak ``wire``.
 
     ``keep_running`` is for a program that connects again and again: it is started anew only when it has ended
     or misbehaved.
@@ -108,14 +108,14 @@ class ClientTarget:
         self,
         listening: socket.socket,
         *,
-        key: RsaKey | None,
+        wire: Callable[[], Wire],
         timeout: float,
         come_back: float,
         program: Program | None,
         keep_running: bool,
     ) -> None:
         self._listening: Final = listening
-        self._key: Final = key
+        self._wire: Final = wire
         self._timeout: Final = timeout
         self._come_back: Final = come_back
         self._program: Final = program
@@ -133,7 +133,7 @@ class ClientTarget:
         gateway = HostileGateway(
             self._listening,
             steps,
-            key=self._key,
+            wire=self._wire,
             timeout=self._timeout,
             come_back=self._come_back,
             longest=max(30.0, 4 * self._timeout),

@@ -88,10 +88,13 @@ class Notebook:
 def fault_of(frame: Any, *, check_format: bool = True) -> Finding | None:
     """Return what is wrong with a frame of the peer by itself, whatever it answers."""
     name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    if isinstance(frame.error, DigestError):
+    error = getattr(frame, "error", None)  # an envelope that was read has none
+    if isinstance(error, DigestError):
         return Finding("wrong digest", name)
-    if frame.error is not None:
-        return Finding("undecodable", f"{name}: {frame.error}")
+    if error is not None:
+        return Finding("undecodable", f"{name}: {error}")
+    if getattr(frame, "error_code", 0):
+        return None  # the envelope says no, and need not have a body
     try:
         message = frame.message
     except WireError as error:

@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.synthetic.template import GROWING, SMALL, double, template, varint
+from ftwire_tools.synthetic.template import GROWING, SMALL, double, template
+from ftwire_tools.varints import varint
 
 if TYPE_CHECKING:
     from ftwire_tools.synthetic.clock import Moment, TradingClock

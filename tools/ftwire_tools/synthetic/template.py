@@ -9,12 +9,14 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.varints import varint
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from google.protobuf.message import Message
 
-__all__ = ["GROWING", "SMALL", "double", "template", "varint"]
+__all__ = ["GROWING", "SMALL", "double", "template"]
 
 SMALL: Final = 1 << 14
 """The least integer that takes three bytes; 2**21 - 1 is the largest."""
@@ -23,20 +25,6 @@ GROWING: Final = 1 << 28
 
 double: Final = Struct("<d").pack
 """Returns the bytes that go into the hole of a ``double``."""
-
-
-def varint(value: int) -> bytes:
-    """Return the bytes that go into the hole of an integer."""
-    if GROWING <= value < 1 << 35:  # nearly all of them, in one expression
-        return bytes(
-            (value & 127 | 128, value >> 7 & 127 | 128, value >> 14 & 127 | 128, value >> 21 & 127 | 128, value >> 28)
-        )
-    digits = []
-    while value > 127:
-        digits.append(value & 127 | 128)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)
 
 
 def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
