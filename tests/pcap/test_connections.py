@@ -245,7 +245,7 @@ def test_a_direction_never_seen_has_no_end_to_be_behind() -> None:
 
 
 @pytest.mark.parametrize("isn", [0, 1, 2, ISN_A, 0xFFFFFFFE, 0xFFFFFFFF])
-def test_a_repetition_behind_the_end_is_no_event_whatever_its_number(isn: int) -> None:
+def test_a_repetition_behind_the_end_is_no_event_at_any_number(isn: int) -> None:
     first = isn + 1 & 0xFFFFFFFF
     piece = frame(A, B, first, b"abc")
     events = run(frame(A, B, isn, flags=SYN), piece, frame(A, B, first + 3, flags=RST), piece, piece)
