@@ -34,6 +34,7 @@ from bench.traffic import capture
 BENCH = Path(__file__).parent
 PROTO = BENCH.parents[1] / "proto"
 LIMIT = 150_000_000
+TURNS = 3
 
 
 def plain_protos(directory: Path) -> None:
@@ -52,7 +53,7 @@ def tshark(path: Path, protos: Path, *form: str) -> list[str]:
 
 
 def succeed(command: Sequence[str], **settings: str) -> Run:
-    """One run, long enough to be its own median; it must succeed."""
+    """One run, which must succeed."""
     done = run(command, env=environment(**settings))
     if done.code:
         raise RuntimeError(f"{command[0]} fails")
@@ -69,32 +70,41 @@ def dumps(megabytes: int) -> list[Ratio]:
         for path, size in ((whole, megabytes * 1_000_000), (part, megabytes * 10_000)):
             with path.open("wb") as stream:
                 stream.writelines(capture(size))
-        theirs = succeed(tshark(whole, protos))
-        # Of its JSON forms the one that takes it least, with only the layers a reader wants.
-        their_part = succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend"))
-        their_start = succeed(["tshark", "-v"])
         scale = whole.stat().st_size / part.stat().st_size
-        their_json = (their_part.seconds - their_start.seconds) * scale
-        ratios = []
-        for kind, setting in (("", "off"), (COMPILED, "required")):
-            if kind and core is None:
-                continue
-            ours = succeed([FTWIRE, "dump", str(whole)], FTWIRE_CORE=setting)
-            ours_json = succeed([FTWIRE, "dump", "--json", str(whole)], FTWIRE_CORE=setting)
-            ratios += [
-                Ratio(
-                    f"dump of {megabytes} MB, one line a frame, tshark{kind}",
-                    theirs.seconds / ours.seconds,
-                    10.0,
-                    f"{ours.seconds:.2f} s, tshark {theirs.seconds:.2f}, {ours.memory / 1e6:.0f} MB resident",
-                ),
-                Ratio(
-                    f"dump --json of {megabytes} MB, tshark -T json{kind}",
-                    their_json / ours_json.seconds,
-                    10.0,
-                    f"{ours_json.seconds:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
-                ),
-            ]
+        contestants: dict[str, Callable[[], Run]] = {
+            "tshark": lambda: succeed(tshark(whole, protos)),
+            # Of its JSON forms the one that takes it least, with only the layers a reader wants.
+            "tshark, JSON": lambda: succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend")),
+            "tshark, start": lambda: succeed(["tshark", "-v"]),
+        }
+        kinds = {"": "off"} if core is None else {"": "off", COMPILED: "required"}
+        for kind, setting in kinds.items():
+            for form, options in (("", ()), ("JSON", ("--json",))):
+                command = [FTWIRE, "dump", *options, str(whole)]
+                contestants[form + kind] = partial(succeed, command, FTWIRE_CORE=setting)
+        runs: dict[str, list[Run]] = {name: [] for name in contestants}
+        for _ in range(TURNS):
+            for name, work in contestants.items():
+                runs[name].append(work())
+    took = {name: statistics.median(run.seconds for run in those) for name, those in runs.items()}
+    their_json = (took["tshark, JSON"] - took["tshark, start"]) * scale
+    ratios = []
+    for kind in kinds:
+        memory = max(run.memory for run in runs[kind])
+        ratios += [
+            Ratio(
+                f"dump of {megabytes} MB, one line a frame, tshark{kind}",
+                took["tshark"] / took[kind],
+                10.0,
+                f"{took[kind]:.2f} s, tshark {took['tshark']:.2f}, {memory / 1e6:.0f} MB resident",
+            ),
+            Ratio(
+                f"dump --json of {megabytes} MB, tshark -T json{kind}",
+                their_json / took["JSON" + kind],
+                10.0,
+                f"{took['JSON' + kind]:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
+            ),
+        ]
     return ratios
 
 
