@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
-from frames import rt_request
+import pytest
+
+from frames import rt_request, rt_response
 from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameSeen
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
+from ftwire_tools.dumper import Dump, Form
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
+from ftwire_tools.selection import Selection
 from ftwire_tools.sighting import Sighting, Talk, read_body
 
 TALK = Talk(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
@@ -51,3 +55,13 @@ def test_unknown_protocols_are_errors_on_either_transport() -> None:
     assert isinstance(sighting(envelope(9999)).error, UnknownProtocolError)
     frame = Frame.build(9999, 1, rt_request().SerializeToString(), sender=Role.CLIENT)
     assert isinstance(read_body(frame)[1], UnknownProtocolError)
+
+
+def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    body = rt_response().SerializeToString()
+    seen = sighting(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).seen
+    form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
+    dump = Dump(form, Selection(), None, file=None)
+    dump.show(iter([(TALK, seen)]))
+    dump.flush()
+    assert "OpenD says: error 1 late HK.00700 rtList[" in capsys.readouterr().out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing
-from ftwire.frame import Role
+from ftwire.frame import Frame, Role
 from ftwire.protocols import Registry, registry
 from ftwire_tools.chunks import Input
 from ftwire_tools.output import write
@@ -25,7 +25,6 @@ from ftwire_tools.stats import Stats
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
-    from ftwire.frame import Frame
     from ftwire.websocket import Envelope
     from ftwire_tools.render import Renderer
     from ftwire_tools.sighting import Talk
@@ -95,6 +94,9 @@ class Dump:
             else read_brief
         )
         self._selection: Final = selection
+        self._everything: Final = selection.is_open
+        # Whether there is nothing to be asked of a frame but what it says.
+        self._in_brief: Final = self._read is read_brief and self._everything and stats is None
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.frames = 0
@@ -104,34 +106,42 @@ class Dump:
 
     def show(self, observed: Iterator[tuple[Talk, Observation]]) -> None:
         """Show what is selected of what was observed."""
-        out, selection, stats = self._out, self._selection, self._stats
-        render = self._renderer.frame
-        everything, read = selection.is_open, self._read
-        make = tuple.__new__  # what a NamedTuple's own constructor does after sorting its arguments out
-        number = self.frames
+        out, number = self._out, self.frames
+        line, in_brief = self._lines.line, self._in_brief
         try:
             for talk, seen in observed:
                 if type(seen) is not FrameSeen:
                     self._show_other(talk, seen)
                     continue
                 number += 1
-                if not (everything or selection.wants_header(talk, seen)):
-                    continue
-                frame = seen.frame
-                sighting = make(Sighting, (number, talk, seen, *read(frame)))
-                if not (everything or selection.wants_body(sighting)):
-                    continue
-                error = sighting.error
-                if error is not None:
-                    self.not_decoded += 1
-                if stats is not None:
-                    protocol = frame.protocol
-                    stats.frame(frame.proto_id, protocol.name if protocol else "?", len(frame), seen.latency, error)
-                out.append(render(sighting))
+                if not in_brief:
+                    self._show_frame(number, talk, seen)
+                elif (read := read_brief(seen.frame))[2] is None or type(seen.frame) is not Frame:
+                    self._show_read(Sighting(number, talk, seen, *read))
+                else:
+                    # Nearly all there is: pushes on TCP, which come by the million.
+                    out.append(line(number, talk, seen, read[2]))
                 if len(out) >= BATCH:
                     self.flush()
         finally:
             self.frames = number
+
+    def _show_frame(self, number: int, talk: Talk, seen: FrameSeen) -> None:
+        """Show a frame, if it is selected."""
+        selection, everything = self._selection, self._everything
+        if everything or selection.wants_header(talk, seen):
+            sighting = Sighting(number, talk, seen, *self._read(seen.frame))
+            if everything or selection.wants_body(sighting):
+                self._show_read(sighting)
+
+    def _show_read(self, sighting: Sighting) -> None:
+        if sighting.error is not None:
+            self.not_decoded += 1
+        if self._stats is not None:
+            frame, protocol = sighting.seen.frame, sighting.seen.frame.protocol
+            name = protocol.name if protocol else "?"
+            self._stats.frame(frame.proto_id, name, len(frame), sighting.seen.latency, sighting.error)
+        self._out.append(self._renderer.frame(sighting))
 
     def _show_other(self, talk: Talk, seen: Observation) -> None:
         if not self._selection.wants_place(talk, seen.time):

@@ -62,6 +62,14 @@ class LineRenderer:
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
         number, talk, seen, message, error, text = sighting
+        facts = self._facts(seen.frame, message, error) if text is None else text
+        status = status_of(seen.frame)
+        if status:
+            facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
+        return self.line(number, talk, seen, facts)
+
+    def line(self, number: int, talk: Talk, seen: FrameSeen, facts: str) -> str:
+        """Return the line of a frame of which these are the facts, and those that must stand before it."""
         frame, _, kind, encryption, time, _, _, latency = seen
         # 0 is no time.
         second, rest = divmod(time or -1, SECOND)
@@ -70,13 +78,7 @@ class LineRenderer:
             # Frames come in bursts: most share their second and their conversation with the one before.
             before = self._before(talk, time)
             self._second, self._talk = second, talk
-        form = self._forms.get((frame.proto_id, kind)) or self._form(talk, seen)
-        facts = self._facts(frame, message, error) if text is None else text
-        if talk.transport == "websocket":
-            status = status_of(frame)
-            if status:
-                facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
-        line = form % (
+        line = (self._forms.get((frame.proto_id, kind)) or self._form(talk, seen)) % (
             number,
             rest // 1000,
             frame.serial,
