@@ -303,7 +303,7 @@ def test_captures_get_records_that_lie(pcapng: bool) -> None:
     session = least(conversations(), lambda _: True)
     seen = many(mutations(session.capture(pcapng=pcapng)), 500)
     assert any("the record at" in change for mutation in seen for change in mutation.changes)
-    assert mutations(session)
+    assert any(mutation.changes for mutation in many(mutations(session), 20))
     broken = 0
     for mutation in seen:
         reader = CaptureReader()
