@@ -27,13 +27,14 @@ from bench.tables import write_tables
 
 BENCH = Path(__file__).parent
 RECORD = BENCH / "recorded.json"
-NAMES = ("codec", "pcap", "dump", "start", "gateway", "client", "export")
+NAMES = ("codec", "pcap", "dump", "start", "gateway", "client", "export", "strategies")
 CORES = {
     "codec": ("off", "required"),
     "pcap": ("off", "required"),
     "dump": ("",),
     "gateway": ("off", "required"),
     "client": ("off", "required"),
+    "export": ("off", "required"),
 }
 """Values of ``FTWIRE_CORE`` to run a benchmark with: one that is not named here runs without the compiled core.
 ``bench_dump`` sees to it itself."""

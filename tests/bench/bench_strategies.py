@@ -1,6 +1,6 @@
 """How many examples a second the strategies give: every message class, and each strategy.
 
-    PYTHONPATH=tests:. .venv/bin/python tests/bench/bench_strategies.py [--all] [--json]
+    python tests/bench/bench_strategies.py [--all] [--json]
 
 The value is the share of the engine's own speed, taken in turns: how fast Hypothesis gives examples of one
 integer. Without ``--all``, classes are summed up: the slowest, the median, the fastest.
@@ -11,13 +11,12 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bench.harness import Ratio, report, take_turns
-from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.frame import Kind
 from ftwire.protocols import registry
@@ -32,6 +31,12 @@ from ftwire.strategies import (
     mutations,
     segment_schedules,
 )
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.harness import Ratio, report, take_turns
+from fixtures.make_keys import TEST_KEY
 
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 STREAM = bytes(range(256)) * 2
