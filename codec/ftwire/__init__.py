@@ -12,6 +12,8 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
 ``ftwire.picker``                a few values of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
+``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
+``ftwire.cutting``               the same for frames, and the way through the compiled core
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.scan``                  frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
@@ -28,8 +30,8 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
 ===============================  ==============================================================================
 
-The library opens no socket and no file and asks no clock: bytes, times and keys come in as arguments. Names
-below are imported when first used, so ``import ftwire`` costs little.
+The library opens no socket, no file but its own definitions, and asks no clock: bytes, times and keys come in as
+arguments. Names below are imported when first used, so ``import ftwire`` costs little.
 """
 
 from __future__ import annotations
