@@ -18,7 +18,7 @@ from ftwire.protocols import registry
 from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.clock import TradingClock
 from ftwire_tools.synthetic.market import KINDS, Market, Security
-from ftwire_tools.synthetic.template import GROWING, SMALL, template
+from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
 from ftwire_tools.varints import varint
 
 KEY = next((Path(__file__).parent.parent / "fixtures" / "keys").glob("*.pem"))
@@ -46,6 +46,22 @@ def test_bodies_are_what_protobuf_writes(kind: str, market: str) -> None:
         assert message.IsInitialized()
         assert message.SerializeToString() == body
     assert str(message.s2c).count("00700") >= 1
+
+
+@pytest.mark.parametrize("kind", ["ticker", "basic_quote", "time_share", "kline"])
+def test_a_volume_stays_in_its_place_however_much_is_traded(kind: str) -> None:
+    """Five gigabytes of four securities brought their volumes to six bytes, for which templates have five."""
+    random = Random(7)  # noqa: S311 - nothing is to be kept secret
+    security = Security("HK", "00700", random)
+    clock = TradingClock("HK", date(2024, 1, 2))
+    exchange = Market([security], random)
+    security.volume = GROWN - 50_000
+    for second in range(100):
+        security.trade()
+        body = exchange.makers[kind](security, clock.at(second))
+        message: Any = registry[KINDS[kind]].response.FromString(body)
+        assert message.SerializeToString() == body
+    assert GROWING <= security.volume < GROWN // 2
 
 
 def test_a_template_refuses_holes_it_cannot_keep() -> None:

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.synthetic.template import GROWING, SMALL, double, template
+from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, double, template
 from ftwire_tools.varints import varint
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class Security:
         volume = LEAST + LOT * (roll >> 8)
         self.volume += volume
         self.turnover += volume * price * self.tick
+        if self.volume > GROWN:
+            # After some gigabytes of one security: as if its day began anew.
+            self.volume = GROWING
+            self.turnover = GROWING * price * self.tick
         return volume
 
     def response(self, name: str) -> Any:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-__all__ = ["GROWING", "SMALL", "double", "template"]
+__all__ = ["GROWING", "GROWN", "SMALL", "double", "template"]
 
 SMALL: Final = 1 << 14
 """The least integer that takes three bytes; 2**21 - 1 is the largest."""
 GROWING: Final = 1 << 28
-"""The least that takes five; 2**35 - 1 is the largest."""
+"""The least that takes five."""
+GROWN: Final = (1 << 35) - 1
+"""The largest."""
 
 double: Final = Struct("<d").pack
 """Returns the bytes that go into the hole of a ``double``."""
