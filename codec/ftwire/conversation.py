@@ -107,13 +107,11 @@ class Conversation:
         """The endpoint that is the client, ``None`` while that is unknown."""
         self.settled = False
         """Nothing more will be found out: ``transport`` and ``client`` stay as they are."""
-        self.observer: Observer | WebSocketObserver | None = None
-        """What watches the conversation once it is known to be one: bytes may go right there from then on, when all
-        that ``receive`` has returned so far was run through."""
         self._keys: Final = keys
         self._known: Final = known
         self._max_body: Final = max_body
         self._limit: Final = search_limit
+        self._observer: Observer | WebSocketObserver | None = None
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
@@ -122,8 +120,8 @@ class Conversation:
 
     def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
-        if self.observer is not None:
-            return self.observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
+        if self._observer is not None:
+            return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
         if self.settled:
             return iter(())
         chunk = bytes(data)
@@ -138,8 +136,8 @@ class Conversation:
 
     def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Observation]:
         """Say that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
-        if self.observer is not None:
-            return self.observer.skip(self._role(endpoint), length, time, packet)
+        if self._observer is not None:
+            return self._observer.skip(self._role(endpoint), length, time, packet)
         if not self.settled and length > 0:
             self._chunks.append(_Chunk(endpoint, length, time, packet))
             self._directions[endpoint].clear()
@@ -152,8 +150,8 @@ class Conversation:
         if not self.settled:
             self._settle_for_less()
         yield from self._replay()
-        if self.observer is not None:
-            yield from self.observer.close(time, packet)
+        if self._observer is not None:
+            yield from self._observer.close(time, packet)
 
     def _role(self, endpoint: Endpoint) -> Role:
         return Role.CLIENT if endpoint == self.client else Role.SERVER
@@ -265,7 +263,7 @@ class Conversation:
 
     def _replay(self) -> Iterator[Observation]:
         """Return what the observer makes of all that was kept."""
-        if not self.settled or self.observer is not None:
+        if not self.settled or self._observer is not None:
             return iter(())
         for direction in self._directions:
             direction.clear()
@@ -273,13 +271,13 @@ class Conversation:
             self._chunks.clear()
             return iter(())
         if self.transport == "tcp":
-            self.observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
+            self._observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
-            self.observer = WebSocketObserver(known=self._known, max_body=self._max_body)
+            self._observer = WebSocketObserver(known=self._known, max_body=self._max_body)
         chunks, self._chunks = self._chunks, deque()
-        return self._replay_chunks(self.observer, chunks)
+        return self._replay_chunks(self._observer, chunks)
 
     def _replay_chunks(self, observer: Observer | WebSocketObserver, chunks: deque[_Chunk]) -> Iterator[Observation]:
         while chunks:

@@ -41,9 +41,7 @@ from ftwire_tools.sighting import Talk
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
-    from ftwire.observer import Observer
     from ftwire.pcap import Endpoint, Flow, Limits
-    from ftwire.websocket_observer import WebSocketObserver
 
 __all__ = ["CLOSING", "NEITHER", "CaptureSource", "NothingFoundError", "RawSource", "Source", "open_source"]
 
@@ -111,21 +109,12 @@ def open_source(
 class _Followed:
     """One TCP connection of the capture."""
 
-    __slots__ = ("conversation", "flow", "observer", "roles", "talk")
+    __slots__ = ("conversation", "flow", "talk")
 
     def __init__(self, flow: Flow, conversation: Conversation) -> None:
         self.flow = flow
         self.conversation = conversation
         self.talk: Talk | None = None
-        # What is asked instead of the conversation, once it has made up its mind; and by direction, who sends.
-        self.observer: Observer | WebSocketObserver | None = None
-        self.roles = Role.CLIENT, Role.SERVER
-
-    def ask_the_observer(self) -> None:
-        """Spare a conversation that just hands on what it is given."""
-        if self.conversation.client == 1:
-            self.roles = Role.SERVER, Role.CLIENT
-        self.observer = self.conversation.observer
 
 
 class CaptureSource:
@@ -178,16 +167,10 @@ class CaptureSource:
                     self.moment = packet
                 one = followed.get(flow.index) or self._follow(flow)
                 talk = one.talk
-                if one.observer is not None and talk is not None:
-                    for observation in one.observer.receive(one.roles[direction], data, time, packet):
-                        yield talk, observation
-                    continue
                 for observation in one.conversation.receive(ENDPOINTS[direction], data, time, packet):
                     if talk is None:
                         talk = self._introduce(one)
                     yield talk, observation
-                if type(one.conversation) is Conversation:
-                    one.ask_the_observer()
             else:
                 yield from self._other(event)
 
