@@ -20,7 +20,7 @@ from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Record, Secrets, Skipped, Sliced
+from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Scanned, Secrets
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
 from ftwire.pcap.tcp import Reassembler
 
@@ -129,7 +129,7 @@ class Dissector:
             self._run(buffer, records, out)
             yield from out
 
-    def _run(self, buffer: bytes, records: list[Record | Sliced | Skipped], out: list[Event]) -> None:
+    def _run(self, buffer: bytes, records: list[Scanned], out: list[Event]) -> None:
         """Take a batch of packets: the plain ones here, the others by way of :meth:`_slice`."""
         number, halves, passed_over = self._number, self._tcp.halves, self._tcp.passed_over
         segment, pool = self._tcp.segment, self._tcp.pool

@@ -10,7 +10,7 @@ from struct import Struct
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError
-from ftwire.pcap.records import Interface, Known, Record, Skipped, Sliced
+from ftwire.pcap.records import Interface, Known, Scanned
 
 __all__ = ["PCAP_MAGICS", "PcapScanner"]
 
@@ -44,7 +44,7 @@ class PcapScanner:
         self._scan_core = core.scan_pcap if sliced and core is not None else None
         self._known = known
 
-    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced | Skipped]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Scanned]) -> int:
         """Append the whole records of ``buffer`` and return where the first incomplete one starts.
 
         If it was so agreed, and there is a compiled core, plain TCP segments come sliced, or not at

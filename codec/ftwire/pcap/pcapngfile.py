@@ -11,7 +11,7 @@ from struct import Struct
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Known, Record, Secrets, Skipped, Sliced
+from ftwire.pcap.records import Interface, Known, Scanned, Secrets
 
 __all__ = ["SECTION_HEADER", "PcapngScanner"]
 
@@ -49,7 +49,7 @@ class PcapngScanner:
         self._scan_core = core.scan_pcapng if sliced and core is not None else None
         self._known = known
 
-    def scan(self, buffer: bytes, base: int, records: list[Record | Sliced | Skipped]) -> int:
+    def scan(self, buffer: bytes, base: int, records: list[Scanned]) -> int:
         """Append the packets of the whole blocks of ``buffer``; return where the first incomplete one starts.
 
         If it was so agreed, and there is a compiled core, plain TCP segments come sliced, or not at

@@ -14,7 +14,7 @@ from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
-from ftwire.pcap.records import Known, Limits, Packet, Record, Secrets, Skipped, Sliced
+from ftwire.pcap.records import Known, Limits, Packet, Record, Scanned, Secrets
 
 __all__ = ["CaptureReader", "RecordSource"]
 
@@ -59,7 +59,7 @@ class RecordSource:
         if data:
             self._input.append(bytes(data))
 
-    def batches(self) -> Iterator[tuple[bytes, list[Record | Sliced | Skipped]]]:
+    def batches(self) -> Iterator[tuple[bytes, list[Scanned]]]:
         """Work off the queue: a buffer and the records that lie in it, again and again.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
@@ -70,7 +70,7 @@ class RecordSource:
             raise self._error
         pieces = self._pieces()
         while True:
-            records: list[Record | Sliced | Skipped] = []
+            records: list[Scanned] = []
             try:
                 piece = next(pieces, None)
                 if piece is None:
@@ -140,7 +140,7 @@ class RecordSource:
                     while plain := self._inflater.step():
                         yield plain
 
-    def _scan(self, piece: bytes, records: list[Record | Sliced | Skipped]) -> bytes:
+    def _scan(self, piece: bytes, records: list[Scanned]) -> bytes:
         """Find the records of what was pending and ``piece``; keep what is not whole."""
         pending = self._pending
         need = 4 if self._scanner is None else self._scanner.need

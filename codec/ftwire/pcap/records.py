@@ -92,6 +92,9 @@ acknowledgement number, header length with flags, payload."""
 Skipped: TypeAlias = tuple[int, int]
 """TCP segments behind each other that the compiled core has passed over: the last one's time in ns, how many."""
 
+Scanned: TypeAlias = Record | Sliced | Skipped
+"""What a scan finds."""
+
 Known: TypeAlias = set[bytes] | dict[bytes, int]
 """Keys of directions whose segments the core passes over; in a dict, it adds the bytes of their IP packets up."""
 

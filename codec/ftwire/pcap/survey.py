@@ -10,7 +10,7 @@ from ftwire.pcap.events import Endpoint
 from ftwire.pcap.ip import decode_ipv4, decode_ipv6
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
-from ftwire.pcap.records import Limits, Record, Skipped, Sliced
+from ftwire.pcap.records import Limits, Scanned
 from ftwire.pcap.tcp import ends_of
 
 __all__ = ["Survey"]
@@ -55,7 +55,7 @@ class Survey:
             found[one, other] = found.get((one, other), 0) + size
         return found
 
-    def _count(self, buffer: bytes, records: list[Record | Sliced | Skipped]) -> None:
+    def _count(self, buffer: bytes, records: list[Scanned]) -> None:
         sizes = self._sizes
         present = None
         for record in records:
