@@ -17,7 +17,7 @@ from ftwire_tools.fuzz.mutating import PUSHES, WEIGHTS, draw_mutations, draw_val
 from ftwire_tools.fuzz.steps import Mutation, Step
 from ftwire_tools.trading import trades
 
-__all__ = ["COMMON", "client_plan", "gateway_plan", "requests_to_draw"]
+__all__ = ["GatewayDraw", "client_plan", "gateway_plan", "requests_to_draw"]
 
 INIT, ALIVE, SUBSCRIBE = 1001, 1004, 3001
 COMMON: Final = (ALIVE, 1002, SUBSCRIBE, 3001, 3003, 3004, 3008, 3008, 3010, 3012)
@@ -53,7 +53,7 @@ def _is_left_out(proto_id: int) -> bool:
 
 def gateway_plan(random: Random, most: int, requests: tuple[int, ...], *, encrypted: bool) -> tuple[Step, ...]:
     """Draw what is done to a gateway: ``most`` steps at most, a handshake apart."""
-    draw = _GatewayDraw(random, requests, encrypted=encrypted)
+    draw = _Draw(random, requests, encrypted=encrypted)
     draw.begin()
     for _ in range(random.randint(1, most)):
         draw.step()
@@ -89,23 +89,50 @@ def client_plan(random: Random, most: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-class _GatewayDraw:
-    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool) -> None:
+class GatewayDraw:
+    """Draws the steps against a gateway, on whatever transport."""
+
+    def __init__(self, random: Random, requests: tuple[int, ...]) -> None:
         self.random: Final = random
         self.requests: Final = requests
         self.common: Final = tuple(proto for proto in COMMON if proto in requests)
-        self.encrypted: Final = encrypted
         self.steps: list[Step] = []
+
+    def protocol(self) -> int:
+        """Draw the protocol of a request."""
+        return self.random.choice(self.common if self.random.random() < 0.8 else self.requests)
+
+    def message(self, proto: int) -> Any:
+        """Return a request, not always about the same security."""
+        message = request_message(proto)
+        chosen = getattr(message.c2s, "security", None)
+        if chosen is not None and self.random.random() < 0.5:
+            chosen.market, chosen.code = self.random.choice(((1, "00001"), (11, "AAPL")))
+        return message
+
+    def again(self, *ways: str) -> None:
+        """End the connection in one of these ways, and begin another."""
+        self.steps += [Step(self.random.choice(ways)), self.hello()]
+
+    def hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
+        """Return a handshake."""
+        raise NotImplementedError
+
+
+class _Draw(GatewayDraw):
+    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool) -> None:
+        super().__init__(random, requests)
+        self.encrypted: Final = encrypted
 
     def begin(self) -> None:
         kind = self.random.random()
         if kind < 0.05:
             self.steps.append(self._request(wait=False))
         elif kind < 0.12:
-            self.steps.append(self._hello(_mutations(self.random, INIT)))
+            self.steps.append(self.hello(_mutations(self.random, INIT)))
         if kind < 0.12 and self.random.random() < 0.5:
             self.steps.append(Step("close"))
-        self.steps.append(self._hello())
+        self.steps.append(self.hello())
 
     def step(self) -> None:
         random = self.random
@@ -117,13 +144,12 @@ class _GatewayDraw:
             spoiled = _mutations(random, step.proto)
             self.steps.append(replace(step, mutations=spoiled))
             if random.random() < 0.3:
-                self.steps.append(Step(random.choice(("close", "close", "reset"))))
-                self.steps.append(self._hello())
+                self.again("close", "close", "reset")
         elif kind < 0.86:
             self.steps.append(replace(self._request(wait=False), hold=True))
             self.steps.append(self._request(wait=True))
         elif kind < 0.9:
-            self.steps.append(self._hello() if random.random() < 0.5 else self._hello(_mutations(random, INIT)))
+            self.steps.append(self.hello() if random.random() < 0.5 else self.hello(_mutations(random, INIT)))
         elif kind < 0.93:
             self.steps.append(Step("raw", data=_garbage(random).hex()))
         elif kind < 0.95:
@@ -131,21 +157,17 @@ class _GatewayDraw:
         elif kind < 0.96:
             self.steps.append(Step("finish"))
         else:
-            self.steps += [Step(random.choice(("close", "reset"))), self._hello()]
+            self.again("close", "reset")
 
     def _request(self, *, wait: bool) -> Step:
         random = self.random
-        proto = random.choice(self.common if random.random() < 0.8 else self.requests)
+        proto = self.protocol()
         body_format = BodyFormat.JSON if random.random() < 0.12 else BodyFormat.PROTOBUF
-        message: Any = request_message(proto)
-        chosen = getattr(message.c2s, "security", None)
-        if chosen is not None and random.random() < 0.5:
-            chosen.market, chosen.code = random.choice(((1, "00001"), (11, "AAPL")))
-        body = encode_body(message, body_format).hex()
+        body = encode_body(self.message(proto), body_format).hex()
         chunk = random.choice((1, 1, 7, 43, 44, 45)) if random.random() < 0.12 else 0
         return Step("send", proto, body, int(body_format), chunk=chunk, wait=wait)
 
-    def _hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
+    def hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
         body = hello(encrypted=self.encrypted).SerializeToString().hex()
         chunk = self.random.choice((1, 7)) if self.random.random() < 0.05 else 0
         return Step("send", INIT, body, mutations=mutations, chunk=chunk)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE
-from ftwire_tools.fuzz.legal import hello_websocket, request_message
+from ftwire_tools.fuzz.legal import hello_websocket
 from ftwire_tools.fuzz.mutating import PUSHES, draw_mutations, draw_value
-from ftwire_tools.fuzz.plans import COMMON
+from ftwire_tools.fuzz.plans import GatewayDraw
 from ftwire_tools.fuzz.steps import Mutation, Step
 
 __all__ = ["websocket_client_plan", "websocket_gateway_plan"]
@@ -158,24 +158,18 @@ def websocket_client_plan(random: Random, most: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-class _Draw:
-    def __init__(self, random: Random, requests: tuple[int, ...]) -> None:
-        self.random: Final = random
-        self.requests: Final = requests
-        self.common: Final = tuple(proto for proto in COMMON if proto in requests)
-        self.steps: list[Step] = []
-
+class _Draw(GatewayDraw):
     def begin(self) -> None:
         kind = self.random.random()
         if kind < 0.05:
             self.steps.append(self._request(wait=False))
         elif kind < 0.12:
-            self.steps.append(self._hello(_mutations(self.random, OF_BOTH, small=True)))
+            self.steps.append(self.hello(_mutations(self.random, OF_BOTH, small=True)))
         elif kind < 0.17:
             self.steps += [Step("upgrade", data=self.random.choice(REQUESTS).hex()), Step("close")]
         if kind < 0.12 and self.random.random() < 0.5:
             self.steps.append(Step("close"))
-        self.steps.append(self._hello())
+        self.steps.append(self.hello())
 
     def step(self) -> None:
         random = self.random
@@ -186,14 +180,14 @@ class _Draw:
             step = self._request(wait=False)
             self.steps.append(replace(step, mutations=_mutations(random, OF_BOTH)))
             if random.random() < 0.3:
-                self._again(("close", "close", "reset"))
+                self.again("close", "close", "reset")
         elif kind < 0.81:
             self.steps.append(replace(self._request(wait=False), hold=True))
             self.steps.append(self._request(wait=True))
         elif kind < 0.85:
             self.steps.append(_control(random))
         elif kind < 0.88:
-            self.steps.append(self._hello(() if random.random() < 0.5 else _mutations(random, OF_BOTH, small=True)))
+            self.steps.append(self.hello(() if random.random() < 0.5 else _mutations(random, OF_BOTH, small=True)))
         elif kind < 0.91:
             self.steps.append(Step("raw", data=random.randbytes(random.randint(1, 200)).hex()))
         elif kind < 0.93:
@@ -201,23 +195,15 @@ class _Draw:
         elif kind < 0.94:
             self.steps.append(Step("finish"))
         elif kind < 0.97:
-            self.steps += [Step("bye", data=random.choice(CLOSES).hex()), self._hello()]
+            self.steps += [Step("bye", data=random.choice(CLOSES).hex()), self.hello()]
         else:
-            self._again(("close", "reset"))
-
-    def _again(self, ways: tuple[str, ...]) -> None:
-        self.steps += [Step(self.random.choice(ways)), self._hello()]
+            self.again("close", "reset")
 
     def _request(self, *, wait: bool) -> Step:
-        random = self.random
-        proto = random.choice(self.common if random.random() < 0.8 else self.requests)
-        message: Any = request_message(proto)
-        chosen = getattr(message.c2s, "security", None)
-        if chosen is not None and random.random() < 0.5:
-            chosen.market, chosen.code = random.choice(((1, "00001"), (11, "AAPL")))
-        return Step("send", proto, message.SerializeToString().hex(), wait=wait)
+        proto = self.protocol()
+        return Step("send", proto, self.message(proto).SerializeToString().hex(), wait=wait)
 
-    def _hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
+    def hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
         return Step("send", INIT, hello_websocket().SerializeToString().hex(), mutations=mutations)
 
 
