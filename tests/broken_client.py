@@ -34,6 +34,22 @@ BUGS = {
 ASKS, PATIENCE = 4, 0.5
 
 
+def subscription() -> Any:
+    """What a client asks first: to be told of a stock's time shares."""
+    message: Any = registry[3001].request()  # type: ignore[misc]  # there is one
+    message.c2s.securityList.add(market=1, code="00700")
+    message.c2s.subTypeList.append(5)
+    message.c2s.isSubOrUnSub = True
+    return message
+
+
+def question() -> Any:
+    """What it asks from then on."""
+    message: Any = registry[3008].request()  # type: ignore[misc]
+    message.c2s.security.market, message.c2s.security.code = 1, "00700"
+    return message
+
+
 class LostError(Exception):
     """The connection is over."""
 
@@ -64,18 +80,10 @@ class BrokenClient:
         self.connection.initiate(time.monotonic_ns(), client_id="broken")
         if not self.until(Connected):
             raise LostError
-        sub: Any = registry[3001].request
-        message = sub()
-        message.c2s.securityList.add(market=1, code="00700")
-        message.c2s.subTypeList.append(5)
-        message.c2s.isSubOrUnSub = True
-        self.ask(3001, message)
+        self.ask(3001, subscription())
         while asked < ASKS:
             asked += 1
-            get: Any = registry[3008].request
-            message = get()
-            message.c2s.security.market, message.c2s.security.code = 1, "00700"
-            self.ask(3008, message)
+            self.ask(3008, question())
         return asked
 
     def ask(self, proto_id: int, message: Any) -> None:

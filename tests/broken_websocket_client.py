@@ -21,6 +21,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from broken_client import question, subscription
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.protocols import registry
@@ -112,18 +113,10 @@ class BrokenClient:
         init: Any = registry[INIT].request
         if not self.ask(INIT, init()):
             raise LostError
-        sub: Any = registry[3001].request
-        message = sub()
-        message.c2s.securityList.add(market=1, code="00700")
-        message.c2s.subTypeList.append(5)
-        message.c2s.isSubOrUnSub = True
-        self.ask(3001, message)
+        self.ask(3001, subscription())
         while asked < ASKS:
             asked += 1
-            get: Any = registry[3008].request
-            message = get()
-            message.c2s.security.market, message.c2s.security.code = 1, "00700"
-            self.ask(3008, message)
+            self.ask(3008, question())
         return asked
 
     def ask(self, command: int, message: Any) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import runpy
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from random import Random
 
 import pytest
 
@@ -21,17 +19,18 @@ from ftwire.cipher import RsaKey
 from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client_errors import ClientError
-from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.campaign import Find
 from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
+from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import ClientTarget
 from ftwire_tools.fuzz.wires import wire_for
-from test_fuzz_gateway import free_port
+from hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 
 HERE = Path(__file__).resolve().parent
-FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "client"]
+command = command_of("client")
 TIMEOUT, COME_BACK = 2.0, 2.0
 CRASH_TEXT = "Exception in thread"
 
@@ -58,15 +57,8 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
         target.close()
 
 
-def campaign_of(target: ClientTarget, seed: int, finds: list[Find], tries: int = 8) -> Campaign:
-    return Campaign(
-        target,
-        lambda random: client_plan(random, 4),
-        seed=seed,
-        tries=tries,
-        told=finds.append,
-        progress=lambda _: None,
-    )
+def plan(random: Random) -> tuple[Step, ...]:
+    return client_plan(random, 4)
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -74,7 +66,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     kind, seed = BUGS[bug]
     finds: list[Find] = []
     with target_for(bug) as (target, _):
-        campaign = campaign_of(target, seed, finds)
+        campaign = campaign_of(target, plan, seed, finds, 8)
         while campaign.totals.runs < 4 and not any(find.finding.kind == kind for find in finds):
             campaign.run(campaign.totals.runs + 1, None)
         find = next(find for find in finds if find.finding.kind == kind)
@@ -96,8 +88,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
     port = free_port()
-    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
-    test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
+    test = saved_test(place / "test_crash.py", "client", port, monkeypatch)
     monkeypatch.setenv("FTWIRE_FUZZ_COMMAND", client_line(port, bug))
     with pytest.raises(AssertionError):
         test()
@@ -109,7 +100,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 def test_a_sound_client_stands_it(encrypted: bool) -> None:
     finds: list[Find] = []
     with target_for(encrypted=encrypted) as (target, _):
-        campaign = campaign_of(target, 3, finds, tries=0)
+        campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(12, None)
     assert [find.finding for find in finds] == []
     assert campaign.totals.runs == 12
@@ -152,7 +143,7 @@ def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
         listening, wire=wire_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
     )
     finds: list[Find] = []
-    campaign = campaign_of(target, 11, finds, tries=0)
+    campaign = campaign_of(target, plan, 11, finds, 0)
     asking.start()
     try:
         campaign.run(25, None)
@@ -166,10 +157,6 @@ def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
 
 
 # The command
-
-
-def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FTWIRE, *words], capture_output=True, text=True, check=False, timeout=100, **options)
 
 
 def test_the_command_says_how_the_program_ended(tmp_path: Path) -> None:
@@ -189,15 +176,7 @@ def test_the_command_says_how_the_program_ended(tmp_path: Path) -> None:
 
 def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     crash = tmp_path / "crash.json"
-    values = {
-        "format": 1,
-        "mode": "gateway",
-        "encrypted": False,
-        "timeout": 1,
-        "finding": {"kind": "hung"},
-        "steps": [],
-    }
-    crash.write_text(json.dumps(values), encoding="utf-8")
+    crash.write_text(json.dumps(GATEWAY_CRASH), encoding="utf-8")
     port = str(free_port())
     for words, code, reason in [
         (["--listen", "0.0.0.0:1"], 2, "--allow-remote"),

@@ -6,13 +6,12 @@ import ast
 import importlib
 import json
 import os
-import runpy
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,19 +31,14 @@ from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.fuzz.wires import wire_for
 from ftwire_tools.testing import gateway
+from hunting import FUZZ, command_of, fails, first_find, free_port, saved_test
 
 HERE = Path(__file__).resolve().parent
-FTWIRE = [sys.executable, "-m", "ftwire_tools.cli", "fuzz", "gateway"]
+command = command_of("gateway")
 REQUESTS = requests_to_draw(allow_trading=False)
 RUNS, TRIES, TIMEOUT, PATIENT = 60, 40, 0.25, 3.0
 ATTEMPTS = 5  # two of the bugs are provoked by what shares a segment, which nobody can force
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 def plan(random: Random, *, encrypted: bool = False) -> tuple[Step, ...]:
@@ -66,37 +60,8 @@ def broken(
 
 
 def fuzz(target: GatewayTarget, kind: str, seed: int = 1, *, encrypted: bool = False) -> Find:
-    """The first find of a kind."""
-    finds: list[Find] = []
-    campaign = Campaign(
-        target,
-        lambda random: plan(random, encrypted=encrypted),
-        seed=seed,
-        tries=TRIES,
-        told=finds.append,
-        progress=lambda _: None,
-    )
-    while campaign.totals.runs < RUNS:
-        campaign.run(campaign.totals.runs + 1, None)
-        for find in finds:
-            if find.finding.kind == kind and find.again:
-                return find
-    raise AssertionError(f"not found in {RUNS} runs; found: {[find.finding for find in finds]}")
-
-
-def saved_test(path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The test that was saved, in this process: starting pytest for each takes longer than all of them."""
-    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
-    found: Callable[[], None] = runpy.run_path(str(path))["test_the_gateway_stands_it"]
-    return found
-
-
-def fails(test: Callable[[], None]) -> bool:
-    try:
-        test()
-    except AssertionError:
-        return True
-    return False
+    drawn = partial(plan, encrypted=encrypted)
+    return first_find(target, drawn, kind, seed=seed, tries=TRIES, runs=RUNS)
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -109,7 +74,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
         assert (crash.kind, crash.steps) == (kind, find.steps)
         assert any(target.play(crash.steps, fresh=True).has(kind) for _ in range(ATTEMPTS))
-        test = saved_test(place / "test_crash.py", running.port, monkeypatch)
+        test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         for _ in range(ATTEMPTS):
             running.start()
             if failed := fails(test):
@@ -117,7 +82,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         assert failed
     with broken("", timeout=PATIENT) as (target, running):
         assert not target.play(crash.steps, fresh=True).findings
-        saved_test(place / "test_crash.py", running.port, monkeypatch)()
+        saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)()
 
 
 def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None:
@@ -171,7 +136,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
         assert len(find.steps) <= 2
         place = save(tmp_path, find, facts_of(find, mode="gateway", seed=1, encrypted=True, timeout=PATIENT))
         running.start()
-        assert fails(saved_test(place / "test_crash.py", running.port, monkeypatch))
+        assert fails(saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch))
     kept = b"".join(path.read_bytes() for path in place.iterdir())
     # Neither the RSA key nor the one that the gateway gave.
     assert b"PRIVATE KEY" not in kept
@@ -208,10 +173,6 @@ def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
 
 
 # The command
-
-
-def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FTWIRE, *words], capture_output=True, text=True, check=False, timeout=100, **options)
 
 
 def program(port: int, bug: str) -> str:
@@ -275,7 +236,7 @@ def test_the_text_says_what_the_gateway_did() -> None:
 def test_interrupted_it_reports_what_there_is_and_exits_with_130() -> None:
     with gateway(synthetic=True) as opend:
         running = subprocess.Popen(
-            [*FTWIRE, f":{opend.port}", "--minutes", "5", "--json"],
+            [*FUZZ, "gateway", f":{opend.port}", "--minutes", "5", "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

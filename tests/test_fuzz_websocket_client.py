@@ -9,20 +9,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from broken_websocket_client import BUGS, BrokenClient
 from ftwire.frame import Role
-from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.campaign import Find
 from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
+from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import ClientTarget
 from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
 from ftwire_tools.fuzz.wires import wire_for
+from hunting import campaign_of, fails, free_port, saved_test
 from test_fuzz_client import command
-from test_fuzz_gateway import fails, free_port
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT, COME_BACK = 1.2, 1.2
@@ -51,15 +53,8 @@ def target_for(bug: str = "") -> Iterator[ClientTarget]:
         target.close()
 
 
-def campaign_of(target: ClientTarget, seed: int, finds: list[Find], tries: int = 4) -> Campaign:
-    return Campaign(
-        target,
-        lambda random: websocket_client_plan(random, 3),
-        seed=seed,
-        tries=tries,
-        told=finds.append,
-        progress=lambda _: None,
-    )
+def plan(random: Random) -> tuple[Step, ...]:
+    return websocket_client_plan(random, 3)
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -67,7 +62,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     kind, seed = BUGS[bug]
     finds: list[Find] = []
     with target_for(bug) as target:
-        campaign_of(target, seed, finds).run(1, None)
+        campaign_of(target, plan, seed, finds, 4).run(1, None)
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
@@ -78,8 +73,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     if kind == "crashed":
         return  # without --command nobody sees it, and the command's test has one
     client = BrokenClient(free_port(), bug)
-    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(client.port))
-    test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
+    test = saved_test(place / "test_crash.py", "client", client.port, monkeypatch)
     client.start()
     assert fails(test)
     client.bug = ""
@@ -91,7 +85,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 def test_a_sound_client_stands_it() -> None:
     finds: list[Find] = []
     with target_for() as target:
-        campaign = campaign_of(target, 3, finds, tries=0)
+        campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(10, None)
     assert [find.finding for find in finds] == []
     assert campaign.totals.runs == 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,9 +28,10 @@ from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
 from ftwire_tools.fuzz.wires import wire_for
 from ftwire_tools.testing import gateway
-from test_fuzz_gateway import command, fails, free_port
+from hunting import GATEWAY_CRASH, command_of, fails, first_find, free_port, saved_test
 
 HERE = Path(__file__).resolve().parent
+command = command_of("gateway")
 REQUESTS = requests_to_draw(allow_trading=False)
 RUNS, TRIES, TIMEOUT, PATIENT = 60, 30, 0.25, 2.0
 
@@ -57,15 +57,7 @@ def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, 
 
 
 def fuzz(target: GatewayTarget, kind: str) -> Find:
-    """The first find of a kind."""
-    finds: list[Find] = []
-    campaign = Campaign(target, plan, seed=1, tries=TRIES, told=finds.append, progress=lambda _: None)
-    while campaign.totals.runs < RUNS:
-        campaign.run(campaign.totals.runs + 1, None)
-        for find in finds:
-            if find.finding.kind == kind and find.again:
-                return find
-    raise AssertionError(f"not found in {RUNS} runs; found: {[find.finding for find in finds]}")
+    return first_find(target, plan, kind, tries=TRIES, runs=RUNS)
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -79,8 +71,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
         assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
         assert target.play(crash.steps, fresh=True).has(kind)
-        monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(running.port))
-        test = runpy.run_path(str(place / "test_crash.py"))["test_the_gateway_stands_it"]
+        test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         running.start()
         assert fails(test)
         running.bug = ""
@@ -139,19 +130,11 @@ def test_the_command_keeps_a_capture_of_websocket_and_no_key(tmp_path: Path) -> 
 
 def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     crash = tmp_path / "crash.json"
-    values = {
-        "format": 1,
-        "mode": "gateway",
-        "encrypted": False,
-        "timeout": 1,
-        "finding": {"kind": "hung"},
-        "steps": [],
-    }
-    crash.write_text(json.dumps({**values, "transport": "websocket"}), encoding="utf-8")
+    crash.write_text(json.dumps({**GATEWAY_CRASH, "transport": "websocket"}), encoding="utf-8")
     old = tmp_path / "old.json"
-    old.write_text(json.dumps(values), encoding="utf-8")
+    old.write_text(json.dumps(GATEWAY_CRASH), encoding="utf-8")
     odd = tmp_path / "odd.json"
-    odd.write_text(json.dumps({**values, "transport": "pigeon"}), encoding="utf-8")
+    odd.write_text(json.dumps({**GATEWAY_CRASH, "transport": "pigeon"}), encoding="utf-8")
     with gateway(synthetic=True, websocket=True) as opend:
         for words, code, reason in [
             ([f":{opend.ws_port}", "--replay", str(crash)], 2, "(--ws)"),

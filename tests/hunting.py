@@ -1,0 +1,80 @@
+"""Fuzzing planted bugs: what the tests of ``ftwire fuzz`` share, whoever is fuzzed and on whatever transport."""
+
+from __future__ import annotations
+
+import runpy
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.targets import ClientTarget, GatewayTarget
+
+__all__ = ["FUZZ", "GATEWAY_CRASH", "campaign_of", "command_of", "fails", "first_find", "free_port", "saved_test"]
+
+Plan = Callable[[Random], tuple[Step, ...]]
+
+FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
+GATEWAY_CRASH = {
+    "format": 1,
+    "mode": "gateway",
+    "encrypted": False,
+    "timeout": 1,
+    "finding": {"kind": "hung"},
+    "steps": [],
+}
+"""The least that a crash.json about a gateway has."""
+
+
+def command_of(who: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """What runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
+
+    def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*FUZZ, who, *words], capture_output=True, text=True, check=False, timeout=100, **options)
+
+    return command
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+def campaign_of(target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Find], tries: int) -> Campaign:
+    """A campaign that puts into ``finds`` what it finds."""
+    return Campaign(target, plan, seed=seed, tries=tries, told=finds.append, progress=lambda _: None)
+
+
+def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 1, tries: int, runs: int) -> Find:
+    """The first find of a kind that can be provoked again."""
+    finds: list[Find] = []
+    campaign = campaign_of(target, plan, seed, finds, tries)
+    while campaign.totals.runs < runs:
+        campaign.run(campaign.totals.runs + 1, None)
+        for find in finds:
+            if find.finding.kind == kind and find.again:
+                return find
+    raise AssertionError(f"not found in {runs} runs; found: {[find.finding for find in finds]}")
+
+
+def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The test that was saved, in this process: starting pytest for each takes longer than all of them."""
+    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
+    found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_stands_it"]
+    return found
+
+
+def fails(test: Callable[[], None]) -> bool:
+    try:
+        test()
+    except AssertionError:
+        return True
+    return False
