@@ -12,7 +12,7 @@ from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_name, enum_names
 from ftwire_tools.mask import is_secret
 from ftwire_tools.paint import printable
-from ftwire_tools.securities import QOT_PREFIXES, may_name_securities, securities_of
+from ftwire_tools.securities import may_name_securities, securities_of, security_name
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -130,9 +130,7 @@ def says_inner(field: FieldDescriptor) -> bool:
 
 
 def _security(security: Any) -> str:
-    # security_name, without a call: nearly every line says one.
-    market = security.market
-    return f"{QOT_PREFIXES.get(market) or market}.{security.code}"
+    return _shown(security_name(security.market, security.code))
 
 
 def _securities(securities: Any) -> str:
@@ -164,7 +162,7 @@ def _few(names: Iterable[str]) -> str:
                 found.append("...")
                 break
             found.append(name)
-    return ",".join(found)
+    return ",".join(map(_shown, found))
 
 
 def _said_by_message(message: Any) -> str | None:
@@ -219,7 +217,10 @@ def _short(name: str | None) -> str | None:
 
 def _quoted(value: str | bytes) -> str:
     """Write text on one line; quoted where it would otherwise run into its neighbours."""
-    text = value if isinstance(value, str) else value.decode(errors="backslashreplace")
-    if len(text) > MAX_TEXT:
-        text = text[: MAX_TEXT - 3] + "..."
-    return text if text.isalnum() else f'"{printable(text)}"'
+    text = _shown(value if isinstance(value, str) else value.decode(errors="backslashreplace"))
+    return text if text.isalnum() else f'"{text}"'
+
+
+def _shown(text: str) -> str:
+    """Cut long text short, and leave nothing in it that a terminal would obey: it came over the wire."""
+    return printable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "...")
