@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,22 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cores import needs_core
-from frames import init_response, rt_request, rt_response
+from frames import rt_request, rt_response
 from ftwire._core import core
 from ftwire._render import is_repeated
 from ftwire.errors import BodyError
-from ftwire.events import FrameSeen
-from ftwire.frame import Frame, Role
-from ftwire.messages import InitConnect, Qot_GetRT
+from ftwire.messages import Qot_GetRT
 from ftwire.picker import Picker
-from ftwire.protocols import registry
 from ftwire.strategies import messages
-from ftwire.websocket import Envelope
-from ftwire_tools.mask import may_be_secret
-from ftwire_tools.readers import read_brief, read_message, read_text
-from ftwire_tools.render.jsonlines import JsonRenderer
-from ftwire_tools.render.line import LineRenderer
-from ftwire_tools.sighting import Sighting, Talk
 from test_transcode import CLASSES, EVERYTHING, damaged
 
 
@@ -127,79 +117,3 @@ def test_lists_are_counted_packed_or_not() -> None:
             getattr(message, each.name).extend([1] * 300)
             assert check(picker, message.SerializeToString(), EVERYTHING) is (core is not None)
             assert picker.of(message) == (300,)
-
-
-TALK = Talk(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
-
-
-@needs_core
-def test_a_line_takes_no_message_where_the_core_is() -> None:
-    for read, said in (
-        (read_brief, "HK.00700 rtList[1] price="),
-        (partial(read_text, show_secrets=False), '{"retType"'),
-    ):
-        frame = Frame.build(3009, 1, rt_response([570]).SerializeToString(), sender=Role.SERVER)
-        message, error, text = read(frame)
-        assert (message, error, frame._message) == (None, None, None)
-        assert text is not None
-        assert text.startswith(said)
-
-
-def test_secrets_are_masked_as_before() -> None:
-    body = init_response("0123456789ABCDEF", "FEDCBA9876543210").SerializeToString()
-    frame = Frame.build(1001, 1, body, sender=Role.SERVER)
-    seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
-    read = {shown: read_text(frame, show_secrets=shown) for shown in (False, True)}
-    assert read[False][2] is None
-    for shown in (False, True):
-        for line in (
-            JsonRenderer(show_secrets=shown).frame(Sighting(1, TALK, seen, *read[shown])),
-            LineRenderer(show_secrets=shown).frame(Sighting(1, TALK, seen, *read_brief(frame))),
-        ):
-            assert ("0123456789ABCDEF" in line) is (shown and line.startswith("{"))
-
-
-def test_secrets_of_a_former_class_are_masked_too() -> None:
-    body = init_response("0123456789ABCDEF", None).SerializeToString()
-    frame = Frame.build(3009, 1, body, sender=Role.SERVER)
-    assert not may_be_secret(frame)
-    frame.classes.formers[3009] = (InitConnect.Response,)
-    message, error, text = read_text(frame, show_secrets=False)
-    assert isinstance(message, InitConnect.Response)
-    assert (error, text) == (None, None)
-    seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
-    line = JsonRenderer().frame(Sighting(1, TALK, seen, message, error, text))
-    assert '"connAESKey": "***"' in line
-    assert "0123456789ABCDEF" in str(read_text(frame, show_secrets=True)[2])
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(message_class=st.sampled_from(CLASSES), seed=st.integers(0, 2**32), data=st.data())
-def test_lines_are_the_same_with_and_without_a_message(
-    message_class: type[Message], seed: int, data: st.DataObject
-) -> None:
-    chance = Random(seed)  # noqa: S311 - damage, not a secret
-    message: Any = data.draw(messages(message_class))
-    if "retType" in message.DESCRIPTOR.fields_by_name and chance.random() < 0.8:
-        message.retType = 0
-    proto_id, sender = next(
-        (entry.proto_id, role)
-        for entry in registry
-        for role, sent in ((Role.CLIENT, entry.request), (Role.SERVER, entry.response))
-        if sent is message_class
-    )
-    body = message.SerializePartialToString()
-    for _ in range(8):
-        for build in (Frame.build, Envelope.build):
-            lines = []
-            for renderer, readers in (
-                (LineRenderer, (read_brief, read_message)),
-                (JsonRenderer, (lambda frame: read_text(frame, show_secrets=False), read_message)),
-            ):
-                for read in readers:
-                    frame = build(proto_id, 7, body, sender=sender)
-                    seen = FrameSeen(frame, sender, frame.kind, "none", 1, 1, None, None)
-                    lines.append(renderer().frame(Sighting(1, TALK, seen, *read(frame))))
-            assert lines[0] == lines[1]
-            assert lines[2] == lines[3]
-        body = damaged(body, chance)

@@ -35,6 +35,28 @@ class Codec:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
 @final
+class Phrase:
+    """Says what is in the bodies of one message class, in a few words."""
+
+    def __new__(
+        cls,
+        messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]],
+        payload: int | None,
+        zero: int | None,
+        facts: list[tuple[int, str, list[int], str, list[tuple[int, str]]]],
+        most: int,
+    ) -> Phrase:
+        """Take a message class as ``Plan`` does, and what is to be said: see ``ftwire.phrase``.
+
+        ``payload`` and ``zero`` are field numbers of the body. Each of the facts has a field's number, its label,
+        the numbers of fields inside, what to call those, and the names of its numbers. Raises ``ValueError`` for
+        a field that is not there, or cannot be spoken of so.
+        """
+
+    def text(self, body: bytes) -> str | None:
+        """Say what is in a body; ``None`` where it is not plain, or there is more to say."""
+
+@final
 class Picker:
     """Reads a few values of the bodies of one message class."""
 

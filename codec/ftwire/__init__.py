@@ -11,6 +11,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.protocols``             from a protocol's ID or name to its messages
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
 ``ftwire.picker``                a few values of a body, without the rest
+``ftwire.phrase``                what a body says in a few words, without a message of it
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
 ``ftwire.cutting``               the same for frames, and the way through the compiled core

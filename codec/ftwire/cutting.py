@@ -77,7 +77,7 @@ class FrameReader(ChunkReader[Item]):
             compact, payload, body = cut
             frame = Frame.__new__(Frame)
             frame._compact = compact
-            frame._shape = self.classes.shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+            frame.shape = self.classes.shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
             frame.payload = payload
             frame.body = body
             frame._message = None
@@ -107,7 +107,7 @@ class FrameReader(ChunkReader[Item]):
             self.offset += HEADER_SIZE + compact[2]
             frame = new(Frame)
             frame._compact = compact
-            frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+            frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
             frame.payload = payload
             frame.body = body
             frame._message = None

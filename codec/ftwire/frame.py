@@ -35,7 +35,7 @@ from ftwire.protocols import Protocol, Registry, registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BadFrame", "Carrier", "Frame", "Kind", "MessageClasses", "Role", "UnknownBody", "encode_frame"]
+__all__ = ["BadFrame", "Carrier", "Frame", "Kind", "MessageClasses", "Role", "Shape", "UnknownBody", "encode_frame"]
 
 _RESERVED: Final = bytes(8)
 
@@ -297,10 +297,12 @@ class Frame(Carrier):
     on first use.
     """
 
-    __slots__ = ("_compact", "_shape")
+    __slots__ = ("_compact", "shape")
 
     _compact: CompactFields
-    _shape: Shape
+    shape: Shape
+    """What the first eight bytes of its header say. Frames of one side and one connection with the same eight bytes
+    share it, if their protocol is known: what is worked out for one goes for all."""
 
     def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
         self._set_header(fields, classes)
@@ -313,7 +315,7 @@ class Frame(Carrier):
         shape = classes.shapes[compact[0]]
         if shape is None:
             raise ValueError(f"a header starts with {MAGIC!r}, not {fields[0]!r}")
-        self._shape = shape
+        self.shape = shape
 
     @classmethod
     def build(
@@ -347,18 +349,18 @@ class Frame(Carrier):
         message = self._message
         if message is None:
             try:
-                self._message = message = self._shape.parse(self.body)
+                self._message = message = self.shape.parse(self.body)
             except DecodeError:
                 # Nothing of this shape was read before, or it takes more than one call, or is to be refused in
                 # so many words.
-                self._shape.learn()
+                self.shape.learn()
                 self._message = message = self._decode()
         return message
 
     @property
     def body_class(self) -> type[Message] | None:
         """The message class of the body, where it is certain: see ``Carrier.body_class``."""
-        shape = self._shape
+        shape = self.shape
         if not shape.is_learnt:
             shape.learn()
         return shape.body_class
@@ -366,22 +368,22 @@ class Frame(Carrier):
     @property
     def classes(self) -> MessageClasses:
         """Where the message class is looked up; says which side sent it."""
-        return self._shape.classes
+        return self.shape.classes
 
     @property
     def kind(self) -> Kind:
         """Request, response or push."""
-        return self._shape.kind
+        return self.shape.kind
 
     @property
     def proto_id(self) -> int:
         """Protocol ID."""
-        return self._shape.proto_id
+        return self.shape.proto_id
 
     @property
     def body_format(self) -> int:
         """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
-        return self._shape.body_format
+        return self.shape.body_format
 
     @property
     def serial(self) -> int:

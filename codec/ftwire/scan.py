@@ -142,7 +142,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         self.offset += size
         frame = Frame.__new__(Frame)
         frame._compact = compact
-        frame._shape = shape  # type: ignore[assignment]  # its magic is right
+        frame.shape = shape  # type: ignore[assignment]  # its magic is right
         frame.payload = payload
         frame.body = body
         frame._message = None
@@ -220,7 +220,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                                 at += HEADER_SIZE + compact[2]
                                 frame = new(Frame)
                                 frame._compact = compact
-                                frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                                frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
                                 frame.payload = payload
                                 frame.body = body
                                 frame._message = None
@@ -249,7 +249,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                                 at = end
                                 frame = new(Frame)
                                 frame._compact = compact
-                                frame._shape = shape
+                                frame.shape = shape
                                 frame.payload = payload
                                 frame.body = body
                                 frame._message = None

@@ -92,7 +92,7 @@ class FrameDecoder(FrameReader[Frame]):
                             at += HEADER_SIZE + compact[2]
                             frame = new(Frame)
                             frame._compact = compact
-                            frame._shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                            frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
                             frame.payload = payload
                             frame.body = body
                             frame._message = None
@@ -130,7 +130,7 @@ class FrameDecoder(FrameReader[Frame]):
                     at = end
                     frame = new(Frame)
                     frame._compact = compact
-                    frame._shape = shape
+                    frame.shape = shape
                     frame.payload = payload
                     frame.body = body
                     frame._message = None

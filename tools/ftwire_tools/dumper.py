@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import ftwire
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing
-from ftwire.frame import Frame, Role
+from ftwire.frame import Role
 from ftwire.protocols import Registry, registry
 from ftwire_tools.chunks import Input
 from ftwire_tools.output import write
@@ -25,6 +26,7 @@ from ftwire_tools.stats import Stats
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
+    from ftwire.frame import Frame
     from ftwire.websocket import Envelope
     from ftwire_tools.render import Renderer
     from ftwire_tools.sighting import Talk
@@ -95,8 +97,8 @@ class Dump:
         )
         self._selection: Final = selection
         self._everything: Final = selection.is_open
-        # Whether there is nothing to be asked of a frame but what it says.
-        self._in_brief: Final = self._read is read_brief and self._everything and stats is None
+        # Whether there is nothing to be asked of a frame but what it says, and the core can say it.
+        self._in_brief: Final = self._read is read_brief and self._everything and stats is None and ftwire.compiled
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.frames = 0
@@ -107,20 +109,19 @@ class Dump:
     def show(self, observed: Iterator[tuple[Talk, Observation]]) -> None:
         """Show what is selected of what was observed."""
         out, number = self._out, self.frames
-        line, in_brief = self._lines.line, self._in_brief
+        brief = self._lines.brief if self._in_brief else None
         try:
             for talk, seen in observed:
                 if type(seen) is not FrameSeen:
                     self._show_other(talk, seen)
                     continue
                 number += 1
-                if not in_brief:
+                if brief is None:
                     self._show_frame(number, talk, seen)
-                elif (read := read_brief(seen.frame))[2] is None or type(seen.frame) is not Frame:
-                    self._show_read(Sighting(number, talk, seen, *read))
+                elif (line := brief(number, talk, seen)) is not None:
+                    out.append(line)
                 else:
-                    # Nearly all there is: pushes on TCP, which come by the million.
-                    out.append(line(number, talk, seen, read[2]))
+                    self._show_read(Sighting(number, talk, seen, *read_brief(seen.frame)))
                 if len(out) >= BATCH:
                     self.flush()
         finally:

@@ -25,7 +25,7 @@ __all__ = [
     "SECURITY",
     "facts_of",
     "payload_of",
-    "says_inner",
+    "says_something",
     "scalar_sayer",
     "short_enum_name",
 ]
@@ -124,8 +124,8 @@ def _sayer(field: FieldDescriptor) -> Sayer | None:
     return _said_by_message if inner.name == "TrdHeader" else _news_sayer(inner)
 
 
-def says_inner(field: FieldDescriptor) -> bool:
-    """Say whether anything is said of a message in this field."""
+def says_something(field: FieldDescriptor) -> bool:
+    """Say whether anything is said of the values of a field."""
     return _sayer(field) is not None
 
 

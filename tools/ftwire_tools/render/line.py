@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ftwire.errors import KeyRequiredError
-from ftwire.frame import Role
+from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
+from ftwire_tools.brief import phrase_of
 from ftwire_tools.clock import NO_TIME, SECOND, Clock
 from ftwire_tools.facts import facts_of
 from ftwire_tools.fields import value_at
@@ -24,13 +25,13 @@ from ftwire_tools.sighting import status_of
 from ftwire_tools.stats import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from google.protobuf.message import Message
 
     from ftwire.errors import WireError
     from ftwire.events import FrameSeen, GapSeen, KeyMissing
-    from ftwire.frame import Frame
+    from ftwire.frame import Shape
     from ftwire.websocket import Envelope
     from ftwire_tools.sighting import Sighting, Talk
 
@@ -54,10 +55,12 @@ class LineRenderer:
         self._show_secrets: Final = show_secrets
         self._clock: Final = Clock()
         self._introduced: set[int] = set()
-        # Whose and what second's lines come; and how they look, by protocol and kind, up to what they say.
+        # Whose lines come, and of what second: from when until when. And how they look, by protocol and sender, up to
+        # what they say.
         self._talk: Talk | None = None
-        self._second: int | None = None
-        self._forms: Final[dict[tuple[int, str], str]] = {}
+        self._since = self._until = 0
+        self._forms: Final[dict[tuple[int, bool], str]] = {}
+        self._phrases: Final[dict[Shape, tuple[Callable[[bytes], str | None], str]]] = {}
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
@@ -68,25 +71,41 @@ class LineRenderer:
             facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
         return self.line(number, talk, seen, facts)
 
+    def brief(self, number: int, talk: Talk, seen: FrameSeen) -> str | None:
+        """Return the line of a frame on TCP like one before it in this second, with no message of its body made.
+
+        So come nearly all frames of a capture, and by the million. ``None``: that takes more.
+        """
+        frame, _, _, encryption, time, _, _, latency = seen
+        if type(frame) is not Frame or talk is not self._talk or not self._since <= time < self._until:
+            return None
+        phrase = self._phrases.get(frame.shape)
+        if phrase is None:
+            return None
+        text, form = phrase
+        facts = text(frame.body)
+        # What ends in spaces must lose them.
+        if facts is None or facts[-1:] <= " ":
+            return None
+        micros = (time - self._since) // 1000
+        took = "" if latency is None else duration(latency)
+        return form % (number, micros, frame.serial, len(frame.payload), encryption, took, facts)
+
     def line(self, number: int, talk: Talk, seen: FrameSeen, facts: str) -> str:
         """Return the line of a frame of which these are the facts, and those that must stand before it."""
-        frame, _, kind, encryption, time, _, _, latency = seen
-        # 0 is no time.
-        second, rest = divmod(time or -1, SECOND)
+        frame, _, _, encryption, time, _, _, latency = seen
         before = ""
-        if second != self._second or talk is not self._talk:
+        if talk is not self._talk or not self._since <= time < self._until:
             # Frames come in bursts: most share their second and their conversation with the one before.
             before = self._before(talk, time)
-            self._second, self._talk = second, talk
-        line = (self._forms.get((frame.proto_id, kind)) or self._form(talk, seen)) % (
-            number,
-            rest // 1000,
-            frame.serial,
-            len(frame.payload),
-            encryption,
-            "" if latency is None else duration(latency),
-            facts,
-        )
+            self._talk = talk
+            self._since = time // SECOND * SECOND
+            # 0 is no time. The rest of its second has lines one by one.
+            self._until = self._since + SECOND if self._since else not time
+        form = self._forms.get((frame.proto_id, seen.sender is Role.CLIENT)) or self._form(talk, seen)
+        micros = (time - self._since) // 1000
+        took = "" if latency is None else duration(latency)
+        line = form % (number, micros, frame.serial, len(frame.payload), encryption, took, facts)
         return line if not before and facts[-1:] > " " else f"{before}{line.rstrip()}\n"
 
     def _facts(self, frame: Frame | Envelope, message: Message | None, error: WireError | None) -> str:
@@ -132,7 +151,9 @@ class LineRenderer:
         form = f"%6d {time} {talk.number} {head.replace('%', '%%')} #%-6d %7d B %-9s %8s  %s\n"
         if protocol is not None:
             # Whoever sends unknown IDs must not decide how large this grows.
-            self._forms[proto_id, seen.kind] = form
+            self._forms[proto_id, seen.sender is Role.CLIENT] = form
+            if type(seen.frame) is Frame and (phrase := phrase_of(seen.frame)) is not None:
+                self._phrases[seen.frame.shape] = phrase.text, form
         return form
 
     def _chosen(self, message: Message) -> str:
@@ -141,8 +162,9 @@ class LineRenderer:
         return " ".join(f"{'.'.join(path)}={'-' if value is None else printable(str(value))}" for path, value in found)
 
     def _before(self, talk: Talk, time: int) -> str:
-        self._second = None
+        self._talk = None
         self._forms.clear()
+        self._phrases.clear()
         lines = ""
         day = self._clock.new_day(time) if time else None
         if day is not None:

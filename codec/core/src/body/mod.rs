@@ -1,15 +1,18 @@
-//! Bodies of protobuf to JSON text, to plain Python values, and to a few values picked, without a message between.
+//! Bodies of protobuf to JSON text, to plain Python values, to a few values picked and to a few words, without a
+//! message between.
 //!
-//! `Plan` and `Picker` walk the good path only: the fields of a message in the order of their numbers, each once or, if
-//! repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf writes
-//! them. Text is UTF-8, enum values are known. Whatever is otherwise ends the walk with `None`: then Python has
-//! protobuf parse the body, and judges. What the walk does give is what `ftwire._render` gives of the parsed
-//! message, byte for byte.
+//! `Plan`, `Picker` and `Phrase` walk the good path only: the fields of a message in the order of their numbers, each
+//! once or, if repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf
+//! writes them. Text is UTF-8, enum values are known. Whatever is otherwise ends the walk with `None`: then Python has
+//! protobuf parse the body, and judges. What the walk does give is what Python gives of the parsed message, byte for
+//! byte.
 //!
 //! Memory: what is made is proportional to the body, as it is in Python; body, text and nesting have limits, beyond
 //! which Python does it.
 
+mod check;
 mod layout;
+mod phrase;
 mod pick;
 mod text;
 mod values;
@@ -20,6 +23,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use layout::{FieldSpec, Layout};
+pub use phrase::Phrase;
 pub use pick::Picker;
 use text::Texts;
 use values::Values;

@@ -4,7 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyString, PyTuple};
 
-use super::layout::{Field, FieldSpec, Kind, Layout, DELIMITED};
+use super::check::{check, pass, pass_block};
+use super::layout::{Field, FieldSpec, Kind, Layout};
 use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64, as_uint32};
 use super::walk::{Found, Reader, Walk};
 use super::{MAX_BODY, MAX_DEPTH};
@@ -103,14 +104,7 @@ impl Picker {
             let mut count = 0usize;
             loop {
                 if packed {
-                    let mut block = Reader { data: walk.reader.delimited()? };
-                    if block.data.is_empty() {
-                        return None;
-                    }
-                    while !block.data.is_empty() {
-                        pass(field, &mut block)?;
-                        count += 1;
-                    }
+                    count += pass_block(field, &mut walk.reader)?;
                 } else {
                     let inner = want.inner.filter(|_| count == 0);
                     self.inner(py, field, inner, &mut walk.reader, depth, values)?;
@@ -144,47 +138,9 @@ impl Picker {
         let data = reader.delimited()?;
         match wants {
             Some(wants) => self.message(py, wants, data, depth, values),
-            None => self.check(field.message, data, depth),
+            None => check(&self.layouts, field.message, data, depth),
         }
     }
-
-    /// Make sure that a message parses, whatever the order of its fields: nothing is wanted of it.
-    fn check(&self, layout: usize, data: &[u8], depth: u32) -> Option<()> {
-        let layout = self.layouts.get(layout)?;
-        let depth = depth.checked_sub(1)?;
-        let mut reader = Reader { data };
-        while !reader.data.is_empty() {
-            let tag = reader.tag()?;
-            if tag & 7 != DELIMITED {
-                // Of another wire type than the field's it is unknown, and as good.
-                reader.skip(tag & 7)?;
-                continue;
-            }
-            let value = reader.delimited()?;
-            let Some(field) = layout.field(tag >> 3) else { continue };
-            match field.kind {
-                Kind::String => drop(std::str::from_utf8(value).ok()?),
-                Kind::Message => self.check(field.message, value, depth)?,
-                Kind::Bytes => (),
-                _ if !field.repeated => (),
-                kind => {
-                    let mut block = Reader { data: value };
-                    while !block.data.is_empty() {
-                        block.skip(kind.wire_type())?;
-                    }
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-/// Pass over a scalar. Text that is no UTF-8 some classes take and some do not.
-fn pass(field: &Field, reader: &mut Reader) -> Option<()> {
-    if field.kind == Kind::String {
-        return std::str::from_utf8(reader.delimited()?).ok().map(drop);
-    }
-    reader.skip(field.kind.wire_type())
 }
 
 /// A scalar as protobuf's messages give it.
