@@ -127,5 +127,57 @@ def test_the_core_refuses_what_the_library_would_not_ask() -> None:
 
 def test_without_the_core_there_are_no_phrases() -> None:
     body = Qot_UpdateOrderBook.Response(retType=0).SerializeToString()
-    found = Phrase(Qot_UpdateOrderBook.Response, [], payload="s2c", zero="retType").text(body)
-    assert found == (None if core is None else "")
+    found = Phrase(Qot_UpdateOrderBook.Response, [], payload="s2c", zero="retType")
+    assert found.text(body) == (None if core is None else "")
+    assert found.line("%s", (), body) is None
+
+
+FORMS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "plain": ("%d %s: %s", (5, "none")),
+    "wide": ("%6d|%-6d|%06d|%9s|%-9s|%s\n", (1, 2, 3, "none", "none")),
+    "wider than wide": ("%2d|%-2d|%02d|%2s|%-2s|%s\n", (2**64 - 1, 12345, 12345, "none", "none")),
+    "nothing else": ("%s", ()),
+}
+OTHER_FORMS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "negative": ("%d %s", (-1,)),
+    "too large": ("%d %s", (2**64,)),
+    "not ASCII": ("%4s %s", ("\xe9",)),
+    "percent": ("%d%% %s", (5,)),
+    "percent behind": ("%s%%", ()),
+    "other flags": ("%+d %s", (5,)),
+    "both flags": ("%-05d %s", (5,)),
+    "float": ("%f %s", (5,)),
+    "precision": ("%.0s %s", ("x",)),
+    "far too wide": ("%99d %s", (5,)),
+    "wide text": ("%9s", ()),
+    "number for text": ("%s %s", (5,)),
+    "text for a number": ("%d %s", ("5",)),
+    "too few": ("%d %s", ()),
+    "too many": ("%d %s", (1, 2)),
+    "cut": ("%d %", (1,)),
+    "not there": ("", ()),
+}
+
+
+@needs_core
+@pytest.mark.parametrize("name", FORMS)
+def test_a_line_is_what_python_writes(name: str) -> None:
+    form, values = FORMS[name]
+    body = rt_response([570, 571]).SerializeToString()
+    assert phrase().line(form, values, body) == form % (*values, phrase().text(body))
+
+
+@needs_core
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_other_forms_are_left_to_python(name: str) -> None:
+    form, values = OTHER_FORMS[name]
+    assert phrase().line(form, values, rt_response([570]).SerializeToString()) is None
+
+
+@needs_core
+def test_there_is_no_line_without_a_text() -> None:
+    message = rt_response([570])
+    assert phrase([]).line("%s", (), message.SerializeToString()) is None
+    message.s2c.security.code = "00700 "
+    assert phrase(FACTS[:1]).text(message.SerializeToString()) == "HK.00700 "
+    assert phrase(FACTS[:1]).line("%s", (), message.SerializeToString()) is None

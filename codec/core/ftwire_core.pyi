@@ -56,6 +56,12 @@ class Phrase:
     def text(self, body: bytes) -> str | None:
         """Say what is in a body; ``None`` where it is not plain, or there is more to say."""
 
+    def line(self, form: str, values: tuple[int | str, ...], body: bytes) -> str | None:
+        """Return ``form % (*values, text)``, with nothing in the form but ``%d`` and ``%s`` and how wide they are.
+
+        ``None`` also where nothing is said or the text ends with a space, and for other forms and values.
+        """
+
 @final
 class Picker:
     """Reads a few values of the bodies of one message class."""

@@ -60,7 +60,7 @@ class LineRenderer:
         self._talk: Talk | None = None
         self._since = self._until = 0
         self._forms: Final[dict[tuple[int, bool], str]] = {}
-        self._phrases: Final[dict[Shape, tuple[Callable[[bytes], str | None], str]]] = {}
+        self._phrases: Final[dict[Shape, tuple[Callable[..., str | None], str]]] = {}
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
@@ -82,14 +82,10 @@ class LineRenderer:
         phrase = self._phrases.get(frame.shape)
         if phrase is None:
             return None
-        text, form = phrase
-        facts = text(frame.body)
-        # What ends in spaces must lose them.
-        if facts is None or facts[-1:] <= " ":
-            return None
+        write, form = phrase
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
-        return form % (number, micros, frame.serial, len(frame.payload), encryption, took, facts)
+        return write(form, (number, micros, frame.serial, len(frame.payload), encryption, took), frame.body)
 
     def line(self, number: int, talk: Talk, seen: FrameSeen, facts: str) -> str:
         """Return the line of a frame of which these are the facts, and those that must stand before it."""
@@ -153,7 +149,7 @@ class LineRenderer:
             # Whoever sends unknown IDs must not decide how large this grows.
             self._forms[proto_id, seen.sender is Role.CLIENT] = form
             if type(seen.frame) is Frame and (phrase := phrase_of(seen.frame)) is not None:
-                self._phrases[seen.frame.shape] = phrase.text, form
+                self._phrases[seen.frame.shape] = phrase.line, form
         return form
 
     def _chosen(self, message: Message) -> str:

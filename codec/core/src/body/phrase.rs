@@ -4,7 +4,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 use super::check::{pass_found, pass_list};
 use super::layout::{Field, FieldSpec, Kind, Layout};
@@ -15,6 +15,8 @@ use super::{MAX_BODY, MAX_DEPTH};
 
 /// Characters of text that are shown.
 const MAX_TEXT: usize = 32;
+const SPACES: &str = "                                ";
+const ZEROS: &str = "00000000000000000000000000000000";
 /// Bytes of most phrases.
 const USUAL: usize = 96;
 
@@ -48,17 +50,16 @@ pub struct Phrase {
 }
 
 /// A phrase as far as it is said.
-struct Said {
-    text: String,
+struct Said<'t> {
+    text: &'t mut String,
     facts: usize,
 }
 
 impl Phrase {
-    fn body(&self, body: &[u8]) -> Option<String> {
-        let mut said = Said { text: String::with_capacity(USUAL), facts: 0 };
+    fn body(&self, body: &[u8], text: &mut String) -> Option<()> {
+        let mut said = Said { text, facts: 0 };
         let Some(payload) = self.payload else {
-            self.message(0, body, MAX_DEPTH, &mut said)?;
-            return Some(said.text);
+            return self.message(0, body, MAX_DEPTH, &mut said);
         };
         let mut walk = Walk::new(self.layouts.first()?, body);
         let depth = MAX_DEPTH - 1;
@@ -72,7 +73,7 @@ impl Phrase {
                 pass_found(&self.layouts, &found, &mut walk, depth)?;
             }
         }
-        is_zero.then_some(said.text)
+        is_zero.then_some(())
     }
 
     /// Say what is in the payload.
@@ -90,12 +91,12 @@ impl Phrase {
                 said.text.push(' ');
             }
             if found.field.repeated {
-                self.list(fact, &found, &mut walk, depth, &mut said.text)?;
+                self.list(fact, &found, &mut walk, depth, said.text)?;
             } else if found.field.kind == Kind::Message {
-                self.security(fact, found.field.message, walk.reader.delimited()?, depth, &mut said.text)?;
+                self.security(fact, found.field.message, walk.reader.delimited()?, depth, said.text)?;
             } else {
-                label(&fact.label, &mut said.text);
-                push_value(found.field, &mut walk.reader, &fact.names, &mut said.text)?;
+                label(&fact.label, said.text);
+                push_value(found.field, &mut walk.reader, &fact.names, said.text)?;
             }
             said.facts += 1;
             if said.facts > self.most {
@@ -231,6 +232,38 @@ fn push_value(field: &Field, reader: &mut Reader, names: &[(i32, String)], out: 
     Some(())
 }
 
+/// Write a form up to the place of its next value, and the value, if there is one; give what is behind.
+fn place<'f>(form: &'f str, value: Option<&Bound<'_, PyAny>>, out: &mut String) -> Option<&'f str> {
+    let (literal, rest) = form.split_once('%')?;
+    out.push_str(literal);
+    let digits = rest.trim_start_matches(['-', '0']);
+    let flags = &rest[..rest.len() - digits.len()];
+    let after = digits.trim_start_matches(|character: char| character.is_ascii_digit());
+    let width: usize = match &digits[..digits.len() - after.len()] {
+        "" => 0,
+        width => width.parse().ok().filter(|width| *width <= MAX_TEXT)?,
+    };
+    let conversion = after.chars().next()?;
+    let after = &after[1..];
+    let start = out.len();
+    match (conversion, value) {
+        ('s', None) if width == 0 => return Some(after),
+        ('s', Some(value)) => {
+            out.push_str(value.cast::<PyString>().ok()?.to_str().ok().filter(|text| text.is_ascii())?)
+        }
+        ('d', Some(value)) => out.push_str(itoa::Buffer::new().format(value.extract::<u64>().ok()?)),
+        _ => return None,
+    }
+    let lack = width.saturating_sub(out.len() - start);
+    match flags {
+        "-" => out.extend(std::iter::repeat_n(' ', lack)),
+        "0" if conversion == 'd' => out.insert_str(start, &ZEROS[..lack]),
+        "" => out.insert_str(start, &SPACES[..lack]),
+        _ => return None,
+    }
+    Some(after)
+}
+
 impl Fact {
     /// Take what Python tells of a field; `None` where the field cannot be spoken of so.
     fn new(layouts: &[Layout], field: &Field, spec: FactSpec) -> Option<Fact> {
@@ -296,6 +329,35 @@ impl Phrase {
         if body.len() > MAX_BODY {
             return None;
         }
-        Some(PyString::new(py, &self.body(body)?))
+        let mut text = String::with_capacity(USUAL);
+        self.body(body, &mut text)?;
+        Some(PyString::new(py, &text))
+    }
+
+    /// The same in a line: `form % (*values, text)`, with nothing in the form but `%d`, `%s` and how wide they are.
+    /// `None` also where nothing is said, or the text ends with a space.
+    fn line<'py>(
+        &self,
+        py: Python<'py>,
+        form: &str,
+        values: &Bound<'py, PyTuple>,
+        body: &[u8],
+    ) -> Option<Bound<'py, PyString>> {
+        if body.len() > MAX_BODY {
+            return None;
+        }
+        let mut line = String::with_capacity(2 * USUAL);
+        let mut rest = form;
+        for value in values.iter_borrowed() {
+            rest = place(rest, Some(&value), &mut line)?;
+        }
+        rest = place(rest, None, &mut line)?;
+        let before = line.len();
+        self.body(body, &mut line)?;
+        if line.len() == before || line.ends_with(' ') || rest.contains('%') {
+            return None;
+        }
+        line.push_str(rest);
+        Some(PyString::new(py, &line))
     }
 }
