@@ -72,7 +72,7 @@ class FrameReader(ChunkReader[Item]):
         if codec is None or self._running is not None or not self._in_step or self._rest is not None or self._parts:
             return None
         kept = self._kept
-        if not kept and (cut := codec.one(data, self.max_body)) is not None:
+        if not kept and len(data) >= HEADER_SIZE and (cut := codec.one(data, self.max_body)) is not None:
             # So it is with most packets of a capture: they are one push.
             compact, payload, body = cut
             frame = Frame.__new__(Frame)
@@ -85,14 +85,14 @@ class FrameReader(ChunkReader[Item]):
             self.offset += size
             self._single = single = iter((frame,))
             return cast("Iterator[Item]", single)
-        if kept:
-            data = b"".join((kept, data))
-        frames, end, want = codec.take(data, self.max_body)
-        kept[:] = data[end:]
+        joined = b"".join((kept, data)) if kept else data
+        frames, end, want = codec.take(joined, self.max_body)
         if not frames and want:
+            kept += data
             self._want = want
-            self._lack = want - len(kept)
+            self._lack = want - len(joined)
             return NOTHING
+        kept[:] = joined[end:]
         self._ready = iter(frames)
         self._ready_to = self.offset + end
         self._want = self._lack = 0

@@ -47,16 +47,13 @@ class PendingRequests:
     """Requests seen and not yet answered, the oldest forgotten when there are too many."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[int, int], tuple[Frame | Envelope, int]] = {}
+        self.waiting: Final[dict[tuple[int, int], tuple[Frame | Envelope, int]]] = {}
+        """Those requests, by (protocol ID, serial), each with its time: to be looked at."""
         self._bytes = 0
-
-    def __len__(self) -> int:
-        """Return how many wait."""
-        return len(self._requests)
 
     def add(self, frame: Frame | Envelope, time: int) -> None:
         """Remember a request."""
-        requests = self._requests
+        requests = self.waiting
         key = frame.proto_id, frame.serial
         self.take(key)
         requests[key] = frame, time
@@ -66,7 +63,7 @@ class PendingRequests:
 
     def take(self, key: tuple[int, int]) -> tuple[Frame | Envelope, int] | None:
         """Forget the request of this (protocol ID, serial) and return it with its time, if it is known."""
-        found = self._requests.pop(key, None)
+        found = self.waiting.pop(key, None)
         if found is not None:
             self._bytes -= len(found[0].payload)
         return found
@@ -109,7 +106,7 @@ class Observer:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``."""
         scanner = self._client if sender is _CLIENT else self._server
         if type(data) is bytes and len(data) <= SMALL_CHUNK and (frame := scanner.whole(data)) is not None:
-            if frame.kind is _PUSH:
+            if frame.shape.kind is _PUSH:
                 name = scanner.cipher.name
                 return iter((_MAKE(FrameSeen, (frame, sender, _PUSH, name, time, packet, None, None)),))
             return self._observe(scanner, iter((frame,)), sender, time, packet)
@@ -138,20 +135,15 @@ class Observer:
         request: Frame | Envelope | None
         latency: int | None
         push, response = Kind.PUSH, Kind.RESPONSE
-        take = pending.take
+        waiting = pending.waiting
         for item in items:
             exception = self._exception
             if type(item) is Frame and (exception is None or exception[0] is not item):
                 # Nearly all there is on a busy connection.
-                kind = item.kind
-                if kind is push:
-                    yield make(FrameSeen, (item, sender, push, scanner.cipher.name, time, packet, None, None))
-                    continue
-                if kind is response and item.proto_id != INIT_CONNECT:
-                    found = take((item.proto_id, item.serial)) if pending else None
-                    request, latency = (None, None) if found is None else (found[0], time - found[1])
-                    name = scanner.cipher.name
-                    yield make(FrameSeen, (item, sender, response, name, time, packet, request, latency))
+                shape = item.shape
+                kind = shape.kind
+                if kind is push or (kind is response and not waiting and shape.proto_id != INIT_CONNECT):
+                    yield make(FrameSeen, (item, sender, kind, scanner.cipher.name, time, packet, None, None))
                     continue
             if isinstance(item, Gap):
                 yield GapSeen(item, sender, time, packet)

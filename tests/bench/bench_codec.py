@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from hashlib import sha1
+from operator import sub, truediv
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report, take_turns, told
+from bench.harness import Ratio, report, take_turns, told, turns, within_rounds
 from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
@@ -293,7 +294,7 @@ def against_ourselves() -> list[Ratio]:
         body = case.message.SerializeToString()
         stream = b"".join(encode_frame(case.proto_id, serial, body) for serial in range(case.frames))
         chunks, small = cut(stream, CHUNK), cut(stream, 1448)
-        turn = take_turns(
+        taken = turns(
             {
                 "64 KiB": decode("plain", chunks, messages=True),
                 "1448": decode("plain", small, messages=True),
@@ -306,15 +307,15 @@ def against_ourselves() -> list[Ratio]:
         ratios.append(
             Ratio(
                 f"{case.name}: chunks of 1448 bytes / 64 KiB",
-                turn["1448"] / turn["64 KiB"],
+                within_rounds(truediv, taken["1448"], taken["64 KiB"]),
                 1.4,
-                f"{turn['1448'] / case.frames * 1e6:.2f} us a frame",
+                f"{statistics.median(taken['1448']) / case.frames * 1e6:.2f} us a frame",
                 at_most=True,
             )
         )
         for name in ("connection", "observer"):
-            added = (turn[name] - turn["verified"]) / case.frames * 1e6
-            note = f"{turn[name] / case.frames * 1e6:.2f} us a frame"
+            added = within_rounds(sub, taken[name], taken["verified"]) / case.frames * 1e6
+            note = f"{statistics.median(taken[name]) / case.frames * 1e6:.2f} us a frame"
             ratios.append(Ratio(f"{case.name}: us that the {name} adds", added, 1.0, note, at_most=True))
     large = {}
     for size in (4, 16):

@@ -59,8 +59,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median CPU seconds of each contestant, who go one after the other, another one first in every round."""
+def turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """CPU seconds of each contestant's turns, who go one after the other, another one first in every round."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for work in contestants.values():
         work()  # imports, caches
@@ -74,7 +74,17 @@ def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = RO
             order.append(order.pop(0))
     finally:
         gc.enable()
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return times
+
+
+def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """The median of each."""
+    return {name: statistics.median(taken) for name, taken in turns(contestants, rounds).items()}
+
+
+def within_rounds(compare: Callable[[float, float], float], mine: list[float], theirs: list[float]) -> float:
+    """The median of what each round says: for differences smaller than those between a machine's minutes."""
+    return statistics.median(map(compare, mine, theirs))
 
 
 def report(title: str, ratios: list[Ratio]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNK", "Input", "open_input", "read_file"]
 
-CHUNK: Final = 256 * 1024
+CHUNK: Final = 128 * 1024
 """Bytes asked for at a time. A pipe gives what it has."""
 
 
