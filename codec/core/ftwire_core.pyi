@@ -108,10 +108,9 @@ def scan_pcap(
 ) -> int:
     """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
 
-    Returns where the first that is not so starts. A plain TCP segment comes as a tuple of time, key of its
-    direction, sequence and acknowledgement number, header length with flags, and payload; anything else as the
-    record it is (``ftwire.pcap.records.Record``). ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one of the
-    fraction, ``header`` the bytes before each packet.
+    Returns where the first that is not so starts. A plain TCP segment comes as ``ftwire.pcap.records.Sliced`` or
+    ``Acknowledged``; anything else as the ``Record`` it is. ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one
+    of the fraction, ``header`` the bytes before each packet.
 
     Segments whose key is in ``known`` are counted instead: in a set, a run of them comes as a tuple of the last
     one's time and how many they are; in a dict, the bytes of their IP packets are added to what is there.

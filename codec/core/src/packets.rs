@@ -24,7 +24,8 @@ struct Segment<'a> {
 
 /// Append the records of a pcap file that are whole and at most `largest` bytes, from offset `at` on; return where
 /// the first that is not so starts. A plain segment comes as a tuple of time, key of its direction, sequence and
-/// acknowledgement number, header length with flags, and payload; what is anything else as the record it is.
+/// acknowledgement number, bytes of its IP packet, and payload; where it has no payload, without that and the sequence
+/// number; what is anything else as the record it is.
 ///
 /// `order` is `<` or `>`, `unit` nanoseconds in one of the fraction, `header` the bytes before each packet. Segments
 /// whose key is in `known` are counted instead: in a set, a run of them comes as a tuple of the last one's time and
@@ -179,10 +180,11 @@ impl<'a, 'py> Slicer<'a, 'py> {
             self.put_skipped()?;
         }
         let key = self.directions[at].as_ref().map(|direction| direction.key.clone());
-        let flags = u16::from_be_bytes([segment.tcp[12], segment.tcp[13]]);
-        let payload = PyBytes::new(self.py, segment.payload);
         let (seq, ack) = (u32_big(segment.tcp, 4), u32_big(segment.tcp, 8));
-        self.records.append((time, key, seq, ack, flags, payload))
+        if segment.payload.is_empty() {
+            return self.records.append((time, key, ack, segment.size));
+        }
+        self.records.append((time, key, seq, ack, segment.size, PyBytes::new(self.py, segment.payload)))
     }
 
     /// Which of the two directions a segment is of; it is put there.

@@ -22,7 +22,7 @@ from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
 from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Scanned, Secrets
 from ftwire.pcap.stream import HALF_SPACE, HISTORY, SEQUENCE_MASK
-from ftwire.pcap.tcp import Reassembler
+from ftwire.pcap.tcp import ACK, Reassembler
 
 __all__ = ["Dissector", "plain_link"]
 
@@ -141,27 +141,39 @@ class Dissector:
             number += 1
             if len(record) == 6:
                 # The loop below for a packet that the core has sliced.
-                time_ns, key, seq, ack, flags, payload = record
+                time_ns, key, seq, ack, _, payload = record
                 half = get(key)
                 if half is None and key in passed_over:
                     continue
                 if half is None or seq != half.fast_seq or (peer := half.peer).pending:
                     pool.delivered = delivered
-                    segment(key, seq, ack, flags, payload, 0, number, time_ns, out)
+                    segment(key, seq, ack, ACK, payload, 0, number, time_ns, out)
                     delivered = pool.delivered
                     continue
                 if ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
                     peer.acked = ack
-                if payload:
-                    offset = half.offset
-                    event = make(Data, (half.flow, half.direction, payload, number, time_ns, offset))
-                    append(event)
-                    history[delivered % HISTORY] = (event, half.last)
-                    half.last = delivered
-                    delivered += 1
-                    length = len(payload)
-                    half.offset = offset + length
-                    half.fast_seq = half.next_seq = (seq + length) & SEQUENCE_MASK
+                offset = half.offset
+                event = make(Data, (half.flow, half.direction, payload, number, time_ns, offset))
+                append(event)
+                history[delivered % HISTORY] = (event, half.last)
+                half.last = delivered
+                delivered += 1
+                length = len(payload)
+                half.offset = offset + length
+                half.fast_seq = half.next_seq = (seq + length) & SEQUENCE_MASK
+                continue
+            if len(record) == 4:
+                # The same where it has no payload: then its sequence number says nothing.
+                time_ns, key, ack, _ = record
+                half = get(key)
+                if half is None and key in passed_over:
+                    continue
+                if half is None or half.fast_seq < 0 or (peer := half.peer).pending:
+                    pool.delivered = delivered
+                    segment(key, 0, ack, ACK, b"", 0, number, time_ns, out)
+                    delivered = pool.delivered
+                elif ack != peer.acked and ((ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE or peer.acked < 0):
+                    peer.acked = ack
                 continue
             if len(record) == 2:
                 # Of directions that are not wanted, skipped by the core.

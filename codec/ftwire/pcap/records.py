@@ -87,12 +87,16 @@ Record: TypeAlias = tuple[int, int, int, int, Interface]
 
 Sliced: TypeAlias = tuple[int, bytes, int, int, int, bytes]
 """A TCP segment that the compiled core has taken out of its packet: time in ns, key of its direction, sequence and
-acknowledgement number, header length with flags, payload."""
+acknowledgement number, bytes of its IP packet, payload. It has no flag set but ACK and such as mean nothing here."""
+
+Acknowledged: TypeAlias = tuple[int, bytes, int, int]
+"""The same of a segment without payload: time in ns, key of its direction, acknowledgement number, bytes of its IP
+packet."""
 
 Skipped: TypeAlias = tuple[int, int]
 """TCP segments behind each other that the compiled core has passed over: the last one's time in ns, how many."""
 
-Scanned: TypeAlias = Record | Sliced | Skipped
+Scanned: TypeAlias = Record | Sliced | Acknowledged | Skipped
 """What a scan finds."""
 
 Known: TypeAlias = set[bytes] | dict[bytes, int]

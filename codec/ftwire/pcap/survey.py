@@ -18,7 +18,6 @@ __all__ = ["Survey"]
 _PROTOCOL_TCP = 6
 _PLAIN_HEADERS = 40
 _NO_OPTIONS = 0x45
-_IPV4, _IPV6, _IPV4_KEY = 20, 40, 12
 _FRAGMENTED = 0xBFFF
 _PORTS = Struct(">4s").unpack_from
 # Forged captures have any number of directions: those beyond count for nothing.
@@ -61,8 +60,10 @@ class Survey:
         for record in records:
             if len(record) == 6:
                 # The core adds up what it knows, and slices what it does not.
-                _, key, _, _, flags, payload = record
-                self._add(key, len(payload) + (flags >> 12) * 4 + (_IPV4 if len(key) == _IPV4_KEY else _IPV6))
+                self._add(record[1], record[4])
+                continue
+            if len(record) == 4:
+                self._add(record[1], record[3])
                 continue
             if len(record) == 2:
                 continue
