@@ -4,7 +4,9 @@
 
 ``--record`` writes ``recorded.json`` and the tables of docs/performance.md. ``--check`` fails where a ratio is more
 than a fifth worse than in ``recorded.json``: against peers and the floor within the run itself, so another machine's
-record tells too. With names only those benchmarks run, and the others' record stays.
+record tells too. A benchmark in which one is, is run again, twice at most, and each of its ratios counts by the best
+run: what a busy minute does passes, and what the code does stays. With names only those benchmarks run, and the
+others' record stays.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ CORES = {
 """Values of ``FTWIRE_CORE`` to run a benchmark with: one that is not named here runs without the compiled core.
 ``bench_dump`` sees to it itself."""
 TOLERANCE = 0.2
+RUNS = 3
 
 
 def measure(name: str, core: str) -> list[dict[str, Any]]:
@@ -58,8 +61,26 @@ def measure(name: str, core: str) -> list[dict[str, Any]]:
 def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether it fell by more than a fifth."""
     if ratio["at_most"]:
-        return bool(ratio["value"] > max(before["value"], 0) / (1 - TOLERANCE))
+        bound = ratio["aim"] if ratio["micros"] else max(before["value"], 0)
+        return bool(ratio["value"] > bound / (1 - TOLERANCE))
     return bool(ratio["value"] < before["value"] * (1 - TOLERANCE))
+
+
+def checked(name: str, core: str, recorded: dict[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best ratios of as many runs as it takes for none to be worse than recorded, or of all that it gets."""
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in range(RUNS):
+        for ratio in measure(name, core):
+            key = ratio["bench"], ratio["name"]
+            sign = -1 if ratio["at_most"] else 1
+            if key not in best or sign * ratio["value"] > sign * best[key]["value"]:
+                best[key] = ratio
+        worse = [key[1] for key, ratio in best.items() if key in recorded and is_worse(ratio, recorded[key])]
+        if not worse:
+            break
+        if run + 1 < RUNS:
+            print(f"  once more, for: {'; '.join(worse)}", flush=True)
+    return list(best.values())
 
 
 def line(ratio: dict[str, Any], before: dict[str, Any] | None) -> str:
@@ -87,7 +108,7 @@ def main() -> int:
         if core == "required" and not ftwire.compiled:
             continue
         print(f"{name}, compiled" if core == "required" else name, flush=True)
-        for ratio in measure(name, core):
+        for ratio in checked(name, core, recorded) if "--check" in sys.argv else measure(name, core):
             before = recorded.get((ratio["bench"], ratio["name"]))
             worse += before is not None and is_worse(ratio, before)
             print(line(ratio, before), flush=True)

@@ -316,7 +316,7 @@ def against_ourselves() -> list[Ratio]:
         for name in ("connection", "observer"):
             added = within_rounds(sub, taken[name], taken["verified"]) / case.frames * 1e6
             note = f"{statistics.median(taken[name]) / case.frames * 1e6:.2f} us a frame"
-            ratios.append(Ratio(f"{case.name}: us that the {name} adds", added, 1.0, note, at_most=True))
+            ratios.append(Ratio(f"{case.name}: us that the {name} adds", added, 1.0, note, at_most=True, micros=True))
     large = {}
     for size in (4, 16):
         frame = encode_frame(3009, 1, bytes(size << 20))

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from ftwire.body import to_dict, to_json
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bench_codec import order_book, push, time_share
-from bench.harness import COMPILED, Ratio, report, take_turns
+from bench.harness import COMPILED, Ratio, report, take_turns, within_rounds
 from bench.programs import FTWIRE, Run, environment, run
 from bench.traffic import capture
 
@@ -94,7 +95,7 @@ def dumps(megabytes: int) -> list[Ratio]:
         ratios += [
             Ratio(
                 f"dump of {megabytes} MB, one line a frame, tshark{kind}",
-                took["tshark"] / took[kind],
+                within_rounds(truediv, [run.seconds for run in runs["tshark"]], [run.seconds for run in runs[kind]]),
                 10.0,
                 f"{took[kind]:.2f} s, tshark {took['tshark']:.2f}, {memory / 1e6:.0f} MB resident",
             ),

@@ -38,6 +38,8 @@ class Ratio:
     """The figures behind it."""
     at_most: bool = False
     """Smaller is better."""
+    micros: bool = False
+    """No ratio but microseconds, of which another machine takes others: they are held against the aim only."""
 
     @property
     def is_reached(self) -> bool:
