@@ -40,7 +40,7 @@ from interop.peers import ensure, environment, python
 PEER = "futu-api-10.11"
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 CHUNK = 64 * 1024
-SDK_ROUNDS = 3
+SDK_ROUNDS = 5
 
 
 class Case(NamedTuple):
@@ -232,7 +232,7 @@ def against_floor_and_sdk() -> list[Ratio]:
     ours: dict[str, list[dict[str, float]]] = {}
     theirs: dict[str, list[dict[str, float]]] = {}
     work: dict[str, tuple[Case, str, dict[str, Callable[[], object]]]] = {}
-    asked = []
+    asked = {}
     for case in (push(), order_book(), time_share()):
         body = case.message.SerializeToString()
         parse = ftwire.registry[case.proto_id].response.FromString
@@ -253,20 +253,21 @@ def against_floor_and_sdk() -> list[Ratio]:
                 contestants["bytewise"] = few
             work[name] = case, cipher, contestants
             encoded = base64.b64encode(stream).decode()
-            asked.append({"name": name, "frames": encoded, "count": case.frames, "cipher": cipher})
+            asked[name] = {"name": name, "frames": encoded, "count": case.frames, "cipher": cipher}
     for _ in range(SDK_ROUNDS):
-        for name, figures in sdk(asked).items():
-            theirs.setdefault(name, []).append(figures)
         for name, (case, _, contestants) in work.items():
+            # One case right after the other's: a slow minute has both.
+            (figures,) = sdk([asked[name]]).values()
+            theirs.setdefault(name, []).append(figures)
             turn = take_turns(contestants, rounds=5)
             counts = {key: 20 if key == "bytewise" else case.frames for key in turn}
             ours.setdefault(name, []).append({key: value / counts[key] for key, value in turn.items()})
     for name, (case, cipher, _) in work.items():
-        mine = {key: statistics.median(turn[key] for turn in ours[name]) for key in ours[name][0]}
-        note = f"{mine['message'] * 1e6:.2f} us, floor {mine['floor'] * 1e6:.2f}"
-        share = statistics.median(turn["floor"] / turn["message"] for turn in ours[name])
+        mine, their = by_what(ours[name]), by_what(theirs[name])
+        message, floor_ = statistics.median(mine["message"]) * 1e6, statistics.median(mine["floor"]) * 1e6
+        share = within_rounds(truediv, mine["floor"], mine["message"])
+        note = f"{message:.2f} us, floor {floor_:.2f}"
         ratios.append(Ratio(f"{name}: share of the floor", share, AIMS["floor", case.name], note))
-        their = {key: statistics.median(turn[key] for turn in theirs[name]) for key in theirs[name][0] if key != "name"}
         for what, sdk_key, our_key, text in (
             ("message", "receive", "message", "message, SDK"),
             ("logged", "logged", "message", "message, SDK as it logs by default"),
@@ -276,15 +277,21 @@ def against_floor_and_sdk() -> list[Ratio]:
             ("encode", "pack", "encode", "encode, SDK"),
         ):
             if sdk_key in their and our_key in mine:
+                us, them = (statistics.median(times) * 1e6 for times in (mine[our_key], their[sdk_key]))
                 ratios.append(
                     Ratio(
                         f"{name}: {text}",
-                        their[sdk_key] / mine[our_key],
+                        within_rounds(truediv, their[sdk_key], mine[our_key]),
                         AIMS.get((what, case.name, cipher)),
-                        f"{mine[our_key] * 1e6:.2f} us, SDK {their[sdk_key] * 1e6:.1f}",
+                        f"{us:.2f} us, SDK {them:.1f}",
                     )
                 )
     return ratios
+
+
+def by_what(rounds: list[dict[str, float]]) -> dict[str, list[float]]:
+    """The figures of all rounds, by what was measured."""
+    return {what: [figures[what] for figures in rounds] for what in rounds[0] if what != "name"}
 
 
 def against_ourselves() -> list[Ratio]:
