@@ -11,6 +11,7 @@ from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.mask import mask
+from ftwire_tools.readable import readable_json
 from ftwire_tools.render.table import table_text, tables_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class AnswerRenderer:
                 return text
         body = self._body(message)
         if not self._as_json:
-            return f"{_readable(json.dumps(body, indent=2, ensure_ascii=False))}\n"
+            return f"{readable_json(body, indent=2)}\n"
         protocol = frame.protocol
         line = {
             "time": str(time.time_ns()),
@@ -78,10 +79,3 @@ class AnswerRenderer:
             self._headed = table.columns
             text += rest
         return text
-
-
-def _readable(text: str) -> str:
-    """Leave names as they are, and escape, as JSON does, what a terminal would obey instead of show."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
-    )

@@ -18,7 +18,7 @@ from ftwire.protocols import registry
 from ftwire_tools.descriptors import descriptor_of
 from ftwire_tools.enums import enum_name
 from ftwire_tools.mask import MASK, SECRET_FIELDS, is_secret, may_hold_secrets
-from ftwire_tools.paint import printable
+from ftwire_tools.readable import readable_json
 from ftwire_tools.render.hexdump import hexdump
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _label(node: Node, paint: Paint, *, hidden: bool) -> str:
 def _value_text(node: Node) -> str:
     value = node.value
     if isinstance(value, str):
-        return printable(json.dumps(value, ensure_ascii=False))
+        return readable_json(value)
     if isinstance(value, bytes):
         return f"hex {value[:64].hex()}{'...' if len(value) > 64 else ''}"
     if isinstance(value, bool):
@@ -130,8 +130,8 @@ def _json_lines(body: bytes, descriptor: Descriptor | None, *, show_secrets: boo
         return
     if not show_secrets:
         value = _masked(value, _secret_names(descriptor))
-    for line in json.dumps(value, indent=2, ensure_ascii=False).splitlines():
-        yield f"    {printable(line)}"
+    for line in readable_json(value, indent=2).splitlines():
+        yield f"    {line}"
 
 
 def _secret_names(descriptor: Descriptor | None) -> frozenset[str]:

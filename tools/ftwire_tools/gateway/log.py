@@ -41,7 +41,7 @@ def as_text(event: str, facts: dict[str, object]) -> None:
 
 def as_json(event: str, facts: dict[str, object]) -> None:
     """Write a JSON object to standard error."""
-    _write(json.dumps({"time": _now(), "event": event, **facts}, ensure_ascii=False, default=str))
+    _write(json.dumps({"time": _now(), "event": event, **facts}, default=str))
 
 
 def _shown(value: object) -> str:

@@ -14,13 +14,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ftwire_tools.descriptors import is_repeated
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_names
-from ftwire_tools.mask import MASK, is_secret
+from ftwire_tools.mask import MASK, is_secret, may_hold_secrets
+from ftwire_tools.readable import readable_json
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
@@ -52,6 +54,22 @@ def _lines(message: Message, indent: str, show_secrets: bool) -> Iterator[str]:
         else:
             yield name
             yield from _lines(value, indent + INDENT, show_secrets)
+    unknown = UnknownFieldSet(message)
+    if len(unknown):
+        yield from _unknown_lines(unknown, indent, hidden=not show_secrets and may_hold_secrets(descriptor_of(message)))
+
+
+def _unknown_lines(fields: UnknownFieldSet, indent: str, *, hidden: bool) -> Iterator[str]:
+    """Show fields that the class does not have: what a newer OpenD sends. ``hidden``: they may be secrets."""
+    for field in map(fields.__getitem__, range(len(fields))):
+        name = f"{indent}field {field.field_number}:"
+        if isinstance(field.data, UnknownFieldSet):
+            yield f"{name} group"
+            yield from _unknown_lines(field.data, indent + INDENT, hidden=hidden)
+        elif hidden:
+            yield f"{name} {MASK}"
+        else:
+            yield f"{name} {f'hex {field.data.hex()}' if isinstance(field.data, bytes) else field.data}"
 
 
 def _list_text(field: FieldDescriptor, values: Any) -> str:
@@ -60,8 +78,7 @@ def _list_text(field: FieldDescriptor, values: Any) -> str:
 
 def _text(field: FieldDescriptor, value: Any) -> str:
     if isinstance(value, str):
-        # json.dumps quotes and escapes control characters, so that no body can steer the terminal.
-        return json.dumps(value, ensure_ascii=False)
+        return readable_json(value)
     if isinstance(value, bytes):
         return f"hex {value.hex()}" if field.type == field.TYPE_BYTES else f"no UTF-8, hex {value.hex()}"
     if isinstance(value, bool):
