@@ -34,7 +34,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report, take_turns, told, turns, within_rounds
+from bench.harness import Ratio, keep_memory, report, take_turns, told, turns, within_rounds
 from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
@@ -324,6 +324,7 @@ def against_ourselves() -> list[Ratio]:
             added = within_rounds(sub, taken[name], taken["verified"]) / case.frames * 1e6
             note = f"{statistics.median(taken[name]) / case.frames * 1e6:.2f} us a frame"
             ratios.append(Ratio(f"{case.name}: us that the {name} adds", added, 1.0, note, at_most=True, micros=True))
+    keep_memory()
     large = {}
     for size in (4, 16):
         frame = encode_frame(3009, 1, bytes(size << 20))

@@ -7,6 +7,7 @@ would be measured instead, at the cost of whoever's turn it is.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import platform
@@ -87,6 +88,19 @@ def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = RO
 def within_rounds(compare: Callable[[float, float], float], mine: list[float], theirs: list[float]) -> float:
     """The median of what each round says: for differences smaller than those between a machine's minutes."""
     return statistics.median(map(compare, mine, theirs))
+
+
+def keep_memory() -> None:
+    """Have glibc's malloc keep the pages it has; other systems are left as they are.
+
+    Whether it gives those of a large frame back to the kernel, and gets others with zeros in them for the next, hangs
+    on what was freed before, and takes as long as the frame does.
+    """
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        libc.mallopt(trim_threshold, 1 << 30)
+        libc.mallopt(mmap_threshold, 1 << 30)
 
 
 def report(title: str, ratios: list[Ratio]) -> None:

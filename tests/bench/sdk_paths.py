@@ -6,8 +6,8 @@ Runs inside a Python peer's environment, reads the work on standard input and pr
     {"cases": [{"name": "rt", "frames": "<base64>", "count": 100, "cipher": "plain"}], "repeat": 5}
 
 ``frames`` are whole frames as a gateway sends them, ``count`` of them, with the key and IV below for ``AES_CBC``;
-``FTAES_ECB`` is what the SDK speaks with a gateway that gives it no IV. The answer, best of ``repeat``, all in
-seconds for one frame:
+``FTAES_ECB`` is what the SDK speaks with a gateway that gives it no IV. The answer, the median of ``repeat`` runs, all
+in seconds for one frame:
 
     {"package": "futu", "cases": [{"name": "rt", "receive": 8e-05, "logged": 9e-05, "parse": 5e-05, ...}]}
 
@@ -29,6 +29,7 @@ import json
 import logging
 import os
 import queue
+import statistics
 import sys
 import threading
 import time
@@ -118,17 +119,17 @@ def _ids(frames: bytes, at: int) -> tuple[int, int, int]:
     )
 
 
-def best(work: Callable[[], object], count: int, repeat: int) -> float:
-    """Seconds for one of ``count``, the fastest of ``repeat`` runs."""
+def typical(work: Callable[[], object], count: int, repeat: int) -> float:
+    """Seconds for one of ``count``, the median of ``repeat`` runs."""
     times = []
     for _ in range(repeat):
         start = time.process_time()
         work()
         times.append(time.process_time() - start)
-    return min(times) / count
+    return statistics.median(times) / count
 
 
-def best_receive(paths: Paths, frames: bytes, cipher: str, chunk: int, count: int, repeat: int) -> float:
+def typical_receive(paths: Paths, frames: bytes, cipher: str, chunk: int, count: int, repeat: int) -> float:
     """Seconds to receive one of ``count``; making the requests that wait is not counted."""
     chunks = [frames[at : at + chunk] for at in range(0, len(frames), chunk)]
     times = []
@@ -141,7 +142,7 @@ def best_receive(paths: Paths, frames: bytes, cipher: str, chunk: int, count: in
         answered = sum(request.rsp is not None for request in waiting.values())
         if max(pushes, answered) != count:
             raise ValueError(f"the SDK received {pushes} pushes and {answered} replies of {count}")
-    return min(times) / count
+    return statistics.median(times) / count
 
 
 def measure(paths: Paths, case: dict[str, Any], repeat: int) -> dict[str, Any]:
@@ -154,12 +155,12 @@ def measure(paths: Paths, case: dict[str, Any], repeat: int) -> dict[str, Any]:
     seconds = {}
     for name, level in (("receive", logging.WARNING), ("logged", logging.DEBUG)):
         paths.set_log(level)
-        seconds[name] = best_receive(paths, frames, cipher, CHUNK, count, repeat)
+        seconds[name] = typical_receive(paths, frames, cipher, CHUNK, count, repeat)
     paths.set_log(logging.WARNING)
     if len(few) // BYTEWISE < CHUNK // 8:
-        seconds["bytewise"] = best_receive(paths, few, cipher, 1, BYTEWISE, repeat)
-    seconds["parse"] = best(lambda: paths.parse(frames, cipher), count, repeat)
-    seconds["pack"] = best(lambda: paths.pack(messages, proto_id, cipher), count, repeat)
+        seconds["bytewise"] = typical_receive(paths, few, cipher, 1, BYTEWISE, repeat)
+    seconds["parse"] = typical(lambda: paths.parse(frames, cipher), count, repeat)
+    seconds["pack"] = typical(lambda: paths.pack(messages, proto_id, cipher), count, repeat)
     paths.set_log(logging.DEBUG)
     return {"name": case["name"], **seconds}
 
