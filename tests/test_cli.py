@@ -18,8 +18,10 @@ import pytest
 import ftwire
 from captures import answered, packets, pcap, push, session
 from ftwire.pcap import PcapWriter
+from ftwire_tools.cli import main
 from ftwire_tools.group import COMMANDS
 
+ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
 
 
@@ -93,6 +95,64 @@ def test_without_click_one_line_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "ftwire: the command line needs click: pip install 'ftwire[cli]'\n"
+
+
+WEBSOCKET = ROOT / "fixtures/captures/npm-futu-api-10.11-websocket.pcapng"
+OURS = 'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dump", str(WEBSOCKET)], f"Error: {WEBSOCKET}: {OURS}"),
+        (["explain", str(WEBSOCKET)], f"ftwire: {OURS}"),
+        (["redact", str(WEBSOCKET), "-w", "-"], f"ftwire: {OURS}"),
+        (["replay", str(WEBSOCKET)], f"ftwire: {OURS}"),
+        (
+            ["serve", "--synthetic", "--port", "0", "--ws-port", "0"],
+            "ftwire: websockets is not installed: pip install 'ftwire[cli]'",
+        ),
+        (["fuzz", "gateway", ":1", "--ws"], "ftwire: websockets is not installed: pip install 'ftwire[cli]'"),
+    ],
+)
+def test_without_websockets_one_line_says_what_to_install(words: list[str], said: str) -> None:
+    """Where click came with something else, the other packages of the extra need not be there."""
+    program = (
+        f"import sys; sys.modules['websockets'] = None; sys.argv = {['ftwire', *words]!r}\n"
+        "from ftwire_tools.cli import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert [line for line in done.stderr.decode().splitlines() if not line.startswith("20")] == [said]
+
+
+@pytest.mark.parametrize(
+    ("words", "value", "said"),
+    [
+        (["--version"], "on", "FTWIRE_CORE is 'off', 'required' or unset, not 'on'"),
+        (["dump", "x"], "on", "FTWIRE_CORE is 'off', 'required' or unset, not 'on'"),
+        (["dump", "x"], "required", "FTWIRE_CORE is 'required', and there is no compiled core: "),
+    ],
+)
+def test_a_core_that_cannot_be_had_is_one_line(words: list[str], value: str, said: str) -> None:
+    program = (
+        f"import sys; sys.modules['ftwire_core'] = None; sys.argv = {['ftwire', *words]!r}\n"
+        "from ftwire_tools.cli import main\nmain()"
+    )
+    environment = {**os.environ, "FTWIRE_CORE": value}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ftwire: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_import_that_should_have_succeeded_is_a_bug_and_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise ImportError("cannot import name 'x' from 'ftwire'", name="ftwire")
+
+    monkeypatch.setattr("ftwire_tools.group.ftwire.main", broken)
+    with pytest.raises(ImportError, match="cannot import name"):
+        main()
 
 
 def test_exit_codes(capture: Path, tmp_path: Path) -> None:

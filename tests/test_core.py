@@ -369,7 +369,8 @@ def test_what_is_absent_is_not_used_and_can_be_required(start: str) -> None:
     assert run(asked, "off").stdout == "False\n"
     required = run(asked, "required")
     assert required.returncode == 1
-    assert "ImportError" in required.stderr or "ModuleNotFoundError" in required.stderr
+    assert required.stderr.splitlines()[-1].startswith("ImportError: ")
+    assert "ftwire" in required.stderr.splitlines()[-1]
 
 
 def test_the_variable_has_three_values() -> None:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import ftwire
 from ftwire import errors
 
@@ -37,6 +39,22 @@ def test_importing_costs_little_and_asks_for_no_extra() -> None:
         f"print(*[name for name in {heavy} if name in sys.modules])"
     )
     assert loaded == []
+
+
+@pytest.mark.parametrize(
+    ("package", "asked", "extra"),
+    [
+        ("hypothesis", "import ftwire; ftwire.strategies", "ftwire[fuzz]"),
+        ("pyarrow", "from ftwire_tools.export import tables", "ftwire[export]"),
+        ("websockets", "import ftwire; ftwire.WebSocketObserver()", "ftwire[websocket]"),
+    ],
+)
+def test_what_an_extra_brings_is_named_where_it_is_missing(package: str, asked: str, extra: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; {asked}"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert package in last
+    assert extra in last
 
 
 def test_names_stay_themselves_whatever_was_imported_first() -> None:

@@ -28,9 +28,9 @@ def _load() -> ModuleType | None:
         return None
     try:
         import ftwire_core
-    except ImportError:
+    except ImportError as error:
         if wanted == "required":
-            raise
+            raise ImportError(f"FTWIRE_CORE is 'required', and there is no compiled core: {error}") from error
         return None
     if ftwire_core.__version__ != __version__:
         if wanted == "required":

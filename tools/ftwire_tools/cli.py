@@ -17,6 +17,7 @@ __all__ = ["main"]
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended
+OF_CLI = {"rich", "websockets"}  # packages of the extra `cli`, beside click: imported when they are needed
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
 
 
@@ -53,7 +54,22 @@ def _run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except ImportError as error:
+        sentence = _missing(error)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"ftwire: {sentence}\n")
+        return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _missing(error: ImportError) -> str | None:
+    """Say what to install, in one line; ``None`` for an import that should have succeeded."""
+    package = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in OF_CLI:
+        return f"{package} is not installed: pip install 'ftwire[cli]'"
+    # An error of our own names no module: its sentence says all there is.
+    return None if package else str(error)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,14 @@ Everything shrinks towards what is small and legal: no optional field, zeros, on
 is bytes of several parts, it is a record that says which.
 """
 
-from ftwire.strategies._bodies import bodies
+try:
+    from ftwire.strategies._bodies import bodies
+except ModuleNotFoundError as error:
+    if error.name != "hypothesis":
+        raise
+    raise ModuleNotFoundError(
+        'ftwire.strategies needs the package "hypothesis": pip install "ftwire[fuzz]"', name="hypothesis"
+    ) from None
 from ftwire.strategies._chunkings import chunkings
 from ftwire.strategies._ciphers import RepeatableRsa, ciphers
 from ftwire.strategies._conversations import Said, Session, conversations

@@ -53,4 +53,11 @@ def __getattr__(name: str) -> Any:
     # The command line asks for help texts without pyarrow, and Arrow costs 100 ms to import.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "pyarrow":
+            raise
+        raise ModuleNotFoundError(
+            "ftwire_tools.export needs the package \"pyarrow\": pip install 'ftwire[export]'", name="pyarrow"
+        ) from None
