@@ -177,7 +177,7 @@ def command(
 
     \b
     Examples:
-      ftwire explain 46 54 ec 03 00 00 00 00 05 00 00 00 00 00 00 00 ...
+      ftwire explain 4654c00b000000000100000000000000da39a3ee5e6b4b0d3255bfef95601890afd807090000000000000000
       ftwire explain --key rsa.pem init-request.bin init-reply.bin frame.hex
       ftwire explain --key rsa.pem capture.pcap
       xxd frame.bin | ftwire explain -

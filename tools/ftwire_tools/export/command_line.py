@@ -97,7 +97,7 @@ def command(
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
-      duckdb -c "select code, avg(price) from 'tables/time_share/**/*.parquet' group by code"
+      python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
 
     Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are like
     HK.00700; enums have their name beside (_name), local times their instant (_utc). Replies and pushes of the

@@ -29,5 +29,5 @@ def command() -> None:
     \b
     Examples:
       ftwire schema show Qot_GetRT
-      ftwire schema diff ours futu-api==9.6.5608
+      ftwire schema diff futu-api==9.6.5608 ours
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
