@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Said before there is a virtual environment of the wrong Python, which would stay.
+TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
 .PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
 
@@ -14,6 +16,8 @@ setup: $(VENV)/.ready
 
 # Everything is installed again when what it depends on changes.
 $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto/ftwire/*)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and $(TOO_OLD))'
+	@echo "Setting up $(VENV): the first time a minute or two, with downloads."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz,export]" --group dev
