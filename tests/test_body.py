@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -148,7 +149,8 @@ def test_a_body_that_does_not_parse_says_where(body: str, offset: int, reason: s
     [
         ("", 0, "no JSON"),
         ("\ufeff{}", 0, "no JSON"),
-        ('{"retType": 0,}', 14, "no JSON"),
+        # From Python 3.13 on the comma is pointed at, before that what follows it.
+        ('{"retType": 0,}', 13 if sys.version_info >= (3, 13) else 14, "no JSON"),
         ("[]", 0, "the body: an object is expected, here is a list"),
         ('{"retType": "x"}', 12, 'retType: an integer is expected, here is the string "x"'),
         ('{"retType": 2147483648}', 12, "is not between -2147483648 and 2147483647"),

@@ -18,6 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", PEERS)
 def test_a_missing_toolchain_is_the_reason_given(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setitem(PEERS, name, replace(PEERS[name], newest_python=None))
     with pytest.raises(PeerUnavailableError, match="is not installed") as caught:
         ensure(name)
     assert caught.value.name == name
