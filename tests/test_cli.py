@@ -105,7 +105,7 @@ OURS = 'WebSocket traffic is read with the package "websockets": pip install "ft
     ("words", "said"),
     [
         (["dump", str(WEBSOCKET)], f"Error: {WEBSOCKET}: {OURS}"),
-        (["explain", str(WEBSOCKET)], f"ftwire: {OURS}"),
+        (["explain", str(WEBSOCKET)], f"Error: {WEBSOCKET}: {OURS}"),
         (["redact", str(WEBSOCKET), "-w", "-"], f"ftwire: {OURS}"),
         (["replay", str(WEBSOCKET)], f"ftwire: {OURS}"),
         (
