@@ -27,8 +27,8 @@ __all__ = [
 schema_option: Final[Callable[[Any], Any]] = click.option(
     "--schema",
     metavar="SCHEMA",
-    help="Message definitions other than ours: futu-api==VERSION, a wheel, a directory with an SDK or with .proto "
-    "files, or a descriptor set.",
+    help="Message definitions other than ours: futu-api==VERSION (downloaded unless installed), a wheel, a directory "
+    "with an SDK or with .proto files, or a descriptor set.",
 )
 """``--schema``, to be given to ``registry_of`` or ``definitions_of``."""
 
