@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from ftwire_tools.output import Interrupted
+from ftwire_tools.paint import printable
 
 __all__ = ["COMMANDS", "LazyGroup", "ftwire"]
 
@@ -55,9 +56,15 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C comes out as an exception that click leaves alone."""
+        """Run the command; Ctrl-C comes out as an exception that click leaves alone.
+
+        What an error quotes, the name of a file or what stands in it, steers no terminal.
+        """
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = "\n".join(map(printable, error.message.split("\n")))
+            raise
         except KeyboardInterrupt:
             raise Interrupted from None
 

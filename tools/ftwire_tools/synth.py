@@ -14,6 +14,7 @@ import click
 
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError, OutputError, write
+from ftwire_tools.paint import printable
 from ftwire_tools.progress import Progress
 
 __all__ = ["command"]
@@ -150,7 +151,8 @@ def command(
         write(json.dumps(written._asdict()) + "\n")
     else:
         count = sum(written.frames.values())
-        write(f"{output}: {written.size} bytes, {written.packets} packets, {written.lost} lost, {count} frames\n")
+        what = f"{written.size} bytes, {written.packets} packets, {written.lost} lost, {count} frames"
+        write(f"{printable(output)}: {what}\n")
 
 
 def _to_stdout(data: bytes) -> None:
