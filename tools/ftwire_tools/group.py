@@ -63,7 +63,8 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = "\n".join(map(printable, error.message.split("\n")))
+            quoted = error.message.split("\n")
+            error.message = "\n".join(map(printable, quoted))  # type: ignore[misc] # each error is ours alone
             raise
         except KeyboardInterrupt:
             raise Interrupted from None
