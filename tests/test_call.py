@@ -396,7 +396,9 @@ def test_an_account_in_a_reply_that_cannot_be_read_is_not_quoted() -> None:
                 assert isinstance(event, RequestReceived)
                 frame = event.frame
                 if frame.proto_id == 1001:
-                    connection.accept(frame, conn_id=1, aes_key="0123456789ABCDEF", aes_iv="FEDCBA9876543210", keep_alive=10 * SECOND)
+                    connection.accept(
+                        frame, conn_id=1, aes_key="0123456789ABCDEF", aes_iv="FEDCBA9876543210", keep_alive=10 * SECOND
+                    )
                     client.sendall(connection.data_to_send())
                 else:
                     client.sendall(encode_frame(frame.proto_id, frame.serial, body, body_format=1))

@@ -259,3 +259,14 @@ def test_closed_standard_streams_are_no_crash(closed: str, tmp_path: Path) -> No
     command = f'exec "{sys.executable}" -m ftwire_tools.cli dump "{path}" {closed}'
     done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    program = (
+        "import sys; sys.modules['websockets'] = None; sys.argv[1:] = sys.argv[1].split(); "
+        "from ftwire_tools.cli import main; main()"
+    )
+    words = "serve --synthetic --port 0 --ws-port 0 -q"
+    done = subprocess.run([sys.executable, "-c", program, words], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("Error: websockets is not installed: pip install 'ftwire[cli]'")
