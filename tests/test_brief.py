@@ -167,6 +167,22 @@ def test_codes_are_said_as_with_a_message(code: str, is_brief: bool) -> None:
     assert check_brief(FrameSeen(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief
 
 
+def test_what_no_phrase_can_say_a_message_says_in_the_same_way() -> None:
+    quotes = Qot_UpdateBasicQot.Response(retType=0)
+    for code in ("00700", "09988"):
+        security = quotes.s2c.basicQotList.add().security
+        security.market, security.code = 1, code
+    frames = {
+        "said": (Frame.build(3005, 1, quotes.SerializePartialToString(), sender=Role.SERVER), True),
+        "refused": (Frame.build(3005, 1, Qot_UpdateBasicQot.Response(retType=-1), sender=Role.SERVER), True),
+        "nothing": (Frame.build(3005, 1, Qot_UpdateBasicQot.Response(retType=0), sender=Role.SERVER), False),
+        "damaged": (Frame.build(3005, 1, b"\x0f", sender=Role.SERVER), False),
+        "JSON": (Frame.build(3005, 1, b"{}", sender=Role.SERVER, body_format=1), False),
+    }
+    for what, (frame, is_brief) in frames.items():
+        assert check_brief(FrameSeen(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief, what
+
+
 def test_what_would_move_the_cursor_is_shown_instead() -> None:
     frame = rt_push(code="\x1b[2J\n")
     assert facts_of(frame.message).startswith(r"HK.\x1b[2J\n rtList[1]")  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from ftwire.cipher import RsaKey
 from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
-from ftwire.pcap import CaptureReader, Direction, TcpConversation
+from ftwire.pcap import CaptureReader, Data, Direction, Dissector, TcpConversation
 from ftwire.pcap.writer import PcapWriter
 from ftwire_tools.drawing import draw, title_of
 from ftwire_tools.drawn_body import body_json
@@ -268,6 +268,53 @@ def test_an_envelope_is_drawn_whoever_sent_it(name: str) -> None:
     assert frame["header"][0]["name"] == "magic"
     assert frame["proto_id"] == (3008 if name != "ws-glued" else None)
     assert (frame["body"] is not None) is (name != "ws-glued")
+
+
+def sides(name: str) -> tuple[bytes, bytes]:
+    """What client and server sent on the first connection of a capture."""
+    said = {Direction.A_TO_B: b"", Direction.B_TO_A: b""}
+    for event in Dissector().feed((FIXTURES / "captures" / name).read_bytes()):
+        if isinstance(event, Data) and event.flow.index == 0:
+            said[event.direction] += event.data
+    return said[Direction.A_TO_B], said[Direction.B_TO_A]
+
+
+@pytest.mark.parametrize("name", ["npm-futu-api-10.11-websocket.pcapng", "npm-moomoo-api-9.6-websocket-key.pcap"])
+def test_what_one_side_of_a_websocket_connection_sent_is_explained(name: str, tmp_path: Path) -> None:
+    for side, data in zip(("client", "server"), sides(name), strict=True):
+        path = tmp_path / f"{side}.bin"
+        path.write_bytes(data)
+        result = run("--json", path)
+        assert found_in(result) == set()
+        whole = json.loads(result.stdout)
+        assert whole["notes"] == []
+        assert {frame["sender"] for frame in whole["frames"]} == {side}
+        shown = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
+        assert [frame["proto_id"] for frame in whole["frames"]] == [json.loads(line)["proto_id"] for line in shown]
+
+
+def test_one_side_is_explained_from_the_middle_and_with_its_mistakes() -> None:
+    vector = next(each for each in VECTORS if each["id"] == "ws-no-ret-type")
+    (expected,) = vector["expected"]
+    wrong = masked(bytes.fromhex(vector["steps"][-1]["hex"]), client=expected["sender"] == "client")
+    for words in ((), ("--from", expected["sender"])):
+        result = run("--json", *words, "-", data=b"\x01" * 9 + wrong + wrong)
+        assert found_in(result) == {(expected["mistake"], expected["sender"], (1, 2))}
+        assert json.loads(result.stdout)["notes"] == [
+            "9 bytes at offset 0 are in no WebSocket message with an envelope"
+        ]
+
+
+def test_one_side_of_a_websocket_connection_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "websockets"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    path = FIXTURES / "captures" / "npm-futu-api-10.11-websocket.pcapng"
+    for words, data in (((path,), None), (("-",), sides(path.name)[0])):
+        result = run(*words, data=data)
+        assert result.exit_code == 1
+        assert "WebSocket traffic is read with the package" in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 def test_json_carries_what_is_drawn() -> None:

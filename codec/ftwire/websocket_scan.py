@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from websockets.extensions.permessage_deflate import PerMessageDeflate
     from websockets.frames import Frame as WebSocketFrame
 
-__all__ = ["WebSocketScanner"]
+__all__ = ["WebSocketScanner", "find_envelope"]
 
 MAX_HEAD: Final = 16 * 1024
 """Largest HTTP head waited for, in bytes; servers and clients in the wild allow 8 to 16 KiB."""

@@ -1,17 +1,21 @@
 """What a frame says, in a few words, without a message of its body: what ``ftwire_tools.facts`` says of that.
 
-This goes for protocols whose facts are a security, scalars and how long lists are, as those of most pushes.
+This goes for protocols whose facts are a security, scalars and how long lists are, as those of most pushes, where the
+compiled core is installed. For the others and without it, a message is made, and nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
 
 import ftwire
 from ftwire.phrase import Fact, Phrase
 from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_names
-from ftwire_tools.facts import MAX_FACTS, PRICES, SECURITY, payload_of, says_something, short_enum_name
+from ftwire_tools.facts import MAX_FACTS, PRICES, SECURITY, payload_of, says_something, short_enum_name, teller_of
 from ftwire_tools.mask import is_secret
 from ftwire_tools.securities import QOT_PREFIXES, may_name_securities
 
@@ -22,7 +26,11 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["brief_of", "phrase_of"]
+__all__ = ["brief_of", "writer_of"]
+
+Writer = Callable[[str, tuple[int | str, ...], bytes], "str | None"]
+"""Takes a form, values and a body, and returns ``form % (*values, what the body says)``; ``None`` where that takes more
+than the body, or ends with a space."""
 
 
 class _Phrases(dict["type[Message] | None", "Phrase | None"]):
@@ -32,18 +40,44 @@ class _Phrases(dict["type[Message] | None", "Phrase | None"]):
         return found
 
 
+class _Writers(dict["type[Message] | None", "Writer | None"]):
+    def __missing__(self, message_class: type[Message] | None) -> Writer | None:
+        phrase = _phrases[message_class]
+        if phrase is not None:
+            found: Writer | None = phrase.line
+        else:
+            found = None if message_class is None else _message_writer(message_class)
+        self[message_class] = found
+        return found
+
+
 _phrases: Final = _Phrases()
+_writers: Final = _Writers()
 
 
-def phrase_of(frame: Frame | Envelope) -> Phrase | None:
-    """Return what says what is in such frames, going by their header; ``None`` where that takes a message."""
-    return _phrases[frame.body_class]
+def writer_of(frame: Frame | Envelope) -> Writer | None:
+    """Return what writes lines about such frames, going by their header; ``None`` where that takes the frame."""
+    return _writers[frame.body_class]
 
 
 def brief_of(frame: Frame | Envelope) -> str | None:
     """Say what is in a frame whose body can be had; ``None`` where that takes a message."""
-    phrase = phrase_of(frame)
+    phrase = _phrases[frame.body_class]
     return None if phrase is None else phrase.text(frame.body)
+
+
+def _message_writer(message_class: type[Message]) -> Writer:
+    """Return what makes a message of each body, and asks that."""
+    parse, tell = message_class.FromString, teller_of(descriptor_of(message_class))
+
+    def write(form: str, values: tuple[int | str, ...], body: bytes) -> str | None:
+        try:
+            text = tell(parse(body))
+        except DecodeError:
+            return None
+        return form % (*values, text) if text[-1:] > " " else None
+
+    return write
 
 
 def _make(message_class: type[Message]) -> Phrase | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import ftwire
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Role
@@ -97,8 +96,8 @@ class Dump:
         )
         self._selection: Final = selection
         self._everything: Final = selection.is_open
-        # Whether there is nothing to be asked of a frame but what it says, and the core can say it.
-        self._in_brief: Final = self._read is read_brief and self._everything and stats is None and ftwire.compiled
+        # Whether there is nothing to be asked of a frame but what it says.
+        self._in_brief: Final = self._read is read_brief and self._everything and stats is None
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.frames = 0

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import click
 
 from ftwire.diagnosis import Piece, Secrets, Session
-from ftwire.errors import CaptureError, WireError
+from ftwire.errors import CaptureError
 from ftwire.frame import Role
-from ftwire.header import ENVELOPE_MAGIC
+from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire_tools.checked import CheckedSource, EndSeen, PieceSeen
 from ftwire_tools.given import Capture, UnreadableInputError, read_given
+from ftwire_tools.given_envelopes import envelopes_of, one_envelope, websocket_sender
 from ftwire_tools.keys import read_key
 from ftwire_tools.options import show_secrets_option
 from ftwire_tools.progress import Progress
@@ -20,7 +21,6 @@ from ftwire_tools.report import Form, Found, Place, Report, print_json, print_te
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
-    from ftwire.websocket import Envelope
     from ftwire_tools.sighting import Talk
 
 __all__ = ["command"]
@@ -85,12 +85,19 @@ def explain_capture(capture: Capture, options: Options) -> Report:
 
 
 def explain_bytes(data: bytes, options: Options) -> Report:
-    """Check frames that follow each other, or one WebSocket message."""
+    """Check frames that follow each other, one WebSocket message, or what one side of a WebSocket connection sent.
+
+    Raises ``ImportError`` where that takes the package ``websockets``, and it is missing.
+    """
     report = Report("the frames given")
     session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
     pieces: Iterator[Piece]
-    if data.startswith(ENVELOPE_MAGIC):
-        pieces = iter([_read_envelope(data, session, options.sender)])
+    if data.startswith(MAGIC):
+        pieces = session.read(data, options.sender)
+    elif data.startswith(ENVELOPE_MAGIC):
+        pieces = iter([session.see_envelope(one_envelope(data, options.sender))])
+    elif (side := websocket_sender(data, options.sender)) is not None:
+        pieces = map(session.see_envelope, envelopes_of(data, side, report.notes))
     else:
         pieces = session.read(data, options.sender)
     for piece in pieces:
@@ -100,38 +107,6 @@ def explain_bytes(data: bytes, options: Options) -> Report:
     for index, finding in session.close():
         report.findings.append(Found(finding, index + 1))
     return report
-
-
-def _read_envelope(data: bytes, session: Session, sender: Role | None) -> Piece:
-    from ftwire.errors import EnvelopeError
-    from ftwire.frame import MessageClasses
-    from ftwire.websocket import BadEnvelope, Envelope
-
-    def read(side: Role, data: bytes) -> Envelope:
-        try:
-            return Envelope.decode(data, sender=side)
-        except EnvelopeError as error:
-            return BadEnvelope(MessageClasses(side), error)
-
-    if sender is None:
-        # The body tells, also where the numbers before it are in the wrong byte order.
-        turned = data[:8] + data[11:7:-1] + data[19:11:-1] + data[20:]
-        tries = [(side, each) for each in (data, turned) for side in Role]
-        sense = [(_sense(read(side, each)), side) for side, each in tries]
-        sender = max(sense, key=lambda one: one[0])[1]
-    return session.see_envelope(read(sender, data))
-
-
-def _sense(envelope: Envelope) -> int:
-    """Say how much of a message an envelope's body is: all that is required 2, a part of it 1, none 0."""
-    from ftwire.body import missing_fields
-    from ftwire.frame import UnknownBody
-
-    try:
-        message = envelope.message
-    except WireError:
-        return 0
-    return 0 if isinstance(message, UnknownBody) else 1 if missing_fields(message) else 2
 
 
 @click.command(
@@ -170,10 +145,10 @@ def command(
 ) -> None:
     """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
 
-    INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames, a pcap or pcapng
-    capture, gzip of either), or "-" for standard input. Several are read as one conversation, in their order: with
-    --key and the two frames of InitConnect, those after it are decrypted too. Of a capture, only frames with
-    something wrong are drawn.
+    INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
+    WebSocket connection, a pcap or pcapng capture, gzip of either), or "-" for standard input. Several are read as
+    one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
+    Of a capture, only frames with something wrong are drawn.
 
     \b
     Examples:
@@ -206,8 +181,14 @@ def command(
             reports.append(explain_capture(capture, options))
         except OSError as error:
             raise click.ClickException(f"{capture.name}: {error.strerror or error}") from None
+        except ImportError as error:
+            raise click.ClickException(f"{capture.name}: {error}") from None
     if data:
-        reports.append(explain_bytes(data, options))
+        try:
+            reports.append(explain_bytes(data, options))
+        except ImportError as error:
+            # The library asks for a package that only WebSocket connections need, and says which.
+            raise click.ClickException(str(error)) from None
     code = 0
     several = len(reports) > 1
     form = Form(show_secrets=show_secrets, everything=everything, brief=brief, named=several)

@@ -12,7 +12,7 @@ from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.enums import enum_name, enum_names
 from ftwire_tools.mask import is_secret
 from ftwire_tools.paint import printable
-from ftwire_tools.securities import may_name_securities, securities_of, security_name
+from ftwire_tools.securities import QOT_PREFIXES, may_name_securities, securities_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -28,6 +28,7 @@ __all__ = [
     "says_something",
     "scalar_sayer",
     "short_enum_name",
+    "teller_of",
 ]
 
 MAX_SECURITIES: Final = 3
@@ -52,11 +53,15 @@ _tellers: dict[Descriptor, Teller] = {}
 
 def facts_of(message: Message) -> str:
     """Say what is in a request, a response or a push."""
-    body: Any = message
-    teller = _tellers.get(body.DESCRIPTOR)
+    return teller_of(descriptor_of(message))(message)
+
+
+def teller_of(descriptor: Descriptor) -> Teller:
+    """Return what says it of messages of one class."""
+    teller = _tellers.get(descriptor)
     if teller is None:
-        teller = _tellers[body.DESCRIPTOR] = _make_teller(descriptor_of(body))
-    return teller(body)
+        teller = _tellers[descriptor] = _make_teller(descriptor)
+    return teller
 
 
 def payload_of(descriptor: Descriptor) -> tuple[FieldDescriptor | None, bool]:
@@ -130,7 +135,10 @@ def says_something(field: FieldDescriptor) -> bool:
 
 
 def _security(security: Any) -> str:
-    return _shown(security_name(security.market, security.code))
+    # security_name and _shown, without a call where there is nothing to hide: nearly every line says one.
+    market = security.market
+    name = f"{QOT_PREFIXES.get(market) or market}.{security.code}"
+    return name if len(name) <= MAX_TEXT and name.isprintable() else _shown(name)
 
 
 def _securities(securities: Any) -> str:

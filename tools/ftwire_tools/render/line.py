@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ftwire.errors import KeyRequiredError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
-from ftwire_tools.brief import phrase_of
+from ftwire_tools.brief import writer_of
 from ftwire_tools.clock import NO_TIME, SECOND, Clock
 from ftwire_tools.facts import facts_of
 from ftwire_tools.fields import value_at
@@ -25,7 +25,7 @@ from ftwire_tools.sighting import status_of
 from ftwire_tools.stats import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf.message import Message
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ftwire.events import FrameSeen, GapSeen, KeyMissing
     from ftwire.frame import Shape
     from ftwire.websocket import Envelope
+    from ftwire_tools.brief import Writer
     from ftwire_tools.sighting import Sighting, Talk
 
 __all__ = ["LineRenderer"]
@@ -60,7 +61,7 @@ class LineRenderer:
         self._talk: Talk | None = None
         self._since = self._until = 0
         self._forms: Final[dict[tuple[int, bool], str]] = {}
-        self._phrases: Final[dict[Shape, tuple[Callable[..., str | None], str]]] = {}
+        self._writers: Final[dict[Shape, tuple[Writer, str]]] = {}
 
     def frame(self, sighting: Sighting) -> str:
         """Return the line, and those that must stand before it."""
@@ -72,17 +73,17 @@ class LineRenderer:
         return self.line(number, talk, seen, facts)
 
     def brief(self, number: int, talk: Talk, seen: FrameSeen) -> str | None:
-        """Return the line of a frame on TCP like one before it in this second, with no message of its body made.
+        """Return the line of a frame on TCP like one before it in this second, by the shortest way.
 
         So come nearly all frames of a capture, and by the million. ``None``: that takes more.
         """
         frame, _, _, encryption, time, _, _, latency = seen
         if type(frame) is not Frame or talk is not self._talk or not self._since <= time < self._until:
             return None
-        phrase = self._phrases.get(frame.shape)
-        if phrase is None:
+        known = self._writers.get(frame.shape)
+        if known is None:
             return None
-        write, form = phrase
+        write, form = known
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
         return write(form, (number, micros, frame.serial, len(frame.payload), encryption, took), frame.body)
@@ -148,8 +149,8 @@ class LineRenderer:
         if protocol is not None:
             # Whoever sends unknown IDs must not decide how large this grows.
             self._forms[proto_id, seen.sender is Role.CLIENT] = form
-            if type(seen.frame) is Frame and (phrase := phrase_of(seen.frame)) is not None:
-                self._phrases[seen.frame.shape] = phrase.line, form
+            if type(seen.frame) is Frame and (write := writer_of(seen.frame)) is not None:
+                self._writers[seen.frame.shape] = write, form
         return form
 
     def _chosen(self, message: Message) -> str:
@@ -160,7 +161,7 @@ class LineRenderer:
     def _before(self, talk: Talk, time: int) -> str:
         self._talk = None
         self._forms.clear()
-        self._phrases.clear()
+        self._writers.clear()
         lines = ""
         day = self._clock.new_day(time) if time else None
         if day is not None:
