@@ -270,3 +270,10 @@ def test_a_package_that_is_missing_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", program, words], capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("Error: websockets is not installed: pip install 'ftwire[cli]'")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--list-faults"], ["dump", "--help"]])
+def test_a_full_disk_is_said_in_a_line_whoever_writes(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"ftwire: output: No space left on device\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from errno import EIO, ENOSPC
 from io import TextIOWrapper
 
 from ftwire_tools.output import ClosedOutputError, Interrupted, OutputError
@@ -33,6 +34,13 @@ def main() -> None:
         code = PIPE_CLOSED
     except OutputError as error:
         sys.stderr.write(f"ftwire: standard output: {error}\n")
+        code = FAILED
+    except OSError as error:
+        if error.errno not in {ENOSPC, EIO}:
+            raise
+        # click's own texts, and ours on standard error, go where they go without us.
+        with suppress(OSError):
+            sys.stderr.write(f"ftwire: output: {error.strerror}\n")
         code = FAILED
     if code in {FAILED, INTERRUPTED, PIPE_CLOSED}:
         # The interpreter flushes once more on its way out: what cannot be written must not be tried again.
