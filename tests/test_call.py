@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,11 +17,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.push_source import rt_push
+from captures import Said, pcap, session
 from fixtures.scenario import Answer
 from ftwire.cipher import RsaKey
-from ftwire.frame import Frame, Role
+from ftwire.connection import SECOND, Connection
+from ftwire.events import RequestReceived
+from ftwire.frame import Frame, Role, encode_frame
 from ftwire_tools.group import ftwire
 from ftwire_tools.trading import TRADING
+from recording import serving as tcp_serving
 from scripted_gateway import Fault, ScriptedGateway, serving
 
 KEYS = Path(__file__).parent.parent / "fixtures" / "keys"
@@ -378,3 +383,45 @@ def test_a_closed_pipe_ends_a_watch_quietly() -> None:
             assert process.stderr is not None
             assert process.wait(10) == 141
             assert process.stderr.read() == ""
+
+
+def test_an_account_in_a_reply_that_cannot_be_read_is_not_quoted() -> None:
+    account = "281756455982434020x"
+    body = json.dumps({"retType": 0, "s2c": {"accList": [{"trdEnv": 1, "accID": account}]}}).encode()
+
+    def answer(client: socket.socket) -> None:
+        connection = Connection(Role.SERVER)
+        while data := client.recv(65536):
+            for event in connection.receive_data(data, 0):
+                assert isinstance(event, RequestReceived)
+                frame = event.frame
+                if frame.proto_id == 1001:
+                    connection.accept(
+                        frame, conn_id=1, aes_key="0123456789ABCDEF", aes_iv="FEDCBA9876543210", keep_alive=10 * SECOND
+                    )
+                    client.sendall(connection.data_to_send())
+                else:
+                    client.sendall(encode_frame(frame.proto_id, frame.serial, body, body_format=1))
+
+    words = ("Trd_GetAccList", '{"userID": 0}', "--format", "json")
+    with tcp_serving(answer) as port:
+        for option in ([], ["--json"], ["--table"]):
+            result = call(*words, *option, "--to", f"127.0.0.1:{port}")
+            assert result.exit_code == 1, result.output
+            assert "not a Trd_GetAccList.Response" in result.stderr
+            assert account not in result.output
+        assert account in call(*words, "--show-secrets", "--to", f"127.0.0.1:{port}").stderr
+
+
+def test_nor_is_one_in_a_capture_that_is_replayed(tmp_path: Path) -> None:
+    account = "281756455982434020x"
+    body = json.dumps({"c2s": {"userID": account}}).encode()
+    unreadable = Said(Role.CLIENT, encode_frame(2001, 9, body, body_format=1))
+    path = tmp_path / "session.pcap"
+    path.write_bytes(pcap([*session(), unreadable]))
+    with serving() as gateway:
+        words = ("replay", str(path), "--to", f"127.0.0.1:{gateway.port}", "--topspeed")
+        for option in ([], ["--json"]):
+            result = CliRunner().invoke(ftwire, [*words, *option])
+            assert "request 2001 #9: not a Trd_GetAccList.Request" in result.stderr
+            assert account not in result.output

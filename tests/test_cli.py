@@ -17,6 +17,7 @@ import pytest
 
 import ftwire
 from captures import answered, packets, pcap, push, session
+from frames import rt_response
 from ftwire.pcap import PcapWriter
 from ftwire_tools.cli import main
 from ftwire_tools.group import COMMANDS
@@ -291,3 +292,48 @@ def test_progress_is_shown_on_a_terminal_of_its_own(
     progress.clear()
     progress.clear()
     assert capsys.readouterr().err == "\r\x1b[K"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gb2312", "utf-8"])
+def test_every_encoding_takes_every_name(encoding: str) -> None:
+    reply = rt_response()
+    reply.s2c.name = "腾讯控股 ✓"
+    data = pcap([answered(3008, 1, reply)])
+    for form in ([], ["-v"], ["--table"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ftwire_tools.cli", "dump", *form, "-"],
+            input=data,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert ("✓" in done.stdout.decode(encoding)) is (encoding == "utf-8")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_crash(closed: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(pcap([answered(3008, 1, rt_response())]))
+    command = f'exec "{sys.executable}" -m ftwire_tools.cli dump "{path}" {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    program = (
+        "import sys; sys.modules['websockets'] = None; sys.argv[1:] = sys.argv[1].split(); "
+        "from ftwire_tools.cli import main; main()"
+    )
+    words = "serve --synthetic --port 0 --ws-port 0 -q"
+    done = subprocess.run([sys.executable, "-c", program, words], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("Error: websockets is not installed: pip install 'ftwire[cli]'")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--list-faults"], ["dump", "--help"]])
+def test_a_full_disk_is_said_in_a_line_whoever_writes(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"ftwire: output: No space left on device\n")

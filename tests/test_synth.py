@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections import Counter
 from datetime import UTC, date, datetime
@@ -179,3 +180,13 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     result = run(tmp_path / "no" / "a.pcap")
     assert result.exit_code == 1
     assert "No such file" in result.stderr
+
+
+def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDWR), "rb") as reader:
+        result = CliRunner().invoke(ftwire, ["synth", str(pipe), "--size", "20K"])
+        assert result.exit_code == 0, result.output
+        assert pipe.is_fifo()
+        assert reader.read(4)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from errno import EIO, ENOSPC
+from io import TextIOWrapper
 
 from ftwire_tools.output import ClosedOutputError, Interrupted, OutputError
 
@@ -23,6 +25,7 @@ PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
 
 def main() -> None:
     """Run the command line and exit."""
+    _open_streams()
     try:
         code = _run()
         sys.stdout.flush()
@@ -33,11 +36,33 @@ def main() -> None:
     except OutputError as error:
         sys.stderr.write(f"ftwire: standard output: {error}\n")
         code = FAILED
+    except OSError as error:
+        if error.errno not in {ENOSPC, EIO}:
+            raise
+        # click's own texts, and ours on standard error, go where they go without us.
+        with suppress(OSError):
+            sys.stderr.write(f"ftwire: output: {error.strerror}\n")
+        code = FAILED
     if code in {FAILED, INTERRUPTED, PIPE_CLOSED}:
         # The interpreter flushes once more on its way out: what cannot be written must not be tried again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """See to it that all three standard streams are there, and take every character."""
+    # In this order, so that each gets its own number, and no file that is opened later does.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - for as long as we run
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names in Chinese where the locale has no such characters, and names of files that are no text.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run() -> int:

@@ -46,6 +46,7 @@ from ftwire_tools.client_errors import (
     RequestTimeoutError,
 )
 from ftwire_tools.link import SECOND, Link, Reply, open_link
+from ftwire_tools.mask import error_text
 from ftwire_tools.push_stream import PushStream
 from ftwire_tools.requests import build_request
 from ftwire_tools.rtdata import Columns, rt_table
@@ -415,7 +416,7 @@ def read_reply(frame: Frame, name: str) -> Any:
     try:
         message: Any = frame.message
     except WireError as error:
-        raise ReplyDamagedError(name, frame.serial, str(error)) from error
+        raise ReplyDamagedError(name, frame.serial, error_text(error, frame, show_secrets=False)) from error
     if isinstance(message, UnknownBody):
         raise ReplyDamagedError(name, frame.serial, f"its body format is {message.body_format}")
     if message.retType:

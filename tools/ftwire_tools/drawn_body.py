@@ -89,7 +89,7 @@ def _is_hidden(node: Node, secret: bool) -> bool:
     """Say whether a value must not be seen: a secret field, or one that cannot be told from it."""
     if not secret:
         return False
-    return is_secret(node.field) if node.field is not None else isinstance(node.value, str | bytes)
+    return node.field is None or is_secret(node.field)
 
 
 def _label(node: Node, paint: Paint, *, hidden: bool) -> str:
@@ -129,7 +129,7 @@ def _json_lines(body: bytes, descriptor: Descriptor | None, *, show_secrets: boo
             yield f"  {line[4:]}"
         return
     if not show_secrets:
-        value = _masked(value, _secret_names(descriptor))
+        value = _masked(value, descriptor, _secret_names(descriptor))
     for line in readable_json(value, indent=2).splitlines():
         yield f"    {line}"
 
@@ -145,12 +145,18 @@ def _secret_names(descriptor: Descriptor | None) -> frozenset[str]:
     return frozenset(names)
 
 
-def _masked(value: Any, names: frozenset[str]) -> Any:
+def _masked(value: Any, descriptor: Descriptor | None, names: frozenset[str]) -> Any:
     if isinstance(value, list):
-        return [_masked(item, names) for item in value]
+        return [_masked(item, descriptor, names) for item in value]
     if not isinstance(value, dict):
         return value
-    return {name: MASK if name in names else _masked(item, names) for name, item in value.items()}
+    if descriptor is None or not may_hold_secrets(descriptor):
+        return {name: MASK if name in names else _masked(item, None, names) for name, item in value.items()}
+    fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+    return {
+        name: MASK if name in names or name not in fields else _masked(item, fields[name].message_type, names)
+        for name, item in value.items()
+    }
 
 
 def body_json(piece: Piece, *, show_secrets: bool) -> Any:
@@ -164,7 +170,7 @@ def body_json(piece: Piece, *, show_secrets: bool) -> Any:
             value = json.loads(body)
         except (ValueError, RecursionError):
             return None
-        return value if show_secrets else _masked(value, _secret_names(descriptor))
+        return value if show_secrets else _masked(value, descriptor, _secret_names(descriptor))
     secret = descriptor is not None and may_hold_secrets(descriptor) and not show_secrets
     return [_node_json(node, secret) for node in wire_tree(body, descriptor)]
 

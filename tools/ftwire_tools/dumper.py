@@ -13,7 +13,7 @@ from ftwire.frame import Role
 from ftwire.protocols import Registry, registry
 from ftwire_tools.chunks import Input
 from ftwire_tools.output import write
-from ftwire_tools.paint import PLAIN, paint_for
+from ftwire_tools.paint import PLAIN, paint_for, printable
 from ftwire_tools.progress import Progress
 from ftwire_tools.readers import Read, read_brief, read_message, read_text
 from ftwire_tools.render.line import LineRenderer, gap_text
@@ -165,7 +165,7 @@ class Dump:
         """Say something about no single frame: among the lines, or on standard error beside JSON."""
         if self._as_json:
             self.flush()
-            sys.stderr.write(f"ftwire: {text}\n")
+            sys.stderr.write(f"ftwire: {printable(text)}\n")
         else:
             self._out.append(self._lines.note(text))
 

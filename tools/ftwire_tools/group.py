@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from ftwire_tools.output import Interrupted
+from ftwire_tools.paint import printable
 
 __all__ = ["COMMANDS", "LazyGroup", "ftwire"]
 
@@ -30,6 +31,9 @@ COMMANDS: Final = {
     "synth": "Write a capture of made-up trading, of any size.",
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
+
+_EXTRAS: Final = {"hypothesis": "cli,fuzz"}
+"""What to install for packages that not all of ``cli`` needs."""
 
 
 class LazyGroup(click.Group):
@@ -55,11 +59,25 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C comes out as an exception that click leaves alone."""
+        """Run the command; Ctrl-C comes out as an exception that click leaves alone.
+
+        What an error quotes, the name of a file or what stands in it, steers no terminal.
+        """
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            quoted = error.message.split("\n")
+            error.message = "\n".join(map(printable, quoted))  # type: ignore[misc] # each error is ours alone
+            raise
         except KeyboardInterrupt:
             raise Interrupted from None
+        except ModuleNotFoundError as error:
+            name = (error.name or "").partition(".")[0]
+            if name in {"", "ftwire", "ftwire_tools"}:
+                raise
+            raise click.ClickException(
+                f"{name} is not installed: pip install 'ftwire[{_EXTRAS.get(name, 'cli')}]'"
+            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""

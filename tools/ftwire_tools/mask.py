@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from google.protobuf.unknown_fields import UnknownFieldSet
+
 from ftwire.errors import BodyError, WireError
 from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.sensitivity import SECRET, SENSITIVE, category_of
@@ -56,9 +58,11 @@ def may_hold_secrets(descriptor: Descriptor) -> bool:
 
 
 def has_secrets(message: Message) -> bool:
-    """Say whether a message has such a field set."""
+    """Say whether a message has such a field set, or one that cannot be told from it: one its class does not have."""
     if not may_hold_secrets(descriptor_of(message)):
         return False
+    if len(UnknownFieldSet(message)):
+        return True
     for field, value in message.ListFields():
         if is_secret(field):
             return True

@@ -19,6 +19,7 @@ from ftwire_tools.capture_files import CaptureFiles
 from ftwire_tools.chunks import read_file
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError
+from ftwire_tools.paint import printable
 from ftwire_tools.recorder import Recorder
 from ftwire_tools.relay import Relay
 
@@ -60,7 +61,7 @@ class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new rele
 
 
 def _report(text: str) -> None:
-    sys.stderr.write(f"ftwire: {text}\n")
+    sys.stderr.write(f"ftwire: {printable(text)}\n")
     sys.stderr.flush()
 
 

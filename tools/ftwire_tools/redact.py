@@ -17,6 +17,7 @@ from ftwire_tools.capture_files import create_private
 from ftwire_tools.chunks import Input, open_input
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import write
+from ftwire_tools.paint import printable
 from ftwire_tools.progress import Progress
 from ftwire_tools.sensitivity import Category
 
@@ -139,7 +140,7 @@ def _tell(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_jso
     if rewriter.left_out:
         lines.append(f"{rewriter.left_out} connections or packets that are not OpenD's were left out")
     lines += [f"the capture is damaged: {text}" for text in damage]
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
 
 
 @click.command(

@@ -69,9 +69,9 @@ class Report:
             parts = ", ".join(f"{count} {name}" for name, count in counts.items())
             write(f"--- {total} {'request' if total == 1 else 'requests'}: {parts or 'none'}\n")
         for reason, count in self.left_out.items():
-            sys.stderr.write(f"ftwire: left out {count}x {reason}\n")
+            sys.stderr.write(f"ftwire: left out {count}x {printable(reason)}\n")
         for sentence in unreadable:
-            sys.stderr.write(f"ftwire: not read: {sentence}\n")
+            sys.stderr.write(f"ftwire: not read: {printable(sentence)}\n")
 
     def _lines(self, outcome: Outcome) -> str:
         step, paint = outcome.step, self._paint

@@ -10,7 +10,7 @@ from ftwire_tools.clock import Clock
 from ftwire_tools.drawing import draw, header_fields, title_of
 from ftwire_tools.drawn_body import body_json
 from ftwire_tools.output import write
-from ftwire_tools.paint import paint_for
+from ftwire_tools.paint import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire.diagnosis import Finding, Piece
@@ -114,7 +114,7 @@ def print_text(report: Report, form: Form) -> None:
     """Print a report for people."""
     paint = paint_for(sys.stdout)
     clock = Clock()
-    out: list[str] = [f"{paint.push}{report.name}{paint.reset}"] if form.named else []
+    out: list[str] = [f"{paint.push}{printable(report.name)}{paint.reset}"] if form.named else []
     if not form.brief:
         for place in report.places:
             where = ""
@@ -125,7 +125,7 @@ def print_text(report: Report, form: Form) -> None:
             out.append("")
     if report.left_out and not form.brief:
         out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
-    out.extend(f"note: {note}" for note in report.notes)
+    out.extend(f"note: {printable(note)}" for note in report.notes)
     ranked = report.ranked()
     for place_in_list, group in enumerate(ranked, 1):
         finding = group[0].finding
@@ -136,7 +136,7 @@ def print_text(report: Report, form: Form) -> None:
             f"{place_in_list}. {paint.bad}{mistake.title}{paint.reset}{likely} "
             f"[{mistake.id}{sender}, {_frames_text(group)}]"
         )
-        out.append(f"   Proof: {finding.proof}")
+        out.append(f"   Proof: {printable(finding.proof)}")
         out.append(f"   Remedy: {mistake.remedy}")
     pieces = f"{report.pieces} frame{'s' if report.pieces != 1 else ''}"
     if report.sealed:

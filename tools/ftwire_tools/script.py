@@ -15,6 +15,7 @@ from ftwire.events import FrameSeen, GapSeen, KeyMissing
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
+from ftwire_tools.mask import error_text
 from ftwire_tools.sighting import read_body
 from ftwire_tools.source import ENOUGH_TO_TELL, NothingFoundError, Source, open_source
 
@@ -145,8 +146,9 @@ class _Reader:
         protocol = frame.protocol
         if message is None or protocol is None:
             if frame.proto_id not in OWN:
+                why = "" if error is None else error_text(error, frame, show_secrets=False)
                 self.unreadable.append(
-                    f"conversation {part.talk.number}: request {frame.proto_id} #{frame.serial}: {error}"
+                    f"conversation {part.talk.number}: request {frame.proto_id} #{frame.serial}: {why}"
                 )
             return
         if frame.proto_id in OWN:

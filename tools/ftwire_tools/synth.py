@@ -14,6 +14,7 @@ import click
 
 from ftwire_tools.keys import read_key
 from ftwire_tools.output import ClosedOutputError, OutputError, write
+from ftwire_tools.paint import printable
 from ftwire_tools.progress import Progress
 
 __all__ = ["command"]
@@ -134,14 +135,18 @@ def command(
                 raise click.UsageError("--json and a capture do not go to the same standard output")
             write_capture(plan, _to_stdout, progress.update)
             ctx.exit(0)
-        partial = Path(f"{output}.partial")
+        # What is there and no plain file, a device or a pipe, is written to and not replaced.
+        special = Path(output).exists() and not Path(output).is_file()
+        partial = Path(output if special else f"{output}.partial")
         try:
             with partial.open("wb") as file:
                 written = write_capture(plan, file.write, progress.update)
-            partial.replace(output)
+            if not special:
+                partial.replace(output)
         finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+            if not special:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror or error}") from None
     finally:
@@ -150,7 +155,8 @@ def command(
         write(json.dumps(written._asdict()) + "\n")
     else:
         count = sum(written.frames.values())
-        write(f"{output}: {written.size} bytes, {written.packets} packets, {written.lost} lost, {count} frames\n")
+        what = f"{written.size} bytes, {written.packets} packets, {written.lost} lost, {count} frames"
+        write(f"{printable(output)}: {what}\n")
 
 
 def _to_stdout(data: bytes) -> None:

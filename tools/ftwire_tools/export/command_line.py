@@ -14,6 +14,7 @@ import click
 from ftwire_tools.keys import read_pem
 from ftwire_tools.options import max_body_option, show_secrets_option
 from ftwire_tools.output import write
+from ftwire_tools.paint import printable
 from ftwire_tools.selection import protocol_ids
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ def command(
         sources = inputs_of(captures)
         if not sources:
             raise click.UsageError(f"no captures in {', '.join(captures)}")
+        for source in sources:
+            if source.encode(errors="replace").decode() != source:
+                raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
         job = Job(sources, settings, engine, address, jobs, retry_quarantined=retry_quarantined)
         code = _run(job, kind, as_json)
     except ImportError as error:
@@ -176,6 +180,8 @@ def _run(job: Job, kind: str, as_json: bool) -> int:
 def _complain(outcome: Outcome) -> None:
     if outcome.error is not None:
         status = "" if outcome.status == "done" else f"{outcome.status}: "
-        sys.stderr.write(f"ftwire: {outcome.source}: {status}{outcome.error}\n")
+        sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {status}{outcome.error}')}\n")
     elif outcome.undecoded:
-        sys.stderr.write(f"ftwire: {outcome.source}: {outcome.undecoded} not decoded, see the table errors\n")
+        sys.stderr.write(
+            f"ftwire: {printable(outcome.source)}: {outcome.undecoded} not decoded, see the table errors\n"
+        )

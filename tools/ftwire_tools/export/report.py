@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.paint import printable
+
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome
 
@@ -50,7 +52,7 @@ class Report:
     def say(self, text: str) -> None:
         """Write a line that stays."""
         self.clear()
-        sys.stderr.write(f"ftwire: {text}\n")
+        sys.stderr.write(f"ftwire: {printable(text)}\n")
 
     def line(self, size: int, frames: int, seconds: float) -> str:
         """Return the line after so many seconds."""

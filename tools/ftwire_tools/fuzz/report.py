@@ -110,7 +110,7 @@ class Report:
             + ("" if find.again else "; not provoked a second time, so not shortened"),
         ]
         lines += [f"    {line}" for line in map(_in_words, find.steps)]
-        lines += [f"  saved in {place}"] if place is not None else []
+        lines += [f"  saved in {printable(str(place))}"] if place is not None else []
         write("\n".join(lines) + "\n")
 
     def summary(self, totals: Totals, *, interrupted: bool = False) -> None:

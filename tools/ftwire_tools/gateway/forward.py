@@ -17,6 +17,7 @@ from ftwire.events import Connected, FrameDamaged, PeerSilent, PushReceived, Ref
 from ftwire.frame import Role
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import Answer, failure
+from ftwire_tools.mask import error_text
 from ftwire_tools.trading import trades
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class _Line:
                 try:
                     future.set_result(event.frame.message)  # type: ignore[arg-type]  # of a known protocol
                 except WireError as error:
-                    future.set_exception(ForwardError(str(error)))
+                    future.set_exception(ForwardError(error_text(error, event.frame, show_secrets=False)))
         elif isinstance(event, RequestTimedOut | FrameDamaged) and event.request is not None:
             future = self._waiting.pop((event.request.proto_id, event.request.serial), None)
             if future is not None and not future.done():

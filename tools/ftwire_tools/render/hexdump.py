@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftwire.errors import KeyRequiredError
 from ftwire_tools.mask import has_secrets, may_be_secret
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def bytes_of(sighting: Sighting, *, show_secrets: bool) -> Bytes:
 def _is_secret(sighting: Sighting) -> bool:
     if sighting.message is not None:
         return has_secrets(sighting.message)
-    if isinstance(sighting.error, KeyRequiredError):
-        return False  # ciphertext
+    # What looks encrypted may as well be a plain body that came to harm.
     return may_be_secret(sighting.seen.frame)
 
 

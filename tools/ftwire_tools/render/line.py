@@ -126,7 +126,7 @@ class LineRenderer:
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
         return (
             f"{self._before(talk, seen.time)}{'':>6} {self._clock.time(seen.time)} {talk.number} {arrow} "
-            f"{self._paint.bad}gap      {gap_text(seen)}{self._paint.reset}\n"
+            f"{self._paint.bad}gap      {printable(gap_text(seen))}{self._paint.reset}\n"
         )
 
     def key_missing(self, talk: Talk, seen: KeyMissing) -> str:
@@ -135,7 +135,7 @@ class LineRenderer:
 
     def note(self, text: str) -> str:
         """Return a line that is about no single frame."""
-        return f"{self._paint.faint}--- {text}{self._paint.reset}\n"
+        return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
     def _form(self, talk: Talk, seen: FrameSeen) -> str:
         """Return how the line of such a frame looks, in this second of this conversation, with places for the rest."""
