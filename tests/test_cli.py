@@ -321,17 +321,6 @@ def test_closed_standard_streams_are_no_crash(closed: str, tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_package_that_is_missing_is_named() -> None:
-    program = (
-        "import sys; sys.modules['websockets'] = None; sys.argv[1:] = sys.argv[1].split(); "
-        "from ftwire_tools.cli import main; main()"
-    )
-    words = "serve --synthetic --port 0 --ws-port 0 -q"
-    done = subprocess.run([sys.executable, "-c", program, words], capture_output=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert done.stderr.decode().startswith("Error: websockets is not installed: pip install 'ftwire[cli]'")
-
-
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--list-faults"], ["dump", "--help"]])
 def test_a_full_disk_is_said_in_a_line_whoever_writes(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:

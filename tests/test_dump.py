@@ -431,7 +431,9 @@ class TestBadInput:
         assert (last["sha1_ok"], last["error_type"], last["body"]) == (True, "BodyError", None)
 
     def test_an_unknown_protocol(self) -> None:
-        result = dump(pcap([*session(), asked(9999, 9, b"\x08\x01")]), "--json", "--hex")
+        capture = pcap([*session(), asked(9999, 9, b"\x08\x01")])
+        assert objects(dump(capture, "--json", "--hex"))[-1]["body_hex"] is None, "it may hold secrets"
+        result = dump(capture, "--json", "--hex", "--show-secrets")
         assert result.exit_code == 3
         last = objects(result)[-1]
         assert (last["proto_id"], last["proto"], last["body"]) == (9999, None, None)

@@ -354,9 +354,18 @@ def test_unknown_fields_and_protocols_are_drawn_without_a_schema() -> None:
     body = rt_request().SerializeToString() + b"\x9a\x06\x05hello"
     output = run(Frame.build(3008, 1, body, sender=Role.CLIENT).encode().hex()).output
     assert 'field 99: string? = "hello"' in output
-    output = run(Frame.build(9999, 1, body, sender=Role.CLIENT).encode().hex()).output
+    unknown = Frame.build(9999, 1, body, sender=Role.CLIENT).encode().hex()
+    output = run("--show-secrets", unknown).output
     assert "body: protobuf, unknown message" in output
     assert 'field 99: string? = "hello"' in output
+    # A protocol that nobody knows may well be one with accounts in it.
+    output = run(unknown).output
+    assert "field 99: string? = ***" in output
+    assert b"hello".hex(" ") not in output
+    body = b'{"c2s": {"account": ["hello", 1]}}'
+    unknown = Frame.build(9999, 1, body, sender=Role.CLIENT, body_format=1).encode().hex()
+    assert '"hello"' in run("--show-secrets", unknown).output
+    assert json.loads(run("--json", unknown).stdout)["frames"][0]["body"] == {"c2s": {"account": ["***", "***"]}}
 
 
 def test_a_terminal_gets_colours_and_a_pipe_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ __all__ = ["main"]
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended
-OF_CLI = {"rich", "websockets"}  # packages of the extra `cli`, beside click: imported when they are needed
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
+EXTRAS = {"rich": "cli", "websockets": "cli", "hypothesis": "cli,fuzz"}
+"""What to install for packages that are imported when they are needed."""
 
 
 def main() -> None:
@@ -91,8 +92,8 @@ def _run() -> int:
 def _missing(error: ImportError) -> str | None:
     """Say what to install, in one line; ``None`` for an import that should have succeeded."""
     package = (error.name or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and package in OF_CLI:
-        return f"{package} is not installed: pip install 'ftwire[cli]'"
+    if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
+        return f"{package} is not installed: pip install 'ftwire[{EXTRAS[package]}]'"
     # An error of our own names no module: its sentence says all there is.
     return None if package else str(error)
 

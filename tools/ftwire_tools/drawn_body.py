@@ -64,7 +64,7 @@ def body_lines(piece: Piece, paint: Paint, *, show_secrets: bool) -> Iterator[st
         yield from _json_lines(body, descriptor, show_secrets=show_secrets)
         return
     yield f"  body: protobuf, {name}, {len(body)} bytes"
-    secret = descriptor is not None and may_hold_secrets(descriptor) and not show_secrets
+    secret = not show_secrets and _may_be_secret(descriptor)
     yield from _tree_lines(body, wire_tree(body, descriptor), paint, 0, secret)
 
 
@@ -122,22 +122,37 @@ def _json_lines(body: bytes, descriptor: Descriptor | None, *, show_secrets: boo
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        if descriptor is not None and may_hold_secrets(descriptor) and not show_secrets:
+        if not show_secrets and _may_be_secret(descriptor):
             yield "  withheld: no JSON, and it may hold keys, passwords or accounts (--show-secrets shows it)"
             return
         for line in hexdump(body)[:MAX_HEX_LINES]:
             yield f"  {line[4:]}"
         return
     if not show_secrets:
-        value = _masked(value, descriptor, _secret_names(descriptor))
+        value = _without_secrets(value, descriptor)
     for line in readable_json(value, indent=2).splitlines():
         yield f"    {line}"
 
 
-def _secret_names(descriptor: Descriptor | None) -> frozenset[str]:
+def _may_be_secret(descriptor: Descriptor | None) -> bool:
+    """Say whether bodies of a class may hold secrets; those of a protocol that nobody knows may."""
+    return descriptor is None or may_hold_secrets(descriptor)
+
+
+def _without_secrets(value: Any, descriptor: Descriptor | None) -> Any:
+    return _all_masked(value) if descriptor is None else _masked(value, descriptor, _secret_names(descriptor))
+
+
+def _all_masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _all_masked(item) for name, item in value.items()}
+    return [_all_masked(item) for item in value] if isinstance(value, list) else MASK
+
+
+def _secret_names(descriptor: Descriptor) -> frozenset[str]:
     """Return the names of members to be masked: all that are secret anywhere, and in this message."""
     names = set(SECRET_FIELDS)
-    seen = [] if descriptor is None else [descriptor]
+    seen = [descriptor]
     for each in seen:
         names.update(name for field in each.fields if is_secret(field) for name in (field.name, field.json_name))
         inner = (field.message_type for field in each.fields)
@@ -170,8 +185,8 @@ def body_json(piece: Piece, *, show_secrets: bool) -> Any:
             value = json.loads(body)
         except (ValueError, RecursionError):
             return None
-        return value if show_secrets else _masked(value, descriptor, _secret_names(descriptor))
-    secret = descriptor is not None and may_hold_secrets(descriptor) and not show_secrets
+        return value if show_secrets else _without_secrets(value, descriptor)
+    secret = not show_secrets and _may_be_secret(descriptor)
     return [_node_json(node, secret) for node in wire_tree(body, descriptor)]
 
 

@@ -32,9 +32,6 @@ COMMANDS: Final = {
 }
 """Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
 
-_EXTRAS: Final = {"hypothesis": "cli,fuzz"}
-"""What to install for packages that not all of ``cli`` needs."""
-
 
 class LazyGroup(click.Group):
     """A group that knows its commands by a table, and imports one when it is run."""
@@ -71,13 +68,6 @@ class LazyGroup(click.Group):
             raise
         except KeyboardInterrupt:
             raise Interrupted from None
-        except ModuleNotFoundError as error:
-            name = (error.name or "").partition(".")[0]
-            if name in {"", "ftwire", "ftwire_tools"}:
-                raise
-            raise click.ClickException(
-                f"{name} is not installed: pip install 'ftwire[{_EXTRAS.get(name, 'cli')}]'"
-            ) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""

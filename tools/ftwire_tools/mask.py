@@ -90,9 +90,9 @@ def mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
 
 
 def may_be_secret(frame: Frame | Envelope) -> bool:
-    """Say whether the body of a frame may hold secrets, going by its protocol alone."""
+    """Say whether the body of a frame may hold secrets, going by its protocol alone: of one nobody knows it may."""
     message_class = frame.classes[frame.proto_id]
-    return message_class is not None and may_hold_secrets(descriptor_of(message_class))
+    return message_class is None or may_hold_secrets(descriptor_of(message_class))
 
 
 def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:
