@@ -18,7 +18,7 @@ from ftwire.header import BodyFormat
 from ftwire.pcap import Direction
 from ftwire.protocols import registry
 from ftwire.websocket import Envelope
-from planted import BOOL, BYTES, DOUBLE, ENUM, FLOAT, GROUP, MESSAGE, STRING
+from planted import BOOL, BYTES, DOUBLE, ENUM, FLOAT, STRING, fill
 from test_redact import websocket_frame
 
 __all__ = ["TEXTS", "Frames", "Hostile", "bodies", "changed", "over_websocket", "printed", "said"]
@@ -48,20 +48,9 @@ class Hostile:
     def __init__(self, texts: tuple[str, ...] = TEXTS) -> None:
         self._texts = itertools.cycle(texts)
 
-    def fill(self, message: Any, depth: int = 0) -> None:
-        """Set every field at every depth; lists get one item."""
-        for field in message.DESCRIPTOR.fields:
-            many = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
-            if field.type in (MESSAGE, GROUP):
-                if depth < 9:
-                    inner = getattr(message, field.name)
-                    self.fill(inner.add() if many else inner, depth + 1)
-                    if not many:
-                        inner.SetInParent()
-            elif many:
-                getattr(message, field.name).append(self._value(field))
-            else:
-                setattr(message, field.name, self._value(field))
+    def fill(self, message: Any) -> None:
+        """Set every field at every depth."""
+        fill(message, self._value)
 
     def _value(self, field: Any) -> Any:
         if field.type == ENUM:

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
+from ftwire_tools.descriptors import is_repeated
 from ftwire_tools.sensitivity import Category, category_of
 
 STRING, BYTES, GROUP, MESSAGE, BOOL, ENUM = 9, 12, 10, 11, 8, 14
 DOUBLE, FLOAT = 1, 2
 
 ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
+
+
+def fill(message: Any, value_of: Callable[[Any], Any], depth: int = 0) -> None:
+    """Set every field at every depth to what ``value_of`` gives for it; lists get one item."""
+    for field in message.DESCRIPTOR.fields:
+        many = is_repeated(field)
+        if field.type in (MESSAGE, GROUP):
+            if depth < 9:
+                inner = getattr(message, field.name)
+                fill(inner.add() if many else inner, value_of, depth + 1)
+                if not many:
+                    inner.SetInParent()
+        elif many:
+            getattr(message, field.name).append(value_of(field))
+        else:
+            setattr(message, field.name, value_of(field))
 
 
 class Planted:
@@ -50,22 +67,9 @@ class Planted:
         self.raw.append(made)
         return made
 
-    def fill(self, message: Any, depth: int = 0) -> None:
+    def fill(self, message: Any) -> None:
         """Set every field at every depth: to a secret, unless it was reviewed and found public."""
-        for field in message.DESCRIPTOR.fields:
-            many = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
-            if field.type in (MESSAGE, GROUP):
-                if depth < 9:
-                    inner = getattr(message, field.name)
-                    self.fill(inner.add() if many else inner, depth + 1)
-                    if not many:
-                        inner.SetInParent()
-                continue
-            value = self._value(field)
-            if many:
-                getattr(message, field.name).append(value)
-            else:
-                setattr(message, field.name, value)
+        fill(message, self._value)
 
     def _value(self, field: Any) -> Any:
         category = category_of(field)

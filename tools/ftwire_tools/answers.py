@@ -10,7 +10,7 @@ from ftwire.body import to_dict
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire_tools.descriptors import descriptor_of
-from ftwire_tools.mask import error_text, mask
+from ftwire_tools.mask import mask, message_of
 from ftwire_tools.readable import readable_json
 from ftwire_tools.render.table import table_text, tables_of
 
@@ -33,10 +33,7 @@ class AnswerRenderer:
 
     def frame(self, frame: Frame, latency: int | None = None) -> str:
         """Return the text of a reply (with its ``latency`` in nanoseconds) or push. Raises ``WireError``."""
-        try:
-            message = frame.message
-        except WireError as error:
-            raise WireError(error_text(error, frame, show_secrets=self._show_secrets)) from None
+        message = message_of(frame, show_secrets=self._show_secrets)
         if isinstance(message, UnknownBody):
             raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
         if self._table:

@@ -46,7 +46,7 @@ from ftwire_tools.client_errors import (
     RequestTimeoutError,
 )
 from ftwire_tools.link import SECOND, Link, Reply, open_link
-from ftwire_tools.mask import error_text
+from ftwire_tools.mask import message_of
 from ftwire_tools.push_stream import PushStream
 from ftwire_tools.requests import build_request
 from ftwire_tools.rtdata import Columns, rt_table
@@ -414,9 +414,9 @@ class Client:
 def read_reply(frame: Frame, name: str) -> Any:
     """Return the message of a reply that says yes. Raises ``ReplyDamagedError`` and ``ReplyError``."""
     try:
-        message: Any = frame.message
+        message: Any = message_of(frame)
     except WireError as error:
-        raise ReplyDamagedError(name, frame.serial, error_text(error, frame, show_secrets=False)) from error
+        raise ReplyDamagedError(name, frame.serial, str(error)) from error
     if isinstance(message, UnknownBody):
         raise ReplyDamagedError(name, frame.serial, f"its body format is {message.body_format}")
     if message.retType:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from google.protobuf.unknown_fields import UnknownFieldSet
-
 from ftwire.errors import BodyError, WireError
 from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.sensitivity import SECRET, SENSITIVE, category_of
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-    from ftwire.frame import Frame
+    from ftwire.frame import Frame, UnknownBody
     from ftwire.websocket import Envelope
 
 __all__ = [
@@ -29,6 +27,7 @@ __all__ = [
     "mask",
     "may_be_secret",
     "may_hold_secrets",
+    "message_of",
 ]
 
 MASK: Final = "***"
@@ -61,6 +60,9 @@ def has_secrets(message: Message) -> bool:
     """Say whether a message has such a field set, or one that cannot be told from it: one its class does not have."""
     if not may_hold_secrets(descriptor_of(message)):
         return False
+    # Imported when bytes are to be shown: lines need none of it.
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
     if len(UnknownFieldSet(message)):
         return True
     for field, value in message.ListFields():
@@ -93,6 +95,14 @@ def may_be_secret(frame: Frame | Envelope) -> bool:
     """Say whether the body of a frame may hold secrets, going by its protocol alone: of one nobody knows it may."""
     message_class = frame.classes[frame.proto_id]
     return message_class is None or may_hold_secrets(descriptor_of(message_class))
+
+
+def message_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> Message | UnknownBody:
+    """Return ``frame.message``. Raises ``WireError`` with ``error_text`` in place of what that raises."""
+    try:
+        return frame.message
+    except WireError as error:
+        raise WireError(error_text(error, frame, show_secrets=show_secrets)) from None
 
 
 def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:

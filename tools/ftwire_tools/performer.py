@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.errors import WireError
 from ftwire_tools.client_errors import ClientError
-from ftwire_tools.mask import error_text
+from ftwire_tools.mask import message_of
 from ftwire_tools.rewrite import Rewriter, UnknownOrderError
 from ftwire_tools.sighting import read_body
 from ftwire_tools.trading import trades
 
 if TYPE_CHECKING:
-    from ftwire.frame import Frame
-    from ftwire.websocket import Envelope
     from ftwire_tools.client import Client
     from ftwire_tools.compare import Comparison, Difference
     from ftwire_tools.script import Part, Step
@@ -124,7 +122,7 @@ class _Performer:
         try:
             request = self._rewriter.request(step.request)
             reply = await self._client.exchange(step.proto_id, request)
-            actual = _message_of(reply.frame)
+            actual = message_of(reply.frame)
         except UnknownOrderError as error:
             self._finish(step, Status.LEFT_OUT, reason=str(error))
             return
@@ -148,11 +146,3 @@ class _Performer:
 
     def _finish(self, step: Step, status: Status, **facts: Any) -> None:
         self._done(Outcome(step, self._part, self._copy, status, **facts))
-
-
-def _message_of(frame: Frame | Envelope) -> Any:
-    """Return the message of a reply. Raises ``WireError``, without a word of what may be secret."""
-    try:
-        return frame.message
-    except WireError as error:
-        raise WireError(error_text(error, frame, show_secrets=False)) from None

@@ -31,10 +31,7 @@ def read_brief(frame: Frame | Envelope) -> Read:
     """Return what ``ftwire_tools.facts`` says of the body of a frame, or its message; or why there is neither."""
     if frame.error is not None or not frame.payload:
         return *read_body(frame), None
-    try:
-        brief = brief_of(frame)
-    except WireError as error:
-        return None, error, None
+    brief = brief_of(frame)
     return (*read_body(frame), None) if brief is None else (None, None, brief)
 
 

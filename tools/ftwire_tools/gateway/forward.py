@@ -17,7 +17,7 @@ from ftwire.events import Connected, FrameDamaged, PeerSilent, PushReceived, Ref
 from ftwire.frame import Role
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.world import Answer, failure
-from ftwire_tools.mask import error_text
+from ftwire_tools.mask import message_of
 from ftwire_tools.trading import trades
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ class _Line:
             future = self._waiting.pop((event.frame.proto_id, event.frame.serial), None)
             if future is not None and not future.done():
                 try:
-                    future.set_result(event.frame.message)  # type: ignore[arg-type]  # of a known protocol
+                    future.set_result(message_of(event.frame))  # type: ignore[arg-type]  # of a known protocol
                 except WireError as error:
-                    future.set_exception(ForwardError(error_text(error, event.frame, show_secrets=False)))
+                    future.set_exception(ForwardError(str(error)))
         elif isinstance(event, RequestTimedOut | FrameDamaged) and event.request is not None:
             future = self._waiting.pop((event.request.proto_id, event.request.serial), None)
             if future is not None and not future.done():

@@ -98,7 +98,7 @@ class LineRenderer:
             self._talk = talk
             self._since = time // SECOND * SECOND
             # 0 is no time. The rest of its second has lines one by one.
-            self._until = self._since + SECOND if self._since else not time
+            self._until = self._since + SECOND if self._since else 0 if time else 1
         form = self._forms.get((frame.proto_id, seen.sender is Role.CLIENT)) or self._form(talk, seen)
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
