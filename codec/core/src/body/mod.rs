@@ -14,6 +14,7 @@ mod check;
 mod layout;
 mod phrase;
 mod pick;
+mod scalar;
 mod text;
 mod values;
 mod walk;

@@ -8,8 +8,8 @@ use pyo3::types::{PyString, PyTuple};
 
 use super::check::{pass_found, pass_list};
 use super::layout::{Field, FieldSpec, Kind, Layout};
-use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64, as_uint32};
-use super::walk::{Found, Reader, Walk};
+use super::scalar::Scalar;
+use super::walk::{as_int32, Found, Reader, Walk};
 use super::write::push_float;
 use super::{MAX_BODY, MAX_DEPTH};
 
@@ -190,45 +190,17 @@ fn push_text(text: &str, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// A scalar as Python writes it.
+/// A scalar as Python writes it, or the name of its number.
 fn push_value(field: &Field, reader: &mut Reader, names: &[(i32, String)], out: &mut String) -> Option<()> {
-    let mut digits = itoa::Buffer::new();
-    let number = match field.kind {
-        Kind::Double | Kind::Float => {
-            let value = match field.kind {
-                Kind::Double => as_double(reader.fixed64()?),
-                _ => f64::from(as_float(reader.fixed32()?)),
-            };
-            if !value.is_finite() {
-                return None;
-            }
-            push_float(value, out);
-            return Some(());
-        }
-        Kind::String => return push_text(std::str::from_utf8(reader.delimited()?).ok()?, out),
-        Kind::Bool => {
-            out.push_str(if reader.varint()? == 0 { "false" } else { "true" });
-            return Some(());
-        }
-        Kind::Enum => field.enum_value(as_int32(reader.varint()?))?.number,
-        Kind::Int32 => as_int32(reader.varint()?),
-        Kind::Sint32 => as_sint32(reader.varint()?),
-        Kind::Sfixed32 => i32::from_le_bytes(reader.fixed32()?),
-        kind => {
-            out.push_str(match kind {
-                Kind::Int64 => digits.format(as_int64(reader.varint()?)),
-                Kind::Uint64 => digits.format(reader.varint()?),
-                Kind::Sint64 => digits.format(as_sint64(reader.varint()?)),
-                Kind::Fixed64 => digits.format(u64::from_le_bytes(reader.fixed64()?)),
-                Kind::Sfixed64 => digits.format(i64::from_le_bytes(reader.fixed64()?)),
-                Kind::Uint32 => digits.format(as_uint32(reader.varint()?)),
-                Kind::Fixed32 => digits.format(u32::from_le_bytes(reader.fixed32()?)),
-                _ => return None,
-            });
-            return Some(());
-        }
-    };
-    push_named(number, names, out);
+    match Scalar::read(field, reader)? {
+        Scalar::Real(value) if value.is_finite() => push_float(value, out),
+        Scalar::Number(value) => push_named(value, names, out),
+        Scalar::Signed(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Scalar::Unsigned(value) => out.push_str(itoa::Buffer::new().format(value)),
+        Scalar::Truth(value) => out.push_str(if value { "true" } else { "false" }),
+        Scalar::Text(text) => push_text(text, out)?,
+        Scalar::Real(_) | Scalar::Bytes(_) => return None,
+    }
     Some(())
 }
 

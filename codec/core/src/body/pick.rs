@@ -6,7 +6,7 @@ use pyo3::types::{PyBool, PyBytes, PyFloat, PyString, PyTuple};
 
 use super::check::{check, pass, pass_block};
 use super::layout::{Field, FieldSpec, Kind, Layout};
-use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64, as_uint32};
+use super::scalar::Scalar;
 use super::walk::{Found, Reader, Walk};
 use super::{MAX_BODY, MAX_DEPTH};
 
@@ -145,24 +145,14 @@ impl Picker {
 
 /// A scalar as protobuf's messages give it.
 fn value<'py>(py: Python<'py>, field: &Field, reader: &mut Reader) -> Option<Bound<'py, PyAny>> {
-    Some(match field.kind {
-        Kind::Double => PyFloat::new(py, as_double(reader.fixed64()?)).into_any(),
-        Kind::Float => PyFloat::new(py, f64::from(as_float(reader.fixed32()?))).into_any(),
-        Kind::String => PyString::new(py, std::str::from_utf8(reader.delimited()?).ok()?).into_any(),
-        Kind::Bytes => PyBytes::new(py, reader.delimited()?).into_any(),
-        Kind::Bool => PyBool::new(py, reader.varint()? != 0).to_owned().into_any(),
-        Kind::Enum => field.enum_value(as_int32(reader.varint()?))?.number.into_pyobject(py).ok()?.into_any(),
-        Kind::Int64 => as_int64(reader.varint()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Uint64 => reader.varint()?.into_pyobject(py).ok()?.into_any(),
-        Kind::Sint64 => as_sint64(reader.varint()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Fixed64 => u64::from_le_bytes(reader.fixed64()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Sfixed64 => i64::from_le_bytes(reader.fixed64()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Int32 => as_int32(reader.varint()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Uint32 => as_uint32(reader.varint()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Sint32 => as_sint32(reader.varint()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Fixed32 => u32::from_le_bytes(reader.fixed32()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Sfixed32 => i32::from_le_bytes(reader.fixed32()?).into_pyobject(py).ok()?.into_any(),
-        Kind::Message => return None,
+    Some(match Scalar::read(field, reader)? {
+        Scalar::Real(value) => PyFloat::new(py, value).into_any(),
+        Scalar::Number(value) => value.into_pyobject(py).ok()?.into_any(),
+        Scalar::Signed(value) => value.into_pyobject(py).ok()?.into_any(),
+        Scalar::Unsigned(value) => value.into_pyobject(py).ok()?.into_any(),
+        Scalar::Truth(value) => PyBool::new(py, value).to_owned().into_any(),
+        Scalar::Text(text) => PyString::new(py, text).into_any(),
+        Scalar::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
     })
 }
 
