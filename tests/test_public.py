@@ -57,6 +57,12 @@ def test_what_an_extra_brings_is_named_where_it_is_missing(package: str, asked: 
     assert extra in last
 
 
+@pytest.mark.parametrize("missing", ["hypothesis", ""])
+def test_help_shows_the_map_of_the_modules(missing: str) -> None:
+    text = run(f"import sys; sys.modules[{missing!r}] = None; import ftwire; help(ftwire)")
+    assert {"A", "map,", "``ftwire.stream``", "``ftwire.strategies``", "FrameDecoder"} <= set(text)
+
+
 def test_names_stay_themselves_whatever_was_imported_first() -> None:
     assert run("import ftwire.stream, ftwire; print(ftwire.registry[3008].name)") == ["Qot_GetRT"]
     assert run("import ftwire; ftwire.Frame; print(ftwire.registry[3008].name)") == ["Qot_GetRT"]

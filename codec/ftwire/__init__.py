@@ -38,6 +38,7 @@ arguments. Names below are imported when first used, so ``import ftwire`` costs 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -175,4 +176,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # help() reads everything named here, and stops at the first that cannot be imported.
+    missing = set() if find_spec("hypothesis") else {"strategies"}
+    return sorted({*globals(), *__all__} - missing)

@@ -120,6 +120,7 @@ class ChunkReader(Generic[Item]):
         if at < len(data):
             if len(data) - at > WORTH_WAITING and not kept:
                 self._rest = data, at
+                self._lack = 0  # counts only where all that is kept is in _kept
                 return
             kept += data[at:]
         self._lack = self._want - len(kept)
