@@ -19,9 +19,9 @@ from pathlib import Path
 PROTO = Path(__file__).resolve().parent
 sys.path.insert(0, str(PROTO.parent / "tools"))
 
-from ftwire_tools.changelog import CHANGES_FILE, ChangeLog  # noqa: E402 - found through the line above
-from ftwire_tools.prototree import proto_tree  # noqa: E402
-from ftwire_tools.sdk import read_sdk  # noqa: E402
+from ftwire_tools.schemas.changelog import CHANGES_FILE, ChangeLog  # noqa: E402 - found through the line above
+from ftwire_tools.schemas.proto_tree import proto_tree  # noqa: E402
+from ftwire_tools.schemas.sdk import read_sdk  # noqa: E402
 
 
 def download(directory: Path) -> None:

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from ftwire_tools.descriptors import is_repeated
-from ftwire_tools.sensitivity import Category, category_of
+from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.messages.sensitive_fields import Category, category_of
 
 STRING, BYTES, GROUP, MESSAGE, BOOL, ENUM = 9, 12, 10, 11, 8, 14
 DOUBLE, FLOAT = 1, 2

@@ -19,12 +19,12 @@ from ftwire.messages import InitConnect, Qot_UpdateBasicQot
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-from ftwire_tools.facts import facts_of
-from ftwire_tools.mask import may_be_secret
-from ftwire_tools.readers import read_brief, read_message, read_text
+from ftwire_tools.captures.sighting import Sighting, Talk
+from ftwire_tools.dumping.body_view import read_brief, read_message, read_text
+from ftwire_tools.messages.masking import may_be_secret
+from ftwire_tools.messages.summary import facts_of
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
-from ftwire_tools.sighting import Sighting, Talk
 from test_transcode import CLASSES, damaged
 
 TALK = Talk(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")

@@ -23,8 +23,8 @@ from ftwire.cipher import RsaKey
 from ftwire.connection import SECOND, Connection
 from ftwire.events import RequestReceived
 from ftwire.frame import Frame, Role, encode_frame
-from ftwire_tools.group import ftwire
-from ftwire_tools.trading import TRADING
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.messages.trading import TRADING
 from recording import serving as tcp_serving
 from scripted_gateway import Fault, ScriptedGateway, serving
 

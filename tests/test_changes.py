@@ -16,8 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftwire_tools.changes import NEW_TO_OLD, OLD_TO_NEW, Change, compare
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.schemas.schema_diff import NEW_TO_OLD, OLD_TO_NEW, Change, compare
 
 BOTH = (OLD_TO_NEW, NEW_TO_OLD)
 OPTIONAL, REQUIRED, REPEATED = 1, 2, 3

@@ -20,7 +20,7 @@ from captures import answered, packets, pcap, push, session
 from frames import rt_response
 from ftwire.pcap import PcapWriter
 from ftwire_tools.cli import main
-from ftwire_tools.group import COMMANDS
+from ftwire_tools.commands._group import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
@@ -46,7 +46,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 def test_every_command_is_what_its_line_says() -> None:
     for name, line in COMMANDS.items():
-        command = importlib.import_module(f"ftwire_tools.{name}").command
+        command = importlib.import_module(f"ftwire_tools.commands.{name}").command
         assert isinstance(command, click.Command)
         assert command.name in (name, "command")
         assert line.endswith(".")
@@ -151,7 +151,7 @@ def test_an_import_that_should_have_succeeded_is_a_bug_and_shown_whole(monkeypat
     def broken(**_: object) -> None:
         raise ImportError("cannot import name 'x' from 'ftwire'", name="ftwire")
 
-    monkeypatch.setattr("ftwire_tools.group.ftwire.main", broken)
+    monkeypatch.setattr("ftwire_tools.commands._group.ftwire.main", broken)
     with pytest.raises(ImportError, match="cannot import name"):
         main()
 
@@ -278,7 +278,7 @@ def test_colours_are_for_terminals(capture: Path) -> None:
 def test_progress_is_shown_on_a_terminal_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ftwire_tools.progress import Progress
+    from ftwire_tools.terminal.progress import Progress
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     now = 100.0

@@ -21,7 +21,6 @@ from ftwire.errors import LocalProtocolError, UnknownProtocolError
 from ftwire.events import FrameDamaged, UnmatchedReply
 from ftwire.header import BodyFormat
 from ftwire.messages import Qot_GetRT, Trd_PlaceOrder
-from ftwire_tools import client as client_module
 from ftwire_tools.client import (
     Client,
     ClientEvent,
@@ -29,7 +28,8 @@ from ftwire_tools.client import (
     ConnectionRestored,
     SubscriptionRefused,
 )
-from ftwire_tools.client_errors import (
+from ftwire_tools.client import client as client_module
+from ftwire_tools.client.errors import (
     ClientClosedError,
     ClientError,
     ConnectError,
@@ -40,7 +40,7 @@ from ftwire_tools.client_errors import (
     ReplyError,
     RequestTimeoutError,
 )
-from ftwire_tools.rtdata import RT_COLUMNS, RtTable
+from ftwire_tools.client.rt_table import RT_COLUMNS, RtTable
 from scripted_gateway import Fault, ScriptedGateway
 
 ROOT = Path(__file__).parent.parent

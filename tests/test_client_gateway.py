@@ -13,15 +13,15 @@ from click.testing import CliRunner
 
 from ftwire.cipher import RsaKey
 from ftwire_tools.client import Client
-from ftwire_tools.client_errors import (
+from ftwire_tools.client.errors import (
     ClientError,
     ConnectionLostError,
     RefusedError,
     ReplyDamagedError,
     RequestTimeoutError,
 )
+from ftwire_tools.commands._group import ftwire
 from ftwire_tools.gateway.faults import NAMES
-from ftwire_tools.group import ftwire
 from ftwire_tools.testing import RunningGateway, gateway
 
 ROOT = Path(__file__).parent.parent

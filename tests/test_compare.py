@@ -10,7 +10,7 @@ from hypothesis import given
 from frames import rt_response
 from ftwire.messages import GetGlobalState, InitConnect, Qot_GetRT
 from ftwire.strategies import messages
-from ftwire_tools.compare import CONNECTION_BOUND, Comparison, parse_tolerance
+from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, parse_tolerance
 
 
 def differences(

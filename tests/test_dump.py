@@ -24,7 +24,7 @@ from ftwire.messages import (
     Trd_UnlockTrade,
 )
 from ftwire.pcap import Endpoint, PcapWriter
-from ftwire_tools.group import ftwire
+from ftwire_tools.commands._group import ftwire
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CAPTURES = FIXTURES / "captures"
@@ -541,7 +541,7 @@ class TestBadInput:
 
         path = tmp_path / "a.pcap"
         path.write_bytes(pcap(session()))
-        monkeypatch.setattr("ftwire_tools.chunks.FileIO", refuse)
+        monkeypatch.setattr("ftwire_tools.captures.input_files.FileIO", refuse)
         result = CliRunner().invoke(ftwire, ["dump", str(path)])
         assert (result.exit_code, result.stderr) == (1, f"Error: {path}: Permission denied\n")
 

@@ -23,11 +23,11 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import CaptureReader, Data, Direction, Dissector, TcpConversation
 from ftwire.pcap.writer import PcapWriter
-from ftwire_tools.drawing import draw, title_of
-from ftwire_tools.drawn_body import body_json
-from ftwire_tools.group import ftwire
-from ftwire_tools.hextext import from_hex
-from ftwire_tools.paint import PLAIN
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.explaining.body_layout import body_json
+from ftwire_tools.explaining.frame_layout import draw, title_of
+from ftwire_tools.terminal.hex_input import from_hex
+from ftwire_tools.terminal.style import PLAIN
 from test_diagnosis import FIXTURES, VECTORS, conversations
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"

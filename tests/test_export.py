@@ -23,14 +23,14 @@ from captures import START, pcap, session
 from ftwire.cipher import RsaKey
 from ftwire.protocols import registry
 from ftwire.strategies import messages
+from ftwire_tools.commands._group import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.convert import BothConverters, OwnConverter, PtarsConverter, converter_named
 from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
 from ftwire_tools.export.rows import META, PARTITIONS, Rows, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
-from ftwire_tools.export.zones import ZONES, instants
-from ftwire_tools.group import ftwire
+from ftwire_tools.markets.zones import ZONES, instants
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CAPTURES = sorted(path for path in (FIXTURES / "captures").iterdir() if path.suffix in {".pcap", ".pcapng"})

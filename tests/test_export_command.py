@@ -22,14 +22,14 @@ from click.testing import CliRunner, Result
 from captures import answered, asked, init_request, pcap, push, session
 from frames import init_response, rt_response
 from ftwire.messages import Qot_GetRT, Qot_UpdateRT
+from ftwire_tools.commands._group import ftwire
 from ftwire_tools.export import engines, tables
 from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.report import Report
+from ftwire_tools.export.progress_report import Report
 from ftwire_tools.export.steps import Result as StepResult
 from ftwire_tools.export.steps import Step
 from ftwire_tools.export.task import Settings, task_for
 from ftwire_tools.export.work import perform
-from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
@@ -144,7 +144,7 @@ def test_sums_of_a_large_capture_are_those_of_the_dump(tmp_path: Path) -> None:
 def test_batches_come_in_bounded_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = synth(tmp_path / "a.pcap", 1_500_000)
     whole = {table: pa.Table.from_batches([batch]) for table, batch in tables([str(path)])}
-    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 100_000)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 100_000)
     pieces: dict[str, list[Any]] = {}
     for table, batch in tables([str(path)]):
         pieces.setdefault(table, []).append(batch)
@@ -423,7 +423,7 @@ def test_many_days_do_not_take_many_open_files(tmp_path: Path, monkeypatch: pyte
     path = synth(tmp_path / "a.pcap", 300_000, days=12)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_OPEN", 3)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 10_000)
-    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 20_000)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 20_000)
     (outcome,) = outcomes(run(path, "-o", tmp_path / "out", "--json"))
     rows = sum(pq.read_metadata(file).num_rows for file in (tmp_path / "out").rglob("*.parquet"))
     assert rows == sum(outcome["rows"].values())

@@ -23,15 +23,15 @@ from captures import START, Said, answered, packets, pcap_of, push, session
 from frames import rt_response
 from ftwire.cipher import RsaKey
 from ftwire.pcap import Endpoint, Limits, PcapngWriter
+from ftwire_tools.commands._group import ftwire
 from ftwire_tools.export import agenda as agendas
 from ftwire_tools.export import engines, work
 from ftwire_tools.export.agenda import Agenda
 from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.report import Report
+from ftwire_tools.export.progress_report import Report
 from ftwire_tools.export.steps import PartStep, Result, Step, Trouble, WholeStep
 from ftwire_tools.export.task import Settings, run_task, task_for
 from ftwire_tools.export.work import perform
-from ftwire_tools.group import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -139,8 +139,8 @@ def test_damaged_files(tmp_path: Path, spoilt: str) -> None:
 
 def test_pieces_are_cut_where_one_process_cuts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = synth(tmp_path / "a.pcap", 400_000, connections=5, loss=0.05)
-    monkeypatch.setattr("ftwire_tools.export.sift.MAX_BYTES", 9_000)
-    monkeypatch.setattr("ftwire_tools.export.sift.MAX_ROWS", 70)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 9_000)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_ROWS", 70)
     monkeypatch.setattr("ftwire_tools.export.work.SPOOL_BYTES", 2_000)
     monkeypatch.setattr("ftwire_tools.export.formats.MAX_PENDING", 50_000)
     assert agrees(path, 4)[WholeStep] == 0

@@ -18,7 +18,7 @@ from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.frame import Role
 from ftwire_tools.client import Client
-from ftwire_tools.client_errors import ClientError
+from ftwire_tools.client.errors import ClientError
 from ftwire_tools.fuzz.campaign import Find
 from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
@@ -26,7 +26,7 @@ from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.wires import wire_for
+from ftwire_tools.fuzz.wire_formats import wire_for
 from hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 
 HERE = Path(__file__).resolve().parent

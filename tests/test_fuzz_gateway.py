@@ -22,14 +22,14 @@ from broken_gateway import BUGS, BrokenGateway
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.frame import Role
-from ftwire_tools.addresses import Address
 from ftwire_tools.fuzz.campaign import Campaign, Find
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.stand_alone import test_of as made_test
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import GatewayTarget
-from ftwire_tools.fuzz.wires import wire_for
+from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from hunting import FUZZ, command_of, fails, first_find, free_port, saved_test
 

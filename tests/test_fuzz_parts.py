@@ -20,16 +20,16 @@ from ftwire.frame import Role
 from ftwire.pcap import CaptureReader, Packet
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz import command
+from ftwire_tools.commands.fuzz import command
 from ftwire_tools.fuzz.campaign import Campaign, Find
 from ftwire_tools.fuzz.frames import boundaries, render_frame
-from ftwire_tools.fuzz.legal import hello, request_message, response_message
+from ftwire_tools.fuzz.judgement import KINDS, Finding, Outcome, Traffic
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.steps import FRAME_MUTATIONS, MUTATIONS, Mutation, Step, step_from_json, step_to_json
-from ftwire_tools.fuzz.verdict import KINDS, Finding, Outcome, Traffic
+from ftwire_tools.fuzz.valid_messages import hello, request_message, response_message
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "fuzzing.md"
 REQUESTS = requests_to_draw(allow_trading=False)

@@ -22,7 +22,7 @@ from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import ClientTarget
 from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
-from ftwire_tools.fuzz.wires import wire_for
+from ftwire_tools.fuzz.wire_formats import wire_for
 from hunting import campaign_of, fails, free_port, saved_test
 from test_fuzz_client import command
 

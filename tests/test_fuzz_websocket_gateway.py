@@ -18,15 +18,15 @@ from click.testing import CliRunner
 from broken_websocket_gateway import BUGS, BrokenWebSocketGateway
 from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
-from ftwire_tools.addresses import Address
+from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
 from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.gateway import command as fuzz_gateway
 from ftwire_tools.fuzz.plans import requests_to_draw
 from ftwire_tools.fuzz.saving import facts_of, load_crash, save
 from ftwire_tools.fuzz.steps import Step
 from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
-from ftwire_tools.fuzz.wires import wire_for
+from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from hunting import GATEWAY_CRASH, command_of, fails, first_find, free_port, saved_test
 

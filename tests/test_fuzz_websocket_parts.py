@@ -22,14 +22,14 @@ from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
 from ftwire.websocket import Envelope
 from ftwire_tools.fuzz.envelopes import asked_in, render_messages
-from ftwire_tools.fuzz.legal import hello_websocket, request_message, response_message
 from ftwire_tools.fuzz.plans import CHANGING, requests_to_draw
 from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.steps import ENVELOPE_MUTATIONS, Mutation, Step, step_from_json, step_to_json
+from ftwire_tools.fuzz.valid_messages import hello_websocket, request_message, response_message
 from ftwire_tools.fuzz.websocket_frames import BROKEN, message_frames
 from ftwire_tools.fuzz.websocket_plans import websocket_client_plan, websocket_gateway_plan
 from ftwire_tools.fuzz.websocket_wire import EnvelopeWire
-from ftwire_tools.fuzz.wire import Farewell, Pong, Upgrade
+from ftwire_tools.fuzz.wire_format import Farewell, Pong, Upgrade
 
 REQUESTS = requests_to_draw(allow_trading=False)
 BODY = request_message(3008).SerializeToString()

@@ -16,12 +16,12 @@ from ftwire.frame import encode_frame
 from ftwire.header import BodyFormat
 from ftwire.protocols import Protocol, registry
 from ftwire.strategies import messages
+from ftwire_tools.gateway.answer_source import Answer
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH, Subscriptions
 from ftwire_tools.gateway.synthetic import Synthetic
-from ftwire_tools.gateway.world import Answer
 from ftwire_tools.testing import gateway
 from gateways import CAPTURES, PlainClient, fill
 

@@ -27,20 +27,20 @@ from ftwire.messages import (
 )
 from ftwire.protocols import registry
 from ftwire.strategies import messages
-from ftwire_tools.chunks import open_input
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.source import open_source
 from ftwire_tools.gateway.faults import NAMES, FaultError, Faults, Rule, parse_rule
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import exact_key
-from ftwire_tools.gateway.player import Pace, Player
 from ftwire_tools.gateway.push import Push, PushRun
+from ftwire_tools.gateway.push_recording import TapePush, Track
+from ftwire_tools.gateway.push_scheduler import Pace, Player
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
-from ftwire_tools.gateway.shift import shift_times
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
-from ftwire_tools.gateway.tape import TapePush, Track
+from ftwire_tools.gateway.time_shift import shift_times
 from ftwire_tools.gateway.topics import Topic
-from ftwire_tools.source import open_source
 from gateways import CAPTURES
 
 RT_HK = Topic(1, "00700", 5)
@@ -68,7 +68,7 @@ def on_a_clock_of_its_own(
     clock = Clock()
     loop = asyncio.SelectorEventLoop(clock)
     loop.time = lambda: clock.now  # type: ignore[method-assign]
-    monkeypatch.setattr("ftwire_tools.gateway.player.time.monotonic_ns", lambda: round(clock.now * 1e9))
+    monkeypatch.setattr("ftwire_tools.gateway.push_scheduler.time.monotonic_ns", lambda: round(clock.now * 1e9))
     try:
         loop.run_until_complete(program(clock))
     finally:

@@ -15,9 +15,9 @@ from ftwire.cipher import RsaKey
 from ftwire.events import Event, FrameSeen, ReplyReceived
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
-from ftwire_tools.chunks import open_input
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.source import open_source
 from ftwire_tools.gateway.load import LoadError
-from ftwire_tools.source import open_source
 from ftwire_tools.testing import gateway, gateway_fixture
 from gateways import CAPTURES, ENCRYPTIONS, PlainClient
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from captures import pcap, session
 from ftwire.header import BodyFormat
-from ftwire_tools.group import ftwire
+from ftwire_tools.commands._group import ftwire
 from hostile import Frames, Hostile, changed, over_websocket, printed, said
 from test_redact import capture
 

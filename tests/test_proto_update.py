@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
-from ftwire_tools.changelog import CHANGES_FILE, ChangeLog
-from ftwire_tools.definitions import DefinitionsError
-from ftwire_tools.group import ftwire
-from ftwire_tools.proto_update import grown, read_tree
-from ftwire_tools.prototree import HISTORY_FILE, proto_tree
-from ftwire_tools.sdk import Release, SdkError, read_sdk
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.schemas.changelog import CHANGES_FILE, ChangeLog
+from ftwire_tools.schemas.proto_tree import HISTORY_FILE, proto_tree
+from ftwire_tools.schemas.proto_update import grown, read_tree
+from ftwire_tools.schemas.sdk import Release, SdkError, read_sdk
+from ftwire_tools.schemas.sources import DefinitionsError
 
 PROTO = Path(__file__).parent.parent / "proto"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire_tools.pseudonyms import Pseudonyms
-from ftwire_tools.sensitivity import Category
+from ftwire_tools.messages.sensitive_fields import Category
+from ftwire_tools.redaction.pseudonyms import Pseudonyms
 
 CATEGORIES = st.sampled_from([category for category in Category if category is not Category.AMOUNT])
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from frames import rt_response
 from ftwire.messages import InitConnect, Qot_GetRT
-from ftwire_tools.readable import readable_json
 from ftwire_tools.render.tree import tree_of
+from ftwire_tools.terminal.json_text import readable_json
 
 TEXTS = st.text(st.characters(codec=None, categories=None))
 VALUES = st.recursive(TEXTS | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner))

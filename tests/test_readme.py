@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from ftwire_tools.group import ftwire as cli
+from ftwire_tools.commands._group import ftwire as cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

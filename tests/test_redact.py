@@ -32,10 +32,10 @@ from ftwire.pcap import (
 )
 from ftwire.protocols import registry
 from ftwire.websocket import Envelope
-from ftwire_tools.pseudonyms import Pseudonyms
-from ftwire_tools.redaction import Redaction
-from ftwire_tools.rewriter import Rewriter
-from ftwire_tools.sensitivity import Category
+from ftwire_tools.messages.sensitive_fields import Category
+from ftwire_tools.redaction.capture_rewriter import Rewriter
+from ftwire_tools.redaction.pseudonyms import Pseudonyms
+from ftwire_tools.redaction.redactor import Redaction
 from planted import Planted
 from recording import FTWIRE, complaints, ftwire, streams, tshark
 from test_record import noise

@@ -15,9 +15,9 @@ from captures import answered, asked, pcap, session
 from fixtures.scenario import ORDER_ID, Answer
 from ftwire.cipher import RsaKey
 from ftwire.messages import Trd_ModifyOrder, Trd_PlaceOrder
-from ftwire_tools.chunks import open_input
-from ftwire_tools.group import ftwire
-from ftwire_tools.script import read_script
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.replaying.capture_script import read_script
 from scripted_gateway import Fault, ScriptedGateway, serving
 
 ROOT = Path(__file__).parent.parent
@@ -111,7 +111,7 @@ def test_requests_wait_for_their_time(
             asked_for.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("ftwire_tools.performer.asyncio.sleep", recording)
+    monkeypatch.setattr("ftwire_tools.replaying.replayer.asyncio.sleep", recording)
     with serving() as gateway:
         replay(capture, gateway, "--allow-trading", *words)
     # Captured 2 ms apart; what has gone by since the beginning is not slept.

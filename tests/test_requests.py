@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.protocols import registry
-from ftwire_tools.describe import describe, description, template
-from ftwire_tools.requests import RequestError, build_request
-from ftwire_tools.securities import QOT_PREFIXES, parse_security, security_name
+from ftwire_tools.markets.securities import QOT_PREFIXES, parse_security, security_name
+from ftwire_tools.messages.request_builder import RequestError, build_request
+from ftwire_tools.schemas.describe import describe, description, template
 
 
 def build(name: str, values: dict[str, Any]) -> Any:

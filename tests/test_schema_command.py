@@ -22,16 +22,16 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
-from ftwire_tools import packages
-from ftwire_tools.changelog import ChangeLog, built_in_changes, built_in_history
-from ftwire_tools.definitions import open_definitions
-from ftwire_tools.descriptors import descriptor_of
-from ftwire_tools.group import ftwire
-from ftwire_tools.json_schemas import json_schema
-from ftwire_tools.lookup import reachable
-from ftwire_tools.protoc import compile_directory
-from ftwire_tools.requests import build_request
-from ftwire_tools.schema import COMMANDS
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands.schema import COMMANDS
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.request_builder import build_request
+from ftwire_tools.schemas import sdk_download as packages
+from ftwire_tools.schemas.changelog import ChangeLog, built_in_changes, built_in_history
+from ftwire_tools.schemas.json_schemas import json_schema
+from ftwire_tools.schemas.lookup import reachable
+from ftwire_tools.schemas.protoc import compile_directory
+from ftwire_tools.schemas.sources import open_definitions
 
 ROOT = Path(__file__).parent.parent
 BUILT_IN = ROOT / "codec" / "ftwire" / "_schema" / "schema.binpb"
@@ -347,7 +347,7 @@ def test_a_version_is_had_from_the_cache_or_pip_and_pip_s_reason_is_told(
         Path(words[words.index("--dest") + 1], f"{package.replace('-', '_')}-{version}.tar.gz").write_bytes(b"")
         return subprocess.CompletedProcess(words, 0, "", "")
 
-    monkeypatch.setattr("ftwire_tools.packages.subprocess.run", pip)
+    monkeypatch.setattr("ftwire_tools.schemas.sdk_download.subprocess.run", pip)
     for requirement, name in [
         ("futu-api==latest", "futu_api-10.12.1"),
         ("9.6.5608", "futu_api-9.6.5608"),

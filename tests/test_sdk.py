@@ -13,9 +13,9 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from ftwire.protocols import registry
-from ftwire_tools.prototext import ProtocolOption, UnsupportedFeatureError, proto_text
-from ftwire_tools.prototree import HISTORY_FILE, History, proto_tree
-from ftwire_tools.sdk import Release, SdkError, read_sdk, version_key
+from ftwire_tools.schemas.proto_tree import HISTORY_FILE, History, proto_tree
+from ftwire_tools.schemas.proto_writer import ProtocolOption, UnsupportedFeatureError, proto_text
+from ftwire_tools.schemas.sdk import Release, SdkError, read_sdk, version_key
 
 PROTO = Path(__file__).parent.parent / "proto"
 BY_HAND = {"InitWebSocket.proto"}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftwire.schema import schema
-from ftwire_tools.mask import is_secret
-from ftwire_tools.sensitivity import AMOUNTS, PUBLIC, SENSITIVE, TRADING_PUBLIC, Category, category_of
+from ftwire_tools.messages.masking import is_secret
+from ftwire_tools.messages.sensitive_fields import AMOUNTS, PUBLIC, SENSITIVE, TRADING_PUBLIC, Category, category_of
 
 STRINGS = (9, 12)  # FieldDescriptor.TYPE_STRING, TYPE_BYTES
 INTEGERS = (3, 4, 5, 6, 7, 13, 15, 16, 17, 18)

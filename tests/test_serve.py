@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
-from ftwire_tools.serve import command
+from ftwire_tools.commands.serve import command
 from gateways import CAPTURES, PlainClient
 
 PLAIN = str(CAPTURES / "futu-api-10.11-plain.pcap")

@@ -11,11 +11,11 @@ from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameSeen
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
-from ftwire_tools.dumper import Dump, Form
+from ftwire_tools.captures.sighting import Sighting, Talk, read_body
+from ftwire_tools.dumping.dumper import Dump, Form
+from ftwire_tools.filters.selection import Selection
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
-from ftwire_tools.selection import Selection
-from ftwire_tools.sighting import Sighting, Talk, read_body
 
 TALK = Talk(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
 

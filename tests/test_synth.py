@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ftwire.protocols import registry
-from ftwire_tools.group import ftwire
-from ftwire_tools.synthetic.clock import TradingClock
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.markets.trading_clock import TradingClock
+from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.market import KINDS, Market, Security
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
-from ftwire_tools.varints import varint
 
 KEY = next((Path(__file__).parent.parent / "fixtures" / "keys").glob("*.pem"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftwire.protocols import registry
-from ftwire_tools.trading import HARMLESS, TRADING, trades
+from ftwire_tools.messages.trading import HARMLESS, TRADING, trades
 
 TRADING_REQUESTS = [entry for entry in registry if entry.name.startswith("Trd_") and not entry.is_push]
 

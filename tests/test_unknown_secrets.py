@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from captures import Said, asked, pcap
 from ftwire.frame import Frame, Role
 from ftwire.messages import Trd_GetAccList
-from ftwire_tools.group import ftwire
+from ftwire_tools.commands._group import ftwire
 from planted import varint
 
 NUMBER = 281_756_455_982_434_020

@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.make_vectors import FLAGS, GROUPS, VECTORS
 from ftwire import errors
-from ftwire_tools.vectors import judge
+from ftwire_tools.commands.vectors import judge
 from vector_program import OPERATIONS, answer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -27,11 +27,11 @@ from ftwire.frame import Role
 from ftwire.header import BodyFormat
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
-from ftwire_tools.gateway.player import Pace
+from ftwire_tools.gateway.push_recording import TapePush, Track
+from ftwire_tools.gateway.push_scheduler import Pace
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
-from ftwire_tools.gateway.tape import TapePush, Track
 from ftwire_tools.gateway.topics import Topic
 
 CAPTURE = Path(__file__).resolve().parents[2] / "fixtures" / "captures" / "futu-api-10.11-plain.pcap"

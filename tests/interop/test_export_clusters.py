@@ -17,7 +17,7 @@ import pytest
 
 from ftwire_tools.export.agenda import is_to_be_split
 from ftwire_tools.export.engines import run_serially
-from ftwire_tools.export.report import Report
+from ftwire_tools.export.progress_report import Report
 from ftwire_tools.export.task import Settings, Task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
 

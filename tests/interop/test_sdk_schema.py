@@ -22,11 +22,11 @@ from ftwire.body import decode_body, encode_body, to_dict
 from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
-from ftwire_tools.changelog import CHANGES_FILE, ChangeLog, built_in_changes
-from ftwire_tools.group import ftwire
-from ftwire_tools.proto_update import grown, read_tree
-from ftwire_tools.prototree import proto_tree
-from ftwire_tools.sdk import read_sdk, version_key
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.schemas.changelog import CHANGES_FILE, ChangeLog, built_in_changes
+from ftwire_tools.schemas.proto_tree import proto_tree
+from ftwire_tools.schemas.proto_update import grown, read_tree
+from ftwire_tools.schemas.sdk import read_sdk, version_key
 from interop.peers import Peer, python
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -47,7 +47,9 @@ def test_the_wheel_holds_the_vectors_as_they_are(wheel: Path) -> None:
 
 
 def test_the_command_asks_those_of_the_wheel(wheel: Path) -> None:
-    place = run(wheel, "-c", "from ftwire_tools.vectors import default_folder; print(default_folder())").strip()
+    place = run(
+        wheel, "-c", "from ftwire_tools.commands.vectors import default_folder; print(default_folder())"
+    ).strip()
     assert Path(place) == wheel / "ftwire_tools" / "golden"
     program = f"{sys.executable} {ROOT / 'tests' / 'vector_program.py'}"
     told = run(wheel, "-m", "ftwire_tools.cli", "vectors", "check", "--json", "--command", program)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from errno import EIO, ENOSPC
 from io import TextIOWrapper
 
-from ftwire_tools.output import ClosedOutputError, Interrupted, OutputError
+from ftwire_tools.terminal.output import ClosedOutputError, Interrupted, OutputError
 
 __all__ = ["main"]
 
@@ -72,7 +72,7 @@ def _run() -> int:
     except ModuleNotFoundError:
         sys.stderr.write("ftwire: the command line needs click: pip install 'ftwire[cli]'\n")
         return USAGE
-    from ftwire_tools.group import ftwire
+    from ftwire_tools.commands._group import ftwire
 
     try:
         # click gives back the code of ctx.exit(), which commands end with.

@@ -29,7 +29,7 @@ from ftwire_tools.gateway.faults import Rule, parse_rule
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.player import Pace
+from ftwire_tools.gateway.push_scheduler import Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
@@ -37,7 +37,7 @@ from ftwire_tools.gateway.settings import Settings
 if TYPE_CHECKING:
     import ssl
 
-    from ftwire_tools.gateway.world import World
+    from ftwire_tools.gateway.answer_source import World
 
 __all__ = ["Event", "RunningGateway", "gateway", "gateway_fixture"]
 

@@ -30,7 +30,6 @@ A map, in the order of the work::
     engines   tasks on one core or on all of them; on_ray, on_dask: on a cluster
     runner    a whole export
     database  all of it into one DuckDB file
-    command_line  what is asked for on the command line
 
 Needs the extra ``export``: pyarrow, and ptars for speed.
 """
@@ -41,12 +40,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.collect import TableBatch, tables
-    from ftwire_tools.export.command_line import command
+    from ftwire_tools.export.pipeline import TableBatch, tables
 
-__all__ = ["TableBatch", "command", "tables"]
+__all__ = ["TableBatch", "tables"]
 
-_HOME: Final = {"TableBatch": "collect", "command": "command_line", "tables": "collect"}
+_HOME: Final = {"TableBatch": "pipeline", "tables": "pipeline"}
 
 
 def __getattr__(name: str) -> Any:

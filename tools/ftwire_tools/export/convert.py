@@ -21,8 +21,8 @@ from google.protobuf.message import DecodeError
 
 from ftwire.body import decode_body
 from ftwire.errors import BodyError, WireError
-from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.export.types import struct_of
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor

@@ -22,7 +22,7 @@ from ftwire_tools.export.task import Task, quarantine, run_task
 from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.report import Report
+    from ftwire_tools.export.progress_report import Report
 
 __all__ = ["cores", "run_on_all_cores", "run_serially"]
 

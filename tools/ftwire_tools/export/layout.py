@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire_tools.descriptors import is_repeated
+from ftwire_tools.messages.descriptors import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor

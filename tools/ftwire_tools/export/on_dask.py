@@ -17,7 +17,7 @@ from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
     from ftwire_tools.export.manifest import Outcome
-    from ftwire_tools.export.report import Report
+    from ftwire_tools.export.progress_report import Report
     from ftwire_tools.export.task import Task
 
 __all__ = ["run_on_dask"]

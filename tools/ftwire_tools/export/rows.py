@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.descriptors import descriptor_of, is_repeated
 from ftwire_tools.export.flatten import Column, beside, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.types import struct_of
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.export.agenda import is_to_be_split
 from ftwire_tools.export.manifest import QUARANTINED, Outcome
-from ftwire_tools.export.report import Report
+from ftwire_tools.export.progress_report import Report
 from ftwire_tools.export.store import filesystem, is_remote, stat_of
 from ftwire_tools.export.task import Settings, Task, finished, task_for
 

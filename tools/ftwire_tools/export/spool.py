@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import class_descriptor
-from ftwire_tools.export.sift import FAULT_COST, Fault, Key, Sifted, is_enough
+from ftwire_tools.export.frame_columns import FAULT_COST, Fault, Key, Sifted, is_enough
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from ftwire_tools.chunks import CHUNK, open_input
+from ftwire_tools.captures.input_files import CHUNK, open_input
 
 __all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source_file", "stat_of", "store_at"]
 

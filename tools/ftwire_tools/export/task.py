@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from ftwire import __version__
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.captures.source import NothingFoundError
+from ftwire_tools.export.frame_columns import BLOCK
 from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, Outcome, record, recorded
-from ftwire_tools.export.sift import BLOCK
 from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
-from ftwire_tools.source import NothingFoundError
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.collect import Counts
-    from ftwire_tools.export.sift import Reading
+    from ftwire_tools.export.frame_columns import Reading
+    from ftwire_tools.export.pipeline import Counts
 
 __all__ = [
     "Progress",
@@ -112,7 +112,7 @@ def run_task(task: Task, progress: Progress | None = None) -> Outcome:
     An input that cannot be read is an ``Outcome``. Raises ``OSError`` where the output cannot be written, and
     ``ImportError`` for a package that is missing.
     """
-    from ftwire_tools.export.collect import Counts
+    from ftwire_tools.export.pipeline import Counts
 
     settings = task.settings
     reading = reading_of(settings)
@@ -169,7 +169,7 @@ def quarantine(task: Task, error: str) -> Outcome:
 def reading_of(settings: Settings) -> Reading:
     """Return how captures are to be read."""
     from ftwire.cipher import RsaKey
-    from ftwire_tools.export.sift import Reading
+    from ftwire_tools.export.frame_columns import Reading
 
     return Reading(
         keys=tuple(map(RsaKey.from_pem, settings.key_pems)),
@@ -188,8 +188,8 @@ class _UnreadableError(Exception):
 
 
 def _export(task: Task, reading: Reading, counts: Counts, outcome: Outcome, progress: Progress | None) -> None:
-    from ftwire_tools.export.collect import read_blocks
     from ftwire_tools.export.formats import FileSet
+    from ftwire_tools.export.pipeline import read_blocks
 
     hashed = hashlib.sha256()
     store = store_at(task.settings.out)

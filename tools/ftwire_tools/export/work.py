@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from ftwire.errors import CaptureError
 from ftwire.pcap import Limits, Survey
-from ftwire_tools.export.collect import Counts, Watch
+from ftwire_tools.captures.source import CLOSING, CaptureSource, NothingFoundError, RawSource, open_source
 from ftwire_tools.export.formats import FileSet
-from ftwire_tools.export.gather import Gatherer
-from ftwire_tools.export.sift import Reading, Sifter
+from ftwire_tools.export.frame_columns import Reading, Sifter
+from ftwire_tools.export.pipeline import Counts, Watch
 from ftwire_tools.export.spool import SpoolWriter, Union, spooled
 from ftwire_tools.export.steps import (
     Blocked,
@@ -36,13 +36,13 @@ from ftwire_tools.export.steps import (
     spool_name,
 )
 from ftwire_tools.export.store import open_source_file, stat_of, store_at
+from ftwire_tools.export.table_builder import Gatherer
 from ftwire_tools.export.task import Progress, reading_of, run_task
-from ftwire_tools.source import CLOSING, CaptureSource, NothingFoundError, RawSource, open_source
 
 if TYPE_CHECKING:
     from ftwire.pcap import Endpoint
+    from ftwire_tools.captures.source import Source
     from ftwire_tools.export.store import Store
-    from ftwire_tools.source import Source
 
 __all__ = ["perform"]
 

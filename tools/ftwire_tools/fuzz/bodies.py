@@ -8,8 +8,8 @@ from ftwire.body import decode_body
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
-from ftwire_tools.descriptors import is_repeated, is_required
-from ftwire_tools.varints import varint
+from ftwire_tools.messages.descriptors import is_repeated, is_required
+from ftwire_tools.messages.varints import varint
 
 __all__ = ["flip", "message_class_of", "spoil_body", "stamp_packet_id"]
 

@@ -14,9 +14,9 @@ from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.targets import LostTargetError
 
 if TYPE_CHECKING:
+    from ftwire_tools.fuzz.judgement import Finding, Outcome
     from ftwire_tools.fuzz.steps import Step
     from ftwire_tools.fuzz.targets import Target
-    from ftwire_tools.fuzz.verdict import Finding, Outcome
 
 __all__ = ["Campaign", "Find", "Totals"]
 

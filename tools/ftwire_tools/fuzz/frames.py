@@ -13,9 +13,9 @@ from ftwire.frame import Frame, Role
 from ftwire.header import HEADER_SIZE, MAGIC
 from ftwire.stream import FrameDecoder
 from ftwire_tools.fuzz.bodies import flip, message_class_of, spoil_body, stamp_packet_id
-from ftwire_tools.fuzz.legal import hello
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.wire import Rendered, Wire
+from ftwire_tools.fuzz.valid_messages import hello
+from ftwire_tools.fuzz.wire_format import Rendered, Wire
 
 __all__ = ["FrameWire", "boundaries", "render_frame"]
 

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ftwire_tools.fuzz.ledger import Sent
-from ftwire_tools.fuzz.legal import request_message
-from ftwire_tools.fuzz.line import NoGatewayError
+from ftwire_tools.fuzz.attack_session import ALIVE, Talk
+from ftwire_tools.fuzz.expectations import Sent
+from ftwire_tools.fuzz.judgement import Notebook, Outcome
+from ftwire_tools.fuzz.socket import NoGatewayError
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.talk import ALIVE, Talk
-from ftwire_tools.fuzz.verdict import Notebook, Outcome
-from ftwire_tools.fuzz.wire import Wire
+from ftwire_tools.fuzz.valid_messages import request_message
+from ftwire_tools.fuzz.wire_format import Wire
 
 __all__ = ["play_against_gateway", "probe_gateway"]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ftwire.errors import WireError
-from ftwire_tools.fuzz.guest import Guest
+from ftwire_tools.fuzz.client_connection import Guest
+from ftwire_tools.fuzz.judgement import Finding, Notebook, Outcome, fault_of
 from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.verdict import Finding, Notebook, Outcome, fault_of
-from ftwire_tools.fuzz.wire import Farewell, Pong, Upgrade, Wire
+from ftwire_tools.fuzz.wire_format import Farewell, Pong, Upgrade, Wire
 
 __all__ = ["HostileGateway", "listen"]
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from ftwire.body import encode_body
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
-from ftwire_tools.fuzz.legal import hello, request_message
 from ftwire_tools.fuzz.mutating import PUSHES, WEIGHTS, draw_mutations, draw_value
 from ftwire_tools.fuzz.steps import Mutation, Step
-from ftwire_tools.trading import trades
+from ftwire_tools.fuzz.valid_messages import hello, request_message
+from ftwire_tools.messages.trading import trades
 
 __all__ = ["GatewayDraw", "client_plan", "gateway_plan", "requests_to_draw"]
 

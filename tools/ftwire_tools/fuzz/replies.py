@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ftwire_tools.fuzz.verdict import Notebook
+from ftwire_tools.fuzz.judgement import Notebook
 
 __all__ = ["judge_reply"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from ftwire_tools.fuzz.judgement import KINDS
 from ftwire_tools.fuzz.saving import facts_of, save
-from ftwire_tools.fuzz.verdict import KINDS
-from ftwire_tools.output import write
-from ftwire_tools.paint import paint_for, printable
+from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import Find, Totals

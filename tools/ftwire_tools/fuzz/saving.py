@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire import __version__
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
-from ftwire_tools.capture_files import create_private
+from ftwire_tools.captures.capture_writer import create_private
 from ftwire_tools.fuzz.stand_alone import test_of
 from ftwire_tools.fuzz.steps import Step, step_from_json, step_to_json
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftwire_tools.fuzz.campaign import Find
-    from ftwire_tools.fuzz.verdict import Traffic
+    from ftwire_tools.fuzz.judgement import Traffic
 
 __all__ = ["Crash", "CrashFileError", "capture_of", "load_crash", "save"]
 

@@ -7,20 +7,28 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from ftwire_tools.fuzz.verdict import KINDS
+from ftwire_tools.fuzz.judgement import KINDS
 
 __all__ = ["COME_BACK", "test_of"]
 
 COME_BACK: Final = 30.0
 """Seconds that a client may stay away, where nothing else is said."""
-_BASE: Final = ("descriptors", "varints", "fuzz.steps", "fuzz.bodies", "fuzz.legal", "fuzz.verdict", "fuzz.wire")
+_BASE: Final = (
+    "messages.descriptors",
+    "messages.varints",
+    "fuzz.steps",
+    "fuzz.bodies",
+    "fuzz.valid_messages",
+    "fuzz.judgement",
+    "fuzz.wire_format",
+)
 _OF_TRANSPORT: Final = {
     "tcp": ("fuzz.frames",),
     "websocket": ("fuzz.envelopes", "fuzz.websocket_frames", "fuzz.websocket_wire"),
 }
 _OF_MODE: Final = {
-    "gateway": ("fuzz.line", "fuzz.replies", "fuzz.ledger", "fuzz.talk", "fuzz.hostile_client"),
-    "client": ("fuzz.guest", "fuzz.hostile_gateway", "fuzz.program"),
+    "gateway": ("fuzz.socket", "fuzz.replies", "fuzz.expectations", "fuzz.attack_session", "fuzz.hostile_client"),
+    "client": ("fuzz.client_connection", "fuzz.hostile_gateway", "fuzz.program"),
 }
 """What is copied, in an order in which it can be run."""
 _WIRES: Final = {

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
 from ftwire_tools.fuzz.hostile_gateway import HostileGateway
-from ftwire_tools.fuzz.verdict import Finding, Outcome
+from ftwire_tools.fuzz.judgement import Finding, Outcome
 
 if TYPE_CHECKING:
     import socket
 
-    from ftwire_tools.addresses import Address
     from ftwire_tools.fuzz.program import Program
     from ftwire_tools.fuzz.steps import Step
-    from ftwire_tools.fuzz.wire import Wire
+    from ftwire_tools.fuzz.wire_format import Wire
+    from ftwire_tools.terminal.addresses import Address
 
 __all__ = ["ClientTarget", "GatewayTarget", "LostTargetError", "Target"]
 

@@ -10,10 +10,10 @@ from random import Random
 from typing import Final
 
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE
-from ftwire_tools.fuzz.legal import hello_websocket
 from ftwire_tools.fuzz.mutating import PUSHES, draw_mutations, draw_value
 from ftwire_tools.fuzz.plans import GatewayDraw
 from ftwire_tools.fuzz.steps import Mutation, Step
+from ftwire_tools.fuzz.valid_messages import hello_websocket
 
 __all__ = ["websocket_client_plan", "websocket_gateway_plan"]
 

@@ -24,8 +24,8 @@ from ftwire.frame import Role
 from ftwire.websocket import Envelope, websocket_key_digest
 from ftwire_tools.fuzz.bodies import message_class_of, stamp_packet_id
 from ftwire_tools.fuzz.envelopes import asked_in, render_messages
-from ftwire_tools.fuzz.legal import hello_websocket
 from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.valid_messages import hello_websocket
 from ftwire_tools.fuzz.websocket_frames import (
     BETWEEN,
     BROKEN,
@@ -36,7 +36,7 @@ from ftwire_tools.fuzz.websocket_frames import (
     is_legal_close,
     message_frames,
 )
-from ftwire_tools.fuzz.wire import Farewell, Pong, Rendered, Upgrade, Wire
+from ftwire_tools.fuzz.wire_format import Farewell, Pong, Rendered, Upgrade, Wire
 
 __all__ = ["EnvelopeWire"]
 

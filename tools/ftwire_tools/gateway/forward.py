@@ -1,7 +1,7 @@
 """A real gateway, asked what the capture does not hold.
 
 One connection to it for each client, opened when it is first needed. Requests that trade
-(``ftwire_tools.trading``) are not forwarded unless that is allowed: whoever talks to a stand-in may believe that
+(``ftwire_tools.messages.trading``) are not forwarded unless that is allowed: whoever talks to a stand-in may believe that
 nothing is at stake.
 """
 
@@ -15,10 +15,10 @@ from ftwire.connection import SECOND, Connection, State
 from ftwire.errors import WireError
 from ftwire.events import Connected, FrameDamaged, PeerSilent, PushReceived, Refused, ReplyReceived, RequestTimedOut
 from ftwire.frame import Role
+from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.world import Answer, failure
-from ftwire_tools.mask import message_of
-from ftwire_tools.trading import trades
+from ftwire_tools.messages.masking import message_of
+from ftwire_tools.messages.trading import trades
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.events import Event
     from ftwire.protocols import Protocol as Entry
+    from ftwire_tools.gateway.answer_source import Client
     from ftwire_tools.gateway.log import Log
-    from ftwire_tools.gateway.world import Client
 
 __all__ = ["Forward"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ftwire.errors import CaptureError
-from ftwire_tools.chunks import open_input
-from ftwire_tools.source import ENOUGH_TO_TELL, CaptureSource, open_source
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.source import ENOUGH_TO_TELL, CaptureSource, open_source
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey

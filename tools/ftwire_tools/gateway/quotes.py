@@ -8,15 +8,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
+from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.market import Bar, Minute, Stock, Trade, text_of
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
-from ftwire_tools.gateway.world import success
-from ftwire_tools.securities import security_name
+from ftwire_tools.markets.securities import security_name
 
 if TYPE_CHECKING:
+    from ftwire_tools.gateway.answer_source import Client
     from ftwire_tools.gateway.market import Market
-    from ftwire_tools.gateway.world import Client
 
 __all__ = ["DAY", "NotHereError", "Quotes"]
 

@@ -12,14 +12,14 @@ from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.events import FrameSeen
 from ftwire.frame import Kind, UnknownBody
-from ftwire_tools.gateway.book import Book, Place
+from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
-from ftwire_tools.gateway.player import SECOND, Pace, Player
 from ftwire_tools.gateway.push import Push, PushRun
-from ftwire_tools.gateway.shift import shift_times
+from ftwire_tools.gateway.push_recording import Tape, Telling, Track
+from ftwire_tools.gateway.push_scheduler import SECOND, Pace, Player
+from ftwire_tools.gateway.reply_index import Book, Place
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.tape import Tape, Telling, Track
-from ftwire_tools.gateway.world import Answer, failure, success
+from ftwire_tools.gateway.time_shift import shift_times
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.protocols import Protocol as Entry
     from ftwire.websocket import Envelope
+    from ftwire_tools.captures.sighting import Talk
+    from ftwire_tools.gateway.answer_source import Client
     from ftwire_tools.gateway.forward import Forward
     from ftwire_tools.gateway.subscriptions import Change
-    from ftwire_tools.gateway.world import Client
-    from ftwire_tools.sighting import Talk
 
 __all__ = ["OnMiss", "Replay"]
 

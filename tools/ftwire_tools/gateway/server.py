@@ -12,15 +12,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.gateway.settings import prepare
-from ftwire_tools.gateway.wire import TcpLink, TcpSession
+from ftwire_tools.gateway.tcp import TcpLink, TcpSession
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
 
+    from ftwire_tools.gateway.answer_source import World
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.session import Session
     from ftwire_tools.gateway.settings import Settings
-    from ftwire_tools.gateway.world import World
 
 __all__ = ["Gateway"]
 

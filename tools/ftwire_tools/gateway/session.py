@@ -18,10 +18,10 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
+from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
-from ftwire_tools.gateway.world import Answer, failure, success
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.protocols import Protocol as Entry
     from ftwire.websocket import Envelope
+    from ftwire_tools.gateway.answer_source import World
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.outbox import Link
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.settings import Settings
-    from ftwire_tools.gateway.world import World
 
 __all__ = ["Session"]
 

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftwire_tools.addresses import LOOPBACK, is_loopback
+from ftwire_tools.terminal.addresses import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey

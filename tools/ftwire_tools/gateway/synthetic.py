@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.account import Accounts, Happening, TradeError
+from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.market import Market
-from ftwire_tools.gateway.player import SECOND, Pace
+from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.trades import Trades, pushes_of
-from ftwire_tools.gateway.world import Answer, failure, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
+    from ftwire_tools.gateway.answer_source import Client
     from ftwire_tools.gateway.subscriptions import Change
     from ftwire_tools.gateway.topics import Topic
-    from ftwire_tools.gateway.world import Client
 
 __all__ = ["Synthetic"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.account import Happening, TradeError
+from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.world import success
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.account import Account, Accounts, Fill, Holding, Order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ftwire_tools.sighting import Sighting
+    from ftwire_tools.captures.sighting import Sighting
 
 __all__ = ["Renderer"]
 

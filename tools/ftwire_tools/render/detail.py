@@ -9,8 +9,8 @@ from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.render.tree import tree_of
 
 if TYPE_CHECKING:
+    from ftwire_tools.captures.sighting import Sighting
     from ftwire_tools.render.line import LineRenderer
-    from ftwire_tools.sighting import Sighting
 
 __all__ = ["DetailRenderer"]
 

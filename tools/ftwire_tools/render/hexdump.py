@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftwire_tools.mask import has_secrets, may_be_secret
+from ftwire_tools.messages.masking import has_secrets, may_be_secret
 
 if TYPE_CHECKING:
-    from ftwire_tools.sighting import Sighting
+    from ftwire_tools.captures.sighting import Sighting
 
 __all__ = ["Bytes", "bytes_of", "hexdump", "hexdump_of"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import to_dict, to_json
 from ftwire.errors import DigestError, WireError
-from ftwire_tools.descriptors import descriptor_of
-from ftwire_tools.fields import value_at
-from ftwire_tools.mask import error_text, mask, may_hold_secrets
+from ftwire_tools.captures.sighting import status_of
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.field_paths import value_at
+from ftwire_tools.messages.masking import error_text, mask, may_hold_secrets
 from ftwire_tools.render.hexdump import bytes_of
-from ftwire_tools.sighting import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame, Role
     from ftwire.websocket import Envelope
-    from ftwire_tools.sighting import Sighting
+    from ftwire_tools.captures.sighting import Sighting
 
 __all__ = ["JsonRenderer", "dump_json"]
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 from ftwire.errors import KeyRequiredError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
-from ftwire_tools.brief import writer_of
-from ftwire_tools.clock import NO_TIME, SECOND, Clock
-from ftwire_tools.facts import facts_of
-from ftwire_tools.fields import value_at
-from ftwire_tools.mask import error_text
-from ftwire_tools.paint import PLAIN, Paint, printable
-from ftwire_tools.sighting import status_of
-from ftwire_tools.stats import duration
+from ftwire_tools.captures.sighting import status_of
+from ftwire_tools.messages.brief import writer_of
+from ftwire_tools.messages.field_paths import value_at
+from ftwire_tools.messages.masking import error_text
+from ftwire_tools.messages.summary import facts_of
+from ftwire_tools.render.stats import duration
+from ftwire_tools.terminal.style import PLAIN, Paint, printable
+from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from ftwire.events import FrameSeen, GapSeen, KeyMissing
     from ftwire.frame import Shape
     from ftwire.websocket import Envelope
-    from ftwire_tools.brief import Writer
-    from ftwire_tools.sighting import Sighting, Talk
+    from ftwire_tools.captures.sighting import Sighting, Talk
+    from ftwire_tools.messages.brief import Writer
 
 __all__ = ["LineRenderer"]
 

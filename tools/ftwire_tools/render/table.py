@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire_tools.descriptors import descriptor_of, is_repeated, plain_value
-from ftwire_tools.enums import enum_names
-from ftwire_tools.facts import short_enum_name
-from ftwire_tools.fields import value_at
-from ftwire_tools.mask import MASK, is_secret
-from ftwire_tools.paint import printable
-from ftwire_tools.securities import market_of, security_name
+from ftwire_tools.markets.securities import market_of, security_name
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
+from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.field_paths import value_at
+from ftwire_tools.messages.masking import MASK, is_secret
+from ftwire_tools.messages.summary import short_enum_name
+from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor

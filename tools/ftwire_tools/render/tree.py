@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from ftwire_tools.descriptors import descriptor_of, is_repeated
-from ftwire_tools.enums import enum_names
-from ftwire_tools.mask import MASK, is_secret, may_hold_secrets
-from ftwire_tools.readable import readable_json
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
+from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.masking import MASK, is_secret, may_hold_secrets
+from ftwire_tools.terminal.json_text import readable_json
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor

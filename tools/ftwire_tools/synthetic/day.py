@@ -11,9 +11,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.protocols import registry
-from ftwire_tools.synthetic.clock import TradingClock
+from ftwire_tools.markets.trading_clock import TradingClock
+from ftwire_tools.synthetic.capture import Connection, File
 from ftwire_tools.synthetic.market import KINDS, MARKETS, Market, Security
-from ftwire_tools.synthetic.wire import Connection, File
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey

@@ -8,11 +8,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
+from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, double, template
-from ftwire_tools.varints import varint
 
 if TYPE_CHECKING:
-    from ftwire_tools.synthetic.clock import Moment, TradingClock
+    from ftwire_tools.markets.trading_clock import Moment, TradingClock
 
 __all__ = ["KINDS", "MARKETS", "Market", "Security"]
 

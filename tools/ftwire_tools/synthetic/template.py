@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.varints import varint
+from ftwire_tools.messages.varints import varint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

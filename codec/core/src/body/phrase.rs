@@ -1,6 +1,6 @@
 //! Bodies in a few words: `HK.00700 rtList[2] name=TENCENT`.
 //!
-//! What is said of a field is what `ftwire_tools.facts` says of it in the parsed message.
+//! What is said of a field is what `ftwire_tools.messages.summary` says of it in the parsed message.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -1,0 +1,1 @@
+"""Capture files: opened for reading, from a path or standard input, and written."""

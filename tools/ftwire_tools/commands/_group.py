@@ -1,0 +1,109 @@
+"""The ``ftwire`` group: knows its commands by name and one line of help, and imports one when it is run.
+
+A new command is a new file with a function ``command`` and a line in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from ftwire_tools.terminal.output import Interrupted
+from ftwire_tools.terminal.style import printable
+
+__all__ = ["COMMANDS", "LazyGroup", "ftwire"]
+
+COMMANDS: Final = {
+    "dump": "Show the OpenD frames in a capture.",
+    "call": "Send a request to a gateway and show its reply.",
+    "replay": "Send a capture's requests to a gateway and compare the replies.",
+    "serve": "Be a gateway: answer clients from a capture or a made-up market.",
+    "schema": "Look up messages, and compare them between SDK versions.",
+    "record": "Record what clients and a gateway say, from between them.",
+    "redact": "Write a copy of a capture that can be shown to others.",
+    "explain": "Draw frames byte by byte and say what is wrong with them.",
+    "vectors": "Hold another implementation against the golden vectors.",
+    "fuzz": "Be a hostile client of a gateway, or a hostile gateway to a client.",
+    "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
+    "synth": "Write a capture of made-up trading, of any size.",
+}
+"""Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by a table, and imports one when it is run."""
+
+    def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
+        """``table`` maps a command, which is also a module of ``package``, to its line of help."""
+        super().__init__(*args, **kwargs)
+        self._package: Final = package
+        self._table: Final = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in self._table:
+            return None
+        command = import_module(f"{self._package}.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self._package}.{cmd_name}.command is no click command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C comes out as an exception that click leaves alone.
+
+        What an error quotes, the name of a file or what stands in it, steers no terminal.
+        """
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            quoted = error.message.split("\n")
+            error.message = "\n".join(map(printable, quoted))  # type: ignore[misc] # each error is ours alone
+            raise
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands from the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._table.items()))
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        import ftwire
+
+        click.echo(f"ftwire {version('ftwire')} ({'compiled core' if ftwire.compiled else 'pure Python'})")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    package="ftwire_tools.commands",
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def ftwire() -> None:
+    """Look into, and speak, the wire protocol of OpenD, the gateway of the Futu and moomoo trading APIs.
+
+    \b
+    Example:
+      ftwire dump capture.pcap
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace

@@ -1,0 +1,76 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ftwire.protocols import Registry, registry
+from ftwire.schema import Schema
+from ftwire.stream import DEFAULT_MAX_BODY
+
+if TYPE_CHECKING:
+    from ftwire_tools.schemas.sources import Definitions
+
+__all__ = [
+    "definitions_of",
+    "known_with",
+    "max_body_option",
+    "registry_of",
+    "schema_of",
+    "schema_option",
+    "show_secrets_option",
+]
+
+schema_option: Final[Callable[[Any], Any]] = click.option(
+    "--schema",
+    metavar="SCHEMA",
+    help="Message definitions other than ours: futu-api==VERSION (downloaded unless installed), a wheel, a directory "
+    "with an SDK or with .proto files, or a descriptor set.",
+)
+"""``--schema``, to be given to ``registry_of`` or ``definitions_of``."""
+
+max_body_option: Final[Callable[[Any], Any]] = click.option(
+    "--max-body",
+    type=click.IntRange(min=1),
+    default=DEFAULT_MAX_BODY,
+    metavar="BYTES",
+    help="Largest body believed in; 64 MiB by default.",
+)
+
+show_secrets_option: Final[Callable[[Any], Any]] = click.option(
+    "--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs."
+)
+
+
+def definitions_of(text: str | None) -> Definitions:
+    """Open what a user named, ours for ``None``; what cannot be read ends the command with its reason."""
+    # Only this needs descriptors as messages.
+    from ftwire_tools.schemas.sources import OURS, DefinitionsError, open_definitions
+
+    try:
+        return open_definitions(OURS if text is None else text)
+    except DefinitionsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def registry_of(text: str | None) -> Registry:
+    """The protocols of what a user named with ``--schema``; ours for ``None``."""
+    return registry if text is None else definitions_of(text).registry
+
+
+def schema_of(text: str | None) -> tuple[Schema, Registry]:
+    """The messages and protocols of what a user named with ``--schema``; ours for ``None``."""
+    if text is None:
+        from ftwire.schema import schema
+
+        return schema, registry
+    found = definitions_of(text)
+    return found.schema, found.registry
+
+
+def known_with(text: str | None) -> Registry:
+    """The protocols to decode with: of what a user named with ``--schema``, and ours where that has none."""
+    return registry if text is None else registry.beside(definitions_of(text).schema)

@@ -1,0 +1,165 @@
+"""``ftwire dump``: the OpenD frames in a capture, one line each or in any of the other forms."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+
+from ftwire.frame import Role
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.source import NothingFoundError
+from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._options import known_with, max_body_option, schema_option, show_secrets_option
+from ftwire_tools.dumping.dumper import Dump, Form, run
+from ftwire_tools.filters.selection import Selection, protocol_ids
+from ftwire_tools.render.stats import Stats
+from ftwire_tools.terminal.times import parse_time
+
+__all__ = ["command"]
+
+NOT_DECODED: Final = 3
+"""Exit code: finished, but some data could not be decoded."""
+
+
+def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
+
+
+@click.command(
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but a frame shown could not be decoded "
+    "(damaged, unknown, or no key for it), bytes are in no frame, or the file is cut.",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
+@click.option("-v", "--verbose", "tree", is_flag=True, help="Every field of every body, enum names beside numbers.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line and frame.")
+@click.option("--hex", "with_hex", is_flag=True, help="Header and plain body in hexadecimal too.")
+@click.option("--table", is_flag=True, help="Lists in bodies as rows; with --json one object a row.")
+@click.option(
+    "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
+)
+@click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["request", "response", "push"]),
+    help="Only frames of this kind; repeatable.",
+)
+@click.option("--code", "codes", multiple=True, metavar="HK.00700", help="Only frames about this security; repeatable.")
+@click.option(
+    "--conn",
+    "conversations",
+    multiple=True,
+    metavar="HOST:PORT|N",
+    help="Only the conversation of this number, or with this end (:PORT is enough); repeatable.",
+)
+@click.option(
+    "--since", callback=_time, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970."
+)
+@click.option("--until", callback=_time, metavar="TIME", help="Only up to this time.")
+@click.option("--errors", "only_errors", is_flag=True, help="Only what could not be decoded.")
+@click.option(
+    "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
+)
+@max_body_option
+@click.option(
+    "--from",
+    "sender",
+    type=click.Choice(["client", "server"]),
+    help="Who sent the bytes of a raw stream; by default the content tells.",
+)
+@schema_option
+@show_secrets_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    keys: tuple[str, ...],
+    tree: bool,
+    as_json: bool,
+    with_hex: bool,
+    table: bool,
+    fields: str,
+    protocols: tuple[str, ...],
+    kinds: tuple[str, ...],
+    codes: tuple[str, ...],
+    conversations: tuple[str, ...],
+    since: int | None,
+    until: int | None,
+    only_errors: bool,
+    with_stats: bool,
+    max_body: int,
+    sender: str | None,
+    schema: str | None,
+    show_secrets: bool,
+) -> None:
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or the bytes that one side sent.
+
+    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. "-" reads standard
+    input and shows frames as they come.
+
+    \b
+    Examples:
+      ftwire dump capture.pcap
+      ftwire dump --key rsa.pem --proto 'Qot_Update*' --json capture.pcapng
+      tcpdump -i lo -U -w - port 11111 | ftwire dump -
+
+    A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
+    the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
+    since its request, and what it is about. With --json, gaps and notes go to standard error.
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    known = known_with(schema)
+    try:
+        wanted = protocol_ids(protocols, known)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--proto") from None
+    form = Form(
+        as_json=as_json,
+        tree=tree,
+        with_hex=with_hex,
+        table=table,
+        fields=tuple(tuple(path.strip().split(".")) for path in fields.split(",") if path.strip()),
+        show_secrets=show_secrets,
+    )
+    selection = Selection(
+        protocols=wanted,
+        kinds=frozenset(kinds),
+        codes=frozenset(code.upper() for code in codes),
+        conversations=conversations,
+        since=since,
+        until=until,
+        only_errors=only_errors,
+    )
+    rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
+    stats = Stats() if with_stats else None
+    code = 0
+    try:
+        for path in files:
+            several = len(files) > 1
+            dump = Dump(form, selection, stats, file=path if several else None)
+            if several and not as_json:
+                dump.note(path)
+            try:
+                with open_input(path) as source_input:
+                    run(source_input, dump, rsa_keys, max_body, Role(sender) if sender else None, known)
+            except OSError as error:
+                raise click.ClickException(f"{path}: {error.strerror or error}") from None
+            except NothingFoundError as error:
+                raise click.ClickException(f"{path}: {error}") from None
+            except ImportError as error:
+                # The library asks for a package that only WebSocket conversations need, and says which.
+                raise click.ClickException(f"{path}: {error}") from None
+            if dump.not_decoded:
+                code = NOT_DECODED
+    finally:
+        if stats is not None:
+            sys.stderr.write("".join(f"{line}\n" for line in stats.lines()))
+    ctx.exit(code)

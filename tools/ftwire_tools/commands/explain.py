@@ -1,0 +1,202 @@
+"""``ftwire explain``: frames drawn byte by byte, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import click
+
+from ftwire.diagnosis import Piece, Secrets, Session
+from ftwire.errors import CaptureError
+from ftwire.frame import Role
+from ftwire.header import ENVELOPE_MAGIC, MAGIC
+from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.explaining.checked_capture import CheckedSource, EndSeen, PieceSeen
+from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
+from ftwire_tools.explaining.report import Form, Found, Place, Report, print_json, print_text
+from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
+from ftwire_tools.terminal.progress import Progress
+
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+    from ftwire_tools.captures.sighting import Talk
+
+__all__ = ["command"]
+
+NOT_DECODED: Final = 3
+"""Exit code: a mistake was found, or something is encrypted and its key was not given."""
+
+MAX_DRAWN: Final = 20
+"""Frames of a capture that are drawn."""
+MAX_DRAWN_RAW: Final = 100
+"""Frames of other inputs that are drawn even though nothing is wrong with them."""
+
+
+class Options(NamedTuple):
+    """What the user asked for."""
+
+    keys: Sequence[RsaKey]
+    secrets: Secrets | None
+    mode: str | None
+    sender: Role | None
+    everything: bool
+
+
+def explain_capture(capture: Capture, options: Options) -> Report:
+    """Check a capture. Raises ``OSError``."""
+    report = Report(capture.name)
+    source = CheckedSource(keys=options.keys)
+    places: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def take(observed: Iterator[Any]) -> None:
+        for talk, seen in cast("Iterator[tuple[Talk, PieceSeen | EndSeen]]", observed):
+            if isinstance(seen, EndSeen):
+                for index, finding in seen.findings:
+                    number, packet = places[talk.number, index]
+                    report.findings.append(Found(finding, number, talk.number, packet))
+                if seen.cut:
+                    report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
+                continue
+            number = report.pieces + 1
+            places[talk.number, seen.piece.number] = number, seen.packet
+            keep = options.everything or (bool(seen.piece.findings) and len(report.places) < MAX_DRAWN)
+            report.add(Place(number, seen.piece, talk, seen.time, seen.packet), keep=keep)
+
+    progress = Progress(0)
+    done = 0
+    try:
+        try:
+            for chunk in capture.chunks():
+                done += len(chunk)
+                take(source.feed(chunk))
+                progress.update(done, report.pieces)
+        except CaptureError as error:
+            report.notes.append(f"the capture cannot be read any further: {error}")
+        take(source.close())
+    except CaptureError as error:
+        report.notes.append(f"the capture cannot be read to its end: {error}")
+    finally:
+        progress.clear()
+    if not report.pieces:
+        report.notes.append("no conversation with OpenD was found")
+    return report
+
+
+def explain_bytes(data: bytes, options: Options) -> Report:
+    """Check frames that follow each other, one WebSocket message, or what one side of a WebSocket connection sent.
+
+    Raises ``ImportError`` where that takes the package ``websockets``, and it is missing.
+    """
+    report = Report("the frames given")
+    session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
+    pieces: Iterator[Piece]
+    if data.startswith(MAGIC):
+        pieces = session.read(data, options.sender)
+    elif data.startswith(ENVELOPE_MAGIC):
+        pieces = iter([session.see_envelope(one_envelope(data, options.sender))])
+    elif (side := websocket_sender(data, options.sender)) is not None:
+        pieces = map(session.see_envelope, envelopes_of(data, side, report.notes))
+    else:
+        pieces = session.read(data, options.sender)
+    for piece in pieces:
+        keep = options.everything or bool(piece.findings) or report.pieces < MAX_DRAWN_RAW
+        report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
+    report.left_out = report.pieces - len(report.places)
+    for index, finding in session.close():
+        report.findings.append(Found(finding, index + 1))
+    return report
+
+
+@click.command(
+    epilog="Exit codes: 0 nothing wrong, 1 failed, 2 wrong usage, 3 a mistake was found, or frames are encrypted "
+    "and their key was not given.",
+)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key of the handshake; repeatable.")
+@click.option("--aes-key", metavar="TEXT", help="connAESKey, 16 characters, where the handshake is not in INPUT.")
+@click.option("--aes-iv", metavar="TEXT", help="aesCBCiv, 16 characters, as --aes-key.")
+@click.option(
+    "--mode",
+    type=click.Choice(["ftaes_ecb", "aes_ecb", "aes_cbc"]),
+    help="What was agreed, as --aes-key; by default any will do.",
+)
+@click.option(
+    "--from", "sender", type=click.Choice(["client", "server"]), help="Who sent the frames; by default they tell."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--brief", is_flag=True, help="Only what is wrong, nothing drawn.")
+@click.option("--all", "everything", is_flag=True, help="Draw every frame of a capture, and every field of a body.")
+@show_secrets_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    keys: tuple[str, ...],
+    aes_key: str | None,
+    aes_iv: str | None,
+    mode: str | None,
+    sender: str | None,
+    as_json: bool,
+    brief: bool,
+    everything: bool,
+    show_secrets: bool,
+) -> None:
+    """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
+
+    INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
+    WebSocket connection, a pcap or pcapng capture, gzip of either), or "-" for standard input. Several are read as
+    one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
+    Of a capture, only frames with something wrong are drawn.
+
+    \b
+    Examples:
+      ftwire explain 4654c00b000000000100000000000000da39a3ee5e6b4b0d3255bfef95601890afd807090000000000000000
+      ftwire explain --key rsa.pem init-request.bin init-reply.bin frame.hex
+      ftwire explain --key rsa.pem capture.pcap
+      xxd frame.bin | ftwire explain -
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    if aes_key is None and (aes_iv is not None or mode is not None):
+        raise click.UsageError("--aes-iv and --mode need --aes-key.")
+    for name, value in (("--aes-key", aes_key), ("--aes-iv", aes_iv)):
+        if value is not None and len(value.encode()) != 16:
+            raise click.BadParameter(f"16 characters, not {len(value)}", param_hint=name)
+    if mode == "aes_cbc" and not aes_iv:
+        raise click.UsageError("--mode aes_cbc needs --aes-iv.")
+    options = Options(
+        keys=[key for path in keys if (key := read_key(path)) is not None],
+        secrets=None if aes_key is None else Secrets(aes_key, aes_iv),
+        mode=mode,
+        sender=Role(sender) if sender else None,
+        everything=everything,
+    )
+    try:
+        captures, data = read_given(inputs)
+    except UnreadableInputError as error:
+        raise click.ClickException(str(error)) from None
+    reports: list[Report] = []
+    for capture in captures:
+        try:
+            reports.append(explain_capture(capture, options))
+        except OSError as error:
+            raise click.ClickException(f"{capture.name}: {error.strerror or error}") from None
+        except ImportError as error:
+            raise click.ClickException(f"{capture.name}: {error}") from None
+    if data:
+        try:
+            reports.append(explain_bytes(data, options))
+        except ImportError as error:
+            # The library asks for a package that only WebSocket connections need, and says which.
+            raise click.ClickException(str(error)) from None
+    code = 0
+    several = len(reports) > 1
+    form = Form(show_secrets=show_secrets, everything=everything, brief=brief, named=several)
+    for report in reports:
+        if as_json:
+            print_json(report, form)
+        else:
+            print_text(report, form)
+        if report.findings or report.sealed or report.notes:
+            code = NOT_DECODED
+    ctx.exit(code)

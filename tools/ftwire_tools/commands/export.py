@@ -1,0 +1,187 @@
+"""``ftwire export``: captures to typed tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ftwire_tools.commands._keys import read_pem
+from ftwire_tools.commands._options import max_body_option, show_secrets_option
+from ftwire_tools.filters.selection import protocol_ids
+from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.style import printable
+
+if TYPE_CHECKING:
+    from ftwire_tools.export.manifest import Outcome
+    from ftwire_tools.export.runner import Job
+
+__all__ = ["command"]
+
+NOT_DECODED: Final = 3
+"""Exit code: finished, but some data could not be decoded, or some input not read."""
+
+
+@click.command(
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some input could not be read, or some of it "
+    "could not be decoded (see the table errors).",
+)
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the tables; made if need be.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "arrow", "csv", "jsonl", "duckdb"]),
+    default="parquet",
+    help="Parquet by default; duckdb is one database, DIR/export.duckdb.",
+)
+@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
+@click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
+@click.option("--explode", is_flag=True, help="Lists inside rows as tables of their own, joined by frame and row.")
+@click.option(
+    "--levels",
+    type=click.IntRange(1, 100),
+    default=10,
+    metavar="N",
+    help="Levels of each side in order_book_wide; 10 by default.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray", "dask"]),
+    default="local",
+    help="Where the work is done: this machine (default), a Ray or a Dask cluster.",
+)
+@click.option("--address", metavar="ADDRESS", help="Of the cluster; without it, one is started on this machine.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; by default one a core.")
+@click.option(
+    "--converter",
+    type=click.Choice(["auto", "ptars", "own", "both"]),
+    default="auto",
+    help="How bodies become columns: ptars where it is installed, our own, or both, compared.",
+)
+@click.option("--retry-quarantined", is_flag=True, help="Try inputs again that ended the process reading them.")
+@max_body_option
+@click.option("--json", "as_json", is_flag=True, help="What became of each input, one JSON object a line.")
+@show_secrets_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    captures: tuple[str, ...],
+    output: str,
+    kind: str,
+    keys: tuple[str, ...],
+    protocols: tuple[str, ...],
+    explode: bool,
+    levels: int,
+    engine: str,
+    address: str | None,
+    jobs: int | None,
+    converter: str,
+    retry_quarantined: bool,
+    max_body: int,
+    as_json: bool,
+    show_secrets: bool,
+) -> None:
+    """Turn captures into typed tables: one a protocol and list, a row an item.
+
+    CAPTURE is a pcap or pcapng file, gzip of either, a directory of them, "-" for standard input, or a URL that
+    fsspec opens. Tables are directories under DIR, partitioned by market and date. What was done is not done
+    again: a run that was stopped goes on where it was.
+
+    \b
+    Examples:
+      ftwire export session.pcapng -o tables
+      ftwire export captures/ -o tables --format duckdb --key rsa.pem
+      ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
+      python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
+
+    Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are like
+    HK.00700; enums have their name beside (_name), local times their instant (_utc). Replies and pushes of the
+    same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote, snapshot,
+    broker_queue, orders, fills, positions. What could not be decoded is in the table errors.
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    try:
+        wanted = protocol_ids(protocols) if protocols else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--proto") from None
+    if address is not None and engine == "local":
+        raise click.UsageError("--address needs --engine ray or --engine dask")
+    if kind == "duckdb" and "://" in output:
+        raise click.UsageError("a DuckDB file is made in a directory of this machine only")
+    pems = tuple(map(read_pem, keys))
+    try:
+        from ftwire_tools.export.runner import Job, inputs_of
+        from ftwire_tools.export.task import Settings
+
+        files = "parquet" if kind == "duckdb" else kind
+        settings = Settings(output, files, pems, wanted, explode, levels, show_secrets, converter, max_body)
+        _check(kind, converter)
+        sources = inputs_of(captures)
+        if not sources:
+            raise click.UsageError(f"no captures in {', '.join(captures)}")
+        for source in sources:
+            if source.encode(errors="replace").decode() != source:
+                raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
+        job = Job(sources, settings, engine, address, jobs, retry_quarantined=retry_quarantined)
+        code = _run(job, kind, as_json)
+    except ImportError as error:
+        raise click.ClickException(_missing(error)) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from None
+    ctx.exit(code)
+
+
+def _check(kind: str, converter: str) -> None:
+    """Ask for packages now, not in the middle of a long run."""
+    import_module("pyarrow")
+    if converter in ("ptars", "both"):
+        import_module("ptars")
+    if kind == "duckdb":
+        import_module("duckdb")
+
+
+def _missing(error: ImportError) -> str:
+    name = (error.name or "").partition(".")[0]
+    extra = {"ray": "ray", "distributed": "dask", "dask": "dask"}.get(name, "export")
+    return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
+
+
+def _run(job: Job, kind: str, as_json: bool) -> int:
+    rows: Counter[str] = Counter()
+    frames = done = skipped = faults = 0
+    for outcome, is_old in job.run():
+        rows.update(outcome.rows)
+        frames += outcome.frames
+        skipped += is_old
+        done += outcome.status == "done"
+        faults += not outcome.is_clean
+        if as_json:
+            write(json.dumps(asdict(outcome) | {"skipped": is_old}) + "\n")
+        _complain(outcome)
+    if kind == "duckdb" and rows:
+        from ftwire_tools.export.database import build_database
+
+        build_database(job.settings.out, sorted(rows))
+    if not as_json:
+        files = f"{done} of {len(job.sources)} inputs" + (f" ({skipped} done before)" if skipped else "")
+        lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
+        write("".join(f"{line}\n" for line in lines))
+    if not done:
+        return 1
+    return NOT_DECODED if faults else 0
+
+
+def _complain(outcome: Outcome) -> None:
+    if outcome.error is not None:
+        status = "" if outcome.status == "done" else f"{outcome.status}: "
+        sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {status}{outcome.error}')}\n")
+    elif outcome.undecoded:
+        sys.stderr.write(
+            f"ftwire: {printable(outcome.source)}: {outcome.undecoded} not decoded, see the table errors\n"
+        )

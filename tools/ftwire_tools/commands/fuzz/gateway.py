@@ -1,0 +1,102 @@
+"""``ftwire fuzz gateway``: a hostile client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftwire.frame import Role
+from ftwire_tools.commands._addresses import ADDRESS
+from ftwire_tools.commands._keys import read_key, read_ws_key
+from ftwire_tools.commands.fuzz._shared import Manner, check_key, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.terminal.addresses import Address, is_loopback
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from ftwire_tools.fuzz.steps import Step
+
+__all__ = ["command"]
+
+
+@click.command(
+    "gateway",
+    epilog="Exit codes: 0 nothing found (or, with --replay, not provoked any more), 1 something found, or no gateway, "
+    "2 wrong usage.",
+)
+@click.argument("address", type=ADDRESS, metavar="HOST:PORT")
+@shared_options(5.0)
+@click.option("--command", "program_line", metavar="PROGRAM", help="Start the gateway so, and anew when it is dead.")
+@click.option(
+    "--ws-key", default="", metavar="TEXT", help="Key that WebSocket clients must know (shown in the process list)."
+)
+@click.option("--ws-key-file", metavar="FILE", help="The same, from a file.")
+@click.option("--allow-remote", is_flag=True, help="Fuzz a gateway on another machine.")
+@click.option("--allow-trading", is_flag=True, help="Send requests that trade or change something, too.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    address: Address,
+    key: str | None,
+    program_line: str | None,
+    ws_key: str,
+    ws_key_file: str | None,
+    allow_remote: bool,
+    allow_trading: bool,
+    **options: Any,
+) -> None:
+    """Be a hostile client of the gateway at HOST:PORT, and say what it does.
+
+    Each run is a session, legal but for what is drawn to be wrong in it. A gateway may answer, ignore or refuse what
+    is wrong, and close. It must answer legal requests on connections it leaves open, and serve others: docs/fuzzing.md
+    says what is a finding. Findings are shortened and, with --output, saved as crash.json, session.pcap and
+    test_crash.py.
+
+    \b
+    Examples:
+      ftwire fuzz gateway 127.0.0.1:11111
+      ftwire fuzz gateway :11111 --key rsa.pem --minutes 10 --output found --json
+      ftwire fuzz gateway :11111 --command './my-gateway --port 11111' --seed 7
+      ftwire fuzz gateway :11111 --replay found/hung-1/crash.json
+      ftwire fuzz gateway :33333 --ws --ws-key-file key.txt --minutes 10
+
+    TCP, or with --ws WebSocket (without TLS). Never a trading request (Trd_*), nor one that changes something, without
+    --allow-trading.
+    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    if not is_loopback(address.host) and not allow_remote:
+        raise click.UsageError(f"{address} is not on this machine (--allow-remote)")
+    websocket = options["websocket"]
+    check_key(key, websocket=websocket)
+    if (ws_key or ws_key_file is not None) and not websocket:
+        raise click.UsageError("--ws-key and --ws-key-file need --ws")
+    from ftwire_tools.fuzz.targets import GatewayTarget
+    from ftwire_tools.fuzz.wire_formats import wire_for
+
+    manner = Manner(**options)
+    crash = (
+        None
+        if manner.replay is None
+        else load(manner.replay, "gateway", encrypted=key is not None, websocket=websocket)
+    )
+    program = program_of(program_line)
+    timeout = manner.timeout if crash is None else crash.timeout
+    wire = wire_for(
+        Role.CLIENT, address, key=read_key(key), websocket=websocket, ws_key=read_ws_key(ws_key, ws_key_file)
+    )
+    target = GatewayTarget(address, wire=wire, timeout=timeout, program=program)
+    if crash is not None:
+        ctx.exit(replay(crash, target, as_json=manner.as_json))
+
+    from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
+    from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
+
+    requests = requests_to_draw(allow_trading=allow_trading)
+
+    def plan(random: Random) -> tuple[Step, ...]:
+        if websocket:
+            return websocket_gateway_plan(random, manner.steps, requests)
+        return gateway_plan(random, manner.steps, requests, encrypted=key is not None)
+
+    ctx.exit(fuzz(target, plan, manner, mode="gateway", encrypted=key is not None))

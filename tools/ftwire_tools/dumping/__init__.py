@@ -1,0 +1,1 @@
+"""What ``ftwire dump`` does with one input."""

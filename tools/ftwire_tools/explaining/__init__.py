@@ -1,0 +1,1 @@
+"""``ftwire explain``: frames drawn byte by byte, with what is wrong with them."""

@@ -1,0 +1,113 @@
+"""What a user gives to be explained: hexadecimal, files of it, bytes of frames, captures, standard input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+from ftwire.errors import NotACaptureError
+from ftwire.pcap import CaptureReader
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.source import ENOUGH_TO_TELL
+from ftwire_tools.terminal.hex_input import from_hex
+
+__all__ = ["Capture", "UnreadableInputError", "read_given"]
+
+MAX_RAW: Final = 256 << 20
+"""Bytes of an input that is no capture."""
+
+
+class UnreadableInputError(Exception):
+    """An input that is nothing; the sentence says which and why."""
+
+
+class Capture(NamedTuple):
+    """A pcap or pcapng file, gzip of either: not read yet, since it may be large."""
+
+    name: str
+    head: bytes
+    rest: Iterator[bytes] | None
+    """What follows the head, where it can be read only once."""
+
+    def chunks(self) -> Iterable[bytes]:
+        """Give the bytes. Raises ``OSError``."""
+        if self.rest is not None:
+            return chain((self.head,), self.rest)
+        return _chunks_of(self.name)
+
+
+def _chunks_of(path: str) -> Iterator[bytes]:
+    with open_input(path) as source:
+        yield from source.chunks()
+
+
+def _is_capture(head: bytes) -> bool:
+    try:
+        for _ in CaptureReader().feed(head[:ENOUGH_TO_TELL]):
+            pass
+    except NotACaptureError:
+        return False
+    return len(head) >= ENOUGH_TO_TELL
+
+
+def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
+    """Return the captures among the inputs, and the bytes of all others, joined in their order.
+
+    An input that names a file is that file; all others are hexadecimal, neighbours read together. Raises
+    ``UnreadableInputError``.
+    """
+    captures: list[Capture] = []
+    words: list[str] = []
+    data = b""
+    for each in inputs:
+        # Not Path.exists, which raises for a "name" as long as a frame.
+        if each != "-" and not os.path.exists(each):  # noqa: PTH110
+            words.append(each)
+            continue
+        data += _from_words(words)
+        words.clear()
+        content = _content(each)
+        if isinstance(content, Capture):
+            captures.append(content)
+        else:
+            data += content
+    return captures, data + _from_words(words)
+
+
+def _from_words(words: list[str]) -> bytes:
+    if not words:
+        return b""
+    read = from_hex(" ".join(words))
+    if read is None:
+        shown = words[0] if len(words[0]) <= 40 else words[0][:40] + "..."
+        raise UnreadableInputError(f"{shown!r} is neither a file nor whole bytes in hexadecimal")
+    return read
+
+
+def _content(path: str) -> bytes | Capture:
+    """Return the bytes of a file or of standard input, hexadecimal read."""
+    content = bytearray()
+    told = False
+    try:
+        with open_input(path) as source:
+            chunks = source.chunks()
+            for chunk in chunks:
+                content += chunk
+                if not told and len(content) >= ENOUGH_TO_TELL:
+                    told = True
+                    if _is_capture(bytes(content)):
+                        return Capture(path, bytes(content), chunks if path == "-" else None)
+                if len(content) > MAX_RAW:
+                    raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")
+    except OSError as error:
+        raise UnreadableInputError(f"{path}: {error.strerror or error}") from None
+    if not content:
+        raise UnreadableInputError(f"{path}: empty")
+    try:
+        text = content.decode("ascii")
+    except UnicodeDecodeError:
+        return bytes(content)
+    read = from_hex(text)
+    return bytes(content) if read is None else read

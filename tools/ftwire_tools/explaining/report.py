@@ -1,0 +1,195 @@
+"""What was found in an input, ranked, and how it is told to people and to programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire_tools.explaining.body_layout import body_json
+from ftwire_tools.explaining.frame_layout import draw, header_fields, title_of
+from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.style import paint_for, printable
+from ftwire_tools.terminal.times import Clock
+
+if TYPE_CHECKING:
+    from ftwire.diagnosis import Finding, Piece
+    from ftwire.frame import Role
+    from ftwire_tools.captures.sighting import Talk
+
+__all__ = ["Form", "Place", "Report", "print_json", "print_text"]
+
+MAX_NAMED: Final = 8
+"""Frames that a finding names."""
+
+
+class Form(NamedTuple):
+    """How a report is shown."""
+
+    show_secrets: bool
+    everything: bool
+    brief: bool
+    named: bool
+    """Inputs are named: there are several."""
+
+
+class Place(NamedTuple):
+    """A piece, and where it was found."""
+
+    number: int
+    """Among all pieces of the input, from 1."""
+    piece: Piece
+    talk: Talk | None
+    time: int
+    packet: int
+
+
+class Found(NamedTuple):
+    """A finding, and where."""
+
+    finding: Finding
+    number: int
+    """Of the frame, from 1."""
+    talk: int | None = None
+    """Number of its conversation in a capture."""
+    packet: int = 0
+    """Number of its packet in a capture."""
+
+
+class Report:
+    """All that is to be said about one input."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        """What the input is called, where there is more than one."""
+        self.places: list[Place] = []
+        """Pieces kept to be drawn."""
+        self.pieces = 0
+        """How many there were."""
+        self.sealed = 0
+        """How many of them are encrypted without a known key."""
+        self.left_out = 0
+        """How many would be drawn if there were fewer."""
+        self.findings: list[Found] = []
+        self.notes: list[str] = []
+
+    def add(self, place: Place, *, keep: bool) -> None:
+        """Take a piece."""
+        self.pieces += 1
+        piece = place.piece
+        self.sealed += piece.sealed and not piece.findings
+        if keep:
+            self.places.append(place)
+        talk = place.talk.number if place.talk else None
+        self.findings.extend(Found(finding, place.number, talk, place.packet) for finding in piece.findings)
+
+    def ranked(self) -> list[list[Found]]:
+        """Return the findings, those of the same mistake of the same side of a conversation together.
+
+        First what explains most: the whole of a session, then one side's frames, then single ones.
+        """
+        groups: dict[tuple[str, Role | None, int | None], list[Found]] = {}
+        for found in sorted(self.findings, key=lambda found: found.number):
+            finding = found.finding
+            groups.setdefault((finding.mistake.id, finding.sender, found.talk), []).append(found)
+        return sorted(groups.values(), key=_rank)
+
+
+def _rank(group: list[Found]) -> tuple[int, bool, int, int]:
+    finding = group[0].finding
+    return finding.mistake.rank, not finding.proven, -len(group), group[0].number
+
+
+def _frames_text(group: list[Found]) -> str:
+    """Name the frames of a finding; those of a capture with their packets, and their conversation."""
+    distinct = sorted({(found.number, found.packet) for found in group})
+    names = [f"{number} (packet {packet})" if packet else str(number) for number, packet in distinct[:MAX_NAMED]]
+    more = len(distinct) - MAX_NAMED
+    text = f"frame{'s' if len(distinct) > 1 else ''} {', '.join(names)}" + (f" and {more} more" if more > 0 else "")
+    talk = group[0].talk
+    return text if talk is None else f"{text}, conversation {talk}"
+
+
+def print_text(report: Report, form: Form) -> None:
+    """Print a report for people."""
+    paint = paint_for(sys.stdout)
+    clock = Clock()
+    out: list[str] = [f"{paint.push}{printable(report.name)}{paint.reset}"] if form.named else []
+    if not form.brief:
+        for place in report.places:
+            where = ""
+            if place.talk is not None:
+                where = f", conversation {place.talk.number}, packet {place.packet}, {clock.time(place.time)}"
+            out.append(f"{paint.push}frame {place.number}{paint.reset}: {title_of(place.piece)}{where}")
+            out.extend(draw(place.piece, paint, show_secrets=form.show_secrets, everything=form.everything))
+            out.append("")
+    if report.left_out and not form.brief:
+        out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
+    out.extend(f"note: {printable(note)}" for note in report.notes)
+    ranked = report.ranked()
+    for place_in_list, group in enumerate(ranked, 1):
+        finding = group[0].finding
+        sender = "" if finding.sender is None else f", {finding.sender.value}"
+        likely = "" if finding.proven else " (likely)"
+        mistake = finding.mistake
+        out.append(
+            f"{place_in_list}. {paint.bad}{mistake.title}{paint.reset}{likely} "
+            f"[{mistake.id}{sender}, {_frames_text(group)}]"
+        )
+        out.append(f"   Proof: {printable(finding.proof)}")
+        out.append(f"   Remedy: {mistake.remedy}")
+    pieces = f"{report.pieces} frame{'s' if report.pieces != 1 else ''}"
+    if report.sealed:
+        out.append(f"{report.sealed} of {pieces} encrypted, and their key is not known (--key, with the handshake).")
+    if not ranked and report.sealed < report.pieces:
+        readable = " in the others" if report.sealed else ""
+        out.append(f"{pieces}, no mistake found{readable}.")
+    elif ranked and report.pieces > 1:
+        out.append(f"{pieces}, {len(ranked)} mistake{'s' if len(ranked) != 1 else ''}.")
+    write("\n".join(out) + "\n")
+
+
+def print_json(report: Report, form: Form) -> None:
+    """Print a report as one JSON object."""
+    frames = []
+    for place in () if form.brief else report.places:
+        piece = place.piece
+        frame: dict[str, Any] = {
+            "frame": place.number,
+            "offset": piece.offset,
+            "size": len(piece.raw),
+            "sender": piece.sender.value if piece.sender else None,
+            "proto_id": piece.proto_id or None,
+            "cipher": piece.cipher,
+            "header": [
+                {"offset": one.offset, "hex": one.raw.hex(), "name": one.name, "meaning": one.meaning, "good": one.good}
+                for one in header_fields(piece)
+            ],
+            "body": body_json(piece, show_secrets=form.show_secrets),
+        }
+        if place.talk is not None:
+            frame |= {"conversation": place.talk.number, "packet": place.packet, "time": place.time}
+        frames.append(frame)
+    found = [
+        {
+            "mistake": group[0].finding.mistake.id,
+            "title": group[0].finding.mistake.title,
+            "proof": group[0].finding.proof,
+            "remedy": group[0].finding.mistake.remedy,
+            "proven": group[0].finding.proven,
+            "sender": group[0].finding.sender.value if group[0].finding.sender else None,
+            "conversation": group[0].talk,
+            "frames": sorted({found.number for found in group}),
+            "packets": sorted({found.packet for found in group if found.packet}),
+        }
+        for group in report.ranked()
+    ]
+    whole: dict[str, Any] = {"file": report.name} if form.named else {}
+    whole |= {
+        "frames_seen": report.pieces,
+        "frames_sealed": report.sealed,
+        "findings": found,
+        "notes": report.notes,
+        "frames": frames,
+    }
+    write(json.dumps(whole) + "\n")

@@ -1,0 +1,103 @@
+"""Which frames are shown: by protocol, kind, security, conversation, time and outcome.
+
+What the header says is asked before the body is read, so that picking frames by it costs no parsing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftwire.errors import WireError
+from ftwire.frame import UnknownBody
+from ftwire.protocols import Registry, registry
+from ftwire_tools.markets.securities import securities_of
+
+if TYPE_CHECKING:
+    from ftwire.events import FrameSeen
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
+    from ftwire_tools.captures.sighting import Sighting, Talk
+
+__all__ = ["Selection", "protocol_ids"]
+
+
+class Selection(NamedTuple):
+    """What to show; an empty condition lets everything pass."""
+
+    protocols: frozenset[int] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+    """``HK.00700``, or ``00700`` in whatever market."""
+    conversations: tuple[str, ...] = ()
+    """The number of one, or one of its ends as ``HOST:PORT`` or ``:PORT``."""
+    since: int | None = None
+    until: int | None = None
+    only_errors: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Everything passes."""
+        return self == Selection()
+
+    def wants_header(self, talk: Talk, seen: FrameSeen) -> bool:
+        """Say whether a frame may be wanted, without looking at its body."""
+        if self.protocols and seen.frame.proto_id not in self.protocols:
+            return False
+        if self.kinds and seen.kind not in self.kinds:
+            return False
+        return self.wants_place(talk, seen.time)
+
+    def wants_place(self, talk: Talk, time: int) -> bool:
+        """Say whether anything of this conversation and time is wanted."""
+        if self.since is not None and time < self.since:
+            return False
+        if self.until is not None and time > self.until:
+            return False
+        return not self.conversations or any(_is_in(talk, wanted) for wanted in self.conversations)
+
+    def wants_body(self, sighting: Sighting) -> bool:
+        """Say whether a frame is wanted whose header is."""
+        if self.only_errors and sighting.error is None:
+            return False
+        if not self.codes:
+            return True
+        # A reply often repeats nothing of what was asked for.
+        seen = sighting.seen
+        return self._names(seen.frame) or (seen.request is not None and self._names(seen.request))
+
+    def _names(self, frame: Frame | Envelope) -> bool:
+        try:
+            message = frame.message
+        except WireError:
+            return False
+        if isinstance(message, UnknownBody):
+            return False
+        return any(
+            name in self.codes or name.partition(".")[2] in self.codes
+            for name in map(str.upper, securities_of(message))
+        )
+
+
+def _is_in(talk: Talk, wanted: str) -> bool:
+    if wanted.isdecimal():
+        return talk.number == int(wanted)
+    ends = talk.client, talk.server
+    return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
+
+
+def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozenset[int]:
+    """Return the IDs that names, IDs and globs stand for.
+
+    A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
+    """
+    found: set[int] = set()
+    for pattern in (each.strip() for text in patterns for each in text.split(",")):
+        if pattern.isdecimal():
+            found.add(int(pattern))
+            continue
+        named = {entry.proto_id for entry in known.find(pattern)}
+        if not named:
+            raise ValueError(f"no protocol is called {pattern!r}")
+        found |= named
+    return frozenset(found)

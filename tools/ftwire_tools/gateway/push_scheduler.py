@@ -1,0 +1,159 @@
+"""Tracks of captured pushes, played to one client."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ftwire_tools.gateway.push import PushRun
+from ftwire_tools.gateway.topics import Topic
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.push_recording import Cause, Track
+
+__all__ = ["Pace", "Player"]
+
+SECOND: Final = 1_000_000_000
+BATCH: Final = 256
+"""Pushes at top speed between two looks at whether the client follows."""
+
+
+class Pace:
+    """How fast, and how often."""
+
+    __slots__ = ("loop", "speed")
+
+    def __init__(self, speed: float | None = 1.0, *, loop: bool = False) -> None:
+        self.speed: Final = speed
+        """Times the captured rhythm, ``None`` for no waiting at all."""
+        self.loop: Final = loop
+        """Whether a track starts again when it is over."""
+
+
+Send = Callable[["Push"], object]
+SendRun = Callable[[PushRun], object]
+
+
+class Player:
+    """What is being played to one client."""
+
+    def __init__(self, client: Client, pace: Pace, send: Send, send_run: SendRun) -> None:
+        self._client: Final = client
+        self._pace: Final = pace
+        self._send: Final = send
+        self._send_run: Final = send_run
+        # When it is due, in captured nanoseconds on the client's clock; a number that keeps the heap's order stable;
+        # the track and the place in it.
+        self._due: list[tuple[int, int, Cause, Track, int]] = []
+        self._count = 0
+        self._wake: Final = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._start = time.monotonic_ns()
+        self._is_over = False
+
+    def play(self, cause: Cause, track: Track) -> None:
+        """Start a track, from its beginning if it is being played."""
+        self._due = [item for item in self._due if item[2] != cause or isinstance(cause, int)]
+        heapq.heapify(self._due)
+        if track:
+            self._count += 1
+            heapq.heappush(self._due, (self._now() + track[0].offset, self._count, cause, track, 0))
+            self._wake.set()
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def forget(self) -> None:
+        """Stop the tracks of topics that are no longer pushed."""
+        pushed = self._client.subscriptions.pushed
+        self._due = [item for item in self._due if not isinstance(item[2], Topic) or item[2] in pushed]
+        heapq.heapify(self._due)
+
+    def stop(self) -> None:
+        """Play nothing any more."""
+        self._is_over = True
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._due = []
+
+    def _now(self) -> int:
+        """Return the captured time, in nanoseconds, that the client has come to."""
+        return int((time.monotonic_ns() - self._start) * (self._pace.speed or 1.0))
+
+    async def _run(self) -> None:
+        sent = 0
+        while True:
+            if not self._due:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            due = self._due[0][0]
+            if self._pace.speed is not None and (wait := due - self._now()) > 0:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(wait / SECOND / self._pace.speed):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                continue
+            sent += self._send_due()
+            if self._is_over:
+                return  # the client was cut off for not reading
+            if sent >= BATCH:
+                # Captured pushes may all be due at once: nobody else may wait for them, nor they pile up.
+                sent = 0
+                await asyncio.sleep(0)
+                if self._pace.speed is None:
+                    await self._client.drained()
+
+    def _send_due(self) -> int:
+        """Send what is due, up to a batch and in the order of time; returns how many that were."""
+        now = self._now() if self._pace.speed is not None else None
+        due = self._due
+        single: list[Push] = []
+        while due and len(single) < BATCH and (now is None or due[0][0] <= now):
+            moment, _, cause, track, index = due[0]
+            base = moment - track[index].offset
+            run = track.run(index)
+            if run is None or not self._is_alone(base + track[index + len(run.pushes) - 1].offset, now):
+                single.append(track[index].push)
+                index += 1
+            elif single:
+                break  # they come first
+            else:
+                self._advance(base, cause, track, index + len(run.pushes))
+                self._send_run(run)
+                return len(run.pushes)
+            self._advance(base, cause, track, index)
+        if len(single) == 1:
+            self._send(single[0])
+        else:
+            self._send_run(PushRun(single))
+        return len(single)
+
+    def _is_alone(self, end: int, now: int | None) -> bool:
+        """Say whether what the first track tells until ``end`` is due before anything else is."""
+        others = self._due[1:3]  # of a heap, the second is one of these
+        return (now is None or end <= now) and all(end < other[0] for other in others)
+
+    def _advance(self, base: int, cause: Cause, track: Track, index: int) -> None:
+        """Go on with the first of the tracks at its push ``index``."""
+        if index == len(track):
+            if not self._pace.loop or cause is None or isinstance(cause, int):
+                heapq.heappop(self._due)
+                return
+            base, index = base + _period(track), 0
+        self._count += 1
+        heapq.heapreplace(self._due, (base + track[index].offset, self._count, cause, track, index))
+
+
+def _period(track: Track) -> int:
+    """Return the nanoseconds from one round to the next: the last push is followed by the usual pause."""
+    first, last = track[0].offset, track[-1].offset
+    pause = (last - first) // (len(track) - 1) if len(track) > 1 else 0
+    return last - first + (pause or SECOND)

@@ -1,0 +1,1 @@
+"""What is known of messages and their fields: names, enums, paths, which are secret, summaries, comparison."""

@@ -1,0 +1,1 @@
+"""``ftwire record``: a proxy between clients and a gateway that records what passes it."""

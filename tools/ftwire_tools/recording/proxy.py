@@ -1,0 +1,252 @@
+"""Bytes from clients to a gateway and back, unchanged and at once, and a word about each to a tap.
+
+The relay looks into nothing. What it receives it sends on before anybody else hears of it; a side that reads
+slowly slows the side that sends, since no more than ``CHUNK`` bytes of a direction are ever on their way. An end
+of one direction is passed on as such and the other goes on (half-close); a reset is passed on as a reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from ftwire.pcap import Direction, Endpoint
+from ftwire_tools.terminal.addresses import Address
+
+__all__ = ["CHUNK", "Closed", "Opened", "Received", "Relay", "Reset", "Tap", "Traffic"]
+
+CHUNK: Final = 32 * 1024
+"""Most bytes received at a time: within one TCP window, so that what is recorded looks like traffic."""
+CONNECT_SECONDS: Final = 10
+"""How long the gateway may take to accept a connection."""
+PAUSE_SECONDS: Final = 0.5
+"""How long to wait before accepting again when it failed: mostly no file descriptor is left."""
+
+
+class Opened(NamedTuple):
+    """A client is connected to the gateway."""
+
+    connection: int
+    """From 1, in the order of connections."""
+    time_ns: int
+    client: Endpoint
+    gateway: Endpoint
+
+
+class Received(NamedTuple):
+    """Bytes came from one side."""
+
+    connection: int
+    time_ns: int
+    direction: Direction
+    data: bytes
+
+
+class Closed(NamedTuple):
+    """One side says it has sent everything; the other may go on."""
+
+    connection: int
+    time_ns: int
+    direction: Direction
+
+
+class Reset(NamedTuple):
+    """One side broke the connection off: nothing more comes from either."""
+
+    connection: int
+    time_ns: int
+    direction: Direction
+
+
+Traffic = Opened | Received | Closed | Reset
+"""What a tap is told. ``A_TO_B`` is from the client to the gateway."""
+
+
+class Tap:
+    """Who is told what passes. This one is told, and forgets."""
+
+    def take(self, traffic: Traffic) -> None:
+        """Hear of something. Must return at once."""
+
+    async def ready(self) -> None:
+        """Return when more can be taken: the relay receives nothing more until then."""
+
+
+class Relay:
+    """Listening sockets and the connections that came in by them.
+
+    ``report`` is given sentences for the user: a gateway that cannot be reached, for instance.
+    """
+
+    def __init__(self, tap: Tap, report: Callable[[str], None]) -> None:
+        self._tap: Final = tap
+        self._report: Final = report
+        self._listeners: Final[list[socket.socket]] = []
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self.connections = 0
+        """Clients that were connected to a gateway so far."""
+
+    def listen(self, at: Address, to: Address) -> Address:
+        """Listen for clients of the gateway ``to``; returns where, the port being free choice for 0.
+
+        They wait until the loop runs on. Raises ``OSError``.
+        """
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(128)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+        self._listeners.append(listener)
+        self._start(self._accept(listener, to))
+        return Address(at.host, listener.getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and close all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket, to: Address) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # A client that gave up before it was accepted is one thing; that we cannot take more, another.
+                if error.errno != errno.ECONNABORTED:
+                    self._report(f"cannot accept more clients for now: {error.strerror}")
+                    await asyncio.sleep(PAUSE_SECONDS)
+                continue
+            self._start(self._serve(client, to))
+
+    async def _serve(self, client: socket.socket, to: Address) -> None:
+        with client:
+            client.setblocking(False)
+            try:
+                gateway = await asyncio.wait_for(self._connect(to), CONNECT_SECONDS)
+            except (OSError, TimeoutError) as error:
+                self._report(f"cannot reach the gateway {to}: {_why(error)}; closed the client {_name(client)}")
+                _break_off(client)
+                return
+            with gateway:
+                await self._relay(client, gateway)
+
+    @staticmethod
+    async def _connect(to: Address) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        failure: OSError | None = None
+        for family, kind, protocol, _, where in await loop.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM):
+            found = socket.socket(family, kind, protocol)
+            try:
+                found.setblocking(False)
+                await loop.sock_connect(found, where)
+            except OSError as error:
+                found.close()
+                failure = error
+            except BaseException:
+                found.close()
+                raise
+            else:
+                return found
+        raise failure or OSError(f"{to.host} has no address")
+
+    async def _relay(self, client: socket.socket, gateway: socket.socket) -> None:
+        for side in (client, gateway):
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            ends = _endpoint(client), _endpoint(gateway)
+        except OSError:  # gone already
+            return
+        self.connections += 1
+        number = self.connections
+        self._tap.take(Opened(number, time.time_ns(), *ends))
+        there = asyncio.create_task(self._pass_on(number, Direction.A_TO_B, client, gateway))
+        back = asyncio.create_task(self._pass_on(number, Direction.B_TO_A, gateway, client))
+        try:
+            await asyncio.wait((there, back), return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in (there, back):
+                task.cancel()
+            ended = await asyncio.gather(there, back, return_exceptions=True)
+        if any(isinstance(result, OSError) for result in ended):
+            # The side that did not do it must see the same end: anything else would be a change.
+            _break_off(client)
+            _break_off(gateway)
+        for result in ended:
+            if isinstance(result, Exception) and not isinstance(result, OSError):
+                raise result
+
+    async def _pass_on(
+        self, number: int, direction: Direction, source: socket.socket, destination: socket.socket
+    ) -> None:
+        """Carry one direction to its end. Raises ``OSError`` where the connection is broken off."""
+        loop = asyncio.get_running_loop()
+        take, ready = self._tap.take, self._tap.ready
+        while True:
+            await ready()
+            try:
+                data = await loop.sock_recv(source, CHUNK)
+            except OSError:
+                take(Reset(number, time.time_ns(), direction))
+                raise
+            now = time.time_ns()
+            if not data:
+                take(Closed(number, now, direction))
+                with suppress(OSError):  # the other side may have gone
+                    destination.shutdown(socket.SHUT_WR)
+                return
+            take(Received(number, now, direction, data))
+            try:
+                await loop.sock_sendall(destination, data)
+            except OSError:
+                take(Reset(number, time.time_ns(), direction.opposite))
+                raise
+
+
+def _endpoint(side: socket.socket) -> Endpoint:
+    host, port = side.getpeername()[:2]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return Endpoint(socket.inet_pton(family, host.partition("%")[0]), port)
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if error.errno:
+        # asyncio's own text repeats the address instead of giving the reason.
+        return os.strerror(error.errno)
+    return f"no answer in {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else str(error)
+
+
+def _name(side: socket.socket) -> str:
+    try:
+        return str(_endpoint(side))
+    except OSError:
+        return "that has gone"
+
+
+def _break_off(side: socket.socket) -> None:
+    """Have the coming close send a reset."""
+    with suppress(OSError):
+        side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

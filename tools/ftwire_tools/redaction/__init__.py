@@ -1,0 +1,1 @@
+"""``ftwire redact``: captures written anew without what must not be shared."""

@@ -1,0 +1,81 @@
+"""Replies and pushes of a live gateway as text: ``ftwire call``'s three forms."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire.body import to_dict
+from ftwire.errors import WireError
+from ftwire.frame import UnknownBody
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.masking import mask, message_of
+from ftwire_tools.render.table import table_text, tables_of
+from ftwire_tools.terminal.json_text import readable_json
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ftwire.frame import Frame
+
+__all__ = ["AnswerRenderer"]
+
+
+class AnswerRenderer:
+    """Writes frames: as an indented body, as one JSON object a line, or as a table."""
+
+    def __init__(self, *, as_json: bool = False, table: bool = False, show_secrets: bool = False) -> None:
+        self._as_json: Final = as_json
+        self._table: Final = table
+        self._show_secrets: Final = show_secrets
+        self._headed: tuple[str, ...] | None = None
+
+    def frame(self, frame: Frame, latency: int | None = None) -> str:
+        """Return the text of a reply (with its ``latency`` in nanoseconds) or push. Raises ``WireError``."""
+        message = message_of(frame, show_secrets=self._show_secrets)
+        if isinstance(message, UnknownBody):
+            raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
+        if self._table:
+            text = self._rows(message)
+            if text is not None:
+                return text
+        body = self._body(message)
+        if not self._as_json:
+            return f"{readable_json(body, indent=2)}\n"
+        protocol = frame.protocol
+        line = {
+            "time": str(time.time_ns()),
+            "kind": frame.kind,
+            "proto_id": frame.proto_id,
+            "proto": None if protocol is None else protocol.name,
+            "serial": frame.serial,
+            "latency_ns": None if latency is None else str(latency),
+            "body": body,
+        }
+        return f"{json.dumps(line)}\n"
+
+    def _body(self, message: Message) -> dict[str, Any]:
+        body: dict[str, Any] = to_dict(message, lower_camel=True)
+        return body if self._show_secrets else mask(body, descriptor_of(message))
+
+    def _rows(self, message: Message) -> str | None:
+        tables = tables_of(message, show_secrets=self._show_secrets)
+        if not tables:
+            return None
+        text = ""
+        for table in tables:
+            if self._as_json:
+                lead = {} if len(tables) == 1 else {"list": table.name}
+                rows = (lead | dict(zip(table.columns, row, strict=True)) for row in table.rows)
+                text += "".join(f"{json.dumps(row)}\n" for row in rows)
+                continue
+            head, _, rest = table_text(table, indent="").partition("\n")
+            if len(tables) > 1:
+                text += f"{table.name}\n"
+            # A stream of pushes has its column names at the top and wherever they change.
+            if len(tables) > 1 or self._headed != table.columns:
+                text += f"{head}\n"
+            self._headed = table.columns
+            text += rest
+        return text

@@ -1,0 +1,148 @@
+"""A captured client's part, played again on a live connection.
+
+A request waits for the replies that its captured client had when it sent it, since it may rest on them; beyond
+that for its time, unless it is to go out at top speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire.errors import WireError
+from ftwire_tools.captures.sighting import read_body
+from ftwire_tools.client.errors import ClientError
+from ftwire_tools.messages.masking import message_of
+from ftwire_tools.messages.trading import trades
+from ftwire_tools.replaying.id_translation import Rewriter, UnknownOrderError
+
+if TYPE_CHECKING:
+    from ftwire_tools.client import Client
+    from ftwire_tools.messages.comparison import Comparison, Difference
+    from ftwire_tools.replaying.capture_script import Part, Step
+
+__all__ = ["Manner", "Outcome", "Status", "perform"]
+
+SECOND: Final = 1_000_000_000
+
+
+class Status(StrEnum):
+    """What became of a step."""
+
+    SAME = "same"
+    """The reply says what the captured one says."""
+    DIFFERENT = "different"
+    UNCOMPARED = "uncompared"
+    """Answered, but the capture has no readable reply to it."""
+    FAILED = "failed"
+    """Not answered."""
+    LEFT_OUT = "left out"
+    """Not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A step, done."""
+
+    step: Step
+    part: Part
+    copy: int
+    """Which of the connections that play the same part, from 1."""
+    status: Status
+    differences: tuple[Difference, ...] = ()
+    more: int = 0
+    """Differences beyond those kept."""
+    reason: str = ""
+    """Why it failed or was left out."""
+    latency: int | None = None
+    """Nanoseconds until the reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to play."""
+
+    comparison: Comparison
+    start: int
+    """Captured time, in nanoseconds, that stands for the moment of beginning."""
+    speed: float | None
+    """How many times as fast as captured; ``None`` for as fast as replies come."""
+    allow_trading: bool
+    max_differences: int
+    """How many of a reply are kept."""
+
+
+async def perform(client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+    """Play a part on an open client; ``done`` gets the outcome of each step as it is known."""
+    performer = _Performer(client, part, copy, manner, done)
+    await performer.run()
+
+
+class _Performer:
+    def __init__(self, client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+        self._client: Final = client
+        self._part: Final = part
+        self._copy: Final = copy
+        self._manner: Final = manner
+        self._done: Final = done
+        connected = client.connected
+        init: Any = None if connected is None else connected.frame.message
+        self._rewriter: Final = Rewriter(
+            conn_id=(part.conn_id, 0 if connected is None else connected.conn_id),
+            user_id=(part.user_id, 0 if init is None else init.s2c.loginUserID),
+        )
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        tasks: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            for step in self._part.steps:
+                if self._manner.speed is not None:
+                    due = begin + (step.time - self._manner.start) / SECOND / self._manner.speed
+                    await asyncio.sleep(max(due - loop.time(), 0))
+                earlier = [task for task in tasks[: step.after] if not task.done()]
+                if earlier:
+                    await asyncio.wait(earlier)
+                tasks.append(group.create_task(self._play(step)))
+                # The task has its first turn, and sends, before the next step is looked at.
+                await asyncio.sleep(0)
+
+    async def _play(self, step: Step) -> None:
+        expected: Any = None if step.reply is None else read_body(step.reply)[0]
+        reason = None if self._manner.allow_trading else trades(step.proto_id)
+        if reason is not None:
+            self._rewriter.learn(step.proto_id, expected, None)
+            self._finish(step, Status.LEFT_OUT, reason=reason)
+            return
+        actual: Any = None
+        try:
+            request = self._rewriter.request(step.request)
+            reply = await self._client.exchange(step.proto_id, request)
+            actual = message_of(reply.frame)
+        except UnknownOrderError as error:
+            self._finish(step, Status.LEFT_OUT, reason=str(error))
+            return
+        except (ClientError, WireError) as error:
+            self._rewriter.learn(step.proto_id, expected, None)
+            self._finish(step, Status.FAILED, reason=str(error))
+            return
+        self._rewriter.learn(step.proto_id, expected, actual)
+        if expected is None or type(expected) is not type(actual):
+            self._finish(step, Status.UNCOMPARED, latency=reply.latency)
+            return
+        found = list(self._manner.comparison.differences(expected, actual))
+        kept = self._manner.max_differences
+        self._finish(
+            step,
+            Status.DIFFERENT if found else Status.SAME,
+            differences=tuple(found[:kept]),
+            more=max(len(found) - kept, 0),
+            latency=reply.latency,
+        )
+
+    def _finish(self, step: Step, status: Status, **facts: Any) -> None:
+        self._done(Outcome(step, self._part, self._copy, status, **facts))
