@@ -86,7 +86,7 @@ def keep(target: str) -> int:
 
 def plant_seeds() -> None:
     """Put the contracts' own seeds where each target starts."""
-    from contracts import seeds
+    from support.contracts import seeds
 
     for target, found in seeds().items():
         goal = WORK / folder(target) / "corpus"

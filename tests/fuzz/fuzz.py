@@ -3,8 +3,8 @@
     PYTHONPATH=tests:. python tests/fuzz/fuzz.py TARGET [libFuzzer's arguments] [CORPUS ...]
     PYTHONPATH=tests:. python tests/fuzz/fuzz.py --list
 
-A target is a contract of ``tests/contracts.py``, given bytes, or ``property:NAME``, a property test of
-``tests/test_contract.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``): the code is the tests'.
+A target is a contract of ``tests/support/contracts.py``, given bytes, or ``property:NAME``, a property test of
+``tests/tools/dumping/test_contract.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``).
 What fails is written to ``crash-*``; it belongs in a named regression test.
 """
 
@@ -19,8 +19,8 @@ def main() -> None:
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["ftwire"]):
-        import test_contract
-        from contracts import CONTRACTS
+        from support.contracts import CONTRACTS
+        from tools.dumping import test_contract
 
     targets = dict(CONTRACTS)
     for named, function in vars(test_contract).items():

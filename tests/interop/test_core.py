@@ -12,19 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = (
-    "tests/pcap",
-    "tests/test_cipher.py",
-    "tests/test_connection.py",
-    "tests/test_conversation.py",
-    "tests/test_core.py",
-    "tests/test_dump.py",
-    "tests/test_goldens.py",
-    "tests/test_observer.py",
-    "tests/test_picker.py",
-    "tests/test_resources.py",
-    "tests/test_scan.py",
-    "tests/test_stream.py",
-    "tests/test_transcode.py",
+    "tests/codec/pcap",
+    "tests/codec/test_cipher.py",
+    "tests/codec/test_connection.py",
+    "tests/codec/test_conversation.py",
+    "tests/codec/test_core.py",
+    "tests/tools/dumping/test_dump.py",
+    "tests/tools/dumping/test_goldens.py",
+    "tests/codec/test_observer.py",
+    "tests/codec/test_picker.py",
+    "tests/tools/test_resources.py",
+    "tests/codec/test_scan.py",
+    "tests/codec/test_stream.py",
+    "tests/codec/test_transcode.py",
 )
 BUILD_SECONDS = 900
 

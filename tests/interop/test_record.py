@@ -14,7 +14,7 @@ from fixtures.scenario import RT
 from ftwire.cipher import RsaKey
 from interop.peers import Peer
 from interop.test_sdk_sessions import ANY_PORT, assert_example, points, run
-from recording import complaints, ftwire, recording
+from support.recording import complaints, ftwire, recording
 
 Shares = list[dict[str, Any]]
 

@@ -14,7 +14,7 @@ from ftwire.cipher import RsaKey
 from ftwire_tools.testing import gateway
 from interop.peers import Peer
 from interop.test_sdk_sessions import assert_example, run
-from recording import ftwire, recording
+from support.recording import ftwire, recording
 
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 ORIGINAL = Path(__file__).parents[2] / "fixtures/captures/futu-api-10.11-plain.pcap"

@@ -50,15 +50,20 @@ class Module(NamedTuple):
     """Hypothesis examples of each property: the same ones for each mutant."""
 
 
-STREAM, CHUNKS, SCAN = "tests/test_stream.py", "tests/test_chunks.py", "tests/test_scan.py"
-FRAME, CORE = "tests/test_frame.py", "tests/test_core.py"
-REASSEMBLY, EDGES = "tests/pcap/test_reassembly.py", "tests/pcap/test_reassembly_edges.py"
-CONNECTIONS = "tests/pcap/test_connections.py"
-PACKETS, LIMITS, SHARED = "tests/pcap/test_packets.py", "tests/pcap/test_limits.py", "tests/pcap/test_shared.py"
+STREAM, CHUNKS, SCAN = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_scan.py"
+FRAME, CORE = "tests/codec/test_frame.py", "tests/codec/test_core.py"
+REASSEMBLY, EDGES = "tests/codec/pcap/test_reassembly.py", "tests/codec/pcap/test_reassembly_edges.py"
+CONNECTIONS = "tests/codec/pcap/test_connections.py"
+PACKETS, LIMITS, SHARED = (
+    "tests/codec/pcap/test_packets.py",
+    "tests/codec/pcap/test_limits.py",
+    "tests/codec/pcap/test_shared.py",
+)
 MODULES: Final = {
-    "header": Module("header.py", (Tests(("tests/test_header.py",)),)),
+    "header": Module("header.py", (Tests(("tests/codec/test_header.py",)),)),
     "cipher": Module(
-        "cipher.py", (Tests(("tests/test_cipher.py",)), Tests((CORE,), "cuts or makes_frames or cipher", compiled=True))
+        "cipher.py",
+        (Tests(("tests/codec/test_cipher.py",)), Tests((CORE,), "cuts or makes_frames or cipher", compiled=True)),
     ),
     "frame": Module(
         "frame.py",
@@ -73,7 +78,7 @@ MODULES: Final = {
         (
             Tests((CHUNKS, STREAM, SCAN)),
             Tests((CORE,), "cuts or stream", compiled=True),
-            Tests(("tests/test_observer_websocket.py",)),
+            Tests(("tests/codec/test_observer_websocket.py",)),
         ),
         15,
     ),

@@ -195,8 +195,8 @@ class Client:
     ) -> Reply:
         """Send a request and return its reply, whatever it says, with the time it took.
 
-        ``message`` is a message, its values (see ``ftwire_tools.messages.request_builder``), or a plain body in the client's
-        format. ``timeout`` in seconds, at most the client's, includes waiting for a connection.
+        ``message`` is a message, its values (see ``ftwire_tools.messages.request_builder``), or a plain body in the
+        client's format. ``timeout`` in seconds, at most the client's, includes waiting for a connection.
         """
         entry = self._known[protocol]
         if isinstance(message, Mapping):

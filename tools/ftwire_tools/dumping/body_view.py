@@ -28,7 +28,7 @@ def read_message(frame: Frame | Envelope) -> Read:
 
 
 def read_brief(frame: Frame | Envelope) -> Read:
-    """Return what ``ftwire_tools.messages.summary`` says of the body of a frame, or its message; or why there is neither."""
+    """Return the summary of the body of a frame, or its message; or why there is neither."""
     if frame.error is not None or not frame.payload:
         return *read_body(frame), None
     brief = brief_of(frame)

@@ -1,8 +1,8 @@
 """A real gateway, asked what the capture does not hold.
 
 One connection to it for each client, opened when it is first needed. Requests that trade
-(``ftwire_tools.messages.trading``) are not forwarded unless that is allowed: whoever talks to a stand-in may believe that
-nothing is at stake.
+(``ftwire_tools.messages.trading``) are not forwarded unless that is allowed: whoever talks to a stand-in may believe
+that nothing is at stake.
 """
 
 from __future__ import annotations

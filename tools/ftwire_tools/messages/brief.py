@@ -1,4 +1,4 @@
-"""What a frame says, in a few words, without a message of its body: what ``ftwire_tools.messages.summary`` says of that.
+"""The summary of a frame without a message of its body: that of ``ftwire_tools.messages.summary``.
 
 This goes for protocols whose facts are a security, scalars and how long lists are, as those of most pushes, where the
 compiled core is installed. For the others and without it, a message is made, and nothing else.

@@ -1,0 +1,246 @@
+"""Which mistake explains given bytes: one vector a mistake and more, and nothing in what is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures import make_mistakes
+from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
+from ftwire.diagnosis import MISTAKES, Piece, Session
+from ftwire.errors import EnvelopeError
+from ftwire.frame import Frame, MessageClasses, Role
+from ftwire.protocols import registry
+from ftwire.strategies import messages
+from ftwire.websocket import BadEnvelope, Envelope
+from support.frames import init_response
+from support.places import ROOT
+
+FIXTURES = ROOT / "fixtures"
+SECOND = 1_000_000_000
+
+Found = tuple[str, str | None, tuple[int, ...]]
+
+
+def vectors() -> Iterator[Any]:
+    for path in sorted((FIXTURES / "vectors" / "mistakes").glob("*.json")):
+        yield from json.loads(path.read_text(encoding="utf-8"))["vectors"]
+
+
+VECTORS = list(vectors())
+
+
+def keys_of(vector: Any) -> list[RsaKey]:
+    return [RsaKey.from_pem((FIXTURES / vector["key"]).read_bytes())] if vector["key"] else []
+
+
+def envelope_of(data: bytes, sender: Role) -> Envelope:
+    try:
+        return Envelope.decode(data, sender=sender)
+    except EnvelopeError as error:
+        return BadEnvelope(MessageClasses(sender), error)
+
+
+def grouped(pieces: list[Piece], late: list[tuple[int, Any]]) -> set[Found]:
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    everything = [(piece.number, finding) for piece in pieces for finding in piece.findings]
+    for number, finding in everything + late:
+        sender = finding.sender.value if finding.sender else None
+        groups.setdefault((finding.mistake.id, sender), []).append(number + 1)
+    return {(mistake, sender, tuple(numbers)) for (mistake, sender), numbers in groups.items()}
+
+
+def expected_of(vector: Any) -> set[Found]:
+    return {(one["mistake"], one["sender"], tuple(one["frames"])) for one in vector["expected"]}
+
+
+def check(vector: Any, *, tell_sender: bool = True) -> set[Found]:
+    session = Session(keys=keys_of(vector), alone=vector["alone"])
+    pieces: list[Piece] = []
+    time = 0
+    for step in vector["steps"]:
+        sender, data, time = Role(step["sender"]), bytes.fromhex(step["hex"]), int(step["time"] * SECOND)
+        if vector["transport"] == "websocket":
+            pieces.append(session.see_envelope(envelope_of(data, sender), time))
+        else:
+            pieces += session.read(data, sender if tell_sender else None, time)
+    return grouped(pieces, session.close(time))
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_the_right_mistake_and_only_it_is_named(vector: Any) -> None:
+    assert check(vector) == expected_of(vector)
+
+
+def test_every_mistake_has_a_vector() -> None:
+    assert {one["mistake"] for vector in VECTORS for one in vector["expected"]} == set(MISTAKES)
+    assert len({vector["id"] for vector in VECTORS}) == len(VECTORS)
+
+
+def test_what_is_said_of_a_mistake_is_a_sentence_each() -> None:
+    for mistake in MISTAKES.values():
+        for text in (mistake.title, mistake.remedy):
+            assert text.endswith(".")
+            assert ". " not in text
+
+
+def test_the_vectors_are_what_their_script_makes() -> None:
+    made = make_mistakes.texts()
+    assert set(made) == {path.name for path in make_mistakes.OUT.glob("*.json")}
+    for name, text in made.items():
+        assert (make_mistakes.OUT / name).read_text(encoding="utf-8") == text
+
+
+def sendable(known: Any) -> bool:
+    return not known.is_websocket_only and known.proto_id not in (1001, 1004)
+
+
+ASKED = [known.proto_id for known in registry if sendable(known) and not known.is_push]
+PUSHED = [known.proto_id for known in registry if sendable(known) and known.is_push]
+KEY = RsaKey.from_pem((FIXTURES / "keys" / "TEST-ONLY-1024.pem").read_bytes())
+AES_KEY, AES_IV = "0123456789ABCDEF", "FEDCBA9876543210"
+
+
+def handshake(algorithm: int | None, iv: str | None, cipher: Cipher) -> list[Frame]:
+    from ftwire.messages import InitConnect
+
+    asks = InitConnect.Request()
+    asks.c2s.clientVer = 1011
+    asks.c2s.clientID = "healthy"
+    if algorithm is not None:
+        asks.c2s.packetEncAlgo = algorithm
+    gives = init_response(AES_KEY, iv)
+    return [
+        Frame.build(1001, 1, asks, sender=Role.CLIENT, cipher=cipher),
+        Frame.build(1001, 1, gives, sender=Role.SERVER, cipher=cipher),
+    ]
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Frame]:
+    """Frames of both sides as an SDK and OpenD send them: any mode, any message, replies in any order."""
+    modes: list[tuple[int | None, str | None, Cipher, Cipher]] = [
+        (None, None, NONE, NONE),
+        (2, AES_IV, NONE, NONE),
+        (-1, None, Rsa(KEY), NONE),
+        (None, None, Rsa(KEY), FtAesEcb(AES_KEY)),
+        (0, None, Rsa(KEY), FtAesEcb(AES_KEY)),
+        (1, "", Rsa(KEY), AesEcb(AES_KEY)),
+        (2, AES_IV, Rsa(KEY), AesCbc(AES_KEY, AES_IV)),
+    ]
+    algorithm, iv, rsa, cipher = draw(st.sampled_from(modes))
+    body_format: int = draw(st.sampled_from([0, 0, 1]))
+    frames = handshake(algorithm, iv, rsa)
+    waiting: list[Frame] = []
+    packet_id = 0
+
+    def add(proto_id: int, serial: int, sender: Role) -> None:
+        nonlocal packet_id
+        made_of = registry.message_class(proto_id, is_request=sender is Role.CLIENT)
+        assert made_of is not None
+        body: Any = draw(messages(made_of, max_depth=3, max_items=2, finite=True))
+        c2s = getattr(body, "c2s", None)
+        if c2s is not None and "packetID" in c2s.DESCRIPTOR.fields_by_name and c2s.HasField("packetID"):
+            packet_id += draw(st.integers(1, 9))
+            c2s.packetID.serialNo = packet_id
+        frame = Frame.build(proto_id, serial, body, sender=sender, body_format=body_format, cipher=cipher)
+        frames.append(frame)
+        if sender is Role.CLIENT:
+            waiting.append(frame)
+
+    for serial in range(2, 2 + draw(st.integers(1, 6))):
+        add(draw(st.sampled_from(ASKED)), serial, Role.CLIENT)
+        if draw(st.booleans()):
+            add(draw(st.sampled_from(PUSHED)), draw(st.integers(0, 2**32 - 1)), Role.SERVER)
+        answers: int = draw(st.integers(0, len(waiting)))
+        for _ in range(answers):
+            asked = waiting.pop(draw(st.integers(0, len(waiting) - 1)))
+            add(asked.proto_id, asked.serial, Role.SERVER)
+    return frames
+
+
+@given(conversations(), st.booleans())
+def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: bool) -> None:
+    # HYPOTHESIS_PROFILE=thorough makes this some 16,000 frames.
+    watched, lone = Session(keys=[KEY]), Session(keys=[KEY], alone=True)
+    seen: list[Piece] = []
+    read: list[Piece] = []
+    for count, frame in enumerate(frames, 1):
+        seen += watched.see(frame.header, frame.payload, frame.sender, count * SECOND)
+        read += lone.read(frame.encode(), frame.sender if tell_sender else None, count * SECOND)
+    assert grouped(seen, watched.close(len(frames) * SECOND)) == set()
+    assert grouped(read, lone.close()) == set()
+    for pieces in (seen, read):
+        assert [piece.raw for piece in pieces] == [frame.encode() for frame in frames]
+        assert [piece.body for piece in pieces] == [frame.body for frame in frames]
+        assert [piece.sender for piece in pieces] == [frame.sender for frame in frames]
+
+
+@given(conversations())
+def test_without_the_key_nothing_is_found_either(frames: list[Frame]) -> None:
+    session = Session()
+    pieces = [piece for frame in frames for piece in session.see(frame.header, frame.payload, frame.sender)]
+    assert grouped(pieces, session.close()) == set()
+
+
+@given(st.data())
+def test_any_bytes_are_read_to_their_end(data: st.DataObject) -> None:
+    frames = [frame.encode() for frame in data.draw(conversations())]
+    stream = bytearray(b"".join(frames))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(stream) - 1))
+        stream[place] = data.draw(st.integers(0, 255))
+    session = Session(keys=[KEY], alone=True)
+    pieces = list(session.read(bytes(stream)))
+    assert b"".join(piece.raw for piece in pieces) == bytes(stream)
+    session.close()
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_the_sender_is_told_from_the_frames_where_that_can_be(vector: Any) -> None:
+    mistakes = {one["mistake"] for one in vector["expected"]}
+    # Who sent it is what these are about, or the frame cannot be read at all.
+    untold = {"request_for_response", "response_for_request", "frame_cut", "no_frame", "envelope_on_tcp"}
+    if vector["transport"] == "websocket" or mistakes & untold:
+        return
+    found = check(vector, tell_sender=False)
+    assert {(mistake, frames) for mistake, _, frames in found} == {
+        (one["mistake"], tuple(one["frames"])) for one in vector["expected"]
+    }
+
+
+@given(conversations(), st.integers(2, 1000))
+def test_nothing_is_found_in_envelopes_that_are_right(frames: list[Frame], section: int) -> None:
+    session = Session()
+    start = Envelope.build(1, section, b"\x0a\x00", sender=Role.CLIENT)
+    pieces = [session.see_envelope(start)]
+    for frame in frames[2:]:
+        body: Any = frame.message
+        command, number = frame.proto_id, frame.serial + section
+        built = Envelope.build(command, number, body, sender=frame.sender)
+        pieces.append(session.see_envelope(Envelope.decode(built.encode(), sender=frame.sender)))
+    assert grouped(pieces, session.close()) == set()
+
+
+def test_frames_inside_each_other_end_in_bounded_work() -> None:
+    count = 20_000
+    stream = b"".join(
+        Frame.build(3008, place, b"", sender=Role.CLIENT).encode()[:12]
+        + ((count - place - 1) * 44).to_bytes(4, "little")
+        + bytes(28)
+        for place in range(count)
+    )
+    pieces = list(Session(keys=[KEY], alone=True).read(stream))
+    assert b"".join(piece.raw for piece in pieces) == stream
+    assert len(pieces) < 20
+
+
+def test_an_end_of_nothing_is_nothing() -> None:
+    session = Session()
+    assert list(session.read(b"")) == []
+    assert session.close() == []

@@ -1,0 +1,205 @@
+"""What the tests of recording share: a running ``ftwire record``, servers to stand behind it, a client in front."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ftwire.cipher import RsaKey
+from ftwire.connection import Connection
+from ftwire.events import Connected, ReplyReceived
+from ftwire.frame import Role
+from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from support.frames import rt_request
+
+FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
+"""The command, as this interpreter has it installed."""
+
+SECONDS = 30
+"""Longest a test waits for anything."""
+
+
+def ftwire(*arguments: str | Path, status: int = 0, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end."""
+    done = subprocess.run([*FTWIRE, *map(str, arguments)], input=stdin, capture_output=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr.decode()
+    return done
+
+
+@dataclass
+class Recording:
+    """A running ``ftwire record``."""
+
+    process: subprocess.Popen[bytes]
+    ports: list[int]
+    said: list[str] = field(default_factory=list)
+
+    def says(self, text: str) -> bool:
+        """Whether a line on standard error, present or to come, holds ``text``."""
+        if any(text in line for line in self.said):
+            return True
+        assert self.process.stderr is not None
+        for raw in self.process.stderr:
+            self.said.append(raw.decode())
+            if text in self.said[-1]:
+                return True
+        return False
+
+    def stop(self, number: int = 15) -> int:
+        """Send a signal; returns the exit code."""
+        self.process.send_signal(number)
+        assert self.process.stderr is not None
+        self.said += [raw.decode() for raw in self.process.stderr]
+        return self.process.wait(SECONDS)
+
+
+@contextmanager
+def recording(
+    to: int | list[int], *options: str | Path, prepare: Callable[[], None] | None = None
+) -> Iterator[Recording]:
+    """Run ``ftwire record`` before these ports until the block is left."""
+    targets = [to] if isinstance(to, int) else to
+    routes = [word for port in targets for word in ("--listen", "0", "--to", f":{port}")]
+    process = subprocess.Popen(
+        [*FTWIRE, "record", *routes, *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=prepare,
+    )
+    running = Recording(process, [])
+    try:
+        assert process.stderr is not None
+        for _ in targets:
+            line = process.stderr.readline().decode()
+            running.said.append(line)
+            assert "listening on" in line, line + process.stderr.read().decode()
+            running.ports.append(int(line.partition(" for ")[0].rpartition(":")[2]))
+        yield running
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(SECONDS)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+@contextmanager
+def serving(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serve every client of a free port with ``answer``, each in a thread; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            answer(client)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                clients.append(client)
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for client in clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+
+def echo(client: socket.socket) -> None:
+    """Send back what comes, and the end too."""
+    while data := client.recv(65536):
+        client.sendall(data)
+
+
+def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """A client's socket."""
+    return socket.create_connection((host, port), SECONDS)
+
+
+def receive_all(side: socket.socket) -> bytes:
+    """What comes until the other side says that it has finished."""
+    parts = []
+    while data := side.recv(65536):
+        parts.append(data)
+    return b"".join(parts)
+
+
+class Client:
+    """A client of a gateway: as many ``Qot_GetRT`` as wanted, each answered."""
+
+    def __init__(self, port: int, key: RsaKey | None = None) -> None:
+        self._socket = connect(port)
+        self._connection = Connection(Role.CLIENT, key=key)
+        self._connection.initiate(0, client_id="test")
+        assert isinstance(self._exchange(), Connected)
+
+    def ask(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._connection.request("Qot_GetRT", rt_request(), 0)
+            assert isinstance(self._exchange(), ReplyReceived)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _exchange(self) -> object:
+        self._socket.sendall(self._connection.data_to_send())
+        while True:
+            data = self._socket.recv(65536)
+            assert data, "the gateway closed"
+            for event in self._connection.receive_data(data, 0):
+                return event
+
+
+@dataclass
+class Stream:
+    """What a capture holds of one connection."""
+
+    client: Endpoint
+    server: Endpoint
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+    end: CloseReason | None = None
+
+
+def streams(path: Path, *, whole: bool = True) -> list[Stream]:
+    """The connections of a capture; without ``whole``, gaps are left out."""
+    found: dict[int, Stream] = {}
+    dissector = Dissector()
+    for event in [*dissector.feed(path.read_bytes()), *dissector.close()]:
+        if isinstance(event, Data):
+            stream = found[event.flow.index]
+            (stream.sent if event.direction is Direction.A_TO_B else stream.received).extend(event.data)
+        elif isinstance(event, FlowClosed):
+            found[event.flow.index].end = event.reason
+        elif type(event).__name__ == "FlowOpened":
+            found[event.flow.index] = Stream(event.flow.a, event.flow.b)  # type: ignore[union-attr]
+        else:
+            assert not whole, event
+    return list(found.values())
+
+
+def tshark(path: Path, *arguments: str) -> list[str]:
+    """What tshark prints."""
+    words = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+
+
+def complaints(path: Path) -> list[str]:
+    """The packets of a capture that tshark finds wrong."""
+    wrong = "tcp.checksum.status==bad || ip.checksum.status==bad || _ws.malformed || _ws.short"
+    # Nothing above TCP is taken apart: the ports are free ones, and may be those of any protocol.
+    return tshark(path, "-Y", wrong, "-d", "tcp.port==0-65535,data")

@@ -1,0 +1,428 @@
+"""Captures to tables, checked against ``ftwire dump --json`` and against the messages themselves."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftwire.cipher import RsaKey
+from ftwire.protocols import registry
+from ftwire.strategies import messages
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.export import tables
+from ftwire_tools.export.convert import BothConverters, OwnConverter, PtarsConverter, converter_named
+from ftwire_tools.export.flatten import SECURITY
+from ftwire_tools.export.layout import SHARED, layout_of, snake_case
+from ftwire_tools.export.rows import META, PARTITIONS, Rows, empty_meta, rows_of
+from ftwire_tools.export.types import struct_of
+from ftwire_tools.markets.zones import ZONES, instants
+from support.captures import START, pcap, session
+from support.places import ROOT
+
+FIXTURES = ROOT / "fixtures"
+CAPTURES = sorted(path for path in (FIXTURES / "captures").iterdir() if path.suffix in {".pcap", ".pcapng"})
+KEYS = sorted((FIXTURES / "keys").glob("*.pem"))
+KEY_OPTIONS = [part for path in KEYS for part in ("--key", str(path))]
+
+
+def keys() -> list[RsaKey]:
+    return [RsaKey.from_pem(path.read_bytes()) for path in KEYS]
+
+
+def collected(path: Path, **options: Any) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables, as Python values."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table, batch in tables([str(path)], keys=keys(), show_secrets=True, **options):
+        found.setdefault(table, []).extend(_plain(batch))
+    return found
+
+
+def _plain(batch: Any) -> list[dict[str, Any]]:
+    # Nanoseconds do not fit datetime.
+    at = batch.schema.get_field_index("capture_time")
+    plain = batch.set_column(at, "capture_time", batch.column(at).cast(pa.int64()))
+    rows: list[dict[str, Any]] = plain.to_pylist()
+    return rows
+
+
+def dumped(path: Path) -> list[dict[str, Any]]:
+    """What ``ftwire dump --json`` says of a capture."""
+    result = CliRunner().invoke(ftwire, ["dump", "--json", "--show-secrets", *KEY_OPTIONS, str(path)])
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def wanted_rows(body: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    found: Any = body.get("s2c", {}).get(field, [])
+    return found if isinstance(found, list) else [found]
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+def test_rows_are_those_of_the_dump(capture: Path) -> None:
+    """Counts, sums, first and last rows of every list of every frame, computed from dump's JSON."""
+    rows = collected(capture)
+    frames = dumped(capture)
+    named = {
+        (package, field): table
+        for table, filling in SHARED.items()
+        for package, names in filling.items()
+        for field in names
+    }
+    expected: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for frame in frames:
+        if frame["kind"] == "request" or frame["body"] is None:
+            continue
+        for field, value in frame["body"].get("s2c", {}).items():
+            table = named.get((frame["proto"], field))
+            if table is None and isinstance(value, list) and value and isinstance(value[0], dict):
+                table = snake_case(frame["proto"]) + "_" + snake_case(field)
+            if table is not None:
+                items = value if isinstance(value, list) else [value]
+                expected.setdefault(table, []).extend((frame["number"], item) for item in items)
+    for table, items in expected.items():
+        got = rows[table]
+        assert [row["frame"] for row in got] == [number for number, _ in items], table
+        for index in (0, -1):
+            assert_says(got[index], items[index][1])
+        names = {name for _, item in items for name, value in item.items() if type(value) in (int, float)}
+        for name in names:
+            ours = math.fsum(row[name] for row in got if row[name] is not None)
+            assert ours == pytest.approx(math.fsum(item[name] for _, item in items if name in item))
+    listed = {number for items in expected.values() for number, _ in items}
+    alone = Counter(
+        row["frame"]
+        for table, found in rows.items()
+        if table not in expected and table != "order_book_wide"
+        for row in found
+    )
+    assert alone == {frame["number"]: 1 for frame in frames if frame["number"] not in listed}
+    everything = {row["frame"]: row for found in rows.values() for row in found}
+    for frame in frames:
+        row = everything[frame["number"]]
+        assert (row["serial"], row["connection"], row["kind"]) == (
+            frame["serial"],
+            frame["conversation"],
+            frame["kind"],
+        )
+        assert row["proto"] == frame["proto"]
+        assert str(row["capture_time"]) == frame["time"]
+
+
+def assert_says(row: dict[str, Any], item: dict[str, Any], prefix: str = "") -> None:
+    """Every value of an item of dump's JSON stands in a row."""
+    for name, value in item.items():
+        if isinstance(value, dict):
+            assert_says(row, value, f"{prefix}{name}_")
+        elif not isinstance(value, list):
+            column = f"{prefix}{name}"
+            ours = row.get(f"{column}_raw", row[column])
+            assert (str(ours) if isinstance(value, str) else ours) == value, column
+
+
+def test_known_points_come_out_as_published(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap(session()))
+    (first, second, third) = collected(tmp_path / "a.pcap")["time_share"]
+    assert first["code"] == "HK.00700"
+    assert first["time"] == "2021-06-09 09:30:00"
+    assert first["time_utc"] == datetime(2021, 6, 9, 1, 30, tzinfo=UTC)
+    assert (first["price"], first["volume"], first["minute"]) == (600.0, 255100, 570)
+    assert first["retType_name"] == "RetType_Succeed"
+    assert (first["direction"], first["kind"], first["proto"]) == ("from_opend", "response", "Qot_GetRT")
+    assert [row["row"] for row in (first, second, third)] == [0, 1, 0]
+    assert third["kind"] == "push"
+    assert first["capture_time"] == START + 3_000_000
+    assert (first["market"], str(first["date"])) == ("HK", "2021-06-09")
+
+
+# Properties: what was in a message is in its rows.
+
+_SOME = [
+    registry[name]
+    for name in (
+        "Qot_GetRT",
+        "Qot_GetOrderBook",
+        "Qot_GetSecuritySnapshot",
+        "Trd_GetOrderList",
+        "Trd_UpdateOrder",
+        "Qot_GetKL",
+        "GetGlobalState",
+        "Qot_GetOptionChain",
+        "Trd_GetFunds",
+        "Qot_GetTradeDate",
+        "InitConnect",
+        "Qot_StockFilter",
+        "Qot_GetCompanyProfile",
+        "Qot_RequestIndicatorCalc",
+    )
+]
+CLASSES = [found for entry in _SOME for found in (entry.request, entry.response) if found is not None]
+
+
+RESERVED = {name for name, _ in (*META, *PARTITIONS)}
+"""Columns of ours; a field of such a name has an underscore behind it."""
+
+
+def rebuilt(message_class: Any, found: dict[str, list[dict[str, Any]]]) -> Any:
+    """The message that rows came from, out of their columns: written against the documented names alone."""
+    layout = layout_of(message_class.DESCRIPTOR)
+    message = message_class()
+    lists = {plan.field: plan for plan in layout.lists}
+    rows = [row for name in {layout.own, *(plan.table for plan in layout.lists)} for row in found.get(name, [])]
+    outer = rows[0]
+    item_fields = {
+        name
+        for plan in layout.lists
+        if outer in found.get(plan.table, [])
+        for name in columns_of(
+            message.DESCRIPTOR.fields_by_name["s2c"].message_type.fields_by_name[plan.field].message_type
+        )
+    }
+    context = {
+        name.removeprefix("s2c_")
+        if name.startswith("s2c_") and name.removeprefix("s2c_") in item_fields
+        else name: value
+        for name, value in outer.items()
+        if name not in item_fields
+    }
+    fill(message, message.DESCRIPTOR, context, "", skip={layout.payload or ""})
+    if layout.payload:
+        payload = getattr(message, layout.payload)
+        fill(payload, payload.DESCRIPTOR, context, "", skip=set(lists))
+        for field, plan in lists.items():
+            for row in found.get(plan.table, []):
+                if plan.side is not None and row["side"] != plan.side:
+                    continue
+                target = getattr(payload, field)
+                item = target.add() if hasattr(target, "add") else target
+                item.SetInParent()
+                prefix = "security_" if item.DESCRIPTOR.full_name == SECURITY else ""
+                fill(item, item.DESCRIPTOR, row, prefix, skip=set())
+    return message
+
+
+def columns_of(descriptor: Any) -> set[str]:
+    table = next(iter(rows_of_nothing(descriptor)))
+    return set(table.schema.names) - {name for name, _ in (*META, *PARTITIONS)}
+
+
+def rows_of_nothing(descriptor: Any) -> Iterator[Any]:
+    from ftwire_tools.export.flatten import finish, flatten
+
+    columns = finish(flatten(pa.array([], struct_of(descriptor)), descriptor), pa.array([], pa.string()))
+    yield pa.RecordBatch.from_arrays([values for _, values in columns], names=[name for name, _ in columns])
+
+
+def fill(message: Any, descriptor: Any, row: dict[str, Any], prefix: str, skip: set[str]) -> None:
+    for field in descriptor.fields:
+        name = prefix + field.name
+        if name in RESERVED:
+            name += "_"
+        if field.name in skip:
+            continue
+        if field.message_type is not None and name not in row:
+            fill(getattr(message, field.name), field.message_type, row, f"{name}_", set())
+            continue
+        value = row.get(f"{name}_raw", row.get(name)) if field.message_type is None else row.get(name)
+        if field.message_type is not None and not isinstance(value, list):
+            fill(getattr(message, field.name), field.message_type, row, f"{name}_", set())
+        elif isinstance(value, list):
+            for each in value:
+                if field.message_type is not None:
+                    fill_nested(getattr(message, field.name).add(), each)
+                else:
+                    getattr(message, field.name).append(each)
+        elif value is not None:
+            setattr(message, field.name, value)
+
+
+def fill_nested(message: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            getattr(message, name).SetInParent()
+            fill_nested(getattr(message, name), value)
+        elif isinstance(value, list):
+            for each in value:
+                if isinstance(each, dict):
+                    fill_nested(getattr(message, name).add(), each)
+                else:
+                    getattr(message, name).append(each)
+        elif value is not None:
+            setattr(message, name, value)
+
+
+def without_hollow(message: Any) -> Any:
+    """The message without inner ones that are there but empty, which columns cannot tell from absent."""
+    for field, value in message.ListFields():
+        if field.message_type is not None and hasattr(value, "ListFields"):
+            without_hollow(value)
+            if not value.SerializePartialToString():
+                message.ClearField(field.name)
+    return message
+
+
+@given(st.data())
+def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
+    message_class: Any = data.draw(st.sampled_from(CLASSES))
+    message = message_class.FromString(data.draw(messages(message_class)).SerializePartialToString())
+    message.DiscardUnknownFields()  # there is no column for what the schema does not know
+    body = message.SerializePartialToString()
+    found: dict[str, list[dict[str, Any]]] = {}
+    converted = PtarsConverter().convert([body], message_class)
+    assert not converted.refusals
+    meta = pa.RecordBatch.from_arrays(
+        [pa.nulls(1, kind) for _, kind in META[:-1]], names=[name for name, _ in META[:-1]]
+    )
+    for table, batch in rows_of(
+        message_class.DESCRIPTOR, converted.array, meta, explode=False, levels=3, show_secrets=True
+    ):
+        found.setdefault(table, []).extend(_plain(batch))
+    again = rebuilt(message_class, found)
+    wanted = without_hollow(message_class.FromString(body))
+    assert without_hollow(again).SerializePartialToString(deterministic=True) == wanted.SerializePartialToString(
+        deterministic=True
+    )
+
+
+@given(st.data())
+def test_ptars_reads_what_protobuf_reads(data: st.DataObject) -> None:
+    """Spoilt bodies too: both give the same values, or ptars refuses and ours decides."""
+    message_class: Any = data.draw(st.sampled_from(CLASSES))
+    bodies = []
+    for message in data.draw(st.lists(messages(message_class), min_size=1, max_size=4)):
+        body = bytearray(message.SerializePartialToString())
+        for at, value in data.draw(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=2)):
+            if body:
+                body[at % len(body)] = value
+        bodies.append(bytes(body))
+    ours = OwnConverter().convert(bodies, message_class)
+    theirs = PtarsConverter().convert(bodies, message_class)
+    assert {refusal.place for refusal in ours.refusals} == {each.place for each in theirs.refusals if each.is_lost}
+    assert list(theirs.kept) == list(ours.kept)
+    assert repr(theirs.array.to_pylist()) == repr(ours.array.to_pylist())
+    assert theirs.array.type == ours.array.type == struct_of(message_class.DESCRIPTOR)
+
+
+SHAPE = r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,6})?)?"
+EVERY = [found for entry in registry for found in (entry.request, entry.response) if found is not None]
+
+
+def meta_of(count: int) -> Any:
+    columns = [pa.array([None] * count, kind) for _, kind in META[:-1]]
+    return pa.RecordBatch.from_arrays(columns, names=[name for name, _ in META[:-1]])
+
+
+@pytest.mark.parametrize("explode", [False, True])
+def test_every_class_has_tables(explode: bool) -> None:
+    """No column twice, ours at both ends; and no two classes fill one table but those that are to."""
+    owners: dict[str, set[str]] = {}
+    for message_class in EVERY:
+        descriptor: Any = message_class.DESCRIPTOR
+        rows = Rows(descriptor, explode=explode, levels=2, show_secrets=False)
+        for table, batch in rows.tables(pa.array([], struct_of(descriptor)), empty_meta()):
+            names = batch.schema.names
+            assert len(set(names)) == len(names)
+            assert names[: len(META)] == [name for name, _ in META]
+            assert names[-2:] == [name for name, _ in PARTITIONS]
+            owners.setdefault(table, set()).add(descriptor.full_name)
+    shared = {table for table, by in owners.items() if len(by) > 1}
+    assert {table for table in shared if not any(table.startswith(name) for name in SHARED)} == set()
+
+
+@given(st.data())
+def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> None:
+    message_class: Any = data.draw(st.sampled_from(EVERY))
+    several = data.draw(st.lists(messages(message_class), min_size=1, max_size=5))
+    bodies = [message.SerializePartialToString() for message in several]
+    converted = PtarsConverter().convert(bodies, message_class)
+    schemas: dict[tuple[bool, bool, str], Any] = {}
+    layout = layout_of(message_class.DESCRIPTOR)
+    for explode in (False, True):
+        for show_secrets in (False, True):
+            found = list(
+                rows_of(
+                    message_class.DESCRIPTOR,
+                    converted.array,
+                    meta_of(len(bodies)),
+                    explode=explode,
+                    levels=3,
+                    show_secrets=show_secrets,
+                )
+            )
+            for table, batch in found:
+                batch.validate(full=True)
+                assert schemas.setdefault((explode, False, table), batch.schema) == batch.schema
+            # A row an item, and one for each message without any.
+            items = {plan.field: 0 for plan in layout.lists}
+            alone = 0
+            for message in several:
+                filled = [
+                    plan for plan in layout.lists if message.HasField("s2c") and items_in(message.s2c, plan.field)
+                ]
+                alone += not filled
+                for plan in filled:
+                    items[plan.field] += items_in(message.s2c, plan.field)
+            counts = Counter[str]()
+            for table, batch in found:
+                counts[table] += len(batch)
+            wanted = Counter({layout.own: alone})
+            for plan in layout.lists:
+                wanted[plan.table] += items[plan.field]
+            assert {table: counts[table] for table in wanted} == dict(wanted)
+
+
+def items_in(payload: Any, field: str) -> int:
+    value = getattr(payload, field)
+    return len(value) if hasattr(value, "__len__") else int(payload.HasField(field))
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=25), st.datetimes().map(str)), max_size=8), st.data())
+def test_any_text_is_an_instant_or_none(texts: list[str | None], data: st.DataObject) -> None:
+    """Against zoneinfo, which knows nothing of Arrow."""
+    markets = [data.draw(st.sampled_from([*ZONES, "FX", None])) for _ in texts]
+    found = instants(pa.array(texts, pa.string()), pa.array(markets, pa.string())).cast(pa.int64()).to_pylist()
+    for text, market, instant in zip(texts, markets, found, strict=True):
+        try:
+            local = datetime.fromisoformat(text) if text and re.fullmatch(SHAPE, text) else None
+        except ValueError:
+            local = None
+        if local is None or market not in ZONES:
+            assert instant is None or re.fullmatch(r"[\d :.TZ+-]+", text or "")
+            continue
+        zoned = local.replace(tzinfo=ZoneInfo(ZONES[market]))
+        if 1970 < local.year < 2037 and zoned.astimezone(UTC).astimezone(zoned.tzinfo).replace(tzinfo=None) == local:
+            assert instant == round((zoned - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+
+
+def test_the_two_converters_are_told_apart() -> None:
+    """``both`` reports a body that they read otherwise: here one is made to."""
+
+    class Other(OwnConverter):
+        def convert(self, bodies: Any, message_class: Any) -> Any:
+            return super().convert([bodies[0], b"\x08\x01", *bodies[2:]], message_class)
+
+    body = registry["Qot_GetRT"].response(retType=0).SerializePartialToString()
+    both = BothConverters(PtarsConverter(), Other())
+    found = both.convert([body] * 3, registry["Qot_GetRT"].response)
+    assert [(each.place, each.error_type, each.is_lost) for each in found.refusals] == [(1, "ConverterMismatch", False)]
+    assert len(found.array) == 3
+
+
+def test_without_ptars_our_own_converter_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(converter_named("auto"), PtarsConverter)
+    monkeypatch.setitem(sys.modules, "ptars", None)
+    assert isinstance(converter_named("auto"), OwnConverter)
+    with pytest.raises(ImportError):
+        converter_named("ptars")

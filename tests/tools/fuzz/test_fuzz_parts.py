@@ -1,0 +1,334 @@
+"""The parts of ``ftwire fuzz`` by themselves: what is drawn, what bytes come of it, how it is shortened and kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import struct
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import click
+import pytest
+
+from ftwire.cipher import NONE, AesCbc
+from ftwire.errors import DigestError
+from ftwire.frame import Role
+from ftwire.pcap import CaptureReader, Packet
+from ftwire.protocols import registry
+from ftwire.stream import FrameDecoder
+from ftwire_tools.commands.fuzz import command
+from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.frames import boundaries, render_frame
+from ftwire_tools.fuzz.judgement import KINDS, Finding, Outcome, Traffic
+from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
+from ftwire_tools.fuzz.program import Program, ProgramError
+from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
+from ftwire_tools.fuzz.shrinking import shrink
+from ftwire_tools.fuzz.steps import FRAME_MUTATIONS, MUTATIONS, Mutation, Step, step_from_json, step_to_json
+from ftwire_tools.fuzz.valid_messages import hello, request_message, response_message
+from support.places import ROOT
+
+DOCS = ROOT / "docs" / "fuzzing.md"
+REQUESTS = requests_to_draw(allow_trading=False)
+BODY = request_message(3008).SerializeToString()
+VALUES: dict[str, int | str] = {
+    "random body": "ff00",
+    "grow body": 10,
+    "protocol": 999,
+    "serial": 77,
+    "format": 7,
+    "version": 9,
+    "reserved": "0102030405060708",
+    "digest": "00" * 20,
+    "length": 5,
+    "length off": 1,
+    "magic": "5446",
+    "bytes before": "aa",
+    "bytes behind": "bb",
+    "cut frame": 50,
+}
+
+
+def frame_with(*mutations: Mutation, serial: int = 5) -> bytes:
+    made: Any = registry[3008].request
+    return render_frame(Step("send", 3008, mutations=mutations), BODY, serial, NONE, made)
+
+
+def drawn(seed: object) -> Random:
+    return Random(str(seed))  # noqa: S311 - to be repeated, not to be secret
+
+
+# What is drawn
+
+
+def test_the_same_seed_draws_the_same_steps() -> None:
+    for number in range(50):
+        plans = [gateway_plan(drawn(f"1/{number}"), 8, REQUESTS, encrypted=False) for _ in range(2)]
+        assert plans[0] == plans[1]
+        assert client_plan(drawn(f"1/{number}"), 8) == client_plan(drawn(f"1/{number}"), 8)
+    assert gateway_plan(drawn("1/1"), 8, REQUESTS, encrypted=False) != gateway_plan(
+        drawn("1/2"), 8, REQUESTS, encrypted=False
+    )
+
+
+def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
+    assert not {proto for proto in REQUESTS if 2000 <= proto < 3000} | (set(REQUESTS) & set(CHANGING))
+    header = struct.Struct("<2sI")
+    for number in range(3000):
+        for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS, encrypted=False):
+            message_class = None if step.proto not in registry else registry[step.proto].request
+            data = render_frame(step, bytes.fromhex(step.body), 1, NONE, message_class) + bytes.fromhex(step.data)
+            # Wherever a reader of the stream finds a frame, past whatever damage.
+            for found in re.finditer(b"FT", data[: max(0, len(data) - 4)]):
+                proto_id = header.unpack_from(data, found.start())[1]
+                assert not 2000 <= proto_id < 3000
+                assert proto_id not in CHANGING
+
+
+def test_trading_requests_are_drawn_when_they_are_asked_for() -> None:
+    assert {2001, 2202, 1008} <= set(requests_to_draw(allow_trading=True))
+
+
+def test_everything_that_can_be_wrong_is_drawn() -> None:
+    steps = [step for n in range(600) for step in gateway_plan(drawn(n), 8, REQUESTS, encrypted=False)]
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
+    assert {step.do for step in steps} == {"send", "raw", "pause", "finish", "close", "reset"}
+    assert any(step.hold for step in steps)
+    assert any(step.chunk == 1 for step in steps)
+    assert any(step.format == 1 for step in steps)
+    steps = [step for n in range(600) for step in client_plan(drawn(n), 8)]
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
+    assert {step.do for step in steps} == {"reply", "push", "skip", "late", "raw", "pause", "finish", "close", "reset"}
+
+
+# What bytes come of it
+
+
+def test_without_a_mutation_it_is_the_frame_the_library_makes() -> None:
+    (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with())
+    assert (frame.proto_id, frame.serial, frame.body, frame.error) == (3008, 5, BODY, None)
+
+
+@pytest.mark.parametrize("name", FRAME_MUTATIONS)
+def test_each_mutation_changes_the_frame(name: str) -> None:
+    spoiled = frame_with(Mutation(name, VALUES.get(name, 3)))
+    assert spoiled != frame_with()
+    assert (boundaries(spoiled) is None) == (
+        name in {"length", "length off", "magic", "big-endian", "cut frame", "bytes before", "bytes behind"}
+        or (name == "flip header" and boundaries(spoiled) is None)
+    )
+
+
+def test_mutations_of_the_body_keep_the_digest_right_and_those_of_the_payload_do_not() -> None:
+    for name in ("empty body", "cut body", "flip body", "random body", "missing field", "unknown enum", "odd string"):
+        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(Mutation(name, VALUES.get(name, 1))))
+        assert frame.error is None, name
+    for name in ("flip payload", "cut payload", "payload tail", "digest", "digest of payload"):
+        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(Mutation(name, VALUES.get(name, 3))))
+        assert isinstance(frame.error, DigestError), name
+
+
+def test_a_body_is_spoiled_before_it_is_encrypted() -> None:
+    cipher = AesCbc("0" * 16, "1" * 16)
+    made: Any = registry[3008].request
+    data = render_frame(Step("send", 3008, mutations=(Mutation("empty body"),)), BODY, 1, cipher, made)
+    (frame,) = FrameDecoder(Role.CLIENT, cipher=cipher).feed(data)
+    assert (frame.body, len(frame.payload)) == (b"", 16)
+
+
+def test_boundaries_are_those_of_whole_frames() -> None:
+    assert boundaries(frame_with() + frame_with(serial=6)) == [(3008, 5), (3008, 6)]
+    assert boundaries(frame_with()[:-1]) is None
+    assert boundaries(frame_with() + b"F") is None
+    assert boundaries(b"") == []
+
+
+def test_every_request_that_is_drawn_and_every_reply_to_it_is_legal() -> None:
+    assert hello(encrypted=True).IsInitialized()
+    for proto_id in requests_to_draw(allow_trading=True):
+        request = request_message(proto_id)
+        assert request.IsInitialized(), proto_id
+        response = response_message(proto_id, request, 10)
+        assert response.IsInitialized(), proto_id
+        assert response.retType == 0
+    for entry in registry:
+        if entry.is_push:
+            assert response_message(entry.proto_id, None, 10).IsInitialized(), entry.name
+
+
+# How it is shortened
+
+
+def test_what_does_not_matter_is_left_out() -> None:
+    steps = tuple(Step("send", proto, mutations=(Mutation("digest", "00"),)) for proto in range(20))
+
+    def provokes(candidate: tuple[Step, ...]) -> bool:
+        protos = [step.proto for step in candidate]
+        return 3 in protos and any(step.proto == 17 and step.mutations for step in candidate)
+
+    short, tries = shrink(steps, provokes, 200)
+    assert short == (Step("send", 3), Step("send", 17, mutations=(Mutation("digest", "00"),)))
+    assert tries < 60
+
+
+def test_shortening_ends_when_its_tries_are_spent() -> None:
+    steps = tuple(Step("send", proto) for proto in range(64))
+    short, tries = shrink(steps, lambda candidate: len(candidate) > 1, 5)
+    assert tries == 5
+    assert 1 < len(short) < 64
+    assert shrink(steps, lambda _: False, 0) == (steps, 0)
+
+
+def test_numbers_of_mutations_become_small() -> None:
+    steps = (Step("send", 3008, mutations=(Mutation("grow body", 70_000), Mutation("serial", 12)), chunk=7, hold=True),)
+    short, _ = shrink(steps, lambda tried: any(m.name == "grow body" for s in tried for m in s.mutations), 200)
+    assert short == (Step("send", 3008, mutations=(Mutation("grow body", 0),)),)
+
+
+def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> None:
+    for bit in (*range(16), *range(48, 352)):
+        steps = (Step("send", 3008, mutations=(Mutation("flip header", bit),)),)
+        seen: list[tuple[Step, ...]] = []
+        shrink(steps, lambda tried: bool(seen.append(tried)), 200)  # type: ignore[func-returns-value]  # noqa: B023
+        bits = {mutation.value for tried in seen for step in tried for mutation in step.mutations}
+        assert bits <= {bit}
+
+
+class Fragile:
+    """A target that every sequence with protocol 3008 in it brings down."""
+
+    def __init__(self) -> None:
+        self.played = 0
+
+    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
+        self.played += fresh
+        findings = (Finding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
+        return Outcome(findings, (), (), len(steps))
+
+    def close(self) -> None:
+        pass
+
+
+def campaign_of(target: Fragile, finds: list[Find]) -> Campaign:
+    plan = tuple(Step("send", proto) for proto in (1001, 1004, 3008, 1004))
+    return Campaign(target, lambda _: plan, seed=1, tries=50, told=finds.append, progress=lambda _: None)
+
+
+def test_what_is_found_again_is_only_counted() -> None:
+    finds: list[Find] = []
+    campaign = campaign_of(Fragile(), finds)
+    campaign.run(20, None)
+    assert [find.steps for find in finds] == [(Step("send", 3008),)]
+    assert campaign.totals.repeats == {"hung": 19}
+    assert campaign.totals.steps == 80
+
+
+def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    finds: list[Find] = []
+    target = Fragile()
+    campaign = campaign_of(target, finds)
+    begun = campaign.totals.began
+    clock = iter([begun, begun + 2])
+    monkeypatch.setattr("ftwire_tools.fuzz.campaign.time.monotonic", lambda: next(clock, begun + 2))
+    campaign.run(None, 1)
+    assert [(len(find.steps), find.again) for find in finds] == [(4, True)]
+    assert target.played == 1
+
+
+# How it is kept
+
+
+def test_steps_survive_json() -> None:
+    for number in range(200):
+        for step in (
+            *gateway_plan(drawn(number), 8, REQUESTS, encrypted=True),
+            *client_plan(drawn(number), 8),
+        ):
+            assert step_from_json(json.loads(json.dumps(step_to_json(step)))) == step
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"mode": 1}', "[" * 100_000, '{"format": 2, "mode": "gateway"}'],
+)
+def test_what_is_no_crash_file_is_refused(text: str) -> None:
+    with pytest.raises(CrashFileError):
+        load_crash(text, "gateway")
+
+
+def test_a_crash_file_with_an_unknown_step_is_refused() -> None:
+    crash = {"format": 1, "mode": "gateway", "encrypted": False, "timeout": 1, "finding": {"kind": "hung"}}
+    for step in (
+        {"do": "send", "mutations": [["no such", 1]]},
+        {"nothing": 1},
+        {"do": "send", "body": "xx"},
+        {"do": "dance"},
+    ):
+        with pytest.raises(CrashFileError):
+            load_crash(json.dumps({**crash, "steps": [step]}), "gateway")
+    assert load_crash(json.dumps({**crash, "steps": [{"do": "close"}]}), "gateway").steps == (Step("close"),)
+
+
+def test_the_capture_holds_every_byte_and_every_end() -> None:
+    said = [
+        Traffic(1, 1, "open"),
+        Traffic(2, 1, "client", b"a" * 3000),
+        Traffic(3, 2, "open"),
+        Traffic(4, 1, "gateway", b"b"),
+        Traffic(5, 1, "gateway-end"),
+        Traffic(6, 1, "client-end"),
+        Traffic(7, 2, "reset"),
+        Traffic(8, 2, "client", b"too late"),
+    ]
+    reader = CaptureReader()
+    packets = [each for each in reader.feed(capture_of(said)) if isinstance(each, Packet)]
+    reader.close()
+    payload = b"".join(packet.data[54:] for packet in packets)
+    assert payload.count(b"a") == 3000
+    assert payload.count(b"b") == 1
+    assert b"late" not in payload
+
+
+def test_a_program_says_how_it_ended() -> None:
+    for line, how in (
+        ("sh -c 'exit 0'", ""),
+        ("sh -c 'exit 1'", ""),
+        ("sh -c 'exit 3'", "exit code 3"),
+        ("sh -c 'kill -SEGV $$'", "ended by SIGSEGV"),
+        ("sh -c 'echo it panicked at x >&2'", "panicked at"),
+    ):
+        program = Program(line, crash_text="panicked at")
+        program.start()
+        while program.is_running:
+            pass
+        assert program.crash() == how, line
+        program.close()
+    program = Program("sleep 60")
+    program.start()
+    assert program.is_running
+    assert program.crash() == ""
+    program.close()
+    with pytest.raises(ProgramError, match="No such file"):
+        Program("/no/such/program").start()
+
+
+# What is written about it
+
+
+def test_the_table_of_findings_is_complete() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z -]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
+
+
+def test_the_examples_use_options_that_there_are() -> None:
+    lines = re.findall(r"^ *(ftwire fuzz [^#\n]*)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) >= 7
+    for line in lines:
+        _, _, name, *words = shlex.split(line)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        known = {option for parameter in found.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line

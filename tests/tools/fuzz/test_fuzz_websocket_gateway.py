@@ -1,0 +1,154 @@
+"""``ftwire fuzz gateway --ws``: finds what was planted, finds nothing where nothing is, keeps what it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ftwire.frame import Role
+from ftwire.websocket import websocket_key_digest
+from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
+from ftwire_tools.fuzz.campaign import Campaign, Find
+from ftwire_tools.fuzz.plans import requests_to_draw
+from ftwire_tools.fuzz.saving import facts_of, load_crash, save
+from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.targets import GatewayTarget
+from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
+from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.testing import gateway
+from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
+from support.hunting import GATEWAY_CRASH, command_of, fails, first_find, free_port, saved_test
+from support.places import SUPPORT
+
+command = command_of("gateway")
+REQUESTS = requests_to_draw(allow_trading=False)
+RUNS, TRIES, TIMEOUT, PATIENT = 60, 30, 0.25, 2.0
+
+
+def plan(random: Random) -> tuple[Step, ...]:
+    return websocket_gateway_plan(random, 8, REQUESTS)
+
+
+def target_at(port: int, timeout: float, program: Any = None, ws_key: str = "") -> GatewayTarget:
+    address = Address("127.0.0.1", port)
+    wire = wire_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
+    return GatewayTarget(address, wire=wire, timeout=timeout, program=program)
+
+
+@contextmanager
+def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, BrokenWebSocketGateway]]:
+    running = BrokenWebSocketGateway(free_port(), bug)
+    target = target_at(running.port, timeout, running)
+    try:
+        yield target, running
+    finally:
+        target.close()
+
+
+def fuzz(target: GatewayTarget, kind: str) -> Find:
+    return first_find(target, plan, kind, tries=TRIES, runs=RUNS)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, steps = BUGS[bug]
+    with broken(bug) as (target, running):
+        find = fuzz(target, kind)
+        assert len(find.steps) <= steps
+        facts = facts_of(find, mode="gateway", seed=1, encrypted=False, timeout=PATIENT, websocket=True)
+        place = save(tmp_path, find, facts)
+        crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
+        assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
+        assert target.play(crash.steps, fresh=True).has(kind)
+        test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
+        running.start()
+        assert fails(test)
+        running.bug = ""
+        running.start()
+        assert not target.play(crash.steps, fresh=True).findings
+        test()
+
+
+def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
+    with broken("", timeout=PATIENT) as (target, _):
+        campaign = Campaign(
+            target, plan, seed=1, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
+        )
+        campaign.run(RUNS, None)
+        assert campaign.totals.runs == RUNS
+
+
+def test_a_sound_gateway_stands_it() -> None:
+    with gateway(synthetic=True, websocket=True, ws_key="secret") as opend:
+        target = target_at(int(opend.ws_port or 0), 20.0, ws_key="secret")
+        campaign = Campaign(
+            target, plan, seed=5, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
+        )
+        campaign.run(60, None)
+    assert campaign.totals.runs == 60
+    assert campaign.totals.steps > 200
+    assert {"answered", "refused", "ignored", "closed"} <= {reaction for _, reaction in campaign.totals.reactions}
+
+
+# The command
+
+
+def program(port: int, bug: str) -> str:
+    return f"{sys.executable} {SUPPORT / 'broken_websocket_gateway.py'} {port} {bug}"
+
+
+def test_the_command_keeps_a_capture_of_websocket_and_no_key(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SUPPORT), str(SUPPORT.parent)))}
+    port = free_port()
+    key = tmp_path / "key"
+    key.write_text("a secret of clients\n", encoding="utf-8")
+    words = [f":{port}", "--ws", "--ws-key-file", str(key), "--timeout", "2"]
+    dies = [*words, "--command", program(port, "dies-on-a-cut-envelope")]
+    done = command(*dies, "--seed", "32", "--runs", "1", "--json", "--output", str(tmp_path), env=environment)
+    assert done.returncode == 1, done.stderr
+    finding, summary = map(json.loads, done.stdout.splitlines())
+    assert (finding["finding"]["detail"], finding["transport"]) == ("exit code 70", "websocket")
+    assert summary["runs"] == 1
+    place = Path(finding["saved"])
+    assert b"a secret" not in b"".join(path.read_bytes() for path in place.iterdir())
+    digest = websocket_key_digest("a secret of clients").encode()
+    assert digest not in (place / "crash.json").read_bytes() + (place / "test_crash.py").read_bytes()
+    words = [sys.executable, "-m", "ftwire_tools.cli", "dump", str(place / "session.pcap")]
+    assert "InitWebSocket" in subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def test_usage_errors_are_one_line(tmp_path: Path) -> None:
+    crash = tmp_path / "crash.json"
+    crash.write_text(json.dumps({**GATEWAY_CRASH, "transport": "websocket"}), encoding="utf-8")
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(GATEWAY_CRASH), encoding="utf-8")
+    odd = tmp_path / "odd.json"
+    odd.write_text(json.dumps({**GATEWAY_CRASH, "transport": "pigeon"}), encoding="utf-8")
+    with gateway(synthetic=True, websocket=True) as opend:
+        for words, code, reason in [
+            ([f":{opend.ws_port}", "--replay", str(crash)], 2, "(--ws)"),
+            ([f":{opend.ws_port}", "--ws", "--replay", str(old)], 2, "(no --ws)"),
+            ([f":{opend.ws_port}", "--ws", "--replay", str(odd)], 1, "'pigeon'"),
+            ([f":{opend.port}", "--ws", "--runs", "1", "--timeout", "1"], 1, "no new connection"),
+            ([f":{opend.ws_port}", "--runs", "1", "--timeout", "1"], 1, "InitConnect is not granted"),
+            ([":1", "--ws", "--key", str(crash)], 2, "--key is for TCP"),
+            ([":1", "--ws-key", "x"], 2, "need --ws"),
+            ([":1", "--ws", "--ws-key-file", str(tmp_path / "none")], 1, "No such file"),
+        ]:
+            done = CliRunner().invoke(fuzz_gateway, words)
+            assert done.exit_code == code, (words, done.stderr)
+            assert reason in done.stderr.splitlines()[-1], (words, done.stderr)
+            assert done.stdout == ""
+        done = CliRunner().invoke(fuzz_gateway, [f":{opend.ws_port}", "--ws", "--replay", str(crash)])
+        assert (done.exit_code, done.stdout) == (0, "hung: not provoked any more\n")

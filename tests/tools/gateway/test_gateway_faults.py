@@ -1,0 +1,215 @@
+"""Every fault, as a client sees it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from ftwire.body import decode_body
+from ftwire.errors import BodyError, DigestError, RemoteProtocolError
+from ftwire.events import FrameDamaged, PushReceived, Refused, ReplyReceived, UnmatchedReply
+from ftwire.frame import UnknownBody
+from ftwire.messages import Qot_GetRT
+from ftwire_tools.gateway.faults import NAMES
+from ftwire_tools.testing import RunningGateway, gateway
+from support.gateways import CAPTURES, PlainClient
+
+PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
+QUESTION: dict[str, Any] = {"security": {"market": 1, "code": "00700"}}
+TESTED: set[str] = set()
+
+
+def running(fault: str, **more: Any) -> Any:
+    TESTED.add(fault.partition(":")[0])
+    return gateway(PLAIN, match="security", faults=[fault], **{"speed": None, **more})
+
+
+def ask(client: PlainClient, protocol: str = "Qot_GetRT") -> int:
+    """Send a question and do not wait."""
+    request = Qot_GetRT.Request()
+    request.c2s.security.market, request.c2s.security.code = 1, "00700"
+    serial = client.connection.request(protocol, request, time.monotonic_ns())
+    client.send()
+    return serial
+
+
+def struck(opend: RunningGateway) -> Any:
+    return opend.wait_for("disconnected")[0].get("faults")
+
+
+def minutes(client: PlainClient) -> list[int]:
+    return [frame.message.s2c.rtList[0].minute for frame in client.pushes]  # type: ignore[union-attr]
+
+
+def test_delay() -> None:
+    with running("delay:ms=300,proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        serial = ask(client)
+        client.socket.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.receive()
+        client.socket.settimeout(10)
+        late = client.until(lambda event: isinstance(event, ReplyReceived))
+        assert late.frame.serial == serial  # type: ignore[union-attr]
+
+
+def test_jitter_keeps_the_order() -> None:
+    with running("jitter:ms=5") as opend, PlainClient(opend.port) as client:
+        serials = [ask(client) for _ in range(20)]
+        while len(client.events) < 21:
+            client.receive()
+        assert [event.frame.serial for event in client.events[1:]] == serials  # type: ignore[union-attr]
+
+
+def test_drop() -> None:
+    with running("drop:proto=Qot_GetRT,n=2") as opend:
+        with PlainClient(opend.port) as client:
+            first, _, third = ask(client), ask(client), ask(client)
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == [first, third]  # type: ignore[union-attr]
+        assert struck(opend) == {"drop": 1}
+
+
+def test_duplicate() -> None:
+    with running("duplicate:proto=Qot_GetRT") as opend, PlainClient(opend.port) as client:
+        serial = ask(client)
+        while len(client.events) < 3:
+            client.receive()
+        first, second = client.events[1:]
+        assert isinstance(first, ReplyReceived)
+        assert isinstance(second, UnmatchedReply)
+        assert first.frame.serial == second.frame.serial == serial
+
+
+def test_reorder() -> None:
+    with running("reorder:proto=Qot_UpdateRT,n=1") as opend, PlainClient(opend.port) as client:
+        client.subscribe("HK.00700")
+        client.wait_for_pushes(2)
+        assert minutes(client) == [855, 854]
+
+
+def test_bad_sha1() -> None:
+    with running("bad-sha1:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        ask(client)
+        damaged = client.until(lambda event: isinstance(event, FrameDamaged))
+        assert isinstance(damaged, FrameDamaged)
+        assert isinstance(damaged.frame.error, DigestError)
+        assert damaged.request is not None
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+def test_bad_body() -> None:
+    with running("bad-body:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        ask(client)
+        reply = client.until(lambda event: isinstance(event, ReplyReceived))
+        with pytest.raises(BodyError):
+            decode_body(reply.frame.body, Qot_GetRT.Response)  # type: ignore[union-attr]
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+def test_cut() -> None:
+    with running("cut:proto=3008,n=2") as opend, PlainClient(opend.port) as client:
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+        ask(client)
+        client.wait_for_end()
+        with pytest.raises(RemoteProtocolError, match="into a frame"):
+            client.connection.close()
+
+
+def test_split() -> None:
+    with running("split:proto=3008") as opend, PlainClient(opend.port) as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        ask(client)
+        pieces = 0
+        while len(client.events) < 2:
+            client.receive()
+            pieces += 1
+        assert pieces > 2
+        assert isinstance(client.events[1], ReplyReceived)
+
+
+def test_merge() -> None:
+    with running("merge:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        first = ask(client)
+        client.socket.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.receive()
+        client.socket.settimeout(10)
+        second = ask(client)
+        assert [event.frame.serial for event in client.receive()] == [first, second]  # type: ignore[union-attr]
+
+
+def test_wrong_serial() -> None:
+    with running("wrong-serial:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        serial = ask(client)
+        wrong = client.until(lambda event: isinstance(event, UnmatchedReply))
+        assert wrong.frame.serial == serial + 1_000_000  # type: ignore[union-attr]
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+def test_unknown_protocol() -> None:
+    with running("unknown-protocol:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+        strange = client.events[1]
+        assert isinstance(strange, UnmatchedReply)
+        assert isinstance(strange.frame.message, UnknownBody)
+        assert strange.frame.proto_id == 9999
+
+
+def test_silent() -> None:
+    with running("silent:proto=3008,n=2") as opend, PlainClient(opend.port) as client:
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+        ask(client)
+        ask(client)
+        client.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.receive()
+
+
+def test_refuse() -> None:
+    with running("refuse:n=1") as opend, PlainClient(opend.port) as client:
+        (event,) = client.events
+        assert isinstance(event, Refused)
+        assert event.ret_msg == "the gateway refuses this connection"
+        client.wait_for_end()
+
+
+def test_chance_is_seeded() -> None:
+    def run(seed: int) -> list[int]:
+        with running("drop:p=0.5,proto=Qot_UpdateRT", seed=seed) as opend, PlainClient(opend.port) as client:
+            client.subscribe("HK.00700", "US.AAPL")
+            client.ask("KeepAlive", time=1)
+            time.sleep(0.1)
+            client.ask("KeepAlive", time=1)
+            return minutes(client)
+
+    runs = [run(seed) for seed in (1, 1, 2, 3, 4)]
+    assert runs[0] == runs[1]
+    assert len(set(map(tuple, runs))) > 1
+
+
+def test_several_at_once_and_pushes_go_on() -> None:
+    with gateway(
+        PLAIN,
+        speed=None,
+        loop=True,
+        faults=["bad-sha1:p=0.2,proto=3009", "split:p=0.2", "duplicate:p=0.2", "merge:p=0.2"],
+    ) as opend:
+        with PlainClient(opend.port) as client:
+            client.subscribe("HK.00700", "US.AAPL")
+            while sum(isinstance(event, PushReceived) for event in client.events) < 200:
+                client.receive()
+            assert any(isinstance(event, FrameDamaged) for event in client.events)
+        assert set(struck(opend)) == {"bad-sha1", "split", "duplicate", "merge"}
+
+
+def test_every_fault_has_its_test() -> None:
+    named = {
+        name.removeprefix("test_").replace("_keeps_the_order", "").replace("_", "-")
+        for name in globals()
+        if name.startswith("test_")
+    }
+    assert set(NAMES) <= named

@@ -1,0 +1,263 @@
+"""The made-up market and its accounts."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any, ClassVar
+
+import pytest
+
+from ftwire.protocols import registry
+from ftwire_tools.gateway.market import HEAD_START, Market
+from ftwire_tools.gateway.quotes import Quotes
+from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.testing import gateway, gateway_fixture
+from support.gateways import PlainClient, security
+
+TENCENT = security("HK.00700")
+PAPER = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
+REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
+
+still = gateway_fixture(scope="module", synthetic=True, speed=0.001)
+"""A market whose clock stands still."""
+
+
+@pytest.fixture
+def client(still: Any) -> Any:
+    with PlainClient(still.port) as found:
+        yield found
+
+
+def prices(market: Market) -> list[tuple[float, int]]:
+    return [(trade.price, trade.volume) for stock in market.stocks.values() for trade in stock.trades]
+
+
+def test_a_seed_makes_one_market() -> None:
+    one, same, other = Market(1), Market(1), Market(2)
+    for market in (one, same, other):
+        for _ in range(100):
+            market.step()
+    assert prices(one) == prices(same) != prices(other)
+
+
+def test_the_day_adds_up() -> None:
+    stock = Market(0).stocks[1, "00700"]
+    assert stock.second == HEAD_START
+    assert len(stock.minutes) == HEAD_START // 60
+    assert sum(minute.volume for minute in stock.minutes) == stock.volume
+    assert max(minute.high for minute in stock.minutes) == stock.high
+    assert min(minute.low for minute in stock.minutes) == stock.low
+    assert stock.minutes[-1].close == stock.price
+    assert stock.bid < stock.price < stock.ask
+    days = stock.days()
+    assert all(after.last_close == before.close for before, after in itertools.pairwise(days))
+    assert all(day.low <= min(day.open, day.close) <= max(day.open, day.close) <= day.high for day in days)
+
+
+def test_prices_stay_where_they_can_be() -> None:
+    market = Market(3)
+    for _ in range(20_000):
+        market.step()
+    for stock in market.stocks.values():
+        assert 0.7 < stock.price / stock.listing.last_close < 1.4
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sub_type", "more"),
+    [
+        ("Qot_GetRT", 5, {}),
+        ("Qot_GetTicker", 4, {"maxRetNum": 10}),
+        ("Qot_GetOrderBook", 2, {"num": 10}),
+        ("Qot_GetKL", 6, {"rehabType": 1, "klType": 2, "reqNum": 10}),
+    ],
+)
+def test_asking_needs_a_subscription(client: PlainClient, protocol: str, sub_type: int, more: dict[str, Any]) -> None:
+    refused = client.ask(protocol, security=TENCENT, **more)
+    assert (refused.retType, "please subscribe to HK.00700 first" in refused.retMsg) == (-1, True)
+    assert client.subscribe("HK.00700", sub_types=(sub_type,), isRegOrUnRegPush=False).retType == 0
+    answer = client.ask(protocol, security=TENCENT, **more)
+    assert (answer.retType, answer.s2c.security.code, answer.s2c.name) == (0, "00700", "TENCENT")
+
+
+def test_all_views_show_one_market(client: PlainClient) -> None:
+    client.subscribe("HK.00700", sub_types=(1, 2, 4, 5, 6, 11), isRegOrUnRegPush=False)
+    basic = client.ask("Qot_GetBasicQot", securityList=[TENCENT]).s2c.basicQotList[0]
+    snapshot = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
+    share = client.ask("Qot_GetRT", security=TENCENT).s2c.rtList
+    ticker = client.ask("Qot_GetTicker", security=TENCENT, maxRetNum=1000).s2c.tickerList
+    day = client.ask("Qot_GetKL", security=TENCENT, rehabType=1, klType=2, reqNum=1).s2c.klList[0]
+    minutes = client.ask("Qot_GetKL", security=TENCENT, rehabType=1, klType=1, reqNum=1000).s2c.klList
+    book = client.ask("Qot_GetOrderBook", security=TENCENT, num=10).s2c
+    price = basic.curPrice
+    assert {snapshot.curPrice, share[-1].price, ticker[-1].price, day.closePrice, minutes[-1].closePrice} == {price}
+    assert {snapshot.volume, sum(point.volume for point in share), day.volume} == {basic.volume}
+    assert basic.volume == sum(candle.volume for candle in minutes)
+    asks, bids = book.orderBookAskList, book.orderBookBidList
+    assert len(asks) == len(bids) == 10
+    assert asks[0].price > price > bids[0].price
+    assert [ask.price for ask in asks] == sorted(ask.price for ask in asks)
+
+
+def test_history_comes_in_pages(client: PlainClient) -> None:
+    question = {
+        "security": TENCENT, "rehabType": 1, "klType": 2, "beginTime": "2024-01-01", "endTime": "2024-03-31",
+        "maxAckKLNum": 20,
+    }  # fmt: skip
+    days: list[str] = []
+    key = b""
+    while True:
+        s2c = client.ask("Qot_RequestHistoryKL", **question, **({"nextReqKey": key} if key else {})).s2c
+        days += [candle.time[:10] for candle in s2c.klList]
+        if not s2c.HasField("nextReqKey"):
+            break
+        key = s2c.nextReqKey
+    assert days == sorted(set(days))
+    assert (days[0], days[-1], len(days)) == ("2024-01-01", "2024-03-29", 65)
+    assert client.ask("Qot_RequestHistoryKL", **question, nextReqKey=b"?").retType == -1
+    assert client.ask("Qot_RequestHistoryKL", **{**question, "beginTime": "soon"}).retType == -1
+
+
+@pytest.mark.parametrize("kline", SUB_OF_KLINE)
+def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
+    client.subscribe("HK.00700", sub_types=(SUB_OF_KLINE[kline],), isRegOrUnRegPush=False)
+    answer = client.ask("Qot_GetKL", security=TENCENT, rehabType=1, klType=kline, reqNum=1000)
+    bars = answer.s2c.klList
+    assert bars
+    assert all(before.closePrice == after.lastClosePrice for before, after in itertools.pairwise(bars))
+
+
+def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
+    assert client.subscribe("HK.99999").retMsg == "unknown stock HK.99999"
+    assert client.ask("Qot_GetWarrant", begin=0, num=1, sortField=1, ascend=True).retMsg == (
+        "Qot_GetWarrant is not part of the synthetic market"
+    )
+
+
+@pytest.mark.parametrize("sub_type", [1, 2, 4, 5, *SUB_OF_KLINE.values()])
+def test_every_subscription_has_a_whole_push(sub_type: int) -> None:
+    quotes = Quotes(Market(0))
+    found = quotes.push(Topic(1, "00700", sub_type))
+    assert found is not None
+    assert found.message.IsInitialized()
+    assert found.topics == (Topic(1, "00700", sub_type),)
+    assert registry[found.proto_id].is_push
+    assert quotes.push(Topic(1, "nothing", sub_type)) is None
+
+
+def test_pushes_follow_the_market() -> None:
+    with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
+        client.subscribe("HK.00700", sub_types=(1, 2, 4, 5, 6))
+        client.wait_for_pushes(100)
+        tickers = [frame.message.s2c.tickerList[0].sequence for frame in client.pushes if frame.proto_id == 3011]  # type: ignore[union-attr]
+        assert tickers == list(range(tickers[0], tickers[0] + len(tickers)))
+        assert {frame.proto_id for frame in client.pushes} == {3005, 3007, 3009, 3011, 3013}
+
+
+def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
+    with PlainClient(still.port) as client:
+        client.subscribe("HK.00700", sub_types=(5,), isFirstPush=False)
+        client.ask("KeepAlive", time=1)
+        assert client.pushes == []
+        client.subscribe("HK.00700", sub_types=(4,))
+        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HEAD_START
+
+
+def test_now() -> None:
+    with gateway(shift_to_now=True) as opend, PlainClient(opend.port) as client:
+        basic = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
+        assert abs(basic.updateTimestamp - time.time()) < 60
+
+
+class TestTrading:
+    order: ClassVar[dict[str, Any]] = {"trdSide": 1, "orderType": 1, "code": "00700", "secMarket": 1}
+
+    def place(self, client: PlainClient, header: dict[str, int] = PAPER, **more: Any) -> Any:
+        return client.ask("Trd_PlaceOrder", header=header, **{**self.order, **more})
+
+    def test_an_order_is_filled_in_parts_and_paid_for(self) -> None:
+        with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
+            client.ask("Trd_SubAccPush", accIDList=[1_001_001])
+            placed = self.place(client, qty=1000.0, price=420.0)
+            assert placed.retType == 0
+            pushes = client.wait_for_pushes(5)
+            orders = [s2c.order for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("order")]
+            fills = [s2c.orderFill for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("orderFill")]
+            assert [(order.orderStatus, order.fillQty) for order in orders] == [(5, 0), (10, 500), (11, 1000)]
+            assert [fill.qty for fill in fills] == [500, 500]
+            assert {order.orderID for order in orders} == {placed.s2c.orderID}
+            paid = sum(fill.qty * fill.price for fill in fills)
+            assert orders[-1].fillAvgPrice == pytest.approx(paid / 1000)
+            (position,) = client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+            assert (position.qty, position.costPrice) == (1000, pytest.approx(paid / 1000))
+            funds = client.ask("Trd_GetFunds", header=PAPER).s2c.funds
+            assert (funds.cash, funds.frozenCash) == (pytest.approx(1_000_000 - paid), 0)
+            assert len(client.ask("Trd_GetOrderFillList", header=PAPER).s2c.orderFillList) == 2
+            assert self.place(client, trdSide=2, qty=1000.0, price=1.0).retType == 0
+            client.wait_for_pushes(10)
+            assert not client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+
+    def test_an_order_waits_is_changed_and_cancelled(self) -> None:
+        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client, PlainClient(opend.port) as other:
+            other.ask("Trd_SubAccPush", accIDList=[1_001_001])
+            placed = self.place(client, qty=100.0, price=100.0).s2c
+            assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 10_000
+            names = {"orderID": placed.orderID, "orderIDEx": placed.orderIDEx}
+            change = client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=1, qty=200.0, price=50.0, **names)
+            assert change.retType == 0
+            too_much = client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=1, qty=1e6, price=50.0, **names)
+            assert (too_much.retType, too_much.retMsg) == (-1, "not enough money")
+            (order,) = client.ask("Trd_GetOrderList", header=PAPER).s2c.orderList
+            assert (order.qty, order.price, order.orderStatus) == (200, 50, 5)
+            cancel = {"header": PAPER, "modifyOrderOp": 2, "orderID": 0, "orderIDEx": placed.orderIDEx}
+            assert client.ask("Trd_ModifyOrder", **cancel).retType == 0
+            again = client.ask("Trd_ModifyOrder", **cancel)
+            assert (again.retType, again.retMsg) == (-1, "the order is not open any more")
+            assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 0
+            assert [s2c.order.orderStatus for s2c in other.wait_for_pushes(3)] == [5, 5, 15]
+            assert client.pushes == []
+
+    def test_all_orders_are_cancelled(self) -> None:
+        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
+            for _ in range(3):
+                self.place(client, qty=100.0, price=100.0)
+            client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=2, orderID=0, forAll=True)
+            orders = client.ask("Trd_GetOrderList", header=PAPER, filterStatusList=[15]).s2c.orderList
+            assert len(orders) == 3
+
+    def test_an_account_that_clients_take_for_real_is_unlocked_first(self) -> None:
+        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
+            assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock trade first"
+            client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
+            assert self.place(client, REAL, qty=100.0, price=100.0).retType == 0
+
+    @pytest.mark.parametrize(
+        ("more", "reason"),
+        [
+            ({"qty": 150.0, "price": 100.0}, "the quantity is in lots of 100"),
+            ({"qty": -100.0, "price": 100.0}, "the quantity is in lots of 100"),
+            ({"qty": float("nan"), "price": 100.0}, "the quantity is in lots of 100"),
+            ({"qty": 100.0, "price": -1.0}, "the price is positive"),
+            ({"qty": 100.0, "price": float("inf")}, "the price is positive"),
+            ({"qty": 100_000.0, "price": 100.0}, "not enough money"),
+            ({"qty": 100.0, "price": 100.0, "trdSide": 2}, "not enough shares to sell"),
+            ({"qty": 100.0, "price": 100.0, "trdSide": 9}, "unknown side 9"),
+            ({"qty": 100.0, "price": 100.0, "code": "99999"}, "unknown stock 99999"),
+            ({"qty": 1.0, "price": 100.0, "code": "AAPL", "secMarket": 2}, "the account does not trade AAPL"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, client: PlainClient, more: dict[str, Any], reason: str) -> None:
+        answer = self.place(client, **more)
+        assert (answer.retType, answer.retMsg) == (-1, reason)
+
+    def test_accounts_are_checked(self, client: PlainClient) -> None:
+        accounts = client.ask("Trd_GetAccList", userID=0).s2c.accList
+        assert {account.accID for account in accounts} >= {1_001_001, 9_001_001}
+        wrong = client.ask("Trd_GetFunds", header={"trdEnv": 1, "accID": 1_001_001, "trdMarket": 1})
+        assert wrong.retMsg == "no such account"
+        wrong = client.ask("Trd_GetFunds", header={"trdEnv": 0, "accID": 1_001_001, "trdMarket": 2})
+        assert wrong.retMsg == "the account does not trade in market 2"
+
+    def test_how_much_can_be_bought(self, client: PlainClient) -> None:
+        most = client.ask("Trd_GetMaxTrdQtys", header=PAPER, orderType=1, code="00700", price=100.0, secMarket=1)
+        assert (most.s2c.maxTrdQtys.maxCashBuy, most.s2c.maxTrdQtys.maxPositionSell) == (10_000, 0)

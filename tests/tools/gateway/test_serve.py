@@ -1,0 +1,117 @@
+"""``ftwire serve`` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from fixtures.make_keys import TEST_KEY
+from ftwire.cipher import RsaKey
+from ftwire_tools.commands.serve import command
+from support.gateways import CAPTURES, PlainClient
+
+PLAIN = str(CAPTURES / "futu-api-10.11-plain.pcap")
+
+
+@contextmanager
+def served(*arguments: str, stdin: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """The running command, and the facts of the event that says it listens."""
+    words = [sys.executable, "-c", "from ftwire_tools.cli import main; main()", "serve", "--port", "0", "--log-json"]
+    source = stdin.open("rb") if stdin else subprocess.DEVNULL
+    process = subprocess.Popen([*words, *arguments], stdin=source, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            event = json.loads(line)
+            if event["event"] == "listening":
+                break
+        else:
+            raise AssertionError("it did not listen")
+        yield process, event
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_it_serves_and_closes_cleanly(number: signal.Signals, code: int) -> None:
+    with served(PLAIN, "--match", "security", "--topspeed") as (process, event):
+        assert event["host"] == "127.0.0.1"
+        with PlainClient(event["port"]) as client:
+            client.subscribe("HK.00700")
+            assert client.ask("Qot_GetRT", security={"market": 1, "code": "00700"}).retType == 0
+            client.wait_for_pushes(2)
+            process.send_signal(number)
+            client.wait_for_end()
+            client.connection.close()
+        _, rest = process.communicate(timeout=10)
+        assert process.returncode == code
+        events = [json.loads(line) for line in rest.splitlines()]
+        assert [one["event"] for one in events] == ["accepted", "connected", "closing", "disconnected", "closed"]
+        assert all(one["time"].endswith("+00:00") for one in events)
+
+
+def test_a_capture_from_standard_input_under_a_key() -> None:
+    with (
+        served("-", "--key", str(TEST_KEY), stdin=CAPTURES / "futu-api-10.11-aes_cbc.pcapng") as (_, event),
+        PlainClient(event["port"], key=RsaKey.from_pem(TEST_KEY.read_bytes())) as client,
+    ):
+        assert client.connection.encryption == "aes_cbc"
+        assert client.subscribe("HK.00700").retType == 0
+
+
+def test_synthetic_with_websocket() -> None:
+    with served("--synthetic", "--ws-port", "0", "--seed", "7") as (_, event):
+        assert event["ws_port"] != event["port"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        ([], 2, "give captures, or --synthetic"),
+        ([PLAIN, "--synthetic"], 2, "not both"),
+        (["no-such.pcap"], 1, "no-such.pcap: No such file or directory"),
+        ([str(TEST_KEY)], 1, "not a capture"),
+        ([str(CAPTURES / "futu-api-10.11-aes_cbc.pcapng")], 1, "give the key that they were captured under"),
+        (["--synthetic", "--host", "0.0.0.0"], 2, "OpenD demands an RSA key"),  # noqa: S104
+        (["--synthetic", "--key", PLAIN], 1, "not an RSA private key in PEM"),
+        (["--synthetic", "--key", "no-such.pem"], 1, "no-such.pem: No such file"),
+        (["--synthetic", "--fault", "dorp"], 2, "no fault 'dorp'"),
+        (["--synthetic", "--tls-key", "x"], 2, "--tls-key needs --tls-cert"),
+        (["--synthetic", "--tls-cert", PLAIN, "--ws-port", "0"], 1, PLAIN),
+        ([PLAIN, "--on-miss", "forward"], 2, "need each other"),
+        ([PLAIN, "--on-miss", "forward", "--forward", "here:x"], 2, "'here:x' is not HOST:PORT"),
+        (["--synthetic", "--speed", "0"], 2, "--speed"),
+        (["--synthetic", "--host", "192.0.2.1", "--key", str(TEST_KEY)], 1, "cannot listen on 192.0.2.1"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(arguments: list[str], code: int, reason: str) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert (result.exit_code, reason in result.output) == (code, True), result.output
+    assert "Traceback" not in result.output
+
+
+def test_help_has_examples_and_faults_can_be_listed() -> None:
+    shown = CliRunner().invoke(command, ["--help"])
+    assert "ftwire serve --synthetic --ws-port 33333" in shown.output
+    listed = CliRunner().invoke(command, ["--list-faults"])
+    assert listed.exit_code == 0
+    assert "bad-sha1" in listed.output
+
+
+def test_a_ws_key_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("secret\n")
+    with served("--synthetic", "--ws-port", "0", "--ws-key-file", str(path)):
+        pass
+    missing = CliRunner().invoke(command, ["--synthetic", "--ws-key-file", str(tmp_path / "none")])
+    assert missing.exit_code == 1

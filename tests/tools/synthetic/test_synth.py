@@ -1,0 +1,193 @@
+"""Made-up captures: what protobuf, the dissector and the dump say of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ftwire.protocols import registry
+from ftwire_tools.commands._group import ftwire
+from ftwire_tools.markets.trading_clock import TradingClock
+from ftwire_tools.messages.varints import varint
+from ftwire_tools.synthetic.market import KINDS, Market, Security
+from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
+from support.places import ROOT
+
+KEY = next((ROOT / "fixtures" / "keys").glob("*.pem"))
+
+
+def run(*arguments: str | Path | int) -> Result:
+    return CliRunner().invoke(ftwire, ["synth", *map(str, arguments)])
+
+
+def dump(path: Path, *options: str) -> tuple[list[dict[str, Any]], Result]:
+    result = CliRunner().invoke(ftwire, ["dump", "--json", *options, str(path)])
+    return [json.loads(line) for line in result.stdout.splitlines()], result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("market", ["HK", "US"])
+def test_bodies_are_what_protobuf_writes(kind: str, market: str) -> None:
+    random = Random(7)  # noqa: S311 - nothing is to be kept secret
+    security = Security(market, "00700", random)
+    clock = TradingClock(market, date(2024, 1, 2))
+    exchange = Market([security], random)
+    for second in range(0, clock.seconds_a_day * 2, 997):
+        body = exchange.makers[kind](security, clock.at(second))
+        message: Any = registry[KINDS[kind]].response.FromString(body)
+        assert message.IsInitialized()
+        assert message.SerializeToString() == body
+    assert str(message.s2c).count("00700") >= 1
+
+
+@pytest.mark.parametrize("kind", ["ticker", "basic_quote", "time_share", "kline"])
+def test_a_volume_stays_in_its_place_however_much_is_traded(kind: str) -> None:
+    """Five gigabytes of four securities brought their volumes to six bytes, for which templates have five."""
+    random = Random(7)  # noqa: S311 - nothing is to be kept secret
+    security = Security("HK", "00700", random)
+    clock = TradingClock("HK", date(2024, 1, 2))
+    exchange = Market([security], random)
+    security.volume = GROWN - 50_000
+    for second in range(100):
+        security.trade()
+        body = exchange.makers[kind](security, clock.at(second))
+        message: Any = registry[KINDS[kind]].response.FromString(body)
+        assert message.SerializeToString() == body
+    assert GROWING <= security.volume < GROWN // 2
+
+
+def test_a_template_refuses_holes_it_cannot_keep() -> None:
+    message: Any = registry["Qot_UpdateRT"].response(retType=0)
+    message.s2c.security.market, message.s2c.security.code = 1, "00700"
+    point = message.s2c.rtList.add(time="x", minute=5, isBlank=False, price=1.0)
+    with pytest.raises(ValueError, match="two, three or five bytes"):
+        template(message, [(point, "minute")])
+    with pytest.raises(ValueError, match="not in the order"):
+        template(message, [(point, "price"), (point, "time")])
+
+
+@pytest.mark.parametrize("value", [0, 127, 128, SMALL, 2 * SMALL - 1, GROWING - 1, GROWING, (1 << 35) - 1, 1 << 35])
+def test_integers_are_encoded_as_protobuf_does(value: int) -> None:
+    message: Any = registry["Qot_UpdateTicker"].response()
+    item = message.s2c.tickerList.add(sequence=value)
+    assert item.SerializePartialToString() == b"\x10" + varint(value)
+
+
+def test_trading_time_leaves_out_nights_and_weekends() -> None:
+    hk = TradingClock("HK", date(2024, 1, 5))  # a Friday
+    assert hk.at(0).text == "2024-01-05 09:30:00"
+    assert hk.at(0).unix == datetime(2024, 1, 5, 1, 30, tzinfo=UTC).timestamp()
+    assert hk.at(150 * 60).text == "2024-01-05 13:00:00"
+    assert hk.at(hk.seconds_a_day).text == "2024-01-08 09:30:00"
+    assert TradingClock("HK", date(2024, 1, 6)).at(0).text == "2024-01-08 09:30:00"
+    us = TradingClock("US", date(2024, 7, 3))
+    assert us.at(60).unix == datetime(2024, 7, 3, 13, 31, tzinfo=UTC).timestamp()
+    assert us.at(60).minute == 571
+
+
+def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcapng"
+    result = run(path, "--size", "400K", "--connections", 3, "--days", 2, "--json")
+    assert result.exit_code == 0
+    said = json.loads(result.stdout)
+    assert path.stat().st_size == said["size"]
+    assert 400_000 <= said["size"] < 420_000
+    frames, dumped = dump(path)
+    assert dumped.exit_code == 0
+    assert Counter(frame["proto"] for frame in frames) == said["frames"]
+    assert {frame["conversation"] for frame in frames} == {1, 2, 3}
+    days = {frame["body"]["s2c"]["tickerList"][0]["time"][:10] for frame in frames if frame["proto_id"] == 3011}
+    assert days == {"2024-01-02", "2024-01-03"}
+    times = [int(frame["time"]) for frame in frames]
+    assert times[-1] - times[0] > 86400 * 10**9
+
+
+def test_tshark_finds_nothing_wrong_with_a_capture(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    assert run(path, "--size", "200K").exit_code == 0
+    command = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y"]
+    wrong = "tcp.analysis.flags || tcp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed"
+    assert subprocess.run([*command, wrong], check=True, capture_output=True, text=True).stdout == ""
+    assert subprocess.run([*command, "tcp"], check=True, capture_output=True, text=True).stdout.count("\n") > 80
+
+
+def test_the_seed_decides_everything(tmp_path: Path) -> None:
+    def digest(seed: int) -> str:
+        path = tmp_path / "a.pcap"
+        assert run(path, "--size", "200K", "--seed", seed, "--loss", "0.01").exit_code == 0
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    assert digest(1) == digest(1) != digest(2)
+
+
+@pytest.mark.parametrize("cipher", ["ftaes_ecb", "aes_ecb", "aes_cbc"])
+def test_an_encrypted_capture_opens_with_its_key(tmp_path: Path, cipher: str) -> None:
+    path = tmp_path / "a.pcap"
+    assert run(path, "--size", "100K", "--symbols", 3, "--key", KEY, "--cipher", cipher).exit_code == 0
+    frames, dumped = dump(path, "--key", str(KEY))
+    assert dumped.exit_code == 0
+    assert {frame["encryption"] for frame in frames} == {"rsa", cipher}
+    assert dump(path)[1].exit_code == 3
+
+
+def test_lost_packets_are_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    result = run(path, "--size", "300K", "--loss", "0.05", "--json")
+    said = json.loads(result.stdout)
+    assert said["lost"] > 5
+    frames, dumped = dump(path)
+    assert dumped.exit_code == 3
+    assert "in no frame" in dumped.stderr or "missing" in dumped.stderr
+    assert 0 < len(frames) < sum(said["frames"].values())
+
+
+def test_only_what_the_mix_names_is_pushed(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    assert run(path, "--size", "200K", "--market", "US", "--mix", "ticker=3,kline=1", "--symbols", 2).exit_code == 0
+    pushed = Counter(frame["proto"] for frame in dump(path)[0] if frame["kind"] == "push")
+    assert set(pushed) == {"Qot_UpdateTicker", "Qot_UpdateKL"}
+    assert pushed["Qot_UpdateTicker"] > 2 * pushed["Qot_UpdateKL"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--size", "much"], "no size"),
+        (["--mix", "tickers=1"], "is not NAME=NUMBER"),
+        (["--mix", "ticker=0"], "nothing is left"),
+        (["--start", "soon"], "no day"),
+        (["--key", "/nowhere.pem"], "No such file"),
+        (["--loss", "0.9"], "0.5"),
+    ],
+)
+def test_bad_options_are_refused_in_a_line(tmp_path: Path, options: list[str], said: str) -> None:
+    result = run(tmp_path / "a.pcap", *options)
+    assert result.exit_code in {1, 2}
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    result = run(tmp_path / "no" / "a.pcap")
+    assert result.exit_code == 1
+    assert "No such file" in result.stderr
+
+
+def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDWR), "rb") as reader:
+        result = CliRunner().invoke(ftwire, ["synth", str(pipe), "--size", "20K"])
+        assert result.exit_code == 0, result.output
+        assert pipe.is_fifo()
+        assert reader.read(4)

@@ -1,0 +1,328 @@
+"""The command as a process: pipes, signals, and what it takes to start."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+import ftwire
+from ftwire.pcap import PcapWriter
+from ftwire_tools.cli import main
+from ftwire_tools.commands._group import COMMANDS
+from support.captures import answered, packets, pcap, push, session
+from support.frames import rt_response
+from support.places import ROOT
+
+COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(pcap(session()))
+    return path
+
+
+@pytest.fixture
+def long_capture(tmp_path: Path) -> Path:
+    path = tmp_path / "long.pcap"
+    path.write_bytes(pcap([*session(), *[answered(3009, 0, push())] * 5000]))
+    return path
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def test_every_command_is_what_its_line_says() -> None:
+    for name, line in COMMANDS.items():
+        command = importlib.import_module(f"ftwire_tools.commands.{name}").command
+        assert isinstance(command, click.Command)
+        assert command.name in (name, "command")
+        assert line.endswith(".")
+        assert "Example" in (command.help or "")
+
+
+def test_help_lists_the_commands_and_imports_none() -> None:
+    program = (
+        "import sys; sys.argv = ['ftwire', '--help']\n"
+        "from ftwire_tools.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('ftwire', 'google', 'rich', 'cryptography')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(name in done.stdout and line in done.stdout for name, line in COMMANDS.items())
+
+
+def test_a_dump_without_a_key_imports_nothing_heavy(capture: Path) -> None:
+    program = (
+        f"import sys; sys.argv = ['ftwire', 'dump', {str(capture)!r}]\n"
+        "from ftwire_tools.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = ('rich', 'cryptography', 'websockets', 'asyncio', 'hypothesis', 'socket')\n"
+        "print([name for name in sys.modules if name.split('.')[0] in heavy])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version() -> None:
+    done = run("--version")
+    core = "compiled core" if ftwire.compiled else "pure Python"
+    assert (done.returncode, done.stdout) == (0, f"ftwire {ftwire.__version__} ({core})\n")
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    done = run("dmup")
+    assert done.returncode == 2
+    assert "No such command 'dmup'" in done.stderr
+
+
+def test_without_click_one_line_says_what_to_install() -> None:
+    program = "import sys; sys.modules['click'] = None\nfrom ftwire_tools.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "ftwire: the command line needs click: pip install 'ftwire[cli]'\n"
+
+
+WEBSOCKET = ROOT / "fixtures/captures/npm-futu-api-10.11-websocket.pcapng"
+OURS = 'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dump", str(WEBSOCKET)], f"Error: {WEBSOCKET}: {OURS}"),
+        (["explain", str(WEBSOCKET)], f"Error: {WEBSOCKET}: {OURS}"),
+        (["redact", str(WEBSOCKET), "-w", "-"], f"ftwire: {OURS}"),
+        (["replay", str(WEBSOCKET)], f"ftwire: {OURS}"),
+        (
+            ["serve", "--synthetic", "--port", "0", "--ws-port", "0"],
+            "ftwire: websockets is not installed: pip install 'ftwire[cli]'",
+        ),
+        (["fuzz", "gateway", ":1", "--ws"], "ftwire: websockets is not installed: pip install 'ftwire[cli]'"),
+    ],
+)
+def test_without_websockets_one_line_says_what_to_install(words: list[str], said: str) -> None:
+    """Where click came with something else, the other packages of the extra need not be there."""
+    program = (
+        f"import sys; sys.modules['websockets'] = None; sys.argv = {['ftwire', *words]!r}\n"
+        "from ftwire_tools.cli import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert [line for line in done.stderr.decode().splitlines() if not line.startswith("20")] == [said]
+
+
+@pytest.mark.parametrize(
+    ("words", "value", "said"),
+    [
+        (["--version"], "on", "FTWIRE_CORE is 'off', 'required' or unset, not 'on'"),
+        (["dump", "x"], "on", "FTWIRE_CORE is 'off', 'required' or unset, not 'on'"),
+        (["dump", "x"], "required", "FTWIRE_CORE is 'required', and there is no compiled core: "),
+    ],
+)
+def test_a_core_that_cannot_be_had_is_one_line(words: list[str], value: str, said: str) -> None:
+    program = (
+        f"import sys; sys.modules['ftwire_core'] = None; sys.argv = {['ftwire', *words]!r}\n"
+        "from ftwire_tools.cli import main\nmain()"
+    )
+    environment = {**os.environ, "FTWIRE_CORE": value}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ftwire: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_import_that_should_have_succeeded_is_a_bug_and_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise ImportError("cannot import name 'x' from 'ftwire'", name="ftwire")
+
+    monkeypatch.setattr("ftwire_tools.commands._group.ftwire.main", broken)
+    with pytest.raises(ImportError, match="cannot import name"):
+        main()
+
+
+def test_exit_codes(capture: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(capture.read_bytes()[:-10])
+    assert run("dump", capture).returncode == 0
+    assert run("dump", tmp_path).returncode == 1
+    assert run("dump").returncode == 2
+    assert run("dump", cut).returncode == 3
+
+
+def test_failures_are_one_line() -> None:
+    done = run("dump", "no-such-file")
+    assert done.stderr == "Error: no-such-file: No such file or directory\n"
+
+
+def test_a_closed_pipe_is_quiet(long_capture: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "dump", str(long_capture)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as dump:
+        assert dump.stdout is not None
+        assert dump.stderr is not None
+        assert dump.stdout.readline().startswith(b"---")
+        dump.stdout.close()
+        assert dump.stderr.read() == b""
+        assert dump.wait() == 141
+
+
+def test_a_full_disk_is_one_line(long_capture: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "dump", str(long_capture)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["ftwire: standard output: No space left on device"]
+
+
+def start(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([*COMMAND, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_standard_input_is_shown_as_it_comes() -> None:
+    """As behind ``tcpdump -U -w -``: each frame is printed before the next is captured."""
+    writer = PcapWriter()
+    with start("dump", "--json", "-") as dump:
+        assert dump.stdin is not None
+        assert dump.stdout is not None
+        dump.stdin.write(writer.header())
+        seen = []
+        for at, data in packets(session()):
+            dump.stdin.write(writer.packet(at, data))
+            dump.stdin.flush()
+            if b"FT" in data:
+                seen.append(json.loads(dump.stdout.readline())["number"])
+        assert seen == [1, 2, 3, 4, 5]
+        dump.stdin.close()
+        assert dump.stdout.read() == b""
+        assert dump.wait() == 0
+
+
+def test_interrupted_it_exits_with_130_and_says_nothing() -> None:
+    with start("dump", "-") as dump:
+        assert dump.stdin is not None
+        assert dump.stdout is not None
+        assert dump.stderr is not None
+        dump.stdin.write(pcap(session())[:-60])
+        dump.stdin.flush()
+        lines = [dump.stdout.readline() for _ in range(7)]
+        dump.send_signal(signal.SIGINT)
+        assert dump.wait() == 130
+        assert lines[-1].split()[0] == b"5"
+        assert dump.stderr.read() == b""
+
+
+def test_interrupted_it_still_gives_the_statistics_asked_for() -> None:
+    with start("dump", "--stats", "-") as dump:
+        assert dump.stdin is not None
+        assert dump.stdout is not None
+        assert dump.stderr is not None
+        dump.stdin.write(pcap(session())[:-60])
+        dump.stdin.flush()
+        for _ in range(7):
+            dump.stdout.readline()
+        dump.send_signal(signal.SIGINT)
+        assert dump.wait() == 130
+        assert b"3008 Qot_GetRT" in dump.stderr.read()
+
+
+def on_a_terminal(*words: str, **environment: str) -> bytes:
+    """What the command writes when its standard output is a terminal."""
+    inside, outside = pty.openpty()
+    try:
+        done = subprocess.Popen(
+            [*COMMAND, *words], stdout=outside, stderr=outside, env={**os.environ, "TERM": "xterm", **environment}
+        )
+        os.close(outside)
+        written = b""
+        # A terminal whose last writer has gone answers with an error on Linux, with nothing elsewhere.
+        while True:
+            try:
+                chunk = os.read(inside, 4096)
+            except OSError:
+                break
+            if not chunk:
+                break
+            written += chunk
+        done.wait()
+    finally:
+        os.close(inside)
+    return written
+
+
+def test_colours_are_for_terminals(capture: Path) -> None:
+    assert b"\x1b[36mrequest" in on_a_terminal("dump", str(capture), NO_COLOR="")
+    assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="1")
+    assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="", TERM="dumb")
+    assert "\x1b" not in run("dump", capture).stdout
+
+
+def test_progress_is_shown_on_a_terminal_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ftwire_tools.terminal.progress import Progress
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    progress = Progress(200_000_000)
+    progress.update(1, 1)
+    assert capsys.readouterr().err == ""
+    now = 101.0
+    progress.update(45_000_000, 1234)
+    assert capsys.readouterr().err == "\r\x1b[K45 of 200 MB, 1234 frames"
+    progress.clear()
+    progress.clear()
+    assert capsys.readouterr().err == "\r\x1b[K"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gb2312", "utf-8"])
+def test_every_encoding_takes_every_name(encoding: str) -> None:
+    reply = rt_response()
+    reply.s2c.name = "腾讯控股 ✓"
+    data = pcap([answered(3008, 1, reply)])
+    for form in ([], ["-v"], ["--table"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ftwire_tools.cli", "dump", *form, "-"],
+            input=data,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert ("✓" in done.stdout.decode(encoding)) is (encoding == "utf-8")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_crash(closed: str, tmp_path: Path) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(pcap([answered(3008, 1, rt_response())]))
+    command = f'exec "{sys.executable}" -m ftwire_tools.cli dump "{path}" {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--list-faults"], ["dump", "--help"]])
+def test_a_full_disk_is_said_in_a_line_whoever_writes(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"ftwire: output: No space left on device\n")
