@@ -10,18 +10,18 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.schema``                message definitions in a descriptor pool of their own
 ``ftwire.protocols``             from a protocol's ID or name to its messages
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
-``ftwire.picker``                a few values of a body, without the rest
+``ftwire.projection``                a few values of a body, without the rest
 ``ftwire.phrase``                what a body says in a few words, without a message of it
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
 ``ftwire.cutting``               the same for frames, and the way through the compiled core
 ``ftwire.stream``                frames out of a live byte stream
-``ftwire.scan``                  frames out of a captured stream, past damage and holes
+``ftwire.resync``                  frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
 ``ftwire.observer``              somebody else's connection, watched
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
-``ftwire.websocket_scan``        envelopes out of a captured WebSocket stream
+``ftwire.websocket_resync``        envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
 ``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
 ``ftwire.conversation``          what a TCP conversation is, found out by its content
@@ -40,6 +40,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
     from ftwire import diagnosis, messages, pcap, strategies
@@ -65,9 +66,9 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
     from ftwire.header import BodyFormat, Header
     from ftwire.observer import Observer
-    from ftwire.picker import Picker
+    from ftwire.projection import Projection
     from ftwire.protocols import Protocol, Registry, registry
-    from ftwire.scan import FrameScanner, Gap
+    from ftwire.resync import ResyncDecoder, UndecodedBytes
     from ftwire.schema import Schema
     from ftwire.stream import FrameDecoder
     from ftwire.websocket import BadEnvelope, Envelope
@@ -91,22 +92,22 @@ __all__ = [
     "EnvelopeError",
     "Frame",
     "FrameDecoder",
-    "FrameScanner",
-    "Gap",
     "Header",
     "HeaderError",
     "Kind",
     "LocalProtocolError",
     "Observer",
-    "Picker",
+    "Projection",
     "Protocol",
     "ProtocolError",
     "Registry",
     "RemoteProtocolError",
+    "ResyncDecoder",
     "Role",
     "RsaKey",
     "Schema",
     "SchemaError",
+    "UndecodedBytes",
     "UnknownBody",
     "UnknownProtocolError",
     "WebSocketConnection",
@@ -135,12 +136,12 @@ _HOME = _ERRORS | {
     "Envelope": "websocket",
     "Frame": "frame",
     "FrameDecoder": "stream",
-    "FrameScanner": "scan",
-    "Gap": "scan",
+    "ResyncDecoder": "resync",
+    "UndecodedBytes": "resync",
     "Header": "header",
     "Kind": "frame",
     "Observer": "observer",
-    "Picker": "picker",
+    "Projection": "projection",
     "Protocol": "protocols",
     "Registry": "protocols",
     "Role": "frame",
@@ -163,7 +164,14 @@ _HOME = _ERRORS | {
 """Module that each public name is taken from; ``None`` for a module itself."""
 
 
+_RENAMED = {"FrameScanner": "ResyncDecoder", "Gap": "UndecodedBytes", "Picker": "Projection"}
+"""Names of 0.1 that are called something else now: they still work, with a warning."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"ftwire.{name} is called ftwire.{_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     try:
         home = _HOME[name]
     except KeyError:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ftwire_core import Codec
 
 __all__ = [
+    "KEY_UNKNOWN",
     "NONE",
-    "SEALED",
     "AesCbc",
     "AesEcb",
     "Cipher",
@@ -31,7 +31,7 @@ __all__ = [
     "PacketEncAlgo",
     "Rsa",
     "RsaKey",
-    "SealedCipher",
+    "UnknownKeyCipher",
     "cipher_for",
 ]
 
@@ -88,7 +88,7 @@ class NoCipher:
         return payload
 
 
-class SealedCipher:
+class UnknownKeyCipher:
     """Bodies are encrypted and the key is not known: an observer without the key stands here."""
 
     name: Final = "unknown"
@@ -110,7 +110,7 @@ def _codec(name: str, *key: bytes) -> Codec | None:
 NONE: Final = NoCipher()
 """No encryption."""
 
-SEALED: Final = SealedCipher()
+KEY_UNKNOWN: Final = UnknownKeyCipher()
 """Encryption without its key."""
 
 

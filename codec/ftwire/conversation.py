@@ -165,7 +165,7 @@ class Conversation:
 
     def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
         # Imported when something other than frames turns up: most captures hold none.
-        from ftwire.websocket_scan import find_envelope
+        from ftwire.websocket_resync import find_envelope
 
         data = direction.data
         # Clients mask what they send and servers do not, so either role has its own places.

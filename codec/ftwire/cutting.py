@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ftwire.chunks import NOTHING, SMALL_CHUNK, ChunkReader, Item
 from ftwire.cipher import Cipher, codec_of
 from ftwire.frame import Frame, MessageClasses, Role
-from ftwire.header import HEADER_SIZE, CompactFields, pack_compact
+from ftwire.header import HEADER_SIZE, PackedHeader, pack_compact
 from ftwire.protocols import Registry
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FIRST_BATCH: Final = 4 * 1024
 BATCH: Final = 16 * 1024
 """The same from then on: as much as is still in the processor's cache when its messages are parsed."""
 
-_Cut = tuple[CompactFields, bytes, bytes]
+_Cut = tuple[PackedHeader, bytes, bytes]
 """Header, payload and body of a frame that is in order."""
 
 
@@ -77,7 +77,7 @@ class FrameReader(ChunkReader[Item]):
             compact, payload, body = cut
             frame = Frame.__new__(Frame)
             frame._compact = compact
-            frame.shape = self.classes.shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+            frame.frame_type = self.classes.frame_types[compact[0]]  # type: ignore[assignment]  # its magic is right
             frame.payload = payload
             frame.body = body
             frame._message = None
@@ -101,13 +101,13 @@ class FrameReader(ChunkReader[Item]):
 
     def _hand_out(self, cipher: Cipher, want: int) -> Generator[Item]:
         """Give the frames that are ready, and go on behind them in whatever way that takes."""
-        shapes = self.classes.shapes
+        frame_types = self.classes.frame_types
         new = Frame.__new__
         for compact, payload, body in self._ready:
             self.offset += HEADER_SIZE + compact[2]
             frame = new(Frame)
             frame._compact = compact
-            frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+            frame.frame_type = frame_types[compact[0]]  # type: ignore[assignment]  # its magic is right
             frame.payload = payload
             frame.body = body
             frame._message = None

@@ -4,7 +4,7 @@ Times are integers in nanoseconds, on whatever clock the caller passes in.
 
 A ``Connection`` returns ``Connected``, ``Refused``, ``RequestReceived``, ``ReplyReceived``, ``PushReceived``,
 ``UnmatchedReply``, ``FrameDamaged``, ``RequestTimedOut`` and ``PeerSilent``; an ``Observer`` returns
-``FrameSeen``, ``GapSeen`` and ``KeyMissing``.
+``FrameObserved``, ``UndecodedObserved`` and ``KeyMissing``.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame, Kind, Role
-    from ftwire.scan import Gap
+    from ftwire.resync import UndecodedBytes
     from ftwire.websocket import Envelope
 
 __all__ = [
     "Connected",
     "Event",
     "FrameDamaged",
-    "FrameSeen",
-    "GapSeen",
+    "FrameObserved",
     "KeyMissing",
     "Observation",
     "PeerSilent",
@@ -31,6 +30,7 @@ __all__ = [
     "RequestReceived",
     "RequestTimedOut",
     "SentRequest",
+    "UndecodedObserved",
     "UnmatchedReply",
 ]
 
@@ -127,7 +127,7 @@ Event = (
 """What a ``Connection`` returns."""
 
 
-class FrameSeen(NamedTuple):
+class FrameObserved(NamedTuple):
     """Observer: a frame passed by."""
 
     frame: Frame | Envelope
@@ -146,10 +146,10 @@ class FrameSeen(NamedTuple):
     """Nanoseconds between that request and this response."""
 
 
-class GapSeen(NamedTuple):
+class UndecodedObserved(NamedTuple):
     """Observer: bytes of one direction that are part of no frame."""
 
-    gap: Gap
+    undecoded: UndecodedBytes
     sender: Role
     time: int
     packet: int
@@ -164,5 +164,5 @@ class KeyMissing(NamedTuple):
     packet: int
 
 
-Observation = FrameSeen | GapSeen | KeyMissing
+Observation = FrameObserved | UndecodedObserved | KeyMissing
 """What an ``Observer`` returns."""

@@ -22,9 +22,9 @@ from ftwire.header import (
     HEADER_SIZE,
     MAGIC,
     BodyFormat,
-    CompactFields,
     Header,
     HeaderFields,
+    PackedHeader,
     pack_compact,
     pack_header,
     unpack_compact,
@@ -35,7 +35,17 @@ from ftwire.protocols import Protocol, Registry, registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["BadFrame", "Carrier", "Frame", "Kind", "MessageClasses", "Role", "Shape", "UnknownBody", "encode_frame"]
+__all__ = [
+    "BadFrame",
+    "BaseFrame",
+    "Frame",
+    "FrameType",
+    "Kind",
+    "MessageClasses",
+    "Role",
+    "UnknownBody",
+    "encode_frame",
+]
 
 _RESERVED: Final = bytes(8)
 
@@ -88,7 +98,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
     ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
     """
 
-    __slots__ = ("formers", "kinds", "registry", "sender", "shapes")
+    __slots__ = ("formers", "frame_types", "kinds", "registry", "sender")
 
     def __init__(self, sender: Role, known: Registry = registry) -> None:
         super().__init__()
@@ -98,7 +108,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
         """The classes that IDs met so far had in older releases, for those few that had others."""
-        self.shapes: Final[dict[int, Shape | None]] = _Shapes(self)
+        self.frame_types: Final[dict[int, FrameType | None]] = _FrameTypes(self)
         """The first eight bytes of a header, as a number, to what they say; ``None`` without magic."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
@@ -143,7 +153,7 @@ def _not_yet(body: bytes) -> NoReturn:  # noqa: ARG001 - a parser's signature
     raise DecodeError
 
 
-class Shape:
+class FrameType:
     """What the first eight bytes of a header say, in frames of one side."""
 
     __slots__ = ("body_class", "body_format", "classes", "is_learnt", "kind", "parse", "proto_id")
@@ -156,7 +166,7 @@ class Shape:
         self.parse: Callable[[bytes], Message] = _not_yet
         """What makes a message of a body; raises ``DecodeError`` where it takes more than one call."""
         self.body_class: type[Message] | None = None
-        """See ``Carrier.body_class``, once learnt."""
+        """See ``BaseFrame.body_class``, once learnt."""
         self.is_learnt = False
 
     def learn(self) -> None:
@@ -167,25 +177,25 @@ class Shape:
         self.is_learnt = True
 
 
-class _Shapes(dict[int, Shape | None]):
+class _FrameTypes(dict[int, FrameType | None]):
     __slots__ = ("_classes",)
 
     def __init__(self, classes: MessageClasses) -> None:
         super().__init__()
         self._classes = classes
 
-    def __missing__(self, first: int) -> Shape | None:
+    def __missing__(self, first: int) -> FrameType | None:
         magic, proto_id, body_format, version, *_ = unpack_header(pack_compact(first, 0, 0, b"", 0))
         if magic != MAGIC:
             return None
-        shape = Shape(proto_id, body_format, self._classes)
+        frame_type = FrameType(proto_id, body_format, self._classes)
         if body_format <= BodyFormat.JSON and version == 0 and self._classes.registry.get(proto_id) is not None:
             # Others are not stored: whoever sends them would decide how large this grows.
-            self[first] = shape
-        return shape
+            self[first] = frame_type
+        return frame_type
 
 
-class Carrier:
+class BaseFrame:
     """What a ``Frame`` on TCP and an ``Envelope`` on WebSocket have in common: a body, and ways to read it."""
 
     __slots__ = ("_message", "body", "payload")
@@ -290,17 +300,17 @@ class Carrier:
         raise NotImplementedError
 
 
-class Frame(Carrier):
+class Frame(BaseFrame):
     """One frame whose digest agrees.
 
     Made by ``FrameDecoder`` or ``Frame.build``. Immutable in meaning: only the decoded message is filled in,
     on first use.
     """
 
-    __slots__ = ("_compact", "shape")
+    __slots__ = ("_compact", "frame_type")
 
-    _compact: CompactFields
-    shape: Shape
+    _compact: PackedHeader
+    frame_type: FrameType
     """What the first eight bytes of its header say. Frames of one side and one connection with the same eight bytes
     share it, if their protocol is known: what is worked out for one goes for all."""
 
@@ -312,10 +322,10 @@ class Frame(Carrier):
 
     def _set_header(self, fields: HeaderFields, classes: MessageClasses) -> None:
         self._compact = compact = unpack_compact(pack_header(*fields))
-        shape = classes.shapes[compact[0]]
-        if shape is None:
+        frame_type = classes.frame_types[compact[0]]
+        if frame_type is None:
             raise ValueError(f"a header starts with {MAGIC!r}, not {fields[0]!r}")
-        self.shape = shape
+        self.frame_type = frame_type
 
     @classmethod
     def build(
@@ -345,45 +355,45 @@ class Frame(Carrier):
 
     @property
     def message(self) -> Message | UnknownBody:
-        """The body as a message, parsed on first use: see ``Carrier.message``."""
+        """The body as a message, parsed on first use: see ``BaseFrame.message``."""
         message = self._message
         if message is None:
             try:
-                self._message = message = self.shape.parse(self.body)
+                self._message = message = self.frame_type.parse(self.body)
             except DecodeError:
                 # Nothing of this shape was read before, or it takes more than one call, or is to be refused in
                 # so many words.
-                self.shape.learn()
+                self.frame_type.learn()
                 self._message = message = self._decode()
         return message
 
     @property
     def body_class(self) -> type[Message] | None:
-        """The message class of the body, where it is certain: see ``Carrier.body_class``."""
-        shape = self.shape
-        if not shape.is_learnt:
-            shape.learn()
-        return shape.body_class
+        """The message class of the body, where it is certain: see ``BaseFrame.body_class``."""
+        frame_type = self.frame_type
+        if not frame_type.is_learnt:
+            frame_type.learn()
+        return frame_type.body_class
 
     @property
     def classes(self) -> MessageClasses:
         """Where the message class is looked up; says which side sent it."""
-        return self.shape.classes
+        return self.frame_type.classes
 
     @property
     def kind(self) -> Kind:
         """Request, response or push."""
-        return self.shape.kind
+        return self.frame_type.kind
 
     @property
     def proto_id(self) -> int:
         """Protocol ID."""
-        return self.shape.proto_id
+        return self.frame_type.proto_id
 
     @property
     def body_format(self) -> int:
         """0 protobuf, 1 JSON (``BodyFormat``); other values as they came."""
-        return self.shape.body_format
+        return self.frame_type.body_format
 
     @property
     def serial(self) -> int:

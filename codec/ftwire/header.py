@@ -67,7 +67,7 @@ pack_header: Final = _STRUCT.pack
 HEADER_SIZE: Final = _STRUCT.size
 """Bytes in a header: 44."""
 
-CompactFields = tuple[int, int, int, bytes, int]
+PackedHeader = tuple[int, int, int, bytes, int]
 """The same in fewer pieces: the first eight bytes as one number, serial, body_length, sha1, and the reserved
 bytes as one number."""
 

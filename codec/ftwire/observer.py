@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.chunks import SMALL_CHUNK
-from ftwire.cipher import NONE, SEALED, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
+from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
-from ftwire.events import FrameSeen, GapSeen, KeyMissing, Observation
+from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, MessageClasses, Role, open_frame
 from ftwire.header import HeaderFields
 from ftwire.protocols import Registry, registry
-from ftwire.scan import FrameScanner, Gap
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class Observer:
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         self._ciphers_to_try: Final = [Rsa(key) for key in keys]
-        self._client: Final = FrameScanner(Role.CLIENT, max_body=max_body, known=known, recover=self._recover_client)
-        self._server: Final = FrameScanner(Role.SERVER, max_body=max_body, known=known, recover=self._recover_server)
+        self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, known=known, recover=self._recover_client)
+        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, known=known, recover=self._recover_server)
         self._pending: Final = PendingRequests()
         self._init: Frame | None = None
         self._rsa: Rsa | None = None
@@ -106,9 +106,9 @@ class Observer:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``."""
         scanner = self._client if sender is _CLIENT else self._server
         if type(data) is bytes and len(data) <= SMALL_CHUNK and (frame := scanner.whole(data)) is not None:
-            if frame.shape.kind is _PUSH:
+            if frame.frame_type.kind is _PUSH:
                 name = scanner.cipher.name
-                return iter((_MAKE(FrameSeen, (frame, sender, _PUSH, name, time, packet, None, None)),))
+                return iter((_MAKE(FrameObserved, (frame, sender, _PUSH, name, time, packet, None, None)),))
             return self._observe(scanner, iter((frame,)), sender, time, packet)
         return self._observe(scanner, scanner.feed(data), sender, time, packet)
 
@@ -124,8 +124,8 @@ class Observer:
 
     def _observe(
         self,
-        scanner: FrameScanner,
-        items: Iterator[Frame | Gap],
+        scanner: ResyncDecoder,
+        items: Iterator[Frame | UndecodedBytes],
         sender: Role,
         time: int,
         packet: int,
@@ -140,13 +140,13 @@ class Observer:
             exception = self._exception
             if type(item) is Frame and (exception is None or exception[0] is not item):
                 # Nearly all there is on a busy connection.
-                shape = item.shape
-                kind = shape.kind
-                if kind is push or (kind is response and not waiting and shape.proto_id != INIT_CONNECT):
-                    yield make(FrameSeen, (item, sender, kind, scanner.cipher.name, time, packet, None, None))
+                frame_type = item.frame_type
+                kind = frame_type.kind
+                if kind is push or (kind is response and not waiting and frame_type.proto_id != INIT_CONNECT):
+                    yield make(FrameObserved, (item, sender, kind, scanner.cipher.name, time, packet, None, None))
                     continue
-            if isinstance(item, Gap):
-                yield GapSeen(item, sender, time, packet)
+            if isinstance(item, UndecodedBytes):
+                yield UndecodedObserved(item, sender, time, packet)
                 continue
             cipher = scanner.cipher if exception is None or exception[0] is not item else exception[1]
             kind = item.kind
@@ -164,7 +164,7 @@ class Observer:
             elif not self._told and isinstance(error, KeyRequiredError):
                 self._told = True
                 yield KeyMissing(str(error), time, packet)
-            yield make(FrameSeen, (item, sender, kind, cipher.name, time, packet, request, latency))
+            yield make(FrameObserved, (item, sender, kind, cipher.name, time, packet, request, latency))
 
     def _handshake(self, frame: Frame) -> None:
         """Learn from one InitConnect frame which cipher comes next."""
@@ -188,7 +188,7 @@ class Observer:
                 self._alternatives.insert(0, AesCbc(key, iv))
         except (WireError, AttributeError):
             # A handshake that verifies but makes no sense: what follows is encrypted with a key nobody has.
-            self._install(SEALED)
+            self._install(KEY_UNKNOWN)
 
     def _install(self, cipher: Cipher) -> None:
         for scanner in (self._client, self._server):
@@ -215,7 +215,7 @@ class Observer:
                 return bad
             if self._init is None:
                 error = KeyRequiredError("the handshake, which was not captured,")
-                return self._except(BadFrame(fields, payload, classes, error), SEALED)
+                return self._except(BadFrame(fields, payload, classes, error), KEY_UNKNOWN)
         return bad
 
     def _recover_handshake(self, fields: HeaderFields, payload: bytes, bad: BadFrame, classes: MessageClasses) -> Frame:
@@ -234,9 +234,9 @@ class Observer:
                     return self._except(frame, rsa)
         if len(payload) < RSA_BLOCK:
             return bad
-        self._install(SEALED)
+        self._install(KEY_UNKNOWN)
         needed = "another RSA private key than those given" if self._ciphers_to_try else "the RSA private key"
-        return self._except(BadFrame(fields, payload, classes, KeyRequiredError(needed)), SEALED)
+        return self._except(BadFrame(fields, payload, classes, KeyRequiredError(needed)), KEY_UNKNOWN)
 
     def _except(self, frame: Frame, cipher: Cipher) -> Frame:
         """Note that this frame was opened, or not, with another cipher than its direction's."""

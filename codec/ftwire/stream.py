@@ -1,7 +1,7 @@
 """Frames out of the byte stream of one direction, whatever its chunking.
 
 ``FrameDecoder`` is for a live connection: what does not look like a frame there is fatal, since nothing after
-it can be trusted. For captures, ``FrameScanner`` (``ftwire.scan``) looks for the next good frame instead.
+it can be trusted. For captures, ``ResyncDecoder`` (``ftwire.resync``) looks for the next good frame instead.
 
 Cost is linear in the input: a chunk is copied while the frame it belongs to is incomplete, and each payload
 once out of it. Memory is bounded by the largest body allowed plus one chunk.
@@ -16,7 +16,7 @@ from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.cutting import BATCH, FIRST_BATCH, FrameReader
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError, WireError
 from ftwire.frame import NOTHING_HASHED, Frame, Role, open_frame
-from ftwire.header import HEADER_SIZE, MAGIC, CompactFields, unpack_compact, unpack_header
+from ftwire.header import HEADER_SIZE, MAGIC, PackedHeader, unpack_compact, unpack_header
 from ftwire.protocols import Registry, registry
 
 __all__ = ["DEFAULT_MAX_BODY", "FrameDecoder"]
@@ -66,7 +66,7 @@ class FrameDecoder(FrameReader[Frame]):
     def _cut(self, *, final: bool) -> Generator[Frame]:  # noqa: ARG002 - a live stream knows no last chunk
         if self.failure is not None:
             raise self.failure
-        shapes = self.classes.shapes
+        frame_types = self.classes.frame_types
         new = Frame.__new__
         copy_hash = NOTHING_HASHED.copy
         parts = self._parts
@@ -92,7 +92,7 @@ class FrameDecoder(FrameReader[Frame]):
                             at += HEADER_SIZE + compact[2]
                             frame = new(Frame)
                             frame._compact = compact
-                            frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                            frame.frame_type = frame_types[compact[0]]  # type: ignore[assignment]  # its magic is right
                             frame.payload = payload
                             frame.body = body
                             frame._message = None
@@ -104,9 +104,11 @@ class FrameDecoder(FrameReader[Frame]):
                             stuck = at
                         continue
                     compact = unpack_compact(data, at)
-                    shape = shapes[compact[0]]
+                    frame_type = frame_types[compact[0]]
                     end = body_at + compact[2]
-                    if shape is None or (end > fitting and not self._is_whole(compact, at - start, size - body_at)):
+                    if frame_type is None or (
+                        end > fitting and not self._is_whole(compact, at - start, size - body_at)
+                    ):
                         break
                     payload = data[body_at:end]
                     # From here on this is open_frame and Frame(...), written out: calls are what costs here.
@@ -130,7 +132,7 @@ class FrameDecoder(FrameReader[Frame]):
                     at = end
                     frame = new(Frame)
                     frame._compact = compact
-                    frame.shape = shape
+                    frame.frame_type = frame_type
                     frame.payload = payload
                     frame.body = body
                     frame._message = None
@@ -148,12 +150,12 @@ class FrameDecoder(FrameReader[Frame]):
                     self._lack = self._want
         self._running = None
 
-    def _is_whole(self, compact: CompactFields, consumed: int, available: int) -> bool:
+    def _is_whole(self, compact: PackedHeader, consumed: int, available: int) -> bool:
         """Say whether the body of a frame is there, and note what it waits for; raise where it is too large."""
         first, length = compact[0], compact[2]
         if length > self.max_body:
-            shape = self.classes.shapes[first]
-            proto_id = 0 if shape is None else shape.proto_id
+            frame_type = self.classes.frame_types[first]
+            proto_id = 0 if frame_type is None else frame_type.proto_id
             offset = self.offset + consumed
             raise self._fail(BodyTooLargeError(limit=self.max_body, actual=length, proto_id=proto_id, offset=offset))
         if length <= available:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ftwire.body import encode_body
 from ftwire.errors import EnvelopeError
-from ftwire.frame import Carrier, Kind, MessageClasses, Role
+from ftwire.frame import BaseFrame, Kind, MessageClasses, Role
 from ftwire.header import CLIENT_ENVELOPE_STRUCT, ENVELOPE_MAGIC, SERVER_ENVELOPE_STRUCT, BodyFormat
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -67,7 +67,7 @@ class EnvelopeStatus(IntEnum):
 _Fields = tuple[bytes, int, int] | tuple[bytes, int, int, int, bytes]
 
 
-class Envelope(Carrier):
+class Envelope(BaseFrame):
     """One envelope, its header field for field as it stood on the wire.
 
     Made by ``Envelope.decode`` or ``Envelope.build``. Immutable in meaning: only the decoded message is filled
@@ -238,7 +238,7 @@ class BadEnvelope(Envelope):
         self.error = error
 
     @property
-    def body(self) -> bytes:  # type: ignore[override]  # a slot in Carrier, refused here
+    def body(self) -> bytes:  # type: ignore[override]  # a slot in BaseFrame, refused here
         """Raise ``error``."""
         raise self.error
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ftwire.cipher import NONE
-from ftwire.events import FrameSeen, GapSeen, Observation
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
 from ftwire.observer import PendingRequests
 from ftwire.protocols import Registry, registry
-from ftwire.scan import Gap
+from ftwire.resync import UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import Envelope
-from ftwire.websocket_scan import WebSocketScanner
+from ftwire.websocket_resync import WebSocketResyncDecoder
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,7 +35,7 @@ class WebSocketObserver:
     """
 
     def __init__(self, *, known: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
-        self._scanners: Final = {side: WebSocketScanner(side, max_body=max_body, known=known) for side in Role}
+        self._scanners: Final = {side: WebSocketResyncDecoder(side, max_body=max_body, known=known) for side in Role}
         self._pending: Final = PendingRequests()
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
@@ -51,10 +51,12 @@ class WebSocketObserver:
         for sender, scanner in self._scanners.items():
             yield from self._observe(scanner.close(), sender, time, packet)
 
-    def _observe(self, items: Iterator[Envelope | Gap], sender: Role, time: int, packet: int) -> Iterator[Observation]:
+    def _observe(
+        self, items: Iterator[Envelope | UndecodedBytes], sender: Role, time: int, packet: int
+    ) -> Iterator[Observation]:
         for item in items:
-            if isinstance(item, Gap):
-                yield GapSeen(item, sender, time, packet)
+            if isinstance(item, UndecodedBytes):
+                yield UndecodedObserved(item, sender, time, packet)
                 continue
             kind = item.kind
             found = None
@@ -68,4 +70,4 @@ class WebSocketObserver:
                         # Every request was seen, and none has this section: so the client takes it for a push.
                         kind = Kind.PUSH
             request, latency = (found[0], time - found[1]) if found is not None else (None, None)
-            yield FrameSeen(item, sender, kind, NONE.name, time, packet, request, latency)
+            yield FrameObserved(item, sender, kind, NONE.name, time, packet, request, latency)

@@ -11,20 +11,20 @@ from ftwire.cipher import AesEcb
 from ftwire.errors import BadMagicError, BodyTooLargeError, DecryptionError, DigestError, RemoteProtocolError
 from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.header import HEADER_SIZE
-from ftwire.scan import FrameScanner
+from ftwire.resync import ResyncDecoder
 from ftwire.stream import FrameDecoder
 from support.frames import fed, response
 
 LARGE = st.integers(0, 5000).map(lambda size: response(body=bytes(range(251)) * (size // 251) + bytes(size % 251)))
 """Below and above what is copied when its chunk ends."""
 KINDS = st.sampled_from([bytes, bytearray, memoryview])
-READERS = pytest.mark.parametrize("make", [FrameDecoder, FrameScanner])
+READERS = pytest.mark.parametrize("make", [FrameDecoder, ResyncDecoder])
 
 
 @READERS
 @given(frames=st.lists(LARGE, min_size=1, max_size=4), data=st.data())
 def test_large_frames_in_few_chunks(
-    make: Callable[[], FrameDecoder | FrameScanner], frames: list[Frame], data: st.DataObject
+    make: Callable[[], FrameDecoder | ResyncDecoder], frames: list[Frame], data: st.DataObject
 ) -> None:
     stream = b"".join(frame.encode() for frame in frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -43,7 +43,7 @@ def test_large_frames_in_few_chunks(
 @READERS
 @pytest.mark.parametrize("size", [1, 7, 100, 1100])
 def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
-    make: Callable[[], FrameDecoder | FrameScanner], size: int, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], FrameDecoder | ResyncDecoder], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For its magic, for its header, for its body: what it costs does not grow with the number of chunks."""
     looks: list[int] = []
@@ -72,7 +72,7 @@ def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
 @READERS
 @pytest.mark.parametrize("cut", [1, 2, 20, 43])
 def test_a_frame_without_a_body_comes_with_its_last_byte(
-    make: Callable[[], FrameDecoder | FrameScanner], cut: int
+    make: Callable[[], FrameDecoder | ResyncDecoder], cut: int
 ) -> None:
     reader = make()
     frame = response(1004, 5, b"")
@@ -147,7 +147,7 @@ def test_what_is_known_of_protocols_is_the_callers() -> None:
         def get(self, proto_id: int, default: object = None) -> object:  # noqa: ARG002 - a mapping's
             return default
 
-    for make in (FrameDecoder, FrameScanner):
+    for make in (FrameDecoder, ResyncDecoder):
         reader = make(Role.SERVER, known=Nothing())
         (frame,) = reader.feed(response().encode())
         assert isinstance(frame, Frame)
@@ -176,7 +176,7 @@ def test_what_nobody_has_taken_is_there_at_the_end() -> None:
 
 @READERS
 @pytest.mark.parametrize("count", [1, 2])
-def test_an_empty_chunk_gives_what_nobody_took(make: Callable[[], FrameDecoder | FrameScanner], count: int) -> None:
+def test_an_empty_chunk_gives_what_nobody_took(make: Callable[[], FrameDecoder | ResyncDecoder], count: int) -> None:
     frames = [response(serial=serial) for serial in range(count)]
     reader = make()
     reader.feed(b"".join(frame.encode() for frame in frames))
@@ -189,10 +189,10 @@ def test_an_empty_chunk_gives_what_nobody_took(make: Callable[[], FrameDecoder |
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_nobody_took_comes_before_what_is_missing_and_at_the_end(count: int) -> None:
     stream = b"".join(response(serial=serial).encode() for serial in range(count))
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     scanner.feed(stream)
     assert [item.serial for item in scanner.skip(5) if isinstance(item, Frame)] == list(range(count))
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     scanner.feed(stream)
     assert [item.serial for item in scanner.close() if isinstance(item, Frame)] == list(range(count))
     decoder = FrameDecoder()

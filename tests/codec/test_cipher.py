@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.cipher import (
+    KEY_UNKNOWN,
     NONE,
-    SEALED,
     AesCbc,
     AesEcb,
     Cipher,
@@ -212,7 +212,7 @@ def test_a_choice_that_cannot_be(asked: int, key: str, iv: str | None) -> None:
 
 def test_none_and_sealed() -> None:
     assert NONE.decrypt(NONE.encrypt(b"x")) == b"x"
-    for act in (SEALED.encrypt, SEALED.decrypt):
+    for act in (KEY_UNKNOWN.encrypt, KEY_UNKNOWN.decrypt):
         with pytest.raises(KeyRequiredError) as caught:
             act(b"x")
         assert isinstance(caught.value, CipherError)

@@ -15,7 +15,7 @@ from websockets.frames import Opcode
 
 from ftwire.cipher import AesCbc, Cipher, Rsa, RsaKey
 from ftwire.conversation import MAX_CHUNKS, Conversation, Endpoint
-from ftwire.events import FrameSeen, GapSeen, Observation
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
 from ftwire.observer import Observer
 from ftwire.pcap import Data, Dissector
@@ -83,7 +83,7 @@ def swapped(wire: Wire) -> Wire:
 
 
 def told(seen: Iterable[Observation]) -> list[tuple[Role, Kind, int]]:
-    return [(item.sender, item.kind, item.frame.proto_id) for item in seen if isinstance(item, FrameSeen)]
+    return [(item.sender, item.kind, item.frame.proto_id) for item in seen if isinstance(item, FrameObserved)]
 
 
 ALL_PLAIN = [
@@ -129,12 +129,12 @@ def test_a_conversation_is_known_by_its_content(
     seen = show(conversation, pieces(wire, size))
     assert told(seen) == expected
     assert (conversation.transport, conversation.client, conversation.settled) == (transport, client, True)
-    assert not [item for item in seen if isinstance(item, GapSeen)]
+    assert not [item for item in seen if isinstance(item, UndecodedObserved)]
 
 
 def test_what_was_kept_has_its_own_time_and_packet() -> None:
     seen = show(Conversation(), UPGRADE + ENVELOPES)
-    frames = [item for item in seen if isinstance(item, FrameSeen)]
+    frames = [item for item in seen if isinstance(item, FrameObserved)]
     assert [(item.time, item.packet) for item in frames] == [(30, 3), (40, 4), (50, 5), (60, 6), (60, 6)]
     assert [item.latency for item in frames] == [None, 10, None, None, 10]
 
@@ -151,7 +151,7 @@ def test_with_the_client_known_one_header_is_enough() -> None:
 def test_without_it_one_whole_frame_is() -> None:
     conversation = Conversation()
     (seen,) = conversation.receive(1, tcp(3008, 2, C2S), 5, 6)
-    assert isinstance(seen, FrameSeen)
+    assert isinstance(seen, FrameObserved)
     assert (conversation.client, seen.sender, seen.time, seen.packet) == (1, Role.CLIENT, 5, 6)
 
 
@@ -216,7 +216,9 @@ def test_garbage_before_the_first_of_either_side_is_a_gap(wire: Wire, size: int)
     noise = NOISE[:1000]
     seen = show(Conversation(), pieces([(0, noise), (1, noise), *wire], size))
     assert told(seen) == (ALL_PLAIN if wire is PLAIN else ALL_ENVELOPES)
-    assert [(item.gap.length, item.gap.missing) for item in seen if isinstance(item, GapSeen)] == [(1000, 0)] * 2
+    assert [
+        (item.undecoded.length, item.undecoded.missing) for item in seen if isinstance(item, UndecodedObserved)
+    ] == [(1000, 0)] * 2
 
 
 def test_missing_bytes_while_nothing_is_known_are_told_later() -> None:
@@ -225,11 +227,13 @@ def test_missing_bytes_while_nothing_is_known_are_told_later() -> None:
     assert not list(conversation.receive(0, first[:20], 1, 1))
     assert not list(conversation.skip(0, len(first) - 20, 2, 2))
     seen = list(conversation.receive(0, tcp(3001, 3, C2S), 3, 3))
-    assert [(item.gap.length, item.gap.missing) for item in seen if isinstance(item, GapSeen)] == [(48, 28)]
+    assert [
+        (item.undecoded.length, item.undecoded.missing) for item in seen if isinstance(item, UndecodedObserved)
+    ] == [(48, 28)]
     assert told(seen) == [(Role.CLIENT, Kind.REQUEST, 3001)]
     (gap,) = [*conversation.skip(0, 5), *conversation.close()]
-    assert isinstance(gap, GapSeen)
-    assert gap.gap.missing == 5
+    assert isinstance(gap, UndecodedObserved)
+    assert gap.undecoded.missing == 5
 
 
 def test_bytes_on_both_sides_of_a_hole_make_no_frame() -> None:
@@ -322,7 +326,7 @@ def test_damaged_conversations_give_observations(changes: list[tuple[int, int]],
         data[at % len(data)] = value
     seen = show(Conversation(), pieces([(endpoint, bytes(data)) for endpoint, data in damaged], size))
     for item in seen:
-        if isinstance(item, FrameSeen):
+        if isinstance(item, FrameObserved):
             assert isinstance(item.frame, Frame | BadFrame | Envelope)
 
 
@@ -359,10 +363,10 @@ def test_recorded_conversations_are_told_from_any_packet_on(name: str) -> None:
             assert "websocket" in name
             continue
         assert conversation.client == 0
-        assert not [item for item in seen if isinstance(item, FrameSeen) and item.frame.error]
+        assert not [item for item in seen if isinstance(item, FrameObserved) and item.frame.error]
         if "websocket" not in name:
             assert frames == whole[len(whole) - len(frames) :]
-            assert not [item for item in seen if isinstance(item, GapSeen)]
+            assert not [item for item in seen if isinstance(item, UndecodedObserved)]
         else:
             rest = iter(whole)
             assert all(item in rest for item in frames)

@@ -15,13 +15,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ftwire
-from ftwire.cipher import NONE, SEALED, AesCbc, AesEcb, Cipher, FtAesEcb, NoCipher, codec_of
+from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, NoCipher, codec_of
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
 from ftwire.frame import Frame, Role, encode_frame
-from ftwire.header import MAGIC, CompactFields, pack_header, unpack_compact
+from ftwire.header import MAGIC, PackedHeader, pack_header, unpack_compact
 from ftwire.observer import Observer
-from ftwire.scan import FrameScanner, Gap
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.strategies import Session, chunkings, ciphers, conversations, frames, mutations
 from ftwire.stream import FrameDecoder
 from support.cores import needs_core, pure
@@ -51,7 +51,7 @@ def seen(item: Any) -> object:
     if isinstance(item, Frame):
         body = item.body if item.error is None else None
         return type(item), item.header, item.payload, body, item.sender, item.kind, told(item.error)
-    if isinstance(item, Gap):
+    if isinstance(item, UndecodedBytes):
         return (*item[:4], told(item.error))
     if isinstance(item, tuple):
         return (type(item), *map(seen, item))
@@ -104,7 +104,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, str]:
 
 
 @needs_core
-@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @given(streams(), st.data())
 def test_every_stream_gives_the_same(start: type, stream: tuple[bytes, str], source: st.DataObject) -> None:
     data, name = stream
@@ -233,7 +233,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have Python tell the offsets of the frames that it cuts by itself, of chunks large and small."""
     offsets: list[int] = []
 
-    def told(data: bytes, at: int = 0) -> CompactFields:
+    def told(data: bytes, at: int = 0) -> PackedHeader:
         offsets.append(at)
         return unpack_compact(data, at)
 
@@ -243,7 +243,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @needs_core
-@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("minutes", [0, 20, 100])
 def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
@@ -274,7 +274,7 @@ def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
 
 
 @needs_core
-@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 def test_the_core_cuts_small_chunks_whole(start: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one frame or of several, one cut off in between too, and under another cipher from a chunk on."""
     monkeypatch.delattr(start, "_cut")
@@ -293,7 +293,7 @@ def test_the_core_cuts_small_chunks_whole(start: type, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_core_cuts_a_frame_taken_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offsets = looked_at(monkeypatch)
-    scanner = FrameScanner(cipher=MAKERS[name]())
+    scanner = ResyncDecoder(cipher=MAKERS[name]())
     frame = scanner.whole(encode_frame(3009, 7, b"abc", cipher=MAKERS[name]()))
     assert frame is not None
     assert (frame.serial, frame.body) == (7, b"abc")
@@ -319,7 +319,7 @@ def test_the_core_knows_our_ciphers_and_nobody_elses() -> None:
         assert codec.encode(3009, 0, 5, b"abc") == frame
         with pure():
             assert encode_frame(3009, 5, b"abc", cipher=made) == frame
-    for other in (SEALED, Backwards(KEY)):
+    for other in (KEY_UNKNOWN, Backwards(KEY)):
         assert codec_of(other) is None
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from ftwire.cipher import AesCbc, Cipher, FtAesEcb, NoCipher
 from ftwire.frame import Frame, Role
-from ftwire.scan import FrameScanner
+from ftwire.resync import ResyncDecoder
 from ftwire.stream import FrameDecoder
 from ftwire.websocket import Envelope
-from ftwire.websocket_scan import WebSocketScanner
+from ftwire.websocket_resync import WebSocketResyncDecoder
 from support.cores import needs_core, pure
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
@@ -65,7 +65,7 @@ LARGE = [[1, 1200], [1, 11, 4200]]
 
 
 @pytest.mark.parametrize("in_core", [False, pytest.param(True, marks=needs_core)])
-@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @pytest.mark.parametrize("cipher", CIPHERS)
 @pytest.mark.parametrize("sizes", SIZES)
 def test_every_split_of_a_small_stream(
@@ -76,7 +76,7 @@ def test_every_split_of_a_small_stream(
 
 
 @pytest.mark.parametrize("in_core", [False, pytest.param(True, marks=needs_core)])
-@pytest.mark.parametrize("start", [FrameDecoder, FrameScanner])
+@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @pytest.mark.parametrize("sizes", LARGE)
 def test_splits_of_a_stream_with_a_large_frame(start: type, sizes: list[int], in_core: bool) -> None:
     items = frames_of(sizes, NoCipher())
@@ -87,9 +87,12 @@ def test_splits_of_a_stream_with_a_large_frame(start: type, sizes: list[int], in
 
 @pytest.mark.parametrize("sizes", SIZES)
 def test_every_split_of_envelopes(sizes: list[int]) -> None:
-    assert withheld(WebSocketScanner, UPGRADED, messages_of(sizes), range(len(UPGRADED) - 5, len(UPGRADED) + 90)) == []
+    assert (
+        withheld(WebSocketResyncDecoder, UPGRADED, messages_of(sizes), range(len(UPGRADED) - 5, len(UPGRADED) + 90))
+        == []
+    )
 
 
 def test_splits_of_a_large_envelope() -> None:
     at = len(UPGRADED)
-    assert withheld(WebSocketScanner, UPGRADED, messages_of([1, 1200]), range(at + 45, at + 52)) == []
+    assert withheld(WebSocketResyncDecoder, UPGRADED, messages_of([1, 1200]), range(at + 45, at + 52)) == []

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 
-from ftwire.cipher import NONE, SEALED, AesEcb
+from ftwire.cipher import KEY_UNKNOWN, NONE, AesEcb
 from ftwire.errors import BodyError, DecryptionError, DigestError, KeyRequiredError, UnknownProtocolError
 from ftwire.frame import (
     BadFrame,
@@ -138,7 +138,7 @@ def test_who_sends_unknown_ids_formats_and_versions_leaves_nothing_behind(sender
                 assert isinstance(frame.message, UnknownBody)
     assert set(classes) <= {3008}
     assert set(classes.kinds) <= {3008}
-    assert len(classes.shapes) == 0
+    assert len(classes.frame_types) == 0
 
 
 def test_known_shapes_are_looked_up_once() -> None:
@@ -149,12 +149,12 @@ def test_known_shapes_are_looked_up_once() -> None:
     assert type(first.message) is type(second.message)
     assert list(classes) == [3008]
     assert list(classes.kinds) == [3008]
-    (shape,) = classes.shapes.values()
-    assert shape is not None
-    assert (shape.proto_id, shape.body_format, shape.kind) == (3008, 0, Kind.RESPONSE)
+    (frame_type,) = classes.frame_types.values()
+    assert frame_type is not None
+    assert (frame_type.proto_id, frame_type.body_format, frame_type.kind) == (3008, 0, Kind.RESPONSE)
     # From here on a body takes one call.
-    assert shape.parse(b"\x08\0") == first.message
-    assert classes.shapes[int.from_bytes(b"ft" + header.encode()[2:8], "little")] is None
+    assert frame_type.parse(b"\x08\0") == first.message
+    assert classes.frame_types[int.from_bytes(b"ft" + header.encode()[2:8], "little")] is None
 
 
 def test_json_is_never_given_to_the_parser_of_protobuf() -> None:
@@ -163,7 +163,7 @@ def test_json_is_never_given_to_the_parser_of_protobuf() -> None:
         made = Frame.build(3008, 1, rt_response(), sender=Role.SERVER, body_format=1)
         frame = open_frame(made.header.fields, made.payload, NONE, classes)
         assert frame.message == rt_response()
-    assert len(classes.shapes) == 1
+    assert len(classes.frame_types) == 1
     bad = Frame.build(3008, 1, b"\x08\0", sender=Role.SERVER, body_format=1)
     with pytest.raises(BodyError):
         open_frame(bad.header.fields, bad.payload, NONE, classes).message  # noqa: B018
@@ -271,7 +271,7 @@ def test_a_bad_frame_gives_its_bytes_and_nothing_else() -> None:
         with pytest.raises(DigestError) as caught:
             getattr(bad, read)
         assert caught.value is bad.error
-    sealed = open_frame(good.header.fields, good.payload, SEALED, good.classes)
+    sealed = open_frame(good.header.fields, good.payload, KEY_UNKNOWN, good.classes)
     assert isinstance(sealed.error, KeyRequiredError)
     with pytest.raises(KeyRequiredError):
         sealed.message  # noqa: B018

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, PacketEncAlgo, Rsa, RsaKey
 from ftwire.errors import DigestError, KeyRequiredError, WireError
-from ftwire.events import FrameSeen, GapSeen, KeyMissing, Observation
+from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import Frame, Kind, Role
 from ftwire.messages import InitConnect
 from ftwire.observer import MAX_PENDING, Observer
@@ -56,8 +56,8 @@ def raw(steps: Iterable[Step]) -> list[tuple[Role, bytes]]:
     return [(sender, frame.encode()) for sender, frame in steps]
 
 
-def frames(seen: Iterable[Observation]) -> list[FrameSeen]:
-    return [event for event in seen if isinstance(event, FrameSeen)]
+def frames(seen: Iterable[Observation]) -> list[FrameObserved]:
+    return [event for event in seen if isinstance(event, FrameObserved)]
 
 
 CASES = [
@@ -101,7 +101,7 @@ def test_replies_find_their_requests() -> None:
 def test_without_the_key_it_says_so_once_and_lists_the_frames(keys: list[RsaKey]) -> None:
     steps = session(AesCbc(AES, IV), 2, IV)
     seen = observe(Observer(keys=keys), raw(steps))
-    assert [type(event) for event in seen] == [KeyMissing, *[FrameSeen] * 5]
+    assert [type(event) for event in seen] == [KeyMissing, *[FrameObserved] * 5]
     for event, (_, frame) in zip(frames(seen), steps, strict=True):
         assert isinstance(event.frame.error, KeyRequiredError)
         assert event.encryption == "unknown"
@@ -160,8 +160,8 @@ def test_missing_bytes_cost_what_they_touch(missing: int, source: st.DataObject)
     size = len(more[0][1])
     assert len(frames(seen)) == 5 + (len(pushes) - missing) // size
     assert all(event.frame.error is None for event in frames(seen))
-    (gap,) = (event for event in seen if isinstance(event, GapSeen))
-    assert (gap.sender, gap.gap.missing) == (S, missing)
+    (gap,) = (event for event in seen if isinstance(event, UndecodedObserved))
+    assert (gap.sender, gap.undecoded.missing) == (S, missing)
 
 
 def test_a_corrupted_frame_is_shown_where_it_stands() -> None:
@@ -190,8 +190,8 @@ def test_unanswered_requests_are_not_kept_for_ever() -> None:
         assert len(list(observer.receive(C, request(3008, serial).encode()))) == 1
     (old,) = observer.receive(S, response(3008, 0).encode())
     (new,) = observer.receive(S, response(3008, MAX_PENDING).encode())
-    assert isinstance(old, FrameSeen)
-    assert isinstance(new, FrameSeen)
+    assert isinstance(old, FrameObserved)
+    assert isinstance(new, FrameObserved)
     assert old.request is None
     assert new.request is not None
 

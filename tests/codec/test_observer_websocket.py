@@ -16,12 +16,12 @@ from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from ftwire.events import FrameSeen, GapSeen, Observation
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
-from ftwire.scan import Gap
+from ftwire.resync import UndecodedBytes
 from ftwire.websocket import DISCONNECTED, INIT, BadEnvelope, Envelope
 from ftwire.websocket_observer import WebSocketObserver
-from ftwire.websocket_scan import WebSocketScanner
+from ftwire.websocket_resync import WebSocketResyncDecoder
 
 Wire = list[tuple[Role, bytes]]
 """What each side sent, in order."""
@@ -137,16 +137,16 @@ def observe(wire: Iterable[tuple[Role, bytes]], observer: WebSocketObserver | No
     return seen + list(watching.close())
 
 
-def frames(seen: Iterable[Observation]) -> list[FrameSeen]:
-    return [item for item in seen if isinstance(item, FrameSeen)]
+def frames(seen: Iterable[Observation]) -> list[FrameObserved]:
+    return [item for item in seen if isinstance(item, FrameObserved)]
 
 
 def envelopes(seen: Iterable[Observation]) -> list[object]:
     return [item.frame for item in frames(seen)]
 
 
-def gaps(seen: Iterable[Observation]) -> list[tuple[Gap, Role]]:
-    return [(item.gap, item.sender) for item in seen if isinstance(item, GapSeen)]
+def gaps(seen: Iterable[Observation]) -> list[tuple[UndecodedBytes, Role]]:
+    return [(item.undecoded, item.sender) for item in seen if isinstance(item, UndecodedObserved)]
 
 
 def in_pieces(wire: Wire, size: int) -> Wire:
@@ -313,7 +313,7 @@ def test_a_conversation_joined_in_the_middle_is_found(sender: Role, cut: int) ->
     expected = [make(section) for section in range(3 if cut else 2, 6)]
     assert envelopes(seen) == expected
     whole = len(binary(make(2).encode(), sender))
-    assert gaps(seen) == ([(Gap(0, whole - cut, 0, False), sender)] if cut else [])
+    assert gaps(seen) == ([(UndecodedBytes(0, whole - cut, 0, False), sender)] if cut else [])
 
 
 @settings(deadline=None)
@@ -405,13 +405,13 @@ def test_a_hole_within_a_frame_keeps_the_step_even_where_nothing_can_be_inflated
     assert isinstance(rest[0], BadEnvelope)
     assert "may refer to messages that are missing" in str(rest[0].error)
     offset = len(head + messages[0])
-    assert gaps(seen) == [(Gap(offset, len(messages[1]), 2, False), Role.SERVER)]
+    assert gaps(seen) == [(UndecodedBytes(offset, len(messages[1]), 2, False), Role.SERVER)]
 
 
 def test_a_stream_cut_within_a_frame_ends_in_a_truncated_gap() -> None:
     data = binary(reply(2).encode())
     seen = observe([*HEADS, (Role.SERVER, data + data[:30])])
-    assert [gap for gap, _ in gaps(seen)] == [Gap(len(HEADS[1][1] + data), 30, 0, True)]
+    assert [gap for gap, _ in gaps(seen)] == [UndecodedBytes(len(HEADS[1][1] + data), 30, 0, True)]
 
 
 def test_missing_bytes_in_a_message_of_several_frames_take_all_of_it() -> None:
@@ -426,7 +426,7 @@ def test_missing_bytes_in_a_message_of_several_frames_take_all_of_it() -> None:
     seen += observer.skip(Role.SERVER, 20)
     seen += observer.receive(Role.SERVER, parts[1][30:] + parts[2] + binary(reply(3).encode()))
     assert envelopes(seen) == [reply(3)]
-    assert gaps(seen) == [(Gap(len(HEADS[1][1]), sum(map(len, parts)), 20, False), Role.SERVER)]
+    assert gaps(seen) == [(UndecodedBytes(len(HEADS[1][1]), sum(map(len, parts)), 20, False), Role.SERVER)]
 
 
 @settings(deadline=None)
@@ -462,7 +462,7 @@ def test_any_bytes_at_all_give_observations(data: bytes, start: bytes) -> None:
 
 
 def test_an_iterator_that_is_dropped_loses_nothing() -> None:
-    scanner = WebSocketScanner(Role.SERVER)
+    scanner = WebSocketResyncDecoder(Role.SERVER)
     sent = [reply(section) for section in (2, 3)]
     stream = HEADS[1][1] + b"".join(binary(item.encode()) for item in sent)
     scanner.feed(stream)

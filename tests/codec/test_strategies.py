@@ -15,14 +15,14 @@ from ftwire.cipher import NONE, PacketEncAlgo, Rsa, RsaKey
 from ftwire.connection import Connection
 from ftwire.conversation import Conversation
 from ftwire.errors import UnknownProtocolError, WireError
-from ftwire.events import FrameSeen, RequestReceived
+from ftwire.events import FrameObserved, RequestReceived
 from ftwire.frame import Frame, Kind, Role
 from ftwire.header import BodyFormat, Header
 from ftwire.messages import Qot_Common
 from ftwire.observer import Observer
-from ftwire.pcap import CaptureReader, Conflict, Data, Dissector, Gap, LinkType
+from ftwire.pcap import Conflict, Data, Dissector, LinkType, MissingBytes, PacketReader
 from ftwire.protocols import registry
-from ftwire.scan import FrameScanner
+from ftwire.resync import ResyncDecoder
 from ftwire.strategies import (
     Mutation,
     RepeatableRsa,
@@ -192,7 +192,7 @@ def test_an_observer_reads_every_frame_of_a_conversation(key: RsaKey | None, dat
     observer = Observer(keys=[KEY])
     events = [event for each in session.said for event in observer.receive(each.sender, each.frame.encode())]
     events += observer.close()
-    seen = [event for event in events if isinstance(event, FrameSeen)]
+    seen = [event for event in events if isinstance(event, FrameObserved)]
     assert seen == events
     assert all(event.frame.error is None for event in seen)
     assert [event.frame for event in seen] == [each.frame for each in session.said]
@@ -250,7 +250,7 @@ def test_a_conversation_becomes_a_capture(pcapng: bool, session: Session) -> Non
         for event in conversation.receive(int(each.direction), each.data, each.time_ns)  # type: ignore[arg-type]
     ]
     seen += conversation.close()
-    assert [(event.frame, event.time) for event in seen if isinstance(event, FrameSeen)] == [
+    assert [(event.frame, event.time) for event in seen if isinstance(event, FrameObserved)] == [
         (each.frame, each.time) for each in session.said
     ]
 
@@ -306,7 +306,7 @@ def test_captures_get_records_that_lie(pcapng: bool) -> None:
     assert any(mutation.changes for mutation in many(mutations(session), 20))
     broken = 0
     for mutation in seen:
-        reader = CaptureReader()
+        reader = PacketReader()
         try:
             list(reader.feed(mutation.data))
             reader.close()
@@ -319,7 +319,7 @@ def test_captures_get_records_that_lie(pcapng: bool) -> None:
 @given(frames(), st.data())
 def test_a_frame_can_be_damaged_too(frame: Frame, data: st.DataObject) -> None:
     mutation = data.draw(mutations(frame))
-    scanner = FrameScanner(frame.sender)
+    scanner = ResyncDecoder(frame.sender)
     items = [*scanner.feed(mutation.data), *scanner.close()]
     assert mutation.changes or items == [frame]
 
@@ -337,7 +337,7 @@ def test_a_schedule_is_a_capture_of_its_stream(schedule: SegmentSchedule, pcapng
         assert not [event for event in events if isinstance(event, Conflict)]
         if not schedule.missing:
             assert data == schedule.stream
-            assert not [event for event in events if isinstance(event, Gap)]
+            assert not [event for event in events if isinstance(event, MissingBytes)]
 
 
 def test_schedules_lose_reorder_repeat_overlap_contradict_wrap_and_begin_in_the_middle() -> None:

@@ -20,7 +20,7 @@ from ftwire._core import core
 from ftwire._transcode import _camel_plans, _plans, body_to_json
 from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
-from ftwire.frame import BadFrame, Carrier, Frame, MessageClasses, Role
+from ftwire.frame import BadFrame, BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
 from ftwire.protocols import registry
@@ -363,7 +363,7 @@ def test_classes_with_rules_of_their_own_are_left_to_python(message_class: type[
     assert to_dict(message) == MessageToDict(message, preserving_proto_field_name=True)
 
 
-def of_carrier(carrier: Carrier) -> str:
+def of_carrier(carrier: BaseFrame) -> str:
     """What ``to_json`` should give."""
     message = carrier.message
     assert isinstance(message, Message)

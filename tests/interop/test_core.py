@@ -20,9 +20,9 @@ TESTS = (
     "tests/tools/dumping/test_dump.py",
     "tests/tools/dumping/test_goldens.py",
     "tests/codec/test_observer.py",
-    "tests/codec/test_picker.py",
+    "tests/codec/test_projection.py",
     "tests/tools/test_resources.py",
-    "tests/codec/test_scan.py",
+    "tests/codec/test_resync.py",
     "tests/codec/test_stream.py",
     "tests/codec/test_transcode.py",
 )

@@ -50,7 +50,7 @@ class Module(NamedTuple):
     """Hypothesis examples of each property: the same ones for each mutant."""
 
 
-STREAM, CHUNKS, SCAN = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_scan.py"
+STREAM, CHUNKS, SCAN = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_resync.py"
 FRAME, CORE = "tests/codec/test_frame.py", "tests/codec/test_core.py"
 REASSEMBLY, EDGES = "tests/codec/pcap/test_reassembly.py", "tests/codec/pcap/test_reassembly_edges.py"
 CONNECTIONS = "tests/codec/pcap/test_connections.py"

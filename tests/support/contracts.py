@@ -34,13 +34,12 @@ from ftwire.errors import (
     RemoteProtocolError,
     WireError,
 )
-from ftwire.events import FrameSeen, GapSeen, RequestReceived
-from ftwire.frame import Carrier, Role, UnknownBody, encode_frame
+from ftwire.events import FrameObserved, RequestReceived, UndecodedObserved
+from ftwire.frame import BaseFrame, Role, UnknownBody, encode_frame
 from ftwire.header import HEADER, BodyFormat, Header, unpack_header
 from ftwire.messages import InitConnect
 from ftwire.observer import Observer
 from ftwire.pcap import (
-    CaptureReader,
     Data,
     Direction,
     Dissector,
@@ -48,12 +47,13 @@ from ftwire.pcap import (
     Limits,
     LinkType,
     Packet,
+    PacketReader,
     PcapngWriter,
     PcapWriter,
     TcpConversation,
 )
 from ftwire.protocols import registry
-from ftwire.scan import FrameScanner, Gap
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.strategies import RepeatableRsa
 from ftwire.stream import FrameDecoder
 from ftwire.websocket import Envelope
@@ -130,7 +130,7 @@ def pem(data: bytes) -> None:
         assert len(data) < 20 or data.decode("latin-1") not in str(error)
 
 
-def _check_carrier(frame: Carrier) -> None:
+def _check_carrier(frame: BaseFrame) -> None:
     """Whatever was cut out can be asked for everything."""
     assert repr(frame)
     assert frame.kind
@@ -175,18 +175,18 @@ def _decoded(parts: Iterable[bytes], role: Role) -> object:
 
 
 def frame_scanner(data: bytes) -> None:
-    """FrameScanner: every byte in a frame or a gap, the same in any chunking, never an error."""
+    """ResyncDecoder: every byte in a frame or a gap, the same in any chunking, never an error."""
     whole = _scanned([data[1:]], data[1:])
     assert _scanned(chunks(data), data[1:]) == whole
 
 
 def _scanned(parts: Iterable[bytes], stream: bytes) -> list[object]:
-    scanner = FrameScanner(max_body=MAX_BODY)
+    scanner = ResyncDecoder(max_body=MAX_BODY)
     items = [item for part in parts for item in scanner.feed(part)]
     items += scanner.close()
     at = 0
     for item in items:
-        if isinstance(item, Gap):
+        if isinstance(item, UndecodedBytes):
             assert item.offset == at
             assert item.length > 0
             assert not item.missing
@@ -196,7 +196,7 @@ def _scanned(parts: Iterable[bytes], stream: bytes) -> list[object]:
             _check_carrier(item)
             at += len(item)
     assert at == len(stream)
-    return [item._replace(error=None) if isinstance(item, Gap) else item for item in items]
+    return [item._replace(error=None) if isinstance(item, UndecodedBytes) else item for item in items]
 
 
 def _body(data: bytes, body_format: BodyFormat) -> None:
@@ -280,11 +280,11 @@ def observer(data: bytes) -> None:
         sent = sum(len(part) for side, part in sides if side is role)
         taken = 0
         for event in events:
-            if isinstance(event, FrameSeen) and event.sender is role:
+            if isinstance(event, FrameObserved) and event.sender is role:
                 _check_carrier(event.frame)
                 taken += len(event.frame)
-            elif isinstance(event, GapSeen) and event.sender is role:
-                taken += event.gap.length
+            elif isinstance(event, UndecodedObserved) and event.sender is role:
+                taken += event.undecoded.length
         assert taken == sent
 
 
@@ -309,7 +309,7 @@ def websocket(data: bytes) -> None:
         list(watching.receive(Role.SERVER, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"))
     for side, part in _sides(data[1:]):
         for event in watching.receive(side, part):
-            if isinstance(event, FrameSeen):
+            if isinstance(event, FrameObserved):
                 _check_carrier(event.frame)
                 assert len(event.frame.payload) <= MAX_BODY + 44
     list(watching.close())
@@ -342,7 +342,7 @@ def capture(data: bytes) -> None:
 
 def _captured(parts: Iterable[bytes]) -> list[str]:
     dissector = Dissector(SMALL)
-    reader = CaptureReader(SMALL)
+    reader = PacketReader(SMALL)
     seen: list[str] = []
     stands: dict[object, int] = {}
     try:

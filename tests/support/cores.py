@@ -12,7 +12,7 @@ import ftwire.cutting
 import ftwire.frame
 import ftwire.pcap.pcapfile
 import ftwire.pcap.pcapngfile
-import ftwire.scan
+import ftwire.resync
 import ftwire.stream
 from ftwire.cipher import Cipher
 
@@ -29,7 +29,7 @@ def _no_codec(_cipher: Cipher) -> None:
 def pure() -> Iterator[None]:
     """Leave the core alone meanwhile, as where it is not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (ftwire.cutting, ftwire.frame, ftwire.scan, ftwire.stream):
+        for module in (ftwire.cutting, ftwire.frame, ftwire.resync, ftwire.stream):
             patch.setattr(module, "codec_of", _no_codec)
         for reader in (ftwire.pcap.pcapfile, ftwire.pcap.pcapngfile):
             patch.setattr(reader, "core", None)

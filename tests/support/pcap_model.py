@@ -18,12 +18,12 @@ from ftwire.pcap import (
     Flow,
     FlowClosed,
     FlowOpened,
-    Gap,
-    GapReason,
     Interface,
     Late,
     Limits,
     LinkType,
+    MissingBytes,
+    MissingReason,
     Packet,
     PacketSkipped,
     PcapWriter,
@@ -201,9 +201,9 @@ def check_origins(frames: Sequence[bytes | Snapped], events: list[Event]) -> Non
                 source = Endpoint(data[26:30], int.from_bytes(data[34:36], "big"))
                 sender = event.flow.a if event.direction is Direction.A_TO_B else event.flow.b
                 assert source == sender
-        elif isinstance(event, Gap):
+        elif isinstance(event, MissingBytes):
             assert isinstance(event.direction, Direction)
-            assert isinstance(event.reason, GapReason)
+            assert isinstance(event.reason, MissingReason)
 
 
 def after_handshake(*frames: bytes | Snapped, limits: Limits | None = None) -> list[tuple[object, ...]]:
@@ -215,7 +215,7 @@ def after_handshake(*frames: bytes | Snapped, limits: Limits | None = None) -> l
         match event:
             case Data():
                 short.append(("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3))
-            case Gap():
+            case MissingBytes():
                 short.append(("gap", event.direction.name[0], event.offset, event.length, event.reason.value))
             case Conflict():
                 short.append(("conflict", event.offset, event.kept, event.refused))

@@ -22,7 +22,7 @@ sys.path[:0] = {path!r}
 import gzip, json, struct, zlib
 from support.places import ROOT
 from ftwire import (
-    BodyFormat, Connection, Conversation, Envelope, FrameDecoder, FrameScanner, Header, Observer, Role,
+    BodyFormat, Connection, Conversation, Envelope, FrameDecoder, ResyncDecoder, Header, Observer, Role,
     WebSocketObserver, decode_body, pcap, registry,
 )
 from ftwire.connection import SECOND
@@ -74,7 +74,7 @@ raises(BodyTooLargeError, lambda: list(FrameDecoder().feed(lying)))
 for role in Role:
     side = Connection(role)
     raises(BodyTooLargeError, lambda: list(side.receive_data(lying, 0)))
-scanner, observer, talk = FrameScanner(), Observer(), Conversation(client=0)
+scanner, observer, talk = ResyncDecoder(), Observer(), Conversation(client=0)
 good = encode_frame(3008, 1, b"\\x08\\x00")
 for at in range(20_000):
     for _ in scanner.feed(lying): pass
@@ -88,7 +88,7 @@ def test_the_longest_body_allowed_announced_and_never_sent() -> None:
     """One body of 64 MiB is allowed; a thousand connections that announce one must not reserve it."""
     attack("""
 lying = Header(3008, 1, 64 * MIB, bytes(20)).encode()
-sides = [FrameDecoder() for _ in range(1000)] + [FrameScanner() for _ in range(1000)]
+sides = [FrameDecoder() for _ in range(1000)] + [ResyncDecoder() for _ in range(1000)]
 for side in sides:
     assert list(side.feed(lying + bytes(100))) == []
     assert side.pending == 144
@@ -99,7 +99,7 @@ def test_a_million_tiny_frames() -> None:
     attack("""
 tiny = encode_frame(1004, 1, b"")
 chunk = tiny * 10_000
-decoder, scanner, observer = FrameDecoder(), FrameScanner(), Observer()
+decoder, scanner, observer = FrameDecoder(), ResyncDecoder(), Observer()
 count = 0
 for _ in range(100):
     for frame_ in decoder.feed(chunk): count += 1
@@ -121,7 +121,7 @@ for serial in range(60_000):
 
 def test_protocols_nobody_knows_leave_nothing_behind() -> None:
     attack("""
-scanner = FrameScanner()
+scanner = ResyncDecoder()
 for proto_id in range(10_000, 110_000):
     for item in scanner.feed(encode_frame(proto_id, 1, b"")):
         item.kind, item.message

@@ -7,7 +7,7 @@ come in, in chunks of any size, and events go out. A map, in the order of the wo
     pcapfile      pcap: both byte orders, micro- and nanoseconds
     pcapngfile    pcapng: sections, interfaces, every kind of packet block
     inflate       gzip of either, in bounded steps
-    reader        tells the formats apart; CaptureReader: file -> packets
+    reader        tells the formats apart; PacketReader: file -> packets
     link          Ethernet, VLAN, loopback, Linux cooked, raw IP
     ip            IPv4 and IPv6 headers with options and extensions
     fragments     fragmented datagrams
@@ -54,18 +54,17 @@ if TYPE_CHECKING:
         Flow,
         FlowClosed,
         FlowOpened,
-        Gap,
-        GapReason,
         Late,
+        MissingBytes,
+        MissingReason,
         PacketSkipped,
     )
-    from ftwire.pcap.reader import CaptureReader
+    from ftwire.pcap.reader import PacketReader
     from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
     from ftwire.pcap.survey import Survey
     from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
-    "CaptureReader",
     "CloseReason",
     "Conflict",
     "Data",
@@ -76,13 +75,14 @@ __all__ = [
     "Flow",
     "FlowClosed",
     "FlowOpened",
-    "Gap",
-    "GapReason",
     "Interface",
     "Late",
     "Limits",
     "LinkType",
+    "MissingBytes",
+    "MissingReason",
     "Packet",
+    "PacketReader",
     "PacketSkipped",
     "PcapWriter",
     "PcapngWriter",
@@ -97,7 +97,7 @@ __all__ = [
 
 # Who reads captures needs none of what makes them, and the reverse.
 _HOME = {
-    "CaptureReader": "reader",
+    "PacketReader": "reader",
     "CloseReason": "events",
     "Conflict": "events",
     "Data": "events",
@@ -108,8 +108,8 @@ _HOME = {
     "Flow": "events",
     "FlowClosed": "events",
     "FlowOpened": "events",
-    "Gap": "events",
-    "GapReason": "events",
+    "MissingBytes": "events",
+    "MissingReason": "events",
     "Interface": "records",
     "Late": "events",
     "Limits": "records",

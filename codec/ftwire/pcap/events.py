@@ -22,9 +22,9 @@ __all__ = [
     "Flow",
     "FlowClosed",
     "FlowOpened",
-    "Gap",
-    "GapReason",
     "Late",
+    "MissingBytes",
+    "MissingReason",
     "PacketSkipped",
 ]
 
@@ -104,7 +104,7 @@ class Data(NamedTuple):
     flow without one, the first byte seen."""
 
 
-class GapReason(StrEnum):
+class MissingReason(StrEnum):
     """Why missing bytes are no longer waited for."""
 
     ACKED = "acked"
@@ -119,7 +119,7 @@ class GapReason(StrEnum):
     """The capture ended."""
 
 
-class Gap(NamedTuple):
+class MissingBytes(NamedTuple):
     """Bytes of one stream that are not in the capture. What follows in the stream comes after them."""
 
     flow: Flow
@@ -133,7 +133,7 @@ class Gap(NamedTuple):
     """The packet on which the bytes were given up (the newest one)."""
     time_ns: int
     """Capture time of that packet."""
-    reason: GapReason
+    reason: MissingReason
 
 
 class Conflict(NamedTuple):
@@ -208,5 +208,5 @@ class PacketSkipped(NamedTuple):
     :class:`~ftwire.errors.UnsupportedLinkError`. Not raised, so it has no traceback."""
 
 
-Event: TypeAlias = FlowOpened | Data | Gap | Conflict | Late | FlowClosed | PacketSkipped
+Event: TypeAlias = FlowOpened | Data | MissingBytes | Conflict | Late | FlowClosed | PacketSkipped
 """Everything a dissector reports."""

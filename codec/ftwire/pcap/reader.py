@@ -16,7 +16,7 @@ from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
 from ftwire.pcap.records import Known, Limits, Packet, Record, Scanned, Secrets
 
-__all__ = ["CaptureReader", "RecordSource"]
+__all__ = ["PacketReader", "RecordSource"]
 
 # Input is worked off in pieces of this many bytes, and gzip gives as much a step: the packets of one piece
 # are all that exists at a time, however much is fed at once and however well it was compressed.
@@ -28,7 +28,7 @@ _COMPRESSED_PIECE = 64 << 10
 class RecordSource:
     """The records of a capture file, still lying in their buffers.
 
-    What :class:`CaptureReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. ``sliced``: a plain TCP
+    What :class:`PacketReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. ``sliced``: a plain TCP
     segment may come as such, in the place of its record; ``known``: those of these directions may not come.
     """
 
@@ -166,7 +166,7 @@ class RecordSource:
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 
-class CaptureReader:
+class PacketReader:
     """Packets of a pcap or pcapng file, or gzip of either, fed in chunks of any size."""
 
     def __init__(self, limits: Limits | None = None) -> None:

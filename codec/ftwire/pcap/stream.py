@@ -17,7 +17,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from ftwire.errors import PacketError
-from ftwire.pcap.events import Conflict, Data, Direction, Event, Flow, Gap, GapReason, Late, PacketSkipped
+from ftwire.pcap.events import Conflict, Data, Direction, Event, Flow, Late, MissingBytes, MissingReason, PacketSkipped
 from ftwire.pcap.records import Limits
 
 __all__ = ["HALF_SPACE", "HISTORY", "SEQUENCE_MASK", "WINDOW", "HalfStream", "Pool"]
@@ -158,12 +158,12 @@ class HalfStream:
                 self._drain(out)
             limits = self._pool.limits
             while len(pending) > limits.max_flow_segments or self._cost > limits.max_flow_bytes:
-                self.give_up(pending[0][0], GapReason.LIMIT, number, time_ns, out)
+                self.give_up(pending[0][0], MissingReason.LIMIT, number, time_ns, out)
         else:
             if data:
                 self._deliver(data, number, time_ns, out)
             if self.offset < end:
-                self._gap(end, GapReason.SNAPPED, number, time_ns, out)
+                self._gap(end, MissingReason.SNAPPED, number, time_ns, out)
             if pending and pending[0][0] <= self.offset:
                 self._drain(out)
 
@@ -186,14 +186,14 @@ class HalfStream:
         if self._covered_since < limits.patience_packets and time_ns - self._covered_time < limits.patience_ns:
             return
         while self.pending and self.pending[0][0] <= self._covered_to:
-            self.give_up(self.pending[0][0], GapReason.ACKED, number, time_ns, out)
+            self.give_up(self.pending[0][0], MissingReason.ACKED, number, time_ns, out)
 
-    def give_up(self, end: int, reason: GapReason, number: int, time_ns: int, out: list[Event]) -> None:
+    def give_up(self, end: int, reason: MissingReason, number: int, time_ns: int, out: list[Event]) -> None:
         """Report everything up to ``end`` missing, and deliver what waited for it."""
         self._gap(end, reason, number, time_ns, out)
         self._drain(out)
 
-    def flush(self, reason: GapReason, number: int, time_ns: int, out: list[Event]) -> None:
+    def flush(self, reason: MissingReason, number: int, time_ns: int, out: list[Event]) -> None:
         """Nothing more comes: deliver what waits, report what is known to be missing."""
         while self.pending:
             self.give_up(self.pending[0][0], reason, number, time_ns, out)
@@ -222,9 +222,9 @@ class HalfStream:
         self.offset = offset + len(data)
         self.next_seq = (self.next_seq + len(data)) & SEQUENCE_MASK
 
-    def _gap(self, end: int, reason: GapReason, number: int, time_ns: int, out: list[Event]) -> None:
+    def _gap(self, end: int, reason: MissingReason, number: int, time_ns: int, out: list[Event]) -> None:
         length = end - self.offset
-        out.append(Gap(self.flow, self.direction, self.offset, length, number, time_ns, reason))
+        out.append(MissingBytes(self.flow, self.direction, self.offset, length, number, time_ns, reason))
         self._holes = (*self._holes[1 - _REMEMBERED_HOLES :], (self.offset, end))
         self.offset = end
         self.next_seq = (self.next_seq + length) & SEQUENCE_MASK
@@ -279,7 +279,7 @@ class HalfStream:
             if start > self.offset:
                 break
             if data is None:
-                self._gap(end, GapReason.SNAPPED, number, time_ns, out)
+                self._gap(end, MissingReason.SNAPPED, number, time_ns, out)
                 cost -= _OVERHEAD
             else:
                 self._deliver(data, number, time_ns, out)

@@ -18,7 +18,7 @@ from ftwire.pcap.events import (
     Flow,
     FlowClosed,
     FlowOpened,
-    GapReason,
+    MissingReason,
     PacketSkipped,
 )
 from ftwire.pcap.records import Limits
@@ -97,7 +97,7 @@ class Reassembler:
         if flags & ACK and (peer.acked < 0 or (ack - peer.acked) & SEQUENCE_MASK < HALF_SPACE):
             peer.acked = ack
         if flags & RST:
-            self._close(half, CloseReason.RST, GapReason.CLOSED, number, time_ns, out)
+            self._close(half, CloseReason.RST, MissingReason.CLOSED, number, time_ns, out)
             return
         if data or missing or flags & FIN:
             half.receive(seq, data, missing, bool(flags & FIN), number, time_ns, out)
@@ -109,19 +109,19 @@ class Reassembler:
         # What settle does; calls are what costs here.
         half.fast_seq = -1 if half.pending or half.fin >= 0 or half.closed else half.next_seq
         if half.fin == half.offset and peer.fin == peer.offset:
-            self._close(half, CloseReason.FIN, GapReason.CLOSED, number, time_ns, out)
+            self._close(half, CloseReason.FIN, MissingReason.CLOSED, number, time_ns, out)
             return
         pool = self.pool
         while pool.buffered > pool.limits.max_buffered_bytes:
             oldest = next(iter(pool.waiting))
-            oldest.give_up(oldest.pending[0][0], GapReason.LIMIT, number, time_ns, out)
+            oldest.give_up(oldest.pending[0][0], MissingReason.LIMIT, number, time_ns, out)
             oldest.settle()
 
     def close(self, number: int, time_ns: int, out: list[Event]) -> None:
         """End every flow, in the order they began: the capture ended with packet ``number``."""
         for half in self.halves.values():
             if not half.closed:
-                self._close(half, CloseReason.END, GapReason.END, number, time_ns, out)
+                self._close(half, CloseReason.END, MissingReason.END, number, time_ns, out)
         self.halves.clear()
         self._idle.clear()
         self._closed.clear()
@@ -160,7 +160,7 @@ class Reassembler:
                 return None
             if not same:
                 if not half.closed:
-                    self._close(half, CloseReason.REUSE, GapReason.CLOSED, number, time_ns, out)
+                    self._close(half, CloseReason.REUSE, MissingReason.CLOSED, number, time_ns, out)
                 half = None
         if half is None:
             half = self._open(key, not flags & ACK, True, number, time_ns, out)
@@ -216,7 +216,7 @@ class Reassembler:
         self,
         half: HalfStream,
         reason: CloseReason,
-        gaps: GapReason,
+        gaps: MissingReason,
         number: int,
         time_ns: int,
         out: list[Event],
@@ -255,7 +255,7 @@ class Reassembler:
                 break
             # Delivering costs nothing here: each flow is put in its place when its turn seems to have come.
             heapreplace(idle, (last, index, half))
-        self._close(half, CloseReason.EVICTED, GapReason.CLOSED, number, time_ns, out)
+        self._close(half, CloseReason.EVICTED, MissingReason.CLOSED, number, time_ns, out)
         self._forget(half)
 
     def _forget(self, half: HalfStream) -> None:

@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.errors import CaptureError, CaptureFormatError, NotACaptureError, TruncatedCaptureError
-from ftwire.pcap import CaptureReader, Limits, LinkType, Packet, PcapngWriter, PcapWriter
+from ftwire.pcap import Limits, LinkType, Packet, PacketReader, PcapngWriter, PcapWriter
 from support.pcap_model import chunks
 
 SECOND = 1_000_000_000
 
 
 def read(parts: list[bytes], limits: Limits | None = None) -> list[Packet]:
-    reader = CaptureReader(limits)
+    reader = PacketReader(limits)
     packets = [packet for part in parts for packet in reader.feed(part)]
     reader.close()
     return packets
 
 
 def read_damaged(parts: list[bytes], limits: Limits | None = None) -> tuple[list[Packet], CaptureError]:
-    reader = CaptureReader(limits)
+    reader = PacketReader(limits)
     packets: list[Packet] = []
     try:
         for part in parts:
@@ -304,7 +304,7 @@ def test_a_version_nobody_knows() -> None:
 
 
 def test_after_an_error_there_is_no_reading_on() -> None:
-    reader = CaptureReader(Limits(max_record=4))
+    reader = PacketReader(Limits(max_record=4))
     with pytest.raises(CaptureFormatError):
         list(reader.feed(PCAP))
     with pytest.raises(CaptureFormatError):
@@ -329,7 +329,7 @@ def test_a_mutated_file_gives_packets_or_a_documented_error(file: bytes, data: s
             break
     outcomes = []
     for parts in ([bytes(damaged)], [bytes((byte,)) for byte in damaged]):
-        reader = CaptureReader()
+        reader = PacketReader()
         got: list[Packet] = []
         outcome: object = None
         try:

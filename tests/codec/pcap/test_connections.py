@@ -15,8 +15,8 @@ from ftwire.pcap import (
     Event,
     FlowClosed,
     FlowOpened,
-    Gap,
     Limits,
+    MissingBytes,
     Packet,
 )
 from support.pcap_model import (
@@ -52,7 +52,7 @@ def told(events: list[Event]) -> list[tuple[object, ...]]:
                 short.append(("opened", event.flow.index, str(event.flow)))
             case Data():
                 short.append(("data", event.flow.index, event.direction.name[0], event.offset, event.data))
-            case Gap():
+            case MissingBytes():
                 short.append(("gap", event.flow.index, event.direction.name[0], event.offset, event.length))
             case FlowClosed():
                 short.append(("closed", event.flow.index, event.reason.value))
@@ -280,13 +280,13 @@ def test_the_furthest_acknowledgement_counts(acks: list[int], missing: int) -> N
     first = 0xFFFFFFFF - 9
     opening = [frame(A, B, first - 1, flags=SYN), frame(B, A, ISN_B, flags=SYN | ACK, ack=first)]
     events = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
-    assert [event.length for event in events if isinstance(event, Gap)] == ([missing] if missing else [])
+    assert [event.length for event in events if isinstance(event, MissingBytes)] == ([missing] if missing else [])
 
 
 def test_the_first_acknowledgement_of_all_counts_whatever_its_number() -> None:
     for isn in (1000, 0xFFFFFFF0, HALF_SPACE, HALF_SPACE + 1000):
         events = run(frame(A, B, isn, flags=SYN), frame(B, A, 5, b"x", ack=isn + 11 & 0xFFFFFFFF))
-        assert [event.length for event in events if isinstance(event, Gap)] == [10]
+        assert [event.length for event in events if isinstance(event, MissingBytes)] == [10]
 
 
 def test_the_number_counts_only_in_a_segment_that_acknowledges() -> None:
@@ -303,9 +303,11 @@ def test_the_senders_own_packets_wear_patience_out_too(isn: int) -> None:
     own = frame(A, B, isn + 7 & 0xFFFFFFFF)
     limits = Limits(patience_packets=2)
     events = run(*opening, ahead, covered, own, limits=limits)
-    assert [event.reason.value for event in events if isinstance(event, Gap)] == ["end"]
+    assert [event.reason.value for event in events if isinstance(event, MissingBytes)] == ["end"]
     events = run(*opening, ahead, covered, own, own, limits=limits)
-    assert [(event.reason.value, event.packet_number) for event in events if isinstance(event, Gap)] == [("acked", 6)]
+    assert [(event.reason.value, event.packet_number) for event in events if isinstance(event, MissingBytes)] == [
+        ("acked", 6)
+    ]
 
 
 # --- how many there may be ------------------------------------------------------------------------------------
@@ -318,13 +320,21 @@ def test_the_oldest_holes_go_until_what_waits_is_within_its_limit(waiting: int) 
     opening = [frame(client, B, 10, flags=SYN) for client in clients]
     ahead = [frame(client, B, 15, b"x") for client in clients]
     events = run(*opening, *ahead, limits=Limits(max_buffered_bytes=2 * 129))
-    gaps = [(event.flow.index, event.reason.value, event.packet_number) for event in events if isinstance(event, Gap)]
+    gaps = [
+        (event.flow.index, event.reason.value, event.packet_number)
+        for event in events
+        if isinstance(event, MissingBytes)
+    ]
     limited = [(at, "limit", waiting + at + 3) for at in range(waiting - 2)]
     assert gaps == limited + [(at, "end", 2 * waiting) for at in range(waiting - 2, waiting)]
     # One that is larger than all others together makes all of them go, and itself.
     large = [*ahead[:2], frame(clients[2], B, 15, bytes(1000))]
     events = run(*opening, *large, limits=Limits(max_buffered_bytes=2 * 129))
-    gaps = [(event.flow.index, event.reason.value, event.packet_number) for event in events if isinstance(event, Gap)]
+    gaps = [
+        (event.flow.index, event.reason.value, event.packet_number)
+        for event in events
+        if isinstance(event, MissingBytes)
+    ]
     assert gaps == [(at, "limit", waiting + 3) for at in range(3)]
 
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from ftwire.errors import CaptureError
 from ftwire.pcap import (
-    CaptureReader,
     CloseReason,
     Data,
     Direction,
@@ -25,8 +24,9 @@ from ftwire.pcap import (
     Event,
     FlowClosed,
     FlowOpened,
-    Gap,
     Limits,
+    MissingBytes,
+    PacketReader,
     PcapWriter,
     TcpConversation,
 )
@@ -152,7 +152,7 @@ def never_filled(flows: int, segments: int, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("limits", "shape"),
+    ("limits", "frame_type"),
     [
         (Limits(max_flow_bytes=MIB), (1, 4000, 1400)),
         (Limits(max_flow_segments=1000), (1, 4000, 1)),
@@ -164,7 +164,7 @@ def test_holes_that_are_never_filled(limits: Limits, shape: tuple[int, int, int]
     flows, segments, _ = shape
     counts: dict[type[Event], int] = {}
     used = peak(lambda: counts.update(drain(Dissector(limits), never_filled(*shape))))
-    assert counts[Data] == counts[Gap] == flows * segments
+    assert counts[Data] == counts[MissingBytes] == flows * segments
     assert used < 3 * MIB
 
 
@@ -185,7 +185,7 @@ def test_a_lying_length_costs_what_is_there() -> None:
     lie = HEADER + struct.pack("<IIII", 0, 0, 16 * MIB, 16 * MIB) + bytes(1000)
 
     def read() -> None:
-        reader = CaptureReader()
+        reader = PacketReader()
         assert not list(reader.feed(lie))
         with pytest.raises(CaptureError):
             reader.close()
@@ -201,7 +201,7 @@ def test_a_gzip_bomb() -> None:
 
     def read() -> None:
         nonlocal seen
-        for _ in CaptureReader().feed(squeezed):
+        for _ in PacketReader().feed(squeezed):
             seen += 1
 
     assert len(squeezed) < 64 << 10
@@ -211,7 +211,7 @@ def test_a_gzip_bomb() -> None:
 
 def test_a_gzip_file_of_empty_members_takes_no_more_steps_than_members() -> None:
     parts = gzip.compress(HEADER) + gzip.compress(b"") * 5000 + gzip.compress(PcapWriter().packet(0, b"x"))
-    assert [packet.data for packet in CaptureReader().feed(parts)] == [b"x"]
+    assert [packet.data for packet in PacketReader().feed(parts)] == [b"x"]
 
 
 def seconds(run: Callable[[], object]) -> float:

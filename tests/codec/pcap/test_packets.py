@@ -15,11 +15,11 @@ from ftwire.pcap import (
     Direction,
     Dissector,
     Event,
-    Gap,
-    GapReason,
     Interface,
     Limits,
     LinkType,
+    MissingBytes,
+    MissingReason,
     Packet,
     PacketSkipped,
     PcapWriter,
@@ -199,8 +199,8 @@ def test_bytes_the_capture_cut_off_are_a_gap_and_stay_in_the_count() -> None:
         (7, 2),
         (14, 3),
     ]
-    (gap,) = [event for event in events if isinstance(event, Gap)]
-    assert (gap.offset, gap.length, gap.packet_number, gap.reason) == (9, 5, 2, GapReason.SNAPPED)
+    (gap,) = [event for event in events if isinstance(event, MissingBytes)]
+    assert (gap.offset, gap.length, gap.packet_number, gap.reason) == (9, 5, 2, MissingReason.SNAPPED)
 
 
 def test_a_cut_packet_that_waits_keeps_its_gap() -> None:
@@ -209,15 +209,17 @@ def test_a_cut_packet_that_waits_keeps_its_gap() -> None:
     file = writer.header() + b"".join(
         writer.packet(0, data[:-5] if at == 1 else data, len(data)) for at, data in enumerate(frames)
     )
-    shape = [(type(event).__name__, event.offset) for event in dissect([file]) if isinstance(event, Data | Gap)]
-    assert shape == [("Data", 0), ("Data", 7), ("Gap", 9)]
+    shape = [
+        (type(event).__name__, event.offset) for event in dissect([file]) if isinstance(event, Data | MissingBytes)
+    ]
+    assert shape == [("Data", 0), ("Data", 7), ("MissingBytes", 9)]
 
 
 def test_a_packet_cut_in_its_tcp_options_is_all_gap() -> None:
     segment = tcp_segment(A, B, seq=1, flags=ACK, data=b"payload", options=b"\1" * 12)
     whole = link_frame(1, ip_packet(A.packed, B.packed, segment))
     _, gap = take(whole[:60], original_length=len(whole))
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, MissingBytes)
     assert gap.length == 7
 
 

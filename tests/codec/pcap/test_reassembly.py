@@ -13,10 +13,10 @@ from ftwire.pcap import (
     Flow,
     FlowClosed,
     FlowOpened,
-    Gap,
-    GapReason,
     Late,
     Limits,
+    MissingBytes,
+    MissingReason,
     PacketSkipped,
     TcpConversation,
 )
@@ -205,8 +205,8 @@ def test_an_overlap_at_the_limit_makes_no_empty_gap() -> None:
 def test_the_oldest_hole_of_all_flows_goes_first() -> None:
     other = [frame(A._replace(port=50001), B, ISN_A + at, b"x") for at in (1, 10)]
     events = run(*HANDSHAKE, a(5, b"f"), *other, limits=Limits(max_buffered_bytes=200))
-    gaps = [(event.flow.index, event.reason) for event in events if isinstance(event, Gap)]
-    assert gaps == [(0, GapReason.LIMIT), (1, GapReason.END)]
+    gaps = [(event.flow.index, event.reason) for event in events if isinstance(event, MissingBytes)]
+    assert gaps == [(0, MissingReason.LIMIT), (1, MissingReason.END)]
 
 
 def test_sequence_numbers_wrap() -> None:
@@ -358,7 +358,7 @@ def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> N
                 assert event.data
                 stands += len(event.data)
                 delivered |= {at: (byte, event.packet_number) for at, byte in enumerate(event.data, event.offset)}
-            case Gap():
+            case MissingBytes():
                 assert event.offset == stands
                 stands += event.length
                 missing |= set(range(event.offset, stands))
@@ -422,7 +422,7 @@ def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limit
                 # The bytes are in the packet they are said to be in.
                 assert event.data in frames[event.packet_number - 1]
                 assert event.time_ns == 1000 * (event.packet_number - 1)
-            case Gap():
+            case MissingBytes():
                 assert event.length > 0
                 assert event.flow.index in open_flows
                 key = (event.flow.index, event.direction)
@@ -453,7 +453,7 @@ def test_what_a_conversation_says_is_what_the_streams_hold(
         assert got == b"".join(data for towards, data in said if towards is direction)
     assert isinstance(events[-1], FlowClosed)
     assert events[-1].reason is CloseReason.FIN
-    assert not [event for event in events if isinstance(event, Gap | Conflict | Late | PacketSkipped)]
+    assert not [event for event in events if isinstance(event, MissingBytes | Conflict | Late | PacketSkipped)]
 
 
 def test_a_connection_whose_two_ends_are_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftwire.pcap import Conflict, Data, Event, Gap, GapReason, Late, Limits
+from ftwire.pcap import Conflict, Data, Event, Late, Limits, MissingBytes, MissingReason
 from support.pcap_model import ACK, END, FIN, HANDSHAKE, SYN, A, B, Snapped, a, after_handshake, b, frame, run
 
 
@@ -69,21 +69,21 @@ def test_an_acknowledgement_number_may_be_zero() -> None:
     opening = [frame(A, B, start - 1, flags=SYN), frame(B, A, 4, flags=SYN | ACK, ack=start)]
     acks = [frame(B, A, 5, ack=0)] * 3
     waiting = run(*opening, frame(A, B, start + 3, b"def"), *acks, limits=Limits(patience_packets=1))
-    assert [(gap.offset, gap.length, gap.reason) for gap in of(Gap, waiting) if isinstance(gap, Gap)] == [
-        (0, 3, GapReason.ACKED)
-    ]
+    assert [
+        (gap.offset, gap.length, gap.reason) for gap in of(MissingBytes, waiting) if isinstance(gap, MissingBytes)
+    ] == [(0, 3, MissingReason.ACKED)]
     tail = run(*opening, *acks)
-    assert [(gap.offset, gap.length, gap.reason) for gap in of(Gap, tail) if isinstance(gap, Gap)] == [
-        (0, 6, GapReason.END)
-    ]
+    assert [
+        (gap.offset, gap.length, gap.reason) for gap in of(MissingBytes, tail) if isinstance(gap, MissingBytes)
+    ] == [(0, 6, MissingReason.END)]
 
 
 def test_a_first_sequence_number_may_be_zero() -> None:
     opening = [frame(A, B, 0xFFFFFFFF, flags=SYN), frame(B, A, 4, flags=SYN | ACK, ack=0)]
     events = run(*opening, frame(B, A, 5, ack=10))
-    assert [(gap.offset, gap.length) for gap in of(Gap, events) if isinstance(gap, Gap)] == [(0, 10)]
+    assert [(gap.offset, gap.length) for gap in of(MissingBytes, events) if isinstance(gap, MissingBytes)] == [(0, 10)]
     events = run(*opening, frame(A, B, 0, b"abc"), frame(B, A, 5, ack=3))
-    assert not of(Gap, events)
+    assert not of(MissingBytes, events)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_is_acknowledged_beyond_the_last_byte(beyond: int, missing: int) ->
 def test_nothing_is_missing_behind_a_fin_or_in_a_direction_never_seen() -> None:
     assert after_handshake(a(0, flags=ACK | FIN), b(0, ack=10)) == [END]
     events = run(b(100, b"push", ack=20), b(104, b"more", ack=30))
-    assert not of(Gap, events)
+    assert not of(MissingBytes, events)
     assert len(of(Data, events)) == 2
 
 

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.pcap import (
-    CaptureReader,
     CloseReason,
     Data,
     Direction,
     Dissector,
     Endpoint,
     FlowClosed,
-    Gap,
     Limits,
+    MissingBytes,
+    PacketReader,
     PcapngWriter,
     PcapWriter,
     Secrets,
@@ -30,7 +30,7 @@ CLIENT, SERVER = Endpoint(b"\x7f\0\0\1", 50000), Endpoint(b"\x7f\0\0\1", 11111)
 
 
 def secrets_of(file: bytes, limits: Limits | None = None) -> tuple[Secrets, ...]:
-    reader = CaptureReader(limits)
+    reader = PacketReader(limits)
     assert len(list(reader.feed(file))) == file.count(b"packet")
     reader.close()
     return reader.secrets
@@ -47,7 +47,7 @@ def test_secrets_are_read_as_written(secrets: list[tuple[int, bytes]], big_endia
 def test_secrets_are_there_before_the_packets_behind_them() -> None:
     writer = PcapngWriter()
     file = writer.section() + writer.interface() + writer.secrets(7, b"one") + writer.packet(0, b"packet")
-    reader = CaptureReader()
+    reader = PacketReader()
     for at in range(len(file)):
         for _ in reader.feed(file[at : at + 1]):
             assert reader.secrets == (Secrets(7, b"one"),)
@@ -106,4 +106,4 @@ def test_bytes_that_no_packet_carries_are_a_gap() -> None:
     dissector = Dissector()
     events = [*dissector.feed(file), *dissector.close()]
     assert [event.data for event in events if isinstance(event, Data)] == [b"one", b"two"]
-    assert [(event.offset, event.length) for event in events if isinstance(event, Gap)] == [(3, 1000)]
+    assert [(event.offset, event.length) for event in events if isinstance(event, MissingBytes)] == [(3, 1000)]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire.pcap import Data, Dissector, Endpoint, Event, Flow, FlowClosed, FlowOpened, Gap, LinkType, Survey
+from ftwire.pcap import Data, Dissector, Endpoint, Event, Flow, FlowClosed, FlowOpened, LinkType, MissingBytes, Survey
 from ftwire.strategies import segment_schedules
 from support.pcap_model import A6, B6, A, B, dissect, frame, pcap
 
@@ -25,7 +25,7 @@ def facts(events: list[Event]) -> list[tuple[object, ...]]:
     return [
         (type(event), str(event.flow), *(value for value in event if not isinstance(value, Flow)))
         for event in events
-        if isinstance(event, Data | Gap | FlowOpened | FlowClosed)
+        if isinstance(event, Data | MissingBytes | FlowOpened | FlowClosed)
     ]
 
 

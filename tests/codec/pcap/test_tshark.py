@@ -16,14 +16,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ftwire.pcap import (
-    CaptureReader,
     Data,
     Direction,
     Dissector,
     Endpoint,
     FlowOpened,
-    Gap,
     LinkType,
+    MissingBytes,
+    PacketReader,
     PcapngWriter,
     PcapWriter,
     ip_packet,
@@ -123,7 +123,7 @@ def test_streams_are_those_tshark_follows(tshark: str, tmp_path: Path, seed: int
                 ours[event.flow.index] = (bytearray(), bytearray())
             case Data():
                 ours[event.flow.index][event.direction].extend(event.data)
-            case Gap():
+            case MissingBytes():
                 # What tshark puts in place of missing bytes.
                 note = f"[{event.length} bytes missing in capture file]\0"
                 ours[event.flow.index][event.direction].extend(note.encode())
@@ -203,14 +203,14 @@ def test_packets_are_those_tshark_lists(tshark: str, tmp_path: Path, name: str) 
     theirs = [tuple(line.split("\t")) for line in listing.splitlines()]
 
     ours = []
-    for packet in CaptureReader().feed(file):
+    for packet in PacketReader().feed(file):
         seconds, rest = divmod(packet.time_ns, SECOND)
         # Each packet as the first of its capture: its bytes, cut ones included, are all its stream has.
         events = Dissector().packet(packet)
         length = sum(
-            event.length if isinstance(event, Gap) else len(event.data)
+            event.length if isinstance(event, MissingBytes) else len(event.data)
             for event in events
-            if isinstance(event, Data | Gap)
+            if isinstance(event, Data | MissingBytes)
         )
         where = packet.data.index(A.packed + B.packed) + 8
         ours.append(

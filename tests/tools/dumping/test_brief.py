@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codec.test_transcode import CLASSES, damaged
-from ftwire.events import FrameSeen
+from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.messages import InitConnect, Qot_UpdateBasicQot
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-from ftwire_tools.captures.sighting import Sighting, Talk
+from ftwire_tools.captures.sighting import DissectedFrame, Talk
 from ftwire_tools.dumping.body_view import read_brief, read_message, read_text
 from ftwire_tools.messages.masking import may_be_secret
 from ftwire_tools.messages.summary import facts_of
@@ -46,13 +46,13 @@ def test_a_line_takes_no_message_where_the_core_is() -> None:
 def test_secrets_are_masked_as_before() -> None:
     body = init_response("0123456789ABCDEF", "FEDCBA9876543210").SerializeToString()
     frame = Frame.build(1001, 1, body, sender=Role.SERVER)
-    seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
+    seen = FrameObserved(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
     read = {shown: read_text(frame, show_secrets=shown) for shown in (False, True)}
     assert read[False][2] is None
     for shown in (False, True):
         for line in (
-            JsonRenderer(show_secrets=shown).frame(Sighting(1, TALK, seen, *read[shown])),
-            LineRenderer(show_secrets=shown).frame(Sighting(1, TALK, seen, *read_brief(frame))),
+            JsonRenderer(show_secrets=shown).frame(DissectedFrame(1, TALK, seen, *read[shown])),
+            LineRenderer(show_secrets=shown).frame(DissectedFrame(1, TALK, seen, *read_brief(frame))),
         ):
             assert ("0123456789ABCDEF" in line) is (shown and line.startswith("{"))
 
@@ -65,8 +65,8 @@ def test_secrets_of_a_former_class_are_masked_too() -> None:
     message, error, text = read_text(frame, show_secrets=False)
     assert isinstance(message, InitConnect.Response)
     assert (error, text) == (None, None)
-    seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
-    line = JsonRenderer().frame(Sighting(1, TALK, seen, message, error, text))
+    seen = FrameObserved(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
+    line = JsonRenderer().frame(DissectedFrame(1, TALK, seen, message, error, text))
     assert '"connAESKey": "***"' in line
     assert "0123456789ABCDEF" in str(read_text(frame, show_secrets=True)[2])
 
@@ -96,24 +96,24 @@ def test_lines_are_the_same_with_and_without_a_message(
             ):
                 for read in readers:
                     frame = build(proto_id, 7, body, sender=sender)
-                    seen = FrameSeen(frame, sender, frame.kind, "none", 1, 1, None, None)
-                    lines.append(renderer().frame(Sighting(1, TALK, seen, *read(frame))))
+                    seen = FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None)
+                    lines.append(renderer().frame(DissectedFrame(1, TALK, seen, *read(frame))))
             assert lines[0] == lines[1]
             assert lines[2] == lines[3]
             # Whatever came over the wire, a terminal shows it and obeys nothing.
             assert all(line.isprintable() for text in lines for line in text.split("\n"))
         frame = Frame.build(proto_id, 7, body, sender=sender)
-        check_brief(FrameSeen(frame, sender, frame.kind, "none", 10**18, 1, None, 1_500))
+        check_brief(FrameObserved(frame, sender, frame.kind, "none", 10**18, 1, None, 1_500))
         body = damaged(body, chance)
 
 
-def check_brief(seen: FrameSeen) -> bool:
+def check_brief(seen: FrameObserved) -> bool:
     """Compare the line that comes without a message with the one that comes with it; say if there is one."""
     renderer = LineRenderer()
     assert renderer.brief(8, TALK, seen) is None, "no line came before it"
-    first = renderer.frame(Sighting(7, TALK, seen, *read_message(seen.frame)))
+    first = renderer.frame(DissectedFrame(7, TALK, seen, *read_message(seen.frame)))
     assert first.count("\n") == 3
-    usual = renderer.frame(Sighting(8, TALK, seen, *read_message(seen.frame)))
+    usual = renderer.frame(DissectedFrame(8, TALK, seen, *read_message(seen.frame)))
     brief = renderer.brief(8, TALK, seen)
     assert brief in {None, usual}
     for time in (10**18 + 10**9, 10**18 - 1, 0):
@@ -126,8 +126,8 @@ def test_frames_without_a_time_have_no_second() -> None:
     frame = rt_push()
     renderer = LineRenderer()
     for time, shown in ((0, "--:--:--.------"), (1_000, "00:00:00.000001"), (0, "--:--:--.------"), (0, "-")):
-        seen = FrameSeen(frame, Role.SERVER, frame.kind, "none", time, 1, None, None)
-        line = renderer.brief(1, TALK, seen) or renderer.frame(Sighting(1, TALK, seen, *read_message(frame)))
+        seen = FrameObserved(frame, Role.SERVER, frame.kind, "none", time, 1, None, None)
+        line = renderer.brief(1, TALK, seen) or renderer.frame(DissectedFrame(1, TALK, seen, *read_message(frame)))
         assert f"     1 {shown}" in line
 
 
@@ -155,7 +155,7 @@ NAMES = {
 def test_names_are_said_as_with_a_message(name: str) -> None:
     text, is_brief = NAMES[name]
     frame = rt_push(name=text)
-    assert check_brief(FrameSeen(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief
+    assert check_brief(FrameObserved(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief
 
 
 @needs_core
@@ -164,7 +164,7 @@ def test_names_are_said_as_with_a_message(name: str) -> None:
 )
 def test_codes_are_said_as_with_a_message(code: str, is_brief: bool) -> None:
     frame = rt_push(code=code)
-    assert check_brief(FrameSeen(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief
+    assert check_brief(FrameObserved(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief
 
 
 def test_what_no_phrase_can_say_a_message_says_in_the_same_way() -> None:
@@ -180,7 +180,9 @@ def test_what_no_phrase_can_say_a_message_says_in_the_same_way() -> None:
         "JSON": (Frame.build(3005, 1, b"{}", sender=Role.SERVER, body_format=1), False),
     }
     for what, (frame, is_brief) in frames.items():
-        assert check_brief(FrameSeen(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief, what
+        assert check_brief(FrameObserved(frame, Role.SERVER, frame.kind, "none", 10**18, 1, None, None)) is is_brief, (
+            what
+        )
 
 
 def test_what_would_move_the_cursor_is_shown_instead() -> None:

@@ -15,7 +15,7 @@ from ftwire.body import encode_body
 from ftwire.cipher import NONE, AesCbc, Cipher, FtAesEcb
 from ftwire.frame import Frame, Kind, Role
 from ftwire.header import BodyFormat
-from ftwire.scan import FrameScanner, Gap
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.strategies import (
     Mutation,
     SegmentSchedule,
@@ -27,7 +27,7 @@ from ftwire.strategies import (
     mutations,
     segment_schedules,
 )
-from ftwire.websocket_scan import WebSocketScanner
+from ftwire.websocket_resync import WebSocketResyncDecoder
 from support.contracts import AES, CONTRACTS, IV, MAX_BODY, classes, key, seeds
 from support.places import ROOT
 
@@ -129,7 +129,7 @@ def test_damaged_bodies(proto_id: int, body_format: BodyFormat, data: st.DataObj
 @given(st.booleans(), mutations(SEEDS["websocket"][0][1:] * 3), st.data())
 def test_damaged_envelopes_are_the_same_in_any_chunking(upgrade: bool, mutation: Mutation, data: st.DataObject) -> None:
     def told(parts: list[bytes]) -> list[str]:
-        scanner = WebSocketScanner(Role.CLIENT, max_body=MAX_BODY)
+        scanner = WebSocketResyncDecoder(Role.CLIENT, max_body=MAX_BODY)
         return [repr(item) for part in parts for item in scanner.feed(part)] + [repr(item) for item in scanner.close()]
 
     stream = (b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n" if upgrade else b"") + mutation.data
@@ -148,10 +148,10 @@ CIPHERS: dict[str, Callable[[], Cipher]] = {
 
 def verifies_beyond(damaged: bytes, rest: bytes, cipher: Cipher) -> bool:
     """Whether the last frame in these bytes takes bytes of the rest, and verifies with them."""
-    items = list(FrameScanner(cipher=cipher).feed(damaged + rest))
+    items = list(ResyncDecoder(cipher=cipher).feed(damaged + rest))
     at = 0
     for item in items:
-        size = item.length if isinstance(item, Gap) else len(item)
+        size = item.length if isinstance(item, UndecodedBytes) else len(item)
         if at < len(damaged) < at + size:
             return isinstance(item, Frame) and item.error is None
         at += size
@@ -176,10 +176,10 @@ def test_damage_costs_one_frame(name: str, made: list[Frame], data: st.DataObjec
     damaged = data.draw(mutations(data.draw(st.sampled_from(before)), min_changes=1)).data
     rest = b"".join(frame.encode() for frame in after)
     # FTAES_ECB's last block is under no digest but for its last byte: cut off there, a frame still verifies, with
-    # bytes of the next one for the block's end (FrameScanner says so).
+    # bytes of the next one for the block's end (ResyncDecoder says so).
     assume(name != "ftaes_ecb" or not verifies_beyond(damaged, rest, CIPHERS[name]()))
     stream = b"".join(frame.encode() for frame in before) + damaged + rest
-    scanner = FrameScanner(cipher=CIPHERS[name]())
+    scanner = ResyncDecoder(cipher=CIPHERS[name]())
     items = [item for chunk in data.draw(chunkings(stream)) for item in scanner.feed(chunk)]
     items += scanner.close()
     found = [item for item in items if isinstance(item, Frame) and item.error is None]

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from ftwire.errors import BodyError, UnknownProtocolError
-from ftwire.events import FrameSeen
+from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
-from ftwire_tools.captures.sighting import Sighting, Talk, read_body
+from ftwire_tools.captures.sighting import DissectedFrame, Talk, read_body
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.filters.selection import Selection
 from ftwire_tools.render.jsonlines import JsonRenderer
@@ -24,9 +24,9 @@ def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
     return Envelope.build(command, 7, body, sender=Role.SERVER, **error)  # type: ignore[arg-type]
 
 
-def sighting(frame: Envelope) -> Sighting:
-    seen = FrameSeen(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return Sighting(1, TALK, seen, *read_body(frame))
+def sighting(frame: Envelope) -> DissectedFrame:
+    seen = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
+    return DissectedFrame(1, TALK, seen, *read_body(frame))
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:

@@ -20,7 +20,7 @@ from ftwire.cipher import RsaKey
 from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
-from ftwire.pcap import CaptureReader, Data, Direction, Dissector, TcpConversation
+from ftwire.pcap import Data, Direction, Dissector, PacketReader, TcpConversation
 from ftwire.pcap.writer import PcapWriter
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.explaining.body_layout import body_json
@@ -442,7 +442,7 @@ def test_a_cut_capture_is_explained_as_far_as_it_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("capture", list(recorded()), ids=lambda capture: capture[0].name)
 def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | None], tmp_path: Path) -> None:
     path, key = capture
-    packets = list(CaptureReader().feed(path.read_bytes()))
+    packets = list(PacketReader().feed(path.read_bytes()))
     random = Random(path.name)  # noqa: S311 - which packets are lost
     count = len(packets)
     cases = [packets[random.randrange(count) :] for _ in range(10)]

@@ -10,7 +10,7 @@ import pytest
 from ftwire.diagnosis import Session
 from ftwire.frame import Frame, Role
 from ftwire.messages import InitConnect, KeepAlive
-from ftwire.scan import FrameScanner
+from ftwire.resync import ResyncDecoder
 from ftwire_tools.gateway.faults import NAMES
 from ftwire_tools.testing import gateway
 from support.frames import rt_request
@@ -34,7 +34,7 @@ def talk(port: int) -> list[tuple[Role, bytes]]:
     beat.c2s.time = 1
     asks = [(1001, 1, init), (3008, 2, rt_request()), (3008, 3, rt_request()), (1004, 4, beat)]
     said: list[tuple[Role, bytes]] = []
-    scanner = FrameScanner(Role.SERVER)
+    scanner = ResyncDecoder(Role.SERVER)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for proto_id, serial, message in asks:
             frame = Frame.build(proto_id, serial, message, sender=Role.CLIENT).encode()

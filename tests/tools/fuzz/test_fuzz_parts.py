@@ -16,7 +16,7 @@ import pytest
 from ftwire.cipher import NONE, AesCbc
 from ftwire.errors import DigestError
 from ftwire.frame import Role
-from ftwire.pcap import CaptureReader, Packet
+from ftwire.pcap import Packet, PacketReader
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.commands.fuzz import command
@@ -283,7 +283,7 @@ def test_the_capture_holds_every_byte_and_every_end() -> None:
         Traffic(7, 2, "reset"),
         Traffic(8, 2, "client", b"too late"),
     ]
-    reader = CaptureReader()
+    reader = PacketReader()
     packets = [each for each in reader.feed(capture_of(said)) if isinstance(each, Packet)]
     reader.close()
     payload = b"".join(packet.data[54:] for packet in packets)

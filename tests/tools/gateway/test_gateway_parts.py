@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire.events import FrameSeen
+from ftwire.events import FrameObserved
 from ftwire.frame import Kind
 from ftwire.messages import (
     Notify,
@@ -142,7 +142,7 @@ class TestRhythm:
         load(replay, [str(path)], [], SILENT)
         with open_input(str(path)) as found:
             data = b"".join(found.chunks())
-        frames = [one for _, one in open_source(data).feed(data) if isinstance(one, FrameSeen)]
+        frames = [one for _, one in open_source(data).feed(data) if isinstance(one, FrameObserved)]
         subscribed = next(one.time for one in frames if one.kind is Kind.RESPONSE and one.frame.proto_id == QOT_SUB)
         pushes = {(one.frame.message.s2c.security.code, one.time) for one in frames if one.kind is Kind.PUSH}  # type: ignore[union-attr]
         kept = {

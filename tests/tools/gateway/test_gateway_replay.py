@@ -12,7 +12,7 @@ import pytest
 from fixtures.make_keys import TEST_KEY
 from fixtures.scenario import RT, RT_PUSHES
 from ftwire.cipher import RsaKey
-from ftwire.events import Event, FrameSeen, ReplyReceived
+from ftwire.events import Event, FrameObserved, ReplyReceived
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
@@ -30,14 +30,14 @@ ALL = sorted(path for path in CAPTURES.iterdir() if path.suffix in {".pcap", ".p
 plain_gateway = gateway_fixture(PLAIN, scope="module", speed=None)
 
 
-def seen(path: Path) -> Iterator[FrameSeen]:
+def seen(path: Path) -> Iterator[FrameObserved]:
     """Every frame of a capture, found without the gateway."""
     with open_input(str(path)) as found:
         data = b"".join(found.chunks())
     source = open_source(data, keys=[KEY])
     for observed in (source.feed(data), source.close()):
         for _, one in observed:
-            if isinstance(one, FrameSeen):
+            if isinstance(one, FrameObserved):
                 yield one
 
 

@@ -23,7 +23,7 @@ from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.errors import TruncatedCaptureError
 from ftwire.frame import Role
-from ftwire.pcap import CaptureReader, CloseReason
+from ftwire.pcap import CloseReason, PacketReader
 from ftwire.websocket import Envelope
 from support.frames import rt_request
 from support.recording import (
@@ -121,7 +121,7 @@ def test_times_are_those_of_the_bytes(tmp_path: Path) -> None:
             side.recv(10)
         record.stop()
     after = time.time_ns()
-    packets = [packet for packet in CaptureReader().feed(path.read_bytes()) if packet.data[-3:] in (b"one", b"two")]
+    packets = [packet for packet in PacketReader().feed(path.read_bytes()) if packet.data[-3:] in (b"one", b"two")]
     assert [packet.data[-3:] for packet in packets] == [b"one", b"one", b"two", b"two"]
     assert (
         before < packets[0].time_ns <= packets[1].time_ns < between < packets[2].time_ns <= packets[3].time_ns < after

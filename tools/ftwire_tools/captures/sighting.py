@@ -10,11 +10,11 @@ from ftwire.frame import Role, UnknownBody
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.events import FrameSeen
+    from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["LOWEST_PROTOCOL", "Sighting", "Talk", "read_body", "status_of"]
+__all__ = ["LOWEST_PROTOCOL", "DissectedFrame", "Talk", "read_body", "status_of"]
 
 LOWEST_PROTOCOL: Final = 1001
 """Commands of a WebSocket envelope below are not protocols."""
@@ -36,13 +36,13 @@ class Talk(NamedTuple):
         return (self.client, self.server) if sender is Role.CLIENT else (self.server, self.client)
 
 
-class Sighting(NamedTuple):
+class DissectedFrame(NamedTuple):
     """A frame that passed by."""
 
     number: int
     """Running number among all frames of the input, from 1."""
     talk: Talk
-    seen: FrameSeen
+    seen: FrameObserved
     message: Message | None
     """The body, where it can be had."""
     error: WireError | None

@@ -18,23 +18,23 @@ from ftwire.errors import (
     UnsupportedLinkError,
     WireError,
 )
-from ftwire.events import GapSeen, Observation
+from ftwire.events import Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import (
-    CaptureReader,
     Conflict,
     Data,
     Dissector,
     FlowClosed,
     FlowOpened,
-    Gap,
-    GapReason,
     Late,
+    MissingBytes,
+    MissingReason,
+    PacketReader,
     PacketSkipped,
 )
 from ftwire.protocols import Registry, registry
-from ftwire.scan import Gap as StreamGap
+from ftwire.resync import UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.embedded_key import embedded_keys
 from ftwire_tools.captures.sighting import Talk
@@ -97,7 +97,7 @@ def open_source(
     protocols to recognise and decode.
     """
     try:
-        for _ in CaptureReader().feed(head[:ENOUGH_TO_TELL]):
+        for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
             pass
     except NotACaptureError:
         return RawSource(keys=keys, max_body=max_body, sender=sender, known=known)
@@ -183,7 +183,7 @@ class CaptureSource:
             yield from self._other(event)
 
     def _other(self, event: object) -> Iterator[Observed]:
-        if isinstance(event, Gap | FlowClosed | FlowOpened) and event.packet_number > self.moment:
+        if isinstance(event, MissingBytes | FlowClosed | FlowOpened) and event.packet_number > self.moment:
             self.moment = event.packet_number
         if type(event) is FlowOpened:
             self.flows += 1
@@ -196,8 +196,8 @@ class CaptureSource:
             observations = one.conversation.receive(
                 event.direction.value, event.data, event.time_ns, event.packet_number
             )
-        elif type(event) is Gap:
-            self.gave_up |= event.reason is GapReason.LIMIT
+        elif type(event) is MissingBytes:
+            self.gave_up |= event.reason is MissingReason.LIMIT
             one = self._followed.get(event.flow.index) or self._follow(event.flow)
             observations = one.conversation.skip(
                 event.direction.value, event.length, event.time_ns, event.packet_number
@@ -290,8 +290,8 @@ class RawSource:
         error = self._damage()
         if error is None:
             raise NothingFoundError(NEITHER)
-        gap = StreamGap(0, self._size, 0, truncated=True, error=error)
-        return Talk(1, "tcp", "client", "server"), GapSeen(gap, self._sender or Role.CLIENT, 0, 0)
+        gap = UndecodedBytes(0, self._size, 0, truncated=True, error=error)
+        return Talk(1, "tcp", "client", "server"), UndecodedObserved(gap, self._sender or Role.CLIENT, 0, 0)
 
     def _damage(self) -> WireError | None:
         """Say what keeps the stream from beginning with a frame, if it does begin like one."""

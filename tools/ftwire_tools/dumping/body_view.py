@@ -19,7 +19,7 @@ __all__ = ["Read", "read_brief", "read_message", "read_text"]
 
 
 Read = tuple["Message | None", "WireError | None", "str | None"]
-"""A message, an error, or what is shown of the body: the last three of a ``Sighting``."""
+"""A message, an error, or what is shown of the body: the last three of a ``DissectedFrame``."""
 
 
 def read_message(frame: Frame | Envelope) -> Read:

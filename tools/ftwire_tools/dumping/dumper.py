@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire.events import FrameSeen, GapSeen, KeyMissing
+from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.protocols import Registry, registry
 from ftwire_tools.captures.input_files import Input
-from ftwire_tools.captures.sighting import Sighting
+from ftwire_tools.captures.sighting import DissectedFrame
 from ftwire_tools.captures.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
 from ftwire_tools.dumping.body_view import Read, read_brief, read_message, read_text
 from ftwire_tools.filters.selection import Selection
@@ -111,7 +111,7 @@ class Dump:
         brief = self._lines.brief if self._in_brief else None
         try:
             for talk, seen in observed:
-                if type(seen) is not FrameSeen:
+                if type(seen) is not FrameObserved:
                     self._show_other(talk, seen)
                     continue
                 number += 1
@@ -120,21 +120,21 @@ class Dump:
                 elif (line := brief(number, talk, seen)) is not None:
                     out.append(line)
                 else:
-                    self._show_read(Sighting(number, talk, seen, *read_brief(seen.frame)))
+                    self._show_read(DissectedFrame(number, talk, seen, *read_brief(seen.frame)))
                 if len(out) >= BATCH:
                     self.flush()
         finally:
             self.frames = number
 
-    def _show_frame(self, number: int, talk: Talk, seen: FrameSeen) -> None:
+    def _show_frame(self, number: int, talk: Talk, seen: FrameObserved) -> None:
         """Show a frame, if it is selected."""
         selection, everything = self._selection, self._everything
         if everything or selection.wants_header(talk, seen):
-            sighting = Sighting(number, talk, seen, *self._read(seen.frame))
+            sighting = DissectedFrame(number, talk, seen, *self._read(seen.frame))
             if everything or selection.wants_body(sighting):
                 self._show_read(sighting)
 
-    def _show_read(self, sighting: Sighting) -> None:
+    def _show_read(self, sighting: DissectedFrame) -> None:
         if sighting.error is not None:
             self.not_decoded += 1
         if self._stats is not None:
@@ -146,10 +146,10 @@ class Dump:
     def _show_other(self, talk: Talk, seen: Observation) -> None:
         if not self._selection.wants_place(talk, seen.time):
             return
-        if isinstance(seen, GapSeen):
+        if isinstance(seen, UndecodedObserved):
             self.not_decoded += 1
             if self._stats is not None:
-                self._stats.gap(seen.gap.length)
+                self._stats.gap(seen.undecoded.length)
             if self._as_json:
                 source, destination = talk.ends(seen.sender)
                 self.note(f"{source} -> {destination}: {gap_text(seen)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.conversation import Conversation
 from ftwire.diagnosis import Piece, Session
-from ftwire.events import FrameSeen, GapSeen, KeyMissing
+from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Frame, Role
 from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CloseReason, FlowClosed
@@ -115,10 +115,10 @@ class CheckedConversation(Conversation):
             if not self._seen:
                 self._seen = True
                 self._head.clear()
-            if isinstance(seen, FrameSeen):
+            if isinstance(seen, FrameObserved):
                 for piece in self._frame(seen.frame, seen.time):
                     yield PieceSeen(piece, seen.time, seen.packet)
-            elif isinstance(seen, GapSeen):
+            elif isinstance(seen, UndecodedObserved):
                 for piece in self._gap(seen):
                     yield PieceSeen(piece, seen.time, seen.packet)
             elif not isinstance(seen, KeyMissing):
@@ -140,12 +140,12 @@ class CheckedConversation(Conversation):
         del kept[:size]
         return taken
 
-    def _gap(self, seen: GapSeen) -> list[Piece]:
+    def _gap(self, seen: UndecodedObserved) -> list[Piece]:
         if self.transport == "websocket":
             return []
-        data = self._take(seen.sender, seen.gap.length - seen.gap.missing)
-        joined_late = seen.gap.offset == 0 and not self._from_start
-        if seen.gap.missing or joined_late:
+        data = self._take(seen.sender, seen.undecoded.length - seen.undecoded.missing)
+        joined_late = seen.undecoded.offset == 0 and not self._from_start
+        if seen.undecoded.missing or joined_late:
             # Nobody's mistake but the capture's.
             self._session.skip()
             return []
@@ -181,7 +181,7 @@ class CheckedConversation(Conversation):
         found = []
         for endpoint, data, time, packet in self._head:
             found += list(observer.receive(Role.CLIENT if endpoint == 0 else Role.SERVER, bytes(data), time, packet))
-        envelopes = [seen for seen in found if isinstance(seen, FrameSeen)]
+        envelopes = [seen for seen in found if isinstance(seen, FrameObserved)]
         if not any(_begins_like_a_frame(seen.frame.encode()) for seen in envelopes):
             return
         self.transport = "websocket"

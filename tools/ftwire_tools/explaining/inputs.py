@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from ftwire.errors import NotACaptureError
-from ftwire.pcap import CaptureReader
+from ftwire.pcap import PacketReader
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.captures.source import ENOUGH_TO_TELL
 from ftwire_tools.terminal.hex_input import from_hex
@@ -45,7 +45,7 @@ def _chunks_of(path: str) -> Iterator[bytes]:
 
 def _is_capture(head: bytes) -> bool:
     try:
-        for _ in CaptureReader().feed(head[:ENOUGH_TO_TELL]):
+        for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
             pass
     except NotACaptureError:
         return False

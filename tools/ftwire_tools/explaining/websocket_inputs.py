@@ -10,7 +10,7 @@ from ftwire.errors import EnvelopeError, WireError
 from ftwire.frame import MessageClasses, Role, UnknownBody
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import BadEnvelope, Envelope
-from ftwire.websocket_scan import WebSocketScanner, find_envelope
+from ftwire.websocket_resync import WebSocketResyncDecoder, find_envelope
 
 __all__ = ["envelopes_of", "one_envelope", "websocket_sender"]
 
@@ -36,7 +36,7 @@ def envelopes_of(data: bytes, sender: Role, notes: list[str]) -> Iterator[Envelo
 
     Raises ``ImportError`` where the package ``websockets`` is missing.
     """
-    scanner = WebSocketScanner(sender)
+    scanner = WebSocketResyncDecoder(sender)
     for item in (*scanner.feed(data), *scanner.close()):
         if isinstance(item, Envelope):
             yield item

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from ftwire.events import FrameSeen, GapSeen
+from ftwire.events import FrameObserved, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.sighting import read_body, status_of
@@ -140,9 +140,9 @@ class Sifter:
 
     def take(self, talk: Talk, seen: Observation) -> None:
         """Keep what was observed."""
-        if type(seen) is not FrameSeen:
-            if isinstance(seen, GapSeen):
-                gap = seen.gap
+        if type(seen) is not FrameObserved:
+            if isinstance(seen, UndecodedObserved):
+                gap = seen.undecoded
                 name = "Gap" if gap.error is None else type(gap.error).__name__
                 text = f"bytes in no frame{'' if gap.error is None else f': {gap.error}'}"
                 self._fault(
@@ -206,7 +206,7 @@ class Sifter:
         self.cost = 0
         return made
 
-    def _slow(self, frame: Frame | Envelope, seen: FrameSeen) -> tuple[Message | None, Fault | None]:
+    def _slow(self, frame: Frame | Envelope, seen: FrameObserved) -> tuple[Message | None, Fault | None]:
         """Return the message of a frame that is not plain protobuf of one known class, or what is wrong."""
         message, error = read_body(frame)
         if message is not None:

@@ -14,10 +14,10 @@ from ftwire.protocols import Registry, registry
 from ftwire_tools.markets.securities import securities_of
 
 if TYPE_CHECKING:
-    from ftwire.events import FrameSeen
+    from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Sighting, Talk
+    from ftwire_tools.captures.sighting import DissectedFrame, Talk
 
 __all__ = ["Selection", "protocol_ids"]
 
@@ -40,7 +40,7 @@ class Selection(NamedTuple):
         """Everything passes."""
         return self == Selection()
 
-    def wants_header(self, talk: Talk, seen: FrameSeen) -> bool:
+    def wants_header(self, talk: Talk, seen: FrameObserved) -> bool:
         """Say whether a frame may be wanted, without looking at its body."""
         if self.protocols and seen.frame.proto_id not in self.protocols:
             return False
@@ -56,7 +56,7 @@ class Selection(NamedTuple):
             return False
         return not self.conversations or any(_is_in(talk, wanted) for wanted in self.conversations)
 
-    def wants_body(self, sighting: Sighting) -> bool:
+    def wants_body(self, sighting: DissectedFrame) -> bool:
         """Say whether a frame is wanted whose header is."""
         if self.only_errors and sighting.error is None:
             return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.body import missing_fields
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
-from ftwire.events import FrameSeen
+from ftwire.events import FrameObserved
 from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
@@ -96,7 +96,7 @@ class Replay:
 
     def observe(self, file: int, talk: Talk, seen: Observation) -> None:
         """Take what was seen in a capture; ``file`` tells captures apart."""
-        if not isinstance(seen, FrameSeen):
+        if not isinstance(seen, FrameObserved):
             return
         if self._start is None:
             self._start = seen.time

@@ -19,7 +19,7 @@ from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT
 from ftwire.conversation import Conversation
 from ftwire.errors import DigestError, WireError
-from ftwire.events import FrameSeen, GapSeen
+from ftwire.events import FrameObserved, UndecodedObserved
 from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.pcap import (
@@ -31,7 +31,7 @@ from ftwire.pcap import (
     Flow,
     FlowClosed,
     FlowOpened,
-    Gap,
+    MissingBytes,
     PacketSkipped,
     PcapngWriter,
     TcpConversation,
@@ -125,7 +125,7 @@ class Rewriter:
             seen = connection.conversation.receive(
                 event.direction.value, event.data, event.time_ns, event.packet_number
             )
-        elif isinstance(event, Gap):
+        elif isinstance(event, MissingBytes):
             connection = self._connections[event.flow.index]
             seen = connection.conversation.skip(event.direction.value, event.length, event.time_ns, event.packet_number)
         elif isinstance(event, FlowOpened):
@@ -153,7 +153,7 @@ class Rewriter:
     def _observe(self, connection: _Connection, observations: Iterator[Observation]) -> None:
         for seen in observations:
             talk = connection.talk or self._begin(connection)
-            if isinstance(seen, FrameSeen):
+            if isinstance(seen, FrameObserved):
                 self.frames += 1
                 direction = Direction.A_TO_B if seen.sender is Role.CLIENT else Direction.B_TO_A
                 if isinstance(seen.frame, Envelope):
@@ -161,10 +161,10 @@ class Rewriter:
                 else:
                     data = self._frame(connection, seen.frame, seen.encryption)
                 self._hold(seen.time, talk.send(direction, data))
-            elif isinstance(seen, GapSeen):
+            elif isinstance(seen, UndecodedObserved):
                 direction = Direction.A_TO_B if seen.sender is Role.CLIENT else Direction.B_TO_A
-                self._hold(seen.time, talk.send(direction, bytes(seen.gap.length - seen.gap.missing)))
-                talk.skip(direction, seen.gap.missing)
+                self._hold(seen.time, talk.send(direction, bytes(seen.undecoded.length - seen.undecoded.missing)))
+                talk.skip(direction, seen.undecoded.missing)
 
     def _begin(self, connection: _Connection) -> TcpConversation:
         """Begin a connection of the new capture: addresses replaced, handshake where the old one has it."""

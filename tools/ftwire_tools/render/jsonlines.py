@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame, Role
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Sighting
+    from ftwire_tools.captures.sighting import DissectedFrame
 
 __all__ = ["JsonRenderer", "dump_json"]
 
@@ -53,7 +53,7 @@ class JsonRenderer:
         self._start: Final = "{" if file is None else f'{{"file": {dump_json(file)}, '
         self._ends: Final[dict[tuple[int, Role], str]] = {}
 
-    def frame(self, sighting: Sighting) -> str:
+    def frame(self, sighting: DissectedFrame) -> str:
         """Return the line of one frame."""
         number, talk, seen, message, error, text = sighting
         frame, sender, kind, encryption, time, packet, _, latency = seen
@@ -91,7 +91,7 @@ class JsonRenderer:
             return dump_json(mask(to_dict(message, lower_camel=True), descriptor_of(message)))
         return to_json(message, lower_camel=True)
 
-    def _bytes(self, sighting: Sighting) -> str:
+    def _bytes(self, sighting: DissectedFrame) -> str:
         header, body, _ = bytes_of(sighting, show_secrets=self._show_secrets)
         return f', "header_hex": "{header.hex()}", "body_hex": {"null" if body is None else _quoted(body.hex())}'
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.errors import WireError
-    from ftwire.events import FrameSeen, GapSeen, KeyMissing
-    from ftwire.frame import Shape
+    from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
+    from ftwire.frame import FrameType
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Sighting, Talk
+    from ftwire_tools.captures.sighting import DissectedFrame, Talk
     from ftwire_tools.messages.brief import Writer
 
 __all__ = ["LineRenderer"]
@@ -61,9 +61,9 @@ class LineRenderer:
         self._talk: Talk | None = None
         self._since = self._until = 0
         self._forms: Final[dict[tuple[int, bool], str]] = {}
-        self._writers: Final[dict[Shape, tuple[Writer, str]]] = {}
+        self._writers: Final[dict[FrameType, tuple[Writer, str]]] = {}
 
-    def frame(self, sighting: Sighting) -> str:
+    def frame(self, sighting: DissectedFrame) -> str:
         """Return the line, and those that must stand before it."""
         number, talk, seen, message, error, text = sighting
         facts = self._facts(seen.frame, message, error) if text is None else text
@@ -72,7 +72,7 @@ class LineRenderer:
             facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
         return self.line(number, talk, seen, facts)
 
-    def brief(self, number: int, talk: Talk, seen: FrameSeen) -> str | None:
+    def brief(self, number: int, talk: Talk, seen: FrameObserved) -> str | None:
         """Return the line of a frame on TCP like one before it in this second, by the shortest way.
 
         So come nearly all frames of a capture, and by the million. ``None``: that takes more.
@@ -80,7 +80,7 @@ class LineRenderer:
         frame, _, _, encryption, time, _, _, latency = seen
         if type(frame) is not Frame or talk is not self._talk or not self._since <= time < self._until:
             return None
-        known = self._writers.get(frame.shape)
+        known = self._writers.get(frame.frame_type)
         if known is None:
             return None
         write, form = known
@@ -88,7 +88,7 @@ class LineRenderer:
         took = "" if latency is None else duration(latency)
         return write(form, (number, micros, frame.serial, len(frame.payload), encryption, took), frame.body)
 
-    def line(self, number: int, talk: Talk, seen: FrameSeen, facts: str) -> str:
+    def line(self, number: int, talk: Talk, seen: FrameObserved, facts: str) -> str:
         """Return the line of a frame of which these are the facts, and those that must stand before it."""
         frame, _, _, encryption, time, _, _, latency = seen
         before = ""
@@ -121,7 +121,7 @@ class LineRenderer:
             facts = f"{self._paint.bad}{type(error).__name__}: {printable(why)}{self._paint.reset}"
         return f"json {facts}" if frame.body_format == BodyFormat.JSON else facts
 
-    def gap(self, talk: Talk, seen: GapSeen) -> str:
+    def gap(self, talk: Talk, seen: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
         return (
@@ -137,7 +137,7 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
-    def _form(self, talk: Talk, seen: FrameSeen) -> str:
+    def _form(self, talk: Talk, seen: FrameObserved) -> str:
         """Return how the line of such a frame looks, in this second of this conversation, with places for the rest."""
         paint, proto_id, protocol = self._paint, seen.frame.proto_id, seen.frame.protocol
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
@@ -150,7 +150,7 @@ class LineRenderer:
             # Whoever sends unknown IDs must not decide how large this grows.
             self._forms[proto_id, seen.sender is Role.CLIENT] = form
             if type(seen.frame) is Frame and (write := writer_of(seen.frame)) is not None:
-                self._writers[seen.frame.shape] = write, form
+                self._writers[seen.frame.frame_type] = write, form
         return form
 
     def _chosen(self, message: Message) -> str:
@@ -172,9 +172,9 @@ class LineRenderer:
         return lines
 
 
-def gap_text(seen: GapSeen) -> str:
+def gap_text(seen: UndecodedObserved) -> str:
     """Say which bytes are in no frame, and why."""
-    gap = seen.gap
+    gap = seen.undecoded
     text = f"{gap.length} bytes at stream offset {gap.offset} are in no frame"
     if gap.missing:
         text += f", {gap.missing} of them are not in the capture"

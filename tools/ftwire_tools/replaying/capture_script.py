@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import CaptureError
-from ftwire.events import FrameSeen, GapSeen, KeyMissing
+from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
@@ -132,15 +132,15 @@ class _Reader:
         part = self.parts.setdefault(talk.number, Part(talk))
         if isinstance(seen, KeyMissing):
             self.unreadable.append(f"conversation {talk.number}: {seen.reason} (--key)")
-        elif isinstance(seen, GapSeen):
-            self.unreadable.append(f"conversation {talk.number}: {seen.gap.length} bytes are in no frame")
-        elif isinstance(seen, FrameSeen):
+        elif isinstance(seen, UndecodedObserved):
+            self.unreadable.append(f"conversation {talk.number}: {seen.undecoded.length} bytes are in no frame")
+        elif isinstance(seen, FrameObserved):
             if seen.kind is Kind.REQUEST:
                 self._request(part, seen)
             elif seen.kind is Kind.RESPONSE:
                 self._response(part, seen)
 
-    def _request(self, part: Part, seen: FrameSeen) -> None:
+    def _request(self, part: Part, seen: FrameObserved) -> None:
         frame = seen.frame
         message, error = read_body(frame)
         protocol = frame.protocol
@@ -170,7 +170,7 @@ class _Reader:
         part.steps.append(step)
         self._open[part.talk.number, frame.proto_id, frame.serial] = step
 
-    def _response(self, part: Part, seen: FrameSeen) -> None:
+    def _response(self, part: Part, seen: FrameObserved) -> None:
         frame = seen.frame
         if frame.proto_id in OWN:
             message: Any = read_body(frame)[0]

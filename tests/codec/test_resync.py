@@ -1,4 +1,4 @@
-"""FrameScanner: streams that began in the middle, lost bytes or were damaged."""
+"""ResyncDecoder: streams that began in the middle, lost bytes or were damaged."""
 
 import struct
 from hashlib import sha1
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire.cipher import NONE, SEALED, AesCbc, Cipher, FtAesEcb
+from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, Cipher, FtAesEcb
 from ftwire.errors import (
     BadMagicError,
     BodyTooLargeError,
@@ -20,7 +20,7 @@ from ftwire.errors import (
 )
 from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.header import Header
-from ftwire.scan import FrameScanner, Gap
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
 from support.frames import FRAMES, chunked, fed, response
 
@@ -28,13 +28,13 @@ KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 NO_FRAME = st.binary(max_size=80).filter(lambda raw: b"FT" not in raw and not raw.endswith(b"F"))
 
 
-def scan(chunks: list[bytes], scanner: FrameScanner | None = None) -> list[Frame | Gap]:
+def scan(chunks: list[bytes], scanner: ResyncDecoder | None = None) -> list[Frame | UndecodedBytes]:
     """What a scanner makes of these chunks, without why gaps begin."""
-    scanner = scanner or FrameScanner()
+    scanner = scanner or ResyncDecoder()
     items = fed(scanner.feed, chunks)
     items.extend(scanner.close())
     assert scanner.pending == 0
-    return [item._replace(error=None) if isinstance(item, Gap) else item for item in items]
+    return [item._replace(error=None) if isinstance(item, UndecodedBytes) else item for item in items]
 
 
 @given(st.lists(FRAMES, max_size=8), st.data())
@@ -46,16 +46,16 @@ def test_a_clean_stream(frames: list[Frame], source: st.DataObject) -> None:
 def test_garbage_between_frames_is_reported_and_passed_over(
     parts: list[tuple[bytes, Frame]], tail: bytes, source: st.DataObject
 ) -> None:
-    expected: list[Frame | Gap] = []
+    expected: list[Frame | UndecodedBytes] = []
     data = b""
     for garbage, frame in parts:
         if garbage:
-            expected.append(Gap(len(data), len(garbage), 0, truncated=False))
+            expected.append(UndecodedBytes(len(data), len(garbage), 0, truncated=False))
         data += garbage
         expected.append(frame)
         data += frame.encode()
     if tail:
-        expected.append(Gap(len(data), len(tail), 0, truncated=False))
+        expected.append(UndecodedBytes(len(data), len(tail), 0, truncated=False))
     assert scan(chunked(data + tail, source)) == expected
 
 
@@ -64,7 +64,7 @@ def test_a_capture_that_starts_in_the_middle(frames: list[Frame], data: st.DataO
     first = response(body=bytes(60)).encode()
     start = data.draw(st.integers(1, len(first)))
     stream = first[start:] + b"".join(frame.encode() for frame in frames)
-    expected = [Gap(0, len(first) - start, 0, truncated=False), *frames] if start < len(first) else frames
+    expected = [UndecodedBytes(0, len(first) - start, 0, truncated=False), *frames] if start < len(first) else frames
     assert scan(chunked(stream, source)) == expected
 
 
@@ -72,14 +72,17 @@ def test_a_cut_frame_is_cut_whatever_its_body_looks_like() -> None:
     """Found by the property below: a magic in the body took the cut frame's place."""
     raw = response(body=b"FT" + bytes(60)).encode()
     for end in range(1, len(raw)):
-        assert scan([raw[:end]]) == [Gap(0, end, 0, truncated=True)]
+        assert scan([raw[:end]]) == [UndecodedBytes(0, end, 0, truncated=True)]
 
 
 @given(FRAMES, st.data())
 def test_a_stream_cut_inside_a_frame(frame: Frame, data: st.DataObject) -> None:
     raw = frame.encode()
     end = data.draw(st.integers(1, len(raw) - 1))
-    assert scan([response().encode() + raw[:end]]) == [response(), Gap(len(response()), end, 0, truncated=True)]
+    assert scan([response().encode() + raw[:end]]) == [
+        response(),
+        UndecodedBytes(len(response()), end, 0, truncated=True),
+    ]
 
 
 @given(st.data(), st.integers(44, 200))
@@ -112,24 +115,24 @@ def test_a_lying_length_that_ends_where_a_later_frame_does(swallowed: int, ciphe
     raw = [frame.encode() for frame in frames]
     lie = len(raw[1]) - 44 + sum(map(len, raw[2 : 2 + swallowed]))
     raw[1] = raw[1][:12] + struct.pack("<I", lie) + raw[1][16:]
-    items = scan([b"".join(raw)], FrameScanner(cipher=cipher))
+    items = scan([b"".join(raw)], ResyncDecoder(cipher=cipher))
     assert [item.serial if isinstance(item, Frame) else item.length for item in items] == [0, len(raw[1]), 2, 3]
 
 
 def test_a_gap_at_the_end_is_the_same_however_its_first_bytes_were_cut() -> None:
-    assert scan([b"F", b"F", b"F"]) == scan([b"FFF"]) == [Gap(0, 3, 0, truncated=False)]
+    assert scan([b"F", b"F", b"F"]) == scan([b"FFF"]) == [UndecodedBytes(0, 3, 0, truncated=False)]
     # A frame whose digest is wrong, and one byte more: not the beginning of another frame.
     bad = response(body=b"").encode()[:-9] + b"x" + bytes(8)
     assert scan([bad, b"y"]) == scan([bad + b"y"])
-    assert scan([b"F", b"T"]) == scan([b"FT"]) == [Gap(0, 2, 0, truncated=True)]
+    assert scan([b"F", b"T"]) == scan([b"FT"]) == [UndecodedBytes(0, 2, 0, truncated=True)]
 
 
-def spans(items: list[Frame | Gap]) -> list[tuple[int, int]]:
+def spans(items: list[Frame | UndecodedBytes]) -> list[tuple[int, int]]:
     """Where each item stands in the stream."""
     at, found = 0, []
     for item in items:
-        length = item.length if isinstance(item, Gap) else len(item)
-        if isinstance(item, Gap):
+        length = item.length if isinstance(item, UndecodedBytes) else len(item)
+        if isinstance(item, UndecodedBytes):
             assert item.offset == at
         found.append((at, at + length))
         at += length
@@ -155,7 +158,7 @@ def test_missing_bytes(missing: int, start: int, source: st.DataObject) -> None:
     data = b"".join(frame.encode() for frame in frames)
     start = min(start, len(data) - 1)
     end = min(start + missing, len(data))
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     items = fed(scanner.feed, chunked(data[:start], source))
     items.extend(scanner.skip(end - start))
     items.extend(fed(scanner.feed, chunked(data[end:], source)))
@@ -163,13 +166,13 @@ def test_missing_bytes(missing: int, start: int, source: st.DataObject) -> None:
     size = len(frames[0])
     whole = [frame for i, frame in enumerate(frames) if (i + 1) * size <= start or i * size >= end]
     assert [item for item in items if isinstance(item, Frame)] == whole
-    gaps = [item for item in items if isinstance(item, Gap)]
+    gaps = [item for item in items if isinstance(item, UndecodedBytes)]
     assert sum(gap.missing for gap in gaps) == end - start
     assert spans(items)[-1][1] == len(data)
 
 
 def test_skipping_nothing_changes_nothing() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert list(scanner.feed(response().encode()[:50])) == []
     assert list(scanner.skip(0)) == []
     assert list(scanner.feed(response().encode()[50:])) == [response()]
@@ -178,10 +181,10 @@ def test_skipping_nothing_changes_nothing() -> None:
 def test_sealed_frames_are_listed_and_gaps_between_them_found() -> None:
     cipher = AesCbc(KEY, IV)
     raw = [response(serial=serial, cipher=cipher).encode() for serial in range(4)]
-    items = scan([raw[0] + raw[1][30:] + raw[2] + raw[3]], FrameScanner(cipher=SEALED))
+    items = scan([raw[0] + raw[1][30:] + raw[2] + raw[3]], ResyncDecoder(cipher=KEY_UNKNOWN))
     assert [item.serial if isinstance(item, Frame) else item for item in items] == [
         0,
-        Gap(len(raw[0]), len(raw[1]) - 30, 0, truncated=False),
+        UndecodedBytes(len(raw[0]), len(raw[1]) - 30, 0, truncated=False),
         2,
         3,
     ]
@@ -196,7 +199,7 @@ def test_recover_is_asked_about_frames_that_do_not_open() -> None:
         assert payload == frame.payload
         return frame
 
-    assert scan([frame.encode()], FrameScanner(recover=recover)) == [frame]
+    assert scan([frame.encode()], ResyncDecoder(recover=recover)) == [frame]
 
 
 @pytest.mark.parametrize("lie", [0, 200, 5_000, 10**9])
@@ -224,7 +227,7 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
 
     for module in ("frame", "scan"):
         monkeypatch.setattr(f"ftwire.{module}.NOTHING_HASHED", Counting())
-    items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], FrameScanner(max_body=1 << 30))
+    items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], ResyncDecoder(max_body=1 << 30))
     assert hashed <= 10 * len(data) + (1 << 20)
     assert spans(items)[-1][1] == len(data)
     if between and not lie:
@@ -242,19 +245,19 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
     ],
 )
 def test_a_gap_says_why_no_frame_stands_there(spoilt: bytes, error: HeaderError) -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     items = [*scanner.feed(response().encode() + spoilt + response().encode()), *scanner.close()]
-    gap = next(item for item in items if isinstance(item, Gap))
+    gap = next(item for item in items if isinstance(item, UndecodedBytes))
     assert (gap.offset, gap.length) == (len(response()), len(spoilt))
     assert (type(gap.error), str(gap.error)) == (type(error), str(error))
 
 
 def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     raw = response().encode()
     items = [*scanner.feed(raw + raw[:30]), *scanner.skip(len(raw) - 30), *scanner.feed(raw), *scanner.close()]
     assert [item.error for item in items] == [None] * 3
-    assert isinstance(items[1], Gap)
+    assert isinstance(items[1], UndecodedBytes)
 
 
 # What mutants of the scanner lived on: cases that the properties above meet too rarely.
@@ -263,7 +266,7 @@ def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
 GOOD, SIZE = response().encode(), len(response())
 
 
-def reasons(items: list[Frame | Gap]) -> list[object]:
+def reasons(items: list[Frame | UndecodedBytes]) -> list[object]:
     """Frames by their serial, gaps by where they stand, their end and the type of their reason."""
     return [
         item.serial if isinstance(item, Frame) else (item.offset, item.length, item.truncated, type(item.error))
@@ -284,11 +287,11 @@ def lying(length: int, serial: int = 9) -> bytes:
 
 
 def test_a_gap_comes_as_soon_as_the_next_frame_does() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert reasons(list(scanner.feed(GOOD + spoilt() + b"X" + GOOD))) == [1, (SIZE, SIZE + 1, False, DigestError), 1]
     assert list(scanner.close()) == []
     # Two bytes behind it tell.
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert reasons(list(scanner.feed(GOOD + spoilt()))) == [1]
     assert list(scanner.feed(b"F")) == []
     assert reasons(list(scanner.feed(b"X" + GOOD))) == [(SIZE, SIZE + 2, False, DigestError), 1]
@@ -297,26 +300,26 @@ def test_a_gap_comes_as_soon_as_the_next_frame_does() -> None:
 def test_garbage_that_claims_much_is_passed_over_at_once() -> None:
     """Where a length would stand, were it a header."""
     garbage = b"XX" + lying(1 << 20)[2:]
-    assert reasons(list(FrameScanner().feed(GOOD + garbage + GOOD))) == [1, (SIZE, 44, False, BadMagicError), 1]
+    assert reasons(list(ResyncDecoder().feed(GOOD + garbage + GOOD))) == [1, (SIZE, 44, False, BadMagicError), 1]
 
 
 def test_messages_come_out_of_frames_in_one_chunk() -> None:
-    found = [frame.message for frame in FrameScanner().feed(GOOD * 3) if isinstance(frame, Frame)]
+    found = [frame.message for frame in ResyncDecoder().feed(GOOD * 3) if isinstance(frame, Frame)]
     assert found == [response().message] * 3
 
 
 def test_garbage_to_the_end_is_not_a_cut_frame() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert list(scanner.feed(b"garbage" * 10)) == []
     (gap,) = scanner.close()
-    assert isinstance(gap, Gap)
-    assert gap == Gap(0, 70, 0, False, gap.error)
+    assert isinstance(gap, UndecodedBytes)
+    assert gap == UndecodedBytes(0, 70, 0, False, gap.error)
     assert gap.truncated is False
     assert isinstance(gap.error, BadMagicError)
 
 
 def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     items = [*scanner.feed(lying(1 << 20) + GOOD + b"garbage"), *scanner.close()]
     assert reasons(items) == [(0, 44, False, type(None)), 1, (44 + SIZE, 7, False, BadMagicError)]
 
@@ -325,11 +328,11 @@ def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
 def test_a_stream_that_ends_in_a_header_says_so(size: int) -> None:
     """Also where something was passed over in the same last bytes."""
     for before, shown in ((GOOD, [1]), (lying(1 << 20) + GOOD, [(0, 44, False, type(None)), 1])):
-        scanner = FrameScanner()
+        scanner = ResyncDecoder()
         items = [*scanner.feed(before + GOOD[:size]), *scanner.close()]
         *others, gap = items
         assert reasons(others) == shown
-        assert isinstance(gap, Gap)
+        assert isinstance(gap, UndecodedBytes)
         assert (gap.offset, gap.length, gap.truncated) == (len(before), size, True)
         assert isinstance(gap.error, TruncatedHeaderError)
         assert (gap.error.expected, gap.error.actual) == (44, size)
@@ -339,12 +342,12 @@ def test_a_stream_that_ends_in_a_header_says_so(size: int) -> None:
 def test_a_cut_frame_is_cut_whatever_looks_like_a_header_in_it(inner: bytes) -> None:
     raw = response(body=inner + bytes(200)).encode()
     for end in range(44, len(raw)):
-        assert scan([raw[:end]]) == [Gap(0, end, 0, truncated=True)]
+        assert scan([raw[:end]]) == [UndecodedBytes(0, end, 0, truncated=True)]
 
 
 def test_what_looks_like_a_header_out_of_step_is_no_cut_frame() -> None:
     for candidate in (lying(1 << 20), GOOD[:30], GOOD[:-1]):
-        scanner = FrameScanner()
+        scanner = ResyncDecoder()
         stream = b"garbage" + candidate
         items = [*scanner.feed(stream), *scanner.close()]
         assert reasons(items) == [(0, len(stream), False, BadMagicError)]
@@ -354,21 +357,21 @@ def test_what_looks_like_a_header_out_of_step_is_no_cut_frame() -> None:
 def test_the_limit_is_inclusive_however_a_frame_is_cut(cut: int) -> None:
     frame = response(body=bytes(100))
     raw = frame.encode()
-    assert scan([raw[:cut], raw[cut:]], FrameScanner(max_body=100)) == [frame]
-    assert scan([b"garbage" + raw[:cut], raw[cut:]], FrameScanner(max_body=100))[1] == frame
-    assert scan([raw[:cut], raw[cut:]], FrameScanner(max_body=99)) == [Gap(0, len(raw), 0, truncated=False)]
+    assert scan([raw[:cut], raw[cut:]], ResyncDecoder(max_body=100)) == [frame]
+    assert scan([b"garbage" + raw[:cut], raw[cut:]], ResyncDecoder(max_body=100))[1] == frame
+    assert scan([raw[:cut], raw[cut:]], ResyncDecoder(max_body=99)) == [UndecodedBytes(0, len(raw), 0, truncated=False)]
 
 
 def test_bytes_missing_at_the_start_and_twice_in_a_row() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     items = [*scanner.skip(5), *scanner.feed(GOOD), *scanner.close()]
-    assert items == [Gap(0, 5, 5, truncated=False), response()]
-    scanner = FrameScanner()
+    assert items == [UndecodedBytes(0, 5, 5, truncated=False), response()]
+    scanner = ResyncDecoder()
     items = [*scanner.skip(5), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
-    assert items == [Gap(0, 12, 12, truncated=False), response()]
-    scanner = FrameScanner()
+    assert items == [UndecodedBytes(0, 12, 12, truncated=False), response()]
+    scanner = ResyncDecoder()
     items = [*scanner.skip(5), *scanner.feed(b"xyz"), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
-    assert items == [Gap(0, 15, 12, truncated=False), response()]
+    assert items == [UndecodedBytes(0, 15, 12, truncated=False), response()]
 
 
 @pytest.mark.parametrize("stray", [b"", b"FT", b"xFTFT", b"F"])
@@ -379,13 +382,13 @@ def test_a_length_that_lies_over_frames_is_found_out_whatever_else_it_covers(
 ) -> None:
     swallowed = stray + inner.encode() + behind
     stream = GOOD + lying(len(swallowed)) + swallowed + GOOD
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     # What stray bytes announce may have to be waited for.
     items = [*scanner.feed(stream), *scanner.close()]
     found = [item for item in items if isinstance(item, Frame)]
     assert found == [response(), inner, response()]
     gap = items[1]
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, UndecodedBytes)
     assert (gap.offset, gap.length) == (SIZE, 44 + len(stray))
     assert isinstance(gap.error, DigestError)
     # A magic behind the lie's end is not in it.
@@ -417,10 +420,10 @@ def test_out_of_step_a_sealed_frame_is_one_if_it_looks_like_those_sent_today(
 ) -> None:
     header = Header(**({"proto_id": 3008, "serial": 5, "body_length": 16, "sha1": bytes(20)} | change))  # type: ignore[arg-type]
     raw = header.encode() + bytes(16)
-    items = scan([b"garbage" + raw + GOOD], FrameScanner(cipher=SEALED))
+    items = scan([b"garbage" + raw + GOOD], ResyncDecoder(cipher=KEY_UNKNOWN))
     assert [item.serial for item in items if isinstance(item, Frame)] == ([5, 1] if listed else [1])
     # In step it is one, whatever it looks like.
-    in_step = scan([GOOD + raw + GOOD], FrameScanner(cipher=SEALED))
+    in_step = scan([GOOD + raw + GOOD], ResyncDecoder(cipher=KEY_UNKNOWN))
     assert [item.serial for item in in_step if isinstance(item, Frame)] == [1, 5, 1]
 
 
@@ -428,14 +431,14 @@ def test_a_lying_header_that_holds_the_start_of_a_frame_does_not_cost_it() -> No
     # A frame cut off in its header: what follows makes the header whole, and ends where its length says.
     whole = encode_frame(3008, 1, b"x" * 64)
     after = [encode_frame(3008, serial, b"y" * 32) for serial in (2, 3)]
-    items = list(FrameScanner().feed(whole[:32] + b"".join(after)))
+    items = list(ResyncDecoder().feed(whole[:32] + b"".join(after)))
     assert [item.serial for item in items if isinstance(item, Frame)] == [2, 3]
 
 
 # --- one packet, one frame ------------------------------------------------------------------------------------
 
 
-def at_once(scanner: FrameScanner, data: bytes) -> list[Frame | Gap]:
+def at_once(scanner: ResyncDecoder, data: bytes) -> list[Frame | UndecodedBytes]:
     """As the observer does: a chunk that is one frame without ``feed``, all others with it."""
     frame = scanner.whole(data)
     return list(scanner.feed(data)) if frame is None else [frame]
@@ -446,7 +449,7 @@ CHANGES = st.sampled_from([lambda raw: raw] * 5 + [lambda raw: raw[:-1], lambda 
 
 @given(st.lists(st.tuples(FRAMES.map(Frame.encode), CHANGES, st.integers(0, 400)), max_size=8), st.integers(0, 300))
 def test_one_frame_at_once_is_what_feed_makes_of_it(parts: list[tuple[bytes, Any, int]], max_body: int) -> None:
-    quick, plain = FrameScanner(max_body=max_body), FrameScanner(max_body=max_body)
+    quick, plain = ResyncDecoder(max_body=max_body), ResyncDecoder(max_body=max_body)
     for frame, change, spoilt_at in parts:
         raw = bytearray(frame)
         if spoilt_at < len(raw):
@@ -460,7 +463,7 @@ def test_one_frame_at_once_is_what_feed_makes_of_it(parts: list[tuple[bytes, Any
 @pytest.mark.parametrize("cipher", [NONE, FtAesEcb(KEY), AesCbc(KEY, IV)], ids=["plain", "ftaes", "cbc"])
 @pytest.mark.parametrize("body", [b"", bytes(range(200))], ids=["empty", "body"])
 def test_one_frame_at_once_is_all_there(cipher: Cipher, body: bytes) -> None:
-    scanner = FrameScanner(cipher=cipher)
+    scanner = ResyncDecoder(cipher=cipher)
     sent = response(serial=5, body=body, cipher=cipher)
     for count in (1, 2):
         frame = scanner.whole(sent.encode())
@@ -477,7 +480,7 @@ def test_one_frame_at_once_is_all_there(cipher: Cipher, body: bytes) -> None:
 
 
 def test_a_message_comes_out_of_a_frame_taken_at_once() -> None:
-    frame = FrameScanner().whole(GOOD)
+    frame = ResyncDecoder().whole(GOOD)
     assert frame is not None
     assert frame.message == response().message
 
@@ -488,18 +491,18 @@ def test_a_message_comes_out_of_a_frame_taken_at_once() -> None:
     ids=["nothing", "F", "cut header", "cut", "more", "magic", "digest", "two"],
 )
 def test_what_is_not_one_good_frame_is_left_to_feed(data: bytes) -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert scanner.whole(data) is None
     assert (scanner.offset, scanner.pending) == (0, 0)
-    fed = FrameScanner()
+    fed = ResyncDecoder()
     assert reasons([*scanner.feed(data), *scanner.close()]) == reasons([*fed.feed(data), *fed.close()])
 
 
 def test_what_does_not_decrypt_is_left_to_feed() -> None:
     damaged = bytearray(response(cipher=AesCbc(KEY, IV)).encode())
     damaged[-1] ^= 1
-    for cipher in (AesCbc(KEY, IV), SEALED):
-        scanner = FrameScanner(cipher=cipher)
+    for cipher in (AesCbc(KEY, IV), KEY_UNKNOWN):
+        scanner = ResyncDecoder(cipher=cipher)
         assert scanner.whole(bytes(damaged)) is None
         (frame,) = [*scanner.feed(bytes(damaged)), *scanner.close()]
         assert isinstance(frame, BadFrame)
@@ -509,7 +512,7 @@ def test_what_does_not_decrypt_is_left_to_feed() -> None:
 def test_behind_what_waits_no_frame_is_taken_at_once(start: int) -> None:
     """Few bytes are kept in one way, many in another."""
     first = response(serial=2, body=bytes(2000)).encode()
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert list(scanner.feed(first[:start])) == []
     assert scanner.whole(GOOD) is None
     assert scanner.pending == start
@@ -520,7 +523,7 @@ def test_behind_what_waits_no_frame_is_taken_at_once(start: int) -> None:
 def test_behind_frames_not_yet_taken_no_frame_is_taken_at_once() -> None:
     raw = [response(serial=serial).encode() for serial in range(4)]
     for taken in (0, 1):
-        scanner = FrameScanner()
+        scanner = ResyncDecoder()
         items = scanner.feed(raw[0] + raw[1])
         for _ in range(taken):
             next(items)
@@ -531,7 +534,7 @@ def test_behind_frames_not_yet_taken_no_frame_is_taken_at_once() -> None:
 
 
 def test_out_of_step_a_frame_comes_behind_its_gap() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     assert list(scanner.skip(7)) == []
     assert scanner.whole(GOOD) is None
     assert reasons(list(scanner.feed(GOOD))) == [(0, 7, False, type(None)), 1]
@@ -539,7 +542,7 @@ def test_out_of_step_a_frame_comes_behind_its_gap() -> None:
 
 
 def test_behind_a_lone_frame_not_yet_taken_no_frame_is_taken_at_once() -> None:
-    scanner = FrameScanner()
+    scanner = ResyncDecoder()
     scanner.feed(spare := response(serial=5).encode())
     assert scanner.pending == len(spare)
     assert scanner.whole(GOOD) is None
@@ -550,7 +553,7 @@ def test_behind_a_lone_frame_not_yet_taken_no_frame_is_taken_at_once() -> None:
 
 @pytest.mark.parametrize(("limit", "taken"), [(100, True), (99, False)])
 def test_the_limit_holds_for_a_frame_taken_at_once(limit: int, taken: bool) -> None:
-    assert (FrameScanner(max_body=limit).whole(response(body=bytes(100)).encode()) is not None) is taken
+    assert (ResyncDecoder(max_body=limit).whole(response(body=bytes(100)).encode()) is not None) is taken
 
 
 def test_frames_taken_at_once_pay_for_what_is_tried_later() -> None:
@@ -558,8 +561,8 @@ def test_frames_taken_at_once_pay_for_what_is_tried_later() -> None:
     size = 20_000
     stream = b"X" + lying(size) * 100 + response(serial=7, body=bytes(size)).encode()
     for before, found in ((GOOD, []), (response(body=bytes(200_000)).encode(), [7])):
-        for take in (FrameScanner.whole, FrameScanner.feed):
-            scanner = FrameScanner()
+        for take in (ResyncDecoder.whole, ResyncDecoder.feed):
+            scanner = ResyncDecoder()
             taken = take(scanner, before)
             assert taken is not None
             if not isinstance(taken, Frame):

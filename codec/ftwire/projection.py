@@ -2,7 +2,7 @@
 
 ::
 
-    picker = Picker(Qot_UpdateRT.Response, ["retType", "s2c.security.code", "s2c.rtList", "s2c.rtList.price"])
+    picker = Projection(Qot_UpdateRT.Response, ["retType", "s2c.security.code", "s2c.rtList", "s2c.rtList.price"])
     picker.decode(body)                # (0, '00700', 2, 600.5)
 
 The compiled core, where it is installed, picks them out of the bytes; otherwise the body is parsed, and asked.
@@ -20,10 +20,10 @@ from ftwire.body import decode_body
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["Picker"]
+__all__ = ["Projection"]
 
 
-class Picker:
+class Projection:
     """Picks the values at some paths out of messages of one class.
 
     A path is the names of fields, as in the ``.proto`` file, with dots between. What is picked: of a scalar its

@@ -15,7 +15,7 @@ from ftwire._core import core
 from ftwire._render import is_repeated
 from ftwire.errors import BodyError
 from ftwire.messages import Qot_GetRT
-from ftwire.picker import Picker
+from ftwire.projection import Projection
 from ftwire.strategies import messages
 from support.cores import needs_core
 from support.frames import rt_request, rt_response
@@ -23,36 +23,36 @@ from support.frames import rt_request, rt_response
 
 def test_values_are_picked_in_the_order_of_the_paths() -> None:
     paths = ["s2c.rtList", "retType", "s2c", "s2c.security.code", "s2c.rtList.minute", "s2c.name", "retMsg"]
-    picker = Picker(Qot_GetRT.Response, paths)
+    picker = Projection(Qot_GetRT.Response, paths)
     assert picker.paths == tuple(paths)
     message = rt_response([570, 571, 572])
     message.s2c.ClearField("name")
     picked = (3, 0, True, "00700", 570, None, None)
     assert picker.of(message) == picker.decode(message.SerializeToString()) == picked
     assert picker.decode(b"") == (None,) * 7
-    assert Picker(Qot_GetRT.Response, ()).decode(b"") == ()
+    assert Projection(Qot_GetRT.Response, ()).decode(b"") == ()
 
 
 @pytest.mark.parametrize("path", ["", "nothing", "retType.x", "s2c.", ".s2c", "s2c.rtList.0", "s2c..name"])
 def test_a_path_that_leads_nowhere_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"Qot_GetRT\.Response has nothing at"):
-        Picker(Qot_GetRT.Response, [path])
+        Projection(Qot_GetRT.Response, [path])
 
 
 def test_a_path_is_given_once() -> None:
     with pytest.raises(ValueError, match="twice"):
-        Picker(Qot_GetRT.Response, ["retType", "s2c", "retType"])
+        Projection(Qot_GetRT.Response, ["retType", "s2c", "retType"])
 
 
 def test_a_picker_keeps_to_its_class() -> None:
     with pytest.raises(TypeError, match=r"out of Qot_GetRT\.Response, not out of Qot_GetRT\.Request"):
-        Picker(Qot_GetRT.Response, ["retType"]).of(rt_request())
+        Projection(Qot_GetRT.Response, ["retType"]).of(rt_request())
 
 
 def test_a_body_that_does_not_parse_is_an_error_wherever_it_is_broken() -> None:
     body = rt_response().SerializeToString()
     with pytest.raises(BodyError, match="rtList"):
-        Picker(Qot_GetRT.Response, ["retType"]).decode(
+        Projection(Qot_GetRT.Response, ["retType"]).decode(
             body.replace(b"\x0a\x13", b"\x0f\x13")
         )  # there is no wire type 7
 
@@ -77,7 +77,7 @@ def paths_of(descriptor: Any, depth: int = 4) -> list[str]:
     return paths
 
 
-def check(picker: Picker, body: bytes, message_class: type[Message]) -> bool:
+def check(picker: Projection, body: bytes, message_class: type[Message]) -> bool:
     """Compare what the core picks with what the message has; say whether it picked anything."""
     found = None if picker._core is None else picker._core.pick(body)
     try:
@@ -98,7 +98,7 @@ def test_whatever_is_picked_is_what_the_message_has(
 ) -> None:
     chance = Random(seed)  # noqa: S311 - damage, not a secret
     paths = paths_of(message_class.DESCRIPTOR, 1 if message_class is EVERYTHING else 4)
-    picker = Picker(message_class, chance.sample(paths, min(len(paths), 40)))
+    picker = Projection(message_class, chance.sample(paths, min(len(paths), 40)))
     message = data.draw(messages(message_class))
     body = message.SerializePartialToString()
     for _ in range(20):
@@ -112,7 +112,7 @@ def test_lists_are_counted_packed_or_not() -> None:
     descriptor: Any = EVERYTHING.DESCRIPTOR
     for each in descriptor.fields:
         if is_repeated(each) and each.message_type is None and each.type not in (9, 12):
-            picker = Picker(EVERYTHING, [each.name])
+            picker = Projection(EVERYTHING, [each.name])
             message: Any = EVERYTHING()
             getattr(message, each.name).extend([1] * 300)
             assert check(picker, message.SerializeToString(), EVERYTHING) is (core is not None)

@@ -1,8 +1,8 @@
 """Frames out of a captured stream, which may have begun in the middle, lost bytes or been damaged.
 
 A scanner is *in step* while frames follow each other. Where they do not, it looks for the next place whose
-magic, length and digest agree, and reports what it passed over as a ``Gap``. Nothing that verifies is lost: a
-frame with a lying length costs itself, not those it claims to contain.
+magic, length and digest agree, and reports what it passed over as ``UndecodedBytes``. Nothing that verifies is lost:
+a frame with a lying length costs itself, not those it claims to contain.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ftwire.stream import DEFAULT_MAX_BODY
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["FrameScanner", "Gap"]
+__all__ = ["ResyncDecoder", "UndecodedBytes"]
 
 SPARE_WORK: Final = 8
 """Bytes that may be hashed or copied in vain for each byte fed, before candidates are passed over unchecked."""
@@ -42,7 +42,7 @@ Recover = Callable[[HeaderFields, bytes, BadFrame], Frame]
 """Called with a frame that did not open; returns it opened another way, or as it was."""
 
 
-class Gap(NamedTuple):
+class UndecodedBytes(NamedTuple):
     """Bytes of a stream that are part of no frame."""
 
     offset: int
@@ -58,7 +58,7 @@ class Gap(NamedTuple):
     in the middle of a frame."""
 
 
-class FrameScanner(FrameReader["Frame | Gap"]):
+class ResyncDecoder(FrameReader["Frame | UndecodedBytes"]):
     """Frames and gaps of one direction of a captured connection.
 
     ``for item in scanner.feed(chunk)`` as with ``FrameDecoder``; ``skip(n)`` where the capture lacks bytes;
@@ -93,7 +93,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         self._spare = SPARE_WORK_FLOOR
         self._cut_off = False  # what was last looked at in step would be a frame, had it not ended here
 
-    def feed(self, data: Buffer) -> Iterator[Frame | Gap]:
+    def feed(self, data: Buffer) -> Iterator[Frame | UndecodedBytes]:
         """Take the next bytes of the stream, in any chunking; iterate over what they settle."""
         if type(data) is not bytes:
             data = bytes(data)
@@ -121,14 +121,14 @@ class FrameScanner(FrameReader["Frame | Gap"]):
             if cut is None:
                 return None
             compact, payload, body = cut
-            shape = self.classes.shapes[compact[0]]
+            frame_type = self.classes.frame_types[compact[0]]
         else:
             if size < HEADER_SIZE:
                 return None
             compact = unpack_compact(data)
             length = compact[2]
-            shape = self.classes.shapes[compact[0]]
-            if HEADER_SIZE + length != size or shape is None or length > self.max_body:
+            frame_type = self.classes.frame_types[compact[0]]
+            if HEADER_SIZE + length != size or frame_type is None or length > self.max_body:
                 return None
             body = payload = data[HEADER_SIZE:]
             if cipher is not NONE:
@@ -142,13 +142,13 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         self.offset += size
         frame = Frame.__new__(Frame)
         frame._compact = compact
-        frame.shape = shape  # type: ignore[assignment]  # its magic is right
+        frame.frame_type = frame_type  # type: ignore[assignment]  # its magic is right
         frame.payload = payload
         frame.body = body
         frame._message = None
         return frame
 
-    def skip(self, length: int) -> Iterator[Frame | Gap]:
+    def skip(self, length: int) -> Iterator[Frame | UndecodedBytes]:
         """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""
         if length <= 0:
             return
@@ -159,7 +159,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         self._in_step = False
         self._error = None
 
-    def close(self) -> Iterator[Frame | Gap]:
+    def close(self) -> Iterator[Frame | UndecodedBytes]:
         """Say that the stream has ended; iterate over what is left of it."""
         self._cut_off = False
         for item in self._flush():
@@ -168,7 +168,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         if self._gap:
             yield self._report(truncated=self._cut_off)
 
-    def _flush(self) -> Iterator[Frame | Gap]:
+    def _flush(self) -> Iterator[Frame | UndecodedBytes]:
         """Settle everything pending as if nothing followed it; what starts no frame joins the gap."""
         self._stop()
         self._parts.append((b"", 0))  # behind what is kept
@@ -187,14 +187,14 @@ class FrameScanner(FrameReader["Frame | Gap"]):
         self._spare -= work
         return True
 
-    def _report(self, *, truncated: bool = False) -> Gap:
-        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated, self._error)
+    def _report(self, *, truncated: bool = False) -> UndecodedBytes:
+        gap = UndecodedBytes(self.offset - self._gap, self._gap, self._missing, truncated, self._error)
         self._gap = self._missing = 0
         self._error = None
         return gap
 
-    def _cut(self, *, final: bool) -> Generator[Frame | Gap]:
-        shapes = self.classes.shapes
+    def _cut(self, *, final: bool) -> Generator[Frame | UndecodedBytes]:
+        frame_types = self.classes.frame_types
         max_body = self.max_body
         new = Frame.__new__
         nothing_hashed = NOTHING_HASHED
@@ -220,7 +220,7 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                                 at += HEADER_SIZE + compact[2]
                                 frame = new(Frame)
                                 frame._compact = compact
-                                frame.shape = shapes[compact[0]]  # type: ignore[assignment]  # its magic is right
+                                frame.frame_type = frame_types[compact[0]]  # type: ignore[assignment]  # its magic is right
                                 frame.payload = payload
                                 frame.body = body
                                 frame._message = None
@@ -233,10 +233,10 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                             continue
                         # What _look, open_frame and Frame(...) do for a good frame in step, written out.
                         compact = unpack_compact(data, at)
-                        shape = shapes[compact[0]]
+                        frame_type = frame_types[compact[0]]
                         length = compact[2]
                         end = body_at + length
-                        if end <= size and length <= max_body and length <= self._spare and shape is not None:
+                        if end <= size and length <= max_body and length <= self._spare and frame_type is not None:
                             payload = data[body_at:end]
                             try:
                                 body = payload if cipher is NONE else cipher.decrypt(payload)
@@ -249,14 +249,14 @@ class FrameScanner(FrameReader["Frame | Gap"]):
                                 at = end
                                 frame = new(Frame)
                                 frame._compact = compact
-                                frame.shape = shape
+                                frame.frame_type = frame_type
                                 frame.payload = payload
                                 frame.body = body
                                 frame._message = None
                                 yield frame
                                 continue
                             self._spare -= length
-                        elif end > size and length <= max_body and shape is not None and not final:
+                        elif end > size and length <= max_body and frame_type is not None and not final:
                             self._want = HEADER_SIZE + length
                             break
                     self.offset += at - start

@@ -1,8 +1,8 @@
 """Envelopes out of one direction of a captured WebSocket connection.
 
-The counterpart of ``ftwire.scan``: in step while frames follow each other, otherwise looking for the next frame
-that begins an envelope, and reporting what it passed over as a ``Gap``. The HTTP upgrade and control frames are
-neither envelope nor gap: they pass without a word.
+The counterpart of ``ftwire.resync``: in step while frames follow each other, otherwise looking for the next frame
+that begins an envelope, and reporting what it passed over as ``UndecodedBytes``. The HTTP upgrade and control frames
+are neither: they pass without a word.
 
 What can be found again after missing bytes, or without the upgrade:
 
@@ -30,7 +30,7 @@ from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import ENVELOPE_MAGIC
 from ftwire.protocols import Registry, registry
-from ftwire.scan import Gap
+from ftwire.resync import UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE, BadEnvelope, Envelope, open_envelope
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from websockets.extensions.permessage_deflate import PerMessageDeflate
     from websockets.frames import Frame as WebSocketFrame
 
-__all__ = ["WebSocketScanner", "find_envelope"]
+__all__ = ["WebSocketResyncDecoder", "find_envelope"]
 
 MAX_HEAD: Final = 16 * 1024
 """Largest HTTP head waited for, in bytes; servers and clients in the wild allow 8 to 16 KiB."""
@@ -180,11 +180,11 @@ class _Phase(Enum):
     SEARCH = "out of step"
 
 
-class WebSocketScanner(ChunkReader["Envelope | Gap"]):
+class WebSocketResyncDecoder(ChunkReader["Envelope | UndecodedBytes"]):
     """Envelopes and gaps of one direction of a captured WebSocket connection.
 
     ``for item in scanner.feed(chunk)``, ``skip(n)`` where the capture lacks bytes, ``close()`` at the end, as
-    with ``FrameScanner``. Never raises on account of the bytes: a message that is no envelope is a
+    with ``ResyncDecoder``. Never raises on account of the bytes: a message that is no envelope is a
     ``BadEnvelope``. No message is taken, nor inflated, beyond ``max_body`` bytes and a header.
 
     Raises ``ImportError`` when made without the package ``websockets``.
@@ -241,7 +241,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
             local_max_window_bits=zlib.MAX_WBITS,
         )
 
-    def skip(self, length: int) -> Iterator[Envelope | Gap]:
+    def skip(self, length: int) -> Iterator[Envelope | UndecodedBytes]:
         """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""
         if length <= 0:
             return
@@ -265,7 +265,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self._pass_over(length)
         self._missing += length
 
-    def close(self) -> Iterator[Envelope | Gap]:
+    def close(self) -> Iterator[Envelope | UndecodedBytes]:
         """Say that the stream has ended; iterate over what is left of it."""
         self._stop()
         truncated = self._phase is _Phase.FRAMES and (bool(self._kept) or self._message is not None)
@@ -276,7 +276,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         if self._gap:
             yield self._report(truncated=truncated)
 
-    def _flush(self) -> Iterator[Envelope | Gap]:
+    def _flush(self) -> Iterator[Envelope | UndecodedBytes]:
         """Settle everything pending as if nothing followed it; what begins no envelope joins the gap."""
         self._stop()
         self._parts.append((b"", 0))  # behind what is kept
@@ -286,8 +286,8 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self._gap += length
         self.offset += length
 
-    def _report(self, *, truncated: bool = False) -> Gap:
-        gap = Gap(self.offset - self._gap, self._gap, self._missing, truncated)
+    def _report(self, *, truncated: bool = False) -> UndecodedBytes:
+        gap = UndecodedBytes(self.offset - self._gap, self._gap, self._missing, truncated)
         self._gap = self._missing = 0
         return gap
 
@@ -299,7 +299,7 @@ class WebSocketScanner(ChunkReader["Envelope | Gap"]):
         self._inflater = self._new_inflater()
         self.complete = False
 
-    def _cut(self, *, final: bool) -> Generator[Envelope | Gap]:
+    def _cut(self, *, final: bool) -> Generator[Envelope | UndecodedBytes]:
         data = self._whole()
         size = len(data)
         sender = self.classes.sender
