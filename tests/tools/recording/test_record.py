@@ -11,13 +11,11 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect as connect_websocket
 
-from fixtures.gateway import Gateway
 from fixtures.gateway import running as gateway_running
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
@@ -41,7 +39,6 @@ from support.recording import (
     tshark,
 )
 
-GATEWAY = Gateway(port=0, ws_port=0)
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
@@ -270,7 +267,7 @@ def test_files_are_rotated_by_size_and_lose_nothing(tmp_path: Path) -> None:
 
 def test_every_rotated_file_can_be_decrypted_by_itself(tmp_path: Path) -> None:
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--rotate-size", "8k") as record,
     ):
         client = Client(record.ports[0], KEY)
@@ -339,7 +336,7 @@ def test_signals_end_it_quietly(number: int, tmp_path: Path) -> None:
 def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", path, "--json", "--key", TEST_KEY) as record,
     ):
         client = Client(record.ports[0], KEY)
@@ -363,7 +360,7 @@ def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
 
 def test_nobody_reading_the_dump_ends_it(tmp_path: Path) -> None:
     with (
-        gateway_running(GATEWAY) as (port, _),
+        gateway_running() as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--dump") as record,
     ):
         assert record.process.stdout is not None
@@ -377,7 +374,7 @@ def test_nobody_reading_the_dump_ends_it(tmp_path: Path) -> None:
 def test_a_key_is_embedded_only_when_asked_and_then_used_and_stripped_by_editcap(tmp_path: Path) -> None:
     for name, options in (("without", ()), ("with", ("--key", TEST_KEY, "--embed-key"))):
         with (
-            gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+            gateway_running(key=KEY) as (port, _),
             recording(port, "-w", tmp_path / name, *options) as record,
         ):
             client = Client(record.ports[0], KEY)
@@ -409,7 +406,7 @@ def test_a_recording_can_be_piped(tmp_path: Path) -> None:
 
 def test_websocket_and_tcp_in_one_recording(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
-    with gateway_running(GATEWAY) as ports, recording(list(ports), "-w", path) as record:
+    with gateway_running() as ports, recording(list(ports), "-w", path) as record:
         client = Client(record.ports[0])
         with connect_websocket(f"ws://127.0.0.1:{record.ports[1]}", proxy=None) as side:
             side.send(Envelope.build(1, 2, b"", sender=Role.CLIENT).encode())

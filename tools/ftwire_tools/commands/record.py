@@ -17,7 +17,7 @@ from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.recording.proxy import Relay
+from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
@@ -86,7 +86,7 @@ class _Settings(NamedTuple):
 
 
 async def _run(settings: _Settings) -> Recorder:
-    """Relay and record until a signal comes. Raises ``ClickException``."""
+    """Proxy and record until a signal comes. Raises ``ClickException``."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,7 +105,7 @@ async def _run(settings: _Settings) -> Recorder:
         pem=settings.pem,
         live=settings.live,
     )
-    relay = Relay(recorder, _report)
+    relay = Proxy(recorder, _report)
     try:
         places = []
         for at, to in settings.routes:

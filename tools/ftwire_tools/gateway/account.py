@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from ftwire_tools.gateway.market import Market, Stock
 
-__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Happening", "Holding", "Order", "Status", "TradeError"]
+__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Holding", "Order", "OrderEvent", "Status", "TradeError"]
 
 MONEY: Final = 1_000_000.0
 MAX_ORDERS: Final = 10_000
@@ -36,7 +36,7 @@ class Status(IntEnum):
     CANCELLED_ALL = 15
 
 
-class Terms(NamedTuple):
+class AccountTerms(NamedTuple):
     """What is fixed about an account."""
 
     acc_id: int
@@ -48,10 +48,10 @@ class Terms(NamedTuple):
 
 
 ACCOUNTS: Final = (
-    Terms(1_001_001, 0, (1,), 1),
-    Terms(1_001_002, 0, (2,), 2),
-    Terms(1_001_003, 0, (3,), 3),
-    Terms(9_001_001, 1, (1, 2, 4), 1),
+    AccountTerms(1_001_001, 0, (1,), 1),
+    AccountTerms(1_001_002, 0, (2,), 2),
+    AccountTerms(1_001_003, 0, (3,), 3),
+    AccountTerms(9_001_001, 1, (1, 2, 4), 1),
 )
 """A paper account for each market, and one that clients take for real."""
 
@@ -110,7 +110,7 @@ class Holding:
     """Average price paid."""
 
 
-class Happening(NamedTuple):
+class OrderEvent(NamedTuple):
     """What subscribers of an account are told."""
 
     account: Account
@@ -122,7 +122,7 @@ class Happening(NamedTuple):
 class Account:
     """One account."""
 
-    terms: Terms
+    terms: AccountTerms
     cash: float = MONEY
     orders: dict[int, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
@@ -261,12 +261,12 @@ class Accounts:
         order.status = Status.CANCELLED_PART if order.filled else Status.CANCELLED_ALL
         order.updated = _time(order.stock)
 
-    def step(self) -> Iterator[Happening]:
+    def step(self) -> Iterator[OrderEvent]:
         """Fill what the market fills now."""
         for account in self.all.values():
             for order in account.orders.values():
                 if order.is_open and (fill := self._fill(account, order)) is not None:
-                    yield Happening(account, order, fill)
+                    yield OrderEvent(account, order, fill)
 
     def _fill(self, account: Account, order: Order) -> Fill | None:
         stock, buys = order.stock, order.side in {BUY, BUY_BACK}

@@ -15,7 +15,7 @@ from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.markets.securities import security_name
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.market import Market
 
 __all__ = ["DAY", "NotHereError", "Quotes"]
@@ -51,7 +51,7 @@ class Quotes:
 
     def __init__(self, market: Market) -> None:
         self._market: Final = market
-        self.answers: Final[dict[str, Callable[[Client, Any, Any], None]]] = {
+        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "Qot_GetBasicQot": self._basic_qot,
             "Qot_GetRT": self._rt,
             "Qot_GetTicker": self._ticker,
@@ -72,7 +72,7 @@ class Quotes:
             raise NotHereError(f"unknown stock {security_name(security.market, security.code)}")
         return found
 
-    def _subscribed(self, client: Client, security: Any, sub_type: int) -> Stock:
+    def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> Stock:
         stock = self.stock(security)
         if not client.subscriptions.has(Topic(security.market, security.code, sub_type)):
             name = security_name(security.market, security.code)
@@ -81,28 +81,28 @@ class Quotes:
 
     # Replies
 
-    def _basic_qot(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
             _fill_basic(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
 
-    def _rt(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, RT)
         _name(s2c, stock)
         for minute in stock.minutes:
             _fill_time_share(s2c.rtList.add(), stock, minute)
 
-    def _ticker(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, TICKER)
         _name(s2c, stock)
         if c2s.maxRetNum > 0:
             for trade in list(stock.trades)[-c2s.maxRetNum :]:
                 _fill_trade(s2c.tickerList.add(), stock, trade)
 
-    def _order_book(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, ORDER_BOOK)
         _fill_book(s2c, stock, c2s.num)
 
-    def _kl(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
         stock = self._subscribed(client, c2s.security, SUB_OF_KLINE[c2s.klType])
@@ -111,7 +111,7 @@ class Quotes:
             for bar in _bars(stock, c2s.klType)[-c2s.reqNum :]:
                 _fill_bar(s2c.klList.add(), stock, bar)
 
-    def _history_kl(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _history_kl(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self.stock(c2s.security)
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         bars = [bar for bar in _bars(stock, c2s.klType) if begin <= bar.time <= end]
@@ -126,11 +126,11 @@ class Quotes:
         if stop < len(bars):
             s2c.nextReqKey = str(stop).encode()
 
-    def _snapshot(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _snapshot(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
             _fill_snapshot(s2c.snapshotList.add(), self.stock(security))
 
-    def _static_info(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _static_info(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.securityList:
             stocks = [self.stock(security) for security in c2s.securityList]
         else:
@@ -149,13 +149,13 @@ class Quotes:
             basic.listTime = listing.listed
             basic.delisting = False
 
-    def _market_state(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
             stock = self.stock(security)
             info = s2c.marketInfoList.add(name=stock.listing.name, marketState=MORNING)
             _security(info.security, stock)
 
-    def _trade_date(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = next(iter(self._market.stocks.values()))
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         for bar in stock.days():

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import Accounts, Happening, TradeError
+from ftwire_tools.gateway.account import Accounts, OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.market import Market
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
-    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.subscriptions import Change
     from ftwire_tools.gateway.topics import Topic
 
@@ -45,9 +45,9 @@ class Synthetic:
         self._quotes: Final = Quotes(self.market)
         self._trades: Final = Trades(self.accounts, self._tell)
         self._pace: Final = pace or Pace()
-        self._clients: Final[dict[int, Client]] = {}
+        self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
-        self._own: Final[dict[str, Callable[[Client, Any], None]]] = {
+        self._own: Final[dict[str, Callable[[Subscriber, Any], None]]] = {
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
@@ -56,16 +56,16 @@ class Synthetic:
         """Return what this gateway says about itself."""
         return {"serverVer": SERVER_VERSION, "loginUserID": USER_ID, "userAttribution": 1}
 
-    def join(self, client: Client) -> None:
+    def join(self, client: Subscriber) -> None:
         """Take note of a client."""
         self._clients[client.number] = client
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Subscriber) -> None:
         """Forget a client."""
         self._clients.pop(client.number, None)
         self._late.discard(client.number)
 
-    def answer(self, client: Client, entry: Entry, request: Message) -> Answer:
+    def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
         """Answer from the market and the accounts."""
         response = success(entry)
         c2s: Any = request.c2s  # type: ignore[attr-defined]  # every request has one
@@ -90,7 +90,7 @@ class Synthetic:
             return Answer(failure(entry, str(error)))
         return Answer(response)
 
-    def _global_state(self, client: Client, s2c: Any) -> None:
+    def _global_state(self, client: Subscriber, s2c: Any) -> None:
         s2c.marketHK = s2c.marketUS = s2c.marketSH = s2c.marketSZ = 3
         s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
         s2c.qotLogined = s2c.trdLogined = True
@@ -100,12 +100,12 @@ class Synthetic:
         s2c.localTime = time.time()
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Client, s2c: Any) -> None:
+    def _user_info(self, _: Subscriber, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
         s2c.subQuota, s2c.historyKLQuota = 1000, 100
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
-    def subscribed(self, client: Client, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: Change) -> None:
         """Push what is known of new topics, where that is asked for."""
         if change.first:
             for topic in change.started:
@@ -113,7 +113,7 @@ class Synthetic:
                 if found is not None:
                     client.push(found)
 
-    def _tell(self, happening: Happening) -> None:
+    def _tell(self, happening: OrderEvent) -> None:
         for push in pushes_of(happening):
             for client in list(self._clients.values()):
                 client.push(push)
@@ -123,7 +123,7 @@ class Synthetic:
         self.market.step()
         for happening in self.accounts.step():
             self._tell(happening)
-        wanted: dict[Topic, list[Client]] = {}
+        wanted: dict[Topic, list[Subscriber]] = {}
         for client in self._clients.values():
             for topic in client.subscriptions.pushed:
                 wanted.setdefault(topic, []).append(client)

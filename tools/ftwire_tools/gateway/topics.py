@@ -1,4 +1,4 @@
-"""What a push is about, and which subscription it belongs to."""
+"""Topics: what a push is about, and the subscription that it belongs to."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ TRADE_PUSHES: Final = frozenset({2207, 2208, 2218})
 """Trd_Notify (retired), Trd_UpdateOrder, Trd_UpdateOrderFill."""
 
 _SUB_TYPES: Final = {UPDATE_BASIC_QOT: 1, UPDATE_ORDER_BOOK: 2, UPDATE_TICKER: 4, UPDATE_RT: 5, UPDATE_BROKER: 14}
-"""Push to the ``Qot_Common.SubType`` that asks for it."""
+"""Protocol ID of a push to the ``Qot_Common.SubType`` that subscribes to it."""
 
 SUB_OF_KLINE: Final = {
     1: 11, 2: 6, 3: 12, 4: 13, 5: 16, 6: 7, 7: 8, 8: 9, 9: 10, 10: 17, 11: 15, 12: 18, 13: 19, 14: 20, 15: 21,
 }  # fmt: skip
-"""``Qot_Common.KLType`` to the ``SubType`` that asks for it; the two count differently."""
+"""``Qot_Common.KLType`` to the ``SubType`` that subscribes to it; their numbers differ."""
 
 
 class Topic(NamedTuple):
-    """One thing that can be subscribed to."""
+    """A security and a type of data: what can be subscribed to."""
 
     market: int
     """``Qot_Common.QotMarket``."""
@@ -49,7 +49,7 @@ class Topic(NamedTuple):
 
 
 def topics_of(proto_id: int, message: Message) -> tuple[Topic, ...] | None:
-    """Return what a push is about; ``None`` for one that no quote subscription asks for."""
+    """Return the topics of a push; ``None`` for one that does not depend on quote subscriptions."""
     s2c: Any = getattr(message, "s2c", None)
     if proto_id == UPDATE_BASIC_QOT:
         return tuple(Topic(item.security.market, item.security.code, 1) for item in s2c.basicQotList)
@@ -63,7 +63,7 @@ def topics_of(proto_id: int, message: Message) -> tuple[Topic, ...] | None:
 
 
 def narrowed(message: Message, wanted: set[Topic]) -> Message:
-    """Return a push of basic quotes with only those that are wanted."""
+    """Return a push of basic quotes with the quotes of wanted topics only."""
     copy: Any = type(message)()
     copy.CopyFrom(message)
     quotes = copy.s2c.basicQotList

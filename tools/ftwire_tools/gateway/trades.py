@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.account import Happening, TradeError
+from ftwire_tools.gateway.account import OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 
@@ -22,11 +22,11 @@ MODIFY, CANCEL = 1, 2
 class Trades:
     """What the accounts say to requests and to subscribers."""
 
-    def __init__(self, accounts: Accounts, tell: Callable[[Happening], None]) -> None:
+    def __init__(self, accounts: Accounts, tell: Callable[[OrderEvent], None]) -> None:
         """``tell`` is told what happens to orders."""
         self._accounts: Final = accounts
         self._tell: Final = tell
-        self.answers: Final[dict[str, Callable[[Any, Any], Happening | None]]] = {
+        self.answers: Final[dict[str, Callable[[Any, Any], OrderEvent | None]]] = {
             "Trd_GetAccList": self._acc_list,
             "Trd_UnlockTrade": self._unlock,
             "Trd_GetFunds": self._funds,
@@ -93,7 +93,7 @@ class Trades:
         s2c.maxTrdQtys.maxSellShort = 0.0
         s2c.maxTrdQtys.maxBuyBack = 0.0
 
-    def _place(self, c2s: Any, s2c: Any) -> Happening:
+    def _place(self, c2s: Any, s2c: Any) -> OrderEvent:
         account = self._account(c2s, s2c)
         order = self._accounts.place(
             account,
@@ -107,9 +107,9 @@ class Trades:
         )
         s2c.orderID = order.order_id
         s2c.orderIDEx = order.order_id_ex
-        return Happening(account, order, None)
+        return OrderEvent(account, order, None)
 
-    def _modify(self, c2s: Any, s2c: Any) -> Happening | None:
+    def _modify(self, c2s: Any, s2c: Any) -> OrderEvent | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
         if isinstance(c2s.orderIDEx, str):  # what is not UTF-8 comes as bytes
@@ -120,7 +120,7 @@ class Trades:
             for order in list(account.orders.values()):
                 if order.is_open:
                     self._accounts.cancel(account, order)
-                    self._tell(Happening(account, order, None))
+                    self._tell(OrderEvent(account, order, None))
             return None
         order = self._accounts.order(account, c2s.orderID, c2s.orderIDEx)
         s2c.orderID, s2c.orderIDEx = order.order_id, order.order_id_ex
@@ -130,7 +130,7 @@ class Trades:
             self._accounts.change(account, order, c2s.qty, c2s.price)
         else:
             raise TradeError(f"an order cannot be changed in way {c2s.modifyOrderOp}")
-        return Happening(account, order, None)
+        return OrderEvent(account, order, None)
 
     def _orders(self, c2s: Any, s2c: Any) -> None:
         account = self._account(c2s, s2c)
@@ -154,7 +154,7 @@ class Trades:
                 fill_deal(s2c.orderFillList.add(), fill)
 
 
-def pushes_of(happening: Happening) -> list[Push]:
+def pushes_of(happening: OrderEvent) -> list[Push]:
     """Return what an account's subscribers are sent."""
     account, order, fill = happening
     found: list[tuple[int, Any]] = []

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from ftwire.pcap import Direction, Endpoint
 from ftwire_tools.terminal.addresses import Address
 
-__all__ = ["CHUNK", "Closed", "Opened", "Received", "Relay", "Reset", "Tap", "Traffic"]
+__all__ = ["CHUNK", "Closed", "Opened", "Proxy", "Received", "Reset", "Tap", "Traffic"]
 
 CHUNK: Final = 32 * 1024
 """Most bytes received at a time: within one TCP window, so that what is recorded looks like traffic."""
@@ -79,7 +79,7 @@ class Tap:
         """Return when more can be taken: the relay receives nothing more until then."""
 
 
-class Relay:
+class Proxy:
     """Listening sockets and the connections that came in by them.
 
     ``report`` is given sentences for the user: a gateway that cannot be reached, for instance.
