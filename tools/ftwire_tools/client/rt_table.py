@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.render.table import NAMED_COLUMNS, Table, table_text
 
 __all__ = ["RT_COLUMNS", "Column", "Columns", "RtTable", "rt_table"]

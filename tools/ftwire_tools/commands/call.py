@@ -19,7 +19,7 @@ from ftwire.protocols import registry
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
-from ftwire_tools.markets.securities import parse_security
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError, build_request
 from ftwire_tools.messages.subscription_types import needed_types, securities_in, watched_types

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire_tools.markets.local_times import local_text
+
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.market import Market, Stock
+    from ftwire_tools.synthetic.trading_day import Market, StockDay
 
 __all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Holding", "Order", "OrderEvent", "Status", "TradeError"]
 
@@ -66,7 +68,7 @@ class Order:
     """One order."""
 
     order_id: int
-    stock: Stock
+    stock: StockDay
     side: int
     order_type: int
     qty: float
@@ -104,7 +106,7 @@ class Fill(NamedTuple):
 class Holding:
     """What an account has of a stock."""
 
-    stock: Stock
+    stock: StockDay
     qty: float = 0.0
     cost: float = 0.0
     """Average price paid."""
@@ -137,7 +139,7 @@ class Account:
             if order.is_open and order.side in {BUY, BUY_BACK}
         )
 
-    def promised(self, stock: Stock) -> float:
+    def promised(self, stock: StockDay) -> float:
         """Shares of a stock that open orders sell."""
         return sum(
             order.qty - order.filled
@@ -150,7 +152,7 @@ class Account:
         """Of all that is held, at today's prices."""
         return sum(holding.qty * holding.stock.price for holding in self.holdings.values())
 
-    def holding(self, stock: Stock) -> Holding:
+    def holding(self, stock: StockDay) -> Holding:
         """Return what there is of a stock."""
         key = stock.listing.market, stock.listing.code
         return self.holdings.setdefault(key, Holding(stock))
@@ -217,7 +219,7 @@ class Accounts:
         if account.terms.environment and not self.is_unlocked:
             raise TradeError("unlock trade first")
 
-    def _check(self, account: Account, stock: Stock, side: int, qty: float, price: float) -> None:
+    def _check(self, account: Account, stock: StockDay, side: int, qty: float, price: float) -> None:
         if not 0 < qty < 1e9 or qty % stock.listing.lot:
             raise TradeError(f"the quantity is in lots of {stock.listing.lot}")
         if not 0 < price < 1e7:
@@ -295,5 +297,5 @@ class Accounts:
         return fill
 
 
-def _time(stock: Stock) -> str:
-    return stock.time().strftime("%Y-%m-%d %H:%M:%S")
+def _time(stock: StockDay) -> str:
+    return local_text(stock.time())

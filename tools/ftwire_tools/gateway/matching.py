@@ -10,8 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.markets.securities import securities_of
 from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.messages.securities import securities_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -1,4 +1,4 @@
-"""The market, told in OpenD's messages."""
+"""Quotes: the made-up market as OpenD's messages, for requests and for pushes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
-from ftwire_tools.gateway.market import Bar, Minute, Stock, Trade, text_of
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
+from ftwire_tools.markets.local_times import local_text, minute_of_day, parse_local
+from ftwire_tools.synthetic.market import LEVELS
+from ftwire_tools.synthetic.trading_day import Bar, Market, Minute, StockDay, Trade
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
-    from ftwire_tools.gateway.market import Market
 
 __all__ = ["DAY", "NotHereError", "Quotes"]
 
 BASIC, ORDER_BOOK, TICKER, RT = 1, 2, 4, 5
-"""``Qot_Common.SubType`` of what is pushed."""
+"""``Qot_Common.SubType``."""
 DAY: Final = 2
 """``Qot_Common.KLType`` of a day."""
 PUSH_TICKERS: Final = 1
@@ -31,7 +32,7 @@ EQUITY: Final = 3
 MORNING, CLOSED, FUTURE_DAY_OPEN = 3, 6, 15
 
 _MINUTES: Final = {1: 1, 10: 3, 6: 5, 12: 10, 7: 15, 8: 30, 9: 60, 13: 120, 14: 180, 15: 240}
-"""``KLType`` to the width of its bars in minutes."""
+"""``KLType`` to the minutes of a bar."""
 _KLINE_OF_SUB: Final = {sub: kline for kline, sub in SUB_OF_KLINE.items()}
 _PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
     3: lambda day: (day.isocalendar().year, day.isocalendar().week),
@@ -39,15 +40,15 @@ _PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
     11: lambda day: (day.year, (day.month - 1) // 3),
     5: lambda day: (day.year,),
 }
-"""``KLType`` to what days of one bar have in common."""
+"""``KLType`` to what the days of one bar have in common."""
 
 
 class NotHereError(Exception):
-    """What is asked for is not in this market; the sentence is what the client is told."""
+    """A request for what this market does not have; its text becomes the reply's ``retMsg``."""
 
 
 class Quotes:
-    """What the market says to requests and to subscribers."""
+    """Makes replies and pushes from a market."""
 
     def __init__(self, market: Market) -> None:
         self._market: Final = market
@@ -63,16 +64,16 @@ class Quotes:
             "Qot_GetMarketState": self._market_state,
             "Qot_RequestTradeDate": self._trade_date,
         }
-        """By protocol: fills ``s2c`` from ``c2s``, or raises ``NotHereError``."""
+        """By protocol, what fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
 
-    def stock(self, security: Any) -> Stock:
-        """Return a stock; raises ``NotHereError``."""
+    def stock(self, security: Any) -> StockDay:
+        """Return a stock. Raises ``NotHereError``."""
         found = self._market.find(security)
         if found is None:
             raise NotHereError(f"unknown stock {security_name(security.market, security.code)}")
         return found
 
-    def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> Stock:
+    def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> StockDay:
         stock = self.stock(security)
         if not client.subscriptions.has(Topic(security.market, security.code, sub_type)):
             name = security_name(security.market, security.code)
@@ -134,7 +135,7 @@ class Quotes:
         if c2s.securityList:
             stocks = [self.stock(security) for security in c2s.securityList]
         else:
-            # A Chinese market is asked for as one of its two exchanges.
+            # A Chinese market is one of its two exchanges here, too.
             stocks = [stock for stock in self._market.stocks.values() if stock.listing.market == c2s.market]
             if c2s.secType not in {0, EQUITY}:
                 stocks = []
@@ -167,7 +168,7 @@ class Quotes:
     # Pushes
 
     def push(self, topic: Topic) -> Push | None:
-        """Return the push that a topic's subscribers get now."""
+        """Return a push with the present state of a topic; ``None`` for one without pushes."""
         stock = self._market.stocks.get((topic.market, topic.code))
         if stock is None:
             return None
@@ -180,7 +181,7 @@ class Quotes:
                 "Qot_UpdateTicker", stock, lambda s2c: _fill_trade(s2c.tickerList.add(), stock, stock.trades[-1])
             )
         if topic.sub_type == ORDER_BOOK:
-            return _push("Qot_UpdateOrderBook", stock, lambda s2c: _fill_book(s2c, stock, 10))
+            return _push("Qot_UpdateOrderBook", stock, lambda s2c: _fill_book(s2c, stock, LEVELS))
         if topic.sub_type == BASIC:
             return _push("Qot_UpdateBasicQot", None, lambda s2c: _fill_basic(s2c.basicQotList.add(), stock))
         kline = _KLINE_OF_SUB.get(topic.sub_type)
@@ -195,7 +196,7 @@ class Quotes:
         return _push("Qot_UpdateKL", stock, fill)
 
 
-def _push(name: str, stock: Stock | None, fill: Callable[[Any], None]) -> Push:
+def _push(name: str, stock: StockDay | None, fill: Callable[[Any], None]) -> Push:
     entry = registry[name]
     response = success(entry)
     if stock is not None:
@@ -204,12 +205,12 @@ def _push(name: str, stock: Stock | None, fill: Callable[[Any], None]) -> Push:
     return Push(entry.proto_id, response)
 
 
-def _security(security: Any, stock: Stock) -> None:
+def _security(security: Any, stock: StockDay) -> None:
     security.market = stock.listing.market
     security.code = stock.listing.code
 
 
-def _name(s2c: Any, stock: Stock) -> None:
+def _name(s2c: Any, stock: StockDay) -> None:
     _security(s2c.security, stock)
     s2c.name = stock.listing.name
 
@@ -217,17 +218,14 @@ def _name(s2c: Any, stock: Stock) -> None:
 def _date(text: str | bytes, *, late: bool) -> datetime:
     if isinstance(text, bytes):  # what is not UTF-8 comes as bytes
         raise NotHereError("a date that is not UTF-8")
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
-        try:
-            found = datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return found + timedelta(days=1, seconds=-1) if late and form == "%Y-%m-%d" else found
-    raise NotHereError(f"{text!r:.40} is no date")
+    try:
+        return parse_local(text, end_of_day=late)
+    except ValueError:
+        raise NotHereError(f"{text!r:.40} is no date") from None
 
 
-def _bars(stock: Stock, kline: int) -> list[Bar]:
-    """Return the candles of a ``KLType``, the newest last."""
+def _bars(stock: StockDay, kline: int) -> list[Bar]:
+    """Return the bars of a ``KLType``, the newest last."""
     if kline in _MINUTES:
         return stock.minute_bars(_MINUTES[kline])
     days = stock.days()
@@ -252,10 +250,10 @@ def _joined(days: list[Bar]) -> Bar:
     )
 
 
-def _fill_time_share(share: Any, stock: Stock, minute: Minute) -> None:
+def _fill_time_share(share: Any, stock: StockDay, minute: Minute) -> None:
     time = stock.began + timedelta(minutes=minute.number)
-    share.time = text_of(time)
-    share.minute = time.hour * 60 + time.minute
+    share.time = local_text(time)
+    share.minute = minute_of_day(time)
     share.isBlank = False
     share.price = minute.close
     share.lastClosePrice = stock.listing.last_close
@@ -265,9 +263,9 @@ def _fill_time_share(share: Any, stock: Stock, minute: Minute) -> None:
     share.timestamp = stock.stamp(time)
 
 
-def _fill_trade(ticker: Any, stock: Stock, trade: Trade) -> None:
+def _fill_trade(ticker: Any, stock: StockDay, trade: Trade) -> None:
     time = stock.time(trade.second)
-    ticker.time = text_of(time)
+    ticker.time = local_text(time)
     ticker.sequence = trade.sequence
     ticker.dir = trade.direction
     ticker.price = trade.price
@@ -278,18 +276,18 @@ def _fill_trade(ticker: Any, stock: Stock, trade: Trade) -> None:
     ticker.pushDataType = 1
 
 
-def _fill_book(s2c: Any, stock: Stock, levels: int) -> None:
+def _fill_book(s2c: Any, stock: StockDay, levels: int) -> None:
     _name(s2c, stock)
     asks, bids = stock.book(levels)
     for side, found in ((s2c.orderBookAskList, asks), (s2c.orderBookBidList, bids)):
         for price, volume, orders in found:
             side.add(price=price, volume=volume, orederCount=orders)
-    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = text_of(stock.time())
+    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = local_text(stock.time())
     s2c.svrRecvTimeBidTimestamp = s2c.svrRecvTimeAskTimestamp = stock.stamp(stock.time())
 
 
-def _fill_bar(candle: Any, stock: Stock, bar: Bar) -> None:
-    candle.time = text_of(bar.time)
+def _fill_bar(candle: Any, stock: StockDay, bar: Bar) -> None:
+    candle.time = local_text(bar.time)
     candle.isBlank = False
     candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
     candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
@@ -300,20 +298,20 @@ def _fill_bar(candle: Any, stock: Stock, bar: Bar) -> None:
     candle.timestamp = stock.stamp(bar.time)
 
 
-def _fill_basic(basic: Any, stock: Stock) -> None:
+def _fill_basic(basic: Any, stock: StockDay) -> None:
     _fill_common(basic, stock)
     basic.isSuspended = False
     basic.amplitude = _amplitude(stock)
 
 
-def _fill_common(basic: Any, stock: Stock) -> None:
-    """Fill what a ``BasicQot`` and a ``SnapshotBasicData`` share."""
+def _fill_common(basic: Any, stock: StockDay) -> None:
+    """Fill the fields that ``BasicQot`` and ``SnapshotBasicData`` have in common."""
     listing = stock.listing
     _security(basic.security, stock)
     basic.name = listing.name
     basic.listTime = listing.listed
     basic.priceSpread = listing.tick
-    basic.updateTime = text_of(stock.time())
+    basic.updateTime = local_text(stock.time())
     basic.updateTimestamp = stock.stamp(stock.time())
     basic.highPrice, basic.openPrice, basic.lowPrice = stock.high, stock.open, stock.low
     basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
@@ -322,11 +320,11 @@ def _fill_common(basic: Any, stock: Stock) -> None:
     basic.secStatus = 1
 
 
-def _amplitude(stock: Stock) -> float:
+def _amplitude(stock: StockDay) -> float:
     return round((stock.high - stock.low) / stock.listing.last_close * 100, 3)
 
 
-def _fill_snapshot(snapshot: Any, stock: Stock) -> None:
+def _fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
     basic.type = EQUITY
@@ -347,5 +345,5 @@ def _fill_snapshot(snapshot: Any, stock: Stock) -> None:
     equity.eyRate, equity.peRate, equity.pbRate, equity.peTTMRate = 5.0, 20.0, 4.0, 20.0
 
 
-def _last_year(stock: Stock) -> Iterator[Bar]:
+def _last_year(stock: StockDay) -> Iterator[Bar]:
     return iter(stock.days()[-260:])

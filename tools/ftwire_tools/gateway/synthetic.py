@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.account import Accounts, OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import Answer, failure, success
-from ftwire_tools.gateway.market import Market
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.synthetic.trading_day import Market
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
 
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
