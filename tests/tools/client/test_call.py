@@ -312,7 +312,7 @@ def test_a_reply_that_says_no_is_shown_and_fails() -> None:
         result = call("Qot_GetRT", RT, to=gateway)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["retMsg"] == "the gateway refuses this request"
-    assert result.stderr == "ftwire: Qot_GetRT failed: retType -1 (RetType_Failed) refused, as told\n"
+    assert result.stderr == "ftwire: Qot_GetRT failed: retType -1 (RetType_Failed) the gateway refuses this request\n"
 
 
 def test_nobody_listens() -> None:

@@ -26,8 +26,8 @@ from ftwire_tools.client import (
     ConnectionLost,
     ConnectionRestored,
     SubscriptionRefused,
+    push_router,
 )
-from ftwire_tools.client import client as client_module
 from ftwire_tools.client.errors import (
     ClientClosedError,
     ClientError,
@@ -630,7 +630,7 @@ async def test_a_reader_may_ask_between_its_pushes() -> None:
 
 @running
 async def test_not_listening_is_not_taken_for_silence_and_keep_alive_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "SLACK", 0)
+    monkeypatch.setattr(push_router, "SLACK", 0)
     events: list[ClientEvent] = []
     async with (
         ScriptedGateway(keep_alive=1, flood=(RUN, 50_000 // len(RUN.pushes))) as gateway,
