@@ -31,11 +31,7 @@ REQUESTS = [
     for entry in registry
     if entry.request is not None and entry.proto_id > 1001 and "c2s" in entry.request.DESCRIPTOR.fields_by_name
 ]
-ANSWERED = [
-    entry
-    for entry in REQUESTS
-    if entry.name in {*SYNTHETIC._quotes.answers, *SYNTHETIC._trades.answers, *SYNTHETIC._own, "Qot_Sub"}
-]
+ANSWERED = [entry for entry in REQUESTS if entry.name in SYNTHETIC.protocols | {"Qot_Sub"}]
 
 
 class Nobody:

@@ -1,4 +1,4 @@
-"""``ftwire serve``: a gateway that answers from a capture, or from a made-up market."""
+"""``ftwire serve``: a gateway that answers from captures, or from a made-up market."""
 
 from __future__ import annotations
 

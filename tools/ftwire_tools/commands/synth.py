@@ -1,4 +1,4 @@
-"""``ftwire synth``: captures of any size, of a market that never was."""
+"""``ftwire synth``: writes captures of any size, of a made-up market."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def _name(s2c: Any, stock: StockDay) -> None:
 
 
 def _date(text: str | bytes, *, late: bool) -> datetime:
-    if isinstance(text, bytes):  # what is not UTF-8 comes as bytes
+    if isinstance(text, bytes):  # protobuf gives text that is not UTF-8 as bytes
         raise NotHereError("a date that is not UTF-8")
     try:
         return parse_local(text, end_of_day=late)

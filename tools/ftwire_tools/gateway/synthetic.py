@@ -1,4 +1,4 @@
-"""The world of the made-up market and its accounts."""
+"""The answer source for the made-up market and its accounts."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
 PATIENCE: Final = 0.05
-"""Seconds that the market waits, at top speed, for a client that has not read yet; then it goes on without."""
+"""Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
-"""Seconds of a market second at top speed while nobody watches."""
+"""Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
 
 
 class Synthetic:
-    """The made-up world: one market and one set of accounts for all clients."""
+    """Answers from one market and one set of accounts for all clients."""
 
     def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
-        """``now``, in nanoseconds since 1970, is when the market is to stand at the start."""
+        """``now``, in nanoseconds since 1970, is the market's time at the start."""
         self.market: Final = Market(seed, None if now is None else now / SECOND)
         self.accounts: Final = Accounts(self.market)
         self._quotes: Final = Quotes(self.market)
-        self._trades: Final = Trades(self.accounts, self._tell)
+        self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
@@ -52,21 +52,26 @@ class Synthetic:
             "GetUserInfo": self._user_info,
         }
 
+    @property
+    def protocols(self) -> frozenset[str]:
+        """Names of the protocols that the market and the accounts answer."""
+        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+
     def handshake(self) -> dict[str, Any]:
-        """Return what this gateway says about itself."""
+        """Return version, user and user's region."""
         return {"serverVer": SERVER_VERSION, "loginUserID": USER_ID, "userAttribution": 1}
 
     def join(self, client: Subscriber) -> None:
-        """Take note of a client."""
+        """Add a client."""
         self._clients[client.number] = client
 
     def leave(self, client: Subscriber) -> None:
-        """Forget a client."""
+        """Remove a client."""
         self._clients.pop(client.number, None)
         self._late.discard(client.number)
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
-        """Answer from the market and the accounts."""
+        """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s: Any = request.c2s  # type: ignore[attr-defined]  # every request has one
         try:
@@ -78,10 +83,10 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
-                happening = self._trades.answers[entry.name](c2s, response.s2c)
-                if happening is not None:
-                    # After the reply: a client that gets the push first does not know the order.
-                    asyncio.get_running_loop().call_soon(self._tell, happening)
+                event = self._trades.answers[entry.name](c2s, response.s2c)
+                if event is not None:
+                    # After the reply, since a client that gets the push first does not know the order.
+                    asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
             else:
@@ -106,23 +111,23 @@ class Synthetic:
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: Change) -> None:
-        """Push what is known of new topics, where that is asked for."""
+        """Push the present state of new topics, where the client wants it."""
         if change.first:
             for topic in change.started:
                 found = self._quotes.push(topic)
                 if found is not None:
                     client.push(found)
 
-    def _tell(self, happening: OrderEvent) -> None:
-        for push in pushes_of(happening):
+    def _push_to_all(self, event: OrderEvent) -> None:
+        for push in pushes_of(event):
             for client in list(self._clients.values()):
                 client.push(push)
 
     def step(self) -> None:
-        """Let a market second pass, and push what came of it."""
+        """Let a market second pass, and push what has changed."""
         self.market.step()
-        for happening in self.accounts.step():
-            self._tell(happening)
+        for event in self.accounts.step():
+            self._push_to_all(event)
         wanted: dict[Topic, list[Subscriber]] = {}
         for client in self._clients.values():
             for topic in client.subscriptions.pushed:
@@ -134,13 +139,13 @@ class Synthetic:
                     client.push(push)
 
     async def run(self) -> None:
-        """Let time pass."""
+        """Step once in each market second, until cancelled."""
         if self._pace.speed is None:
             await self._run_at_top_speed()
             return
         due = time.monotonic()
         while True:
-            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # what was missed long ago stays missed
+            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # more than a second late is not made up for
             await asyncio.sleep(due - time.monotonic())
             self.step()
 
