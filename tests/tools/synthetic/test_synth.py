@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +17,6 @@ from click.testing import CliRunner, Result
 
 from ftwire.protocols import registry
 from ftwire_tools.commands._group import ftwire
-from ftwire_tools.markets.local_times import local_text, minute_of_day
 from ftwire_tools.markets.trading_clock import TradingClock
 from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
@@ -85,18 +84,6 @@ def test_integers_are_encoded_as_protobuf_does(value: int) -> None:
     message: Any = registry["Qot_UpdateTicker"].response()
     item = message.s2c.tickerList.add(sequence=value)
     assert item.SerializePartialToString() == b"\x10" + varint(value)
-
-
-def test_trading_time_leaves_out_nights_and_weekends() -> None:
-    hk = TradingClock("HK", date(2024, 1, 5))  # a Friday
-    assert local_text(hk.at(0)) == "2024-01-05 09:30:00"
-    assert hk.at(0).timestamp() == datetime(2024, 1, 5, 1, 30, tzinfo=UTC).timestamp()
-    assert local_text(hk.at(150 * 60)) == "2024-01-05 13:00:00"
-    assert local_text(hk.at(hk.seconds_a_day)) == "2024-01-08 09:30:00"
-    assert local_text(TradingClock("HK", date(2024, 1, 6)).at(0)) == "2024-01-08 09:30:00"
-    us = TradingClock("US", date(2024, 7, 3))
-    assert us.at(60).timestamp() == datetime(2024, 7, 3, 13, 31, tzinfo=UTC).timestamp()
-    assert minute_of_day(us.at(60)) == 571
 
 
 def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ The modules, each depending only on those above it:
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
 ``outbox``            a client's outgoing frames, with faults applied
-``session``           one client: its requests, its pushes, its end
+``responder``         answers a client's requests
+``session``           one client: its replies, its pushes, its end
 ``tcp``               a client's socket and session on TCP
 ``websocket``         the same on WebSocket
 ``server``            listens, keeps the sessions, closes them
@@ -27,7 +28,8 @@ The modules, each depending only on those above it:
 ``replay``            the answer source for captures
 ``load``              reads captures into a ``Replay``
 --------------------  --------------------------------------------------------------------------------
-``quotes``            quotes of the made-up market (``ftwire_tools.synthetic``) as OpenD's messages
+``quote_messages``    fills messages from stocks of the made-up market (``ftwire_tools.synthetic``)
+``quotes``            replies and pushes about that market
 ``account``           simulated accounts: orders, fills, positions, money
 ``trades``            those accounts as OpenD's messages
 ``synthetic``         the answer source for the made-up market and those accounts

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import Change, Subscriptions
 
-__all__ = ["Answer", "AnswerSource", "Subscriber", "failure", "success"]
+__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "failure", "success"]
 
-RET_FAILED = -1
+RET_FAILED: Final = -1
+"""``Common.RetType`` of a failure."""
 
 
 class Answer(NamedTuple):

@@ -47,6 +47,7 @@ class FaultyOutbox:
     def put(self, proto_id: int, frame: bytes, *, is_push: bool) -> None:
         """Queue a frame, or do with it what the faults demand."""
         faults = self._faults
+        frame = faults.spoil_frame(proto_id, frame, is_push=is_push, stream=self._transport.is_stream)
         if faults.silent:
             return
         if faults.strikes("silent", proto_id):

@@ -1,29 +1,25 @@
-"""One client's session: answers its requests and sends its pushes.
+"""One client's session: sends its replies and pushes, applies limits and faults, and ends with its connection.
 
-The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``, the content comes from the answer source.
-Here is what OpenD does for every client whatever the content: KeepAlive, subscriptions, limits, and faults.
+The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; requests are answered by a ``Responder``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import encode_body
-from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
-from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import Answer, failure, success
+from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.outbox import FaultyOutbox
+from ftwire_tools.gateway.responder import Responder
 from ftwire_tools.gateway.session_context import ReceivedRequest
-from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
+from ftwire_tools.gateway.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -37,13 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientSession"]
 
-RET_INVALID: Final = -500
-GET_SUB_INFO: Final = 3003
-REFUSAL: Final = "the gateway refuses this request"
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
-MAX_WAITING: Final = 64
-"""Most requests of one client whose answers are awaited at a time."""
 
 
 class ClientSession(ABC):
@@ -61,8 +52,6 @@ class ClientSession(ABC):
         self.is_over = False
         """Whether the connection has ended."""
         self.subscriptions: Final = Subscriptions()
-        self.requests = 0
-        """Requests so far, without the handshake."""
         self.pushes = 0
         """Pushes sent so far."""
         self._transport: Final = transport
@@ -73,7 +62,7 @@ class ClientSession(ABC):
         self._faults: Final = Faults(settings.faults, seed=settings.seed, client=number) if settings.faults else None
         self._outbox: Final = FaultyOutbox(transport, self._faults) if self._faults is not None else None
         self._flush_due = False
-        self._waiting: Final[set[asyncio.Task[None]]] = set()
+        self._responder: Final = Responder(self, context, self._faults, self._reply)
 
     # Implemented for TCP and for WebSocket
 
@@ -153,100 +142,7 @@ class ClientSession(ABC):
             await self._outbox.drained()
         await self._transport.drained()
 
-    # Requests
-
-    def handle(self, request: Frame | Envelope) -> None:
-        """Answer a request that is not the handshake."""
-        self.requests += 1
-        entry = request.protocol
-        if entry is None or entry.is_push:
-            self._refuse_unknown(request)
-            return
-        if self._refuses(entry.proto_id):
-            self._reply(request, entry, Answer(failure(entry, REFUSAL)))
-            return
-        try:
-            message = request.message
-        except WireError as error:
-            self._reply(request, entry, Answer(_invalid(entry, str(error))))
-            return
-        if isinstance(message, UnknownBody):
-            self._reply(request, entry, Answer(_invalid(entry, f"unknown body format {message.body_format}")))
-            return
-        asked: Any = message
-        if not asked.HasField("c2s"):
-            self._reply(request, entry, Answer(_invalid(entry, "c2s is missing")))
-        elif entry.proto_id == KEEP_ALIVE:
-            response = success(entry)
-            response.s2c.time = asked.c2s.time
-            self._reply(request, entry, Answer(response))
-        elif entry.proto_id == GET_SUB_INFO:
-            self._reply(request, entry, Answer(self._sub_info(entry)))
-        else:
-            self._ask_source(request, entry, asked)
-
-    def _ask_source(self, request: Frame | Envelope, entry: ProtocolEntry, message: Message) -> None:
-        try:
-            answer = self._source.answer(self, entry, message)
-        except Exception as error:
-            self._internal_error(request, entry, error)
-            return
-        if not isinstance(answer, Awaitable):
-            self._finish(request, entry, message, answer)
-        elif len(self._waiting) < MAX_WAITING:
-            task = asyncio.get_running_loop().create_task(self._finish_later(request, entry, message, answer))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
-        else:
-            if inspect.iscoroutine(answer):
-                answer.close()
-            self._reply(request, entry, Answer(failure(entry, "too many requests wait for an answer")))
-
-    async def _finish_later(
-        self, request: Frame | Envelope, entry: ProtocolEntry, message: Message, answer: Awaitable[Answer]
-    ) -> None:
-        try:
-            found = await answer
-        except Exception as error:
-            self._internal_error(request, entry, error)
-            return
-        self._finish(request, entry, message, found)
-
-    def _internal_error(self, request: Frame | Envelope, entry: ProtocolEntry, error: Exception) -> None:
-        self._log("internal-error", client=self.number, proto=entry.proto_id, reason=f"{type(error).__name__}: {error}")
-        if not self.is_over:
-            self._reply(request, entry, Answer(failure(entry, "internal error of the gateway")))
-
-    def _finish(self, request: Frame | Envelope, entry: ProtocolEntry, message: Message, answer: Answer) -> None:
-        if self.is_over:
-            return
-        response: Any = answer.message
-        change = None
-        if entry.proto_id in {QOT_SUB, QOT_REG_PUSH, TRD_SUB_ACC_PUSH} and not response.retType:
-            change = self.subscriptions.apply(entry.proto_id, message)
-            if change.error:
-                answer, change = Answer(failure(entry, change.error)), None
-        self._reply(request, entry, answer)
-        if change is not None:
-            self._source.subscribed(self, change)
-
-    def _sub_info(self, entry: ProtocolEntry) -> Any:
-        response = success(entry)
-        info = response.s2c.connSubInfoList.add(usedQuota=len(self.subscriptions.topics), isOwnConnData=True)
-        by_type: dict[int, Any] = {}
-        for topic in self.subscriptions.topics:
-            if topic.sub_type not in by_type:
-                by_type[topic.sub_type] = info.subInfoList.add(subType=topic.sub_type)
-            by_type[topic.sub_type].securityList.add(market=topic.market, code=topic.code)
-        response.s2c.totalUsedQuota = len(self.subscriptions.topics)
-        response.s2c.remainQuota = QUOTA - len(self.subscriptions.topics)
-        return response
-
-    def _refuse_unknown(self, request: Frame | Envelope) -> None:
-        """Answer with the fields that every ``Response`` has, so that the client need not wait for a time-out."""
-        self._log("unknown-protocol", client=self.number, proto=request.proto_id)
-        entry = registry[KEEP_ALIVE]
-        self._reply(request, entry, Answer(failure(entry, f"unknown protocol {request.proto_id}")))
+    # Replies
 
     def _reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
@@ -256,8 +152,6 @@ class ClientSession(ABC):
         except WireError as error:
             self._log("reply-left-out", client=self.number, proto=request.proto_id, reason=str(error))
             self._send(failure(entry, f"no reply can be made: {error}"), None, body_format, request)
-
-    # Sending
 
     def _send(self, message: Message, body: bytes | None, body_format: BodyFormat, request: Frame | Envelope) -> None:
         """Send a reply. Raises ``BodyError``."""
@@ -271,6 +165,8 @@ class ClientSession(ABC):
             self._flush_soon()
         else:
             self._send_with_faults(proto_id, is_push=False)
+
+    # Sending
 
     def _flush_soon(self) -> None:
         """Flush at the end of this turn of the event loop, so that all it sends leaves in one write."""
@@ -286,11 +182,9 @@ class ClientSession(ABC):
         self._send_with_faults(push.proto_id, is_push=True)
 
     def _send_with_faults(self, proto_id: int, *, is_push: bool) -> None:
-        if self._faults is None or self._outbox is None:
-            return
-        for frame in self._take():
-            spoiled = self._faults.spoil_frame(proto_id, frame, is_push=is_push, stream=self._transport.is_stream)
-            self._outbox.put(proto_id, spoiled, is_push=is_push)
+        if self._outbox is not None:
+            for frame in self._take():
+                self._outbox.put(proto_id, frame, is_push=is_push)
 
     def flush(self) -> None:
         """Write what the connection has to send."""
@@ -353,8 +247,7 @@ class ClientSession(ABC):
         if self.is_over:
             return
         self.is_over = True
-        for task in self._waiting:
-            task.cancel()
+        self._responder.stop()
         if self._outbox is not None:
             self._outbox.stop()
         if self.is_open:
@@ -363,13 +256,7 @@ class ClientSession(ABC):
         self._log(
             "disconnected",
             client=self.number,
-            requests=self.requests,
+            requests=self._responder.requests,
             pushes=self.pushes,
             **({"faults": struck} if struck else {}),
         )
-
-
-def _invalid(entry: ProtocolEntry, reason: str) -> Any:
-    response = failure(entry, reason)
-    response.retType = RET_INVALID
-    return response

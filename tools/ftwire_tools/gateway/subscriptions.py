@@ -11,11 +11,13 @@ from typing import Any, Final, NamedTuple
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
 
-__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
+__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "SUBSCRIBING", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
 TRD_SUB_ACC_PUSH: Final = 2008
+SUBSCRIBING: Final = frozenset({QOT_SUB, QOT_REG_PUSH, TRD_SUB_ACC_PUSH})
+"""Protocols that change subscriptions."""
 
 QUOTA: Final = 1000
 """Most topics that a client may subscribe to; it bounds their memory, too."""
@@ -49,7 +51,7 @@ class Subscriptions:
         """Whether system notices are wanted (``recvNotify``)."""
 
     def apply(self, proto_id: int, request: Any) -> Change:
-        """Apply a request of one of the three subscribing protocols."""
+        """Apply a request of one of the protocols in ``SUBSCRIBING``."""
         c2s = request.c2s
         if proto_id == TRD_SUB_ACC_PUSH:
             if len(self.accounts | set(c2s.accIDList)) > MAX_ACCOUNTS:
@@ -114,3 +116,15 @@ class Subscriptions:
         if proto_id == UPDATE_BASIC_QOT and len(wanted) < len(topics):
             return Push(proto_id, narrowed(push.message, wanted))
         return push
+
+    def fill_info(self, s2c: Any) -> None:
+        """Fill the content of a Qot_GetSubInfo reply."""
+        used = len(self.topics)
+        info = s2c.connSubInfoList.add(usedQuota=used, isOwnConnData=True)
+        by_type: dict[int, Any] = {}
+        for topic in self.topics:
+            if topic.sub_type not in by_type:
+                by_type[topic.sub_type] = info.subInfoList.add(subType=topic.sub_type)
+            by_type[topic.sub_type].securityList.add(market=topic.market, code=topic.code)
+        s2c.totalUsedQuota = used
+        s2c.remainQuota = QUOTA - used

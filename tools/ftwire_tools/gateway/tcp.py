@@ -203,7 +203,7 @@ class TcpSession(ClientSession):
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)
         else:
-            self.handle(frame)
+            self._responder.handle(frame)
 
     def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:

@@ -130,7 +130,7 @@ class WebSocketSession(ClientSession):
             if request.proto_id == INIT:
                 self._handshake(request)
             else:
-                self.handle(request)
+                self._responder.handle(request)
         except WireError as error:
             self.cut_off(str(error))
 
