@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ftwire.frame import Frame
-from ftwire_tools.client.push_stream import PushStream
+from ftwire_tools.client.push_stream import PushStream, Put
 
 if TYPE_CHECKING:
     from ftwire_tools.client.errors import ClientError
     from ftwire_tools.client.transport import GatewayTransport
 
-__all__ = ["PushRouter", "Put"]
+__all__ = ["PushRouter"]
 
 SLACK: Final = 4 * 1024 * 1024
 """Bytes read beyond the limit, at least, while a reply is awaited."""
-
-Put = Callable[[Frame], None]
-"""Takes a push."""
 
 
 class PushRouter:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire_tools.client.errors import ClientError
 
-__all__ = ["FRAME_OVERHEAD", "PushStream"]
+__all__ = ["FRAME_OVERHEAD", "PushStream", "Put"]
+
+Put = Callable[["Frame"], None]
+"""Takes a push."""
 
 FRAME_OVERHEAD: Final = 512
 """Bytes that a waiting frame is assumed to take beside its body: the object, its header, the digest."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ftwire.connection import Connection
     from ftwire.events import Event
     from ftwire.header import BodyFormat
-    from ftwire_tools.client.push_router import Put
+    from ftwire_tools.client.push_stream import Put
 
 __all__ = ["GatewayTransport"]
 
