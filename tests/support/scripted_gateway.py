@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from fixtures.gateway import ScenarioSource
-from fixtures.scenario import CBC_IV, CONN_KEY, Answer
+from fixtures.scenario import CBC_IV, CONN_KEY, ScenarioAnswer
 from ftwire.cipher import RsaKey
 from ftwire_tools.gateway.answer_source import Subscriber
 from ftwire_tools.gateway.faults import parse_rule
@@ -62,7 +62,7 @@ class ScriptedGateway:
         key: RsaKey | None = None,
         keep_alive: float = 10,
         faults: Sequence[str] = (),
-        answers: Mapping[str, Answer] | None = None,
+        answers: Mapping[str, ScenarioAnswer] | None = None,
         flood: tuple[PushRun, int] | None = None,
     ) -> None:
         """``answers`` replace the scenario's, by protocol; ``flood`` is sent so many times after each Qot_Sub."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from ftwire_tools.gateway.answer_source import AnswerSource
 
-__all__ = ["Event", "RunningGateway", "gateway", "gateway_fixture"]
+__all__ = ["Event", "ReceivedRequest", "RunningGateway", "gateway", "gateway_fixture"]
 
 START_SECONDS: Final = 10.0
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from fixtures.scenario import Answer
+from fixtures.scenario import ScenarioAnswer
 from ftwire.cipher import RsaKey
 from ftwire.connection import SECOND, Connection
 from ftwire.events import RequestReceived
@@ -171,7 +171,7 @@ def test_a_push_that_cannot_be_decoded_is_told_and_the_stream_goes_on() -> None:
 
 
 def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
-    evil = Answer(ret_type=-1, ret_msg="\x1b[2J\x9b2J\u202e")
+    evil = ScenarioAnswer(ret_type=-1, ret_msg="\x1b[2J\x9b2J\u202e")
     with serving(answers={"Qot_GetRT": evil}) as gateway:
         result = call("Qot_GetRT", RT, to=gateway)
     assert result.exit_code == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from fixtures.scenario import ORDER_ID, Answer
+from fixtures.scenario import ORDER_ID, ScenarioAnswer
 from ftwire.cipher import RsaKey
 from ftwire.messages import Trd_ModifyOrder, Trd_PlaceOrder
 from ftwire_tools.captures.input_files import open_input
@@ -121,7 +121,7 @@ def test_requests_wait_for_their_time(
 # Differences
 
 
-def other_rt(**point: object) -> Answer:
+def other_rt(**point: object) -> ScenarioAnswer:
     first = {
         "time": "2021-06-09 09:30:00",
         "minute": 570,
@@ -133,7 +133,7 @@ def other_rt(**point: object) -> Answer:
         "turnover": 240855286.6,
         "timestamp": 1623245400.0,
     }
-    return Answer({"security": {"market": 11, "code": "AAPL"}, "name": "Apple", "rtList": [{**first, **point}]})
+    return ScenarioAnswer({"security": {"market": 11, "code": "AAPL"}, "name": "Apple", "rtList": [{**first, **point}]})
 
 
 def test_differences_are_shown_by_field_and_fail() -> None:
@@ -201,7 +201,7 @@ def test_what_trades_is_left_out_and_said_to_be() -> None:
 def test_orders_placed_on_the_way_stand_for_the_captured_ones(tmp_path: Path) -> None:
     capture = tmp_path / "orders.pcap"
     capture.write_bytes(pcap(orders()))
-    placed = Answer({"header": HEADER, "orderID": str(ORDER_ID), "orderIDEx": "today_1"})
+    placed = ScenarioAnswer({"header": HEADER, "orderID": str(ORDER_ID), "orderIDEx": "today_1"})
     with serving(answers={"Trd_PlaceOrder": placed, "Trd_ModifyOrder": placed}) as gateway:
         result = replay(capture, gateway, "--topspeed", "--allow-trading", "--ignore", "orderID*")
         assert result.exit_code == 0, result.output

@@ -33,7 +33,10 @@ class Settings:
     key: RsaKey | None = None
     """The RSA private key that clients hold too; with one, connections on TCP are encrypted."""
     grant: PacketEncAlgo | None = None
-    """The cipher to agree on under ``key``; ``None`` for the one that the client asks for."""
+    """The cipher to grant, under ``key``, to clients that ask for AES_CBC as the vendor's do; ``None`` for that one.
+
+    They take the cipher from the reply: FTAES_ECB where it has no ``aesCBCiv``, AES_ECB where that is empty.
+    """
     ws_key: str = ""
     """The key that WebSocket clients must send; empty for none."""
     tls: ssl.SSLContext | None = None

@@ -220,7 +220,6 @@ class TcpSession(ClientSession):
             asked: Any = frame.message
             asked.c2s.packetEncAlgo = settings.grant
             if settings.grant is PacketEncAlgo.AES_ECB:
-                # What the reply holds decides: without an IV clients speak FTAES_ECB, with an empty one AES_ECB.
                 fields["aesCBCiv"] = ""
         self._connection.accept(
             frame,
