@@ -1,4 +1,4 @@
-"""A gateway for tests of the client: the product's, which plays ``fixtures.scenario`` and misbehaves where it is told.
+"""A gateway for tests of the client: the product's, answering from ``fixtures.scenario``, with faults.
 
 ::
 

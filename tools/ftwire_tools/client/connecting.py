@@ -112,7 +112,7 @@ class LastingConnection:
             transport = self._router.transport
             if self._ready.is_set() and transport is not None and not transport.lost.done():
                 return transport
-            self._ready.clear()  # the keeper has not been told of the loss yet
+            self._ready.clear()  # the keeper has not reacted to the loss yet
             await self._ready.wait()
 
     async def _connect(self) -> GatewayTransport:

@@ -1,4 +1,4 @@
-"""Replies: one with the time it took, those that are awaited, and what a reply's message says."""
+"""Replies: one and the time it took, those that are awaited, and reading the message of one."""
 
 from __future__ import annotations
 

@@ -185,10 +185,10 @@ def command(
     embed_key: bool,
     allow_remote: bool,
 ) -> None:
-    """Record what clients and a gateway say to each other, from between them.
+    """Record what clients and a gateway send each other, as a proxy between them.
 
     Clients connect to --listen instead of the gateway. All bytes pass unchanged and at once, on TCP and
-    WebSocket alike, plain or encrypted (wss:// too, which nothing can read). Works without the rights that
+    WebSocket alike, plain or encrypted (wss:// too, which cannot be decrypted). It works without the rights that
     capturing packets takes.
 
     \b

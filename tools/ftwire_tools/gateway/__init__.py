@@ -1,4 +1,4 @@
-"""A stand-in for OpenD: clients cannot tell it from OpenD as far as its answers go.
+"""A gateway in place of OpenD, which answers from captures or from a made-up market.
 
 The modules, each depending only on those above it:
 

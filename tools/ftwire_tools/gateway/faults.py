@@ -165,7 +165,7 @@ class Faults:
         return b"\x0f" + self._random.randbytes(max(len(body) - 1, 7))
 
     def spoil_frame(self, proto_id: int, frame: bytes, *, is_push: bool, stream: bool) -> bytes:
-        """Return a frame with the faults of its header applied; ``stream`` tells TCP frames from WebSocket messages."""
+        """Return a frame with the faults of its header applied; ``stream`` is whether it is sent on TCP."""
         if stream and self.strikes("bad-sha1", proto_id):
             frame = frame[:_SHA1_AT] + bytes((frame[_SHA1_AT] ^ 0xFF,)) + frame[_SHA1_AT + 1 :]
         if stream and self.strikes("bad-format", proto_id):

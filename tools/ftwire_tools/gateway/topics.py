@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire.messages import Qot_Common
+from ftwire.protocols import registry
+from ftwire_tools.messages.subscription_types import KL_TYPES, SUB_TYPES
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -21,20 +25,18 @@ __all__ = [
 NOTIFY: Final = 1003
 UPDATE_BASIC_QOT: Final = 3005
 UPDATE_KL: Final = 3007
-UPDATE_RT: Final = 3009
-UPDATE_TICKER: Final = 3011
-UPDATE_ORDER_BOOK: Final = 3013
-UPDATE_BROKER: Final = 3015
-
 TRADE_PUSHES: Final = frozenset({2207, 2208, 2218})
 """Trd_Notify (retired), Trd_UpdateOrder, Trd_UpdateOrderFill."""
 
-_SUB_TYPES: Final = {UPDATE_BASIC_QOT: 1, UPDATE_ORDER_BOOK: 2, UPDATE_TICKER: 4, UPDATE_RT: 5, UPDATE_BROKER: 14}
+_SUB_TYPES: Final[dict[int, int]] = {
+    registry[f"Qot_Update{data}"].proto_id: Qot_Common.SubType.Value(f"SubType_{name}")
+    for data, name in SUB_TYPES.items()
+}
 """Protocol ID of a push to the ``Qot_Common.SubType`` that subscribes to it."""
 
-SUB_OF_KLINE: Final = {
-    1: 11, 2: 6, 3: 12, 4: 13, 5: 16, 6: 7, 7: 8, 8: 9, 9: 10, 10: 17, 11: 15, 12: 18, 13: 19, 14: 20, 15: 21,
-}  # fmt: skip
+SUB_OF_KLINE: Final[dict[int, int]] = {
+    kline: Qot_Common.SubType.Value(f"SubType_{name}") for kline, name in KL_TYPES.items()
+}
 """``Qot_Common.KLType`` to the ``SubType`` that subscribes to it; their numbers differ."""
 
 

@@ -10,7 +10,7 @@ from ftwire_tools.markets.codes import security_name
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
 
-__all__ = ["needed_types", "securities_in", "watched_types"]
+__all__ = ["KL_TYPES", "SUB_TYPES", "needed_types", "securities_in", "watched_types"]
 
 SUB_TYPES: Final = {
     "BasicQot": "Basic",
