@@ -73,10 +73,6 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")
 
-    def reopen(self, task: str, name: str) -> BinaryIO:
-        """Open a file that a task, not yet complete, has written. Raises ``OSError``."""
-        return (self._partial(task) / name).open("rb")
-
     def complete(self, task: str, names: Iterable[str]) -> None:
         """Give a task's files their names."""
         for name in names:
@@ -84,10 +80,6 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             (self._partial(task) / name).replace(path)
         self.abandon(task)
-
-    def discard(self, task: str, name: str) -> None:
-        """Take away a file that a task, not yet complete, has written."""
-        (self._partial(task) / name).unlink(missing_ok=True)
 
     def abandon(self, task: str) -> None:
         """Take away what a task has written and not completed."""
@@ -130,11 +122,6 @@ class RemoteStore(Store):
         opened: BinaryIO = self._system.open(path, "wb")
         return opened
 
-    def reopen(self, task: str, name: str) -> BinaryIO:
-        """Open a file that a task, not yet complete, has written. Raises ``OSError``."""
-        opened: BinaryIO = self._system.open(f"{self._base}/{PARTIAL}/{task}/{name}", "rb")
-        return opened
-
     def complete(self, task: str, names: Iterable[str]) -> None:
         """Give a task's files their names."""
         for name in names:
@@ -144,12 +131,6 @@ class RemoteStore(Store):
                 self._system.rm(path)
             self._system.mv(f"{self._base}/{PARTIAL}/{task}/{name}", path)
         self.abandon(task)
-
-    def discard(self, task: str, name: str) -> None:
-        """Take away a file that a task, not yet complete, has written."""
-        path = f"{self._base}/{PARTIAL}/{task}/{name}"
-        if self._system.exists(path):
-            self._system.rm(path)
 
     def abandon(self, task: str) -> None:
         """Take away what a task has written and not completed."""
