@@ -17,7 +17,7 @@ import pytest
 
 from ftwire_tools.export.engines import run_here
 from ftwire_tools.export.progress_report import ExportProgress
-from ftwire_tools.export.task import Settings, Task, task_for
+from ftwire_tools.export.task import ExportSettings, Task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,7 +41,7 @@ def expected(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def tasks_for(inputs: Path, out: Path) -> list[Task]:
-    return [task_for(str(path), Settings(str(out))) for path in sorted(inputs.glob("*.pcap"))]
+    return [task_for(str(path), ExportSettings(str(out))) for path in sorted(inputs.glob("*.pcap"))]
 
 
 def have(module: str) -> None:

@@ -30,7 +30,7 @@ from ftwire_tools.export import tables
 from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
-from ftwire_tools.export.rows import META, PARTITIONS, Rows, empty_meta, rows_of
+from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.markets.zones import ZONES, instants
 from ftwire_tools.messages.descriptors import is_repeated
@@ -337,9 +337,9 @@ def test_columns_hold_what_protobuf_reads(data: st.DataObject) -> None:
                 body[at % len(body)] = value
         bodies.append(bytes(body))
     wanted = {}
-    for place, body in enumerate(bodies):
+    for place, each in enumerate(bodies):
         with suppress(DecodeError):
-            wanted[place] = values_of(message_class.FromString(body))
+            wanted[place] = values_of(message_class.FromString(each))
     for converter in (Converter(), without_ptars()):
         found = converter.convert(bodies, message_class)
         assert list(found.kept) == list(wanted)
@@ -380,7 +380,7 @@ def test_every_class_has_tables(explode: bool) -> None:
     owners: dict[str, set[str]] = {}
     for message_class in EVERY:
         descriptor: Any = message_class.DESCRIPTOR
-        rows = Rows(descriptor, explode=explode, levels=2, show_secrets=False)
+        rows = RowBuilder(descriptor, explode=explode, levels=2, show_secrets=False)
         for table, batch in rows.tables(pa.array([], struct_of(descriptor)), empty_meta()):
             names = batch.schema.names
             assert len(set(names)) == len(names)

@@ -34,7 +34,7 @@ from ftwire_tools.export.engines import LocalEngine, run_on
 from ftwire_tools.export.frame_columns import TableOptions
 from ftwire_tools.export.manifest import ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
-from ftwire_tools.export.task import Settings, run_task, task_for
+from ftwire_tools.export.task import ExportSettings, run_task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
 from support.captures import START, Said, answered, asked, init_request, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_response
@@ -245,7 +245,7 @@ def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: P
     for path in several.glob("*.pcap"):
         (inputs / path.name).write_bytes(path.read_bytes())
     (inputs / "bad.pcap").write_bytes(pcap(session()))
-    settings = Settings(str(tmp_path / "out"))
+    settings = ExportSettings(str(tmp_path / "out"))
     paths = [str(path) for path in sorted(inputs.iterdir())]
     tasks = [task_for(Deadly(path) if "bad" in path else path, settings) for path in paths]
     found = list(run_on(LocalEngine(2), tasks, ExportProgress(len(tasks), 0)))
@@ -280,7 +280,7 @@ def test_an_input_whose_worker_died_is_tried_again_behind_the_others(several: Pa
     for path in several.glob("*.pcap"):
         (inputs / path.name).write_bytes(path.read_bytes())
     paths = [str(path) for path in sorted(inputs.iterdir())]
-    settings = Settings(str(tmp_path / "out"))
+    settings = ExportSettings(str(tmp_path / "out"))
     tasks = [task_for(DeadlyOnce(paths[0]), settings), *(task_for(path, settings) for path in paths[1:])]
     found = list(run_on(LocalEngine(2), tasks, ExportProgress(len(tasks), 0)))
     assert [outcome.status for outcome in found] == ["done"] * len(paths)
@@ -477,7 +477,7 @@ def test_blocks_are_files_in_the_order_of_capture(tmp_path: Path) -> None:
     path = synth(tmp_path / "a.pcap", 1_000_000, connections=3)
     found = {}
     for block in (1 << 17, 128 << 20):
-        settings = Settings(str(tmp_path / str(block)), options=TableOptions(block=block))
+        settings = ExportSettings(str(tmp_path / str(block)), options=TableOptions(block=block))
         outcome = run_task(task_for(str(path), settings))
         assert outcome.is_clean
         names = sorted(name for name in outcome.files if name.startswith("ticker/"))
@@ -593,7 +593,7 @@ def test_of_any_traffic_every_frame_is_in_some_table(frames: list[tuple[int, byt
 
 def test_rows_of_a_capture_with_losses_are_those_of_the_dump(tmp_path: Path) -> None:
     path = synth(tmp_path / "a.pcap", 500_000, connections=6, loss=0.01)
-    run_task(task_for(str(path), Settings(str(tmp_path / "out"), options=TableOptions(block=1 << 17))))
+    run_task(task_for(str(path), ExportSettings(str(tmp_path / "out"), options=TableOptions(block=1 << 17))))
     rows = ds.dataset(tmp_path / "out" / "ticker", partitioning="hive").to_table().to_pylist()
     dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
     lines = {line["number"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}

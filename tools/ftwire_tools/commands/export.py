@@ -114,10 +114,10 @@ def command(
         _check_packages(kind)
         from ftwire_tools.export.frame_columns import TableOptions
         from ftwire_tools.export.runner import inputs_of, run_export
-        from ftwire_tools.export.task import Settings
+        from ftwire_tools.export.task import ExportSettings
 
         options = TableOptions(wanted, explode, levels, show_secrets, max_body)
-        settings = Settings(output, "parquet" if kind == "duckdb" else kind, pems, options)
+        settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
         if not sources:
             raise click.UsageError(f"no captures in {', '.join(captures)}")

@@ -37,7 +37,7 @@ class ExportOutcome:
     version: str = ""
     """ftwire's."""
     settings: str = ""
-    """``Settings.digest``."""
+    """``ExportSettings.digest``."""
     frames: int = 0
     undecoded: int = 0
     """Rows of the table ``errors``, without those of commands that need no body."""

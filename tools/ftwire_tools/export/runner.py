@@ -11,7 +11,7 @@ from ftwire_tools.export.engines import DaskEngine, Engine, LocalEngine, RayEngi
 from ftwire_tools.export.manifest import QUARANTINED, ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
 from ftwire_tools.export.store import filesystem, is_remote, stat_of
-from ftwire_tools.export.task import Settings, Task, finished, task_for
+from ftwire_tools.export.task import ExportSettings, Task, finished, task_for
 
 __all__ = ["ENDINGS", "inputs_of", "run_export"]
 
@@ -21,7 +21,7 @@ ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz
 
 def run_export(
     sources: Sequence[str],
-    settings: Settings,
+    settings: ExportSettings,
     *,
     engine: str = "local",
     address: str | None = None,

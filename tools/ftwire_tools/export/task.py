@@ -20,14 +20,14 @@ from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, ExportOutcom
 from ftwire_tools.export.pipeline import CaptureCounts, read_blocks
 from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
 
-__all__ = ["Settings", "Task", "finished", "quarantine", "run_task", "task_for"]
+__all__ = ["ExportSettings", "Task", "finished", "quarantine", "run_task", "task_for"]
 
 DIGITS: Final = 16
 """Hexadecimal digits kept of a SHA-256 digest that names a task or its settings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ExportSettings:
     """Everything asked for, in values that can be sent to any process."""
 
     out: str
@@ -55,10 +55,10 @@ class Task:
     source: str
     name: str
     """Digest of the source's full path."""
-    settings: Settings
+    settings: ExportSettings
 
 
-def task_for(source: str, settings: Settings) -> Task:
+def task_for(source: str, settings: ExportSettings) -> Task:
     """Return the task of an input: the same for the same path every time."""
     full = source if is_remote(source) else str(Path(source).resolve())
     return Task(source, hashlib.sha256(full.encode()).hexdigest()[:DIGITS], settings)
