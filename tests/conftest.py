@@ -6,6 +6,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+pytest_plugins = ["support.programs"]
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.register_profile(

@@ -190,16 +190,3 @@ def streams(path: Path, *, whole: bool = True) -> list[Stream]:
         else:
             assert not whole, event
     return list(found.values())
-
-
-def tshark(path: Path, *arguments: str) -> list[str]:
-    """What tshark prints."""
-    words = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
-
-
-def complaints(path: Path) -> list[str]:
-    """The packets of a capture that tshark finds wrong."""
-    wrong = "tcp.checksum.status==bad || ip.checksum.status==bad || _ws.malformed || _ws.short"
-    # Nothing above TCP is taken apart: the ports are free ones, and may be those of any protocol.
-    return tshark(path, "-Y", wrong, "-d", "tcp.port==0-65535,data")

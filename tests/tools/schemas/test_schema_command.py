@@ -437,7 +437,7 @@ def test_a_dump_with_a_schema_that_cannot_be_read_is_refused(tmp_path: Path) -> 
 
 def test_a_closed_pipe_is_quiet() -> None:
     command = f"{sys.executable} -m ftwire_tools.cli schema history --full | head -1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
 
 
