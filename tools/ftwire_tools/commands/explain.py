@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import click
 
-from ftwire.diagnosis import Piece, Secrets, Session
+from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
@@ -38,7 +38,7 @@ class Options(NamedTuple):
     """What the user asked for."""
 
     keys: Sequence[RsaKey]
-    secrets: Secrets | None
+    secrets: SessionKeys | None
     mode: str | None
     sender: Role | None
     everything: bool
@@ -90,7 +90,7 @@ def explain_bytes(data: bytes, options: Options) -> Report:
     Raises ``ImportError`` where that takes the package ``websockets``, and it is missing.
     """
     report = Report("the frames given")
-    session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
+    session = ConversationChecker(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
     pieces: Iterator[Piece]
     if data.startswith(MAGIC):
         pieces = session.read(data, options.sender)
@@ -166,7 +166,7 @@ def command(
         raise click.UsageError("--mode aes_cbc needs --aes-iv.")
     options = Options(
         keys=[key for path in keys if (key := read_key(path)) is not None],
-        secrets=None if aes_key is None else Secrets(aes_key, aes_iv),
+        secrets=None if aes_key is None else SessionKeys(aes_key, aes_iv),
         mode=mode,
         sender=Role(sender) if sender else None,
         everything=everything,
@@ -197,6 +197,6 @@ def command(
             print_json(report, form)
         else:
             print_text(report, form)
-        if report.findings or report.sealed or report.notes:
+        if report.findings or report.key_unknown or report.notes:
             code = NOT_DECODED
     ctx.exit(code)

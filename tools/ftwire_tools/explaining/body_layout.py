@@ -1,6 +1,6 @@
 """A plain body, drawn: the tree of its fields with their offsets, or its JSON.
 
-Secrets are masked, and with them what cannot be told from them: fields that the schema does not know, in messages
+SessionKeys are masked, and with them what cannot be told from them: fields that the schema does not know, in messages
 that may hold secrets.
 """
 

@@ -101,7 +101,7 @@ def _digest_meaning(piece: Piece, header: Header) -> tuple[str, bool]:
         return "agrees with the plain body", True
     if sha1(piece.payload, usedforsecurity=False).digest() == header.sha1:
         return "agrees with the bytes on the wire, not with the plain body", False
-    if piece.sealed:
+    if piece.key_unknown:
         return "of the plain body, which is encrypted", True
     return "does not agree with the bytes on the wire", False
 
@@ -175,7 +175,7 @@ def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header:
     if piece.body is not None:
         name = piece.cipher.upper() if piece.cipher != "unknown" else "other than agreed"
         yield f"  cipher: {name}, {size} bytes to {len(piece.body)} plain ones{_padding_text(piece, piece.body)}"
-    elif piece.sealed:
+    elif piece.key_unknown:
         yield f"  cipher: encrypted, {size} bytes; the key for them is not known"
     elif has_header:
         yield f"  cipher: not known, {size} bytes that cannot be read"
@@ -203,7 +203,7 @@ def _padding_text(piece: Piece, body: bytes) -> str:
 
 def _harmless(piece: Piece) -> int:
     """Return how many bytes of a payload may be shown to anybody: all, if it is ciphertext or holds no secrets."""
-    if piece.sealed or piece.body is not None:
+    if piece.key_unknown or piece.body is not None:
         return len(piece.payload)
     either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
     classes = [each for each in either if each is not None]

@@ -66,7 +66,7 @@ class Report:
         """Pieces kept to be drawn."""
         self.pieces = 0
         """How many there were."""
-        self.sealed = 0
+        self.key_unknown = 0
         """How many of them are encrypted without a known key."""
         self.left_out = 0
         """How many would be drawn if there were fewer."""
@@ -77,7 +77,7 @@ class Report:
         """Take a piece."""
         self.pieces += 1
         piece = place.piece
-        self.sealed += piece.sealed and not piece.findings
+        self.key_unknown += piece.key_unknown and not piece.findings
         if keep:
             self.places.append(place)
         talk = place.talk.number if place.talk else None
@@ -139,10 +139,12 @@ def print_text(report: Report, form: Form) -> None:
         out.append(f"   Proof: {printable(finding.proof)}")
         out.append(f"   Remedy: {mistake.remedy}")
     pieces = f"{report.pieces} frame{'s' if report.pieces != 1 else ''}"
-    if report.sealed:
-        out.append(f"{report.sealed} of {pieces} encrypted, and their key is not known (--key, with the handshake).")
-    if not ranked and report.sealed < report.pieces:
-        readable = " in the others" if report.sealed else ""
+    if report.key_unknown:
+        out.append(
+            f"{report.key_unknown} of {pieces} encrypted, and their key is not known (--key, with the handshake)."
+        )
+    if not ranked and report.key_unknown < report.pieces:
+        readable = " in the others" if report.key_unknown else ""
         out.append(f"{pieces}, no mistake found{readable}.")
     elif ranked and report.pieces > 1:
         out.append(f"{pieces}, {len(ranked)} mistake{'s' if len(ranked) != 1 else ''}.")
@@ -187,7 +189,7 @@ def print_json(report: Report, form: Form) -> None:
     whole: dict[str, Any] = {"file": report.name} if form.named else {}
     whole |= {
         "frames_seen": report.pieces,
-        "frames_sealed": report.sealed,
+        "frames_sealed": report.key_unknown,
         "findings": found,
         "notes": report.notes,
         "frames": frames,
