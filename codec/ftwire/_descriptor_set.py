@@ -1,4 +1,4 @@
-"""Reading a descriptor set that someone else made: the files in it, and the protocols they declare."""
+"""Read a descriptor set of the user's: its files, and the protocols that they declare."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def first_line(error: Exception) -> str:
 
 
 def _order(files: Files, builtin_file: Callable[[str], bytes]) -> list[str]:
-    """Return file names, imports first; imports that everyone has are added to the set when it left them out."""
+    """Return file names, imports first; imports that ship with protobuf or ftwire are added if missing."""
     pending = list(files)
     while pending:
         name = pending.pop()
@@ -114,7 +114,7 @@ def _rows(
         if name in declared:
             rows: Iterable[ProtocolRow] = declared[name]
         else:
-            # A file of an older SDK may lack what the newest has: then it does not speak that protocol.
+            # A file of an older SDK may lack messages of the newest: then it does not have that protocol.
             rows = (row for row in builtin_rows.get(name, ()) if {row.request or row.response, row.response} <= known)
         yield from (row for row in rows if row.proto_id not in ids)
 

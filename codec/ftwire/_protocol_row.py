@@ -8,14 +8,14 @@ __all__ = ["ProtocolRow"]
 
 
 class ProtocolRow(NamedTuple):
-    """What a ``.proto`` file says about one protocol, through the option ``(ftwire.protocol)``."""
+    """The declaration of one protocol in a ``.proto`` file, by the option ``(ftwire.protocol)``."""
 
     proto_id: int
     """Number in the frame header."""
     name: str
-    """Name of today."""
+    """Current name."""
     file: str
-    """The ``.proto`` file that says so."""
+    """The ``.proto`` file with the declaration."""
     request: str | None
     """Full name of the request message; none for a push."""
     response: str
@@ -25,6 +25,6 @@ class ProtocolRow(NamedTuple):
     last: str | None
     """Last SDK release that lists the ID, when that is not the newest: the protocol is retired."""
     websocket: bool
-    """Spoken on the WebSocket envelope only."""
+    """Used in the WebSocket envelope only."""
     formerly: tuple[str, ...]
     """Names the same ID had in older SDK releases."""

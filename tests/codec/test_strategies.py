@@ -42,7 +42,7 @@ from ftwire.stream import FrameDecoder
 
 T = TypeVar("T")
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
-FEW = settings(max_examples=10)
+FEW = settings(max_examples=max(2, settings().max_examples // 10))
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=1000)
 
 
