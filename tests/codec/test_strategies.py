@@ -255,6 +255,7 @@ def test_a_conversation_becomes_a_capture(pcapng: bool, session: Session) -> Non
     ]
 
 
+@pytest.mark.long
 def test_the_least_conversation_is_a_handshake() -> None:
     session = least(conversations(KEY), lambda _: True)
     assert [each.frame.proto_id for each in session.said] == [1001, 1001]

@@ -191,7 +191,7 @@ def validator(name: str, *, strict: bool = False) -> Any:
     return jsonschema.Draft202012Validator(found)
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings().max_examples * 3 // 2, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_json_bodies_of_every_message_are_valid_and_damaged_ones_are_not(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(ANSWERED))
