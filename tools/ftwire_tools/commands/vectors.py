@@ -29,7 +29,7 @@ def command() -> None:
     \b
     Example:
       ftwire vectors check --command 'node my_decoder.mjs'
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
 
 
 @command.command(
@@ -70,7 +70,7 @@ def check(
     Examples:
       ftwire vectors check --command 'node my_decoder.mjs'
       ftwire vectors check --command ./decoder --group aes_cbc --group ftaes_ecb --json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     try:
         words = shlex.split(program)
     except ValueError as error:
