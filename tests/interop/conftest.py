@@ -1,4 +1,4 @@
-"""Peers for the tests here: what cannot be had skips its tests, and with ``CI`` set fails them."""
+"""Peers for the tests here; tests of a peer that cannot be installed are skipped, and fail where ``CI`` is set."""
 
 from collections.abc import Callable
 

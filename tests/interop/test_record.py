@@ -1,4 +1,4 @@
-"""Vendors' SDKs through the recording proxy: they notice nothing, and the recording holds what they said and heard."""
+"""Vendors' SDKs through the recording proxy: it changes nothing, and the recording holds what they sent and received."""
 
 import json
 from collections.abc import Callable

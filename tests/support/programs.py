@@ -33,6 +33,8 @@ PACKAGES: Final = {
     "od": "coreutils",
     "cargo": "cargo",
     "go": "golang",
+    "npm": "npm",
+    "mvn": "maven",
 }
 """Program to the Debian package that brings it."""
 _ABSENT: Final = "{} is not installed"

@@ -1,4 +1,4 @@
-"""What the tests of recording share: a running ``ftwire record``, servers to stand behind it, a client in front."""
+"""For tests of recordings: a running ``ftwire record``, servers behind it, and a client in front of it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowC
 from support.frames import rt_request
 
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
-"""The command, as this interpreter has it installed."""
+"""The command, run by this interpreter."""
 
 SECONDS = 30
-"""Longest a test waits for anything."""
+"""Longest time that a test waits for anything."""
 
 
 def ftwire(*arguments: str | Path, status: int = 0, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run the command to its end."""
+    """Run the command to its end, and check its exit code."""
     done = subprocess.run([*FTWIRE, *map(str, arguments)], input=stdin, capture_output=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr.decode()
     return done
@@ -41,7 +41,7 @@ class Recording:
     said: list[str] = field(default_factory=list)
 
     def says(self, text: str) -> bool:
-        """Whether a line on standard error, present or to come, holds ``text``."""
+        """Wait for a line on standard error that contains ``text``; returns whether there is one."""
         if any(text in line for line in self.said):
             return True
         assert self.process.stderr is not None
@@ -63,7 +63,7 @@ class Recording:
 def recording(
     to: int | list[int], *options: str | Path, prepare: Callable[[], None] | None = None
 ) -> Iterator[Recording]:
-    """Run ``ftwire record`` before these ports until the block is left."""
+    """Run ``ftwire record`` as a proxy of these ports until the block is left."""
     targets = [to] if isinstance(to, int) else to
     routes = [word for port in targets for word in ("--listen", "0", "--to", f":{port}")]
     process = subprocess.Popen(
@@ -92,7 +92,7 @@ def recording(
 
 @contextmanager
 def serving(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve every client of a free port with ``answer``, each in a thread; gives the port."""
+    """Serve every client of a free port with ``answer``, each in its own thread; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     clients: list[socket.socket] = []
 
@@ -120,18 +120,18 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def echo(client: socket.socket) -> None:
-    """Send back what comes, and the end too."""
+    """Send back all that is received, and close when the client has."""
     while data := client.recv(65536):
         client.sendall(data)
 
 
 def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A client's socket."""
+    """Return a socket connected to a port."""
     return socket.create_connection((host, port), SECONDS)
 
 
 def receive_all(side: socket.socket) -> bytes:
-    """What comes until the other side says that it has finished."""
+    """Return all that is received until the other side has finished."""
     parts = []
     while data := side.recv(65536):
         parts.append(data)
@@ -139,7 +139,7 @@ def receive_all(side: socket.socket) -> bytes:
 
 
 class Client:
-    """A client of a gateway: as many ``Qot_GetRT`` as wanted, each answered."""
+    """A client of a gateway that sends ``Qot_GetRT`` requests, and waits for the reply to each."""
 
     def __init__(self, port: int, key: RsaKey | None = None) -> None:
         self._socket = connect(port)
@@ -166,7 +166,7 @@ class Client:
 
 @dataclass
 class Stream:
-    """What a capture holds of one connection."""
+    """One connection in a capture."""
 
     client: Endpoint
     server: Endpoint
@@ -176,7 +176,7 @@ class Stream:
 
 
 def streams(path: Path, *, whole: bool = True) -> list[Stream]:
-    """The connections of a capture; without ``whole``, gaps are left out."""
+    """Return the connections of a capture; with ``whole``, check that no bytes are missing."""
     found: dict[int, Stream] = {}
     dissector = Dissector()
     for event in [*dissector.feed(path.read_bytes()), *dissector.close()]:
