@@ -1,4 +1,4 @@
-"""Vendors' SDKs through the recording proxy: it changes nothing, and the recording holds what they sent and received."""
+"""Vendors' SDKs through the recording proxy: it changes nothing, and records all that they send and receive."""
 
 import json
 from collections.abc import Callable
