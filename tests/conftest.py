@@ -14,7 +14,13 @@ CI = bool(os.environ.get("CI"))
 
 # A profile's `max_examples` is what a property gets that names no number of its own. One that needs more or fewer
 # takes a multiple, `settings(max_examples=4 * settings().max_examples)`, so that profiles scale it too.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+# Messages and captures are large by nature: that examples are slow, or discarded for size, is no fault of a test.
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    max_examples=25,
+)
 settings.register_profile("ci", parent=settings.get_profile("default"), max_examples=100)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.register_profile(

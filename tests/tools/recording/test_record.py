@@ -460,7 +460,7 @@ def test_ipv6_clients_of_an_ipv4_gateway(tshark: Program, tmp_path: Path) -> Non
         (["--to", ":1"], "Missing option '-w'"),
         (["-w", "x"], "Missing option '--to'"),
         (["--to", "host:x", "-w", "x"], "'host:x' is not HOST:PORT"),
-        (["--to", "::1", "-w", "x"], "stands in brackets"),
+        (["--to", "::1", "-w", "x"], "needs brackets"),
         (["--to", ":1", "--to", ":2", "-w", "x"], "one --listen for each --to, not 1 for 2"),
         (["--listen", "0.0.0.0:0", "--to", ":1", "-w", "x"], "can be reached from other machines (--allow-remote)"),
         (["--to", ":1", "-w", "x", "--rotate-size", "12"], "less than the smallest"),

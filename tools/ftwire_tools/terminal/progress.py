@@ -11,8 +11,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from ftwire_tools.terminal.style import printable
-
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -64,11 +62,6 @@ class Progress:
             self._display.stop()
             self._display = None
 
-    def say(self, text: str) -> None:
-        """Write a line to standard error that stays, terminal or not."""
-        self.clear()
-        sys.stderr.write(f"ftwire: {printable(text)}\n")
-
 
 def _display(total: int) -> RichProgress:
     """Return a display of one task, not on the screen yet: text alone, or text, bar, rate and time left."""
@@ -87,6 +80,7 @@ def _display(total: int) -> RichProgress:
         redirect_stdout=False,
         redirect_stderr=False,
         transient=True,
+        get_time=time.monotonic,
     )
     display.add_task("", total=total or None)
     return display
