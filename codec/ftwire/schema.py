@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
 
 if TYPE_CHECKING:
@@ -27,29 +29,6 @@ __all__ = ["ProtocolRow", "Schema", "schema"]
 
 _FEW = 8
 """Up to this number of files, each is read by itself; beyond it, all at once."""
-
-
-class ProtocolRow(NamedTuple):
-    """The declaration of one protocol in a ``.proto`` file, by the option ``(ftwire.protocol)``."""
-
-    proto_id: int
-    """Number in the frame header."""
-    name: str
-    """Current name."""
-    file: str
-    """The ``.proto`` file with the declaration."""
-    request: str | None
-    """Full name of the request message; none for a push."""
-    response: str
-    """Full name of the reply's or the push's message."""
-    since: str | None
-    """First SDK release that lists the ID, when that is not the oldest one published (3.6.3)."""
-    last: str | None
-    """Last SDK release that lists the ID, when that is not the newest: the protocol is retired."""
-    websocket: bool
-    """Used in the WebSocket envelope only."""
-    formerly: tuple[str, ...]
-    """Names the same ID had in older SDK releases."""
 
 
 class Schema:
@@ -87,9 +66,20 @@ class Schema:
         Every file is checked at once. Raises ``DescriptorError`` when the bytes are no descriptor set, a file
         contradicts itself, an import is missing, or ``ids`` names a package without a ``Response``.
         """
-        from ftwire._user_schema import read_descriptor_set
+        from ftwire._descriptor_set import first_line, parse
 
-        return read_descriptor_set(cls, data, ids or {})
+        builtin = _builtin()
+        found = cls(*parse(data, ids or {}, builtin.protocols, builtin.serialized_file))
+        for name in found.file_names:
+            try:
+                found.file(name)
+            except (TypeError, ValueError, KeyError, RecursionError) as error:
+                # The errors of a pool for a missing type, a number used twice, an invalid name.
+                raise DescriptorError(f"{name}: {first_line(error)}") from error
+        for row in found.protocols:
+            for message in filter(None, (row.request, row.response)):
+                found.message(message)
+        return found
 
     @property
     def protocols(self) -> tuple[ProtocolRow, ...]:
@@ -265,6 +255,7 @@ def _row(line: str) -> ProtocolRow:
     )
 
 
+@cache
 def _builtin() -> Schema:
     import ftwire
 

@@ -256,7 +256,7 @@ def test_describe() -> None:
         (["Qot_GetRT", '{"securty": "HK.00700"}'], "did you mean security?"),
         (["Qot_GetRT"], "required fields are missing: c2s.security"),
         (["Qot_GetRT", RT, "--to", "nowhere:port"], "'nowhere:port' is not HOST:PORT"),
-        (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address stands in brackets"),
+        (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address needs brackets"),
         (["Qot_GetRT", RT, "--count", "3"], "--count counts pushes"),
         (["Qot_GetRT", RT, "--watch", "Qot_GetRT"], "Qot_GetRT is no push"),
         (["Qot_GetRT", RT, "--watch", "Qot_Get*"], "No push is called 'Qot_Get*'"),

@@ -29,6 +29,7 @@ from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
 from support.frames import init_response, request, response, rt_request
+from support.programs import require
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
 UPGRADE = (
@@ -177,8 +178,8 @@ def test_dumps_of_other_programs_are_read(program: tuple[str, ...], tmp_path: Pa
     raw = response().encode()
     path = tmp_path / "frame.bin"
     path.write_bytes(raw)
-    done = subprocess.run([*program, str(path)], capture_output=True, text=True, check=True)
-    assert from_hex(done.stdout) == raw
+    name, *options = program
+    assert from_hex(require(name)(*options, path)) == raw
 
 
 def test_what_is_no_hexadecimal_is_none() -> None:

@@ -36,6 +36,7 @@ from ftwire_tools.export.manifest import ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
 from ftwire_tools.export.task import ExportSettings, run_task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
+from ftwire_tools.terminal.progress import Progress
 from support.captures import START, Said, answered, asked, init_request, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_response
 from support.places import ROOT
@@ -659,8 +660,11 @@ def test_a_missing_package_is_told_with_its_extra(capture: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_the_progress_line_says_what_is_left() -> None:
+def test_progress_adds_up_what_is_done_and_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, int]] = []
+    monkeypatch.setattr(Progress, "show", lambda _, text, done: shown.append((text, done)))
     progress = ExportProgress(4, 100_000_000)
     progress.finished(ExportOutcome("a", "a", size=20_000_000, frames=100))
-    assert progress.line(5_000_000, 50, 5.0) == "1 of 4 files, 25 of 100 MB, 150 frames, 5.0 MB/s, 15s left"
-    assert progress.line(80_000_000, 50, 100.0) == "1 of 4 files, 100 of 100 MB, 150 frames, 1.0 MB/s"
+    progress.update(5_000_000, 50)
+    progress.update(80_000_000, 70)
+    assert shown == [("1 of 4 files, 150 frames", 25_000_000), ("1 of 4 files, 170 frames", 100_000_000)]

@@ -321,7 +321,7 @@ def test_nobody_listens() -> None:
         (["--tolerance", "x"], "'x' is no tolerance"),
         (["--ignore", ""], "an empty path names nothing"),
         (["--connections", "0"], "--connections"),
-        (["--to", "nowhere:0"], "nobody listens on port 0"),
+        (["--to", "nowhere:0"], "port 0 is no address to connect to"),
     ],
 )
 def test_wrong_usage(words: list[str], said: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -23,6 +22,7 @@ from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
 from ftwire_tools.synthetic.market import made_up_listings
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
 from support.places import ROOT
+from support.programs import Program
 
 KEY = next((ROOT / "fixtures" / "keys").glob("*.pem"))
 
@@ -103,13 +103,13 @@ def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
     assert times[-1] - times[0] > 86400 * 10**9
 
 
-def test_tshark_finds_nothing_wrong_with_a_capture(tmp_path: Path) -> None:
+def test_tshark_finds_nothing_wrong_with_a_capture(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     assert run(path, "--size", "200K").exit_code == 0
-    command = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y"]
+    checked = ("-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y")
     wrong = "tcp.analysis.flags || tcp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed"
-    assert subprocess.run([*command, wrong], check=True, capture_output=True, text=True).stdout == ""
-    assert subprocess.run([*command, "tcp"], check=True, capture_output=True, text=True).stdout.count("\n") > 80
+    assert tshark(*checked, wrong) == ""
+    assert tshark(*checked, "tcp").count("\n") > 80
 
 
 def test_the_seed_decides_everything(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def command(
         loss=loss,
         kind="pcapng" if output.endswith(".pcapng") else "pcap",
     )
-    progress = Progress(size)
+    progress = Progress(size, prints=output == "-")
     try:
         if output == "-":
             if as_json:

@@ -17,6 +17,7 @@ from ftwire_tools.messages.field_paths import value_at
 from ftwire_tools.messages.masking import MASK, is_secret
 from ftwire_tools.messages.securities import market_of
 from ftwire_tools.messages.summary import short_enum_name
+from ftwire_tools.terminal.cells import cell_width, pad_right
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -110,12 +111,12 @@ def table_text(table: Table, *, indent: str = " " * 7) -> str:
     ]
     columns = [table.columns[index] for index in shown]
     rows = [[_text(row[index]) for index in shown] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(columns, *rows, strict=True)]
     left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
     return "".join(
         indent
         + "  ".join(
-            cell.ljust(width) if is_text else cell.rjust(width)
+            pad_right(cell, width) if is_text else cell.rjust(width)
             for cell, width, is_text in zip(cells, widths, left, strict=True)
         ).rstrip()
         + "\n"
