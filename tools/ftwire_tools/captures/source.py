@@ -138,7 +138,7 @@ class CaptureSource:
         wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
     ) -> None:
         """``conversation`` is what watches each connection: a subclass may make more of it."""
-        self._dissector: Final = Dissector(limits, wanted=wanted)
+        self._dissector: Final = Dissector(limits)
         self._known: Final = known
         self._conversation: Final = conversation
         self._keys = keys
