@@ -147,7 +147,7 @@ class HalfStream:
         """Take one segment: its bytes, how many behind them the capture cut off, whether it has a FIN."""
         if self.next_seq < 0:
             self.begin(seq)
-        distance = sequence_distance(self.next_seq, seq)
+        distance = 0 if seq == self.next_seq else sequence_distance(self.next_seq, seq)
         if not -WINDOW <= distance <= WINDOW:
             self._packet.skip(PacketError(f"a segment {distance} bytes from where its stream stands"))
             return
@@ -255,14 +255,14 @@ class HalfStream:
     def _wait(self, start: int, end: int, data: bytes) -> None:
         """Let a piece wait for the bytes in front of it, as far as nothing else waits in its place."""
         packet, waiting = self._packet, self.waiting
+        pool, cost = self._pool, waiting.cost
         if not waiting:
-            self._pool.waiting[self] = None
+            pool.waiting[self] = None
             self._acked_to = -1
-        cost = waiting.cost
         piece = _new_tuple(Piece, (start, end, data, packet.number, packet.time_ns))
         for at, kept, refused in waiting.add(piece):
             self._report_conflict(at, kept, refused)
-        self._pool.buffered += waiting.cost - cost
+        pool.buffered += waiting.cost - cost
 
     def _deliver_waiting(self) -> None:
         """Deliver the waiting pieces that have nothing missing in front of them any more."""
