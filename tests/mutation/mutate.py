@@ -54,11 +54,8 @@ STREAM, CHUNKS, RESYNC = "tests/codec/test_stream.py", "tests/codec/test_chunks.
 FRAME, CORE = "tests/codec/test_frame.py", "tests/codec/test_core.py"
 REASSEMBLY, EDGES = "tests/codec/pcap/test_reassembly.py", "tests/codec/pcap/test_reassembly_edges.py"
 CONNECTIONS = "tests/codec/pcap/test_connections.py"
-PACKETS, LIMITS, SHARED = (
-    "tests/codec/pcap/test_packets.py",
-    "tests/codec/pcap/test_limits.py",
-    "tests/codec/pcap/test_shared.py",
-)
+PACKETS, LIMITS = "tests/codec/pcap/test_packets.py", "tests/codec/pcap/test_limits.py"
+INTERVALS = "tests/codec/pcap/test_intervals.py"
 MODULES: Final = {
     "header": Module("header.py", (Tests(("tests/codec/test_header.py",)),)),
     "cipher": Module(
@@ -97,12 +94,13 @@ MODULES: Final = {
         "pcap/tcp.py",
         (
             Tests(
-                (REASSEMBLY, EDGES, CONNECTIONS, LIMITS, SHARED),
-                "reassembly or connections or evicted or forgotten or makes_room or idle or alone or shares",
+                (REASSEMBLY, EDGES, CONNECTIONS, LIMITS),
+                "reassembly or connections or evicted or forgotten or makes_room or idle or alone",
             ),
         ),
         5,
     ),
+    "intervals": Module("pcap/intervals.py", (Tests((INTERVALS, EDGES, REASSEMBLY)),), 5),
     "reassembly": Module(
         "pcap/stream.py",
         (

@@ -95,7 +95,7 @@ def test_one_side_finishes_and_the_other_goes_on() -> None:
     assert [event.packet_number for event in events if isinstance(event, FlowClosed)] == [len(frames) - 1]
 
 
-def test_bytes_that_no_packet_carries_are_a_gap() -> None:
+def test_bytes_that_no_packet_carries_are_missing() -> None:
     talk = TcpConversation(CLIENT, SERVER)
     writer = PcapngWriter()
     frames = [*talk.open(), *talk.send(A, b"one")]
