@@ -25,14 +25,16 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
 ``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
 ``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.capture``               captures read as frames, from the bytes of a file to messages
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
 ===============================  ==============================================================================
 
-The library opens no socket, no file but its own definitions, and asks no clock: bytes, times and keys come in as
-arguments. Names below are imported when first used, so ``import ftwire`` costs little.
+The library opens no socket and asks no clock: bytes, times and keys come in as arguments. It opens no file but its own
+definitions, with one exception: ``ftwire.read`` opens the path that it is given. Names below are imported when first
+used, so ``import ftwire`` costs little.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ftwire import diagnosis, messages, pcap, strategies
     from ftwire._core import compiled
     from ftwire.body import decode_body, encode_body
+    from ftwire.capture import CaptureReader, read
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
     from ftwire.conversation import Conversation
@@ -83,6 +86,7 @@ __all__ = [
     "BodyError",
     "BodyFormat",
     "CaptureError",
+    "CaptureReader",
     "Cipher",
     "CipherError",
     "Connection",
@@ -121,6 +125,7 @@ __all__ = [
     "encode_frame",
     "messages",
     "pcap",
+    "read",
     "registry",
     "strategies",
 ]
@@ -130,6 +135,7 @@ _HOME = _ERRORS | {
     "BadEnvelope": "websocket",
     "BadFrame": "frame",
     "BodyFormat": "header",
+    "CaptureReader": "capture",
     "Cipher": "cipher",
     "Connection": "connection",
     "Conversation": "conversation",
@@ -158,6 +164,7 @@ _HOME = _ERRORS | {
     "encode_frame": "frame",
     "messages": None,
     "pcap": None,
+    "read": "capture",
     "registry": "protocols",
     "strategies": None,
 }
