@@ -1,4 +1,4 @@
-"""Loading a descriptor set that someone else made; behind ``Schema.from_descriptor_set``."""
+"""Load a descriptor set of the user's: the implementation of ``Schema.from_descriptor_set``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_descriptor_set(cls: type[Schema], data: bytes, ids: Mapping[int, str]) 
         for file in ordered:
             found.file(file.name)
     except (TypeError, ValueError, KeyError, RecursionError) as error:
-        # How a pool answers to a type that is missing, a number used twice, a name that is none.
+        # The errors of a pool for a missing type, a number used twice, an invalid name.
         raise DescriptorError(f"{file.name}: {_first_line(error)}") from error
     for row in rows:
         for name in filter(None, (row.request, row.response)):
@@ -61,7 +61,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _order(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> Iterable[str]:
-    """File names, imports first; imports that everyone has are added to the set when it left them out."""
+    """Return file names, imports first; imports that ship with protobuf or ftwire are added if missing."""
     pending = list(files)
     while pending:
         name = pending.pop()
@@ -104,7 +104,7 @@ def _rows(files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[
         if name in declared:
             rows: Iterable[ProtocolRow] = declared[name]
         else:
-            # A file of an older SDK may lack what the newest has: then it does not speak that protocol.
+            # A file of an older SDK may lack messages of the newest: then it does not have that protocol.
             rows = (row for row in builtin.get(name, ()) if {row.request or row.response, row.response} <= known)
         yield from (row for row in rows if row.proto_id not in ids)
 

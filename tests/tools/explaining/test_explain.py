@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from codec.test_diagnosis import FIXTURES, VECTORS, conversations
 from fixtures.make_goldens import captures as recorded
 from ftwire.cipher import RsaKey
-from ftwire.diagnosis import Session
+from ftwire.diagnosis import ConversationChecker
 from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import Data, Direction, Dissector, PacketReader, TcpConversation
@@ -231,7 +231,7 @@ def test_whatever_is_read_can_be_drawn(frames: list[Frame], changes: list[tuple[
     stream = bytearray(b"".join(frame.encode() for frame in frames))
     for place, byte in changes:
         stream[place % len(stream)] = byte
-    for piece in Session(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
+    for piece in ConversationChecker(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
         for show_secrets in (False, True):
             lines = [title_of(piece), *draw(piece, PLAIN, show_secrets=show_secrets)]
             assert all(line.isprintable() for line in lines)

@@ -1,4 +1,4 @@
-"""Messages and enums for reading: as facts for JSON, and as lines of text."""
+"""Describe messages and enums: as objects for JSON, and as lines of text."""
 
 from __future__ import annotations
 

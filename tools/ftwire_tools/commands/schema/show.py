@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftwire_tools.commands._options import schema_of, schema_option
-from ftwire_tools.schemas.lookup import Found, NotFoundError, look_up, reachable
+from ftwire_tools.schemas.lookup import LookupResult, NotFoundError, look_up, reachable
 from ftwire_tools.schemas.outline import enum_facts, enum_lines, message_facts, message_lines
 from ftwire_tools.terminal.output import write
 
@@ -48,7 +48,7 @@ def protocol_facts(protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def as_text(found: Found, messages: list[Descriptor], enums: list[EnumDescriptor]) -> str:
+def as_text(found: LookupResult, messages: list[Descriptor], enums: list[EnumDescriptor]) -> str:
     """What was found as lines of text."""
     lines: list[str] = []
     if (protocol := found.protocol) is not None:
