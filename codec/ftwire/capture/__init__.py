@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     )
     from ftwire.capture.embedded_key import SECRETS_TYPE, embedded_keys, pem_of
     from ftwire.capture.files import FrameIterator, read
-    from ftwire.capture.reader import CaptureReader, is_capture
+    from ftwire.capture.reader import ENOUGH_TO_TELL, CaptureReader, is_capture
 
 __all__ = [
+    "ENOUGH_TO_TELL",
     "LOWEST_PROTOCOL",
     "SECRETS_TYPE",
     "Account",
@@ -66,6 +67,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "ENOUGH_TO_TELL": "reader",
     "LOWEST_PROTOCOL": "bodies",
     "SECRETS_TYPE": "embedded_key",
     "Account": "account",

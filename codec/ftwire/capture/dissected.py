@@ -126,6 +126,11 @@ class DissectedBytes(NamedTuple):
     ended: CloseReason | None
     """How the connection ended, where these bytes are what was left at its end."""
 
+    @property
+    def time(self) -> int:
+        """When it was certain that they are in no frame."""
+        return self.observation.time
+
 
 class KeyNeeded(NamedTuple):
     """Once a conversation: it is encrypted, and no known key opens it."""
@@ -133,6 +138,11 @@ class KeyNeeded(NamedTuple):
     conversation: Conversation
     observation: KeyMissing
     """What is missing."""
+
+    @property
+    def time(self) -> int:
+        """When the first frame was captured that cannot be read."""
+        return self.observation.time
 
 
 class ConversationOpened(NamedTuple):

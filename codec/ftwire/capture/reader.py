@@ -50,9 +50,9 @@ class CaptureReader:
         for report in reader.close():
             ...
 
-    ``read`` is this loop where the chunks are all at hand. Reports come as soon as the bytes for them are there, whatever the chunking. Iterate over them all before
-    feeding more. Frames are numbered through the input, conversations in the order of their first frames.
-    ``account`` counts what was not turned into frames.
+    ``read`` is this loop where all chunks are at hand. Reports come as soon as the bytes for them are there,
+    whatever the chunking; iterate over all of them before feeding more. Frames are numbered through the input,
+    conversations in the order of their first frames. ``account`` counts what was not turned into frames.
 
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read. Keys that a pcapng
         file carries are tried after these.

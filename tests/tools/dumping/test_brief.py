@@ -12,22 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codec.test_transcode import CLASSES, damaged
+from ftwire.capture import Conversation
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.messages import InitConnect, Qot_UpdateBasicQot
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-from ftwire_tools.captures.sighting import DissectedFrame, Talk
 from ftwire_tools.dumping.body_view import read_brief, read_message, read_text
 from ftwire_tools.messages.masking import may_be_secret
 from ftwire_tools.messages.summary import facts_of
+from ftwire_tools.render import ShownFrame
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
 from support.cores import needs_core
 from support.frames import init_response, rt_response
 
-TALK = Talk(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
+TALK = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
 
 
 @needs_core
@@ -51,8 +52,8 @@ def test_secrets_are_masked_as_before() -> None:
     assert read[False][2] is None
     for shown in (False, True):
         for line in (
-            JsonRenderer(show_secrets=shown).frame(DissectedFrame(1, TALK, seen, *read[shown])),
-            LineRenderer(show_secrets=shown).frame(DissectedFrame(1, TALK, seen, *read_brief(frame))),
+            JsonRenderer(show_secrets=shown).frame(ShownFrame(1, TALK, seen, *read[shown])),
+            LineRenderer(show_secrets=shown).frame(ShownFrame(1, TALK, seen, *read_brief(frame))),
         ):
             assert ("0123456789ABCDEF" in line) is (shown and line.startswith("{"))
 
@@ -66,7 +67,7 @@ def test_secrets_of_a_former_class_are_masked_too() -> None:
     assert isinstance(message, InitConnect.Response)
     assert (error, text) == (None, None)
     seen = FrameObserved(frame, Role.SERVER, frame.kind, "none", 1, 1, None, None)
-    line = JsonRenderer().frame(DissectedFrame(1, TALK, seen, message, error, text))
+    line = JsonRenderer().frame(ShownFrame(1, TALK, seen, message, error, text))
     assert '"connAESKey": "***"' in line
     assert "0123456789ABCDEF" in str(read_text(frame, show_secrets=True)[2])
 
@@ -97,7 +98,7 @@ def test_lines_are_the_same_with_and_without_a_message(
                 for read in readers:
                     frame = build(proto_id, 7, body, sender=sender)
                     seen = FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None)
-                    lines.append(renderer().frame(DissectedFrame(1, TALK, seen, *read(frame))))
+                    lines.append(renderer().frame(ShownFrame(1, TALK, seen, *read(frame))))
             assert lines[0] == lines[1]
             assert lines[2] == lines[3]
             # Whatever came over the wire, a terminal shows it and obeys nothing.
@@ -111,9 +112,9 @@ def check_brief(seen: FrameObserved) -> bool:
     """Compare the line that comes without a message with the one that comes with it; say if there is one."""
     renderer = LineRenderer()
     assert renderer.brief(8, TALK, seen) is None, "no line came before it"
-    first = renderer.frame(DissectedFrame(7, TALK, seen, *read_message(seen.frame)))
+    first = renderer.frame(ShownFrame(7, TALK, seen, *read_message(seen.frame)))
     assert first.count("\n") == 3
-    usual = renderer.frame(DissectedFrame(8, TALK, seen, *read_message(seen.frame)))
+    usual = renderer.frame(ShownFrame(8, TALK, seen, *read_message(seen.frame)))
     brief = renderer.brief(8, TALK, seen)
     assert brief in {None, usual}
     for time in (10**18 + 10**9, 10**18 - 1, 0):
@@ -127,7 +128,7 @@ def test_frames_without_a_time_have_no_second() -> None:
     renderer = LineRenderer()
     for time, shown in ((0, "--:--:--.------"), (1_000, "00:00:00.000001"), (0, "--:--:--.------"), (0, "-")):
         seen = FrameObserved(frame, Role.SERVER, frame.kind, "none", time, 1, None, None)
-        line = renderer.brief(1, TALK, seen) or renderer.frame(DissectedFrame(1, TALK, seen, *read_message(frame)))
+        line = renderer.brief(1, TALK, seen) or renderer.frame(ShownFrame(1, TALK, seen, *read_message(frame)))
         assert f"     1 {shown}" in line
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from ftwire.capture import Conversation as Talk
+from ftwire.capture import embedded_keys
 from ftwire.conversation import Conversation
 from ftwire.errors import (
     BadMagicError,
@@ -36,8 +38,6 @@ from ftwire.pcap import (
 from ftwire.protocols import Registry, registry
 from ftwire.resync import UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.captures.embedded_key import embedded_keys
-from ftwire_tools.captures.sighting import Talk
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey

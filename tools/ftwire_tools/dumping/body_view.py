@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftwire.capture import LOWEST_PROTOCOL, read_body, status_of
 from ftwire.errors import UnknownProtocolError, WireError
-from ftwire_tools.captures.sighting import LOWEST_PROTOCOL, read_body, status_of
 from ftwire_tools.messages.brief import brief_of
 from ftwire_tools.messages.masking import may_be_secret
 
@@ -19,7 +19,7 @@ __all__ = ["Read", "read_brief", "read_message", "read_text"]
 
 
 Read = tuple["Message | None", "WireError | None", "str | None"]
-"""A message, an error, or what is shown of the body: the last three of a ``DissectedFrame``."""
+"""A message, an error, or what is shown of the body: the last three of a ``ShownFrame``."""
 
 
 def read_message(frame: Frame | Envelope) -> Read:

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from ftwire.capture import read_body, status_of
 from ftwire.events import FrameObserved, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.captures.sighting import read_body, status_of
 from ftwire_tools.messages.masking import error_text, may_be_secret
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.capture import Conversation as Talk
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["BLOCK", "FAULT", "FAULT_COST", "LOST", "MAX_BYTES", "MAX_ROWS", "SILENT"]
 __all__ += ["Fault", "Key", "Reading", "Sifted", "Sifter", "is_enough"]

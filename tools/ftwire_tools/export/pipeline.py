@@ -17,9 +17,9 @@ from ftwire_tools.export.frame_columns import Reading, Sifter
 from ftwire_tools.export.table_builder import ERRORS, Gatherer, TableBatch
 
 if TYPE_CHECKING:
+    from ftwire.capture import Conversation as Talk
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
-    from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.captures.source import Source
 
 __all__ = ["ERRORS", "Counts", "Reading", "TableBatch", "Watch", "read_blocks", "tables"]

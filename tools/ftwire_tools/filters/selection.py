@@ -14,10 +14,10 @@ from ftwire.protocols import Registry, registry
 from ftwire_tools.markets.securities import securities_of
 
 if TYPE_CHECKING:
+    from ftwire.capture import Conversation
     from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import DissectedFrame, Talk
 
 __all__ = ["Selection", "protocol_ids"]
 
@@ -40,7 +40,7 @@ class Selection(NamedTuple):
         """Everything passes."""
         return self == Selection()
 
-    def wants_header(self, talk: Talk, seen: FrameObserved) -> bool:
+    def wants_header(self, talk: Conversation, seen: FrameObserved) -> bool:
         """Say whether a frame may be wanted, without looking at its body."""
         if self.protocols and seen.frame.proto_id not in self.protocols:
             return False
@@ -48,7 +48,7 @@ class Selection(NamedTuple):
             return False
         return self.wants_place(talk, seen.time)
 
-    def wants_place(self, talk: Talk, time: int) -> bool:
+    def wants_place(self, talk: Conversation, time: int) -> bool:
         """Say whether anything of this conversation and time is wanted."""
         if self.since is not None and time < self.since:
             return False
@@ -56,14 +56,13 @@ class Selection(NamedTuple):
             return False
         return not self.conversations or any(_is_in(talk, wanted) for wanted in self.conversations)
 
-    def wants_body(self, sighting: DissectedFrame) -> bool:
-        """Say whether a frame is wanted whose header is."""
-        if self.only_errors and sighting.error is None:
+    def wants_body(self, seen: FrameObserved, error: WireError | None) -> bool:
+        """Say whether a frame is wanted whose header is. ``error``: why its body cannot be read."""
+        if self.only_errors and error is None:
             return False
         if not self.codes:
             return True
         # A reply often repeats nothing of what was asked for.
-        seen = sighting.seen
         return self._names(seen.frame) or (seen.request is not None and self._names(seen.request))
 
     def _names(self, frame: Frame | Envelope) -> bool:
@@ -79,7 +78,7 @@ class Selection(NamedTuple):
         )
 
 
-def _is_in(talk: Talk, wanted: str) -> bool:
+def _is_in(talk: Conversation, wanted: str) -> bool:
     if wanted.isdecimal():
         return talk.number == int(wanted)
     ends = talk.client, talk.server

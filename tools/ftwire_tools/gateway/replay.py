@@ -24,11 +24,11 @@ from ftwire_tools.gateway.time_shift import shift_times
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.capture import Conversation
     from ftwire.events import Observation
     from ftwire.frame import Frame
     from ftwire.protocols import Protocol as Entry
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.gateway.answer_source import Client
     from ftwire_tools.gateway.forward import Forward
     from ftwire_tools.gateway.subscriptions import Change
@@ -94,7 +94,7 @@ class Replay:
         self._tellings: Final[dict[tuple[int, int], Telling]] = {}
         self._visits: Final[dict[int, _Visit]] = {}
 
-    def observe(self, file: int, talk: Talk, seen: Observation) -> None:
+    def observe(self, file: int, talk: Conversation, seen: Observation) -> None:
         """Take what was seen in a capture; ``file`` tells captures apart."""
         if not isinstance(seen, FrameObserved):
             return

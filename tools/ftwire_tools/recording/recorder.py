@@ -1,7 +1,7 @@
-"""What passes a relay, written down: packets made of bytes, their times the real ones, in a thread of its own.
+"""Records the traffic of a proxy as a capture: packets made of the bytes, with their real times, in a thread.
 
-The relay only leaves word of what it carried. A slow disk or a stopped terminal therefore holds nobody up until
-``MAX_BACKLOG`` bytes wait; then the relay receives no more until there is room, rather than lose a packet.
+The proxy only queues what it has carried. A slow disk or a stopped terminal therefore delays no connection until
+``MAX_BACKLOG`` bytes wait; then the proxy receives no more until there is room, rather than lose a packet.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from ftwire import __version__
+from ftwire.capture import SECRETS_TYPE
 from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation
-from ftwire_tools.captures.embedded_key import SECRETS_TYPE
 from ftwire_tools.recording.proxy import Closed, Opened, Received, Reset, Tap, Traffic
 from ftwire_tools.terminal.output import ClosedOutputError, OutputError
 
@@ -40,7 +40,7 @@ _TCP_CLOCK_NS: Final = 4000
 
 
 class _Connection:
-    """A connection as packets."""
+    """One connection, written as packets."""
 
     def __init__(self, opened: Opened) -> None:
         client, gateway = _one_family(opened.client, opened.gateway)
@@ -78,10 +78,10 @@ class _Connection:
 
 
 class Recorder(Tap):
-    """Writes what it is told to ``files`` and, where wanted, shows it by ``live``.
+    """Writes traffic to ``files`` and, with ``live``, shows the frames in it.
 
-    ``report`` is given sentences for the user, ``give_up`` is called when nobody reads what is written or shown
-    any more; both are called in the recorder's thread. ``pem`` is a private key to be put into the files.
+    ``report`` is called with sentences for the user, ``give_up`` when nobody reads any more what is written or shown;
+    both in the recorder's thread. ``pem`` is a private key to be put into the files.
     """
 
     def __init__(
@@ -116,11 +116,14 @@ class Recorder(Tap):
 
     def start(self, time_ns: int) -> None:
         """Begin the first file. Raises ``OSError``."""
-        self._files.begin(self._header(), time_ns)
+        header = self._header()
+        self._files.begin(header, time_ns)
+        if self._live is not None:
+            self._live.show(header)
         self._thread.start()
 
     def take(self, traffic: Traffic) -> None:
-        """Put it with what is to be written."""
+        """Queue traffic to be written."""
         if isinstance(traffic, Received):
             self._taken += len(traffic.data)
         self._queue.put(traffic)
@@ -131,7 +134,7 @@ class Recorder(Tap):
             await asyncio.sleep(BACKLOG_SECONDS)
 
     def close(self) -> None:
-        """Write what waits and end the file."""
+        """Write what is queued, and close the file."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -142,9 +145,10 @@ class Recorder(Tap):
         while more:
             batch: list[Traffic] = []
             more = self._collect(batch)
+            packets: list[bytes] = []
             if self._recording:
                 try:
-                    self._record(batch)
+                    self._record(batch, packets)
                 except BrokenPipeError:
                     self._stop_for_nobody()
                 except OSError as error:
@@ -156,7 +160,12 @@ class Recorder(Tap):
                     )
             if self._live is not None:
                 try:
-                    self._live.show(batch)
+                    for traffic in batch[len(packets) :]:  # the recording has ended
+                        packets.append(self._blocks(traffic))
+                        self._passed(traffic, packets[-1])
+                    self._live.show(b"".join(packets))
+                    if not more:
+                        self._live.close()
                 except ClosedOutputError:
                     self._live = None
                     self._stop_for_nobody()
@@ -184,29 +193,35 @@ class Recorder(Tap):
                 return True
         return False
 
-    def _record(self, batch: list[Traffic]) -> None:
+    def _record(self, batch: list[Traffic], packets: list[bytes]) -> None:
+        """Write the traffic; append the packets of each piece of it to ``packets``. Raises ``OSError``."""
         files = self._files
         waiting: list[bytes] = []
         size = 0
         for traffic in batch:
             blocks = self._blocks(traffic)
+            packets.append(blocks)
             if files.is_full(size, len(blocks), traffic.time_ns):
                 if waiting:
                     files.append(b"".join(waiting))
                 waiting, size = [], 0
                 files.begin(self._header(), traffic.time_ns)
-            connection = self._connections.get(traffic.connection)
-            if connection is not None:
-                connection.keep(traffic, blocks)
-                if connection.over:
-                    del self._connections[traffic.connection]
+            self._passed(traffic, blocks)
             waiting.append(blocks)
             size += len(blocks)
         if size:
             files.append(b"".join(waiting))
 
+    def _passed(self, traffic: Traffic, blocks: bytes) -> None:
+        """Keep what the next file begins with, and forget connections that are over."""
+        connection = self._connections.get(traffic.connection)
+        if connection is not None:
+            connection.keep(traffic, blocks)
+            if connection.over:
+                del self._connections[traffic.connection]
+
     def _blocks(self, traffic: Traffic) -> bytes:
-        """Return the packets that say what happened."""
+        """Return the packets of this traffic, as blocks of the capture."""
         number = traffic.connection
         if isinstance(traffic, Opened):
             connection = self._connections[number] = _Connection(traffic)
@@ -224,11 +239,12 @@ class Recorder(Tap):
         return self._packets(traffic.time_ns, found.talk.reset(traffic.direction))
 
     def _packets(self, time_ns: int, frames: list[bytes]) -> bytes:
-        self.packets += len(frames)
+        if self._recording:
+            self.packets += len(frames)
         return b"".join(self._writer.packet(time_ns, frame) for frame in frames)
 
     def _header(self) -> bytes:
-        """Return what the next file begins with: who wrote it, the key if wanted, and what it needs to be read."""
+        """Return the first blocks of the next file: section, interface, key, and the openings of connections."""
         writer = self._writer
         openings = b"".join(block for connection in self._connections.values() for block in connection.opening)
         about = self._about

@@ -9,7 +9,7 @@ from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.render.tree import tree_of
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render import ShownFrame
     from ftwire_tools.render.line import LineRenderer
 
 __all__ = ["DetailRenderer"]
@@ -35,7 +35,7 @@ class DetailRenderer:
         self._fields: Final = fields
         self._show_secrets: Final = show_secrets
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, sighting: ShownFrame) -> str:
         """Return the text of one frame."""
         text = self._lines.frame(sighting)
         message = sighting.message

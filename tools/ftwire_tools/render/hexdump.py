@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ftwire_tools.messages.masking import has_secrets, may_be_secret
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render import ShownFrame
 
 __all__ = ["Bytes", "bytes_of", "hexdump", "hexdump_of"]
 
@@ -28,7 +28,7 @@ class Bytes(NamedTuple):
     """The body is what was sent before encryption, not what stood on the wire."""
 
 
-def bytes_of(sighting: DissectedFrame, *, show_secrets: bool) -> Bytes:
+def bytes_of(sighting: ShownFrame, *, show_secrets: bool) -> Bytes:
     """Return what may be shown of a frame's bytes."""
     frame = sighting.seen.frame
     raw = frame.encode()
@@ -38,14 +38,14 @@ def bytes_of(sighting: DissectedFrame, *, show_secrets: bool) -> Bytes:
     return Bytes(header, body if show_secrets or not _is_secret(sighting) else None, is_plain)
 
 
-def _is_secret(sighting: DissectedFrame) -> bool:
+def _is_secret(sighting: ShownFrame) -> bool:
     if sighting.message is not None:
         return has_secrets(sighting.message)
     # What looks encrypted may as well be a plain body that came to harm.
     return may_be_secret(sighting.seen.frame)
 
 
-def hexdump_of(sighting: DissectedFrame, *, show_secrets: bool, indent: str = " " * 7) -> str:
+def hexdump_of(sighting: ShownFrame, *, show_secrets: bool, indent: str = " " * 7) -> str:
     """Return the lines of a frame's header and body."""
     header, body, is_plain = bytes_of(sighting, show_secrets=show_secrets)
     what = "body" if is_plain and sighting.seen.encryption == "none" else "body, decrypted"

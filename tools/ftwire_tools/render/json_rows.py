@@ -11,7 +11,7 @@ from ftwire_tools.render.jsonlines import dump_json
 from ftwire_tools.render.table import tables_of
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render import ShownFrame
 
 __all__ = ["RowsRenderer"]
 
@@ -23,7 +23,7 @@ class RowsRenderer:
         self._fields: Final = fields
         self._show_secrets: Final = show_secrets
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, sighting: ShownFrame) -> str:
         """Return the lines of one frame."""
         message = sighting.message
         if message is None:

@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import to_dict, to_json
+from ftwire.capture import status_of
 from ftwire.errors import DigestError, WireError
-from ftwire_tools.captures.sighting import status_of
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.field_paths import value_at
 from ftwire_tools.messages.masking import error_text, mask, may_hold_secrets
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame, Role
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render import ShownFrame
 
 __all__ = ["JsonRenderer", "dump_json"]
 
@@ -53,7 +53,7 @@ class JsonRenderer:
         self._start: Final = "{" if file is None else f'{{"file": {dump_json(file)}, '
         self._ends: Final[dict[tuple[int, Role], str]] = {}
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, sighting: ShownFrame) -> str:
         """Return the line of one frame."""
         number, talk, seen, message, error, text = sighting
         frame, sender, kind, encryption, time, packet, _, latency = seen
@@ -91,7 +91,7 @@ class JsonRenderer:
             return dump_json(mask(to_dict(message, lower_camel=True), descriptor_of(message)))
         return to_json(message, lower_camel=True)
 
-    def _bytes(self, sighting: DissectedFrame) -> str:
+    def _bytes(self, sighting: ShownFrame) -> str:
         header, body, _ = bytes_of(sighting, show_secrets=self._show_secrets)
         return f', "header_hex": "{header.hex()}", "body_hex": {"null" if body is None else _quoted(body.hex())}'
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ftwire.capture import status_of
 from ftwire.errors import KeyRequiredError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
-from ftwire_tools.captures.sighting import status_of
 from ftwire_tools.messages.brief import writer_of
 from ftwire_tools.messages.field_paths import value_at
 from ftwire_tools.messages.masking import error_text
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ftwire.capture import Conversation
     from ftwire.errors import WireError
     from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
     from ftwire.frame import FrameType
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import DissectedFrame, Talk
     from ftwire_tools.messages.brief import Writer
+    from ftwire_tools.render import ShownFrame
 
 __all__ = ["LineRenderer"]
 
@@ -58,12 +59,12 @@ class LineRenderer:
         self._introduced: set[int] = set()
         # Whose lines come, and of what second: from when until when. And how they look, by protocol and sender, up to
         # what they say.
-        self._talk: Talk | None = None
+        self._talk: Conversation | None = None
         self._since = self._until = 0
         self._forms: Final[dict[tuple[int, bool], str]] = {}
         self._writers: Final[dict[FrameType, tuple[Writer, str]]] = {}
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, sighting: ShownFrame) -> str:
         """Return the line, and those that must stand before it."""
         number, talk, seen, message, error, text = sighting
         facts = self._facts(seen.frame, message, error) if text is None else text
@@ -72,7 +73,7 @@ class LineRenderer:
             facts = f"{self._paint.bad}OpenD says: error {printable(status)}{self._paint.reset} {facts}"
         return self.line(number, talk, seen, facts)
 
-    def brief(self, number: int, talk: Talk, seen: FrameObserved) -> str | None:
+    def brief(self, number: int, talk: Conversation, seen: FrameObserved) -> str | None:
         """Return the line of a frame on TCP like one before it in this second, by the shortest way.
 
         So come nearly all frames of a capture, and by the million. ``None``: that takes more.
@@ -88,7 +89,7 @@ class LineRenderer:
         took = "" if latency is None else duration(latency)
         return write(form, (number, micros, frame.serial, len(frame.payload), encryption, took), frame.body)
 
-    def line(self, number: int, talk: Talk, seen: FrameObserved, facts: str) -> str:
+    def line(self, number: int, talk: Conversation, seen: FrameObserved, facts: str) -> str:
         """Return the line of a frame of which these are the facts, and those that must stand before it."""
         frame, _, _, encryption, time, _, _, latency = seen
         before = ""
@@ -121,7 +122,7 @@ class LineRenderer:
             facts = f"{self._paint.bad}{type(error).__name__}: {printable(why)}{self._paint.reset}"
         return f"json {facts}" if frame.body_format == BodyFormat.JSON else facts
 
-    def gap(self, talk: Talk, seen: UndecodedObserved) -> str:
+    def gap(self, talk: Conversation, seen: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
         return (
@@ -129,7 +130,7 @@ class LineRenderer:
             f"{self._paint.bad}gap      {printable(gap_text(seen))}{self._paint.reset}\n"
         )
 
-    def key_missing(self, talk: Talk, seen: KeyMissing) -> str:
+    def key_missing(self, talk: Conversation, seen: KeyMissing) -> str:
         """Return the line that says, once a conversation, that a key is needed."""
         return f"{self._before(talk, seen.time)}{self.note(f'{talk.number}: {seen.reason} (--key)')}"
 
@@ -137,7 +138,7 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
-    def _form(self, talk: Talk, seen: FrameObserved) -> str:
+    def _form(self, talk: Conversation, seen: FrameObserved) -> str:
         """Return how the line of such a frame looks, in this second of this conversation, with places for the rest."""
         paint, proto_id, protocol = self._paint, seen.frame.proto_id, seen.frame.protocol
         arrow = "->" if seen.sender is Role.CLIENT else "<-"
@@ -158,7 +159,7 @@ class LineRenderer:
         found = ((path, value_at(message, path, show_secrets=self._show_secrets)) for path in self._fields)
         return " ".join(f"{'.'.join(path)}={'-' if value is None else printable(str(value))}" for path, value in found)
 
-    def _before(self, talk: Talk, time: int) -> str:
+    def _before(self, talk: Conversation, time: int) -> str:
         self._talk = None
         self._forms.clear()
         self._writers.clear()
