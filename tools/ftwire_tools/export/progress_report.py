@@ -1,4 +1,4 @@
-"""How far an export has come: files, frames, MB/s and the time left, on a terminal."""
+"""How far an export is: files, frames, MB/s and the time left, on a terminal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from ftwire_tools.terminal.style import printable
-
 if TYPE_CHECKING:
-    from ftwire_tools.export.manifest import Outcome
+    from ftwire_tools.export.manifest import ExportOutcome
 
-__all__ = ["Report"]
+__all__ = ["ExportProgress"]
 
 INTERVAL: Final = 0.5
 """Seconds between two reports, and before the first."""
@@ -19,11 +17,11 @@ INTERVAL: Final = 0.5
 _ERASE: Final = "\r\x1b[K"
 
 
-class Report:
-    """A line on standard error that is written over and over."""
+class ExportProgress:
+    """A line on standard error that is overwritten twice a second, where standard error is a terminal."""
 
     def __init__(self, files: int, size: int) -> None:
-        """``files`` and their ``size`` in bytes are what is to be done."""
+        """``files`` are to be exported, ``size`` bytes in all."""
         self._files: Final = files
         self._size: Final = size
         self._start: Final = time.monotonic()
@@ -32,15 +30,14 @@ class Report:
         self._shown = False
         self._done_files = self._done_size = self._done_frames = 0
 
-    def done(self, outcome: Outcome) -> None:
-        """Count one input that has ended."""
+    def finished(self, outcome: ExportOutcome) -> None:
+        """Count an input that has ended."""
         self._done_files += 1
         self._done_size += outcome.size
         self._done_frames += outcome.frames
-        self.at(0, 0)
 
-    def at(self, size: int, frames: int) -> None:
-        """Say how far those are that have not ended, and report if it is time to."""
+    def update(self, size: int, frames: int) -> None:
+        """Write the line if it is time to; ``size`` bytes and ``frames`` are done of inputs that have not ended."""
         now = time.monotonic()
         if not self._wanted or now < self._next:
             return
@@ -49,13 +46,8 @@ class Report:
         sys.stderr.flush()
         self._shown = True
 
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        self.clear()
-        sys.stderr.write(f"ftwire: {printable(text)}\n")
-
     def line(self, size: int, frames: int, seconds: float) -> str:
-        """Return the line after so many seconds."""
+        """Return the line, ``seconds`` after the start."""
         size += self._done_size
         rate = size / seconds if seconds else 0.0
         left = f", {_duration((self._size - size) / rate)} left" if rate and size < self._size else ""
@@ -65,7 +57,7 @@ class Report:
         )
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._shown:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
