@@ -108,10 +108,13 @@ class Dump:
                 continue
             if brief is None:
                 self._show_selected(report)
-            elif (line := brief(*report)) is not None:
-                out.append(line)
             else:
-                self._show_frame(ShownFrame(*report, *read_brief(report.frame)))
+                number, conversation, observation = report
+                line = brief(number, conversation, observation)
+                if line is None:
+                    self._show_frame(ShownFrame(*report, *read_brief(report.frame)))
+                else:
+                    out.append(line)
             if len(out) >= BATCH:
                 self.flush()
 
