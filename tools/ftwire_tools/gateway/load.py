@@ -1,4 +1,4 @@
-"""Load captures into the answer source that replays them."""
+"""Loads capture files into a ``Replay``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LoadError(Exception):
 
 
 def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log) -> None:
-    """Load the replies and pushes of captures. ``keys`` are RSA private keys to decrypt them with.
+    """Add captures to a replay. ``keys`` are RSA private keys to decrypt them with.
 
     Raises ``OSError`` and ``LoadError``.
     """
@@ -47,7 +47,7 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
 
 
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
-    """Take one capture; return how many of its frames are encrypted under none of the keys."""
+    """Add one capture; return how many of its frames no key opens."""
     hidden = 0
     with open_input(path) as source:
         try:

@@ -1,7 +1,7 @@
-"""Records the traffic of a proxy as a capture: packets made of the bytes, with their real times, in a thread.
+"""What passes a relay, written down: packets made of bytes, their times the real ones, in a thread of its own.
 
-The proxy only queues what it has carried. A slow disk or a stopped terminal therefore delays no connection until
-``MAX_BACKLOG`` bytes wait; then the proxy receives no more until there is room, rather than lose a packet.
+The relay only leaves word of what it carried. A slow disk or a stopped terminal therefore holds nobody up until
+``MAX_BACKLOG`` bytes wait; then the relay receives no more until there is room, rather than lose a packet.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TCP_CLOCK_NS: Final = 4000
 
 
 class _Connection:
-    """One connection, written as packets."""
+    """A connection as packets."""
 
     def __init__(self, opened: Opened) -> None:
         client, gateway = _one_family(opened.client, opened.gateway)
@@ -78,10 +78,10 @@ class _Connection:
 
 
 class Recorder(Tap):
-    """Writes traffic to ``files`` and, with ``live``, shows the frames in it.
+    """Writes what it is told to ``files`` and, where wanted, shows it by ``live``.
 
-    ``report`` is called with sentences for the user, ``give_up`` when nobody reads any more what is written or shown;
-    both in the recorder's thread. ``pem`` is a private key to be put into the files.
+    ``report`` is given sentences for the user, ``give_up`` is called when nobody reads what is written or shown
+    any more; both are called in the recorder's thread. ``pem`` is a private key to be put into the files.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Recorder(Tap):
         self._thread.start()
 
     def take(self, traffic: Traffic) -> None:
-        """Queue traffic to be written."""
+        """Put it with what is to be written."""
         if isinstance(traffic, Received):
             self._taken += len(traffic.data)
         self._queue.put(traffic)
@@ -134,7 +134,7 @@ class Recorder(Tap):
             await asyncio.sleep(BACKLOG_SECONDS)
 
     def close(self) -> None:
-        """Write what is queued, and close the file."""
+        """Write what waits and end the file."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -221,7 +221,7 @@ class Recorder(Tap):
                 del self._connections[traffic.connection]
 
     def _blocks(self, traffic: Traffic) -> bytes:
-        """Return the packets of this traffic, as blocks of the capture."""
+        """Return the packets that say what happened."""
         number = traffic.connection
         if isinstance(traffic, Opened):
             connection = self._connections[number] = _Connection(traffic)
@@ -244,7 +244,7 @@ class Recorder(Tap):
         return b"".join(self._writer.packet(time_ns, frame) for frame in frames)
 
     def _header(self) -> bytes:
-        """Return the first blocks of the next file: section, interface, key, and the openings of connections."""
+        """Return what the next file begins with: who wrote it, the key if wanted, and what it needs to be read."""
         writer = self._writer
         openings = b"".join(block for connection in self._connections.values() for block in connection.opening)
         about = self._about
