@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from fixtures.make_keys import KEYS, TEST_KEY
 from fixtures.scenario import RT
 from ftwire.cipher import RsaKey
 from interop.peers import Peer
-from interop.test_sdk_sessions import ANY_PORT, assert_example, points, run
+from interop.test_sdk_sessions import assert_example, points, run
 from support.recording import complaints, ftwire, recording
 
 Shares = list[dict[str, Any]]
@@ -36,7 +35,7 @@ def test_an_encrypted_sdk_session(name: str, peer: Callable[[str], Peer], tmp_pa
     path = tmp_path / "out.pcapng"
     key = RsaKey.from_pem(TEST_KEY.read_bytes())
     with (
-        running(replace(ANY_PORT, key=key)) as (port, _),
+        running(key=key) as (port, _),
         recording(port, "-w", path, "--key", TEST_KEY, "--embed-key") as record,
     ):
         lines = run(name, record.ports[0], "--encrypt", str(TEST_KEY))
@@ -70,7 +69,7 @@ def test_a_websocket_sdk_session(deflate: bool, peer: Callable[[str], Peer], tmp
     peer("npm-futu-api")
     path = tmp_path / "out.pcapng"
     with (
-        running(replace(ANY_PORT, ws_key="secret", deflate=deflate)) as (_, port),
+        running(ws_key="secret", deflate=deflate) as (_, port),
         recording(port, "-w", path) as record,
     ):
         lines = run("npm-futu-api", record.ports[0], "--key", "secret")

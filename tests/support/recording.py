@@ -1,4 +1,4 @@
-"""What the tests of recording share: a running ``ftwire record``, servers to stand behind it, a client in front."""
+"""What the tests of recording share: a running ``ftwire record``, and servers behind it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftwire.cipher import RsaKey
-from ftwire.connection import Connection
-from ftwire.events import Connected, ReplyReceived
-from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
-from support.frames import rt_request
 
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
 """The command, as this interpreter has it installed."""
@@ -136,32 +131,6 @@ def receive_all(side: socket.socket) -> bytes:
     while data := side.recv(65536):
         parts.append(data)
     return b"".join(parts)
-
-
-class Client:
-    """A client of a gateway: as many ``Qot_GetRT`` as wanted, each answered."""
-
-    def __init__(self, port: int, key: RsaKey | None = None) -> None:
-        self._socket = connect(port)
-        self._connection = Connection(Role.CLIENT, key=key)
-        self._connection.initiate(0, client_id="test")
-        assert isinstance(self._exchange(), Connected)
-
-    def ask(self, times: int = 1) -> None:
-        for _ in range(times):
-            self._connection.request("Qot_GetRT", rt_request(), 0)
-            assert isinstance(self._exchange(), ReplyReceived)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _exchange(self) -> object:
-        self._socket.sendall(self._connection.data_to_send())
-        while True:
-            data = self._socket.recv(65536)
-            assert data, "the gateway closed"
-            for event in self._connection.receive_data(data, 0):
-                return event
 
 
 @dataclass

@@ -20,6 +20,7 @@ NAMED = {
     "bad-sha1": ["unexplained_digest"],
     "bad-body": ["body_unreadable"],
     "cut": ["frame_cut"],
+    "garbage": ["no_frame"],
     "wrong-serial": ["wrong_serial"],
     "unknown-protocol": ["unknown_push"],
 }

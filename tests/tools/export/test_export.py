@@ -32,7 +32,8 @@ from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
 from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
-from ftwire_tools.markets.zones import ZONES, instants
+from ftwire_tools.markets.exchanges import ZONES
+from ftwire_tools.markets.zones import instants
 from ftwire_tools.messages.descriptors import is_repeated
 from support.captures import START, pcap, session
 from support.places import ROOT

@@ -11,13 +11,11 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect as connect_websocket
 
-from fixtures.gateway import Gateway
 from fixtures.gateway import running as gateway_running
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
@@ -26,10 +24,10 @@ from ftwire.frame import Role
 from ftwire.pcap import CloseReason, PacketReader
 from ftwire.websocket import Envelope
 from support.frames import rt_request
+from support.gateways import PlainClient
 from support.recording import (
     FTWIRE,
     SECONDS,
-    Client,
     complaints,
     connect,
     echo,
@@ -41,7 +39,6 @@ from support.recording import (
     tshark,
 )
 
-GATEWAY = Gateway(port=0, ws_port=0)
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
@@ -59,6 +56,11 @@ def converse(port: int, data: bytes) -> bytes:
         side.shutdown(socket.SHUT_WR)
         reader.join(SECONDS)
         return back[0]
+
+
+def ask(client: PlainClient, times: int = 1) -> None:
+    for _ in range(times):
+        assert client.ask("Qot_GetRT", security={"market": 1, "code": "00700"}).retType == 0
 
 
 def wait_for(path: Path, size: int) -> None:
@@ -270,12 +272,12 @@ def test_files_are_rotated_by_size_and_lose_nothing(tmp_path: Path) -> None:
 
 def test_every_rotated_file_can_be_decrypted_by_itself(tmp_path: Path) -> None:
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--rotate-size", "8k") as record,
     ):
-        client = Client(record.ports[0], KEY)
-        client.ask(40)
-        client.close()
+        client = PlainClient(record.ports[0], key=KEY)
+        ask(client, 40)
+        client.socket.close()
         record.stop()
     paths = sorted(tmp_path.iterdir())
     assert len(paths) >= 3
@@ -339,14 +341,14 @@ def test_signals_end_it_quietly(number: int, tmp_path: Path) -> None:
 def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", path, "--json", "--key", TEST_KEY) as record,
     ):
-        client = Client(record.ports[0], KEY)
-        client.ask()
+        client = PlainClient(record.ports[0], key=KEY)
+        ask(client)
         assert record.process.stdout is not None
         shown = [json.loads(record.process.stdout.readline()) for _ in range(4)]
-        client.close()
+        client.socket.close()
         record.stop()
     assert [(frame["kind"], frame["proto"], frame["encryption"]) for frame in shown] == [
         ("request", "InitConnect", "rsa"),
@@ -363,26 +365,26 @@ def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
 
 def test_nobody_reading_the_dump_ends_it(tmp_path: Path) -> None:
     with (
-        gateway_running(GATEWAY) as (port, _),
+        gateway_running() as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--dump") as record,
     ):
         assert record.process.stdout is not None
         record.process.stdout.close()
         # The recorder may be gone before the handshake's reply has come through it.
         with suppress(AssertionError, OSError):
-            Client(record.ports[0]).close()
+            PlainClient(record.ports[0]).socket.close()
         assert record.process.wait(SECONDS) == 141
 
 
 def test_a_key_is_embedded_only_when_asked_and_then_used_and_stripped_by_editcap(tmp_path: Path) -> None:
     for name, options in (("without", ()), ("with", ("--key", TEST_KEY, "--embed-key"))):
         with (
-            gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+            gateway_running(key=KEY) as (port, _),
             recording(port, "-w", tmp_path / name, *options) as record,
         ):
-            client = Client(record.ports[0], KEY)
-            client.ask()
-            client.close()
+            client = PlainClient(record.ports[0], key=KEY)
+            ask(client)
+            client.socket.close()
             record.stop()
     pem = TEST_KEY.read_bytes()
     assert b"PRIVATE KEY" not in (tmp_path / "without").read_bytes()
@@ -409,15 +411,15 @@ def test_a_recording_can_be_piped(tmp_path: Path) -> None:
 
 def test_websocket_and_tcp_in_one_recording(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
-    with gateway_running(GATEWAY) as ports, recording(list(ports), "-w", path) as record:
-        client = Client(record.ports[0])
+    with gateway_running() as ports, recording(list(ports), "-w", path) as record:
+        client = PlainClient(record.ports[0])
         with connect_websocket(f"ws://127.0.0.1:{record.ports[1]}", proxy=None) as side:
             side.send(Envelope.build(1, 2, b"", sender=Role.CLIENT).encode())
             side.recv()
             side.send(Envelope.build(3008, 3, rt_request(), sender=Role.CLIENT).encode())
             side.recv()
-        client.ask()
-        client.close()
+        ask(client)
+        client.socket.close()
         record.stop()
     frames = [json.loads(line) for line in ftwire("dump", "--json", path).stdout.splitlines()]
     seen = {(frame["transport"], frame["proto"], frame["kind"]) for frame in frames}

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from ftwire.messages import Qot_Common, Qot_Sub, Trd_Common, Trd_PlaceOrder
 from ftwire.schema import schema
-from ftwire_tools.markets.securities import QOT_PREFIXES, TRADE_PREFIXES, securities_of
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_PREFIXES
 from ftwire_tools.messages.enums import FIELD_ENUMS, enum_name, enum_names
 from ftwire_tools.messages.masking import SECRET_FIELDS, has_secrets, may_hold_secrets
+from ftwire_tools.messages.securities import securities_of
 from ftwire_tools.messages.summary import facts_of
 from ftwire_tools.render.stats import Latencies, duration
 from ftwire_tools.render.table import NAMED_COLUMNS

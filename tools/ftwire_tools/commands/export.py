@@ -100,7 +100,7 @@ def command(
     like HK.00700; beside an enum's number is its name (_name), beside a local time the instant (_utc). Replies and
     pushes of the same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote,
     snapshot, broker_queue, orders, fills, positions. What could not be decoded is in the table errors.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None
     except ValueError as error:

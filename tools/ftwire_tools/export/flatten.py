@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.markets.securities import QOT_PREFIXES, market_of
-from ftwire_tools.markets.zones import TRADE_MARKETS, instants, is_local_time
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS
+from ftwire_tools.markets.zones import instants, is_local_time
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.masking import MASK, is_secret, may_hold_secrets
+from ftwire_tools.messages.securities import market_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor

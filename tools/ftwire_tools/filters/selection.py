@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import Registry, registry
-from ftwire_tools.markets.securities import securities_of
+from ftwire_tools.messages.securities import securities_of
 
 if TYPE_CHECKING:
     from ftwire.capture import Conversation

@@ -19,7 +19,7 @@ __all__ = ["LoadError", "load"]
 
 
 class LoadError(Exception):
-    """A file that nothing can be replayed from; the sentence says why."""
+    """A file without anything to replay; the text says why."""
 
 
 def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log) -> None:
@@ -28,9 +28,9 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
     Raises ``OSError`` and ``LoadError``.
     """
     for number, path in enumerate(paths):
-        before = replay.book.replies + replay.tape.pushes
+        before = replay.index.replies + replay.recording.pushes
         hidden = _load_one(replay, number, path, keys, log)
-        found = replay.book.replies + replay.tape.pushes - before
+        found = replay.index.replies + replay.recording.pushes - before
         if not found:
             reason = (
                 "its frames are encrypted: give the key that they were captured under"
@@ -40,10 +40,10 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
             raise LoadError(f"{path}: {reason}")
         if hidden:
             log("left-out", file=path, frames=hidden, reason="encrypted, and no key opens them")
-    left_out = replay.book.left_out + replay.tape.left_out
+    left_out = replay.index.left_out + replay.recording.left_out
     if left_out:
         log("left-out", frames=left_out, reason="they cannot be decoded")
-    log("loaded", files=len(paths), replies=replay.book.replies, pushes=replay.tape.pushes)
+    log("loaded", files=len(paths), replies=replay.index.replies, pushes=replay.recording.pushes)
 
 
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
@@ -54,10 +54,10 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
             for report in CaptureReader(keys=keys, raw=False).read(source.chunks()):
                 if isinstance(report, DissectedFrame):
                     hidden += report.observation.encryption == KEY_UNKNOWN.name
-                    replay.observe(number, report.conversation, report.observation)
+                    replay.add(number, report)
         except NotACaptureError as error:
             raise LoadError(f"{path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
         except CaptureError as error:
-            # The frames in front of the damage are good.
+            # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))
     return hidden

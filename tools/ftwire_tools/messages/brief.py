@@ -13,10 +13,11 @@ from google.protobuf.message import DecodeError
 
 import ftwire
 from ftwire.phrase import Fact, Phrase
-from ftwire_tools.markets.securities import QOT_PREFIXES, may_name_securities
+from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.masking import is_secret
+from ftwire_tools.messages.securities import may_name_securities
 from ftwire_tools.messages.summary import (
     MAX_FACTS,
     PRICES,

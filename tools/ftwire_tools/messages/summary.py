@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.markets.securities import QOT_PREFIXES, may_name_securities, securities_of
+from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.enums import enum_name, enum_names
 from ftwire_tools.messages.masking import is_secret
+from ftwire_tools.messages.securities import may_name_securities, securities_of
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:

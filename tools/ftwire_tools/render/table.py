@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire_tools.markets.securities import market_of, security_name
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.field_paths import value_at
 from ftwire_tools.messages.masking import MASK, is_secret
+from ftwire_tools.messages.securities import market_of
 from ftwire_tools.messages.summary import short_enum_name
 from ftwire_tools.terminal.style import printable
 

@@ -1,7 +1,6 @@
-"""Market and code as users write them: ``HK.00700``, ``US.AAPL``.
+"""The securities that a message is about, for messages of any class.
 
-Finds the securities in a message of any class: the paths to them are worked out from the descriptor once a
-class, so that asking a message costs attribute look-ups only.
+The paths to them are found once for each class, from its descriptor; for each message they are attribute look-ups.
 """
 
 from __future__ import annotations
@@ -9,72 +8,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.markets.codes import security_name
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-__all__ = ["QOT_PREFIXES", "market_of", "may_name_securities", "parse_security", "securities_of", "security_name"]
-
-# The prefixes are those of the vendor's Python SDK.
-QOT_PREFIXES: Final = {
-    1: "HK",
-    2: "HK_FUTURE",
-    11: "US",
-    21: "SH",
-    22: "SZ",
-    31: "SG",
-    41: "JP",
-    51: "AU",
-    61: "MY",
-    71: "CA",
-    81: "FX",
-    91: "CC",
-    101: "EC",
-}
-"""``Qot_Common.QotMarket`` to the prefix of a code."""
-
-TRADE_PREFIXES: Final = {
-    1: "HK",
-    2: "US",
-    31: "SH",
-    32: "SZ",
-    41: "SG",
-    51: "JP",
-    61: "AU",
-    71: "MY",
-    81: "CA",
-    91: "FX",
-    101: "CC",
-    111: "EC",
-}
-"""``Trd_Common.TrdSecMarket`` to the same."""
+__all__ = ["market_of", "may_name_securities", "securities_of"]
 
 _MARKETS: Final = (("market", QOT_PREFIXES), ("secMarket", TRADE_PREFIXES))
-"""Field that stands beside a field ``code`` and says which market it belongs to."""
+"""Fields that hold the market of the field ``code`` beside them, and the prefixes of their numbers."""
 
 _MAX_DEPTH: Final = 8
-"""Levels of a message looked into: the deepest of the vendor's has six."""
+"""Nesting levels searched; the vendor's messages have six at most."""
 
 Finder = Callable[[Any], Iterator[str]]
 
 _finders: dict[Descriptor, Finder | None] = {}
 
 
-def security_name(market: int, code: str, prefixes: dict[int, str] = QOT_PREFIXES) -> str:
-    """Return market prefix and code, with the bare number of a market nobody knows."""
-    return f"{prefixes.get(market) or market}.{code}"
-
-
 def securities_of(message: Message) -> Iterator[str]:
-    """Give every security named in a message, in the order of its fields, repetitions included."""
+    """Yield every security in a message, in the order of its fields, repetitions included."""
     finder = _finder(descriptor_of(message))
     return iter(()) if finder is None else finder(message)
 
 
 def may_name_securities(descriptor: Descriptor) -> bool:
-    """Say whether messages of a class have a place for one."""
+    """Return whether messages of a class can hold a security."""
     return _finder(descriptor) is not None
 
 
@@ -122,16 +84,3 @@ def _make_finder(descriptor: Descriptor, depth: int) -> Finder | None:
                 yield from inner(getattr(message, name))
 
     return find
-
-
-def parse_security(text: str) -> tuple[int, str]:
-    """Return market number and code of ``HK.00700``, ``US.AAPL`` or ``11.AAPL``. Raises ``ValueError``."""
-    prefix, dot, code = text.partition(".")
-    if dot and code:
-        if prefix.isdecimal():
-            return int(prefix), code
-        for market, known in QOT_PREFIXES.items():
-            if known == prefix.upper():
-                return market, code
-    known_prefixes = ", ".join(QOT_PREFIXES.values())
-    raise ValueError(f"{text!r} is no security: it is PREFIX.CODE, the prefix one of {known_prefixes}")
