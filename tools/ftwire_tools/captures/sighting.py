@@ -1,4 +1,4 @@
-"""One frame of one conversation, read as far as it can be: what filters and renderers work on."""
+"""A conversation, and the message of a frame or why there is none."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from ftwire.frame import Role, UnknownBody
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["LOWEST_PROTOCOL", "DissectedFrame", "Talk", "read_body", "status_of"]
+__all__ = ["LOWEST_PROTOCOL", "Talk", "read_body", "status_of"]
 
 LOWEST_PROTOCOL: Final = 1001
 """Commands of a WebSocket envelope below are not protocols."""
@@ -34,21 +33,6 @@ class Talk(NamedTuple):
     def ends(self, sender: Role) -> tuple[str, str]:
         """Return source and destination of what this side sent."""
         return (self.client, self.server) if sender is Role.CLIENT else (self.server, self.client)
-
-
-class DissectedFrame(NamedTuple):
-    """A frame that passed by."""
-
-    number: int
-    """Running number among all frames of the input, from 1."""
-    talk: Talk
-    seen: FrameObserved
-    message: Message | None
-    """The body, where it can be had."""
-    error: WireError | None
-    """Why it cannot."""
-    text: str | None = None
-    """What is shown of the body, in place of ``message``: see ``ftwire_tools.dumping.body_view``."""
 
 
 def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import CaptureError, NotACaptureError
@@ -12,10 +11,9 @@ from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.protocols import Registry, registry
 from ftwire_tools.captures.input_files import Input
-from ftwire_tools.captures.sighting import DissectedFrame
 from ftwire_tools.captures.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
-from ftwire_tools.dumping.body_view import Read, read_brief, read_message, read_text
 from ftwire_tools.filters.selection import Selection
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.output import write
@@ -25,8 +23,6 @@ from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.events import Observation
-    from ftwire.frame import Frame
-    from ftwire.websocket import Envelope
     from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.render import Renderer
 
@@ -53,10 +49,10 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
         if form.table:
             from ftwire_tools.render.json_rows import RowsRenderer
 
-            return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
+            return RowsRenderer(fields=form.fields)
         from ftwire_tools.render.jsonlines import JsonRenderer
 
-        return JsonRenderer(fields=form.fields, show_secrets=form.show_secrets, with_bytes=form.with_hex, file=file)
+        return JsonRenderer(fields=form.fields, with_bytes=form.with_hex, file=file)
     if form.tree or form.with_hex or form.table:
         from ftwire_tools.render.detail import DetailRenderer
 
@@ -66,7 +62,6 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
             with_hex=form.with_hex,
             table=form.table,
             fields=form.fields,
-            show_secrets=form.show_secrets,
         )
     return lines
 
@@ -79,25 +74,12 @@ class Dump:
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
             fields=form.fields,
-            show_secrets=form.show_secrets,
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
-        # Conditions on a body need it as a message, as do all forms but the plainest two.
-        plain = not (form.table or form.fields or selection.codes or selection.only_errors)
-        self._read: Final[Callable[[Frame | Envelope], Read]] = (
-            read_message
-            if not plain
-            else partial(read_text, show_secrets=form.show_secrets)
-            if form.as_json
-            else read_message
-            if form.tree or form.with_hex
-            else read_brief
-        )
+        self._shows_secrets: Final = form.show_secrets
         self._selection: Final = selection
         self._everything: Final = selection.is_open
-        # Whether there is nothing to be asked of a frame but what it says.
-        self._in_brief: Final = self._read is read_brief and self._everything and stats is None
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.frames = 0
@@ -107,21 +89,15 @@ class Dump:
 
     def show(self, observed: Iterator[tuple[Talk, Observation]]) -> None:
         """Show what is selected of what was observed."""
-        out, number = self._out, self.frames
-        brief = self._lines.brief if self._in_brief else None
+        number = self.frames
         try:
             for talk, seen in observed:
                 if type(seen) is not FrameObserved:
                     self._show_other(talk, seen)
                     continue
                 number += 1
-                if brief is None:
-                    self._show_frame(number, talk, seen)
-                elif (line := brief(number, talk, seen)) is not None:
-                    out.append(line)
-                else:
-                    self._show_read(DissectedFrame(number, talk, seen, *read_brief(seen.frame)))
-                if len(out) >= BATCH:
+                self._show_frame(number, talk, seen)
+                if len(self._out) >= BATCH:
                     self.flush()
         finally:
             self.frames = number
@@ -129,19 +105,19 @@ class Dump:
     def _show_frame(self, number: int, talk: Talk, seen: FrameObserved) -> None:
         """Show a frame, if it is selected."""
         selection, everything = self._selection, self._everything
-        if everything or selection.wants_header(talk, seen):
-            sighting = DissectedFrame(number, talk, seen, *self._read(seen.frame))
-            if everything or selection.wants_body(sighting):
-                self._show_read(sighting)
-
-    def _show_read(self, sighting: DissectedFrame) -> None:
-        if sighting.error is not None:
+        if not everything and not selection.wants_header(talk, seen):
+            return
+        frame = seen.frame
+        view = FrameView(number, talk, seen, self._shows_secrets)
+        if not everything and not selection.wants_body(seen, view.error if selection.only_errors else None):
+            return
+        self._out.append(self._renderer.frame(view))
+        if view.error is not None:
             self.not_decoded += 1
         if self._stats is not None:
-            frame, protocol = sighting.seen.frame, sighting.seen.frame.protocol
+            protocol = frame.protocol
             name = protocol.name if protocol else "?"
-            self._stats.frame(frame.proto_id, name, len(frame), sighting.seen.latency, sighting.error)
-        self._out.append(self._renderer.frame(sighting))
+            self._stats.frame(frame.proto_id, name, len(frame), seen.latency, view.error)
 
     def _show_other(self, talk: Talk, seen: Observation) -> None:
         if not self._selection.wants_place(talk, seen.time):

@@ -1,6 +1,6 @@
 """Which frames are shown: by protocol, kind, security, conversation, time and outcome.
 
-What the header says is asked before the body is read, so that picking frames by it costs no parsing.
+Conditions on the header come before those on the body, so that no body is parsed in vain.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import WireError
-from ftwire.frame import UnknownBody
 from ftwire.protocols import Registry, registry
-from ftwire_tools.markets.securities import securities_of
+from ftwire_tools.markets.securities import securities_in
 
 if TYPE_CHECKING:
     from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import DissectedFrame, Talk
+    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["Selection", "protocol_ids"]
 
@@ -41,7 +40,7 @@ class Selection(NamedTuple):
         return self == Selection()
 
     def wants_header(self, talk: Talk, seen: FrameObserved) -> bool:
-        """Say whether a frame may be wanted, without looking at its body."""
+        """Return whether a frame may be wanted, without looking at its body."""
         if self.protocols and seen.frame.proto_id not in self.protocols:
             return False
         if self.kinds and seen.kind not in self.kinds:
@@ -49,34 +48,29 @@ class Selection(NamedTuple):
         return self.wants_place(talk, seen.time)
 
     def wants_place(self, talk: Talk, time: int) -> bool:
-        """Say whether anything of this conversation and time is wanted."""
+        """Return whether anything of this conversation and time is wanted."""
         if self.since is not None and time < self.since:
             return False
         if self.until is not None and time > self.until:
             return False
         return not self.conversations or any(_is_in(talk, wanted) for wanted in self.conversations)
 
-    def wants_body(self, sighting: DissectedFrame) -> bool:
-        """Say whether a frame is wanted whose header is."""
-        if self.only_errors and sighting.error is None:
+    def wants_body(self, seen: FrameObserved, error: WireError | None) -> bool:
+        """Return whether a frame is wanted whose header is. ``error``: why its body cannot be had."""
+        if self.only_errors and error is None:
             return False
         if not self.codes:
             return True
         # A reply often repeats nothing of what was asked for.
-        seen = sighting.seen
         return self._names(seen.frame) or (seen.request is not None and self._names(seen.request))
 
     def _names(self, frame: Frame | Envelope) -> bool:
+        """Return whether one of the securities in the body of a frame is wanted."""
         try:
-            message = frame.message
+            names = [name.upper() for name in securities_in(frame)]
         except WireError:
             return False
-        if isinstance(message, UnknownBody):
-            return False
-        return any(
-            name in self.codes or name.partition(".")[2] in self.codes
-            for name in map(str.upper, securities_of(message))
-        )
+        return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)
 
 
 def _is_in(talk: Talk, wanted: str) -> bool:
