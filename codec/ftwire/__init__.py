@@ -10,8 +10,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.schema``                message definitions in a descriptor pool of their own
 ``ftwire.protocols``             from a protocol's ID or name to its messages
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
-``ftwire.projection``                a few values of a body, without the rest
-``ftwire.phrase``                what a body says in a few words, without a message of it
+``ftwire.projection``            the values at a few paths of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
 ``ftwire.cutting``               the same for frames, and the way through the compiled core

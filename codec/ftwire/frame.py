@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
-from ftwire._transcode import body_to_json
+from ftwire._json import body_to_json
 from ftwire.body import decode_body, encode_body, to_json
 from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError, WireError

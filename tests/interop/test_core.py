@@ -24,7 +24,7 @@ TESTS = (
     "tests/tools/test_resources.py",
     "tests/codec/test_resync.py",
     "tests/codec/test_stream.py",
-    "tests/codec/test_transcode.py",
+    "tests/codec/test_json.py",
 )
 BUILD_SECONDS = 900
 

@@ -13,9 +13,8 @@ use pyo3::prelude::*;
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frames::Codec>()?;
-    module.add_class::<body::Phrase>()?;
-    module.add_class::<body::Picker>()?;
-    module.add_class::<body::Plan>()?;
+    module.add_class::<body::JsonWriter>()?;
+    module.add_class::<body::Projection>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
     module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
     Ok(())

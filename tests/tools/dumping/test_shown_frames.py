@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from ftwire.capture import Conversation, DissectedFrame, read_body
+from ftwire.capture import Conversation, DissectedFrame
 from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.filters.selection import Selection
-from ftwire_tools.render import ShownFrame
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
 from support.frames import rt_request, rt_response
@@ -25,13 +25,13 @@ def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
     return Envelope.build(command, 7, body, sender=Role.SERVER, **error)  # type: ignore[arg-type]
 
 
-def shown(frame: Envelope) -> ShownFrame:
-    seen = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return ShownFrame(1, TALK, seen, *read_body(frame))
+def view_of(frame: Frame | Envelope) -> FrameView:
+    observation = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
+    return FrameView(1, TALK, observation, False)
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
-    refused = shown(envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate"))
+    refused = view_of(envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate"))
     assert (refused.message, refused.error) == (None, None)
     assert "OpenD says: error 1 too\\x1blate" in LineRenderer().frame(refused)
     found = json.loads(JsonRenderer().frame(refused))
@@ -44,25 +44,25 @@ def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
 
 
 def test_an_empty_body_is_an_error_where_opend_reports_none() -> None:
-    assert isinstance(shown(envelope(3008, b"\x08")).error, BodyError)
+    assert isinstance(view_of(envelope(3008, b"\x08")).error, BodyError)
 
 
 def test_the_push_that_opend_was_disconnected_says_all_by_its_command() -> None:
-    found = shown(envelope(DISCONNECTED))
-    assert (found.message, found.error, found.seen.kind) == (None, None, "push")
+    found = view_of(envelope(DISCONNECTED))
+    assert (found.message, found.error, found.observation.kind) == (None, None, "push")
 
 
 def test_unknown_protocols_are_errors_on_either_transport() -> None:
-    assert isinstance(shown(envelope(9999)).error, UnknownProtocolError)
+    assert isinstance(view_of(envelope(9999)).error, UnknownProtocolError)
     frame = Frame.build(9999, 1, rt_request().SerializeToString(), sender=Role.CLIENT)
-    assert isinstance(read_body(frame)[1], UnknownProtocolError)
+    assert isinstance(view_of(frame).error, UnknownProtocolError)
 
 
 def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     body = rt_response().SerializeToString()
-    seen = shown(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).seen
+    observation = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
     form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     dump = Dump(form, Selection(), None, file=None)
-    dump.show([DissectedFrame(1, TALK, seen)])
+    dump.show([DissectedFrame(1, TALK, observation)])
     dump.flush()
     assert "OpenD says: error 1 late HK.00700 rtList[" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
-from ftwire_tools.messages.summary import facts_of
+from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import Part, Script, read_script
 from ftwire_tools.replaying.replayer import Manner, Outcome, Status, perform
@@ -80,7 +80,7 @@ class ReplayReport:
         took = "" if outcome.latency is None else duration(outcome.latency)
         line = (
             f"{step.number:>6} {outcome.part.conversation.number}{copy} {colour}{outcome.status:<10}{paint.reset} "
-            f"{step.proto_id} {step.name:<24} {took:>8}  {printable(outcome.reason) or facts_of(step.request)}"
+            f"{step.proto_id} {step.name:<24} {took:>8}  {printable(outcome.reason) or summary_of(step.request)}"
         )
         lines = [line.rstrip()]
         lines += [f"         {printable(str(difference))}" for difference in outcome.differences]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire_tools.dumping.body_view import Read, read_brief, read_message, read_text
 from ftwire_tools.filters.selection import Selection
-from ftwire_tools.render import ShownFrame
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.output import write
@@ -20,8 +18,6 @@ from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire.capture import Dissected
-    from ftwire.frame import Frame
-    from ftwire.websocket import Envelope
     from ftwire_tools.captures.input_files import Input
     from ftwire_tools.render import Renderer
 
@@ -48,10 +44,10 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
         if form.table:
             from ftwire_tools.render.json_rows import RowsRenderer
 
-            return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
+            return RowsRenderer(fields=form.fields)
         from ftwire_tools.render.jsonlines import JsonRenderer
 
-        return JsonRenderer(fields=form.fields, show_secrets=form.show_secrets, with_bytes=form.with_hex, file=file)
+        return JsonRenderer(fields=form.fields, with_bytes=form.with_hex, file=file)
     if form.tree or form.with_hex or form.table:
         from ftwire_tools.render.detail import DetailRenderer
 
@@ -61,7 +57,6 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
             with_hex=form.with_hex,
             table=form.table,
             fields=form.fields,
-            show_secrets=form.show_secrets,
         )
     return lines
 
@@ -74,25 +69,12 @@ class Dump:
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
             fields=form.fields,
-            show_secrets=form.show_secrets,
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
-        # Conditions on a body need it as a message, as do all forms but the plainest two.
-        plain = not (form.table or form.fields or selection.codes or selection.only_errors)
-        self._read: Final[Callable[[Frame | Envelope], Read]] = (
-            read_message
-            if not plain
-            else partial(read_text, show_secrets=form.show_secrets)
-            if form.as_json
-            else read_message
-            if form.tree or form.with_hex
-            else read_brief
-        )
+        self._shows_secrets: Final = form.show_secrets
         self._selection: Final = selection
         self._everything: Final = selection.is_open
-        # One line for every frame, and nothing else to be found out about it: the way that is worth being fast.
-        self._in_brief: Final = self._read is read_brief and self._everything and stats is None
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.not_decoded = 0
@@ -100,41 +82,30 @@ class Dump:
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what is selected of a reader's reports. Raises what iterating over them raises."""
-        out = self._out
-        brief = self._lines.brief if self._in_brief else None
         for report in reports:
             if type(report) is not DissectedFrame:
                 self._show_other(report)
                 continue
-            if brief is None:
-                self._show_selected(report)
-            else:
-                number, conversation, observation = report
-                line = brief(number, conversation, observation)
-                if line is None:
-                    self._show_frame(ShownFrame(*report, *read_brief(report.frame)))
-                else:
-                    out.append(line)
-            if len(out) >= BATCH:
+            self._show_frame(report)
+            if len(self._out) >= BATCH:
                 self.flush()
 
-    def _show_selected(self, report: DissectedFrame) -> None:
+    def _show_frame(self, dissected: DissectedFrame) -> None:
         """Show a frame, if it is selected."""
-        _, conversation, observation = report
         selection, everything = self._selection, self._everything
-        if everything or selection.wants_header(conversation, observation):
-            shown = ShownFrame(*report, *self._read(observation.frame))
-            if everything or selection.wants_body(observation, shown.error):
-                self._show_frame(shown)
-
-    def _show_frame(self, shown: ShownFrame) -> None:
-        if shown.error is not None:
+        number, conversation, observation = dissected
+        if not everything and not selection.wants_header(conversation, observation):
+            return
+        view = FrameView(number, conversation, observation, self._shows_secrets)
+        if not everything and not selection.wants_body(observation, view.error if selection.only_errors else None):
+            return
+        self._out.append(self._renderer.frame(view))
+        if view.error is not None:
             self.not_decoded += 1
         if self._stats is not None:
-            frame, protocol = shown.seen.frame, shown.seen.frame.protocol
+            frame, protocol = observation.frame, observation.frame.protocol
             name = protocol.name if protocol else "?"
-            self._stats.frame(frame.proto_id, name, len(frame), shown.seen.latency, shown.error)
-        self._out.append(self._renderer.frame(shown))
+            self._stats.frame(frame.proto_id, name, len(frame), observation.latency, view.error)
 
     def _show_other(self, report: Dissected) -> None:
         """Show undecoded bytes and missing keys, if they are selected."""

@@ -1,37 +1,18 @@
-"""Frames as text: one module for each way to show them, all with the same two methods."""
+"""Frames as text: one module for each way to show them. They see its ``FrameView``, never the message."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
+    from ftwire_tools.render.frame_view import FrameView
 
-    from ftwire.capture import Conversation
-    from ftwire.errors import WireError
-    from ftwire.events import FrameObserved
-
-__all__ = ["Renderer", "ShownFrame"]
-
-
-class ShownFrame(NamedTuple):
-    """A frame, its body read as far as it is shown."""
-
-    number: int
-    """Running number among all frames of the input, from 1."""
-    talk: Conversation
-    seen: FrameObserved
-    message: Message | None
-    """The body, where it can be had."""
-    error: WireError | None
-    """Why it cannot."""
-    text: str | None = None
-    """What is shown of the body, in place of ``message``: see ``ftwire_tools.dumping.body_view``."""
+__all__ = ["Renderer"]
 
 
 class Renderer(Protocol):
     """One way to show frames."""
 
-    def frame(self, sighting: ShownFrame, /) -> str:
+    def frame(self, view: FrameView, /) -> str:
         """Return the text of one frame, with its line ends; empty where there is nothing to show."""
         ...
