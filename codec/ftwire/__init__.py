@@ -13,18 +13,17 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.projection``                a few values of a body, without the rest
 ``ftwire.phrase``                what a body says in a few words, without a message of it
 ``ftwire.frame``                 one frame: header, payload, plain body, message
-``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
-``ftwire.cutting``               the same for frames, and the way through the compiled core
+``ftwire.framing``               whole frames at the front of a buffer, and the buffer a stream is received into
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.resync``                  frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
-``ftwire.observer``              somebody else's connection, watched
+``ftwire.observer``              one conversation on TCP, observed
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
 ``ftwire.websocket_resync``        envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
-``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
-``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.websocket_observer``    one conversation on WebSocket, observed
+``ftwire.conversation``          what a TCP connection carries, recognised by its content, then observed
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from ftwire.body import decode_body, encode_body
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
-    from ftwire.conversation import Conversation
+    from ftwire.conversation import ConversationObserver
     from ftwire.errors import (
         BodyError,
         CaptureError,
@@ -86,7 +85,7 @@ __all__ = [
     "Cipher",
     "CipherError",
     "Connection",
-    "Conversation",
+    "ConversationObserver",
     "DigestError",
     "Envelope",
     "EnvelopeError",
@@ -132,7 +131,7 @@ _HOME = _ERRORS | {
     "BodyFormat": "header",
     "Cipher": "cipher",
     "Connection": "connection",
-    "Conversation": "conversation",
+    "ConversationObserver": "conversation",
     "Envelope": "websocket",
     "Frame": "frame",
     "FrameDecoder": "stream",
@@ -164,7 +163,12 @@ _HOME = _ERRORS | {
 """Module that each public name is taken from; ``None`` for a module itself."""
 
 
-_RENAMED = {"FrameScanner": "ResyncDecoder", "Gap": "UndecodedBytes", "Picker": "Projection"}
+_RENAMED = {
+    "Conversation": "ConversationObserver",
+    "FrameScanner": "ResyncDecoder",
+    "Gap": "UndecodedBytes",
+    "Picker": "Projection",
+}
 """Names of 0.1 that are called something else now: they still work, with a warning."""
 
 

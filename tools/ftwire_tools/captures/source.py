@@ -6,10 +6,10 @@ to. It opens nothing: ``ftwire_tools.captures.input_files`` reads files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import (
     BadMagicError,
     BodyTooLargeError,
@@ -111,7 +111,7 @@ class _Followed:
 
     __slots__ = ("conversation", "flow", "talk")
 
-    def __init__(self, flow: Flow, conversation: Conversation) -> None:
+    def __init__(self, flow: Flow, conversation: ConversationObserver) -> None:
         self.flow = flow
         self.conversation = conversation
         self.talk: Talk | None = None
@@ -133,7 +133,7 @@ class CaptureSource:
         keys: Sequence[RsaKey] = (),
         max_body: int = DEFAULT_MAX_BODY,
         known: Registry = registry,
-        conversation: type[Conversation] = Conversation,
+        conversation: type[ConversationObserver] = ConversationObserver,
         limits: Limits | None = None,
         wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
     ) -> None:
@@ -248,7 +248,7 @@ class RawSource:
         sender: Role | None = None,
         known: Registry = registry,
     ) -> None:
-        self._conversation: Final = Conversation(
+        self._conversation: Final = ConversationObserver(
             keys=keys,
             client=None if sender is None else 0 if sender is Role.CLIENT else 1,
             known=known,
@@ -277,7 +277,7 @@ class RawSource:
         if self._talk is None:
             yield self._nothing_found()
 
-    def _with_talk(self, observations: Iterator[Observation]) -> Iterator[Observed]:
+    def _with_talk(self, observations: Iterable[Observation]) -> Iterator[Observed]:
         for observation in observations:
             if self._talk is None:
                 self._talk = Talk(1, str(self._conversation.transport), "client", "server")

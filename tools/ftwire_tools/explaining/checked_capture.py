@@ -1,16 +1,16 @@
 """A conversation that is checked while it is watched.
 
-``CheckedConversation`` stands where ``Conversation`` does and gives ``PieceSeen`` instead of observations. It
+``CheckedConversation`` stands where ``ConversationObserver`` does and gives ``PieceSeen`` instead of observations. It
 keeps the bytes that the observer passes over, since they are what a diagnosis is about: a frame whose length
 lies ends up in a gap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.diagnosis import Piece, Session
 from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Frame, Role
@@ -53,8 +53,8 @@ class EndSeen(NamedTuple):
     packet: int
 
 
-class CheckedConversation(Conversation):
-    """One TCP connection, watched as ``Conversation`` does it, and checked."""
+class CheckedConversation(ConversationObserver):
+    """One TCP connection, watched as ``ConversationObserver`` does it, and checked."""
 
     def __init__(self, *, keys: Sequence[RsaKey] = (), client: Endpoint | None = None, **others: Any) -> None:
         super().__init__(keys=keys, client=client, **others)
@@ -68,7 +68,7 @@ class CheckedConversation(Conversation):
         self._capture_ended = False
         self._cut = False
 
-    def receive(self, endpoint: Endpoint, data: Any, time: int = 0, packet: int = 0) -> Iterator[Any]:
+    def receive(self, endpoint: Endpoint, data: Any, time: int = 0, packet: int = 0) -> list[Any]:
         """Take bytes that ``endpoint`` sent."""
         chunk = bytes(data)
         if self.transport != "websocket":
@@ -79,21 +79,22 @@ class CheckedConversation(Conversation):
         if self.settled and self.transport != "tcp":
             self._bytes[0].clear()
             self._bytes[1].clear()
-        return self._checked(observed)
+        return list(self._checked(observed))
 
-    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Any]:
+    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> list[Any]:
         """Say that bytes are missing."""
         self._session.skip()
         self._whole = False
-        return self._checked(super().skip(endpoint, length, time, packet))
+        return list(self._checked(super().skip(endpoint, length, time, packet)))
 
-    def close(self, time: int = 0, packet: int = 0) -> Iterator[Any]:
+    def close(self, time: int = 0, packet: int = 0) -> list[Any]:
         """Say that the connection has ended."""
-        yield from self._checked(super().close(time, packet))
+        checked = list(self._checked(super().close(time, packet)))
         if not self._seen:
-            yield from self._check_head()
+            checked += self._check_head()
         if self._seen:
-            yield EndSeen(self._session.close(time), self._cut, time, packet)
+            checked.append(EndSeen(self._session.close(time), self._cut, time, packet))
+        return checked
 
     def capture_ended(self) -> None:
         """Say, before ``close``, that the capture ends here and not the connection."""
@@ -110,7 +111,7 @@ class CheckedConversation(Conversation):
         else:
             self._head.append((endpoint, bytearray(chunk), time, packet))
 
-    def _checked(self, observed: Iterator[Any]) -> Iterator[Any]:
+    def _checked(self, observed: Iterable[Any]) -> Iterator[Any]:
         for seen in observed:
             if not self._seen:
                 self._seen = True

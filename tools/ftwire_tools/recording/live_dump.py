@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.pcap import Direction
 from ftwire_tools.captures.sighting import Talk
 from ftwire_tools.recording.proxy import Opened, Received, Reset, Traffic
@@ -23,7 +23,7 @@ class _Watched:
 
     def __init__(self, opened: Opened, keys: Sequence[RsaKey]) -> None:
         self.opened = opened
-        self.conversation = Conversation(keys=keys, client=0)
+        self.conversation = ConversationObserver(keys=keys, client=0)
         self.talk: Talk | None = None
         self.closed: set[Direction] = set()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from ftwire import __version__
 from ftwire.body import to_json
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import DigestError, WireError
 from ftwire.events import FrameObserved, UndecodedObserved
 from ftwire.frame import Role, UnknownBody, encode_frame
@@ -65,7 +65,7 @@ _WEBSOCKET_KEY: Final = b64encode(b"ftwire redacted.")
 class _Connection:
     """One TCP connection of the old capture and, once it turns out to be OpenD's, of the new one."""
 
-    def __init__(self, opened: FlowOpened, conversation: Conversation) -> None:
+    def __init__(self, opened: FlowOpened, conversation: ConversationObserver) -> None:
         self.flow: Final = opened.flow
         self.opened_ns: Final = opened.time_ns
         self.conversation: Final = conversation
@@ -143,14 +143,14 @@ class Rewriter:
         self._observe(connection, seen)
         yield from self._release(event.time_ns)
 
-    def _conversation(self, flow: Flow) -> Conversation:
+    def _conversation(self, flow: Flow) -> ConversationObserver:
         secrets = self._dissector.secrets
         if len(secrets) > self._secrets:
             self._keys += embedded_keys(secrets[self._secrets :])
             self._secrets = len(secrets)
-        return Conversation(keys=self._keys, client=0 if flow.client_known else None)
+        return ConversationObserver(keys=self._keys, client=0 if flow.client_known else None)
 
-    def _observe(self, connection: _Connection, observations: Iterator[Observation]) -> None:
+    def _observe(self, connection: _Connection, observations: Iterable[Observation]) -> None:
         for seen in observations:
             talk = connection.talk or self._begin(connection)
             if isinstance(seen, FrameObserved):
