@@ -1,6 +1,6 @@
 """Encryption of bodies: RSA for the handshake, AES-128 for everything after it.
 
-A cipher turns plain bodies into payloads and back; it knows nothing of frames. The SHA-1 in the header is
+A cipher turns plain bodies into payloads and back; it does not depend on frames. The SHA-1 in the header is
 over the *plain* body, so a wrong key always shows there: OpenSSL 3.2 and later answer a wrong RSA key with
 random bytes instead of an error (implicit rejection), and nothing from this module may be believed before the
 digest agrees.
@@ -132,7 +132,7 @@ _TAILS: Final = tuple(bytes(BLOCK - 1) + bytes((over,)) for over in range(BLOCK)
 
 
 class FtAesEcb:
-    """``FTAES_ECB``, OpenD's own: zero padding, AES-128-ECB, then one plain block that says what was padded.
+    """``FTAES_ECB``, OpenD's own: zero padding, AES-128-ECB, then one plain block that describes the padding.
 
     That block is 15 zero bytes and ``len(body) % 16``; 0 means that nothing was padded. An empty body is just
     that block. On decryption the 15 bytes are not looked at, as in the vendor's SDK: the digest decides.

@@ -81,7 +81,7 @@ class Kind(StrEnum):
 
 
 class UnknownBody(NamedTuple):
-    """The body of a protocol that the registry does not hold, or of a format that nobody knows."""
+    """The body of a protocol that the registry does not hold, or of a format that is neither protobuf nor JSON."""
 
     proto_id: int
     body_format: int
@@ -92,7 +92,7 @@ class UnknownBody(NamedTuple):
 class MessageClasses(dict[int, "type[Message] | None"]):
     """Protocol ID to the message class of what one side sends, looked up on first use.
 
-    ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
+    The class is ``None`` for IDs that the registry does not hold, and for pushes, which clients do not send.
     """
 
     __slots__ = ("formers", "frame_types", "kinds", "registry", "sender")
@@ -212,7 +212,7 @@ class BaseFrame:
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for frames of the side that sent it."""
         raise NotImplementedError
 
     @property
@@ -377,7 +377,7 @@ class Frame(BaseFrame):
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for frames of the side that sent it."""
         return self.frame_type.classes
 
     @property

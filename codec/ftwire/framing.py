@@ -57,7 +57,7 @@ def python_take(
     In order are frames that are whole, whose body has at most ``max_body`` bytes on the wire, decrypts with ``cipher``
     and agrees with its digest. It stops at the first frame that is not so, behind an InitConnect, and once it has
     ``most`` bytes of frames. ``consumed`` is how many bytes the frames take. ``needed`` is how many bytes from there on
-    the next frame needs, as far as its beginning tells: 0 where nothing is left, where no such frame begins, and where
+    the next frame needs, judged by its beginning: 0 where nothing is left, where no such frame begins, and where
     more frames may follow at once.
     """
     frames: list[TakenFrame] = []

@@ -66,7 +66,7 @@ HEADER_SIZE: Final = _STRUCT.size
 """Bytes in a header: 44."""
 
 PackedHeader = tuple[int, int, int, bytes, int]
-"""A header in fewer pieces: the first eight bytes as one number, which says what kind of frame it is (``FrameType`` in
+"""A header in fewer pieces: the first eight bytes as one number, which determines the frame's type (``FrameType`` in
 ``ftwire.frame``), serial, body_length, sha1, and the reserved bytes as one number."""
 
 _PACKED: Final = struct.Struct(layout.HEADER_COMPACT)

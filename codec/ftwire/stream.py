@@ -53,7 +53,7 @@ class FrameDecoder(FrameReader[Frame]):
             raise RemoteProtocolError(f"the stream ends {self.pending} bytes into a frame")
 
     def _read_on(self) -> list[Frame]:
-        """Return the frame that is not in order, or nothing where its beginning tells too little; raise."""
+        """Return the frame that is not in order, or nothing where too little of it is there; raise what is fatal."""
         if self.failure is not None:
             # Nothing is kept, and nothing is lacking for the next chunk, however small, to be answered with the error.
             self.buffer.consume(self.pending)

@@ -139,7 +139,7 @@ class Envelope(BaseFrame):
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for envelopes of the side that sent it."""
         return self._classes
 
     @property
