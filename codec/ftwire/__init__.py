@@ -12,18 +12,17 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
 ``ftwire.projection``            the values at a few paths of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
-``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
-``ftwire.cutting``               the same for frames, and the way through the compiled core
+``ftwire.framing``               whole frames at the front of a buffer, and the buffer a stream is received into
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.resync``                  frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
-``ftwire.observer``              somebody else's connection, watched
+``ftwire.observer``              one conversation on TCP, observed
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
 ``ftwire.websocket_resync``        envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
-``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
-``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.websocket_observer``    one conversation on WebSocket, observed
+``ftwire.conversation``          what a TCP connection carries, recognised by its content, then observed
 ``ftwire.capture``               captures read as frames, from the bytes of a file to messages
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from ftwire.capture import CaptureReader, read
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
-    from ftwire.conversation import Conversation
+    from ftwire.conversation import ConversationObserver
     from ftwire.errors import (
         BodyError,
         CaptureError,
@@ -89,7 +88,7 @@ __all__ = [
     "Cipher",
     "CipherError",
     "Connection",
-    "Conversation",
+    "ConversationObserver",
     "DigestError",
     "Envelope",
     "EnvelopeError",
@@ -137,7 +136,7 @@ _HOME = _ERRORS | {
     "CaptureReader": "capture",
     "Cipher": "cipher",
     "Connection": "connection",
-    "Conversation": "conversation",
+    "ConversationObserver": "conversation",
     "Envelope": "websocket",
     "Frame": "frame",
     "FrameDecoder": "stream",
@@ -170,7 +169,12 @@ _HOME = _ERRORS | {
 """Module that each public name is taken from; ``None`` for a module itself."""
 
 
-_RENAMED = {"FrameScanner": "ResyncDecoder", "Gap": "UndecodedBytes", "Picker": "Projection"}
+_RENAMED = {
+    "Conversation": "ConversationObserver",
+    "FrameScanner": "ResyncDecoder",
+    "Gap": "UndecodedBytes",
+    "Picker": "Projection",
+}
 """Names of 0.1 that are called something else now: they still work, with a warning."""
 
 

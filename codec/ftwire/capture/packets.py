@@ -22,7 +22,7 @@ from ftwire.capture.dissected import (
 )
 from ftwire.capture.embedded_key import embedded_keys
 from ftwire.capture.kept import ConnectionHead, PendingBytes
-from ftwire.conversation import Conversation as ConversationObserver
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import CaptureError, NotACaptureError, UnsupportedLinkError
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Role

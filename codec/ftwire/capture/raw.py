@@ -13,7 +13,7 @@ from ftwire.capture.dissected import (
     Dissected,
 )
 from ftwire.capture.packets import report_of
-from ftwire.conversation import Conversation as ConversationObserver
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
 from ftwire.events import Observation, UndecodedObserved
 from ftwire.frame import Role
