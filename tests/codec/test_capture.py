@@ -149,6 +149,7 @@ class TestGoldens:
             assert frame.conversation.number == expected["conversation"]
             assert frame.conversation.transport == expected["transport"]
             assert (frame.kind, frame.proto_id, frame.latency) == (expected["kind"], expected["proto_id"], latency)
+            assert frame.encryption == expected["encryption"]
             assert (None if frame.protocol is None else frame.protocol.name) == expected["proto"]
             assert (frame.message is None) == (expected["body"] is None)
             assert (None if frame.error is None else type(frame.error).__name__) == expected["error_type"]

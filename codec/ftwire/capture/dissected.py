@@ -95,6 +95,11 @@ class DissectedFrame(NamedTuple):
         return self.observation.frame.protocol
 
     @property
+    def encryption(self) -> str:
+        """``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb`` or ``aes_cbc``; ``unknown`` when encrypted without a key."""
+        return self.observation.frame.encryption
+
+    @property
     def request(self) -> Frame | Envelope | None:
         """The request that a response answers, where it was captured."""
         return self.observation.request

@@ -53,7 +53,7 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
         try:
             for report in CaptureReader(keys=keys, raw=False).read(source.chunks()):
                 if isinstance(report, DissectedFrame):
-                    hidden += report.observation.encryption == KEY_UNKNOWN.name
+                    hidden += report.encryption == KEY_UNKNOWN.name
                     replay.add(number, report)
         except NotACaptureError as error:
             raise LoadError(f"{path}: not a capture (pcap, pcapng, gzip of either): {error}") from None

@@ -126,7 +126,7 @@ class Rewriter:
             if isinstance(frame, Envelope):
                 data = _websocket_frame(self._envelope(frame), masked=report.sender is Role.CLIENT)
             else:
-                data = self._frame(connection, frame, report.observation.encryption)
+                data = self._frame(connection, frame, report.encryption)
             self._hold(report.time, packets.send(direction, data))
         elif isinstance(report, DissectedBytes):
             undecoded, direction = report.observation.undecoded, _direction(report.observation.sender)
