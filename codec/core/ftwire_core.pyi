@@ -1,87 +1,52 @@
-"""The good path of ftwire, compiled: what ftwire itself calls, and nobody else."""
+"""ftwire's compiled core: what ftwire itself calls, and nobody else."""
 
 from typing import Any, final
 
+from ftwire.cipher import Cipher
+from ftwire.framing import TakenFrame
+
 __version__: str
+INTERFACE: int
+"""Number of this interface: see ``ftwire._core``."""
+
+def take(
+    buffer: bytes, max_body: int, cipher: Cipher, start: int = ..., most: int = ...
+) -> tuple[list[TakenFrame], int, int]:
+    """Return the frames at ``start`` of a buffer that are in order: see ``ftwire.framing.python_take``."""
 
 @final
 class Codec:
-    """Cuts and makes frames under one cipher; keeps its key to itself."""
+    """The counterpart of a cipher: ``take`` decrypts with it instead. Keeps its key to itself."""
 
     def __new__(cls, name: str, key: bytes | None = None, iv: bytes | None = None) -> Codec:
         """Take a cipher by its name in ``ftwire.cipher``; raises ``ValueError`` for others, and other sizes than 16."""
-
-    def cut(
-        self, data: bytes, at: int, largest: int, most: int
-    ) -> list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]]:
-        """Cut frames that are whole, of at most ``largest`` bytes of body, and verified.
-
-        From offset ``at`` up to the first that is not so, or until they make ``most`` bytes. Each is the
-        header's pieces (``ftwire.header.CompactFields``), payload and body.
-        """
-
-    def one(self, data: bytes, largest: int) -> tuple[tuple[int, int, int, bytes, int], bytes, bytes] | None:
-        """Return the frame that ``data`` is, if it is one such frame and nothing else."""
-
-    def take(
-        self, data: bytes, largest: int
-    ) -> tuple[list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]], int, int]:
-        """Cut all such frames from the start of ``data``; return them, where they end, and what is needed to go on.
-
-        That is how many bytes from there: 0 where nothing is left, or not the beginning of such a frame.
-        """
 
     def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
 @final
-class Phrase:
-    """Says what is in the bodies of one message class, in a few words."""
+class Projection:
+    """Reads the values at some paths of the bodies of one message class: the twin of ``ftwire.projection``."""
 
     def __new__(
         cls,
         messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]],
-        payload: int | None,
-        zero: int | None,
-        facts: list[tuple[int, str, list[int], str, list[tuple[int, str]]]],
-        most: int,
-    ) -> Phrase:
-        """Take a message class as ``Plan`` does, and what is to be said: see ``ftwire.phrase``.
+        paths: list[list[tuple[int, bool]]],
+    ) -> Projection:
+        """Take a message class as ``JsonWriter`` does, and paths from the body to what is wanted.
 
-        ``payload`` and ``zero`` are field numbers of the body. Each of the facts has a field's number, its label,
-        the numbers of fields inside, what to call those, and the names of its numbers. Raises ``ValueError`` for
-        a field that is not there, or cannot be spoken of so.
+        Each step of a path is a field's number, and whether every item of its list is meant. Raises ``ValueError``
+        for a path that leads nowhere, or that is there twice.
         """
 
-    def text(self, body: bytes) -> str | None:
-        """Say what is in a body; ``None`` where it is not plain, or there is more to say."""
-
-    def line(self, form: str, values: tuple[int | str, ...], body: bytes) -> str | None:
-        """Return ``form % (*values, text)``, with nothing in the form but ``%d`` and ``%s`` and how wide they are.
-
-        ``None`` also where nothing is said or the text ends with a space, and for other forms and values.
-        """
+    def decode(self, body: bytes) -> tuple[Any, ...] | None:
+        """Return the value at each path, ``None`` where nothing is set; ``None`` where the body is not plain."""
 
 @final
-class Picker:
-    """Reads a few values of the bodies of one message class."""
+class JsonWriter:
+    """Writes the bodies of one message class as JSON, without making messages: the twin of ``ftwire._json``."""
 
-    def __new__(
-        cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]], paths: list[list[int]]
-    ) -> Picker:
-        """Take a message class as ``Plan`` does, and field numbers from the body to what is wanted.
-
-        Raises ``ValueError`` for a path that leads nowhere, or that is there twice.
-        """
-
-    def pick(self, body: bytes) -> tuple[Any, ...] | None:
-        """Return what stands at each path, ``None`` what is not there; ``None`` where the body is not plain."""
-
-@final
-class Plan:
-    """Reads the bodies of one message class, without making messages."""
-
-    def __new__(cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]]) -> Plan:
+    def __new__(cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]]) -> JsonWriter:
         """Take a message class: the first of ``messages`` is the body's, the others those in it.
 
         Of each field: number, type (``FieldDescriptorProto.Type``), whether it is repeated, name, index of the

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ftwire._faults import find_fault, json_offset
-from ftwire._render import is_repeated
-from ftwire._transcode import to_dict, to_json
+from ftwire._fields import is_repeated
+from ftwire._json import to_dict, to_json
 from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
 

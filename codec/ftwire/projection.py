@@ -1,20 +1,21 @@
-"""A few values of a body, without the rest: for programs that look at many bodies and need little of each.
+"""The values at a few field paths of a body, without the rest of it.
 
-::
+For programs that look at many bodies and need little of each::
 
-    picker = Projection(Qot_UpdateRT.Response, ["retType", "s2c.security.code", "s2c.rtList", "s2c.rtList.price"])
-    picker.decode(body)                # (0, '00700', 2, 600.5)
+    projection = Projection(Qot_UpdateRT.Response, ["retType", "s2c.security.code", "s2c.rtList", "s2c.rtList[].price"])
+    projection.decode(body)            # (0, '00700', 2, [600.5, 601.0])
 
-The compiled core, where it is installed, picks them out of the bytes; otherwise the body is parsed, and asked.
+Where the compiled core is installed, it reads the values from the body's bytes; otherwise the body is parsed and the
+message is walked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire._render import is_repeated
-from ftwire._transcode import tell_messages
+from ftwire._core import core
+from ftwire._fields import describe_messages, is_repeated
 from ftwire.body import decode_body
 
 if TYPE_CHECKING:
@@ -22,90 +23,149 @@ if TYPE_CHECKING:
 
 __all__ = ["Projection"]
 
+EVERY: Final = "[]"
+
 
 class Projection:
-    """Picks the values at some paths out of messages of one class.
+    """Reads the values at some paths of the messages of one class.
 
-    A path is the names of fields, as in the ``.proto`` file, with dots between. What is picked: of a scalar its
-    value, as the message has it (an enum's as a number); of a list, how many items it has; of a message,
-    ``True``. Where nothing is set, and of an empty list, it is ``None``. A path through a list goes into the
-    first of its items.
+    A path is the names of fields, as in the ``.proto`` file, with dots between. The value at its end is that of a
+    scalar, as the message has it (an enum's as a number); the number of items of a list; ``True`` for a message.
+    Where nothing is set, and for an empty list, it is ``None``.
+
+    A path through a list goes into its first item. With ``[]`` behind the list's name it goes into every item, and its
+    value is a list with an entry for each: ``s2c.rtList[].price``. Two such paths through the same list have equally
+    many entries. A list of scalars may end a path so: ``c2s.subTypeList[]``.
 
     Raises ``ValueError`` for a path that the class does not have, or that is given twice.
     """
 
-    __slots__ = ("_core", "_getters", "message_class", "paths")
+    __slots__ = ("_wanted", "decode_plain", "message_class", "paths")
 
     def __init__(self, message_class: type[Message], paths: Iterable[str]) -> None:
         self.message_class: Final = message_class
         self.paths: Final = tuple(paths)
         if len(set(self.paths)) != len(self.paths):
             raise ValueError(f"a path is given twice: {', '.join(self.paths)}")
-        ways = [_way(message_class.DESCRIPTOR, path) for path in self.paths]
-        self._getters: Final = [_getter(way) for way in ways]
-        self._core: Final = _core_picker(message_class, [[field.number for field in way] for way in ways])
+        steps = [_steps(message_class.DESCRIPTOR, path) for path in self.paths]
+        self._wanted: Final[list[_Want]] = []
+        for slot, each in enumerate(steps):
+            _add(self._wanted, each, slot)
+        messages = None if core is None else describe_messages(message_class.DESCRIPTOR)
+        numbers = [[(step.field.number, step.every) for step in each] for each in steps]
+        self.decode_plain: Final[Callable[[bytes], tuple[Any, ...] | None]] = (
+            _no_values if core is None or messages is None else core.Projection(messages, numbers).decode
+        )
+        """Return what ``decode`` returns, or ``None`` for a body that the core does not read: parse it, then."""
 
     def decode(self, body: bytes) -> tuple[Any, ...]:
-        """Return what is picked out of a protobuf body, in the order of the paths.
+        """Return the values of a protobuf body, in the order of the paths.
 
         Required fields that are missing are no error. Raises ``BodyError`` for a body that does not parse.
         """
-        if self._core is not None:
-            found: tuple[Any, ...] | None = self._core.pick(body)
-            if found is not None:
-                return found
-        return self.of(decode_body(body, self.message_class, check_required=False))
+        found = self.decode_plain(body)
+        return found if found is not None else self.of(decode_body(body, self.message_class, check_required=False))
 
     def of(self, message: Message) -> tuple[Any, ...]:
-        """Return the same of a message. Raises ``TypeError`` for one of another class."""
+        """Return the values of a message. Raises ``TypeError`` for one of another class."""
         if type(message) is not self.message_class:
             theirs, ours = message.DESCRIPTOR.full_name, self.message_class.DESCRIPTOR.full_name
-            raise TypeError(f"this picks out of {ours}, not out of {theirs}")
-        return tuple([get(message) for get in self._getters])
+            raise TypeError(f"a projection of {ours} cannot read {theirs}")
+        values = [None] * len(self.paths)
+        _read(self._wanted, message, values)
+        return tuple(values)
 
 
-def _way(descriptor: Any, path: str) -> list[Any]:
+def _no_values(body: bytes) -> None:
+    """Do nothing: there is no core, or the class has rules that it does not implement."""
+
+
+class _Step(NamedTuple):
+    field: Any
+    every: bool
+
+
+def _steps(descriptor: Any, path: str) -> list[_Step]:
     """Return the fields of a path."""
-    way = []
+    steps = []
     inner = descriptor
     for name in path.split("."):
-        field = None if inner is None else inner.fields_by_name.get(name)
-        if field is None:
+        every = name.endswith(EVERY)
+        field = None if inner is None else inner.fields_by_name.get(name.removesuffix(EVERY))
+        if field is None or (every and not is_repeated(field)):
             raise ValueError(f"{descriptor.full_name} has nothing at {path!r}")
-        way.append(field)
+        steps.append(_Step(field, every))
         inner = field.message_type
-    return way
+    if every and inner is not None:
+        raise ValueError(f"{descriptor.full_name} has messages at {path!r}: name a field of theirs")
+    return steps
 
 
-def _getter(way: list[Any]) -> Callable[[Any], Any]:
-    steps = [(field.name, is_repeated(field)) for field in way[:-1]]
-    last, many = way[-1], is_repeated(way[-1])
-    name, is_message, has_presence = last.name, last.message_type is not None, last.has_presence
+class _Want:
+    """What is wanted of one field of a message."""
 
-    def get(message: Any) -> Any:
-        for step, is_list in steps:
-            inner = getattr(message, step)
-            if is_list:
-                if not inner:
-                    return None
-                message = inner[0]
-            elif message.HasField(step):
-                message = inner
-            else:
-                return None
-        value = getattr(message, name)
-        if many:
-            return len(value) or None
-        if not (message.HasField(name) if has_presence else value):
-            return None
-        return True if is_message else value
+    __slots__ = ("every", "has_presence", "inner", "is_list", "is_message", "is_sure", "name", "slot", "slots")
 
-    return get
+    def __init__(self, field: Any) -> None:
+        self.name: str = field.name
+        self.is_list = is_repeated(field)
+        self.is_message = field.message_type is not None
+        self.is_sure = not (self.is_message or field.default_value)
+        """Whether a value that is not zero says that the field is set: asking takes longer than reading it."""
+        self.has_presence: bool = field.has_presence
+        self.slot: int | None = None
+        """Where its value goes: of a message ``True``, of a list its length."""
+        self.inner: list[_Want] = []
+        """What is wanted of the message it holds, or of the first in the list."""
+        self.every: list[_Want] = []
+        """What is wanted of every message in the list."""
+        self.slots: list[int] = []
+        """Where the lists of that go; one where the items are scalars."""
 
 
-def _core_picker(message_class: type[Message], paths: list[list[int]]) -> Any:
-    # Imported when the first picker is made: most programs make none.
-    from ftwire._core import core
+def _add(wanted: list[_Want], steps: list[_Step], slot: int) -> None:
+    (field, every), rest = steps[0], steps[1:]
+    want = next((each for each in wanted if each.name == field.name), None)
+    if want is None:
+        want = _Want(field)
+        wanted.append(want)
+    if every:
+        want.slots.append(slot)
+        if rest:
+            _add(want.every, rest, len(want.slots) - 1)
+    elif rest:
+        _add(want.inner, rest, slot)
+    else:
+        want.slot = slot
 
-    messages = None if core is None else tell_messages(message_class.DESCRIPTOR, lower_camel=False)
-    return None if core is None or messages is None else core.Picker(messages, paths)
+
+def _read(wanted: list[_Want], message: Any, values: list[Any]) -> None:
+    """Put what is wanted of a message into its places."""
+    for want in wanted:
+        value = getattr(message, want.name)
+        if want.is_list:
+            if value:
+                _read_list(want, value, values)
+        elif (value and want.is_sure) or (want.has_presence and message.HasField(want.name)):
+            if want.slot is not None:
+                values[want.slot] = True if want.is_message else value
+            if want.inner:
+                _read(want.inner, value, values)
+
+
+def _read_list(want: _Want, items: Any, values: list[Any]) -> None:
+    if want.slot is not None:
+        values[want.slot] = len(items)
+    if want.inner:
+        _read(want.inner, items[0], values)
+    if not want.every:
+        for slot in want.slots:
+            values[slot] = list(items)
+        return
+    rows = []
+    for item in items:
+        row = [None] * len(want.slots)
+        _read(want.every, item, row)
+        rows.append(row)
+    for slot, column in zip(want.slots, zip(*rows, strict=True), strict=True):
+        values[slot] = list(column)

@@ -21,8 +21,8 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
-from ftwire import _render
 from ftwire._core import core
+from ftwire._json import message_to_dict, message_to_json
 from ftwire.body import to_dict, to_json
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -134,8 +134,8 @@ def renderers() -> list[Ratio]:
             "MessageToDict": MessageToDict,
             "MessageToJson": partial(MessageToJson, indent=None),
             "MessageToJson, indented": MessageToJson,
-            "to_dict": partial(_render.to_dict, lower_camel=True),
-            "to_json": partial(_render.to_json, lower_camel=True),
+            "to_dict": partial(message_to_dict, lower_camel=True),
+            "to_json": partial(message_to_json, lower_camel=True),
         }
         pairs: list[tuple[str, str, str, float | None]] = [
             ("to_dict", "MessageToDict", "", 4.5),

@@ -15,12 +15,11 @@ from itertools import pairwise
 from google.protobuf.message import Message
 
 from fixtures.make_keys import TEST_KEY
-from ftwire import _render
-from ftwire._transcode import body_to_json
+from ftwire._json import body_to_json, message_to_json
 from ftwire.body import decode_body, encode_body, to_dict, to_json
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import Connection
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import (
     BadMagicError,
     BodyError,
@@ -149,7 +148,7 @@ def _check_carrier(frame: BaseFrame) -> None:
         assert text is None
         return
     to_dict(message)
-    assert text == to_json(message) == _render.to_json(message)
+    assert text == to_json(message) == message_to_json(message)
     json.loads(text)
 
 
@@ -207,7 +206,7 @@ def _body(data: bytes, body_format: BodyFormat) -> None:
     if body_format == BodyFormat.PROTOBUF:
         straight = body_to_json(body, found, lower_camel=False)
         if straight is not None:
-            assert straight == _render.to_json(decode_body(body, found, check_required=False))
+            assert straight == message_to_json(decode_body(body, found, check_required=False))
     try:
         message = decode_body(body, found, body_format)
     except BodyError as error:
@@ -316,8 +315,8 @@ def websocket(data: bytes) -> None:
 
 
 def conversation(data: bytes) -> None:
-    """Conversation, which finds out by itself what is spoken."""
-    watching = Conversation(keys=[key()], max_body=MAX_BODY, search_limit=2000)
+    """ConversationObserver, which finds out by itself what is spoken."""
+    watching = ConversationObserver(keys=[key()], max_body=MAX_BODY, search_limit=2000)
     for side, part in _sides(data):
         for event in watching.receive(0 if side is Role.CLIENT else 1, part):
             assert repr(event)

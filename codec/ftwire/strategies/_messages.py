@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from ftwire._render import is_repeated
+from ftwire._fields import is_repeated
 from ftwire.frame import Kind
 from ftwire.protocols import Registry, registry
 from ftwire.strategies._unknown import unknown_fields

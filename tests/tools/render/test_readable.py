@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.messages import InitConnect, Qot_GetRT
+from ftwire_tools.messages.masking import MessageView
 from ftwire_tools.render.tree import tree_of
 from ftwire_tools.terminal.json_text import readable_json
 from support.frames import rt_response
@@ -33,7 +34,7 @@ def test_names_stay_readable() -> None:
 def test_a_tree_obeys_no_text_of_its_message() -> None:
     message = rt_response([570])
     message.s2c.name = "\x9b2J"
-    lines = tree_of(message, show_secrets=False).splitlines()
+    lines = tree_of(MessageView(message, show_secrets=False)).splitlines()
     assert all(line.isprintable() for line in lines)
     assert any(line.endswith(r'name: "\u009b2J"') for line in lines)
 
@@ -43,7 +44,7 @@ def test_a_tree_has_fields_that_the_class_does_not() -> None:
     unknown = bytes.fromhex("e80405 ea0402686f eb04 0d01000000 ec04")
     message = Qot_GetRT.Response.FromString(rt_response([]).SerializeToString() + unknown)
     message.s2c.MergeFromString(unknown)
-    lines = tree_of(message, show_secrets=False, indent="").splitlines()
+    lines = tree_of(MessageView(message, show_secrets=False), indent="").splitlines()
     shown = ["field 77: 5", "field 77: hex 686f", "field 77: group", "  field 1: 1"]
     assert lines[-4:] == shown
     assert lines[-8:-4] == [f"  {line}" for line in shown]
@@ -51,5 +52,6 @@ def test_a_tree_has_fields_that_the_class_does_not() -> None:
 
 def test_fields_that_nobody_knows_may_be_secrets() -> None:
     message = InitConnect.Response.FromString(bytes.fromhex("0800 e80405 ea0402686f"))
-    assert tree_of(message, show_secrets=False, indent="").splitlines()[1:] == ["field 77: ***"] * 2
-    assert tree_of(message, show_secrets=True, indent="").splitlines()[1:] == ["field 77: 5", "field 77: hex 686f"]
+    hidden, shown = (MessageView(message, show_secrets=shows) for shows in (False, True))
+    assert tree_of(hidden, indent="").splitlines()[1:] == ["field 77: ***"] * 2
+    assert tree_of(shown, indent="").splitlines()[1:] == ["field 77: 5", "field 77: hex 686f"]

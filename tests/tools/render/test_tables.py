@@ -15,7 +15,7 @@ from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_PREFIXES
 from ftwire_tools.messages.enums import FIELD_ENUMS, enum_name, enum_names
 from ftwire_tools.messages.masking import SECRET_FIELDS, has_secrets, may_hold_secrets
 from ftwire_tools.messages.securities import securities_of
-from ftwire_tools.messages.summary import facts_of
+from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import Latencies, duration
 from ftwire_tools.render.table import NAMED_COLUMNS, Table, table_text
 from ftwire_tools.terminal.times import Clock, parse_time
@@ -107,12 +107,12 @@ def test_named_columns_are_fields() -> None:
         assert set(columns.values()) <= set(schema.message(message).DESCRIPTOR.fields_by_name)
 
 
-def test_facts_are_few() -> None:
+def test_a_summary_has_few_securities() -> None:
     request = Qot_Sub.Request()
     for code in ("1", "2", "2", "3", "4", "5"):
         request.c2s.securityList.add(market=1, code=code)
     assert list(securities_of(request)) == ["HK.1", "HK.2", "HK.2", "HK.3", "HK.4", "HK.5"]
-    assert facts_of(request) == "HK.1,HK.2,HK.3,..."
+    assert summary_of(request) == "HK.1,HK.2,HK.3,..."
 
 
 def test_an_unknown_market_keeps_its_number() -> None:

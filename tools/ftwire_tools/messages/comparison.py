@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.messages.descriptors import is_repeated, plain_value
-from ftwire_tools.messages.masking import MASK, is_secret
+from ftwire_tools.messages.masking import Hidden, MessageView
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
@@ -55,7 +55,7 @@ class Tolerance(NamedTuple):
     relative: float
 
     def allows(self, expected: float, actual: float) -> bool:
-        """Say whether two numbers are close enough."""
+        """Return whether two numbers are close enough."""
         return math.isclose(expected, actual, abs_tol=self.absolute, rel_tol=self.relative)
 
 
@@ -89,27 +89,23 @@ class Comparison:
 
     def differences(self, expected: Any, actual: Any) -> Iterator[Difference]:
         """Give what differs, in the order of the fields."""
-        return self._messages(expected, actual, "", "")
+        before, now = (MessageView(message, show_secrets=self._show_secrets) for message in (expected, actual))
+        return self._messages(before, now, "", "")
 
-    def _messages(self, expected: Any, actual: Any, path: str, plain: str) -> Iterator[Difference]:
-        for field in expected.DESCRIPTOR.fields:
+    def _messages(self, expected: MessageView, actual: MessageView, path: str, plain: str) -> Iterator[Difference]:
+        for field in expected.descriptor.fields:
             name = field.name
             here = f"{plain}.{name}" if plain else name
             if self._is_ignored(here):
                 continue
             where = f"{path}.{name}" if path else name
+            before, now = expected.get(name), actual.get(name)
             if is_repeated(field):
-                yield from self._lists(field, getattr(expected, name), getattr(actual, name), where, here)
-                continue
-            before, now = expected.HasField(name), actual.HasField(name)
-            if before and now:
-                yield from self._values(field, getattr(expected, name), getattr(actual, name), where, here)
-            elif before or now:
-                yield Difference(
-                    where,
-                    self._plain(field, getattr(expected, name)) if before else None,
-                    self._plain(field, getattr(actual, name)) if now else None,
-                )
+                yield from self._lists(field, before, now, where, here)
+            elif before is not None and now is not None:
+                yield from self._values(field, before, now, where, here)
+            elif before is not None or now is not None:
+                yield Difference(where, _plain(field, before), _plain(field, now))
 
     def _lists(self, field: FieldDescriptor, expected: Any, actual: Any, path: str, plain: str) -> Iterator[Difference]:
         if len(expected) != len(actual):
@@ -123,7 +119,7 @@ class Comparison:
         if field.message_type is not None:
             yield from self._messages(expected, actual, path, plain)
         elif expected != actual and not self._is_close(field, expected, actual, plain):
-            yield Difference(path, self._plain(field, expected), self._plain(field, actual))
+            yield Difference(path, _plain(field, expected), _plain(field, actual))
 
     def _is_close(self, field: FieldDescriptor, expected: Any, actual: Any, plain: str) -> bool:
         if field.cpp_type not in NUMBERS or isinstance(expected, str | bytes | bool):
@@ -145,12 +141,12 @@ class Comparison:
             found = self._ignored[plain] = any(pattern.fullmatch(plain) for pattern in self._ignore)
         return found
 
-    def _plain(self, field: FieldDescriptor, value: Any) -> Any:
-        if is_secret(field) and not self._show_secrets:
-            return MASK
-        if field.message_type is not None:
-            return "{...}"
-        return plain_value(field, value)
+
+def _plain(field: FieldDescriptor, value: Any) -> Any:
+    """Return a value as JSON has it, a message in short."""
+    if value is None or isinstance(value, Hidden):
+        return value
+    return "{...}" if isinstance(value, MessageView) else plain_value(field, value)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -1,15 +1,20 @@
-"""What is not shown without ``--show-secrets``: keys, passwords, and who the user is.
+"""Messages and bodies without their secrets: keys, passwords, and who the user is.
 
-Which fields these are stands in ``ftwire_tools.messages.sensitive_fields``.
+What is shown of a message, every renderer reads from its ``MessageView``, and what is shown of a frame's body from its
+``BodyView``. A view is made with or without ``--show-secrets``; whoever has only the view needs not know which.
+``ftwire_tools.messages.sensitive_fields`` has the table of the fields that are secrets.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, WireError
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
-from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, category_of
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
+from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, is_secret
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,31 +26,158 @@ if TYPE_CHECKING:
 __all__ = [
     "MASK",
     "SECRET_FIELDS",
+    "Hidden",
+    "MessageView",
+    "UnknownField",
     "error_text",
     "has_secrets",
     "is_secret",
-    "mask",
     "may_be_secret",
     "may_hold_secrets",
     "message_of",
 ]
 
 MASK: Final = "***"
-"""Stands in place of a secret, whatever its type and length."""
+"""Written in place of a secret, whatever its type and length."""
 
 SECRET_FIELDS: Final = frozenset(name for name, category in SENSITIVE.items() if category in SECRET)
 """Fields by name, in whatever message, or by full name where the name alone says too little."""
 
+
+UnknownField = tuple[int, Any]
+"""Number and value of a field that a class does not have: a number, bytes, a ``Hidden``, or of a group its fields."""
+
+
+class Hidden(str):
+    """The value of a secret field: it is written as ``***``, and is equal to another one that hides the same."""
+
+    __slots__ = ("_value",)
+
+    _value: object
+
+    def __new__(cls, value: object) -> Hidden:
+        """Hide a value."""
+        hidden = super().__new__(cls, MASK)
+        hidden._value = value
+        return hidden
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hidden) and bool(self._value == other._value)
+
+    def __ne__(self, other: object) -> bool:
+        # Defined since str has its own.
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(MASK)
+
+
+class MessageView:
+    """A message as it may be shown."""
+
+    __slots__ = ("_hides", "_message", "descriptor")
+
+    def __init__(self, message: Any, *, show_secrets: bool) -> None:
+        self._message = message
+        self.descriptor: Descriptor = message.DESCRIPTOR
+        self._hides = not show_secrets and may_hold_secrets(self.descriptor)
+
+    def hides(self, field: FieldDescriptor) -> bool:
+        """Return whether the values of a field of this message are hidden."""
+        return self._hides and is_secret(field)
+
+    def fields(self) -> Iterator[tuple[FieldDescriptor, Any]]:
+        """Give the fields that are set and their values, as ``get`` returns them, in the order of their numbers."""
+        for field, value in self._message.ListFields():
+            yield field, self._view(field, value)
+
+    def get(self, name: str) -> Any:
+        """Return the value of a field, ``None`` where it is not set and for a field that the class does not have.
+
+        A secret is a ``Hidden``, a message a view of it, a list one of these, empty where it has no items.
+        """
+        field = self.descriptor.fields_by_name.get(name)
+        if field is None or not (is_repeated(field) or self._message.HasField(name)):
+            return None
+        return self._view(field, getattr(self._message, name))
+
+    def _view(self, field: FieldDescriptor, value: Any) -> Any:
+        if self._hides and is_secret(field):
+            return [Hidden(item) for item in value] if is_repeated(field) else Hidden(value)
+        if field.message_type is None:
+            return value
+        shows = not self._hides
+        return (
+            [MessageView(item, show_secrets=shows) for item in value]
+            if is_repeated(field)
+            else MessageView(value, show_secrets=shows)
+        )
+
+    def at(self, path: tuple[str, ...]) -> Any:
+        """Return the value at ``path`` as JSON has it: nothing is ``None``, a path through a list gives a list.
+
+        A path may begin at the message, or leave ``s2c`` or ``c2s`` out.
+        """
+        if path[0] not in self.descriptor.fields_by_name:
+            for start in ("s2c", "c2s"):
+                inner = self.get(start)
+                if isinstance(inner, MessageView) and path[0] in inner.descriptor.fields_by_name:
+                    return inner.at(path)
+        value = self.get(path[0])
+        if value is None:
+            return None
+        field = self.descriptor.fields_by_name[path[0]]
+        if is_repeated(field):
+            return [_at(field, item, path[1:]) for item in value]
+        return _at(field, value, path[1:])
+
+    def unknown_fields(self) -> list[UnknownField]:
+        """Return the fields that the class does not have. Where there are secrets, any of them may be a new one."""
+        # Imported when a message is to be shown with all that is in it: lines need none of it.
+        from google.protobuf.unknown_fields import UnknownFieldSet
+
+        return _unknown(UnknownFieldSet(self._message), hide=self._hides)
+
+    @property
+    def hides_bytes(self) -> bool:
+        """Whether the bytes of the message are hidden: it has a secret set, or an unknown field that may be one."""
+        return self._hides and has_secrets(self._message)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message as plain values, with lowerCamel names."""
+        values = to_dict(self._message, lower_camel=True)
+        return _mask(values, self.descriptor) if self._hides else values
+
+    def to_json(self) -> str:
+        """Return ``to_dict`` as JSON text on one line."""
+        return json.dumps(self.to_dict()) if self._hides else to_json(self._message, lower_camel=True)
+
+
+def _unknown(fields: Any, *, hide: bool) -> list[UnknownField]:
+    found: list[UnknownField] = []
+    for index in range(len(fields)):
+        field = fields[index]
+        is_group = type(field.data) is type(fields)
+        value = _unknown(field.data, hide=hide) if is_group else Hidden(field.data) if hide else field.data
+        found.append((field.field_number, value))
+    return found
+
+
+def _at(field: FieldDescriptor, value: Any, path: tuple[str, ...]) -> Any:
+    if isinstance(value, Hidden):
+        return value
+    if not isinstance(value, MessageView):
+        return None if path else plain_value(field, value)
+    if path:
+        return value.at(path) if path[0] in value.descriptor.fields_by_name else None
+    return {each.name: value.at((each.name,)) for each, _ in value.fields()}
+
+
 _may_hold: dict[Descriptor, bool] = {}
 
 
-def is_secret(field: FieldDescriptor) -> bool:
-    """Say whether a field's category is one of ``ftwire_tools.messages.sensitive_fields.SECRET``."""
-    return category_of(field) in SECRET
-
-
 def may_hold_secrets(descriptor: Descriptor) -> bool:
-    """Say whether messages of a class have such a field at any depth."""
+    """Return whether messages of a class have a secret field at any depth."""
     found = _may_hold.get(descriptor)
     if found is None:
         seen = [descriptor]
@@ -57,7 +189,7 @@ def may_hold_secrets(descriptor: Descriptor) -> bool:
 
 
 def has_secrets(message: Message) -> bool:
-    """Say whether a message has such a field set, or one that cannot be told from it: one its class does not have."""
+    """Return whether a message has a secret set, or a field that may be one: its class does not have that field."""
     if not may_hold_secrets(descriptor_of(message)):
         return False
     # Imported when bytes are to be shown: lines need none of it.
@@ -75,24 +207,23 @@ def has_secrets(message: Message) -> bool:
     return False
 
 
-def mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
+def _mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
     """Mask the secrets in a message's plain values, in place, and return them."""
     if may_hold_secrets(descriptor):
         for field in descriptor.fields:
-            name = field.json_name if field.json_name in values else field.name
-            if name not in values:
+            value = values.get(field.json_name)
+            if value is None:
                 continue
-            value = values[name]
             if is_secret(field):
-                values[name] = [MASK] * len(value) if isinstance(value, list) else MASK
+                values[field.json_name] = [MASK] * len(value) if isinstance(value, list) else MASK
             elif field.message_type is not None:
                 for item in value if isinstance(value, list) else (value,):
-                    mask(item, field.message_type)
+                    _mask(item, field.message_type)
     return values
 
 
 def may_be_secret(frame: Frame | Envelope) -> bool:
-    """Say whether the body of a frame may hold secrets, going by its protocol alone: of one nobody knows it may."""
+    """Return whether the body of a frame may hold secrets, by its protocol alone: that of an unknown protocol may."""
     message_class = frame.classes[frame.proto_id]
     return message_class is None or may_hold_secrets(descriptor_of(message_class))
 
@@ -106,7 +237,7 @@ def message_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> Messag
 
 
 def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:
-    """Say why a frame could not be decoded, without quoting a body that may hold secrets."""
+    """Return why a frame could not be decoded, without quoting a body that may hold secrets."""
     if not isinstance(error, BodyError) or show_secrets or not may_be_secret(frame):
         return str(error)
     where = "" if error.offset is None else f" at offset {error.offset}"

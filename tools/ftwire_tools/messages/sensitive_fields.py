@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
 
-__all__ = ["AMOUNTS", "PUBLIC", "SECRET", "SENSITIVE", "TRADING_PUBLIC", "Category", "category_of"]
+__all__ = ["AMOUNTS", "PUBLIC", "SECRET", "SENSITIVE", "TRADING_PUBLIC", "Category", "category_of", "is_secret"]
 
 
 class Category(StrEnum):
@@ -199,12 +199,17 @@ _categories: dict[FieldDescriptor, Category | None] = {}
 
 
 def category_of(field: FieldDescriptor) -> Category | None:
-    """Say how sensitive a field is; ``None`` where it is not, or holds a message."""
+    """Return how sensitive a field is; ``None`` where it is not, or holds a message."""
     try:
         return _categories[field]
     except KeyError:
         found = _categories[field] = _look_up(field)
         return found
+
+
+def is_secret(field: FieldDescriptor) -> bool:
+    """Return whether a field's category is one of ``SECRET``."""
+    return category_of(field) in SECRET
 
 
 def _look_up(field: FieldDescriptor) -> Category | None:

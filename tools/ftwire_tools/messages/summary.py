@@ -1,36 +1,37 @@
-"""What a message says, in a few words: securities, list lengths, short scalars, and what went wrong.
+"""The summary of a message: its one-line account of securities, list lengths, short scalars, and what went wrong.
 
-How to say it is worked out once a class from its descriptor.
+::
+
+    HK.00700 rtList[3] name=TENCENT
+
+It is a projection and a format, worked out from the descriptor once a class: which paths of a message are read, and
+how the values there are written. Secrets are not among the paths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire.errors import UnknownProtocolError
+from ftwire.frame import UnknownBody
+from ftwire.projection import Projection
 from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.enums import enum_name, enum_names
-from ftwire_tools.messages.masking import is_secret
-from ftwire_tools.messages.securities import may_name_securities, securities_of
+from ftwire_tools.messages.securities import security_finder
+from ftwire_tools.messages.sensitive_fields import is_secret
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = [
-    "MAX_FACTS",
-    "MAX_TEXT",
-    "PRICES",
-    "SECURITY",
-    "facts_of",
-    "payload_of",
-    "says_something",
-    "scalar_sayer",
-    "short_enum_name",
-    "teller_of",
-]
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
+
+__all__ = ["Summary", "short_enum_name", "summary_in", "summary_of"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -38,128 +39,216 @@ MAX_TEXT: Final = 32
 
 SECURITY: Final = "Qot_Common.Security"
 PRICES: Final = ("price", "curPrice", "closePrice")
-"""Fields of an item that are its news, where it comes alone."""
+"""Fields of an item that are written with it, where it comes alone."""
 
 NEWS: Final = ("trdSide", "orderStatus", "qty", "price", "fillQty")
-"""Fields of a message inside another, such as an order, that are worth a word."""
+"""Fields of a message inside another, such as an order, that are written."""
 
-Teller = Callable[[Any], str]
-"""Says what is in a message."""
-Sayer = Callable[[Any], "str | None"]
-"""Says the value of one field."""
-
-
-_tellers: dict[Descriptor, Teller] = {}
+Values = Sequence[Any]
+Writer = Callable[[Any], str]
+"""Writes one field: takes a value, or a tuple of values, and may return an empty text."""
 
 
-def facts_of(message: Message) -> str:
-    """Say what is in a request, a response or a push."""
-    return teller_of(descriptor_of(message))(message)
+class _Field(NamedTuple):
+    """How one field is written."""
+
+    path: str
+    """The path whose value there is where the field is set."""
+    write: Writer
+    """Takes that value, or the values of ``more`` where there are any."""
+    more: tuple[str, ...] = ()
+    """Paths of other values that the text is made of."""
 
 
-def teller_of(descriptor: Descriptor) -> Teller:
-    """Return what says it of messages of one class."""
-    teller = _tellers.get(descriptor)
-    if teller is None:
-        teller = _tellers[descriptor] = _make_teller(descriptor)
-    return teller
+def summary_of(message: Message) -> str:
+    """Return the summary of a request, a response or a push."""
+    summary = _summaries[type(message)]
+    return summary.text(summary.projection.of(message))
 
 
-def payload_of(descriptor: Descriptor) -> tuple[FieldDescriptor | None, bool]:
-    """Return the field that holds what a request or a response is about, if there is one; and if it is a response."""
-    names = descriptor.fields_by_name
-    payload = next((names[name] for name in ("s2c", "c2s") if name in names and names[name].message_type), None)
-    is_response = {"retType", "retMsg", "errCode"} <= set(names)
-    return payload, is_response and payload is not None and payload.name == "s2c"
+def summary_in(frame: Frame | Envelope) -> str:
+    """Return the summary of the body of a frame. Raises ``BodyError``, and ``UnknownProtocolError`` without message."""
+    message_class = frame.body_class
+    if message_class is not None:
+        summary = _summaries[message_class]
+        values = summary.projection.decode_plain(frame.body)
+        if values is not None:
+            return summary.text(values)
+    message = frame.message
+    if isinstance(message, UnknownBody):
+        raise UnknownProtocolError(message.proto_id)
+    return summary_of(message)
 
 
-def _make_teller(descriptor: Descriptor) -> Teller:
-    payload, is_response = payload_of(descriptor)
-    if payload is None or payload.message_type is None:
-        return _fields_teller(descriptor)
-    name, tell = payload.name, _fields_teller(payload.message_type)
+class Summary:
+    """How messages of one class are summarized."""
 
-    def tell_response(response: Any) -> str:
-        if response.retType:
-            return f"{_failure(response)} {tell(response.s2c)}".rstrip()
-        return tell(response.s2c)
+    __slots__ = ("_failure", "_outcome", "_writers", "projection")
 
-    # A payload that is absent reads as an empty one.
-    return tell_response if is_response else lambda message: tell(getattr(message, name))
+    def __init__(self, message_class: type[Message]) -> None:
+        descriptor = descriptor_of(message_class)
+        payload = _payload_of(descriptor)
+        prefix = "" if payload is None else f"{payload.name}."
+        fields = _fields_of(descriptor if payload is None else payload.message_type, prefix)
+        # The first paths are those of the fields, one each; behind them are those of the other values.
+        paths = [field.path for field in fields]
+        self._writers: Final = [(field.write, _getter(paths, field.more)) for field in fields]
+        responds = payload is not None and payload.name == "s2c" and set(_OUTCOME) <= set(descriptor.fields_by_name)
+        self._failure: Final = _failure_writer(descriptor) if responds else None
+        self._outcome: Final = len(paths)
+        if responds:
+            paths += _OUTCOME
+        self.projection: Final = Projection(message_class, paths)
 
-
-def _fields_teller(descriptor: Descriptor) -> Teller:
-    sayers = {field: sayer for field in descriptor.fields if (sayer := _sayer(field)) is not None}
-
-    def tell(message: Any) -> str:
-        parts: list[str] = []
-        for field, value in message.ListFields():
-            sayer = sayers.get(field)
-            if sayer is not None and (said := sayer(value)):
-                parts.append(said)
-                if len(parts) == MAX_FACTS:
-                    break
+    def text(self, values: Values) -> str:
+        """Return the summary of the message that has these values at the paths of the projection."""
+        parts = [
+            text
+            for value, (write, get) in zip(values, self._writers, strict=False)
+            if value is not None and (text := write(value if get is None else get(values)))
+        ]
+        if len(parts) > MAX_FACTS:
+            del parts[MAX_FACTS:]
+        if self._failure is not None and values[self._outcome] != 0:
+            parts.insert(0, self._failure(values[self._outcome :]))
         return " ".join(parts)
 
-    return tell
+
+def _getter(paths: list[str], wanted: Sequence[str]) -> Callable[[Values], tuple[Any, ...]] | None:
+    """Return what gets the values at ``wanted`` out of those at ``paths``, to which it adds what is not there yet."""
+    if not wanted:
+        return None
+    paths += [path for path in wanted if path not in paths]
+    slots = [paths.index(path) for path in wanted]
+    # Of a single one itemgetter would return the bare value.
+    return itemgetter(*slots) if len(slots) > 1 else itemgetter(slice(slots[0], slots[0] + 1))
 
 
-def _failure(response: Any) -> str:
-    """Say why OpenD refused; ``errCode`` is most often absent or 0."""
-    field = descriptor_of(response).fields_by_name["retType"]
-    name = _short(enum_name(field, response.retType))
-    parts = [f"retType={response.retType}" + (f"({name})" if name else "")]
-    if response.errCode:
-        parts.append(f"errCode={response.errCode}")
-    if response.retMsg:
-        parts.append(_quoted(response.retMsg))
-    return " ".join(parts)
+class _Texts(dict[Any, str]):
+    """What a writer makes of values that come again and again: securities, names, counts."""
+
+    __slots__ = ("_write",)
+
+    MOST: Final = 1000
+    """Texts that are kept."""
+    LONGEST: Final = 64
+    """Characters of a value whose text is kept: the sender must not decide how large this grows."""
+
+    def __init__(self, write: Writer) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, key: Any) -> str:
+        text = self._write(key)
+        if len(self) < self.MOST and len(repr(key)) <= self.LONGEST:
+            self[key] = text
+        return text
 
 
-def _sayer(field: FieldDescriptor) -> Sayer | None:
-    """Return what says the value of a field, ``None`` for a field that is passed over."""
+def _kept(write: Writer) -> Writer:
+    """Keep what is written of the same values. Not for floats: 0.0 and -0.0 are equal, and written differently."""
+    return _Texts(write).__getitem__
+
+
+class _Summaries(dict["type[Message]", Summary]):
+    def __missing__(self, message_class: type[Message]) -> Summary:
+        found = self[message_class] = Summary(message_class)
+        return found
+
+
+_summaries: Final = _Summaries()
+
+
+def _payload_of(descriptor: Descriptor) -> FieldDescriptor | None:
+    """Return the field that holds what a request or a response is about, if there is one."""
+    names = descriptor.fields_by_name
+    return next((names[name] for name in ("s2c", "c2s") if name in names and names[name].message_type), None)
+
+
+def _fields_of(descriptor: Any, prefix: str) -> list[_Field]:
+    """Return how the fields of a message are written, in the order of their numbers."""
+    fields = sorted(descriptor.fields, key=lambda field: field.number)
+    return [found for field in fields if (found := _field(field, prefix + field.name)) is not None]
+
+
+def _field(field: FieldDescriptor, path: str) -> _Field | None:
+    """Return how a field is written, ``None`` for one that is left out."""
     inner = field.message_type
-    if is_secret(field):
-        return None
     if inner is None:
-        return _list_sayer(field) if is_repeated(field) else scalar_sayer(field)
+        if is_secret(field):
+            return None
+        names = enum_names(field)
+        if not is_repeated(field):
+            return _Field(path, _scalar_writer(field, names))
+        return _Field(path, _count_writer(field.name)) if names is None else _names_field(field.name, names, path)
     if inner.full_name == SECURITY:
-        return _securities if is_repeated(field) else _security
+        if is_repeated(field):
+            return _Field(
+                path, lambda columns: _few(map(_security, zip(*columns, strict=True))), _market_and_code(f"{path}[]")
+            )
+        return _Field(path, _kept(_security), _market_and_code(path))
     if is_repeated(field):
-        return _items_sayer(field.name, inner)
-    return _said_by_message if inner.name == "TrdHeader" else _news_sayer(inner)
-
-
-def says_something(field: FieldDescriptor) -> bool:
-    """Say whether anything is said of the values of a field."""
-    return _sayer(field) is not None
-
-
-def _security(security: Any) -> str:
-    # security_name and _shown, without a call where there is nothing to hide: nearly every line says one.
-    market = security.market
-    name = f"{QOT_PREFIXES.get(market) or market}.{security.code}"
-    return name if len(name) <= MAX_TEXT and name.isprintable() else _shown(name)
-
-
-def _securities(securities: Any) -> str:
-    return _few(map(_security, securities))
-
-
-def _news_sayer(inner: Descriptor) -> Sayer | None:
-    """Say the securities inside a message, and what else is news."""
-    if not may_name_securities(inner):
+        return _items_field(field.name, inner, path)
+    if inner.name == "TrdHeader":
+        return _parts_field(path, _fields_of(inner, f"{path}.")[:MAX_FACTS])
+    finder = security_finder(inner)
+    if finder is None:
         return None
-    sayers = {field.number: scalar_sayer(field) for field in inner.fields if field.name in NEWS}
+    securities = _Field(
+        path, lambda values: _few(finder.names(values)), tuple(f"{path}.{each}" for each in finder.paths)
+    )
+    news = [each for each in _fields_of(inner, f"{path}.") if each.path.rpartition(".")[2] in NEWS]
+    return _parts_field(path, [securities, *news])
 
-    def say(message: Any) -> str:
-        parts = [_few(securities_of(message))]
-        for field, value in message.ListFields():
-            if field.number in sayers:
-                parts.append(sayers[field.number](value) or "")
-        return " ".join(filter(None, parts))
 
-    return say
+def _parts_field(path: str, fields: list[_Field]) -> _Field:
+    """Return how a message is written of which some fields are."""
+    paths = [field.path for field in fields]
+    writers = [(field.write, _getter(paths, field.more)) for field in fields]
+
+    def write(values: Values) -> str:
+        pairs = zip(values, writers, strict=False)
+        return " ".join(
+            text
+            for value, (write, get) in pairs
+            if value is not None and (text := write(value if get is None else get(values)))
+        )
+
+    return _Field(path, write, tuple(paths))
+
+
+def _items_field(name: str, item: Descriptor, path: str) -> _Field:
+    """Return how a list of messages is written: their number, their securities, and the price of a single one."""
+    count = _count_writer(name)
+    price = next((price for price in PRICES if price in item.fields_by_name), None)
+    finder = security_finder(item)
+    paths = [path] if finder is None else [path, *(f"{path}[].{each}" for each in finder.paths)]
+    if price is not None:
+        paths.append(f"{path}.{price}")
+    if len(paths) == 1:
+        return _Field(path, count)
+    columns = slice(1, None if price is None else -1)
+
+    def write(values: Values) -> str:
+        length = values[0]
+        text = count(length)
+        if finder is not None:
+            rows = zip(*values[columns], strict=True)
+            text = f"{text} {_few(each for row in rows for each in finder.names(row))}".rstrip()
+        if length == 1 and price is not None and values[-1] is not None:
+            return f"{text} {price}={values[-1]}"
+        return text
+
+    return _Field(path, write, tuple(paths))
+
+
+def _market_and_code(path: str) -> tuple[str, str]:
+    return f"{path}.market", f"{path}.code"
+
+
+def _security(values: tuple[int | None, str | None]) -> str:
+    market, code = values
+    return _shown(f"{QOT_PREFIXES.get(market or 0) or market or 0}.{'' if code is None else code}")
 
 
 def _few(names: Iterable[str]) -> str:
@@ -174,45 +263,52 @@ def _few(names: Iterable[str]) -> str:
     return ",".join(map(_shown, found))
 
 
-def _said_by_message(message: Any) -> str | None:
-    return facts_of(message) or None
-
-
-def _items_sayer(name: str, item: Descriptor) -> Sayer:
-    names_securities = may_name_securities(item)
-    price = next((price for price in PRICES if price in item.fields_by_name), None)
-
-    def say(items: Any) -> str:
-        count = len(items)
-        said = f"{name}[{count}]"
-        if names_securities:
-            said += f" {_few(one for each in items for one in securities_of(each))}".rstrip()
-        if count == 1 and price is not None and items[0].HasField(price):
-            said += f" {price}={getattr(items[0], price)}"
-        return said
-
-    return say
-
-
-def scalar_sayer(field: FieldDescriptor) -> Sayer:
-    """Return what says the value of a field that is no list and holds no message."""
+def _scalar_writer(field: FieldDescriptor, names: dict[int, str] | None) -> Writer:
     name = field.name
-    names = enum_names(field)
     if names is not None:
-        return lambda value: f"{name}={_short(names.get(value)) or value}"
+        return _kept(lambda value: f"{name}={_short(names.get(value)) or value}")
     if field.cpp_type == field.CPPTYPE_STRING:
-        return lambda value: f"{name}={_quoted(value)}"
+        return _kept(lambda value: f"{name}={_quoted(value)}")
     if field.cpp_type == field.CPPTYPE_BOOL:
         return lambda value: f"{name}={'true' if value else 'false'}"
     return lambda value: f"{name}={value}"
 
 
-def _list_sayer(field: FieldDescriptor) -> Sayer:
-    name = field.name
-    names = enum_names(field)
-    if names is None:
-        return lambda values: f"{name}[{len(values)}]"
-    return lambda values: f"{name}={','.join(_short(names.get(value)) or str(value) for value in values)}"
+def _count_writer(name: str) -> Writer:
+    return _kept(lambda count: f"{name}[{count}]")
+
+
+def _names_field(name: str, names: dict[int, str], path: str) -> _Field:
+    """Return how a list of numbers is written that have names."""
+
+    def write(numbers: list[int]) -> str:
+        return f"{name}={','.join(_short(names.get(each)) or str(each) for each in numbers)}"
+
+    return _Field(f"{path}[]", write)
+
+
+_OUTCOME: Final = ("retType", "errCode", "retMsg")
+
+
+def _failure_writer(descriptor: Descriptor) -> Writer:
+    """Return what writes why OpenD refused a request."""
+    field = descriptor.fields_by_name["retType"]
+
+    def write(values: tuple[int | None, int | None, str | None]) -> str:
+        ret_type, err_code, message = values
+        if ret_type is None:
+            # A response without it is no success.
+            ret_type = field.default_value
+        name = _short(enum_name(field, ret_type))
+        parts = [f"retType={ret_type}" + (f"({name})" if name else "")]
+        if err_code:
+            # Most often absent or 0.
+            parts.append(f"errCode={err_code}")
+        if message:
+            parts.append(_quoted(message))
+        return " ".join(parts)
+
+    return write
 
 
 def short_enum_name(name: str) -> str:
@@ -231,5 +327,7 @@ def _quoted(value: str | bytes) -> str:
 
 
 def _shown(text: str) -> str:
-    """Cut long text short, and leave nothing in it that a terminal would obey: it came over the wire."""
-    return printable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "...")
+    """Cut long text short, and escape what a terminal would obey: it came over the wire."""
+    if len(text) > MAX_TEXT:
+        text = text[: MAX_TEXT - 3] + "..."
+    return text if text.isprintable() else printable(text)

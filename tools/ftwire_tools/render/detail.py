@@ -9,7 +9,7 @@ from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.render.tree import tree_of
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render.frame_view import FrameView
     from ftwire_tools.render.line import LineRenderer
 
 __all__ = ["DetailRenderer"]
@@ -26,27 +26,24 @@ class DetailRenderer:
         with_hex: bool = False,
         table: bool = False,
         fields: tuple[tuple[str, ...], ...] = (),
-        show_secrets: bool = False,
     ) -> None:
         self._lines: Final = lines
         self._tree: Final = tree
         self._with_hex: Final = with_hex
         self._table: Final = table
         self._fields: Final = fields
-        self._show_secrets: Final = show_secrets
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, view: FrameView) -> str:
         """Return the text of one frame."""
-        text = self._lines.frame(sighting)
-        message = sighting.message
-        if message is not None:
+        text = self._lines.frame(view)
+        if (self._tree or self._table) and (message := view.message) is not None:
             if self._tree:
-                text += tree_of(message, show_secrets=self._show_secrets)
+                text += tree_of(message)
             if self._table:
-                tables = tables_of(message, show_secrets=self._show_secrets, fields=self._fields)
+                tables = tables_of(message, fields=self._fields)
                 text += "".join(
                     (f"       {table.name}:\n" if len(tables) > 1 else "") + table_text(table) for table in tables
                 )
         if self._with_hex:
-            text += hexdump_of(sighting, show_secrets=self._show_secrets)
+            text += hexdump_of(view)
         return text

@@ -1,55 +1,26 @@
 """``--hex``: header and body in hexadecimal and ASCII.
 
-The body is the plain one where the frame was decrypted, and the bytes of the wire where it was not. A body
-that holds secrets is withheld as a whole: which of its bytes say what is not for this module to know.
+The body is the plain one where the frame was decrypted, and the bytes of the wire where it was not. A body that
+holds secrets is left out as a whole.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-from ftwire_tools.messages.masking import has_secrets, may_be_secret
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render.frame_view import FrameView
 
-__all__ = ["Bytes", "bytes_of", "hexdump", "hexdump_of"]
+__all__ = ["hexdump", "hexdump_of"]
 
 WIDTH = 16
 
 
-class Bytes(NamedTuple):
-    """The bytes of a frame, in two parts."""
-
-    header: bytes
-    body: bytes | None
-    """``None`` where it is withheld."""
-    is_plain: bool
-    """The body is what was sent before encryption, not what stood on the wire."""
-
-
-def bytes_of(sighting: DissectedFrame, *, show_secrets: bool) -> Bytes:
-    """Return what may be shown of a frame's bytes."""
-    frame = sighting.seen.frame
-    raw = frame.encode()
-    header = raw[: len(raw) - len(frame.payload)]
-    is_plain = frame.error is None
-    body = frame.body if is_plain else frame.payload
-    return Bytes(header, body if show_secrets or not _is_secret(sighting) else None, is_plain)
-
-
-def _is_secret(sighting: DissectedFrame) -> bool:
-    if sighting.message is not None:
-        return has_secrets(sighting.message)
-    # What looks encrypted may as well be a plain body that came to harm.
-    return may_be_secret(sighting.seen.frame)
-
-
-def hexdump_of(sighting: DissectedFrame, *, show_secrets: bool, indent: str = " " * 7) -> str:
+def hexdump_of(view: FrameView, *, indent: str = " " * 7) -> str:
     """Return the lines of a frame's header and body."""
-    header, body, is_plain = bytes_of(sighting, show_secrets=show_secrets)
-    what = "body" if is_plain and sighting.seen.encryption == "none" else "body, decrypted"
-    if not is_plain:
+    header, body = view.header_bytes, view.body_bytes
+    what = "body" if view.observation.encryption == "none" else "body, decrypted"
+    if not view.is_plain:
         what = "body, as on the wire"
     lines = [f"header, {len(header)} bytes", *hexdump(header)]
     if body is None:

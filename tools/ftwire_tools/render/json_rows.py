@@ -11,7 +11,7 @@ from ftwire_tools.render.jsonlines import dump_json
 from ftwire_tools.render.table import tables_of
 
 if TYPE_CHECKING:
-    from ftwire_tools.captures.sighting import DissectedFrame
+    from ftwire_tools.render.frame_view import FrameView
 
 __all__ = ["RowsRenderer"]
 
@@ -19,19 +19,18 @@ __all__ = ["RowsRenderer"]
 class RowsRenderer:
     """Rows of the lists in bodies; frames without a list give none."""
 
-    def __init__(self, *, fields: tuple[tuple[str, ...], ...] = (), show_secrets: bool = False) -> None:
+    def __init__(self, *, fields: tuple[tuple[str, ...], ...] = ()) -> None:
         self._fields: Final = fields
-        self._show_secrets: Final = show_secrets
 
-    def frame(self, sighting: DissectedFrame) -> str:
+    def frame(self, view: FrameView) -> str:
         """Return the lines of one frame."""
-        message = sighting.message
+        message = view.message
         if message is None:
             return ""
-        tables = tables_of(message, show_secrets=self._show_secrets, fields=self._fields)
+        tables = tables_of(message, fields=self._fields)
         lines = []
         for table in tables:
             # Of an order book's two sides a reader must know which is which.
-            first = {"number": sighting.number} | ({"list": table.name} if len(tables) > 1 else {})
+            first = {"number": view.number} | ({"list": table.name} if len(tables) > 1 else {})
             lines += [dump_json(first | dict(zip(table.columns, row, strict=True))) for row in table.rows]
         return "".join(f"{line}\n" for line in lines)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from ftwire.body import to_dict
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
-from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import mask, message_of
+from ftwire_tools.messages.masking import MessageView, message_of
 from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.terminal.json_text import readable_json
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire.frame import Frame
 
 __all__ = ["AnswerRenderer"]
@@ -36,11 +32,12 @@ class AnswerRenderer:
         message = message_of(frame, show_secrets=self._show_secrets)
         if isinstance(message, UnknownBody):
             raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
+        view = MessageView(message, show_secrets=self._show_secrets)
         if self._table:
-            text = self._rows(message)
+            text = self._rows(view)
             if text is not None:
                 return text
-        body = self._body(message)
+        body = view.to_dict()
         if not self._as_json:
             return f"{readable_json(body, indent=2)}\n"
         protocol = frame.protocol
@@ -55,12 +52,8 @@ class AnswerRenderer:
         }
         return f"{json.dumps(line)}\n"
 
-    def _body(self, message: Message) -> dict[str, Any]:
-        body: dict[str, Any] = to_dict(message, lower_camel=True)
-        return body if self._show_secrets else mask(body, descriptor_of(message))
-
-    def _rows(self, message: Message) -> str | None:
-        tables = tables_of(message, show_secrets=self._show_secrets)
+    def _rows(self, message: MessageView) -> str | None:
+        tables = tables_of(message)
         if not tables:
             return None
         text = ""

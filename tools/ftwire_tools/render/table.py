@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.markets.codes import security_name
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
+from ftwire_tools.messages.descriptors import is_repeated, plain_value
 from ftwire_tools.messages.enums import enum_names
-from ftwire_tools.messages.field_paths import value_at
-from ftwire_tools.messages.masking import MASK, is_secret
+from ftwire_tools.messages.masking import MASK
 from ftwire_tools.messages.securities import market_of
 from ftwire_tools.messages.summary import short_enum_name
 from ftwire_tools.terminal.cells import cell_width, pad_right
@@ -22,7 +21,8 @@ from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
-    from google.protobuf.message import Message
+
+    from ftwire_tools.messages.masking import MessageView
 
 __all__ = ["Table", "table_text", "tables_of"]
 
@@ -57,32 +57,29 @@ class Table(NamedTuple):
     """The columns are those that were promised, empty or not."""
 
 
-_cells: dict[tuple[Descriptor, bool], dict[str, Cell]] = {}
+_cells: dict[Descriptor, dict[str, Cell]] = {}
 
 
-def tables_of(message: Message, *, show_secrets: bool, fields: tuple[tuple[str, ...], ...] = ()) -> list[Table]:
+def tables_of(message: MessageView, *, fields: tuple[tuple[str, ...], ...] = ()) -> list[Table]:
     """Return the lists of messages in a body, each as a table.
 
     ``fields`` are the columns to have instead, as paths in an item.
     """
-    payload = _payload(message)
+    payload = next((inner for name in ("s2c", "c2s") if (inner := message.get(name)) is not None), None)
     if payload is None:
         return []
     common = _common(payload)
     return [
-        _picked(field.name, items, common, fields, show_secrets)
-        if fields
-        else _table(field.name, inner, items, common, show_secrets)
-        for field, items in payload.ListFields()
+        _picked(field.name, items, common, fields) if fields else _table(field.name, inner, items, common)
+        for field, items in payload.fields()
         if is_repeated(field) and (inner := field.message_type) is not None
     ]
 
 
-def _table(name: str, item: Descriptor, items: Any, common: dict[str, object], show_secrets: bool) -> Table:
-    key = item, show_secrets
-    cells = _cells.get(key)
+def _table(name: str, item: Descriptor, items: Any, common: dict[str, object]) -> Table:
+    cells = _cells.get(item)
     if cells is None:
-        cells = _cells[key] = _make_cells(item, show_secrets)
+        cells = _cells[item] = _make_cells(item)
     common = {column: value for column, value in common.items() if column not in cells}
     head = tuple(common.values())
     readers = tuple(cells.values())
@@ -90,12 +87,10 @@ def _table(name: str, item: Descriptor, items: Any, common: dict[str, object], s
     return Table(name, (*common, *cells), rows, is_fixed=item.full_name in NAMED_COLUMNS)
 
 
-def _picked(
-    name: str, items: Any, common: dict[str, object], fields: tuple[tuple[str, ...], ...], show_secrets: bool
-) -> Table:
+def _picked(name: str, items: Any, common: dict[str, object], fields: tuple[tuple[str, ...], ...]) -> Table:
     columns = (*common, *(".".join(path) for path in fields))
     head = tuple(common.values())
-    rows = [(*head, *(value_at(item, path, show_secrets=show_secrets) for path in fields)) for item in items]
+    rows = [(*head, *(item.at(path) for path in fields)) for item in items]
     return Table(name, columns, rows, is_fixed=True)
 
 
@@ -136,55 +131,46 @@ def _text(value: object) -> str:
     return "-" if value is None else printable(str(value))
 
 
-def _payload(message: Any) -> Any:
-    for name in ("s2c", "c2s"):
-        if name in descriptor_of(message).fields_by_name and message.HasField(name):
-            return getattr(message, name)
-    return None
-
-
-def _common(payload: Any) -> dict[str, object]:
-    """What holds for every row: the security and its name, where the list is that of one security."""
-    fields = descriptor_of(payload).fields_by_name
+def _common(payload: MessageView) -> dict[str, object]:
+    """Return what is the same in every row: the security and its name, where the list is that of one security."""
+    fields = payload.descriptor.fields_by_name
     found: dict[str, object] = {}
     security = fields.get("security")
     if security is None or is_repeated(security) or security.message_type is None:
         return found
-    found["code"] = _security(payload.security)
+    found["code"] = _security(payload.get("security"))
     if "name" in fields and not is_repeated(fields["name"]):
-        found["name"] = payload.name if payload.HasField("name") else None
+        found["name"] = payload.get("name")
     return found
 
 
-def _security(security: Any) -> str:
-    return security_name(security.market, security.code)
+def _security(security: MessageView | None) -> str:
+    if security is None:
+        return security_name(0, "")
+    return security_name(security.get("market") or 0, security.get("code") or "")
 
 
-def _make_cells(item: Descriptor, show_secrets: bool) -> dict[str, Cell]:
+def _make_cells(item: Descriptor) -> dict[str, Cell]:
     named = NAMED_COLUMNS.get(item.full_name)
     if named is not None:
         return {column: _scalar(item.fields_by_name[name]) for column, name in named.items()}
-    return dict(_columns(item, "", lambda message: message, show_secrets, MAX_DEPTH))
+    return dict(_columns(item, "", lambda message: message, MAX_DEPTH))
 
 
-def _columns(
-    descriptor: Descriptor, prefix: str, reach: Cell, show_secrets: bool, depth: int
-) -> Iterator[tuple[str, Cell]]:
+def _columns(descriptor: Descriptor, prefix: str, reach: Cell, depth: int) -> Iterator[tuple[str, Cell]]:
     market = market_of(descriptor)
     for field in descriptor.fields:
         name = prefix + field.name
         inner = field.message_type
-        if is_secret(field) and not show_secrets:
-            yield name, lambda _: MASK
-        elif is_repeated(field):
-            yield name, _through(reach, _length(field.name))
+        if is_repeated(field):
+            yield name, _through(reach, _length(field))
         elif inner is None:
             yield name, _through(reach, _own_code(*market) if market and field.name == "code" else _scalar(field))
         elif inner.full_name == SECURITY:
             column = "code" if field.name == "security" else name
             yield column, _through(reach, _security_in(field.name))
         elif depth:
-            yield from _columns(inner, f"{name}.", _through(reach, _inner(field.name)), show_secrets, depth - 1)
+            yield from _columns(inner, f"{name}.", _through(reach, _inner(field.name)), depth - 1)
 
 
 def _through(outer: Cell, inner: Cell) -> Cell:
@@ -196,24 +182,22 @@ def _through(outer: Cell, inner: Cell) -> Cell:
 
 
 def _inner(name: str) -> Cell:
-    return lambda message: getattr(message, name) if message.HasField(name) else None
+    return lambda message: message.get(name)
 
 
-def _length(name: str) -> Cell:
-    return lambda message: len(getattr(message, name))
+def _length(field: FieldDescriptor) -> Cell:
+    name = field.name
+    return lambda message: MASK if message.hides(field) else len(message.get(name))
 
 
 def _security_in(name: str) -> Cell:
-    return lambda message: _security(getattr(message, name)) if message.HasField(name) else None
+    return lambda message: None if (security := message.get(name)) is None else _security(security)
 
 
 def _own_code(market: str, prefixes: dict[int, str]) -> Cell:
-    def read(message: Any) -> object:
-        return (
-            security_name(getattr(message, market), message.code, prefixes)
-            if message.HasField(market)
-            else message.code
-        )
+    def read(message: MessageView) -> object:
+        number, code = message.get(market), message.get("code") or ""
+        return code if number is None else security_name(number, code, prefixes)
 
     return read
 
@@ -222,10 +206,13 @@ def _scalar(field: FieldDescriptor) -> Cell:
     name = field.name
     names = enum_names(field)
 
-    def read(message: Any) -> object:
-        if not message.HasField(name):
+    def read(message: MessageView) -> object:
+        if message.hides(field):
+            # Whether it is set is hidden, too.
+            return MASK
+        value = message.get(name)
+        if value is None:
             return None
-        value = getattr(message, name)
         if names is not None:
             known = names.get(value)
             return value if known is None else short_enum_name(known)

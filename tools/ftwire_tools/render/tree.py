@@ -17,32 +17,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.unknown_fields import UnknownFieldSet
-
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
+from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
-from ftwire_tools.messages.masking import MASK, is_secret, may_hold_secrets
+from ftwire_tools.messages.masking import MASK
 from ftwire_tools.terminal.json_text import readable_json
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
-    from google.protobuf.message import Message
+
+    from ftwire_tools.messages.masking import MessageView, UnknownField
 
 __all__ = ["tree_of"]
 
 INDENT = "  "
 
 
-def tree_of(message: Message, *, show_secrets: bool, indent: str = " " * 7) -> str:
+def tree_of(message: MessageView, *, indent: str = " " * 7) -> str:
     """Return the lines of a message, each with its line end."""
-    return "".join(f"{line}\n" for line in _lines(message, indent, show_secrets))
+    return "".join(f"{line}\n" for line in _lines(message, indent))
 
 
-def _lines(message: Message, indent: str, show_secrets: bool) -> Iterator[str]:
-    for field, value in message.ListFields():
+def _lines(message: MessageView, indent: str) -> Iterator[str]:
+    for field, value in message.fields():
         name = f"{indent}{field.name}:"
         many = is_repeated(field)
-        if is_secret(field) and not show_secrets:
+        if message.hides(field):
             yield f"{name} {MASK}"
         elif field.message_type is None:
             yield f"{name} {_list_text(field, value) if many else _text(field, value)}"
@@ -50,26 +49,22 @@ def _lines(message: Message, indent: str, show_secrets: bool) -> Iterator[str]:
             yield f"{name} {len(value)} {'item' if len(value) == 1 else 'items'}"
             for index, item in enumerate(value):
                 yield f"{indent}{INDENT}[{index}]"
-                yield from _lines(item, indent + INDENT * 2, show_secrets)
+                yield from _lines(item, indent + INDENT * 2)
         else:
             yield name
-            yield from _lines(value, indent + INDENT, show_secrets)
-    unknown = UnknownFieldSet(message)
-    if len(unknown):
-        yield from _unknown_lines(unknown, indent, hidden=not show_secrets and may_hold_secrets(descriptor_of(message)))
+            yield from _lines(value, indent + INDENT)
+    yield from _unknown_lines(message.unknown_fields(), indent)
 
 
-def _unknown_lines(fields: UnknownFieldSet, indent: str, *, hidden: bool) -> Iterator[str]:
-    """Show fields that the class does not have: what a newer OpenD sends. ``hidden``: they may be secrets."""
-    for field in map(fields.__getitem__, range(len(fields))):
-        name = f"{indent}field {field.field_number}:"
-        if isinstance(field.data, UnknownFieldSet):
+def _unknown_lines(fields: list[UnknownField], indent: str) -> Iterator[str]:
+    """Write fields that the class does not have: what a newer OpenD sends."""
+    for number, value in fields:
+        name = f"{indent}field {number}:"
+        if isinstance(value, list):
             yield f"{name} group"
-            yield from _unknown_lines(field.data, indent + INDENT, hidden=hidden)
-        elif hidden:
-            yield f"{name} {MASK}"
+            yield from _unknown_lines(value, indent + INDENT)
         else:
-            yield f"{name} {f'hex {field.data.hex()}' if isinstance(field.data, bytes) else field.data}"
+            yield f"{name} {f'hex {value.hex()}' if isinstance(value, bytes) else value}"
 
 
 def _list_text(field: FieldDescriptor, values: Any) -> str:

@@ -1,9 +1,9 @@
-//! Values that nothing is wanted of: passed over, but made sure of.
+//! Values that are not wanted: checked and skipped.
 
 use super::layout::{Field, Kind, Layout, DELIMITED};
-use super::walk::{Found, Reader, Walk};
+use super::walk::Reader;
 
-/// Pass over a scalar. Text that is no UTF-8 some classes take and some do not.
+/// Skip a scalar. Text that is not UTF-8 is left to protobuf: some classes refuse it, some do not.
 pub fn pass(field: &Field, reader: &mut Reader) -> Option<()> {
     if field.kind == Kind::String {
         return std::str::from_utf8(reader.delimited()?).ok().map(drop);
@@ -11,44 +11,7 @@ pub fn pass(field: &Field, reader: &mut Reader) -> Option<()> {
     reader.skip(field.kind.wire_type())
 }
 
-/// Pass over one value, be it a scalar or a message; give the bytes of the message.
-pub fn pass_value<'a>(layouts: &[Layout], field: &Field, reader: &mut Reader<'a>, depth: u32) -> Option<&'a [u8]> {
-    if field.kind != Kind::Message {
-        return pass(field, reader).map(|()| &[][..]);
-    }
-    let data = reader.delimited()?;
-    check(layouts, field.message, data, depth)?;
-    Some(data)
-}
-
-/// Pass over the values of a field that is a list; give how many they are, and the bytes of the first message.
-pub fn pass_list<'a>(
-    layouts: &[Layout],
-    found: &Found,
-    walk: &mut Walk<'_, 'a>,
-    depth: u32,
-) -> Option<(usize, &'a [u8])> {
-    let Found { field, mut packed, .. } = *found;
-    let mut count = 0usize;
-    let mut first: &[u8] = &[];
-    loop {
-        if packed {
-            count += pass_block(field, &mut walk.reader)?;
-        } else {
-            let data = pass_value(layouts, field, &mut walk.reader, depth)?;
-            if count == 0 {
-                first = data;
-            }
-            count += 1;
-        }
-        match walk.again(field) {
-            Some(next) => packed = next,
-            None => return Some((count, first)),
-        }
-    }
-}
-
-/// Pass over scalars in one block; give how many they are.
+/// Skip packed scalars; return how many there are.
 pub fn pass_block(field: &Field, reader: &mut Reader) -> Option<usize> {
     let mut block = Reader { data: reader.delimited()? };
     let mut count = 0;
@@ -59,16 +22,7 @@ pub fn pass_block(field: &Field, reader: &mut Reader) -> Option<usize> {
     (count > 0).then_some(count)
 }
 
-/// Pass over a field of any kind.
-pub fn pass_found(layouts: &[Layout], found: &Found, walk: &mut Walk, depth: u32) -> Option<()> {
-    if found.field.repeated {
-        pass_list(layouts, found, walk, depth).map(drop)
-    } else {
-        pass_value(layouts, found.field, &mut walk.reader, depth).map(drop)
-    }
-}
-
-/// Make sure that a message parses, whatever the order of its fields.
+/// Check that a message parses, in whatever order its fields are.
 pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Option<()> {
     let layout = layouts.get(layout)?;
     let depth = depth.checked_sub(1)?;
@@ -76,7 +30,7 @@ pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Opti
     while !reader.data.is_empty() {
         let tag = reader.tag()?;
         if tag & 7 != DELIMITED {
-            // Of another wire type than the field's it is unknown, and as good.
+            // With another wire type than the declared one it is an unknown field, which is no error.
             reader.skip(tag & 7)?;
             continue;
         }

@@ -1,4 +1,4 @@
-//! What Python tells of a message class: its fields, by number.
+//! A message class: its fields, by number, as Python describes them.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -77,9 +77,9 @@ pub struct Field {
     pub number: u32,
     pub kind: Kind,
     pub repeated: bool,
-    /// Number and wire type of a value that stands by itself.
+    /// Number and wire type of a single value.
     pub tag: u32,
-    /// The same of values in one block; 0, which is no tag, where there is no such thing.
+    /// The same of packed values; 0, which is no tag, where the field cannot be packed.
     pub packed_tag: u32,
     /// The tag is one byte, as for numbers up to 15; else 0.
     pub short_tag: u8,
@@ -103,18 +103,18 @@ pub struct Layout {
     pub fields: Vec<Field>,
 }
 
-/// A field as Python tells it: number, type, whether it is repeated, name, index of its message, values of its
+/// A field as Python describes it: number, type, whether it is repeated, name, index of its message, values of its
 /// enum.
 pub type FieldSpec = (u32, u32, bool, String, usize, Vec<(i32, String)>);
 
 impl Layout {
-    /// The messages that Python tells, the body's first.
+    /// The messages as Python describes them, the body's first.
     pub fn all(py: Python, messages: Vec<Vec<FieldSpec>>) -> PyResult<Vec<Self>> {
         let count = messages.len();
         messages.into_iter().map(|fields| Layout::new(py, fields, count)).collect()
     }
 
-    /// The fields that Python tells, sorted; `messages` is how many there are to be nested.
+    /// The fields of one message, sorted by number; `messages` is how many messages there are.
     fn new(py: Python, specs: Vec<FieldSpec>, messages: usize) -> PyResult<Self> {
         let mut fields = Vec::with_capacity(specs.len());
         for (number, type_number, repeated, name, message, values) in specs {

@@ -1,20 +1,16 @@
-//! Bodies of protobuf to JSON text, to plain Python values, to a few values picked and to a few words, without a
-//! message between.
+//! Protobuf bodies to JSON text, to plain Python values, and to the values at a few paths, without a message between.
 //!
-//! `Plan`, `Picker` and `Phrase` walk the good path only: the fields of a message in the order of their numbers, each
+//! `JsonWriter` and `Projection` read plain bodies only: the fields of a message in the order of their numbers, each
 //! once or, if repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf
-//! writes them. Text is UTF-8, enum values are known. Whatever is otherwise ends the walk with `None`: then Python has
-//! protobuf parse the body, and judges. What the walk does give is what Python gives of the parsed message, byte for
-//! byte.
+//! writes them. Text is UTF-8, enum values are known. Anything else ends the walk with `None`, and the Python twin
+//! reads the body. What the walk returns is exactly what the twin returns.
 //!
-//! Memory: what is made is proportional to the body, as it is in Python; body, text and nesting have limits, beyond
-//! which Python does it.
+//! Memory: what is made is proportional to the body, as it is in Python. Body, text and nesting have limits, above
+//! which the twin reads the body.
 
 mod check;
 mod layout;
-mod phrase;
-mod pick;
-mod scalar;
+mod projection;
 mod text;
 mod values;
 mod walk;
@@ -24,32 +20,31 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use layout::{FieldSpec, Layout};
-pub use phrase::Phrase;
-pub use pick::Picker;
+pub use projection::Projection;
 use text::Texts;
 use values::Values;
 
 /// Messages inside messages. protobuf's own parser takes 100; the vendor's schema nests six deep.
 const MAX_DEPTH: u32 = 64;
 
-/// Bytes of a body. Larger ones are left to Python, which can say that memory is out.
+/// Bytes of a body. Python reads larger ones: it raises `MemoryError` where Rust could only end the process.
 const MAX_BODY: usize = 16 << 20;
 
-/// Spaces a level that are indented with here.
+/// Spaces of indentation a level.
 const MAX_INDENT: usize = 16;
 
-/// How to read the bodies of one message class.
+/// Writes the bodies of one message class as JSON.
 #[pyclass(frozen)]
-pub struct Plan {
+pub struct JsonWriter {
     layouts: Vec<Layout>,
 }
 
 #[pymethods]
-impl Plan {
+impl JsonWriter {
     /// The first of `messages` is the body's; each is a list of its fields.
     #[new]
     fn new(py: Python, messages: Vec<Vec<FieldSpec>>) -> PyResult<Self> {
-        Ok(Plan { layouts: Layout::all(py, messages)? })
+        Ok(JsonWriter { layouts: Layout::all(py, messages)? })
     }
 
     /// JSON text, on one line or with `indent` spaces a level; `None` where the body is not plain.

@@ -5,8 +5,8 @@ use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64,
 use super::walk::{Found, Reader, Walk};
 use super::write::{not_finite, push_base64, push_float, push_quoted, shortest};
 
-/// Bytes of text after which no further value is begun. Longer text is left to Python, which can say that memory
-/// is out, where Rust could only end the process.
+/// Bytes of text after which no further value is begun. Python writes longer text: it raises `MemoryError` where Rust
+/// could only end the process.
 const MAX_TEXT: usize = 64 << 20;
 
 /// Writes JSON text.

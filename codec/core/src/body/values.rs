@@ -8,7 +8,7 @@ use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64,
 use super::walk::{Found, Reader, Walk};
 use super::write::{not_finite, push_base64, shortest};
 
-/// Makes plain Python values. An error is an exception of Python's, such as that memory is out.
+/// Makes plain Python values. An error is a Python exception, such as `MemoryError`.
 pub struct Values<'p, 'py> {
     pub layouts: &'p [Layout],
     pub py: Python<'py>,
@@ -16,7 +16,7 @@ pub struct Values<'p, 'py> {
 
 type Made<T> = PyResult<Option<T>>;
 
-/// Leave the good path where there is nothing.
+/// Return `Ok(None)`, which leaves the body to Python, where there is nothing.
 macro_rules! or_leave {
     ($value:expr) => {
         match $value {

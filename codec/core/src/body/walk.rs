@@ -1,4 +1,4 @@
-//! Fields of a body in the order of their numbers; anything else ends the walk with `None`.
+//! The fields of a message in the order of their numbers; any other order ends the walk with `None`.
 
 use super::layout::{Field, Layout, DELIMITED, FIXED32, FIXED64, VARINT};
 
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// Pass over a field that the message does not have.
+    /// Skip a field that the message does not have.
     pub fn skip(&mut self, wire_type: u32) -> Option<()> {
         match wire_type {
             VARINT => self.varint().map(drop),
@@ -96,7 +96,7 @@ pub struct Found<'f> {
 /// The fields of one message, in order.
 pub struct Walk<'f, 'a> {
     fields: &'f [Field],
-    /// Fields before this are done with.
+    /// Fields before this one cannot come any more.
     next: usize,
     pub reader: Reader<'a>,
 }
@@ -106,7 +106,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         Walk { fields: &layout.fields, next: 0, reader: Reader { data } }
     }
 
-    /// The next field that the message has; `Some(None)` at the end, `None` off the good path.
+    /// The next field that the message has; `Some(None)` at the end, `None` where the message is not plain.
     #[allow(clippy::option_option)] // three outcomes, the rarest first, so that `?` deals with it
     #[inline]
     pub fn step(&mut self) -> Option<Option<Found<'f>>> {
@@ -116,7 +116,7 @@ impl<'f, 'a> Walk<'f, 'a> {
                 return Some(None);
             };
             if let Some(field) = fields.get(self.next) {
-                // Most often it is just the field after the one before.
+                // Most often it is the field after the last one.
                 if first == field.short_tag && first != 0 {
                     self.reader.data = rest;
                     self.next += 1;
@@ -139,7 +139,7 @@ impl<'f, 'a> Walk<'f, 'a> {
                     return Some(Some(Found { field, index: at, packed }));
                 }
                 _ => {
-                    // Nothing of the message's, or out of order.
+                    // An unknown field, or one out of order.
                     if self.fields[..self.next].binary_search_by_key(&number, |field| field.number).is_ok() {
                         return None;
                     }

@@ -1,6 +1,6 @@
 //! Numbers, text and bytes as Python's `json` writes them.
 
-/// How a float that is no number is written.
+/// A float that is not finite, as protobuf's JSON mapping writes it.
 pub fn not_finite(value: f64) -> &'static str {
     if value.is_nan() {
         "NaN"
@@ -16,7 +16,7 @@ pub fn shortest(value: f32) -> f64 {
     let exact = f64::from(value);
     for digits in 5..8 {
         if let Ok(short) = format!("{exact:.digits$e}").parse::<f64>() {
-            // What the rounding to four bytes gives is the question.
+            // Whether rounding to four bytes gives the same value back is the question.
             #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
             if short as f32 == value {
                 return short;
@@ -39,7 +39,7 @@ pub fn push_float(value: f64, out: &mut String) {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(value);
     if (1e-4..1e16).contains(&magnitude) || magnitude == 0.0 {
-        // Within these bounds the two write alike.
+        // Within these bounds Rust's shortest text is Python's.
         out.push_str(text);
         return;
     }

@@ -6,31 +6,32 @@ import json
 
 import pytest
 
+from ftwire.capture import Conversation, DissectedFrame
 from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
-from ftwire_tools.captures.sighting import DissectedFrame, Talk, read_body
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.filters.selection import Selection
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
 from support.frames import rt_request, rt_response
 
-TALK = Talk(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
+TALK = Conversation(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
 
 
 def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
     return Envelope.build(command, 7, body, sender=Role.SERVER, **error)  # type: ignore[arg-type]
 
 
-def sighting(frame: Envelope) -> DissectedFrame:
-    seen = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return DissectedFrame(1, TALK, seen, *read_body(frame))
+def view_of(frame: Frame | Envelope) -> FrameView:
+    observation = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
+    return FrameView(1, TALK, observation, False)
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
-    refused = sighting(envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate"))
+    refused = view_of(envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate"))
     assert (refused.message, refused.error) == (None, None)
     assert "OpenD says: error 1 too\\x1blate" in LineRenderer().frame(refused)
     found = json.loads(JsonRenderer().frame(refused))
@@ -43,25 +44,25 @@ def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
 
 
 def test_an_empty_body_is_an_error_where_opend_reports_none() -> None:
-    assert isinstance(sighting(envelope(3008, b"\x08")).error, BodyError)
+    assert isinstance(view_of(envelope(3008, b"\x08")).error, BodyError)
 
 
 def test_the_push_that_opend_was_disconnected_says_all_by_its_command() -> None:
-    found = sighting(envelope(DISCONNECTED))
-    assert (found.message, found.error, found.seen.kind) == (None, None, "push")
+    found = view_of(envelope(DISCONNECTED))
+    assert (found.message, found.error, found.observation.kind) == (None, None, "push")
 
 
 def test_unknown_protocols_are_errors_on_either_transport() -> None:
-    assert isinstance(sighting(envelope(9999)).error, UnknownProtocolError)
+    assert isinstance(view_of(envelope(9999)).error, UnknownProtocolError)
     frame = Frame.build(9999, 1, rt_request().SerializeToString(), sender=Role.CLIENT)
-    assert isinstance(read_body(frame)[1], UnknownProtocolError)
+    assert isinstance(view_of(frame).error, UnknownProtocolError)
 
 
 def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     body = rt_response().SerializeToString()
-    seen = sighting(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).seen
+    observation = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
     form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     dump = Dump(form, Selection(), None, file=None)
-    dump.show(iter([(TALK, seen)]))
+    dump.show([DissectedFrame(1, TALK, observation)])
     dump.flush()
     assert "OpenD says: error 1 late HK.00700 rtList[" in capsys.readouterr().out

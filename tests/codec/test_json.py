@@ -1,10 +1,11 @@
-"""Bodies to JSON and plain values by the compiled core: what protobuf and our own Python make of them, or nothing."""
+"""Bodies as JSON and plain values: the compiled core, the Python walk and protobuf itself agree."""
 
 from __future__ import annotations
 
 import math
 import struct
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -15,12 +16,12 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftwire import _render
 from ftwire._core import core
-from ftwire._transcode import _camel_plans, _plans, body_to_json
+from ftwire._fields import describe_messages, is_repeated
+from ftwire._json import body_to_json, message_to_dict, message_to_json
 from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
-from ftwire.frame import BadFrame, BaseFrame, Frame, MessageClasses, Role
+from ftwire.frame import BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
 from ftwire.protocols import registry
@@ -28,7 +29,7 @@ from ftwire.schema import Schema
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
 from support.cores import needs_core
-from support.frames import rt_request, rt_response
+from support.frames import opened, rt_request, rt_response
 
 CLASSES = [
     message_class
@@ -73,23 +74,30 @@ ANY_CLASS = st.sampled_from([*CLASSES, *[EVERYTHING] * (len(CLASSES) // 4)])
 ANY_MESSAGE = ANY_CLASS.flatmap(messages)
 
 
+@cache
+def core_writer(descriptor: Any, *, lower_camel: bool = False) -> Any:
+    messages = describe_messages(descriptor, lower_camel=lower_camel)
+    assert core is not None
+    assert messages is not None
+    return core.JsonWriter(messages)
+
+
 def check(body: bytes, message_class: type[Message]) -> bool:
-    """Compare what the core makes of a body with the parsed message's; say whether it made anything."""
+    """Compare what the core makes of a body with the parsed message's; return whether it made anything."""
     made = False
-    for plans, lower_camel in ((_plans, False), (_camel_plans, True)):
-        plan = plans[message_class.DESCRIPTOR]
-        assert plan is not None
-        text, values = plan.text(body), plan.values(body)
+    for lower_camel in (False, True):
+        writer = core_writer(message_class.DESCRIPTOR, lower_camel=lower_camel)
+        text, values = writer.text(body), writer.values(body)
         assert (text is None) == (values is None)
         if text is None:
             continue
         made = True
         message = message_class.FromString(body)
-        assert text == _render.to_json(message, lower_camel=lower_camel)
+        assert text == message_to_json(message, lower_camel=lower_camel)
         # repr: a NaN is not equal to itself, and the order counts.
-        assert repr(values) == repr(_render.to_dict(message, lower_camel=lower_camel))
+        assert repr(values) == repr(message_to_dict(message, lower_camel=lower_camel))
         for indent in (0, 2):
-            assert plan.text(body, indent) == _render.to_json(message, lower_camel=lower_camel, indent=indent)
+            assert writer.text(body, indent) == message_to_json(message, lower_camel=lower_camel, indent=indent)
     return made
 
 
@@ -199,7 +207,7 @@ def test_what_is_read_and_what_is_left(body: str, is_read: bool) -> None:
 def numbers(kind: int) -> list[int]:
     """The repeated fields of one type in ``EVERYTHING``: declared unpacked, and packed."""
     descriptor: Any = EVERYTHING.DESCRIPTOR
-    return [each.number for each in descriptor.fields if each.type == kind and _render.is_repeated(each)]
+    return [each.number for each in descriptor.fields if each.type == kind and is_repeated(each)]
 
 
 @needs_core
@@ -243,7 +251,7 @@ def test_of_an_enums_aliases_protobufs_is_written() -> None:
     message = EVERYTHING.FromString(field(numbers(F.TYPE_ENUM)[0], 0, b"\1"))
     assert "Buy" in to_json(message)
     written = MessageToJson(message, preserving_proto_field_name=True, indent=None)
-    assert to_json(message) == _render.to_json(message) == written
+    assert to_json(message) == message_to_json(message) == written
 
 
 FLOATS = [
@@ -298,28 +306,27 @@ def test_nesting_has_a_limit(depth: int) -> None:
 
 @needs_core
 def test_bodies_and_texts_of_great_length_are_left_to_python() -> None:
-    plan = _plans[EVERYTHING.DESCRIPTOR]
-    assert plan is not None
+    writer = core_writer(EVERYTHING.DESCRIPTOR)
     number = numbers(F.TYPE_BOOL)[1]
     for length, is_read in ((2**20, True), (2**24 - 10, False), (2**24, False)):
         # Seven characters of text for a byte.
         body = field(number, 2, varint(length) + bytes(length))
-        assert (plan.text(body) is not None) is is_read
-        assert plan.text(body[:-1]) is None
-    assert plan.values(body) is None
-    assert plan.text(b"", 17) is plan.text(b"", -1) is None
+        assert (writer.text(body) is not None) is is_read
+        assert writer.text(body[:-1]) is None
+    assert writer.values(body) is None
+    assert writer.text(b"", 17) is writer.text(b"", -1) is None
 
 
 @needs_core
-def test_what_no_message_class_has_is_no_plan() -> None:
+def test_what_no_message_class_has_is_refused() -> None:
     assert core is not None
     with pytest.raises(ValueError, match="type 10"):
-        core.Plan([[(1, 10, False, "group", 0, [])]])
+        core.JsonWriter([[(1, 10, False, "group", 0, [])]])
     with pytest.raises(ValueError, match="nested"):
-        core.Plan([[(1, 11, False, "inner", 1, [])]])
+        core.JsonWriter([[(1, 11, False, "inner", 1, [])]])
     with pytest.raises(ValueError, match="numbered"):
-        core.Plan([[(0, 5, False, "zero", 0, [])]])
-    nothing = core.Plan([])
+        core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
+    nothing = core.JsonWriter([])
     assert nothing.text(b"") is nothing.values(b"") is None
 
 
@@ -355,7 +362,7 @@ def with_map(message: DescriptorProto) -> None:
     ids=["no presence", "oneof", "group", "map", "extensions"],
 )
 def test_classes_with_rules_of_their_own_are_left_to_python(message_class: type[Message]) -> None:
-    assert _plans[message_class.DESCRIPTOR] is None
+    assert describe_messages(message_class.DESCRIPTOR) is None
     assert body_to_json(b"", message_class, lower_camel=False) is None
     body = field(1, 1, bytes(8)) + field(4, 5, bytes(4))
     message = message_class.FromString(body)
@@ -363,9 +370,9 @@ def test_classes_with_rules_of_their_own_are_left_to_python(message_class: type[
     assert to_dict(message) == MessageToDict(message, preserving_proto_field_name=True)
 
 
-def of_carrier(carrier: BaseFrame) -> str:
+def json_of(frame: BaseFrame) -> str:
     """What ``to_json`` should give."""
-    message = carrier.message
+    message = frame.message
     assert isinstance(message, Message)
     return to_json(message, lower_camel=True)
 
@@ -376,16 +383,16 @@ def test_a_frame_is_read_as_its_message_is(entry: Any, seed: int, data: st.DataO
     body = data.draw(messages(entry.response)).SerializePartialToString()
     for _ in range(10):
         for make in (Frame.build, Envelope.build):
-            carrier = make(entry.proto_id, 7, body, sender=Role.SERVER)
+            frame = make(entry.proto_id, 7, body, sender=Role.SERVER)
             again = make(entry.proto_id, 7, body, sender=Role.SERVER)
             try:
-                expected = of_carrier(again)
+                expected = json_of(again)
             except BodyError as error:
                 with pytest.raises(BodyError) as caught:
-                    carrier.to_json(lower_camel=True)
+                    frame.to_json(lower_camel=True)
                 assert str(caught.value) == str(error)
             else:
-                assert carrier.to_json(lower_camel=True) == again.to_json(lower_camel=True) == expected
+                assert frame.to_json(lower_camel=True) == again.to_json(lower_camel=True) == expected
         body = damaged(body, Random(seed))  # noqa: S311
 
 
@@ -398,9 +405,8 @@ def test_a_frame_without_a_message_has_no_json() -> None:
     ):
         with pytest.raises(UnknownProtocolError):
             unknown.to_json()
-    bad = DigestError(expected=bytes(20), actual=bytes(20))
     with pytest.raises(DigestError):
-        BadFrame(Header(3008, 1, 0, bytes(20)).fields, b"", MessageClasses(Role.CLIENT), bad).to_json()
+        opened(Header(3008, 1, 0, bytes(20)), b"", MessageClasses(Role.CLIENT)).to_json()
 
 
 def test_json_bodies_are_read_too() -> None:
