@@ -57,6 +57,20 @@ def test_what_an_extra_brings_is_named_where_it_is_missing(package: str, asked: 
     assert extra in last
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Conversation", "ConversationObserver"),
+        ("FrameScanner", "ResyncDecoder"),
+        ("Gap", "UndecodedBytes"),
+        ("Picker", "Projection"),
+    ],
+)
+def test_a_name_of_the_last_release_still_works_with_a_warning(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"ftwire\.{old} is called ftwire\.{new} now"):
+        assert getattr(ftwire, old) is getattr(ftwire, new)
+
+
 @pytest.mark.parametrize("missing", ["hypothesis", ""])
 def test_help_shows_the_map_of_the_modules(missing: str) -> None:
     text = run(f"import sys; sys.modules[{missing!r}] = None; import ftwire; help(ftwire)")

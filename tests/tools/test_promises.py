@@ -82,8 +82,8 @@ def test_commands_that_stay(name: str) -> None:
 
 
 NAMES = """
-Header Frame FrameDecoder ResyncDecoder UndecodedBytes Connection Observer Conversation Envelope registry
-cipher_for RsaKey Role Kind BodyFormat decode_body encode_body messages pcap strategies
+Header Frame FrameDecoder ResyncDecoder UndecodedBytes Connection Observer ConversationObserver Envelope registry
+read CaptureReader cipher_for RsaKey Role Kind BodyFormat decode_body encode_body messages pcap strategies
 """
 ERRORS = """
 HeaderError BodyError CipherError DigestError EnvelopeError CaptureError SchemaError UnknownProtocolError
