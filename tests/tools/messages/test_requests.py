@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ftwire.protocols import registry
 from ftwire_tools.markets.securities import QOT_PREFIXES, parse_security, security_name
 from ftwire_tools.messages.request_builder import RequestError, build_request
-from ftwire_tools.schemas.describe import describe, description, template
+from ftwire_tools.schemas.outline import describe, description, template
 
 
 def build(name: str, values: dict[str, Any]) -> Any:
@@ -85,7 +85,7 @@ def test_every_template_is_a_request(entry: Any) -> None:
 @pytest.mark.parametrize("entry", list(registry), ids=lambda entry: f"{entry.proto_id}-{entry.name}")
 def test_every_protocol_is_described_with_every_field(entry: Any) -> None:
     text, facts = describe(entry), description(entry)
-    assert text.startswith(f"{entry.proto_id} {entry.name}: ")
+    assert text.startswith(f"protocol {entry.proto_id} {entry.name}, ")
     for fields in facts["messages"].values():
         for field in fields:
             assert f" {field['name']} " in text

@@ -289,7 +289,7 @@ def show_list(pattern: str | None, *, as_json: bool) -> None:
 
 def show_description(text: str, *, as_json: bool) -> None:
     """Write what a protocol's messages look like."""
-    from ftwire_tools.schemas.describe import describe, description
+    from ftwire_tools.schemas.outline import describe, description
 
     protocol = find_protocol(text)
     write(f"{json.dumps(description(protocol))}\n" if as_json else describe(protocol))
