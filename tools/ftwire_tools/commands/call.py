@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.cipher import RsaKey
+    from ftwire.frame import Frame
     from ftwire.protocols import Protocol
     from ftwire_tools.client import Client, ClientEvent
-    from ftwire_tools.render.reply import AnswerRenderer
 
 __all__ = ["command"]
 
@@ -193,8 +193,8 @@ def is_body(text: str) -> bool:
     return text.startswith(("{", "@")) or text == "-" or is_security(text)
 
 
-async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
-    """Do it, and return the exit code."""
+async def run(client: Client, job: Job, write_frame: Callable[[Frame, int | None], None]) -> int:
+    """Do the job, and return the exit code. ``write_frame`` takes a frame and its latency in nanoseconds."""
     async with client:
         # Collecting begins before what brings the pushes is sent.
         stream = client.pushes(*(entry.proto_id for entry in job.watched)) if job.watched else None
@@ -202,7 +202,7 @@ async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
             await client.request("Qot_Sub", job.subscription)
         if job.protocol is not None and job.request is not None:
             reply = await client.exchange(job.protocol.proto_id, job.request)
-            write(renderer.frame(reply.frame, reply.latency))
+            write_frame(reply.frame, reply.latency)
             message: Any = reply.frame.message
             if message.retType:
                 name = enum_name(message.DESCRIPTOR.fields_by_name["retType"], message.retType)
@@ -214,7 +214,7 @@ async def run(client: Client, job: Job, renderer: AnswerRenderer) -> int:
             seen = 0
             async for frame in stream:
                 try:
-                    write(renderer.frame(frame))
+                    write_frame(frame, None)
                 except WireError as error:
                     complain(str(error))
                     code = NOT_DECODED
@@ -246,7 +246,12 @@ def tell(event: ClientEvent) -> None:
 
 
 def call(
-    job: Job, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, renderer: AnswerRenderer
+    job: Job,
+    to: Address,
+    key: RsaKey | None,
+    body_format: BodyFormat,
+    timeout: float,
+    write_frame: Callable[[Frame, int | None], None],
 ) -> int:
     """Connect, run, and turn what goes wrong into one line."""
     from ftwire_tools.client import Client
@@ -262,7 +267,7 @@ def call(
         on_event=tell if job.watched else None,
     )
     try:
-        return asyncio.run(run(client, job, renderer))
+        return asyncio.run(run(client, job, write_frame))
     except HandshakeError as error:
         raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except (ClientError, WireError, RequestError) as error:
@@ -388,7 +393,12 @@ def command(
         if reason is not None:
             refuse(reason)
     # Rendering is not needed to refuse.
+    from ftwire_tools.messages.masking import message_view
     from ftwire_tools.render.reply import AnswerRenderer
 
-    renderer = AnswerRenderer(as_json=as_json, table=table, show_secrets=show_secrets)
-    ctx.exit(call(job, to, read_key(key), BodyFormat[body_format.upper()], timeout, renderer))
+    renderer = AnswerRenderer(as_json=as_json, table=table)
+
+    def write_frame(frame: Frame, latency: int | None) -> None:
+        write(renderer.frame(frame, message_view(frame, show_secrets=show_secrets), latency))
+
+    ctx.exit(call(job, to, read_key(key), BodyFormat[body_format.upper()], timeout, write_frame))

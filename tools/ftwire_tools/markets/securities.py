@@ -24,8 +24,8 @@ __all__ = [
     "SecurityFinder",
     "market_of",
     "parse_security",
-    "securities_in",
     "securities_of",
+    "securities_of_frame",
     "security_finder",
     "security_name",
 ]
@@ -95,7 +95,7 @@ def securities_of(message: Message) -> Iterator[str]:
     return iter(()) if found is None else found[1].names(found[0].of(message))
 
 
-def securities_in(frame: Frame | Envelope) -> Iterator[str]:
+def securities_of_frame(frame: Frame | Envelope) -> Iterator[str]:
     """Give every security named in the body of a frame; none where it has no message. Raises ``BodyError``."""
     message_class = frame.body_class
     if message_class is not None:

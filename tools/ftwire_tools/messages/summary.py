@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "short_enum_name", "summary_in", "summary_of"]
+__all__ = ["Summary", "short_enum_name", "summary_of", "summary_of_frame"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -65,7 +65,7 @@ def summary_of(message: Message) -> str:
     return summary.text(summary.projection.of(message))
 
 
-def summary_in(frame: Frame | Envelope) -> str:
+def summary_of_frame(frame: Frame | Envelope) -> str:
     """Return the summary of the body of a frame. Raises ``BodyError``, and ``UnknownProtocolError`` without message."""
     message_class = frame.body_class
     if message_class is not None:
