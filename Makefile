@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Said before there is a virtual environment of the wrong Python, which would stay.
+# Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
 .PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
@@ -33,7 +33,7 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-# The outcome must not depend on whether the core was installed.
+# Without the compiled core, whether it is installed or not. CI=1 runs what takes long, too.
 unit: setup
 	FTWIRE_CORE=off $(BIN)/pytest
 
@@ -44,6 +44,7 @@ $(VENV)/.core: $(VENV)/.ready $(wildcard codec/core/*.toml codec/core/*.pyi code
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps ./codec/core
 	touch $@
 
+# The same tests with the core.
 core-test: core
 	FTWIRE_CORE=required $(BIN)/pytest
 
@@ -58,7 +59,7 @@ $(VENV)/.clusters: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[cli,fuzz,export,ray,dask]"
 	touch $@
 
-# Says what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
+# Reports what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
 schema-check: setup
 	$(BIN)/ftwire schema diff ours futu-api==latest || test -z "$(STRICT)"
 

@@ -1,4 +1,6 @@
-"""Settings and helpers shared by all tests."""
+"""Settings of all tests: how many examples properties get, which tests only CI runs, and how many processes."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -6,7 +8,20 @@ import signal
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+pytest_plugins = ["support.programs"]
+
+CI = bool(os.environ.get("CI"))
+
+# A profile's `max_examples` is what a property gets that names no number of its own. One that needs more or fewer
+# takes a multiple, `settings(max_examples=4 * settings().max_examples)`, so that profiles scale it too.
+# Messages and captures are large by nature: that examples are slow, or discarded for size, is no fault of a test.
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    max_examples=25,
+)
+settings.register_profile("ci", parent=settings.get_profile("default"), max_examples=100)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.register_profile(
     "mutation",  # the same few examples for each mutant: whether it fails is all that is asked
@@ -16,12 +31,21 @@ settings.register_profile(
     database=None,
     phases=[Phase.explicit, Phase.generate],
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, by name, what takes long by nature; CI runs it."""
+    if not CI:
+        skip = pytest.mark.skip(reason="takes long: CI runs it, and so does CI=1 make unit")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(skip)
 
 
 @pytest.hookimpl(optionalhook=True)  # mutation testing runs without xdist
 def pytest_xdist_auto_num_workers() -> int:
-    """More than there are cores: tests of hangs and of faults wait most of their time."""
+    """Return more than there are cores: tests of hangs and of faults wait most of their time."""
     return (os.cpu_count() or 1) + 2
 
 

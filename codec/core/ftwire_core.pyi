@@ -70,26 +70,9 @@ class JsonWriter:
         """Return plain values; ``None`` where the body is not plain."""
 
 def scan_pcap(
-    data: bytes,
-    at: int,
-    order: str,
-    unit: int,
-    header: int,
-    largest: int,
-    link_type: int,
-    interface: object,
-    records: list[Any],
-    known: set[bytes] | dict[bytes, int] | None,
-) -> int:
-    """Append the records of a pcap file that are whole and at most ``largest`` bytes, from offset ``at`` on.
-
-    Returns where the first that is not so starts. A plain TCP segment comes as ``ftwire.pcap.records.Sliced`` or
-    ``Acknowledged``; anything else as the ``Record`` it is. ``order`` is ``<`` or ``>``, ``unit`` nanoseconds in one
-    of the fraction, ``header`` the bytes before each packet.
-
-    Segments whose key is in ``known`` are counted instead: in a set, a run of them comes as a tuple of the last
-    one's time and how many they are; in a dict, the bytes of their IP packets are added to what is there.
-    """
+    data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int, interface: object, segments: bool
+) -> tuple[list[Any], int]:
+    """Return the packets of a pcap file from offset ``at`` on: see ``ftwire.pcap.pcapfile.scan_pcap_in_python``."""
 
 def scan_pcapng(
     data: bytes,
@@ -98,10 +81,6 @@ def scan_pcapng(
     largest: int,
     interfaces: list[Any],
     clocks: list[tuple[int, int, int]],
-    records: list[Any],
-    known: set[bytes] | dict[bytes, int] | None,
-) -> int:
-    """Do the same for the blocks of a pcapng file, as long as they are enhanced packet blocks.
-
-    ``clocks`` say of each interface by what to multiply and divide its times, and what to add.
-    """
+    segments: bool,
+) -> tuple[list[Any], int]:
+    """Return the packets of a pcapng file: see ``ftwire.pcap.pcapngfile.scan_pcapng_in_python``."""

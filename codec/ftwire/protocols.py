@@ -6,7 +6,7 @@
 
     registry[3008].name                 # 'Qot_GetRT'
     registry["Qot_GetRT"].response      # the class of a reply, built on first use
-    registry["Trd_GetAccTradingInfo"]   # a name of old: the entry of 2111, Trd_GetMaxTrdQtys today
+    registry["Trd_GetAccTradingInfo"]   # an old name: the entry of 2111, Trd_GetMaxTrdQtys today
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Protocol", "Registry", "registry"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One protocol: what its ID means, and the messages that it carries."""
+    """One protocol: its ID, its name and the messages it carries."""
 
     proto_id: int
     """Number in the frame header (``nProtoID``), or in the WebSocket envelope's command."""
@@ -82,7 +82,7 @@ class _Classes(dict[int, "type[Message] | None"]):
     def __missing__(self, proto_id: int) -> type[Message] | None:
         entry = self._registry.get(proto_id)
         if entry is None:
-            # Not stored: whoever sends unknown IDs would decide how large this grows.
+            # Not stored: unknown IDs, which a sender chooses, must not make this grow.
             return None
         found = self[proto_id] = entry.request if self._is_request else entry.response
         return found
@@ -125,13 +125,13 @@ class Registry:
             ):
                 self._names.setdefault(entry.name, where)
                 former += [(name, where) for name in entry.former_names]
-            # A name in use today goes before the same name of old.
+            # A current name takes precedence over the same name in older releases.
             for name, where in former:
                 self._names.setdefault(name, where)
         return self._names
 
     def __getitem__(self, key: int | str) -> Protocol:
-        """The entry of an ID or a name, past names included.
+        """Return the entry of an ID or a name, old names included.
 
         Raises ``UnknownProtocolError`` (a ``KeyError``).
         """
@@ -141,7 +141,7 @@ class Registry:
         return found
 
     def get(self, key: int | str) -> Protocol | None:
-        """The entry of an ID or a name, or None."""
+        """Return the entry of an ID or a name, or None."""
         place = 0
         if isinstance(key, str):
             where = self._ids_by_name().get(key)
@@ -152,9 +152,9 @@ class Registry:
         return found[place] if found else None
 
     def all(self, proto_id: int) -> tuple[Protocol, ...]:
-        """Every entry of an ID, newest first; empty for an unknown one.
+        """Return every entry of an ID, newest first; empty for an unknown one.
 
-        More than one when the ID had other messages once, or when several schemas declare it.
+        More than one when the ID had other messages in older releases, or when several schemas declare it.
         """
         found = self._entries.get(proto_id)
         if found is None:
@@ -163,13 +163,13 @@ class Registry:
             rows = [(row, schema) for schema in self._schemas for row in schema.protocols_of(proto_id)]
             if not rows:
                 return ()
-            # Stable: among those in use, and among those retired, the order of the schemas stays.
+            # A stable sort: within current and within retired entries, the order of the schemas is kept.
             rows.sort(key=lambda pair: pair[0].last is not None)
             found = self._entries[proto_id] = tuple(_protocol(row, schema) for row, schema in rows)
         return found
 
     def find(self, pattern: str) -> list[Protocol]:
-        """Entries whose name today or of old matches a glob such as ``Qot_Update*``, letter case aside."""
+        """Entries whose current or old name matches a glob such as ``Qot_Update*``, letter case aside."""
         folded = pattern.casefold()
         return [
             entry
@@ -223,4 +223,4 @@ def _protocol(row: ProtocolRow, schema: Schema) -> Protocol:
 
 
 registry = Registry()
-"""The built-in protocols: all that the vendor's SDKs have spoken since 3.6.3, and InitWebSocket."""
+"""The built-in protocols: all those of the vendor's SDKs since 3.6.3, and InitWebSocket."""

@@ -4,19 +4,21 @@ The vendor's SDKs register files of the same names (``Common.proto``, package ``
 default pool, where a second copy raises ``TypeError``. Ours never go there, so ftwire, ``futu`` and
 ``moomoo`` can be imported in one process, in any order.
 
-Nothing is loaded before it is asked for: the built-in definitions are one descriptor set (250 KB) with an
-index of where each file lies in it, and using one protocol parses its file and the files that one imports.
+Definitions are loaded on first use: the built-in ones are one descriptor set (250 KB) with an index of the offset of
+each file, and using one protocol parses its file and the files that it imports.
 """
 
 from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
 
 if TYPE_CHECKING:
@@ -26,30 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ProtocolRow", "Schema", "schema"]
 
 _FEW = 8
-"""Files up to which each is read by itself."""
-
-
-class ProtocolRow(NamedTuple):
-    """What a ``.proto`` file says about one protocol, through the option ``(ftwire.protocol)``."""
-
-    proto_id: int
-    """Number in the frame header."""
-    name: str
-    """Name of today."""
-    file: str
-    """The ``.proto`` file that says so."""
-    request: str | None
-    """Full name of the request message; none for a push."""
-    response: str
-    """Full name of the reply's or the push's message."""
-    since: str | None
-    """First SDK release that lists the ID, when that is not the oldest one published (3.6.3)."""
-    last: str | None
-    """Last SDK release that lists the ID, when that is not the newest: the protocol is retired."""
-    websocket: bool
-    """Spoken on the WebSocket envelope only."""
-    formerly: tuple[str, ...]
-    """Names the same ID had in older SDK releases."""
+"""Up to this number of files, each is read by itself; beyond it, all at once."""
 
 
 class Schema:
@@ -79,17 +58,28 @@ class Schema:
     def from_descriptor_set(cls, data: bytes, ids: Mapping[int, str] | None = None) -> Schema:
         """Load a serialized ``FileDescriptorSet``, e.g. ``protoc --include_imports --descriptor_set_out``.
 
-        What its protocols are is taken from ``ids``, protocol ID to the package that holds ``Request`` and
+        Its protocols are taken from ``ids``, protocol ID to the package that holds ``Request`` and
         ``Response`` (``{3008: "Qot_GetRT"}``); then from the option ``(ftwire.protocol)`` where files carry
-        it; then, for files that do not, from the built-in file of the same name. Files that say nothing are
-        loaded all the same.
+        it; then, for files that do not, from the built-in file of the same name. Files without any
+        are loaded all the same.
 
         Every file is checked at once. Raises ``DescriptorError`` when the bytes are no descriptor set, a file
         contradicts itself, an import is missing, or ``ids`` names a package without a ``Response``.
         """
-        from ftwire._user_schema import read_descriptor_set
+        from ftwire._descriptor_set import first_line, parse
 
-        return read_descriptor_set(cls, data, ids or {})
+        builtin = _builtin()
+        found = cls(*parse(data, ids or {}, builtin.protocols, builtin.serialized_file))
+        for name in found.file_names:
+            try:
+                found.file(name)
+            except (TypeError, ValueError, KeyError, RecursionError) as error:
+                # The errors of a pool for a missing type, a number used twice, an invalid name.
+                raise DescriptorError(f"{name}: {first_line(error)}") from error
+        for row in found.protocols:
+            for message in filter(None, (row.request, row.response)):
+                found.message(message)
+        return found
 
     @property
     def protocols(self) -> tuple[ProtocolRow, ...]:
@@ -140,7 +130,7 @@ class Schema:
         return found
 
     def namespace(self, file_name: str) -> dict[str, Any]:
-        """What a module generated from this file would hold: its messages, enums and enum values.
+        """Return the names that protoc's module of this file would have: messages, enums and enum values.
 
         Raises ``DescriptorError`` for an unknown file.
         """
@@ -173,7 +163,7 @@ class Schema:
             if imported in self._files:
                 self._load(imported)
             elif imported not in self._loaded:
-                # Only options.proto of the built-in set imports what it does not hold: protobuf's own file.
+                # Only options.proto of the built-in set imports a file that is not in the set: protobuf's own.
                 from google.protobuf import descriptor_pb2
 
                 self._pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
@@ -185,8 +175,8 @@ class Schema:
 class _Builtin(Schema):
     """The built-in definitions.
 
-    Their index is read line by line as it is asked, and of the definitions only what is used, as long as that is
-    little: all at once is half of a first use.
+    The index is read line by line as needed, and only those definitions that are used, as long as they are few:
+    reading all of them would take half of the time of a first use.
     """
 
     def __init__(self, path: str, get_data: Callable[[str], bytes], index: str) -> None:
@@ -231,7 +221,7 @@ class _Builtin(Schema):
 
 
 class _Files(Mapping[str, "tuple[int, int, tuple[str, ...]]"]):
-    """The part of the index that says where in the descriptor set each file lies, and what it imports."""
+    """The part of the index with offset, length and imports of each file."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -265,6 +255,7 @@ def _row(line: str) -> ProtocolRow:
     )
 
 
+@cache
 def _builtin() -> Schema:
     import ftwire
 
@@ -277,7 +268,7 @@ def _builtin() -> Schema:
 
 
 def __getattr__(name: str) -> Schema:
-    # The built-in definitions are read when they are first wanted, and stay.
+    # The built-in definitions are read on first use and kept.
     if name == "schema":
         built = globals()["schema"] = _builtin()
         return built
@@ -286,4 +277,4 @@ def __getattr__(name: str) -> Schema:
 
 if TYPE_CHECKING:
     schema: Schema
-    """The built-in definitions: every protocol of the vendor's SDKs, past ones included."""
+    """The built-in definitions: every protocol of the vendor's SDKs, old ones included."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 import protarrow
 import pyarrow as pa
@@ -26,10 +26,10 @@ import ftwire
 from ftwire.frame import encode_frame
 from ftwire.messages import Qot_GetRT
 from ftwire_tools.export import tables
-from ftwire_tools.export.convert import OwnConverter, PtarsConverter
+from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.engines import cores
 from ftwire_tools.export.rows import META, rows_of
-from ftwire_tools.export.task import Settings, run_task, task_for
+from ftwire_tools.export.task import ExportSettings, run_task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -41,13 +41,13 @@ from interop.peers import ensure, environment, python
 PEER = "futu-api-10.11"
 POINTS, REPLIES = 330, 200
 SIZE = 8_000_000
-SPLIT_SIZE = 520_000_000
-"""Just under four blocks: two processes have two each."""
+LARGE_SIZE = 520_000_000
+"""Bytes of all files together that several processes export: starting a process takes half a second."""
 
 CHILD = """
 import resource, sys
-from ftwire_tools.export.task import Settings, run_task, task_for
-outcome = run_task(task_for(sys.argv[1], Settings(sys.argv[2])))
+from ftwire_tools.export.task import ExportSettings, run_task, task_for
+outcome = run_task(task_for(sys.argv[1], ExportSettings(sys.argv[2])))
 assert outcome.is_clean
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -60,7 +60,13 @@ def replies() -> list[bytes]:
     return [message.SerializeToString()] * REPLIES
 
 
-def rows(converter: Any, bodies: list[bytes]) -> Callable[[], int]:
+def without_ptars() -> Converter:
+    """The converter of an installation without ptars."""
+    with mock.patch.dict(sys.modules, {"ptars": None}):
+        return Converter()
+
+
+def rows(converter: Converter, bodies: list[bytes]) -> Callable[[], int]:
     """From bodies to the flat columns of time_share, codes, instants and names included."""
     kinds = META[:-1]
 
@@ -96,19 +102,19 @@ def bodies_to_rows() -> list[Ratio]:
     count = POINTS * REPLIES
     some = bodies[:20]
     contestants: dict[str, Callable[[], object]] = {
-        "ptars": rows(PtarsConverter(), bodies),
-        "own": rows(OwnConverter(), bodies[:10]),
+        "ptars": rows(Converter(), bodies),
+        "messages": rows(without_ptars(), bodies[:10]),
         "protarrow": lambda: protarrow.messages_to_record_batch(
             list(map(Qot_GetRT.Response.FromString, some)), Qot_GetRT.Response
         ),
     }
-    assert rows(PtarsConverter(), bodies)() == count
+    assert rows(Converter(), bodies)() == count
     times = take_turns(contestants, rounds=5)
     ours = times["ptars"] / count
     sdk = with_sdk(bodies)
     return [
         Ratio("3008 points to columns / SDK to DataFrame", sdk / ours, 10.0, f"{1e-6 / ours:.2f} M rows/s"),
-        Ratio("  ptars / our own converter", times["own"] / 10 / POINTS / ours, None),
+        Ratio("  ptars / without it, from messages", times["messages"] / 10 / POINTS / ours, None),
         Ratio("  ptars, flattened / protarrow, nested", times["protarrow"] / 20 / POINTS / ours, None),
     ]
 
@@ -130,7 +136,7 @@ def whole_files(folder: Path) -> list[Ratio]:
         return sum(len(batch) for _, batch in tables([str(capture)]))
 
     def to_parquet() -> object:
-        return run_task(task_for(str(capture), Settings(str(folder / "out"))))
+        return run_task(task_for(str(capture), ExportSettings(str(folder / "out"))))
 
     def synth() -> object:
         return written(folder / "b.pcap", 5 * SIZE)
@@ -159,27 +165,17 @@ def spent(inputs: Path, out: Path, jobs: int) -> tuple[float, float]:
 
 
 def two_processes(folder: Path) -> list[Ratio]:
-    """Wall time, the one thing here that a busy machine spoils; and CPU time, which tells what it would be.
-
-    Starting a process takes half a second: captures are large enough for that not to matter.
-    """
-    several, one = folder / "several", folder / "one"
-    for inputs in (several, one):
-        inputs.mkdir()
+    """Wall time, the one thing here that a busy machine spoils; and CPU time, which tells what it would be."""
+    inputs = folder / "several"
+    inputs.mkdir()
     for seed in range(4):
-        written(several / f"{seed}.pcap", SPLIT_SIZE // 4, seed)
-    written(one / "a.pcap", SPLIT_SIZE)
-    ratios = []
-    for name, inputs in (("four files", several), ("one file, split", one)):
-        alone, both = (
-            min(spent(inputs, folder / f"{inputs.name}-{turn}-{jobs}", jobs) for turn in range(2)) for jobs in (1, 2)
-        )
-        note = f"{SPLIT_SIZE // 10**6} MB, {cores()} cores, load {os.getloadavg()[0]:.1f}"
-        ratios += [
-            Ratio(f"{name}: 2 processes / 1", alone[0] / both[0], 1.8, note),
-            Ratio(f"{name}: CPU of 1 process / of 2", alone[1] / both[1], 0.9, f"{alone[1]:.1f} s, {both[1]:.1f} s"),
-        ]
-    return ratios
+        written(inputs / f"{seed}.pcap", LARGE_SIZE // 4, seed)
+    alone, both = (min(spent(inputs, folder / f"several-{turn}-{jobs}", jobs) for turn in range(2)) for jobs in (1, 2))
+    note = f"{LARGE_SIZE // 10**6} MB, {cores()} cores, load {os.getloadavg()[0]:.1f}"
+    return [
+        Ratio("four files: 2 processes / 1", alone[0] / both[0], 1.8, note),
+        Ratio("four files: CPU of 1 process / of 2", alone[1] / both[1], 0.9, f"{alone[1]:.1f} s, {both[1]:.1f} s"),
+    ]
 
 
 def memory(folder: Path) -> list[Ratio]:

@@ -27,7 +27,7 @@ from ftwire.frame import Role
 from ftwire.header import BodyFormat
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
-from ftwire_tools.gateway.push_recording import TapePush, Track
+from ftwire_tools.gateway.push_recording import RecordedPush, Track
 from ftwire_tools.gateway.push_scheduler import Pace
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.server import Gateway
@@ -72,13 +72,13 @@ while connection.recv_into(space):
 def captured() -> Replay:
     replay = Replay(pace=Pace(None, loop=True))
     load(replay, [str(CAPTURE)], [], SILENT)
-    tracks = replay.tape.tracks
+    tracks = replay.recording.tracks
     for topic, track in list(tracks.items()):
-        tracks[topic] = Track(TapePush(at * 10**9, track[at % len(track)].push, 0) for at in range(DAY))
+        tracks[topic] = Track(RecordedPush(at * 10**9, track[at % len(track)].push, 0) for at in range(DAY))
     return replay
 
 
-PUSHES = captured().tape.tracks[Topic(1, "00700", 5)][:2]
+PUSHES = captured().recording.tracks[Topic(1, "00700", 5)][:2]
 BODIES = [taped.push.body(BodyFormat.PROTOBUF) for taped in PUSHES]
 WHOLE = [taped.push.frame(BodyFormat.PROTOBUF) for taped in PUSHES]
 

@@ -4,9 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.ciphers import Cipher as Context
-from cryptography.hazmat.primitives.ciphers import algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -17,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.other_aes import OtherAes
 from ftwire.cipher import (
     KEY_UNKNOWN,
     NONE,
@@ -68,9 +66,7 @@ def test_any_payload_gives_a_body_or_a_decryption_error(name: str, payload: byte
 def test_cbc_begins_every_frame_at_the_iv(body: bytes) -> None:
     cipher = aes("aes_cbc")
     cipher.encrypt(b"a frame before it")
-    count = 16 - len(body) % 16
-    fresh = Context(algorithms.AES(KEY.encode()), modes.CBC(IV.encode())).encryptor()
-    assert cipher.encrypt(body) == fresh.update(body + bytes([count]) * count)
+    assert cipher.encrypt(body) == OtherAes("aes_cbc", KEY, IV).encrypt(body)
 
 
 @pytest.mark.parametrize("size", range(66))
@@ -79,8 +75,7 @@ def test_the_ftaes_layout(size: int) -> None:
     payload = aes("ftaes_ecb").encrypt(body)
     assert len(payload) == -(-size // 16) * 16 + 16
     assert payload[-16:] == bytes(15) + bytes([size % 16])
-    fresh = Context(algorithms.AES(KEY.encode()), modes.ECB()).decryptor()
-    assert fresh.update(payload[:-16]) == body + bytes(-size % 16)
+    assert OtherAes("aes_ecb", KEY).decrypt_blocks(payload[:-16]) == body + bytes(-size % 16)
 
 
 def test_the_empty_ftaes_body_is_16_zero_bytes() -> None:
@@ -221,17 +216,9 @@ def test_none_and_sealed() -> None:
 @ALL
 @pytest.mark.parametrize("size", range(34))
 def test_what_others_pad_and_encrypt_is_read_and_the_reverse(name: str, size: int) -> None:
-    """Every length up to two blocks and beyond, against the library's own padder and fresh contexts."""
+    """Every length up to two blocks and beyond, against an AES of another library and padding written out."""
     body = bytes(range(1, size + 1))
-    if name == "ftaes_ecb":
-        padded = body + bytes(-size % 16)
-    else:
-        padder = PKCS7(128).padder()
-        padded = padder.update(body) + padder.finalize()
-    mode = modes.CBC(IV.encode()) if name == "aes_cbc" else modes.ECB()
-    payload = Context(algorithms.AES(KEY.encode()), mode).encryptor().update(padded)
-    if name == "ftaes_ecb":
-        payload += bytes(15) + bytes((size % 16,))
+    payload = OtherAes(name, KEY, IV).encrypt(body)
     assert aes(name).encrypt(body) == payload
     assert aes(name).decrypt(payload) == body
 
@@ -248,9 +235,7 @@ def test_a_payload_of_no_whole_blocks(name: str, size: int) -> None:
 @pytest.mark.parametrize("end", [b"\0", b"\x11", b"\x02", b"\x01\x02", b"\xff"])
 def test_pkcs7_that_cannot_be(name: str, end: bytes) -> None:
     """No count, one above a block, and counts that are not repeated."""
-    mode = modes.CBC(IV.encode()) if name == "aes_cbc" else modes.ECB()
-    block = bytes(range(100, 116 - len(end))) + end
-    payload = Context(algorithms.AES(KEY.encode()), mode).encryptor().update(block)
+    payload = OtherAes(name, KEY, IV).encrypt_blocks(bytes(range(100, 116 - len(end))) + end)
     with pytest.raises(DecryptionError) as caught:
         aes(name).decrypt(payload)
     assert (caught.value.cipher, caught.value.reason) == (name, "the decrypted body does not end in PKCS#7 padding")

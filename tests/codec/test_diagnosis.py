@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fixtures import make_mistakes
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
-from ftwire.diagnosis import MISTAKES, Piece, Session
+from ftwire.diagnosis import MISTAKES, ConversationChecker, Piece
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Frame, MessageClasses, Role
 from ftwire.protocols import registry
@@ -60,7 +60,7 @@ def expected_of(vector: Any) -> set[Found]:
 
 
 def check(vector: Any, *, tell_sender: bool = True) -> set[Found]:
-    session = Session(keys=keys_of(vector), alone=vector["alone"])
+    session = ConversationChecker(keys=keys_of(vector), alone=vector["alone"])
     pieces: list[Piece] = []
     time = 0
     for step in vector["steps"]:
@@ -167,7 +167,7 @@ def conversations(draw: st.DrawFn) -> list[Frame]:
 @given(conversations(), st.booleans())
 def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: bool) -> None:
     # HYPOTHESIS_PROFILE=thorough makes this some 16,000 frames.
-    watched, lone = Session(keys=[KEY]), Session(keys=[KEY], alone=True)
+    watched, lone = ConversationChecker(keys=[KEY]), ConversationChecker(keys=[KEY], alone=True)
     seen: list[Piece] = []
     read: list[Piece] = []
     for count, frame in enumerate(frames, 1):
@@ -183,7 +183,7 @@ def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: boo
 
 @given(conversations())
 def test_without_the_key_nothing_is_found_either(frames: list[Frame]) -> None:
-    session = Session()
+    session = ConversationChecker()
     pieces = [piece for frame in frames for piece in session.see(frame.header, frame.payload, frame.sender)]
     assert grouped(pieces, session.close()) == set()
 
@@ -195,7 +195,7 @@ def test_any_bytes_are_read_to_their_end(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(stream) - 1))
         stream[place] = data.draw(st.integers(0, 255))
-    session = Session(keys=[KEY], alone=True)
+    session = ConversationChecker(keys=[KEY], alone=True)
     pieces = list(session.read(bytes(stream)))
     assert b"".join(piece.raw for piece in pieces) == bytes(stream)
     session.close()
@@ -216,7 +216,7 @@ def test_the_sender_is_told_from_the_frames_where_that_can_be(vector: Any) -> No
 
 @given(conversations(), st.integers(2, 1000))
 def test_nothing_is_found_in_envelopes_that_are_right(frames: list[Frame], section: int) -> None:
-    session = Session()
+    session = ConversationChecker()
     start = Envelope.build(1, section, b"\x0a\x00", sender=Role.CLIENT)
     pieces = [session.see_envelope(start)]
     for frame in frames[2:]:
@@ -235,12 +235,12 @@ def test_frames_inside_each_other_end_in_bounded_work() -> None:
         + bytes(28)
         for place in range(count)
     )
-    pieces = list(Session(keys=[KEY], alone=True).read(stream))
+    pieces = list(ConversationChecker(keys=[KEY], alone=True).read(stream))
     assert b"".join(piece.raw for piece in pieces) == stream
     assert len(pieces) < 20
 
 
 def test_an_end_of_nothing_is_nothing() -> None:
-    session = Session()
+    session = ConversationChecker()
     assert list(session.read(b"")) == []
     assert session.close() == []

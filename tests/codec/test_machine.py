@@ -303,7 +303,7 @@ class Session(RuleBasedStateMachine):
 
 
 TestSession = Session.TestCase
-TestSession.settings = settings(max_examples=60, stateful_step_count=40)
+TestSession.settings = settings(max_examples=settings().max_examples * 3 // 5, stateful_step_count=40)
 
 
 def late_keep_alive(self: Connection, now: int) -> list[Any]:

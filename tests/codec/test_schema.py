@@ -4,7 +4,6 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any, assert_type
 from zipfile import ZipFile
@@ -63,13 +62,17 @@ def test_every_protocol_file_names_its_protocols() -> None:
 
 def test_only_what_is_used_is_loaded() -> None:
     code = (
+        "import sys\n"
+        "reads = []\n"
+        "sys.addaudithook(lambda event, args: event == 'open' and reads.append(str(args[0])))\n"
         "from ftwire.protocols import registry\n"
-        "registry[3008].response\n"
-        "from ftwire.schema import schema\n"
-        "print(sorted(schema._loaded))\n"
+        "file = registry[3008].response.DESCRIPTOR.file\n"
+        "print(sum(name.endswith('schema.binpb') for name in reads))\n"
+        "print(file.name, *(each.name for each in file.dependencies))\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "['Qot_Common.proto', 'Qot_GetRT.proto']"
+    # One read for each file that is loaded: all at once would be a single one.
+    assert result.stdout.split() == ["2", "Qot_GetRT.proto", "Qot_Common.proto"]
 
 
 def test_the_default_pool_is_left_alone() -> None:
@@ -124,21 +127,24 @@ def test_an_unknown_message_is_a_descriptor_error(name: str) -> None:
 
 
 def test_threads_may_meet_a_protocol_at_once() -> None:
-    fresh = Schema(schema._data, schema._files, schema.protocols)
-    found: list[object] = []
-    barrier = threading.Barrier(8)
-
-    def use() -> None:
-        barrier.wait()
-        found.extend(fresh.message(row.response) for row in fresh.protocols[:40])
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8 * 40
-    assert len(set(found)) == 40
+    # In a process of its own, in which nothing is loaded yet.
+    code = """
+import threading
+from ftwire.schema import schema
+found = []
+barrier = threading.Barrier(8)
+def use():
+    barrier.wait()
+    found.extend(schema.message(row.response) for row in schema.protocols[:40])
+threads = [threading.Thread(target=use) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), len(set(found)))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == f"{8 * 40} 40\n"
 
 
 def test_a_users_file_of_a_known_name_takes_its_ids_from_ours() -> None:

@@ -42,7 +42,7 @@ from ftwire.stream import FrameDecoder
 
 T = TypeVar("T")
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
-FEW = settings(max_examples=10)
+FEW = settings(max_examples=max(2, settings().max_examples // 10))
 QUIET = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=1000)
 
 
@@ -255,6 +255,7 @@ def test_a_conversation_becomes_a_capture(pcapng: bool, session: Session) -> Non
     ]
 
 
+@pytest.mark.long
 def test_the_least_conversation_is_a_handshake() -> None:
     session = least(conversations(KEY), lambda _: True)
     assert [each.frame.proto_id for each in session.said] == [1001, 1001]

@@ -1,14 +1,14 @@
-"""The programs of others that we are tested against, each installed once.
+"""Peers: programs of others that ftwire is tested with, each installed once.
 
 Every peer lives in ``.peers/<name>/``: a virtual environment, an npm prefix, a Maven or a Cargo build, with a
-``.ready`` marker that holds the pins it was made from. Change a pin and it is made again. Nothing of a peer is
-ever a dependency of the library; tests start peers as processes and read their standard output.
+``.ready`` marker that holds the pins it was made from. Change a pin and it is made again. Nothing of a peer becomes
+a dependency of the library; tests start peers as processes and read their standard output.
 
-    make peers                                              install all that this machine can have
+    make peers                                              install all
     PYTHONPATH=tests python -m interop.peers futu-api-6.2   install some
-    PYTHONPATH=tests python -m interop.peers --list         say what there is
+    PYTHONPATH=tests python -m interop.peers --list         list them
 
-What cannot be had here (no toolchain, no package) is reported by name and reason. With ``CI`` set in the
+A peer that cannot be installed (no toolchain, no package) is reported by name and reason. With ``CI`` set in the
 environment that is a failure.
 """
 
@@ -35,7 +35,7 @@ _STEP_SECONDS = 600
 
 
 class PeerUnavailableError(Exception):
-    """This machine cannot have that peer."""
+    """A peer cannot be installed on this machine."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"peer {name} is unavailable: {reason}")
@@ -48,7 +48,7 @@ class Peer:
     """One SDK at one version."""
 
     name: str
-    """What tests and fixtures call it."""
+    """Its name in tests and fixtures."""
     kind: str
     """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``; ``reader`` for what reads our tables."""
     package: str
@@ -250,7 +250,7 @@ def _install_rust(peer: Peer) -> None:
 
 
 def _run_rust(peer: Peer) -> list[str]:
-    _install_rust(peer)  # cargo knows better than we whether the source has changed
+    _install_rust(peer)  # cargo finds out itself whether the source has changed
     return [str(peer.folder / "target" / "debug" / "rust-client")]
 
 
@@ -291,7 +291,7 @@ def _run(peer: Peer, words: Sequence[str], **variables: str) -> None:
         raise PeerUnavailableError(peer.name, f"{words[0]} took over {_STEP_SECONDS} s") from error
 
 
-def _install_and_tell(name: str) -> bool:
+def _install_and_report(name: str) -> bool:
     start = time.monotonic()
     try:
         peer = ensure(name)
@@ -317,9 +317,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
         for absent in ABSENT:
             print(f"not to be had: {absent.name}: {absent.reason}")
         return 0
-    # Two at a time: installing waits for the network and for the disk in turns.
+    # Two at a time: one waits for the network while the other waits for the disk.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        ready = list(pool.map(_install_and_tell, options.names or PEERS))
+        ready = list(pool.map(_install_and_report, options.names or PEERS))
     return 0 if all(ready) or not os.environ.get("CI") else 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.gateway import Gateway, running
+from fixtures.gateway import running
 from interop.peers import Peer, environment, python
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).parent / "clients" / "both_tables.py"
 def test_the_table_is_the_vendors_data_frame(name: str, peer: Callable[[str], Peer]) -> None:
     peer(name)
     paths = [ROOT / "codec", ROOT / "tools", sysconfig.get_path("purelib")]
-    with running(Gateway(port=0, ws_port=0)) as (port, _):
+    with running() as (port, _):
         done = subprocess.run(
             [str(python(name)), str(PROGRAM), str(port), *map(str, paths)],
             env=environment(name),

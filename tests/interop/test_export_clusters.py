@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ftwire_tools.export.agenda import is_to_be_split
-from ftwire_tools.export.engines import run_serially
-from ftwire_tools.export.progress_report import Report
-from ftwire_tools.export.task import Settings, Task, task_for
+from ftwire_tools.export.engines import run_here
+from ftwire_tools.export.progress_report import ExportProgress
+from ftwire_tools.export.task import ExportSettings, Task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 pytestmark = pytest.mark.timeout(300)
@@ -37,12 +36,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("serial")
     tasks = tasks_for(inputs, out)
-    assert all(outcome.is_clean for outcome in run_serially(tasks, Report(len(tasks), 0)))
+    assert all(outcome.is_clean for outcome in run_here(tasks, ExportProgress(len(tasks), 0)))
     return files_of(out)
 
 
 def tasks_for(inputs: Path, out: Path) -> list[Task]:
-    return [task_for(str(path), Settings(str(out))) for path in sorted(inputs.glob("*.pcap"))]
+    return [task_for(str(path), ExportSettings(str(out))) for path in sorted(inputs.glob("*.pcap"))]
 
 
 def have(module: str) -> None:
@@ -161,42 +160,3 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(inputs: Path, tmp_path: P
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "127.0.0.1:9" in result.stderr
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One capture that is split."""
-    path = tmp_path_factory.mktemp("large") / "a.pcap"
-    with path.open("wb") as file:
-        write_capture(Plan(6_000_000, symbols=3, connections=5, loss=0.001), file.write, lambda _size, _frames: None)
-    return path
-
-
-@pytest.mark.parametrize("is_killed", [False, True])
-@pytest.mark.parametrize("engine", ["ray", "dask"])
-def test_a_capture_split_on_a_cluster_is_written_as_by_one_core(
-    engine: str, is_killed: bool, large: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    address = request.getfixturevalue("ray_cluster" if engine == "ray" else "dask_scheduler")
-    one, task = (task_for(str(large), Settings(str(tmp_path / name), block=1_500_000)) for name in ("one", "split"))
-    (expected,) = run_serially([one], Report(1, 0))
-    killed: list[int] = []
-    killer = threading.Thread(target=kill_one_writer, args=(tmp_path / "split", killed))
-    if is_killed:
-        killer.start()
-    report = Report(1, 0)
-    if engine == "ray":
-        from ftwire_tools.export.on_ray import run_on_ray
-
-        (found,) = run_on_ray([task], {task: 6_000_000}, report, address, None)
-    else:
-        from ftwire_tools.export.on_dask import run_on_dask
-
-        (found,) = run_on_dask([task], {task: 6_000_000}, report, address, None)
-    if is_killed:
-        killer.join()
-        assert len(killed) == 1
-    assert is_to_be_split(task, {task: 6_000_000}, 2)
-    assert found == expected
-    assert len({name.rpartition("-")[2] for name in found.files}) == 5  # blocks
-    assert files_of(tmp_path / "split") == files_of(tmp_path / "one")

@@ -39,6 +39,9 @@ FAILS_THE_CALL = {
     "wrong-serial": ("wrong-serial:proto=Qot_GetRT,n=1", "Timeout"),
     "bad-sha1": ("bad-sha1:proto=Qot_GetRT,n=1", "check sha error!"),
     "bad-body": ("bad-body:proto=Qot_GetRT,n=1", ""),
+    "bad-format": ("bad-format:proto=Qot_GetRT,n=1", ""),
+    "garbage": ("garbage:proto=Qot_GetRT,n=1", ""),
+    "close": ("close:proto=Qot_GetRT,n=1", ""),
     "cut": ("cut:proto=Qot_GetRT,n=1", ""),
     "silent": ("silent:proto=Qot_GetRT,n=1", "Timeout"),
 }
@@ -81,9 +84,9 @@ def test_the_sdk_reports_it(name: str, peer: Callable[[str], Peer]) -> None:
     errors = [line for line in lines if line["event"] == "error"]
     assert errors[0]["call"] == "get_rt_data"
     assert words.lower() in errors[0]["message"].lower()
-    # All but the last two are over with that one frame: the second question is answered.
+    # Where the fault costs only its frame, the second request is answered.
     answered = [line["code"] for line in lines if line["event"] == "reply"]
-    assert answered == ([] if name in {"cut", "silent"} else ["HK.00700"])
+    assert answered == ([] if name in {"bad-format", "garbage", "close", "cut", "silent"} else ["HK.00700"])
 
 
 def test_the_sdk_tries_again_where_it_is_refused(peer: Callable[[str], Peer]) -> None:

@@ -59,7 +59,7 @@ def test_an_sdk_says_of_the_replay_what_it_said_of_the_original(capture: Capture
     path = FOLDER / capture.file
     said = path.with_name(f"{capture.file}.client.jsonl").read_text(encoding="utf-8")
     key = KEY if capture.encrypted else None
-    with gateway(path, key=key, websocket=capture.web_socket, ws_key=capture.gateway.ws_key) as opend:
+    with gateway(path, key=key, websocket=capture.web_socket, ws_key=capture.gateway.get("ws_key", "")) as opend:
         encrypt = ["--encrypt", str(TEST_KEY)] if capture.encrypted else []
         lines = run(capture.peer, opend, *encrypt, *capture.arguments)
     assert comparable(lines) == comparable([json.loads(line) for line in said.splitlines()])

@@ -1,4 +1,4 @@
-"""The queries that the documentation shows, run as they stand there by programs that know nothing of us."""
+"""The queries that the documentation shows, run unchanged by programs that do not use ftwire."""
 
 from __future__ import annotations
 

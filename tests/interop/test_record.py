@@ -1,8 +1,7 @@
-"""Vendors' SDKs through the recording proxy: they notice nothing, and the recording holds what they said and heard."""
+"""Vendors' SDKs through the recording proxy: it changes nothing, and records all that they send and receive."""
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from fixtures.make_keys import KEYS, TEST_KEY
 from fixtures.scenario import RT
 from ftwire.cipher import RsaKey
 from interop.peers import Peer
-from interop.test_sdk_sessions import ANY_PORT, assert_example, points, run
-from support.recording import complaints, ftwire, recording
+from interop.test_sdk_sessions import assert_example, points, run
+from support.programs import Program, complaints
+from support.recording import ftwire, recording
 
 Shares = list[dict[str, Any]]
 
@@ -31,12 +31,12 @@ def replies(frames: list[dict[str, Any]]) -> list[Shares]:
 
 
 @pytest.mark.parametrize("name", ["futu-api-10.11", "moomoo-api-10.11", "java-futu-api"])
-def test_an_encrypted_sdk_session(name: str, peer: Callable[[str], Peer], tmp_path: Path) -> None:
+def test_an_encrypted_sdk_session(tshark: Program, name: str, peer: Callable[[str], Peer], tmp_path: Path) -> None:
     peer(name)
     path = tmp_path / "out.pcapng"
     key = RsaKey.from_pem(TEST_KEY.read_bytes())
     with (
-        running(replace(ANY_PORT, key=key)) as (port, _),
+        running(key=key) as (port, _),
         recording(port, "-w", path, "--key", TEST_KEY, "--embed-key") as record,
     ):
         lines = run(name, record.ports[0], "--encrypt", str(TEST_KEY))
@@ -55,7 +55,7 @@ def test_an_encrypted_sdk_session(name: str, peer: Callable[[str], Peer], tmp_pa
     ]
     pushes = [frame for frame in frames if frame["proto"] == "Qot_UpdateRT"]
     assert len(pushes) >= sum(line["event"] == "push" for line in lines) >= 4
-    assert complaints(path) == []
+    assert complaints(tshark, path) == []
     # Shared, it is redacted: the same market data under another key, the old one nowhere.
     out = tmp_path / "redacted.pcapng"
     other = KEYS / "TEST-ONLY-other-1024.pem"
@@ -66,11 +66,11 @@ def test_an_encrypted_sdk_session(name: str, peer: Callable[[str], Peer], tmp_pa
 
 
 @pytest.mark.parametrize("deflate", [True, False], ids=["deflate", "uncompressed"])
-def test_a_websocket_sdk_session(deflate: bool, peer: Callable[[str], Peer], tmp_path: Path) -> None:
+def test_a_websocket_sdk_session(tshark: Program, deflate: bool, peer: Callable[[str], Peer], tmp_path: Path) -> None:
     peer("npm-futu-api")
     path = tmp_path / "out.pcapng"
     with (
-        running(replace(ANY_PORT, ws_key="secret", deflate=deflate)) as (_, port),
+        running(ws_key="secret", deflate=deflate) as (_, port),
         recording(port, "-w", path) as record,
     ):
         lines = run("npm-futu-api", record.ports[0], "--key", "secret")
@@ -80,4 +80,4 @@ def test_a_websocket_sdk_session(deflate: bool, peer: Callable[[str], Peer], tmp
     out = tmp_path / "redacted.pcapng"
     ftwire("redact", path, "-w", out)
     assert replies(bodies(out)) == heard
-    assert complaints(path) == complaints(out) == []
+    assert complaints(tshark, path) == complaints(tshark, out) == []

@@ -1,4 +1,4 @@
-"""Record a vendor's SDK, serve the recording to the same SDK, record that: the two recordings say the same."""
+"""Record a vendor's SDK, serve the recording to the same SDK, record that: the two recordings are the same."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from fixtures.faulty import AES_IV, frame, init_reply, init_request, rsa
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
-from ftwire.diagnosis import Session
+from ftwire.diagnosis import ConversationChecker
 from ftwire.frame import Role
 from interop.peers import Peer, environment, python
 
@@ -43,7 +43,7 @@ def made(request: pytest.FixtureRequest, peer: Callable[[str], Peer]) -> dict[st
 
 
 def found(*steps: tuple[Role, bytes]) -> list[str]:
-    session = Session(keys=[RsaKey.from_pem(TEST_KEY.read_bytes())])
+    session = ConversationChecker(keys=[RsaKey.from_pem(TEST_KEY.read_bytes())])
     pieces = [piece for sender, data in steps for piece in session.read(data, sender)]
     late = [finding for _, finding in session.close()]
     return [finding.mistake.id for piece in pieces for finding in piece.findings] + [one.mistake.id for one in late]

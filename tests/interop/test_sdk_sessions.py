@@ -1,20 +1,18 @@
-"""The library's server side against real SDKs: each plays the documented example on the scripted gateway."""
+"""The library's server side against real SDKs: each plays the documented example on the gateway of the fixtures."""
 
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fixtures.gateway import Gateway, running
+from fixtures.gateway import running
 from fixtures.make_keys import KEYS, TEST_KEY
 from fixtures.scenario import RT, RT_PUSHES
 from ftwire.cipher import PacketEncAlgo, RsaKey
 from interop.peers import Peer, command, environment
 
-ANY_PORT = Gateway(port=0, ws_port=0)
 PYTHON = ["futu-api-10.11", "moomoo-api-10.11", "futu-api-9.6", "futu-api-6.2"]
 JSON = ["futu-api-10.11-json", "futu-api-9.6", "futu-api-6.2"]
 NODE = ["npm-futu-api", "npm-moomoo-api"]
@@ -29,7 +27,7 @@ def run(name: str, port: int, *arguments: str, status: int = 0) -> list[dict[str
 
 def session(name: str, *arguments: str, encrypted: bool = False) -> list[dict[str, Any]]:
     key = RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None
-    with running(replace(ANY_PORT, key=key)) as (port, _):
+    with running(key=key) as (port, _):
         return run(name, port, *arguments, *(["--encrypt", str(TEST_KEY)] if encrypted else []))
 
 
@@ -70,7 +68,7 @@ def test_python_sdk_speaks_the_cipher_that_the_reply_implies(
 ) -> None:
     peer(name)
     key = RsaKey.from_pem(TEST_KEY.read_bytes())
-    with running(replace(ANY_PORT, key=key, grant=algo)) as (port, _):
+    with running(key=key, grant=algo) as (port, _):
         assert_example(run(name, port, "--encrypt", str(TEST_KEY)))
 
 
@@ -120,7 +118,7 @@ def test_rust_crate(peer: Callable[[str], Peer]) -> None:
 @pytest.mark.parametrize("deflate", [True, False], ids=["deflate", "uncompressed"])
 def test_javascript_sdk(name: str, deflate: bool, peer: Callable[[str], Peer]) -> None:
     peer(name)
-    with running(replace(ANY_PORT, ws_key="secret", deflate=deflate)) as (_, port):
+    with running(ws_key="secret", deflate=deflate) as (_, port):
         lines = run(name, port, "--key", "secret")
     replies = [line["body"]["s2c"] for line in lines if line.get("call") == "GetRT"]
     assert [reply["rtList"] for reply in replies] == [RT["AAPL"], RT["00700"]]
@@ -130,7 +128,7 @@ def test_javascript_sdk(name: str, deflate: bool, peer: Callable[[str], Peer]) -
 @pytest.mark.parametrize("name", NODE)
 def test_javascript_sdk_with_a_wrong_key(name: str, peer: Callable[[str], Peer]) -> None:
     peer(name)
-    with running(replace(ANY_PORT, ws_key="secret")) as (_, port):
+    with running(ws_key="secret") as (_, port):
         lines = run(name, port, "--key", "other", status=1)
     assert lines[0]["ok"] is False
 
@@ -138,5 +136,5 @@ def test_javascript_sdk_with_a_wrong_key(name: str, peer: Callable[[str], Peer])
 def test_pkcs8_and_pkcs1_are_the_same_key(peer: Callable[[str], Peer]) -> None:
     peer("futu-api-10.11")
     key = RsaKey.from_pem((KEYS / "TEST-ONLY-1024.pkcs8.pem").read_bytes())
-    with running(replace(ANY_PORT, key=key)) as (port, _):
+    with running(key=key) as (port, _):
         assert_example(run("futu-api-10.11", port, "--encrypt", str(TEST_KEY)))

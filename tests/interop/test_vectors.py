@@ -2,25 +2,18 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from fixtures.make_vectors import GROUPS
 from interop.peers import Peer
+from support.programs import Program
 
 HERE = Path(__file__).resolve().parent / "vectors"
 ROOT = HERE.parents[2]
 PROTO = ROOT / "proto"
-
-
-def absent(what: str) -> None:
-    reason = f"{what} is not installed"
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
 def check(command: str, **variables: str) -> None:
@@ -38,9 +31,7 @@ def test_node_with_its_own_crypto_and_protobufjs(peer: Callable[[str], Peer]) ->
     check(f"node {HERE / 'runner.mjs'} {PROTO}", NODE_PATH=str(modules))
 
 
-def test_go_with_its_own_crypto_and_protobuf(tmp_path: Path) -> None:
-    if shutil.which("go") is None:
-        absent("go")
+def test_go_with_its_own_crypto_and_protobuf(go: Program, tmp_path: Path) -> None:
     program = tmp_path / "runner"
-    subprocess.run(["go", "build", "-o", str(program), "."], cwd=HERE / "go", check=True)
+    subprocess.run([go.path, "build", "-o", str(program), "."], cwd=HERE / "go", check=True)
     check(f"{program} {PROTO}")

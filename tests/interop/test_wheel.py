@@ -48,7 +48,7 @@ def test_the_wheel_holds_the_vectors_as_they_are(wheel: Path) -> None:
 
 def test_the_command_asks_those_of_the_wheel(wheel: Path) -> None:
     place = run(
-        wheel, "-c", "from ftwire_tools.commands.vectors import default_folder; print(default_folder())"
+        wheel, "-c", "from ftwire_tools.conformance.vectors import default_folder; print(default_folder())"
     ).strip()
     assert Path(place) == wheel / "ftwire_tools" / "golden"
     program = f"{sys.executable} {ROOT / 'tests' / 'support' / 'vector_program.py'}"

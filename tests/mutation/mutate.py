@@ -50,15 +50,12 @@ class Module(NamedTuple):
     """Hypothesis examples of each property: the same ones for each mutant."""
 
 
-STREAM, CHUNKS, SCAN = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_resync.py"
+STREAM, CHUNKS, RESYNC = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_resync.py"
 FRAME, CORE = "tests/codec/test_frame.py", "tests/codec/test_core.py"
 REASSEMBLY, EDGES = "tests/codec/pcap/test_reassembly.py", "tests/codec/pcap/test_reassembly_edges.py"
 CONNECTIONS = "tests/codec/pcap/test_connections.py"
-PACKETS, LIMITS, SHARED = (
-    "tests/codec/pcap/test_packets.py",
-    "tests/codec/pcap/test_limits.py",
-    "tests/codec/pcap/test_shared.py",
-)
+PACKETS, LIMITS = "tests/codec/pcap/test_packets.py", "tests/codec/pcap/test_limits.py"
+INTERVALS = "tests/codec/pcap/test_intervals.py"
 MODULES: Final = {
     "header": Module("header.py", (Tests(("tests/codec/test_header.py",)),)),
     "cipher": Module(
@@ -76,33 +73,34 @@ MODULES: Final = {
     "chunks": Module(
         "chunks.py",
         (
-            Tests((CHUNKS, STREAM, SCAN)),
+            Tests((CHUNKS, STREAM, RESYNC)),
             Tests((CORE,), "cuts or stream", compiled=True),
             Tests(("tests/codec/test_observer_websocket.py",)),
         ),
         15,
     ),
-    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, SCAN, CORE), "not conversation", compiled=True),), 15),
+    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, RESYNC, CORE), "not conversation", compiled=True),), 15),
     "stream": Module(
         "stream.py",
         (Tests((STREAM, CHUNKS)), Tests((CORE,), "cuts or stream", compiled=True)),
         15,
     ),
-    "scan": Module(
-        "scan.py",
-        (Tests((SCAN, CHUNKS)), Tests((SCAN, CORE), "test_core and (cuts or stream) or at_once", compiled=True)),
+    "resync": Module(
+        "resync.py",
+        (Tests((RESYNC, CHUNKS)), Tests((RESYNC, CORE), "test_core and (cuts or stream) or at_once", compiled=True)),
         15,
     ),
     "tcp": Module(
         "pcap/tcp.py",
         (
             Tests(
-                (REASSEMBLY, EDGES, CONNECTIONS, LIMITS, SHARED),
-                "reassembly or connections or evicted or forgotten or makes_room or idle or alone or shares",
+                (REASSEMBLY, EDGES, CONNECTIONS, LIMITS),
+                "reassembly or connections or evicted or forgotten or makes_room or idle or alone",
             ),
         ),
         5,
     ),
+    "intervals": Module("pcap/intervals.py", (Tests((INTERVALS, EDGES, REASSEMBLY)),), 5),
     "reassembly": Module(
         "pcap/stream.py",
         (

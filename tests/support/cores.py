@@ -31,6 +31,6 @@ def pure() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (ftwire.cutting, ftwire.frame, ftwire.resync, ftwire.stream):
             patch.setattr(module, "codec_of", _no_codec)
-        for reader in (ftwire.pcap.pcapfile, ftwire.pcap.pcapngfile):
-            patch.setattr(reader, "core", None)
+        patch.setattr(ftwire.pcap.pcapfile, "scan_pcap", ftwire.pcap.pcapfile.scan_pcap_in_python)
+        patch.setattr(ftwire.pcap.pcapngfile, "scan_pcapng", ftwire.pcap.pcapngfile.scan_pcapng_in_python)
         yield

@@ -21,7 +21,7 @@ SECONDS = 10.0
 
 
 class PlainClient:
-    """Connects, asks, and keeps what it is told."""
+    """Connects, sends requests, and keeps every event."""
 
     def __init__(self, port: int, *, key: RsaKey | None = None, **handshake: Any) -> None:
         self.socket = socket.socket()

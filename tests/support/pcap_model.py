@@ -153,7 +153,7 @@ class Stream:
         while self.stands in self.have:
             self.stands += 1
 
-    def gaps(self, end: int) -> set[int]:
+    def missing(self, end: int) -> set[int]:
         """Offsets below ``end`` that never came."""
         return set(range(end)) - set(self.have)
 
@@ -216,7 +216,7 @@ def after_handshake(*frames: bytes | Snapped, limits: Limits | None = None) -> l
             case Data():
                 short.append(("data", event.direction.name[0], event.offset, event.data, event.packet_number - 3))
             case MissingBytes():
-                short.append(("gap", event.direction.name[0], event.offset, event.length, event.reason.value))
+                short.append(("missing", event.direction.name[0], event.offset, event.length, event.reason.value))
             case Conflict():
                 short.append(("conflict", event.offset, event.kept, event.refused))
             case Late():

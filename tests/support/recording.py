@@ -1,4 +1,4 @@
-"""What the tests of recording share: a running ``ftwire record``, servers to stand behind it, a client in front."""
+"""For tests of recordings: a running ``ftwire record``, and servers behind it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftwire.cipher import RsaKey
-from ftwire.connection import Connection
-from ftwire.events import Connected, ReplyReceived
-from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
-from support.frames import rt_request
 
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
-"""The command, as this interpreter has it installed."""
+"""The command, run by this interpreter."""
 
 SECONDS = 30
-"""Longest a test waits for anything."""
+"""Longest time that a test waits for anything."""
 
 
 def ftwire(*arguments: str | Path, status: int = 0, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run the command to its end."""
+    """Run the command to its end, and check its exit code."""
     done = subprocess.run([*FTWIRE, *map(str, arguments)], input=stdin, capture_output=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr.decode()
     return done
@@ -41,7 +36,7 @@ class Recording:
     said: list[str] = field(default_factory=list)
 
     def says(self, text: str) -> bool:
-        """Whether a line on standard error, present or to come, holds ``text``."""
+        """Wait for a line on standard error that contains ``text``; returns whether there is one."""
         if any(text in line for line in self.said):
             return True
         assert self.process.stderr is not None
@@ -63,7 +58,7 @@ class Recording:
 def recording(
     to: int | list[int], *options: str | Path, prepare: Callable[[], None] | None = None
 ) -> Iterator[Recording]:
-    """Run ``ftwire record`` before these ports until the block is left."""
+    """Run ``ftwire record`` as a proxy of these ports until the block is left."""
     targets = [to] if isinstance(to, int) else to
     routes = [word for port in targets for word in ("--listen", "0", "--to", f":{port}")]
     process = subprocess.Popen(
@@ -92,7 +87,7 @@ def recording(
 
 @contextmanager
 def serving(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve every client of a free port with ``answer``, each in a thread; gives the port."""
+    """Serve every client of a free port with ``answer``, each in its own thread; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     clients: list[socket.socket] = []
 
@@ -120,53 +115,27 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def echo(client: socket.socket) -> None:
-    """Send back what comes, and the end too."""
+    """Send back all that is received, and close when the client has."""
     while data := client.recv(65536):
         client.sendall(data)
 
 
 def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A client's socket."""
+    """Return a socket connected to a port."""
     return socket.create_connection((host, port), SECONDS)
 
 
 def receive_all(side: socket.socket) -> bytes:
-    """What comes until the other side says that it has finished."""
+    """Return all that is received until the other side has finished."""
     parts = []
     while data := side.recv(65536):
         parts.append(data)
     return b"".join(parts)
 
 
-class Client:
-    """A client of a gateway: as many ``Qot_GetRT`` as wanted, each answered."""
-
-    def __init__(self, port: int, key: RsaKey | None = None) -> None:
-        self._socket = connect(port)
-        self._connection = Connection(Role.CLIENT, key=key)
-        self._connection.initiate(0, client_id="test")
-        assert isinstance(self._exchange(), Connected)
-
-    def ask(self, times: int = 1) -> None:
-        for _ in range(times):
-            self._connection.request("Qot_GetRT", rt_request(), 0)
-            assert isinstance(self._exchange(), ReplyReceived)
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _exchange(self) -> object:
-        self._socket.sendall(self._connection.data_to_send())
-        while True:
-            data = self._socket.recv(65536)
-            assert data, "the gateway closed"
-            for event in self._connection.receive_data(data, 0):
-                return event
-
-
 @dataclass
 class Stream:
-    """What a capture holds of one connection."""
+    """One connection in a capture."""
 
     client: Endpoint
     server: Endpoint
@@ -176,7 +145,7 @@ class Stream:
 
 
 def streams(path: Path, *, whole: bool = True) -> list[Stream]:
-    """The connections of a capture; without ``whole``, gaps are left out."""
+    """Return the connections of a capture; with ``whole``, check that no bytes are missing."""
     found: dict[int, Stream] = {}
     dissector = Dissector()
     for event in [*dissector.feed(path.read_bytes()), *dissector.close()]:
@@ -190,16 +159,3 @@ def streams(path: Path, *, whole: bool = True) -> list[Stream]:
         else:
             assert not whole, event
     return list(found.values())
-
-
-def tshark(path: Path, *arguments: str) -> list[str]:
-    """What tshark prints."""
-    words = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
-
-
-def complaints(path: Path) -> list[str]:
-    """The packets of a capture that tshark finds wrong."""
-    wrong = "tcp.checksum.status==bad || ip.checksum.status==bad || _ws.malformed || _ws.short"
-    # Nothing above TCP is taken apart: the ports are free ones, and may be those of any protocol.
-    return tshark(path, "-Y", wrong, "-d", "tcp.port==0-65535,data")

@@ -6,10 +6,10 @@ import importlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -244,12 +244,12 @@ def test_interrupted_it_still_gives_the_statistics_asked_for() -> None:
         assert b"3008 Qot_GetRT" in dump.stderr.read()
 
 
-def on_a_terminal(*words: str, **environment: str) -> bytes:
-    """What the command writes when its standard output is a terminal."""
+def on_a_terminal(*words: str, program: tuple[str, ...] = tuple(COMMAND), **environment: str) -> bytes:
+    """What a program, by default our command, writes when its standard output is a terminal."""
     inside, outside = pty.openpty()
     try:
         done = subprocess.Popen(
-            [*COMMAND, *words], stdout=outside, stderr=outside, env={**os.environ, "TERM": "xterm", **environment}
+            [*program, *words], stdout=outside, stderr=outside, env={**os.environ, "TERM": "xterm", **environment}
         )
         os.close(outside)
         written = b""
@@ -275,23 +275,46 @@ def test_colours_are_for_terminals(capture: Path) -> None:
     assert "\x1b" not in run("dump", capture).stdout
 
 
-def test_progress_is_shown_on_a_terminal_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from ftwire_tools.terminal.progress import Progress
+def shown_of(total: int, *, prints: bool = False, **variables: str) -> bytes:
+    """What a terminal receives of a display that is updated before and after its first half second."""
+    program = f"""
+import sys, time
+from ftwire_tools.terminal.progress import Progress
+now = 100.0
+time.monotonic = lambda: now
+progress = Progress({total}, prints={prints})
+progress.update(1, 1)
+assert "rich" not in sys.modules
+now = 101.0
+progress.update(45_000_000, 1234)
+now = 103.0
+progress.update(145_000_000, 4321)
+progress.clear()
+progress.clear()
+print("the end")
+"""
+    return on_a_terminal(program=(sys.executable, "-c", program), **{"NO_COLOR": "", "COLUMNS": "100", **variables})
 
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    progress = Progress(200_000_000)
-    progress.update(1, 1)
-    assert capsys.readouterr().err == ""
-    now = 101.0
-    progress.update(45_000_000, 1234)
-    assert capsys.readouterr().err == "\r\x1b[K45 of 200 MB, 1234 frames"
-    progress.clear()
-    progress.clear()
-    assert capsys.readouterr().err == "\r\x1b[K"
+
+def test_progress_is_shown_on_a_terminal() -> None:
+    shown = shown_of(200_000_000)
+    assert b"45 of 200 MB, 1234 frames " in shown
+    assert b"145 of 200 MB, 4321 frames " in shown
+    assert b"50.0 MB/s" in shown
+    assert b"00:02" in shown, "what is left"
+    assert "\u2501".encode() in shown, "a bar"
+    # Removed: the cursor is visible again, a line higher, in an empty line.
+    assert shown.endswith(b"\x1b[?25h\r\x1b[1A\x1b[2Kthe end\r\n")
+    assert b"45 MB, 1234 frames" in (unknown := shown_of(0))
+    assert "\u2501".encode() not in unknown
+
+
+def test_progress_follows_the_terminal_and_the_user() -> None:
+    colour = re.compile(rb"\x1b\[[0-9;]*m")
+    assert colour.search(shown_of(200_000_000))
+    assert not colour.search(shown_of(200_000_000, NO_COLOR="1"))
+    for silent in (shown_of(200_000_000, prints=True), shown_of(200_000_000, TERM="dumb")):
+        assert silent == b"the end\r\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gb2312", "utf-8"])

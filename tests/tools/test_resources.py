@@ -119,6 +119,7 @@ for serial in range(60_000):
 """)
 
 
+@pytest.mark.long
 def test_protocols_nobody_knows_leave_nothing_behind() -> None:
     attack("""
 scanner = ResyncDecoder()
@@ -128,6 +129,7 @@ for proto_id in range(10_000, 110_000):
 """, allowance=12)  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_million_half_open_flows() -> None:
     attack("""
 plain = frame(A, B, 1, flags=SYN)
@@ -180,6 +182,7 @@ for length in (0x7FFFFFFF, 0xFFFFFFFF, 16 * MIB + 1):
 """)
 
 
+@pytest.mark.long
 def test_gzip_bombs() -> None:
     """A gibibyte of packets out of a megabyte; one record above the limit; a bomb within a bomb."""
     attack("""

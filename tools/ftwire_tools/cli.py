@@ -1,7 +1,7 @@
-"""The entry point of the ``ftwire`` command: exit codes, and nothing else.
+"""The entry point of the ``ftwire`` command, which turns exceptions into messages and exit codes.
 
 0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded, 130 interrupted,
-141 nobody reads our output any more.
+141 the reader of our output is gone.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["main"]
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 128 + 2  # 128 + SIGINT, as a shell counts a program that a signal ended
+INTERRUPTED = 128 + 2  # 128 + SIGINT, a shell's exit code for a program that a signal ended
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
 EXTRAS = {"rich": "cli", "websockets": "cli", "hypothesis": "cli,fuzz"}
-"""What to install for packages that are imported when they are needed."""
+"""Package that is imported when needed -> the extra that installs it."""
 
 
 def main() -> None:
@@ -40,29 +40,29 @@ def main() -> None:
     except OSError as error:
         if error.errno not in {ENOSPC, EIO}:
             raise
-        # click's own texts, and ours on standard error, go where they go without us.
+        # Texts that click writes itself, or ours on standard error; the message may not be writable either.
         with suppress(OSError):
             sys.stderr.write(f"ftwire: output: {error.strerror}\n")
         code = FAILED
     if code in {FAILED, INTERRUPTED, PIPE_CLOSED}:
-        # The interpreter flushes once more on its way out: what cannot be written must not be tried again.
+        # The interpreter flushes once more at exit; that must not fail again on what cannot be written.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
 def _open_streams() -> None:
-    """See to it that all three standard streams are there, and take every character."""
-    # In this order, so that each gets its own number, and no file that is opened later does.
+    """Open standard streams that are closed, and have output take every character."""
+    # In this order each gets its usual number, which a file opened later must not get.
     if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - for as long as we run
+        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - open until the process ends
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # Names in Chinese where the locale has no such characters, and names of files that are no text.
+            # Chinese names in a locale that lacks them, and file names that are not valid text.
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -75,7 +75,7 @@ def _run() -> int:
     from ftwire_tools.commands._group import ftwire
 
     try:
-        # click gives back the code of ctx.exit(), which commands end with.
+        # The code that a command passed to ctx.exit().
         code = ftwire.main(prog_name="ftwire", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -90,11 +90,11 @@ def _run() -> int:
 
 
 def _missing(error: ImportError) -> str | None:
-    """Say what to install, in one line; ``None`` for an import that should have succeeded."""
+    """Return one line about what to install; ``None`` for an import that should have succeeded."""
     package = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
         return f"{package} is not installed: pip install 'ftwire[{EXTRAS[package]}]'"
-    # An error of our own names no module: its sentence says all there is.
+    # Errors that we raise name no module; their message is complete.
     return None if package else str(error)
 
 

@@ -1,4 +1,4 @@
-"""A gateway for tests: in this process, on a free port, there in a moment.
+"""A gateway for tests of clients: in this process, on a free port.
 
 ::
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -32,20 +33,21 @@ from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.server import Gateway
+from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
 
 if TYPE_CHECKING:
     import ssl
 
-    from ftwire_tools.gateway.answer_source import World
+    from ftwire_tools.gateway.answer_source import AnswerSource
 
-__all__ = ["Event", "RunningGateway", "gateway", "gateway_fixture"]
+__all__ = ["Event", "ReceivedRequest", "RunningGateway", "gateway", "gateway_fixture"]
 
 START_SECONDS: Final = 10.0
 
 
 class Event(NamedTuple):
-    """Something that a gateway has said about itself."""
+    """Something that a gateway has reported: one line of its log."""
 
     name: str
     """``connected``, ``cut-off``, ``disconnected`` and the like."""
@@ -55,14 +57,16 @@ class Event(NamedTuple):
 class RunningGateway:
     """A gateway that listens."""
 
-    def __init__(self, server: Gateway, events: list[Event]) -> None:
+    def __init__(self, server: Gateway, events: list[Event], requests: list[ReceivedRequest]) -> None:
         self.host: Final = server.settings.host
         self.port: Final = server.port
-        """Where it listens for TCP."""
+        """TCP port that it listens on."""
         self.ws_port: Final = server.ws_port
-        """Where it listens for WebSocket, ``None`` where it does not."""
+        """Port that it listens on for WebSocket, ``None`` where it does not."""
         self.events: Final = events
-        """What it has said so far; the list grows."""
+        """What it has reported so far; the list grows."""
+        self.requests: Final = requests
+        """The requests that clients have sent so far, the handshake and KeepAlive included; the list grows."""
 
     def named(self, name: str) -> list[dict[str, object]]:
         """Return the facts of every event of this name so far."""
@@ -95,21 +99,28 @@ def gateway(
     shift_to_now: bool = False,
     seed: int = 0,
     faults: Sequence[str | Rule] = (),
-    world: Callable[[], World] | None = None,
+    source: Callable[[], AnswerSource] | None = None,
+    credentials: Callable[[int], Credentials] = random_credentials,
+    world: Callable[[], AnswerSource] | None = None,
     **settings: Any,
 ) -> Iterator[RunningGateway]:
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``faults``
-    are written as for ``ftwire serve --fault``; ``world`` makes another source of answers. ``settings`` are further
-    fields of ``ftwire_tools.gateway.settings.Settings``.
+    are written as for ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a
+    connection gets in its handshake, by its number. ``settings`` are further fields of
+    ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former name of ``source``.
 
     Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
     ``SettingsError``), and what the gateway itself failed with at the end of the block.
     """
-    if captures and (synthetic or world is not None):
-        raise ValueError("captures or another world, not both")
+    if world is not None:
+        warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
+        source = world
+    if captures and (synthetic or source is not None):
+        raise ValueError("captures or another answer source, not both")
     events: list[Event] = []
+    requests: list[ReceivedRequest] = []
     log = Log(lambda name, facts: events.append(Event(name, facts)))
     rsa = RsaKey.from_pem(key if isinstance(key, bytes) else key.encode()) if isinstance(key, str | bytes) else key
     chosen = Settings(
@@ -125,8 +136,8 @@ def gateway(
         }
     )
     pace, now = Pace(speed, loop=loop), time.time_ns() if shift_to_now else None
-    if world is not None:
-        made = world()
+    if source is not None:
+        made = source()
     elif captures:
         replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now)
         load(replay, [fspath(path) for path in captures], [*capture_keys, *([rsa] if rsa else [])], log)
@@ -135,10 +146,10 @@ def gateway(
         from ftwire_tools.gateway.synthetic import Synthetic
 
         made = Synthetic(seed=seed, pace=pace, now=now)
-    thread = _Thread(made, chosen, log, events)
+    thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
     server = thread.begin()
     try:
-        yield RunningGateway(server, events)
+        yield RunningGateway(server, events, requests)
     finally:
         thread.end()
 
@@ -156,13 +167,11 @@ def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **a
 
 
 class _Thread:
-    """An event loop of its own, with a gateway in it."""
+    """A thread with an event loop that runs a gateway."""
 
-    def __init__(self, world: World, settings: Settings, log: Log, events: list[Event]) -> None:
+    def __init__(self, make: Callable[[], Gateway], events: list[Event]) -> None:
+        self._make: Final = make
         self._events: Final = events
-        self._world: Final = world
-        self._settings: Final = settings
-        self._log: Final = log
         self._ready: Final = threading.Event()
         self._server: Gateway | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,7 +180,7 @@ class _Thread:
         self._thread: Final = threading.Thread(target=self._run, name="ftwire-gateway", daemon=True)
 
     def begin(self) -> Gateway:
-        """Start, and wait until it listens."""
+        """Start the thread, and wait until the gateway listens."""
         self._thread.start()
         if not self._ready.wait(START_SECONDS):
             raise TimeoutError(f"the gateway does not listen after {START_SECONDS} s")
@@ -181,7 +190,7 @@ class _Thread:
         return self._server
 
     def end(self) -> None:
-        """Stop, and raise what it failed with."""
+        """Stop the gateway, and raise what it failed with."""
         if self._loop is not None and self._stop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
@@ -200,7 +209,7 @@ class _Thread:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         failures: list[dict[str, Any]] = []
         self._loop.set_exception_handler(lambda _, context: failures.append(context))
-        async with Gateway(self._world, self._settings, self._log) as server:
+        async with self._make() as server:
             server.when_failed(self._stop.set)
             self._server = server
             self._ready.set()
@@ -209,5 +218,5 @@ class _Thread:
         if broken := [facts for name, facts in self._events if name == "internal-error"]:
             raise RuntimeError(f"the gateway has a bug: {broken[0]}")
         if failures:
-            # A callback that raised: asyncio would only have printed it.
+            # An error in a callback, which asyncio would only print.
             raise failures[0].get("exception") or RuntimeError(failures[0]["message"])

@@ -1,4 +1,4 @@
-"""Mistakes in a plain body, whose digest agrees: format, direction, what is missing."""
+"""Mistakes in a plain body whose digest agrees: format, direction, missing fields."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
 
 ENC_ALGOS = {-1: "none", 0: "FTAES_ECB", 1: "AES_ECB", 2: "AES_CBC"}
-"""What ``packetEncAlgo`` may be."""
+"""Valid values of ``packetEncAlgo``."""
 
 
 def looks_like_json(body: bytes) -> bool:
-    """Say whether bytes are a JSON object, whole."""
+    """Return whether bytes are a whole JSON object."""
     if body[:64].lstrip()[:1] != b"{":
         return False
     try:
@@ -33,7 +33,7 @@ def looks_like_json(body: bytes) -> bool:
 
 
 def _candidates(proto_id: int, sender: Role, known: Registry) -> list[type[Message]]:
-    """Return the classes of what ``sender`` sends under this ID, today's first."""
+    """Return the message classes of what ``sender`` sends under this ID, today's first."""
     entries = known.all(proto_id)
     found = [entry.request if sender is Role.CLIENT else entry.response for entry in entries]
     return [each for each in found if each is not None]
@@ -47,13 +47,13 @@ def _read(body: bytes, message_class: type[Message], body_format: int) -> Messag
 
 
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
-    """Say whether a body is such a message with all it requires, and nothing that the schema does not know."""
+    """Return whether a body is such a message with all required fields and no unknown ones."""
     message = _read(body, message_class, body_format)
     if isinstance(message, BodyError) or missing_fields(message):
         return False
     if body_format == BodyFormat.PROTOBUF:
         return is_exact(wire_tree(body, _descriptor(message)))
-    # A JSON reader passes over what it does not know: at the top, nothing may be.
+    # A JSON parser ignores unknown members: at the top level there must be none.
     return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in _descriptor(message).fields}
 
 
@@ -62,7 +62,7 @@ def _descriptor(message: Any) -> Any:
 
 
 def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
-    """Say whether a body is a message of this protocol, from ``sender`` or, if that is unknown, from either."""
+    """Return whether a body is a message of this protocol, from ``sender`` or, if that is unknown, from either."""
     for side in Role if sender is None else (sender,):
         for each in _candidates(proto_id, side, known):
             message = _read(body, each, body_format)
@@ -72,7 +72,7 @@ def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, kno
 
 
 def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
-    """Say the same, where the schema must know every field: chance rarely makes bytes such a message."""
+    """Return the same, all fields known: random bytes are rarely such a message."""
     if body_format > BodyFormat.JSON:
         return False
     sides = tuple(Role) if sender is None else (sender,)
@@ -92,9 +92,9 @@ def side_of(body: bytes, proto_id: int, body_format: int, known: Registry, *, fi
 
 
 def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, known: Registry) -> Finding | None:
-    """Return what is wrong with a plain body; ``None`` where nothing is, or nobody can tell.
+    """Return the mistake in a plain body, or ``None``.
 
-    Bodies of unknown protocols and formats cannot be told.
+    Bodies of unknown protocols and formats cannot be checked: ``None``.
     """
     classes = _candidates(proto_id, sender, known)
     if not classes or body_format > BodyFormat.JSON:

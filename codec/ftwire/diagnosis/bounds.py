@@ -1,4 +1,4 @@
-"""Mistakes about where a frame begins and ends: the numbers of its header against the bytes that follow."""
+"""Mistakes about where a frame begins and ends, found by comparing its header with the bytes that follow."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ftwire.protocols import Registry
 __all__ = ["Bounds", "bounds_finding", "is_plausible", "swapped"]
 
 MAX_INNER: Final = 64
-"""Places inside a frame that are looked at for the beginning of another."""
+"""Largest number of places inside a frame that are tried as the beginning of another."""
 
 Opens = Callable[[Header, bytes], "bytes | None"]
 """Returns the body of a payload if it can be decrypted and its digest is the header's."""
 
 
 class Bounds(NamedTuple):
-    """A frame that is not what its header says."""
+    """A frame whose header has a wrong length or byte order."""
 
     finding: Finding
     header: Header
-    """The header as it was meant."""
+    """The corrected header."""
     size: int
-    """Bytes that the frame takes in truth."""
+    """Real size of the frame, in bytes."""
     body: bytes | None
-    """Its plain body, where that can be had."""
+    """Its plain body, if it can be decrypted."""
 
 
 def swapped(number: int) -> int:
@@ -36,7 +36,7 @@ def swapped(number: int) -> int:
 
 
 def is_plausible(header: Header, known: Registry) -> bool:
-    """Say whether a header could be sent today."""
+    """Return whether a header is like those sent today: known protocol and format, version 0."""
     return (
         header.proto_id in known
         and header.body_format <= BodyFormat.JSON
@@ -58,7 +58,7 @@ def bounds_finding(
     encrypted_lengths: Iterable[int],
     final: bool,
 ) -> Bounds | None:
-    """Return what is wrong with the size of the frame at the start of ``data``, which does not open as it is.
+    """Return the mistake in the size of the frame at the start of ``data``, which does not open as it is.
 
     ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` says
     that nothing follows ``data``.
@@ -92,7 +92,7 @@ def _big_endian(data: bytes, header: Header, opens: Opens, known: Registry) -> B
             continue
         end = HEADER_SIZE + meant.body_length
         body = opens(meant, data[HEADER_SIZE:end])
-        # Without the key there is no digest to ask; a known ID and a length that ends where the bytes do is as good.
+        # Without the key no digest can be checked; a known ID and a length that ends where the bytes do is as good.
         if body is None and not (id_is_turned and (end == len(data) or data[end : end + 2] == MAGIC)):
             continue
         proof = f"Read in big-endian {' and '.join(f'{name} is {turned[name]}' for name in fields)}"
@@ -124,7 +124,7 @@ def _other_length(data: bytes, header: Header, opens: Opens, encrypted_lengths: 
 
 
 def _inner_frames(data: bytes, stop: int, known: Registry) -> Iterable[tuple[int, Header]]:
-    """Give places after the header, before ``stop``, where another header that could be sent today stands."""
+    """Yield the offsets between header and ``stop`` at which another plausible header is."""
     at = HEADER_SIZE - 1
     for _ in range(MAX_INNER):
         at = data.find(MAGIC, at + 1, stop)
@@ -138,7 +138,7 @@ def _inner_frames(data: bytes, stop: int, known: Registry) -> Iterable[tuple[int
 def _glued(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds | None:
     end = HEADER_SIZE + header.body_length
     if end > len(data):
-        # Whoever cut the stream has taken the frames inside out already.
+        # The stream decoder has already cut the frames inside.
         body = opens(header, data[HEADER_SIZE:]) if len(data) > HEADER_SIZE else None
         if body is None:
             return None

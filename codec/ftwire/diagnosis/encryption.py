@@ -1,4 +1,4 @@
-"""Who encrypts what, as far as a conversation has shown: what opens a frame, and why it does not."""
+"""The encryption of a conversation: which cipher opens a frame, and why none does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
 from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.payloads import MODES, Secrets, cipher_of, opened_by, payload_mistake
+from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by, payload_mistake
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.header import Header
@@ -24,7 +24,7 @@ __all__ = ["UNKNOWN", "Encryption", "Opened"]
 
 BLOCK: Final = 16
 UNKNOWN: Final = "unknown"
-"""What opened a frame that nothing opened."""
+"""Name in place of a cipher for a frame that none has opened."""
 MAX_HANDSHAKE: Final = 16 * 1024
 """Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
 MAX_ATTEMPTS: Final = 64
@@ -32,24 +32,24 @@ MAX_ATTEMPTS: Final = 64
 
 
 class Opened(NamedTuple):
-    """A payload, opened or not."""
+    """A payload with its plain body, or with the reason that there is none."""
 
     cipher: str
     body: bytes | None
     findings: tuple[Finding, ...] = ()
-    sealed: bool = False
+    key_unknown: bool = False
 
 
 class Encryption:
-    """The encryption of one conversation; see ``Session`` for the arguments."""
+    """The encryption of one conversation; see ``ConversationChecker`` for the arguments."""
 
     def __init__(
-        self, keys: Sequence[RsaKey], secrets: Secrets | None, mode: str | None, known: Registry, *, alone: bool
+        self, keys: Sequence[RsaKey], secrets: SessionKeys | None, mode: str | None, known: Registry, *, alone: bool
     ) -> None:
         self.secrets = secrets
-        """Key and IV for the frames after the handshake, as soon as they are known."""
+        """AES key and IV of the frames after the handshake, once known."""
         self.agreed: Cipher | None = None
-        """What encrypts the frames after the handshake, as soon as that is settled."""
+        """Name of the cipher of the frames after the handshake, once known."""
         if secrets is not None and mode is not None:
             self.agreed = cipher_of(mode, secrets)
         self._keys: Final = keys
@@ -64,7 +64,7 @@ class Encryption:
         self._attempts = 0
 
     def _ciphers(self) -> Iterator[Cipher]:
-        """Give what may open a frame after the handshake, as far as is known."""
+        """Yield the ciphers that may open a frame after the handshake."""
         if self.agreed is not None:
             yield self.agreed
         elif self.secrets is not None:
@@ -75,7 +75,7 @@ class Encryption:
         yield NONE
 
     def opening(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
-        """Return the body that the digest agrees with, and what opened it."""
+        """Return the body whose digest is the header's, and the name of the cipher that gave it."""
         if header.proto_id == INIT_CONNECT:
             ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys_for(payload))))
         else:
@@ -94,7 +94,7 @@ class Encryption:
         return self._keys
 
     def body_of(self, header: Header, payload: bytes, sender: Role | None) -> bytes | None:
-        """Return the body of a payload cut otherwise than its header says."""
+        """Return the body of a payload whose length is not the one in its header."""
         found = self.opening(header, payload)
         if found is None:
             return None
@@ -113,7 +113,7 @@ class Encryption:
         return {len(cipher.encrypt(bytes(plain))) for cipher in self._ciphers()}
 
     def open(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
-        """Decrypt and verify a frame; say what is wrong with its encryption."""
+        """Decrypt and verify a frame; find mistakes in its encryption."""
         found = self.opening(header, payload)
         if header.proto_id == INIT_CONNECT:
             return self._open_handshake(header, payload, sender, found)
@@ -121,10 +121,10 @@ class Encryption:
             return self._not_opened(header, payload, sender)
         name, body = found
         agreed = self.agreed
-        if agreed is None and self._is_sealed(header, payload, sender):
+        if agreed is None and self._is_key_unknown(header, payload, sender):
             proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, whole AES blocks and no message."
             found_here = Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
-            return Opened(UNKNOWN, None, (found_here,), sealed=True)
+            return Opened(UNKNOWN, None, (found_here,), key_unknown=True)
         if agreed is None or name == agreed.name or not payload:
             return Opened(name, body)
         # Plain, where encryption was agreed.
@@ -138,8 +138,8 @@ class Encryption:
                 return Opened(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
         return Opened(name, body, (self._plain_finding(sender, agreed),))
 
-    def _is_sealed(self, header: Header, payload: bytes, sender: Role | None) -> bool:
-        """Say whether bytes whose own SHA-1 agrees are AES blocks all the same, of a handshake not opened."""
+    def _is_key_unknown(self, header: Header, payload: bytes, sender: Role | None) -> bool:
+        """Return whether bytes are AES blocks although their own SHA-1 is the header's."""
         return (
             any(self._rsa.values())
             and self.secrets is None
@@ -175,25 +175,25 @@ class Encryption:
                 return Opened(name, body)
         keys = self._keys_for(payload)
         if self._keys and not keys:
-            return Opened(*found) if found is not None else Opened(UNKNOWN, None, sealed=True)
+            return Opened(*found) if found is not None else Opened(UNKNOWN, None, key_unknown=True)
         finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._known)
         if found is not None and finding is None:
             return Opened(*found)
         if finding is None:
             if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._known):
-                return Opened(UNKNOWN, None, sealed=True)
+                return Opened(UNKNOWN, None, key_unknown=True)
             return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         if finding.mistake.id == "rsa_not_decrypted" and not self._alone:
-            return Opened(UNKNOWN, None, sealed=True)
+            return Opened(UNKNOWN, None, key_unknown=True)
         if finding.mistake.id == "sha1_of_ciphertext":
             for key in self._keys:
                 inner = _decrypted(Rsa(key), payload)
                 if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._known):
                     return Opened("rsa", inner, (finding,))
-        return Opened(UNKNOWN, None, (finding,), sealed=True)
+        return Opened(UNKNOWN, None, (finding,), key_unknown=True)
 
     def _not_opened(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
-        """Say why a frame after the handshake does not open."""
+        """Return why a frame after the handshake does not open."""
         if self.secrets is not None:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
@@ -212,8 +212,8 @@ class Encryption:
         )
         if may_be_sealed:
             if sender is not None and sender.peer in self._plain:
-                return Opened(UNKNOWN, None, (self._one_sided(sender),), sealed=True)
-            return Opened(UNKNOWN, None, sealed=True)
+                return Opened(UNKNOWN, None, (self._one_sided(sender),), key_unknown=True)
+            return Opened(UNKNOWN, None, key_unknown=True)
         return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
 
     def _one_sided(self, encrypts: Role) -> Finding:
@@ -233,11 +233,11 @@ class Encryption:
         return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
 
     def note(self, side: Role, payload: bytes, opened: Opened) -> tuple[Finding, ...]:
-        """Remember a frame after the handshake: its last block, and who encrypts where no key tells."""
+        """Remember a frame after the handshake: its last block and, if no key is known, whether its sender encrypts."""
         self._last[side] = payload
         if self.agreed is not None or self.secrets is not None:
             return ()
-        if opened.sealed:
+        if opened.key_unknown:
             self._sealed.add(side)
         elif opened.cipher == "none" and opened.body:
             self._plain.add(side)
@@ -247,7 +247,7 @@ class Encryption:
         return ()
 
     def learn(self, message: Any, side: Role, cipher: str) -> tuple[Finding, ...]:
-        """Learn from an InitConnect what comes after it."""
+        """Take key, IV and cipher of the frames that follow from an InitConnect."""
         findings = self.sides_differ(side, rsa=cipher == "rsa")
         if message is None:
             return findings
@@ -260,7 +260,7 @@ class Encryption:
             return findings
         s2c = message.s2c
         iv = s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None
-        self.secrets = Secrets(s2c.connAESKey, iv)
+        self.secrets = SessionKeys(s2c.connAESKey, iv)
         if len(set(self._rsa.values())) > 1:
             # One side encrypted its handshake and the other did not: nothing was agreed.
             self.agreed = None
@@ -274,7 +274,7 @@ class Encryption:
         return findings
 
     def sides_differ(self, side: Role, *, rsa: bool) -> tuple[Finding, ...]:
-        """Take whether a side's InitConnect is RSA ciphertext; return the finding where only one side's is."""
+        """Note whether a side's InitConnect is RSA ciphertext; return the finding if only one side's is."""
         self._rsa[side] = rsa
         other = self._rsa.get(side.peer)
         if other is None or other is rsa or "handshake" in self._told:
@@ -292,7 +292,7 @@ def _decrypted(cipher: Cipher, payload: bytes) -> bytes | None:
         return None
 
 
-def _by_reply(secrets: Secrets) -> Cipher | None:
+def _by_reply(secrets: SessionKeys) -> Cipher | None:
     try:
         return cipher_for(None, secrets.key, secrets.iv)
     except WireError:

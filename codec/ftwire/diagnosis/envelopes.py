@@ -1,4 +1,4 @@
-"""Mistakes in what is sent as a WebSocket message."""
+"""Mistakes in WebSocket messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADER: Final = {Role.CLIENT: 20, Role.SERVER: 44}
 
 
 def envelope_finding(message: bytes, sender: Role, known: Registry) -> Finding | None:
-    """Return what is wrong with one WebSocket message; ``None`` for an envelope with a command that is known."""
+    """Return the mistake in one WebSocket message; ``None`` for an envelope with a known command."""
     if message.startswith(MAGIC) and len(message) >= HEADER_SIZE:
         header = Header.decode(message)
         body = message[HEADER_SIZE : HEADER_SIZE + header.body_length]

@@ -16,7 +16,7 @@ MAX_KEPT: Final = 65536
 
 
 class Exchange:
-    """What requests and replies of one conversation are to each other."""
+    """Pairs the requests and replies of one conversation, and checks their order."""
 
     def __init__(self, known: Registry, *, from_start: bool) -> None:
         self._known: Final = known
@@ -34,17 +34,17 @@ class Exchange:
         self._websocket = False
 
     def incomplete(self) -> None:
-        """Say that not everything was seen."""
+        """Note that not everything was captured."""
         self._gapless = False
 
     def waits(self, proto_id: int, serial: int) -> bool:
-        """Say whether a request of this ID and serial was seen and not answered."""
+        """Return whether a request of this ID and serial has no reply yet."""
         return (proto_id, serial) in self._pending
 
     def see(
         self, index: int, proto_id: int, serial: int, sender: Role, time: int, *, websocket: bool = False
     ) -> tuple[Finding, ...]:
-        """Take the header of a frame, the ``index``-th of the conversation."""
+        """Check the header of a frame, the ``index``-th of the conversation."""
         self._frames += 1
         self._last_index = index
         self._websocket = websocket
@@ -70,7 +70,7 @@ class Exchange:
         return findings
 
     def message(self, message: Any, sender: Role) -> tuple[Finding, ...]:
-        """Take the body of the frame just seen."""
+        """Check the body of the frame whose header was passed to ``see``."""
         if message is None or sender is not Role.CLIENT:
             s2c = getattr(message, "s2c", None)
             self._keep_alive = getattr(s2c, "keepAliveInterval", 0) or self._keep_alive
@@ -86,7 +86,7 @@ class Exchange:
         return (Finding(MISTAKES["packet_id_not_increasing"], proof, sender),)
 
     def close(self, time: int = 0) -> list[tuple[int, Finding]]:
-        """Say that the conversation has ended, and what only then is certain."""
+        """End the conversation; return the findings that are certain only then."""
         findings = [(self._last_index, found) for found in self._silence(time)]
         if not self._gapless:
             return findings
@@ -100,7 +100,7 @@ class Exchange:
             elif self._handshake and not self._websocket:
                 name = getattr(self._known.get(proto_id), "name", "unknown")
                 proof = f"Protocol {proto_id} ({name}) answers no request and is not among the push IDs."
-                # An ID that nobody here knows may be a push of a newer SDK.
+                # An ID that the registry does not hold may be a push of a newer SDK.
                 proven = proto_id in self._known
                 findings.append((index, Finding(MISTAKES["unknown_push"], proof, Role.SERVER, proven)))
         return findings

@@ -23,7 +23,7 @@ MAX_BLOCKS: Final = 64
 
 
 def looks_like_rsa(payload: bytes) -> bool:
-    """Say whether bytes can be RSA blocks of any usual key."""
+    """Return whether bytes can be RSA blocks of a key of a usual size."""
     return bool(payload) and any(len(payload) % size == 0 for size in SIZES)
 
 
@@ -35,7 +35,7 @@ def rsa_lengths(plain: int, key: RsaKey) -> set[int]:
 def handshake_finding(
     payload: bytes, digest: bytes, body_format: int, sender: Role | None, keys: Sequence[RsaKey], known: Registry
 ) -> Finding | None:
-    """Return what is wrong with an InitConnect payload that neither plain nor with a key agrees with its digest."""
+    """Return the mistake in an InitConnect payload whose digest agrees neither plain nor decrypted with a key."""
     of_payload = sha1(payload, usedforsecurity=False).digest() == digest
     for key in keys[:4]:
         found = _with_key(payload, body_format, sender, key, known, of_payload=of_payload)
@@ -109,7 +109,7 @@ def _unlock(key: RsaKey, block: bytes) -> bytes | None:
 
 
 def _strip(block: bytes | None) -> bytes | None:
-    """Return what PKCS#1 v1.5 padding encloses: 00 02, at least eight bytes that are not zero, 00."""
+    """Return the bytes after PKCS#1 v1.5 padding: 00 02, at least eight bytes that are not zero, 00."""
     if block is None or block[:2] != b"\x00\x02":
         return None
     end = block.find(b"\0", 2)

@@ -1,7 +1,7 @@
-"""The known mistakes, and what is said when one is found.
+"""The known mistakes of implementations.
 
-A mistake has an ID that stays, one sentence that names it, and one that says what to do. A finding is a mistake
-with its proof: what in the bytes shows it.
+A mistake has a permanent ID, one sentence that names it, and one with the remedy. A finding is a mistake with its
+proof: the part of the bytes that shows it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Finding(NamedTuple):
 
     mistake: Mistake
     proof: str
-    """What in the bytes shows it, in one sentence."""
+    """The part of the bytes that shows it, in one sentence."""
     sender: Role | None = None
-    """Who made it, where that is known."""
+    """The side that made it, if known."""
     proven: bool = True
     """A digest, a key or a field shows it beyond doubt; otherwise it is the likeliest explanation."""
 

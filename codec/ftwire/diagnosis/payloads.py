@@ -1,7 +1,7 @@
 """Mistakes between a plain body and its AES payload, found by trying them all until the digest agrees.
 
-Everything is put together from the library's own ciphers; what they lack is made with one more block: an
-FTAES_ECB payload whose last block is 16 zero bytes decrypts to all the blocks before it, nothing stripped.
+Only the library's own ciphers are used. AES-ECB without any padding, which they do not offer, is FTAES_ECB with one
+more block: a payload whose last block is 16 zero bytes decrypts to all the blocks before it, nothing stripped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb
 from ftwire.errors import WireError
 
-__all__ = ["Secrets", "cipher_of", "opened_by", "payload_mistake"]
+__all__ = ["SessionKeys", "cipher_of", "opened_by", "payload_mistake"]
 
 BLOCK: Final = 16
 MODES: Final = ("ftaes_ecb", "aes_ecb", "aes_cbc")
@@ -26,11 +26,11 @@ _OTHER_MODE: Final = {
     ("aes_cbc", "ftaes_ecb"): "ftaes_for_pkcs7",
     ("aes_cbc", "aes_ecb"): "ecb_for_cbc",
 }
-"""Agreed mode and mode found, to the mistake that is."""
+"""ID of the mistake, by the cipher agreed on and the cipher found."""
 
 
-class Secrets(NamedTuple):
-    """What InitConnect's reply gave."""
+class SessionKeys(NamedTuple):
+    """AES key and IV of a connection, from the reply to InitConnect."""
 
     key: str
     """``connAESKey``: 16 characters."""
@@ -38,12 +38,12 @@ class Secrets(NamedTuple):
     """``aesCBCiv``: 16 characters; ``None`` or empty where the reply has none."""
 
     def __repr__(self) -> str:
-        """Never show them."""
-        return f"<Secrets {'with' if self.iv else 'without'} IV>"
+        """Show neither key nor IV."""
+        return f"<SessionKeys {'with' if self.iv else 'without'} IV>"
 
 
-def cipher_of(mode: str, secrets: Secrets) -> Cipher | None:
-    """Return the cipher of a mode; ``None`` where key or IV do not do for it."""
+def cipher_of(mode: str, secrets: SessionKeys) -> Cipher | None:
+    """Return the cipher of a mode; ``None`` if key or IV do not fit it."""
     try:
         if mode == "ftaes_ecb":
             return FtAesEcb(secrets.key)
@@ -55,7 +55,7 @@ def cipher_of(mode: str, secrets: Secrets) -> Cipher | None:
 
 
 def opened_by(payload: bytes, digest: bytes, cipher: Cipher | None) -> bytes | None:
-    """Return the body that a cipher makes of a payload, if its digest is this one."""
+    """Decrypt a payload; return the body if its digest is ``digest``."""
     if cipher is None:
         return None
     try:
@@ -66,9 +66,9 @@ def opened_by(payload: bytes, digest: bytes, cipher: Cipher | None) -> bytes | N
 
 
 def payload_mistake(
-    payload: bytes, digest: bytes, agreed: str, secrets: Secrets, previous: Sequence[bytes] = ()
+    payload: bytes, digest: bytes, agreed: str, secrets: SessionKeys, previous: Sequence[bytes] = ()
 ) -> tuple[str, str, bytes] | None:
-    """Return ID and proof of the mistake that explains a payload, and the body that it hides.
+    """Return ID and proof of the mistake that explains a payload, and the plain body.
 
     ``agreed`` is the name of the cipher that should open it and does not; ``previous`` are payloads sent before
     it, the likeliest first.
@@ -80,7 +80,7 @@ def payload_mistake(
 
 
 def _trials(
-    payload: bytes, agreed: str, secrets: Secrets, previous: Sequence[bytes]
+    payload: bytes, agreed: str, secrets: SessionKeys, previous: Sequence[bytes]
 ) -> Iterator[tuple[str, str, bytes]]:
     if not payload or len(payload) % BLOCK:
         return
@@ -112,7 +112,7 @@ def _blocks(payload: bytes, key: str | bytes) -> bytes:
 
 
 def _tails(payload: bytes, key: str) -> Iterator[tuple[str, str, bytes]]:
-    """Wrong last blocks of FTAES_ECB."""
+    """Return the mistake in the last block of an FTAES_ECB payload, if there is one."""
     try:
         every = _blocks(payload, key)
     except WireError:
@@ -144,7 +144,7 @@ def _tails(payload: bytes, key: str) -> Iterator[tuple[str, str, bytes]]:
         yield "ftaes_tail_wrong", proof, inner[: len(inner) - count]
 
 
-def _carried_over(payload: bytes, secrets: Secrets, previous: Sequence[bytes]) -> Iterator[tuple[str, str, bytes]]:
+def _carried_over(payload: bytes, secrets: SessionKeys, previous: Sequence[bytes]) -> Iterator[tuple[str, str, bytes]]:
     for before in previous:
         body = _try_cbc(payload, secrets.key, before[-BLOCK:])
         if body is not None:
@@ -153,7 +153,7 @@ def _carried_over(payload: bytes, secrets: Secrets, previous: Sequence[bytes]) -
 
 
 def _hex_forms(text: str) -> list[tuple[str, bytes]]:
-    """Return what programs make of 16 characters taken for hexadecimal: 8 bytes, stretched to 16."""
+    """Return the keys that programs make of 16 characters which they decode from hexadecimal: 8 bytes, made 16."""
     try:
         raw = bytes.fromhex(text)
     except ValueError:
@@ -169,7 +169,7 @@ def _hex_forms(text: str) -> list[tuple[str, bytes]]:
     return forms
 
 
-def _hex_decoded(payload: bytes, agreed: str, secrets: Secrets) -> Iterator[tuple[str, str, bytes]]:
+def _hex_decoded(payload: bytes, agreed: str, secrets: SessionKeys) -> Iterator[tuple[str, str, bytes]]:
     ivs: list[tuple[str, str | bytes]] = [("", secrets.iv)] if secrets.iv else []
     ivs += _hex_forms(secrets.iv or "")
     if agreed == "aes_cbc":

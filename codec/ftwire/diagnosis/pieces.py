@@ -1,4 +1,4 @@
-"""What a conversation is read as: pieces, each with what is wrong with it."""
+"""The parts that a conversation is cut into, each with its findings."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ __all__ = ["Piece"]
 
 
 class Piece(NamedTuple):
-    """Bytes of a conversation, read: a frame, an envelope, or what is neither."""
+    """A part of a conversation: a frame, an envelope, or bytes that are neither."""
 
     number: int
-    """Its place among the pieces of its session, from 0."""
+    """Index among the pieces of its conversation, from 0."""
     offset: int
     """Where it begins, in bytes from the start of what was read."""
     sender: Role | None
-    """Who sent it, as far as is known."""
+    """The side that sent it, if known."""
     raw: bytes
     """All its bytes."""
     header: Header | None
-    """The header as it stands on the wire; ``None`` for what has none of TCP."""
+    """The TCP header as captured; ``None`` for bytes without one."""
     payload: bytes
-    """What follows the header: ciphertext when encrypted."""
+    """The bytes after the header: ciphertext when encrypted."""
     cipher: str
-    """What opened it: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``; ``unknown`` where nothing did."""
+    """Its cipher: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``; ``unknown`` if none opened it."""
     body: bytes | None
     """The plain body."""
     findings: tuple[Finding, ...]
-    """What is wrong with it."""
-    sealed: bool = False
-    """It is encrypted as far as can be told, and the key for it is not known."""
+    """The mistakes found in it."""
+    key_unknown: bool = False
+    """It seems to be encrypted, and the key is not known."""
     envelope: Envelope | None = None
     """The envelope, on WebSocket."""
     proto_id: int = 0
-    """Protocol ID, as it was meant."""
+    """Protocol ID, corrected where the header has it wrong."""

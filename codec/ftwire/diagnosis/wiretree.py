@@ -1,7 +1,7 @@
-"""A protobuf body as a tree of its fields, each with its place in the bytes.
+"""A protobuf body as a tree of its fields, each with its position in the bytes.
 
-Reads what a parser refuses, as far as it can be read; names fields where the schema knows them; guesses where
-it does not. The bytes decide everything: of a field whose wire type is not the schema's, the wire type counts.
+Reads bodies that a parser refuses, as far as possible. Fields that the schema has are named, the type of others is
+guessed. Where the wire type of a field is not the schema's, the wire type counts.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["WIRE_TYPES", "Node", "is_exact", "wire_tree"]
 
 WIRE_TYPES: Final = ("varint", "i64", "len", "sgroup", "egroup", "i32")
-"""Names of the wire types, by number (protobuf.dev, Encoding)."""
+"""Names of the wire types, by number (https://protobuf.dev/programming-guides/encoding/)."""
 
 VARINT, I64, LEN, START_GROUP, END_GROUP, I32 = range(6)
 
 MAX_DEPTH: Final = 100
-"""Messages inside each other, as many as protobuf's own parser takes."""
+"""Nesting depth of messages, that of protobuf's own parser."""
 MAX_GUESSED_DEPTH: Final = 12
-"""The same without a schema: deeper nests of something that only looks like messages are shown as bytes."""
+"""Nesting depth without a schema: what is nested deeper, and only looks like messages, is shown as bytes."""
 MAX_NODES: Final = 200_000
-"""Fields of one tree."""
+"""Largest number of fields in one tree."""
 
 # FieldDescriptor.TYPE_* by number.
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES = 1, 2, 8, 9, 10, 11, 12
@@ -59,43 +59,43 @@ class Node(NamedTuple):
     """One field of a body."""
 
     offset: int
-    """Of its tag, in bytes from the start of the body."""
+    """Offset of its tag, in bytes from the start of the body."""
     start: int
-    """Of its value: after the tag, and after the length where there is one."""
+    """Offset of its value: after the tag, and after the length if there is one."""
     end: int
-    """Where the value ends."""
+    """Offset of the end of its value."""
     number: int
     """Field number, 0 where the tag could not be read."""
     wire: int
     """Wire type: see ``WIRE_TYPES``."""
     field: FieldDescriptor | None
-    """What the schema says; ``None`` for a field it does not know, or of another wire type."""
+    """Its descriptor; ``None`` for a field that the schema lacks, or that has another wire type there."""
     type: str
-    """What it was read as: the schema's type, or a guess such as ``message?``."""
+    """Its type in the schema, or a guess such as ``message?``."""
     value: Value
-    """``None`` for a message, and for what could not be read."""
+    """Its value; ``None`` for a message, and for bytes that could not be read."""
     children: tuple[Node, ...] = ()
     """The fields of a message."""
     problem: str | None = None
-    """What keeps the bytes from here on from being read."""
+    """Why the bytes from here on cannot be read."""
 
 
 class _StopError(Exception):
-    """The tree has as many nodes as are wanted."""
+    """The tree has reached its largest number of nodes."""
 
 
 def wire_tree(body: bytes, descriptor: Descriptor | None = None, *, max_nodes: int = MAX_NODES) -> tuple[Node, ...]:
     """Return the fields of ``body``, read with the schema of ``descriptor`` or without one.
 
-    Bytes that cannot be read are the last node's, whose ``problem`` says why. Never raises on account of the
-    bytes; work and memory are linear in them.
+    Bytes that cannot be read are in the last node, with the reason in its ``problem``. Never raises on account of
+    the bytes; work and memory are linear in them.
     """
     nodes, _ = _Reader(body, max_nodes).message(0, len(body), descriptor, 0, 0, guessing=False)
     return nodes
 
 
 def is_exact(nodes: tuple[Node, ...]) -> bool:
-    """Say whether the schema knows every field of a tree, and every byte could be read."""
+    """Return whether the schema has every field of a tree, and every byte could be read."""
     return all(node.problem is None and node.field is not None and is_exact(node.children) for node in nodes)
 
 
@@ -218,7 +218,7 @@ class _Reader:
         return tuple(items)
 
     def guess(self, start: int, stop: int, depth: int) -> tuple[str, Value, tuple[Node, ...]]:
-        """Read bytes that no schema knows: as text, as a message, or as they are."""
+        """Guess the type of bytes that are in no schema: text, a message, or plain bytes."""
         raw = self.data[start:stop]
         try:
             text = raw.decode()
@@ -236,7 +236,7 @@ class _Reader:
 
 
 def _fits(field: FieldDescriptor, wire: int) -> bool:
-    """Say whether a parser takes a field of this wire type for the schema's."""
+    """Return whether a parser accepts this wire type for a field of the schema."""
     wanted = _WIRE_OF.get(field.type, VARINT)
     return wire == wanted or (wire == LEN and wanted in (VARINT, I64, I32) and _is_repeated(field))
 

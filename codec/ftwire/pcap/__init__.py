@@ -1,25 +1,27 @@
 """Capture files, from their bytes to the byte streams of the TCP connections in them, and back.
 
-This package knows packets and nothing of OpenD. It opens nothing and asks no clock: bytes of a capture file
-come in, in chunks of any size, and events go out. A map, in the order of the work::
+This package handles packets; OpenD's protocol plays no part in it. It opens no file and reads no clock: bytes of a
+capture file come in, in chunks of any size, and events go out. The modules, in the order of the work::
 
     records       what a packet is, and the limits that bound what a capture may cost
+    segments      plain TCP segments, straight from the file's buffer (twin of the compiled core)
     pcapfile      pcap: both byte orders, micro- and nanoseconds
     pcapngfile    pcapng: sections, interfaces, every kind of packet block
     inflate       gzip of either, in bounded steps
-    reader        tells the formats apart; PacketReader: file -> packets
+    reader        chooses by the first bytes; PacketReader: file -> packets
     link          Ethernet, VLAN, loopback, Linux cooked, raw IP
     ip            IPv4 and IPv6 headers with options and extensions
-    fragments     fragmented datagrams
     events        what is reported of flows
-    stream        one direction of a connection: order, overlap, gaps
+    context       the packet at hand and the events found, for all layers below
+    fragments     fragmented datagrams
+    intervals     the pieces that wait for earlier bytes
+    stream        one direction of a connection: order, overlap, missing bytes
     tcp           connections: begin, end, reuse, limits
     dissect       the chain; Dissector: file -> events
-    survey        how much each connection has, without following any
 
     writer        packets -> pcap and pcapng files
     build         headers with right lengths and checksums
-    conversation  what two sides said -> the packets of a connection
+    conversation  what two sides send -> the packets of a connection
 
 Reading::
 
@@ -31,14 +33,15 @@ Reading::
     for event in dissector.close():
         ...
 
-A damaged file raises a :class:`~ftwire.errors.CaptureError` after everything in front of the damage was given
-out. A damaged packet never does: it is a :class:`PacketSkipped` event, and the capture goes on.
+A damaged file raises a :class:`~ftwire.errors.CaptureError` after all events of the packets in front of the damage.
+A damaged packet does not: it becomes a :class:`PacketSkipped` event, and the next packet is read.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
     from ftwire.pcap.build import checksum, ip_packet, link_frame, tcp_segment
@@ -61,7 +64,6 @@ if TYPE_CHECKING:
     )
     from ftwire.pcap.reader import PacketReader
     from ftwire.pcap.records import Interface, Limits, LinkType, Packet, Secrets
-    from ftwire.pcap.survey import Survey
     from ftwire.pcap.writer import PcapngWriter, PcapWriter
 
 __all__ = [
@@ -87,7 +89,6 @@ __all__ = [
     "PcapWriter",
     "PcapngWriter",
     "Secrets",
-    "Survey",
     "TcpConversation",
     "checksum",
     "ip_packet",
@@ -95,7 +96,7 @@ __all__ = [
     "tcp_segment",
 ]
 
-# Who reads captures needs none of what makes them, and the reverse.
+# Reading captures needs none of the modules that write them, and the reverse.
 _HOME = {
     "PacketReader": "reader",
     "CloseReason": "events",
@@ -119,7 +120,6 @@ _HOME = {
     "PcapWriter": "writer",
     "PcapngWriter": "writer",
     "Secrets": "records",
-    "Survey": "survey",
     "TcpConversation": "conversation",
     "checksum": "build",
     "ip_packet": "build",
@@ -129,7 +129,14 @@ _HOME = {
 """Module that each public name is taken from when it is first used."""
 
 
+_RENAMED = {"CaptureReader": "PacketReader", "Gap": "MissingBytes", "GapReason": "MissingReason"}
+"""Names of 0.1 that are called something else now: they still work, with a warning."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"ftwire.pcap.{name} is called ftwire.pcap.{_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
+        name = _RENAMED[name]
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""Packets, built: link, IP and TCP headers with lengths and checksums that are right.
+"""Building packets: link, IP and TCP headers with correct lengths and checksums.
 
-What recorders, redactors and tests put into capture files. Addresses are given packed, 4 or 16 bytes, as
-:class:`~ftwire.pcap.events.Endpoint` has them.
+Recorders, redactors and tests put them into capture files. Addresses are packed, 4 or 16 bytes, as in
+:class:`~ftwire.pcap.events.Endpoint`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _IPV6 = Struct(">IHBB16s16s")
 _TCP = Struct(">HHIIHHHH")
 _TCP_PROTOCOL = 6
 _TTL = 64
-# Locally administered unicast addresses, so that they cannot be anybody's.
+# Locally administered unicast addresses: no device was made with them.
 _MACS = bytes.fromhex("020000000002020000000001")
 
 
 def checksum(data: bytes) -> int:
-    """Give the Internet checksum (RFC 1071): the complement of the ones'-complement sum of 16-bit words.
+    """Return the Internet checksum (RFC 1071): the complement of the ones'-complement sum of 16-bit words.
 
     That sum is the remainder by 65535, with 65535 rather than 0 for anything but zeros.
     """
@@ -44,7 +44,7 @@ def tcp_segment(
     window: int = 65535,
     options: bytes = b"",
 ) -> bytes:
-    """Give a TCP segment (RFC 9293 section 3.1), its checksum over the pseudo-header of either IP version.
+    """Return a TCP segment (RFC 9293 section 3.1), its checksum over the pseudo-header of either IP version.
 
     ``flags``: FIN 1, SYN 2, RST 4, PSH 8, ACK 16. Sequence numbers wrap by themselves.
 
@@ -76,7 +76,7 @@ def ip_packet(
     more_fragments: bool = False,
     options: bytes = b"",
 ) -> bytes:
-    """Give an IPv4 or IPv6 packet, by the length of its addresses.
+    """Return an IPv4 or IPv6 packet, by the length of its addresses.
 
     :param fragment_offset: in bytes, a multiple of 8; IPv4 only, as are ``identification``,
         ``more_fragments`` and ``options`` (in IPv6 these are extension headers, part of the payload).

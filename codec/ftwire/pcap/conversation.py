@@ -1,7 +1,7 @@
-"""A TCP connection as packets, made from nothing but what was said.
+"""The packets of a TCP connection, made from nothing but the bytes that its two sides sent.
 
-A program that relays a connection sees bytes and never segments: this turns what it saw into packets any
-analyser opens, handshake and acknowledgements included.
+A proxy sees bytes and never segments: this turns what it saw into packets that any analyser opens, handshake and
+acknowledgements included.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _WINDOW = 65535
 class TcpConversation:
     """The packets of one connection, ``client`` to ``server``, in the order of the calls.
 
-    Each call gives the packets it causes, link header first, to be written with the time it was given::
+    Each call returns the packets it causes, link header first, to be written with the time of the call::
 
-        talk = TcpConversation(client, server)
-        for frame in talk.open():
-            file.write(writer.packet(time_ns, frame))
+        connection = TcpConversation(client, server)
+        for packet in connection.open():
+            file.write(writer.packet(time_ns, packet))
 
     :param mss: most bytes in one segment.
     :param isns: initial sequence numbers of client and server.
@@ -50,20 +50,20 @@ class TcpConversation:
         self._mss = mss
         self._next = list(isns)
         self._packets = [0, 0]
-        # The link header is the same for all packets. None: each is made layer by layer.
+        # The link header is the same for all packets; None where each packet is made layer by layer.
         is_ipv4 = len(client.packed) == len(server.packed) == 4
         self._link = link_frame(link_type, b"\x45")[:-1] if is_ipv4 and link_type in tuple(LinkType) else None
-        # What each direction's packets add to their checksums, whatever is in them: see _packet.
+        # The part of the checksums that all packets of this connection share, of either direction: see _packet.
         ends = _words(client.packed + server.packed)
         self._sums = (0x4500 + 0x4006 + ends, ends + 6 + client.port + server.port + _WINDOW)
 
     def open(self) -> list[bytes]:
-        """Give the three packets of the handshake."""
+        """Return the three packets of the handshake."""
         client, server = Direction.A_TO_B, Direction.B_TO_A
         return [self._packet(client, SYN), self._packet(server, SYN | ACK), self._packet(client, ACK)]
 
     def send(self, direction: Direction, data: bytes) -> list[bytes]:
-        """Give the segments of ``data``, and the acknowledgement of the last of them."""
+        """Return the segments of ``data``, and the acknowledgement of the last of them."""
         frames = []
         for start in range(0, len(data), self._mss):
             last = start + self._mss >= len(data)
@@ -74,15 +74,15 @@ class TcpConversation:
         return frames
 
     def skip(self, direction: Direction, length: int) -> None:
-        """Count bytes as sent that no packet carries: what a capture lacks."""
+        """Count bytes as sent that no packet carries, as in a capture that lacks them."""
         self._next[direction] += length
 
     def finish(self, by: Direction) -> list[bytes]:
-        """Give the packets by which one side says that it has sent everything; the other may go on."""
+        """Return the packets by which one side ends its stream; the other may go on."""
         return [self._packet(by, FIN | ACK), self._packet(by.opposite, ACK)]
 
     def close(self, by: Direction = Direction.A_TO_B) -> list[bytes]:
-        """Give the packets of an orderly end, begun by the side that sends in direction ``by``."""
+        """Return the packets of an orderly end, begun by the side that sends in direction ``by``."""
         return [
             self._packet(by, FIN | ACK),
             self._packet(by.opposite, FIN | ACK),
@@ -90,17 +90,17 @@ class TcpConversation:
         ]
 
     def reset(self, by: Direction) -> list[bytes]:
-        """Give the packet of a disorderly end."""
+        """Return the packet of a disorderly end."""
         return [self._packet(by, RST | ACK)]
 
-    def frames(self, said: Iterable[tuple[Direction, bytes, int]]) -> list[tuple[int, bytes]]:
-        """Give a whole connection, from handshake to end: ``(time_ns, frame)`` of each packet.
+    def frames(self, sent: Iterable[tuple[Direction, bytes, int]]) -> list[tuple[int, bytes]]:
+        """Return a whole connection, from handshake to end: ``(time_ns, frame)`` of each packet.
 
-        ``said`` is what each side sent and when, in order; handshake and end take the first and last time.
+        ``sent`` is what each side sent and when, in order; handshake and end take the first and last time.
         """
         frames: list[tuple[int, bytes]] = []
         time_ns = 0
-        for direction, data, time_ns in said:
+        for direction, data, time_ns in sent:
             if not frames:
                 frames += [(time_ns, frame) for frame in self.open()]
             frames += [(time_ns, frame) for frame in self.send(direction, data)]
@@ -120,7 +120,7 @@ class TcpConversation:
             segment = tcp_segment(source, destination, seq=seq, ack=ack, flags=flags, data=data)
             packet = ip_packet(source.packed, destination.packed, segment, identification=identification)
             return link_frame(self._link_type, packet)
-        # What the three functions above give, in one go: recorders and load generators make nothing else.
+        # The same as the three functions above, in one go: recorders and load generators make nothing else.
         ip_sum, tcp_sum = self._sums
         offset_and_flags = 5 << 12 | flags
         ip_sum += length + identification
@@ -149,5 +149,5 @@ class TcpConversation:
 
 
 def _words(data: bytes) -> int:
-    """Sum up 16-bit words, as far as it matters for a checksum."""
+    """Return the sum of the 16-bit words modulo 65535, which is all that a checksum needs."""
     return int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big") % 0xFFFF

@@ -1,4 +1,4 @@
-"""What a dissector reports: flows, their bytes in order, what is missing, what did not fit.
+"""What a dissector reports: flows, their bytes in order, missing bytes, bytes and packets that are in no stream.
 
 Events are immutable and complete: each names its flow, and the packet that brought it about.
 """
@@ -69,8 +69,8 @@ class Flow:
     b: Endpoint
     """The other end."""
     client_known: bool
-    """The handshake was seen. When it was not, the capture started in mid-connection and only the contents
-    can tell who is the client."""
+    """Whether the handshake was seen. If not, the capture started in mid-connection, and which side is the client
+    can only be seen from the contents."""
 
     def __str__(self) -> str:
         return f"{self.a} -> {self.b}" if self.client_known else f"{self.a} <> {self.b}"
@@ -100,7 +100,7 @@ class Data(NamedTuple):
     time_ns: int
     """Capture time of that packet."""
     offset: int
-    """Position in the stream of the first byte: gaps count, and 0 is the first byte after the SYN or, in a
+    """Position in the stream of the first byte: missing bytes count, and 0 is the first byte after the SYN or, in a
     flow without one, the first byte seen."""
 
 
@@ -108,7 +108,7 @@ class MissingReason(StrEnum):
     """Why missing bytes are no longer waited for."""
 
     ACKED = "acked"
-    """The receiver acknowledged them (it has them, the capture has not) and patience ran out."""
+    """The receiver acknowledged them, so they will not be sent again, and waiting for a late packet took too long."""
     SNAPPED = "snapped"
     """The packet is in the capture, cut to the capture's snap length."""
     LIMIT = "limit"
@@ -146,7 +146,7 @@ class Conflict(NamedTuple):
     flow: Flow
     direction: Direction
     offset: int
-    """Position in the stream of the first byte of both texts."""
+    """Position in the stream of the first byte of both."""
     kept: bytes
     """What arrived first, and is (or will be) part of the stream."""
     refused: bytes
@@ -157,10 +157,10 @@ class Conflict(NamedTuple):
 
 
 class Late(NamedTuple):
-    """Bytes for a place the stream has already passed without them; they are not part of the stream.
+    """Bytes for a place that was already given up as missing; they are not part of the stream.
 
-    They lie in a reported gap (of which the newest eight of a direction are remembered) or before offset 0:
-    in front of the first byte seen of a flow whose start is not in the capture.
+    Their place was in a :class:`MissingBytes` event (the newest eight of a direction are remembered) or is before
+    offset 0: in front of the first byte seen of a flow whose start is not in the capture.
     """
 
     flow: Flow
@@ -188,7 +188,7 @@ class CloseReason(StrEnum):
 
 
 class FlowClosed(NamedTuple):
-    """Nothing more comes of this flow."""
+    """The end of a flow, its last event."""
 
     flow: Flow
     reason: CloseReason
@@ -203,8 +203,8 @@ class PacketSkipped(NamedTuple):
     packet_number: int
     time_ns: int
     error: CaptureError
-    """Why: a :class:`~ftwire.errors.PacketError` (headers that do not hold together, something else than
-    TCP over IP, bytes that no place in the connection can be given to) or an
+    """Why: a :class:`~ftwire.errors.PacketError` (headers that contradict each other, something else than TCP over
+    IP, bytes that have no place in their connection) or an
     :class:`~ftwire.errors.UnsupportedLinkError`. Not raised, so it has no traceback."""
 
 

@@ -1,4 +1,4 @@
-"""Fragmented IP datagrams, put together in bounded memory.
+"""Fragmented IP datagrams, put together again in bounded memory.
 
 Overlap: an exact repetition of a fragment is ignored; any other overlap discards the whole datagram, as
 RFC 8200 section 4.5 (RFC 5722) demands for IPv6 and as current systems do for IPv4.
@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from ftwire.errors import PacketError
-from ftwire.pcap.events import Event, PacketSkipped
+from ftwire.pcap.context import PacketContext
+from ftwire.pcap.events import PacketSkipped
 from ftwire.pcap.ip import Datagram
 from ftwire.pcap.records import Limits
 
 __all__ = ["Fragments"]
 
-# What keeping a fragment costs besides its bytes: a tuple, a bytes object, a dictionary entry.
+# What keeping a fragment costs besides its bytes: a bytes object, a dictionary entry, a list slot.
 _OVERHEAD = 128
 _LARGEST_DATAGRAM = 65535
 
@@ -37,35 +38,34 @@ class _Partial:
 class Fragments:
     """The datagrams that wait for fragments, oldest first.
 
-    One that is given up (too old, too many, too large, or not whole at the end) is reported as a skipped
+    One that is given up (too old, too many, too large, or incomplete at the end) is reported as a skipped
     packet under the number of its first fragment.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, packet: PacketContext) -> None:
         self._limits = limits
+        self._packet = packet
         self._partials: dict[tuple[bytes, int, int], _Partial] = {}
         self._cost = 0
 
-    def add(
-        self, datagram: Datagram, data: bytes, number: int, time_ns: int, out: list[Event]
-    ) -> tuple[int, bytes] | None:
-        """Take one fragment; give protocol and payload of the datagram when it completes it.
+    def add(self, datagram: Datagram, data: bytes) -> tuple[int, bytes] | None:
+        """Take the fragment of the current packet; return protocol and payload of the datagram if it is now complete.
 
         :raises PacketError: the fragment cannot be part of any datagram, or not of this one, which is then
             discarded.
         """
-        self._expire(time_ns, out)
+        self._expire()
         offset, more = datagram.fragment_offset, datagram.more_fragments
         if len(data) < datagram.length:
             raise PacketError("a fragment cut to the capture's snap length")
         if not data or (more and len(data) % 8) or offset + len(data) > _LARGEST_DATAGRAM:
             raise PacketError(f"a fragment of {len(data)} bytes at {offset}")
-        # IPv4 tells datagrams of different protocols apart too (RFC 791 section 3.2), IPv6 does not.
+        # The protocol is part of a datagram's identity in IPv4 (RFC 791 section 3.2), in IPv6 it is not.
         protocol = datagram.protocol if len(datagram.addresses) == 8 else -1
         key = (datagram.addresses, datagram.identification, protocol)
         partial = self._partials.get(key)
         if partial is None:
-            partial = self._partials[key] = _Partial(number, time_ns)
+            partial = self._partials[key] = _Partial(self._packet.number, self._packet.time_ns)
         if partial.pieces.get(offset) == data:
             return None
         end = offset + len(data)
@@ -94,24 +94,25 @@ class Fragments:
             self._discard(key)
             return partial.protocol, b"".join([partial.pieces[at] for at in offsets])
         while len(self._partials) > self._limits.max_fragmented or self._cost > self._limits.max_fragment_bytes:
-            self._give_up(next(iter(self._partials)), "too many fragments are waiting", out)
+            self._give_up(next(iter(self._partials)), "too many fragments are waiting")
         return None
 
-    def close(self, out: list[Event]) -> None:
-        """Report what never became whole."""
+    def close(self) -> None:
+        """Report the datagrams that never became complete."""
         for key in list(self._partials):
-            self._give_up(key, "the other fragments are not in the capture", out)
+            self._give_up(key, "the other fragments are not in the capture")
 
-    def _expire(self, time_ns: int, out: list[Event]) -> None:
+    def _expire(self) -> None:
         while self._partials:
             key, partial = next(iter(self._partials.items()))
-            if time_ns - partial.time_ns <= self._limits.fragment_timeout_ns:
+            if self._packet.time_ns - partial.time_ns <= self._limits.fragment_timeout_ns:
                 break
-            self._give_up(key, "the other fragments did not come in time", out)
+            self._give_up(key, "the other fragments did not come in time")
 
-    def _give_up(self, key: tuple[bytes, int, int], reason: str, out: list[Event]) -> None:
+    def _give_up(self, key: tuple[bytes, int, int], reason: str) -> None:
         partial = self._discard(key)
-        out.append(PacketSkipped(partial.number, partial.time_ns, PacketError(f"a fragment: {reason}")))
+        error = PacketError(f"a fragment: {reason}")
+        self._packet.events.append(PacketSkipped(partial.number, partial.time_ns, error))
 
     def _discard(self, key: tuple[bytes, int, int]) -> _Partial:
         partial = self._partials.pop(key)

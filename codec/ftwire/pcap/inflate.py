@@ -1,7 +1,7 @@
-"""gzip, undone in steps of bounded size.
+"""Decompressing gzip in steps of bounded size.
 
-A thousandth of its output is enough to make deflate produce it, so the compressed bytes at hand do not bound
-what comes out of them; the steps do. Source: RFC 1952; zlib checks each member's CRC and length.
+Compressed bytes can expand a thousand times, so the size of the input does not bound the size of the output; the
+steps do. Source: RFC 1952; zlib checks each member's CRC and length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _GZIP_ONLY = 31  # zlib's wbits: 15 for the largest window, 16 for a gzip wrappe
 
 
 class Inflater:
-    """The plain bytes of one gzip file: any number of members, zero padding between and behind them."""
+    """Decompresses one gzip file: any number of members, zero padding between and behind them.
+
+    :param step: most bytes that one call of :meth:`step` returns.
+    """
 
     def __init__(self, step: int) -> None:
         self._step = step
@@ -30,21 +33,21 @@ class Inflater:
         self._error: CaptureFormatError | None = None
 
     def feed(self, data: bytes) -> None:
-        """Add compressed bytes. Take what :meth:`step` has before adding more."""
+        """Add compressed bytes. Call :meth:`step` until it returns nothing before adding more."""
         self._input += data
         self._drained = False
 
     def step(self) -> bytes:
-        """At most one step of plain bytes; empty when more compressed ones are needed.
+        """Return at most one step of decompressed bytes; none when more compressed ones are needed.
 
-        :raises CaptureFormatError: bytes that are no gzip, or a member whose checksum is wrong; what came out
-            before that place was given out.
+        :raises CaptureFormatError: bytes that are no gzip, or a member whose checksum is wrong; the bytes in
+            front of that place have been returned.
         """
         if self._error is not None:
             raise self._error
         while not self._drained:
             if self._member is None:
-                # Padding behind the last member is common where tapes and block devices were used.
+                # Tapes and block devices pad a file with zeros to a whole number of blocks.
                 self._input = self._input.lstrip(b"\0") if self._members else self._input
                 if not self._input:
                     self._drained = True
@@ -64,16 +67,16 @@ class Inflater:
                 self._member = None
             else:
                 self._input = self._member.unconsumed_tail
-                # Less than asked for means that the input is used up, and so is what zlib held back.
+                # Less than a full step means that the input is used up, and with it what zlib keeps inside.
                 self._drained = not self._input and len(plain) < self._step
             if plain:
                 return plain
         return b""
 
     def _salvage(self, member: zlib._Decompress) -> bytes:
-        """Give what the input at hand inflates to in front of the damage, which zlib throws away with it.
+        """Return the bytes in front of the damage, which zlib discards together with it.
 
-        Less than one step: the damage came before the step was full.
+        They are less than one step: the damage came before the step was full.
         """
         plain = bytearray()
         try:
@@ -85,5 +88,5 @@ class Inflater:
 
     @property
     def inside_member(self) -> bool:
-        """A member has begun and not ended: the file would be cut here."""
+        """Whether a member has begun and not ended: a file that ended here would be cut short."""
         return self._member is not None

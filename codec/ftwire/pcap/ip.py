@@ -1,7 +1,7 @@
 """IPv4 and IPv6 headers: where a datagram's payload lies, and how long it really is.
 
-Lengths are the IP header's, never the frame's: Ethernet pads short frames with bytes that belong to nobody.
-Checksums are not looked at, since network cards fill them in after the capture has seen the packet.
+Lengths are the IP header's, never the frame's: Ethernet pads short frames with bytes that are no part of the packet.
+Checksums are not verified, since network cards fill them in after the packet was captured.
 """
 
 from __future__ import annotations
@@ -32,24 +32,23 @@ class Datagram(NamedTuple):
     length: int
     """Bytes the payload has on the wire; the capture may hold fewer."""
     identification: int
-    """Tells the fragments of one datagram from another's."""
+    """The same number in all fragments of a datagram."""
     fragment_offset: int
     """Where in the datagram this payload belongs, in bytes."""
     more_fragments: bool
-    """It is a fragment and not the last."""
+    """Whether it is a fragment and not the last."""
 
     @property
     def is_fragment(self) -> bool:
-        """Part of a datagram only."""
+        """Whether it is only a part of a datagram."""
         return self.more_fragments or self.fragment_offset > 0
 
 
 def decode_ipv4(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
-    """Take off the header of the IPv4 packet at ``data[start:]`` (RFC 791 section 3.1).
+    """Decode the header of the IPv4 packet at ``data[start:]`` (RFC 791 section 3.1).
 
-    It was captured to ``end``, and was on the wire to ``wire_end``.
-
-    A total length of 0 is what a network card that segments by itself is handed: then the frame tells.
+    ``end`` is where the captured bytes end, ``wire_end`` where the packet ended on the wire. A total length of 0 is
+    left for a network card that does the segmentation to fill in: then the packet ends at ``wire_end``.
 
     :raises PacketError: not version 4, cut within its header, or lengths that contradict each other.
     """
@@ -75,12 +74,11 @@ def decode_ipv4(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
 
 
 def decode_ipv6(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
-    """Take off the headers of the IPv6 packet at ``data[start:]`` (RFC 8200 section 3).
+    """Decode the headers of the IPv6 packet at ``data[start:]`` (RFC 8200 section 3).
 
-    It was captured to ``end``, and was on the wire to ``wire_end``.
-
-    Extension headers are walked to the first that is none, or to the fragment header of a real fragment. A
-    payload length of 0 is a jumbogram's or a segmenting card's: then the frame tells.
+    ``end`` is where the captured bytes end, ``wire_end`` where the packet ended on the wire. Extension headers are
+    skipped up to the payload, or up to the fragment header of a real fragment. A payload length of 0 is a jumbogram's,
+    or left for a network card that does the segmentation to fill in: then the packet ends at ``wire_end``.
 
     :raises PacketError: not version 6, cut within its headers, or lengths that contradict each other.
     """
@@ -98,9 +96,9 @@ def decode_ipv6(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
 
 
 def walk_extensions(addresses: bytes, protocol: int, data: bytes, start: int, end: int, wire_end: int) -> Datagram:
-    """Pass over the IPv6 extension headers at ``data[start:end]`` (RFC 8200 section 4; AH: RFC 4302).
+    """Skip the IPv6 extension headers at ``data[start:end]`` (RFC 8200 section 4; AH: RFC 4302).
 
-    A fragment header that says "offset 0, nothing follows" is an atomic fragment and no fragment (RFC 6946).
+    A fragment header with offset 0 and no more fragments marks a datagram that is whole (RFC 6946).
 
     :raises PacketError: cut within an extension header, or one longer than the packet.
     """

@@ -34,9 +34,9 @@ _WITH_ETHERTYPE: dict[int, tuple[int, int]] = {
 
 
 def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[int, int]:
-    """EtherType of the packet ``data[start:end]``, and the offset in ``data`` at which its contents start.
+    """Return the EtherType of the packet ``data[start:end]``, and the offset in ``data`` at which its payload starts.
 
-    Tags of 802.1Q and 802.1ad are passed over. A number below 0x600 is an 802.3 length: LLC, no EtherType.
+    Tags of 802.1Q and 802.1ad are skipped. A number below 0x600 is an 802.3 length: LLC, no EtherType.
 
     :raises PacketError: fewer bytes than the link header takes, or a loopback packet of an unknown family.
     :raises UnsupportedLinkError: a link type that is not a :class:`~ftwire.pcap.records.LinkType`.
@@ -58,7 +58,7 @@ def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[in
             raise PacketError(f"a loopback header of 4 bytes cut to {end - start}")
         (family,) = _U32(data, start)
         if family > 0xFFFF and link_type == LinkType.NULL:
-            # Address families are small numbers, so the byte order of the capturing machine shows.
+            # Address families are small numbers: one this large is in the other byte order.
             (family,) = _U32_LITTLE(data, start)
         if family == _FAMILY_IPV4:
             return ETHERTYPE_IPV4, start + 4

@@ -1,33 +1,82 @@
 """pcapng files: blocks of a type, a length, a body and the length again, in sections of either byte order.
 
 Source: draft-ietf-opsawg-pcapng (https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcapng/); section numbers
-below are its. Decryption secrets are kept; other blocks that bring no packet (name resolution, statistics,
-custom) are passed over.
+below are its. Decryption secrets are kept; other blocks without a packet (name resolution, statistics, custom) are
+skipped.
 """
 
 from __future__ import annotations
 
 from struct import Struct
+from typing import TypeAlias
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Known, Scanned, Secrets
+from ftwire.pcap.records import Interface, Record, Secrets, Segment
+from ftwire.pcap.segments import Place, packets_at, segments_at
 
-__all__ = ["SECTION_HEADER", "PcapngScanner"]
+__all__ = ["SECTION_HEADER", "PcapngScanner", "scan_pcapng", "scan_pcapng_in_python"]
 
 SECTION_HEADER = bytes.fromhex("0a0d0d0a")
 """Type of the block every pcapng file starts with (4.1); the same in both byte orders."""
 
 _BYTE_ORDER = {bytes.fromhex("4d3c2b1a"): "<", bytes.fromhex("1a2b3c4d"): ">"}
-_INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _SECRETS = 1, 2, 3, 6, 10
+_SECTION, _INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 6, 10
 _END_OF_OPTIONS, _IF_TSRESOL, _IF_TSOFFSET = 0, 9, 14
 
 _U32 = 0xFFFF_FFFF
+# A time of 64 bits, times a thousand million, is less than 2**94.
+_FINEST_UNITS = 1 << 94
 
 # Type and length in front, length behind (3.1).
 _SMALLEST_BLOCK = 12
 # Fixed bytes of each block with those twelve: body fields of 16, 8, 20, 4 and 20 bytes.
-_SMALLEST = {0x0A0D0D0A: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE_PACKET: 16, _ENHANCED_PACKET: 32}
+_SMALLEST = {_SECTION: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE_PACKET: 16, _ENHANCED_PACKET: 32}
+# Of an enhanced packet block, and of the obsolete packet block.
+_PACKET_START, _AROUND_PACKET = 28, 32
+
+Clock: TypeAlias = tuple[int, int, int]
+"""How an interface counts: a time is multiplied by the first number and divided by the second, which gives ns; the
+third is added."""
+
+
+def scan_pcapng_in_python(
+    data: bytes,
+    at: int,
+    order: str,
+    largest: int,
+    interfaces: list[Interface],
+    clocks: list[Clock],
+    segments: bool,
+) -> tuple[list[Record | Segment], int]:
+    """Return the packets of a pcapng file from offset ``at`` on, and where the first other block starts.
+
+    That is a block that is no enhanced packet block, is incomplete, has lengths that contradict each other, is longer
+    than ``largest`` bytes, or belongs to an interface that was not described. Without ``segments`` every packet is a
+    ``Record``, with it a plain TCP segment is a ``Segment``. ``order`` is ``<`` or ``>``.
+    """
+    unpack, unpack_length, end = Struct(order + "IIIIIII").unpack_from, Struct(order + "I").unpack_from, len(data)
+    places: list[Place] = []
+    while at + _AROUND_PACKET <= end:
+        kind, length, index, high, low, captured, original = unpack(data, at)
+        following = at + length
+        if not (
+            kind == _ENHANCED_PACKET
+            and captured + _AROUND_PACKET <= length <= largest
+            and following <= end
+            and not length % 4
+            and index < len(interfaces)
+            and unpack_length(data, following - 4)[0] == length
+        ):
+            break
+        multiplier, divisor, offset_ns = clocks[index]
+        time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
+        places.append((time_ns, at + _PACKET_START, captured, original, interfaces[index]))
+        at = following
+    return (segments_at if segments else packets_at)(data, places), at
+
+
+scan_pcapng = scan_pcapng_in_python if core is None else core.scan_pcapng
 
 
 class PcapngScanner:
@@ -37,151 +86,138 @@ class PcapngScanner:
     :ivar secrets: the decryption secrets met so far, ``max_secrets`` bytes of them.
     """
 
-    def __init__(self, max_record: int, max_secrets: int, *, sliced: bool = False, known: Known | None = None) -> None:
+    def __init__(self, max_record: int, max_secrets: int, *, segments: bool = False) -> None:
         self.secrets: list[Secrets] = []
         self._secrets_room = max_secrets
         self._max_record = max_record
+        self._segments = segments
         self._order = ""
         self._interfaces: list[Interface] = []
-        # (multiplier, divisor, offset in ns) of each interface's clock.
-        self._clocks: list[tuple[int, int, int]] = []
+        self._clocks: list[Clock] = []
         self.need = _SMALLEST_BLOCK
-        self._scan_core = core.scan_pcapng if sliced and core is not None else None
-        self._known = known
 
-    def scan(self, buffer: bytes, base: int, records: list[Scanned]) -> int:
-        """Append the packets of the whole blocks of ``buffer``; return where the first incomplete one starts.
+    def scan(self, buffer: bytes, base: int, found: list[Record | Segment]) -> int:
+        """Append the packets of the complete blocks of ``buffer``; return where the first incomplete one starts.
 
-        If it was so agreed, and there is a compiled core, plain TCP segments come sliced, or not at
-        all where their direction is known.
         ``base`` is the file offset of the buffer, for errors only.
 
         :raises NotACaptureError: the first section header has no byte-order magic.
         :raises CaptureFormatError: a block whose lengths contradict each other or exceed the limit, or that
             names an interface nobody described; the packets before it have been appended.
         """
-        position, end = 0, len(buffer)
+        at, end = 0, len(buffer)
         if not self._order:
             if end < _SMALLEST_BLOCK:
                 return 0
             if buffer[8:12] not in _BYTE_ORDER:
                 raise NotACaptureError("a pcapng section header without its byte-order magic", offset=base + 8)
             self._set_order(_BYTE_ORDER[buffer[8:12]])
-        limit, append, interfaces = self._max_record, records.append, self._interfaces
+        largest = min(self._max_record, _U32)
         while True:
-            if self._scan_core is not None:
-                position = self._scan_core(
-                    buffer, position, self._order, min(limit, _U32), interfaces, self._clocks, records, self._known
-                )
-            # Nearly all blocks are enhanced packets: everything about one in one go, or else step by step.
-            if position + 32 <= end:
-                kind, length, index, high, low, captured, original = self._whole(buffer, position)
-                following = position + length
-                if (
-                    kind == _ENHANCED_PACKET
-                    and captured + 32 <= length <= limit
-                    and following <= end
-                    and not length % 4
-                    and index < len(interfaces)
-                    and self._one(buffer, following - 4)[0] == length
-                ):
-                    multiplier, divisor, offset_ns = self._clocks[index]
-                    time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
-                    append((time_ns, position + 28, captured, original, interfaces[index]))
-                    position = following
-                    continue
-            self.need = _SMALLEST_BLOCK
-            if position + _SMALLEST_BLOCK > end:
-                return position
-            kind, length = self._two(buffer, position)
-            if kind == 0x0A0D0D0A:
-                order = _BYTE_ORDER.get(buffer[position + 8 : position + 12])
-                if order is None:
-                    raise CaptureFormatError("a section header without its byte-order magic", offset=base + position)
-                self._set_order(order)
-                length = self._two(buffer, position)[1]
-            if length % 4 or length < _SMALLEST.get(kind, _SMALLEST_BLOCK):
-                raise CaptureFormatError(f"a block of type {kind:#x} and {length} bytes", offset=base + position)
-            if length > limit:
-                raise CaptureFormatError(
-                    f"a block of {length} bytes is announced, the limit is {limit}", offset=base + position
-                )
-            following = position + length
-            if following > end:
+            # Nearly all blocks are enhanced packets, read in one go; the one where that stops is read step by step.
+            packets, at = scan_pcapng(buffer, at, self._order, largest, self._interfaces, self._clocks, self._segments)
+            found += packets
+            if at + _SMALLEST_BLOCK > end:
+                self.need = _SMALLEST_BLOCK
+                return at
+            length = self._block_length(buffer, base, at)
+            if at + length > end:
                 self.need = length
-                return position
-            (again,) = self._one(buffer, following - 4)
-            if again != length:
-                raise CaptureFormatError(
-                    f"a block says {length} bytes in front and {again} behind", offset=base + position
-                )
-            if kind == _ENHANCED_PACKET:
-                index, high, low, captured, original = self._enhanced(buffer, position + 8)
-                start, room = position + 28, length - 32
-            elif kind == _SIMPLE_PACKET:
-                index, high, low, (original,) = 0, 0, 0, self._one(buffer, position + 8)
-                start, room = position + 12, length - 16
-                # The block does not say how much was kept: the interface's snap length does (4.4), and what
-                # there is room for.
-                snap_length = self._interfaces[0].snap_length if self._interfaces else 0
-                captured = min(original, snap_length or original, room)
-            elif kind == _PACKET:
-                index, _drops, high, low, captured, original = self._old_packet(buffer, position + 8)
-                start, room = position + 28, length - 32
+                return at
+            self._block(buffer, base, at, length, found)
+            at += length
+
+    def _block_length(self, buffer: bytes, base: int, at: int) -> int:
+        """Return the length of a block that may be incomplete; a section header sets the byte order (4.1)."""
+        kind: int
+        length: int
+        kind, length = self._two(buffer, at)
+        if kind == _SECTION:
+            order = _BYTE_ORDER.get(buffer[at + 8 : at + 12])
+            if order is None:
+                raise CaptureFormatError("a section header without its byte-order magic", offset=base + at)
+            self._set_order(order)
+            length = self._two(buffer, at)[1]
+        if length % 4 or length < _SMALLEST.get(kind, _SMALLEST_BLOCK):
+            raise CaptureFormatError(f"a block of type {kind:#x} and {length} bytes", offset=base + at)
+        if length > self._max_record:
+            raise CaptureFormatError(
+                f"a block of {length} bytes is announced, the limit is {self._max_record}", offset=base + at
+            )
+        return length
+
+    def _block(self, buffer: bytes, base: int, at: int, length: int, found: list[Record | Segment]) -> None:
+        """Take a complete block: append its packet, or keep what it states about the following ones."""
+        (again,) = self._one(buffer, at + length - 4)
+        if again != length:
+            raise CaptureFormatError(f"a block says {length} bytes in front and {again} behind", offset=base + at)
+        kind, _ = self._two(buffer, at)
+        if kind == _SECTION:
+            self._section(buffer, base, at)
+        elif kind == _INTERFACE:
+            self._describe_interface(buffer, at, at + length - 4)
+        elif kind == _SECRETS:
+            self._keep_secrets(buffer, at, length)
+        elif kind == _SIMPLE_PACKET:
+            original = self._one(buffer, at + 8)[0]
+            start, room = at + 12, length - 16
+            # The block does not say how many bytes were captured: as many as the interface's snap length allows (4.4),
+            # and as there is room for.
+            snap_length = self._interfaces[0].snap_length if self._interfaces else 0
+            captured = min(original, snap_length or original, room)
+            interface = self._interface(0, base + at)
+            found.append((0, buffer[start : start + captured], original, interface))
+        elif kind in (_ENHANCED_PACKET, _PACKET):
+            if kind == _PACKET:
+                index, _drops, high, low, captured, original = self._old_packet(buffer, at + 8)
             else:
-                if kind == _INTERFACE:
-                    self._describe_interface(buffer, position, following - 4)
-                elif kind == 0x0A0D0D0A:
-                    self._section(buffer, base + position, position)
-                elif kind == _SECRETS:
-                    self._keep_secrets(buffer, position, length)
-                position = following
-                continue
-            if captured > room:
+                index, high, low, captured, original = self._enhanced(buffer, at + 8)
+            if captured > length - _AROUND_PACKET:
                 raise CaptureFormatError(
-                    f"a packet of {captured} bytes in a block with room for {room}", offset=base + position
+                    f"a packet of {captured} bytes in a block with room for {length - _AROUND_PACKET}",
+                    offset=base + at,
                 )
-            if index >= len(self._interfaces):
-                raise CaptureFormatError(f"a packet of interface {index}, not described", offset=base + position)
-            if kind == _SIMPLE_PACKET:
-                time_ns = 0
-            else:
-                multiplier, divisor, offset_ns = self._clocks[index]
-                time_ns = ((high << 32) | low) * multiplier // divisor + offset_ns
-            append((time_ns, start, captured, original, self._interfaces[index]))
-            position = following
+            interface = self._interface(index, base + at)
+            multiplier, divisor, offset_ns = self._clocks[index]
+            time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
+            start = at + _PACKET_START
+            found.append((time_ns, buffer[start : start + captured], original, interface))
+
+    def _interface(self, index: int, offset: int) -> Interface:
+        if index >= len(self._interfaces):
+            raise CaptureFormatError(f"a packet of interface {index}, not described", offset=offset)
+        return self._interfaces[index]
 
     def _set_order(self, order: str) -> None:
         if order != self._order:
             self._order = order
-            self._whole = Struct(order + "IIIIIII").unpack_from
             self._one = Struct(order + "I").unpack_from
             self._two = Struct(order + "II").unpack_from
             self._enhanced = Struct(order + "IIIII").unpack_from
             self._old_packet = Struct(order + "HHIIII").unpack_from
 
-    def _section(self, buffer: bytes, offset: int, position: int) -> None:
-        """Begin a section: interfaces are counted anew (4.1). Its length is of no use, blocks have theirs."""
-        major, minor = Struct(self._order + "HH").unpack_from(buffer, position + 12)
+    def _section(self, buffer: bytes, base: int, at: int) -> None:
+        """Begin a section: interfaces are counted anew (4.1). Its length is of no use, each block has its own."""
+        major, minor = Struct(self._order + "HH").unpack_from(buffer, at + 12)
         if major != 1:
-            raise CaptureFormatError(f"pcapng version {major}.{minor} is not known", offset=offset)
+            raise CaptureFormatError(f"pcapng version {major}.{minor} is not known", offset=base + at)
         self._interfaces.clear()
         self._clocks.clear()
 
-    def _keep_secrets(self, buffer: bytes, position: int, length: int) -> None:
-        """Keep what a secrets block holds (4.7). One that contradicts itself costs no packet: it is passed over."""
+    def _keep_secrets(self, buffer: bytes, at: int, length: int) -> None:
+        """Keep what a secrets block holds (4.7). One that contradicts itself is ignored: no packet depends on it."""
         if length < _SMALLEST_BLOCK + 8:
             return
-        kind, size = self._two(buffer, position + 8)
+        kind, size = self._two(buffer, at + 8)
         if size <= length - 20 and size <= self._secrets_room:
             self._secrets_room -= size
-            self.secrets.append(Secrets(kind, buffer[position + 16 : position + 16 + size]))
+            self.secrets.append(Secrets(kind, buffer[at + 16 : at + 16 + size]))
 
-    def _describe_interface(self, buffer: bytes, position: int, end: int) -> None:
-        link_type, _reserved, snap_length = Struct(self._order + "HHI").unpack_from(buffer, position + 8)
+    def _describe_interface(self, buffer: bytes, at: int, end: int) -> None:
+        link_type, _reserved, snap_length = Struct(self._order + "HHI").unpack_from(buffer, at + 8)
         # Microseconds unless said otherwise (4.2, if_tsresol).
         multiplier, divisor, offset_ns = 1000, 1, 0
-        option, following = Struct(self._order + "HH").unpack_from, position + 16
+        option, following = Struct(self._order + "HH").unpack_from, at + 16
         while following + 4 <= end:
             code, length = option(buffer, following)
             value = buffer[following + 4 : following + 4 + length]
@@ -192,6 +228,8 @@ class PcapngScanner:
                 # The top bit chooses powers of two or of ten, the rest is the negated exponent.
                 exponent = value[0] & 0x7F
                 units = 1 << exponent if value[0] & 0x80 else 10**exponent
+                # Times have 64 bits: with finer units than these, all of them are less than a nanosecond.
+                units = min(units, _FINEST_UNITS)
                 multiplier, divisor = (
                     (1_000_000_000 // units, 1) if 1_000_000_000 % units == 0 else (1_000_000_000, units)
                 )

@@ -1,7 +1,7 @@
-"""From the bytes of a capture file to its packets: the format is told by the first bytes, gzip is undone.
+"""From the bytes of a capture file to its packets: the first bytes tell the format; gzip is decompressed.
 
-Nothing is lost to chunking: a record waits in one buffer until it is whole, and each byte is copied at most
-a fixed number of times, so that a file fed byte by byte costs no more than linear time.
+The file may come in chunks of any size: an incomplete packet waits in one buffer, and each byte is copied at most a
+fixed number of times, so that a file fed byte by byte costs no more than linear time.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
-from ftwire.pcap.records import Known, Limits, Packet, Record, Scanned, Secrets
+from ftwire.pcap.records import Limits, Packet, Record, Secrets, Segment
 
 __all__ = ["PacketReader", "RecordSource"]
 
-# Input is worked off in pieces of this many bytes, and gzip gives as much a step: the packets of one piece
-# are all that exists at a time, however much is fed at once and however well it was compressed.
+# The input is read in pieces of this many bytes, and decompressed in steps of as many: only the packets of one piece
+# exist at a time, however much is fed at once and however well it was compressed.
 _PIECE = 256 << 10
-# zlib hands back a copy of what it did not take at each step: small pieces keep that linear.
+# At each step zlib returns a copy of the input it did not use: small pieces keep that linear.
 _COMPRESSED_PIECE = 64 << 10
 
 
 class RecordSource:
-    """The records of a capture file, still lying in their buffers.
+    """The packets of a capture file, in batches.
 
-    What :class:`PacketReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. ``sliced``: a plain TCP
-    segment may come as such, in the place of its record; ``known``: those of these directions may not come.
+    What :class:`PacketReader` and :class:`~ftwire.pcap.dissect.Dissector` have in common. With ``segments``, plain TCP
+    segments come without the packet around them.
     """
 
-    def __init__(self, limits: Limits, *, sliced: bool = False, known: Known | None = None) -> None:
+    def __init__(self, limits: Limits, *, segments: bool = False) -> None:
         self._limits = limits
-        self._known = known
-        self._sliced = sliced
+        self._segments = segments
         self._input: deque[bytes] = deque()
         self._inflater: Inflater | None = None
         self._scanner: PcapScanner | PcapngScanner | None = None
@@ -51,7 +50,7 @@ class RecordSource:
 
     @property
     def secrets(self) -> tuple[Secrets, ...]:
-        """The decryption secrets met so far: those that stand before a packet are here when it comes out."""
+        """The decryption secrets met so far: those in front of a packet are here when it comes out."""
         return tuple(self._scanner.secrets) if isinstance(self._scanner, PcapngScanner) else ()
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -59,34 +58,34 @@ class RecordSource:
         if data:
             self._input.append(bytes(data))
 
-    def batches(self) -> Iterator[tuple[bytes, list[Scanned]]]:
-        """Work off the queue: a buffer and the records that lie in it, again and again.
+    def batches(self) -> Iterator[list[Record | Segment]]:
+        """Read everything queued; give the packets that are complete, those of a piece of the file at a time.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
-        :raises CaptureFormatError: the file contradicts itself, or its gzip wrapper does. Every record
+        :raises CaptureFormatError: the file contradicts itself, or its gzip wrapper does. Every packet
             before that place has been given out; the same error is raised again by each later call.
         """
         if self._error is not None:
             raise self._error
         pieces = self._pieces()
         while True:
-            records: list[Scanned] = []
+            found: list[Record | Segment] = []
             try:
                 piece = next(pieces, None)
                 if piece is None:
                     return
-                buffer = self._scan(piece, records)
+                self._scan(piece, found)
             except CaptureError as error:
                 self._error = error
                 self._input.clear()
-                if records:
-                    yield self._buffer, records
+                if found:
+                    yield found
                 raise
-            if records:
-                yield buffer, records
+            if found:
+                yield found
 
     def close(self) -> None:
-        """Say that the file ends here.
+        """End the file.
 
         :raises NotACaptureError: it was empty, or too short to have been a capture.
         :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.
@@ -116,7 +115,7 @@ class RecordSource:
         return error
 
     def _pieces(self) -> Iterator[bytes]:
-        """Plain bytes, gzip undone, at most a piece at a time."""
+        """Return the input decompressed, at most a piece at a time."""
         while self._input:
             data = self._input.popleft()
             if self._scanner is None and self._inflater is None:
@@ -140,29 +139,26 @@ class RecordSource:
                     while plain := self._inflater.step():
                         yield plain
 
-    def _scan(self, piece: bytes, records: list[Scanned]) -> bytes:
-        """Find the records of what was pending and ``piece``; keep what is not whole."""
+    def _scan(self, piece: bytes, found: list[Record | Segment]) -> None:
+        """Append the packets of what was pending and ``piece``; keep what is incomplete."""
         pending = self._pending
         need = 4 if self._scanner is None else self._scanner.need
         if len(pending) + len(piece) < need:
             pending += piece
-            return b""
-        self._buffer = buffer = b"".join((pending, piece)) if pending else piece
+            return
+        buffer = b"".join((pending, piece)) if pending else piece
         if self._scanner is None:
             self._scanner = self._choose(buffer)
-        done = self._scanner.scan(buffer, self._offset, records)
+        done = self._scanner.scan(buffer, self._offset, found)
         self._offset += done
         self._pending = bytearray(memoryview(buffer)[done:])
-        return buffer
 
     def _choose(self, buffer: bytes) -> PcapScanner | PcapngScanner:
-        magic = buffer[:4]
+        magic, limits = buffer[:4], self._limits
         if magic in PCAP_MAGICS:
-            return PcapScanner(magic, self._limits.max_record, sliced=self._sliced, known=self._known)
+            return PcapScanner(magic, limits.max_record, segments=self._segments)
         if magic == SECTION_HEADER:
-            return PcapngScanner(
-                self._limits.max_record, self._limits.max_secrets, sliced=self._sliced, known=self._known
-            )
+            return PcapngScanner(limits.max_record, limits.max_secrets, segments=self._segments)
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 
@@ -174,31 +170,31 @@ class PacketReader:
         self._number = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Packet]:
-        """Take bytes of the file, give the packets that are whole.
+        """Take bytes of the file, give the packets that are complete.
 
-        The packets are made as they are asked for, so that a small compressed chunk cannot fill the memory.
+        The packets are made while they are iterated over, so that a small compressed chunk cannot fill the memory.
         Take them all before feeding more: those of an iterator that is dropped half-way are lost.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
         :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
-            packets before it were given out, and there is no way to read on.
+            packets before it were given out, and nothing can be read after it.
         """
         self._source.feed(data)
         return self._packets()
 
     @property
     def secrets(self) -> tuple[Secrets, ...]:
-        """The decryption secrets met so far: those that stand before a packet are here when it comes out."""
+        """The decryption secrets met so far: those in front of a packet are here when it comes out."""
         return self._source.secrets
 
     def _packets(self) -> Iterator[Packet]:
-        for buffer, records in self._source.batches():
-            for time_ns, start, captured, original, interface in cast(list[Record], records):
+        for records in self._source.batches():
+            for time_ns, data, original, interface in cast(list[Record], records):
                 self._number += 1
-                yield Packet(self._number, time_ns, buffer[start : start + captured], original, interface)
+                yield Packet(self._number, time_ns, data, original, interface)
 
     def close(self) -> None:
-        """Say that the file ends here. After an error of :meth:`feed` this raises nothing.
+        """End the file. After an error of :meth:`feed` this raises nothing.
 
         :raises NotACaptureError: the file was empty, or too short to have been a capture.
         :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.

@@ -1,4 +1,4 @@
-"""What the readers hand on: one packet as it was captured, the interface it came from, and our limits.
+"""What the readers return: one packet as it was captured, the interface it came from; and the limits.
 
 Times are integers, nanoseconds since 1970-01-01 00:00:00 UTC: exact for every resolution the formats know
 (a float of seconds loses the last three digits of a nanosecond time).
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Sliced"]
+__all__ = ["Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Segment"]
 
 
 class LinkType(IntEnum):
-    """The link types that are taken apart here, by the number a capture file gives them.
+    """The link types that can be decoded, by their numbers in capture files.
 
     Source: https://www.tcpdump.org/linktypes.html; 12 and 14 are ``DLT_RAW`` as some systems wrote it into
     their files before 101 was assigned.
@@ -82,25 +82,14 @@ class Secrets(NamedTuple):
     data: bytes
 
 
-Record: TypeAlias = tuple[int, int, int, int, Interface]
-"""A packet that still lies in its buffer: time in ns, start, captured length, original length, interface."""
+Record: TypeAlias = tuple[int, bytes, int, Interface]
+"""A packet in a capture file: what :class:`Packet` has, but for the number."""
 
-Sliced: TypeAlias = tuple[int, bytes, int, int, int, bytes]
-"""A TCP segment that the compiled core has taken out of its packet: time in ns, key of its direction, sequence and
-acknowledgement number, bytes of its IP packet, payload. It has no flag set but ACK and such as mean nothing here."""
+Segment: TypeAlias = tuple[int, bytes, int, int, bytes]
+"""A plain TCP segment: time in ns, key of its direction, sequence number, acknowledgement number, payload.
 
-Acknowledged: TypeAlias = tuple[int, bytes, int, int]
-"""The same of a segment without payload: time in ns, key of its direction, acknowledgement number, bytes of its IP
-packet."""
-
-Skipped: TypeAlias = tuple[int, int]
-"""TCP segments behind each other that the compiled core has passed over: the last one's time in ns, how many."""
-
-Scanned: TypeAlias = Record | Sliced | Acknowledged | Skipped
-"""What a scan finds."""
-
-Known: TypeAlias = set[bytes] | dict[bytes, int]
-"""Keys of directions whose segments the core passes over; in a dict, it adds the bytes of their IP packets up."""
+It has the flag ACK and none of SYN, FIN and RST. The key is source address, destination address, source port and
+destination port as they stand in the packet: 12 bytes for IPv4, 36 for IPv6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,24 +103,24 @@ class Limits:
     """Largest record of a pcap file or block of a pcapng file, in bytes. A longer one is a
     :class:`~ftwire.errors.CaptureFormatError` as soon as its length is read."""
     max_secrets: int = 1 << 20
-    """Bytes of decryption secrets kept, those of a file together; what comes beyond is passed over."""
+    """Bytes of decryption secrets kept from one file; a block that does not fit any more is ignored."""
     max_flows: int = 16384
-    """TCP connections tracked at a time. For one more the one that closed first is forgotten, or else the one that
-    has been idle longest goes, with a :class:`FlowClosed` event."""
+    """TCP connections tracked at a time. To make room for one more, the one that closed first is forgotten; where
+    none has closed, the one idle for longest is ended with a :class:`FlowClosed` event."""
     max_flow_segments: int = 8192
-    """Segments waiting for an earlier piece, in one direction of one flow."""
+    """Pieces that wait for earlier bytes, in one direction of one flow."""
     max_flow_bytes: int = 16 << 20
-    """Bytes of such segments, with 128 for the keeping of each."""
+    """Bytes of such pieces, and 128 more for each: what the objects around it take."""
     max_buffered_bytes: int = 48 << 20
-    """The same, over all flows; beyond it the piece that has been waited for longest is given up."""
+    """The same, over all flows; beyond it the missing bytes that have been waited for longest are given up."""
     patience_packets: int = 32
-    """Once the receiver has acknowledged a missing piece, the sender will not repeat it, but the capture may
-    still have stored it late: wait for this many more packets of the flow,"""
+    """Once the receiver has acknowledged missing bytes, the sender will not repeat them, but the capture may still
+    have stored their packet late: they are waited for until this many more packets of the flow have come,"""
     patience_ns: int = 1_000_000_000
-    """or this long in packet time, whichever is first."""
+    """or this much time has passed between packets, whichever is first."""
     max_fragmented: int = 1024
     """IP datagrams waiting for fragments."""
     max_fragment_bytes: int = 8 << 20
-    """Bytes of such fragments, with 128 for the keeping of each."""
+    """Bytes of such fragments, and 128 more for each."""
     fragment_timeout_ns: int = 60_000_000_000
-    """Packet time a datagram may take to become whole; RFC 8200 section 4.5 says 60 seconds."""
+    """Time between the first fragment of a datagram and the last; RFC 8200 section 4.5 says 60 seconds."""

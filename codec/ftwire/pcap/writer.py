@@ -1,6 +1,6 @@
-"""Capture files, written: encoders that return bytes and leave it to the caller where they go.
+"""Writing capture files: encoders that return bytes, for the caller to put into a file.
 
-They write what the readers read, in both byte orders, so that a test can make any file and a recorder can
+They write everything that the readers read, in both byte orders, so that a test can make any file and a recorder can
 append to one packet by packet. Sources: as in :mod:`ftwire.pcap.pcapfile` and
 :mod:`ftwire.pcap.pcapngfile`.
 """
@@ -16,13 +16,13 @@ __all__ = ["PcapWriter", "PcapngWriter"]
 
 _SECOND = 1_000_000_000
 _SNAP_LENGTH = 262144
-"""What capture programs state for "everything"; libpcap refuses to open files with more."""
+"""The length that capture programs state when they cut nothing off; libpcap refuses files with more."""
 
 
 class PcapWriter:
     """A pcap file: its header, then its packets.
 
-    :param nanoseconds: the finer of the two formats; the other cuts times to microseconds.
+    :param nanoseconds: whether times are in nanoseconds, or cut to microseconds.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class PcapWriter:
         self._header = Struct(order + "IHHiIII").pack(magic, 2, 4, 0, 0, snap_length, link_type)
 
     def header(self) -> bytes:
-        """Give the 24 bytes every file starts with."""
+        """Return the 24 bytes every file starts with."""
         return self._header
 
     def packet(self, time_ns: int, data: bytes, original_length: int | None = None) -> bytes:
-        """Give the record of one packet; ``original_length`` when ``data`` is not all of it.
+        """Return the record of one packet; ``original_length`` when ``data`` is not all of it.
 
-        :raises ValueError: a time the format cannot say: before 1970 or after 2106-02-07.
+        :raises ValueError: a time the format cannot hold: before 1970 or after 2106-02-07.
         """
         seconds, rest = divmod(time_ns, _SECOND)
         if not 0 <= seconds <= 0xFFFFFFFF:
@@ -66,9 +66,9 @@ class PcapngWriter:
         self._clocks: list[tuple[int, int]] = []
 
     def section(self, length: int = -1, *, options: bytes = b"") -> bytes:
-        """Give the block that begins a section; its interfaces are numbered from 0 again.
+        """Return the block that begins a section; its interfaces are numbered from 0 again.
 
-        ``length`` is that of all blocks to come, in bytes; -1, since a stream cannot know it.
+        ``length`` is that of all blocks to come, in bytes; -1 where it is not known yet.
         """
         self._clocks.clear()
         body = Struct(self._order + "IHHq").pack(0x1A2B3C4D, 1, 0, length)
@@ -83,7 +83,7 @@ class PcapngWriter:
         offset_s: int = 0,
         options: bytes = b"",
     ) -> bytes:
-        """Give the block that describes the next interface.
+        """Return the block that describes the next interface.
 
         ``resolution`` is the ``if_tsresol`` byte: 9 is 10**-9 s, 6 is 10**-6 s, and with the top bit set
         powers of two, so 0x80 + 20 is 2**-20 s. ``offset_s`` is added to every time, in seconds.
@@ -106,9 +106,9 @@ class PcapngWriter:
         original_length: int | None = None,
         options: bytes = b"",
     ) -> bytes:
-        """Give the enhanced packet block of one packet; its time is cut to the interface's resolution.
+        """Return the enhanced packet block of one packet; its time is cut to the interface's resolution.
 
-        :raises ValueError: an interface that was not described, or a time the format cannot say.
+        :raises ValueError: an interface that was not described, or a time the format cannot hold.
         """
         high, low = self._time(time_ns, interface)
         original = len(data) if original_length is None else original_length
@@ -116,11 +116,11 @@ class PcapngWriter:
         return self.block(6, head + _padded(data) + options)
 
     def secrets(self, kind: int, data: bytes) -> bytes:
-        """Give a Decryption Secrets Block; it must stand before the packets it is for."""
+        """Return a Decryption Secrets Block; it must stand before the packets it is for."""
         return self.block(10, Struct(self._order + "II").pack(kind, len(data)) + data)
 
     def simple_packet(self, data: bytes, original_length: int | None = None) -> bytes:
-        """Give a simple packet block: interface 0, no time. ``data`` must keep to its snap length."""
+        """Return a simple packet block: interface 0, no time. ``data`` must keep to its snap length."""
         original = len(data) if original_length is None else original_length
         return self.block(3, Struct(self._order + "I").pack(original) + data)
 
@@ -132,9 +132,9 @@ class PcapngWriter:
         interface: int = 0,
         original_length: int | None = None,
     ) -> bytes:
-        """Give the obsolete packet block, which old files have in place of enhanced ones.
+        """Return the obsolete packet block, which old files have in place of enhanced ones.
 
-        :raises ValueError: an interface that was not described, or a time the format cannot say.
+        :raises ValueError: an interface that was not described, or a time the format cannot hold.
         """
         high, low = self._time(time_ns, interface)
         original = len(data) if original_length is None else original_length
@@ -146,7 +146,7 @@ class PcapngWriter:
         return Struct(self._order + "HH").pack(code, len(value)) + _padded(value)
 
     def block(self, kind: int, body: bytes) -> bytes:
-        """Give a block of any type; the body is padded to 4 bytes."""
+        """Return a block of any type; the body is padded to 4 bytes."""
         body = _padded(body)
         length = Struct(self._order + "I").pack(len(body) + 12)
         return Struct(self._order + "I").pack(kind) + length + body + length

@@ -1,4 +1,4 @@
-"""Packets, put into the bytes of a capture file."""
+"""Capture files made of packets, for the strategies."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def never_filled(flows: int, segments: int, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("limits", "frame_type"),
+    ("limits", "shape"),
     [
         (Limits(max_flow_bytes=MIB), (1, 4000, 1400)),
         (Limits(max_flow_segments=1000), (1, 4000, 1)),

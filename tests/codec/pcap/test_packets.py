@@ -187,7 +187,7 @@ def test_a_link_type_we_do_not_take_apart() -> None:
 # --- packets cut by the capture -----------------------------------------------------------------------------
 
 
-def test_bytes_the_capture_cut_off_are_a_gap_and_stay_in_the_count() -> None:
+def test_bytes_the_capture_cut_off_are_missing_and_count() -> None:
     frames = [frame(A, B, 100 + 7 * at, b"payload") for at in range(3)]
     writer = PcapWriter()
     file = writer.header() + b"".join(
@@ -199,11 +199,11 @@ def test_bytes_the_capture_cut_off_are_a_gap_and_stay_in_the_count() -> None:
         (7, 2),
         (14, 3),
     ]
-    (gap,) = [event for event in events if isinstance(event, MissingBytes)]
-    assert (gap.offset, gap.length, gap.packet_number, gap.reason) == (9, 5, 2, MissingReason.SNAPPED)
+    (lost,) = [event for event in events if isinstance(event, MissingBytes)]
+    assert (lost.offset, lost.length, lost.packet_number, lost.reason) == (9, 5, 2, MissingReason.SNAPPED)
 
 
-def test_a_cut_packet_that_waits_keeps_its_gap() -> None:
+def test_a_cut_packet_that_waits_still_lacks_its_end() -> None:
     frames = [frame(A, B, 99, flags=2), frame(A, B, 107, b"payload"), frame(A, B, 100, b"payload")]
     writer = PcapWriter()
     file = writer.header() + b"".join(
@@ -215,12 +215,12 @@ def test_a_cut_packet_that_waits_keeps_its_gap() -> None:
     assert shape == [("Data", 0), ("Data", 7), ("MissingBytes", 9)]
 
 
-def test_a_packet_cut_in_its_tcp_options_is_all_gap() -> None:
+def test_a_packet_cut_in_its_tcp_options_is_missing_altogether() -> None:
     segment = tcp_segment(A, B, seq=1, flags=ACK, data=b"payload", options=b"\1" * 12)
     whole = link_frame(1, ip_packet(A.packed, B.packed, segment))
-    _, gap = take(whole[:60], original_length=len(whole))
-    assert isinstance(gap, MissingBytes)
-    assert gap.length == 7
+    _, lost = take(whole[:60], original_length=len(whole))
+    assert isinstance(lost, MissingBytes)
+    assert lost.length == 7
 
 
 # --- fragments ----------------------------------------------------------------------------------------------

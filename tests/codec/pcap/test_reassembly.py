@@ -135,10 +135,10 @@ def test_keep_alive_probes_and_zero_windows_are_no_event() -> None:
     ]
 
 
-def test_a_missing_piece_is_a_gap_at_the_end_of_the_capture() -> None:
+def test_a_missing_piece_is_reported_at_the_end_of_the_capture() -> None:
     assert after_handshake(a(0, b"abc"), a(6, b"ghi")) == [
         ("data", "A", 0, b"abc", 1),
-        ("gap", "A", 3, 3, "end"),
+        ("missing", "A", 3, 3, "end"),
         ("data", "A", 6, b"ghi", 2),
         END,
     ]
@@ -147,7 +147,7 @@ def test_a_missing_piece_is_a_gap_at_the_end_of_the_capture() -> None:
 def test_a_missing_tail_is_known_from_its_acknowledgement() -> None:
     assert after_handshake(a(0, b"abc"), b(0, ack=10)) == [
         ("data", "A", 0, b"abc", 1),
-        ("gap", "A", 3, 7, "end"),
+        ("missing", "A", 3, 7, "end"),
         END,
     ]
 
@@ -155,7 +155,7 @@ def test_a_missing_tail_is_known_from_its_acknowledgement() -> None:
 def test_a_missing_piece_is_given_up_when_it_is_acknowledged_and_patience_is_out() -> None:
     limits = Limits(patience_packets=2)
     late = after_handshake(a(3, b"def"), b(0, ack=6), b(0, ack=6), b(0, ack=6), a(0, b"abc"), limits=limits)
-    assert late == [("gap", "A", 0, 3, "acked"), ("data", "A", 3, b"def", 1), ("late", 0, b"abc"), END]
+    assert late == [("missing", "A", 0, 3, "acked"), ("data", "A", 3, b"def", 1), ("late", 0, b"abc"), END]
     in_time = after_handshake(a(3, b"def"), b(0, ack=6), b(0, ack=6), a(0, b"abc"), limits=limits)
     assert in_time == [("data", "A", 0, b"abc", 4), ("data", "A", 3, b"def", 1), END]
 
@@ -163,7 +163,7 @@ def test_a_missing_piece_is_given_up_when_it_is_acknowledged_and_patience_is_out
 def test_patience_is_a_time_too() -> None:
     limits = Limits(patience_ns=1000)
     assert after_handshake(a(3, b"def"), b(0, ack=6), b(0, ack=6), limits=limits) == [
-        ("gap", "A", 0, 3, "acked"),
+        ("missing", "A", 0, 3, "acked"),
         ("data", "A", 3, b"def", 1),
         END,
     ]
@@ -184,18 +184,18 @@ def test_an_acknowledgement_that_does_not_reach_the_end_of_the_hole_gives_nothin
 )
 def test_a_hole_is_given_up_when_too_much_waits_behind_it(limits: Limits) -> None:
     assert after_handshake(a(2, b"c"), a(4, b"e"), a(6, b"g"), a(0, b"ab"), limits=limits) == [
-        ("gap", "A", 0, 2, "limit"),
+        ("missing", "A", 0, 2, "limit"),
         ("data", "A", 2, b"c", 1),
         ("late", 0, b"ab"),
-        ("gap", "A", 3, 1, "end"),
+        ("missing", "A", 3, 1, "end"),
         ("data", "A", 4, b"e", 2),
-        ("gap", "A", 5, 1, "end"),
+        ("missing", "A", 5, 1, "end"),
         ("data", "A", 6, b"g", 3),
         END,
     ]
 
 
-def test_an_overlap_at_the_limit_makes_no_empty_gap() -> None:
+def test_an_overlap_at_the_limit_reports_no_missing_bytes() -> None:
     assert after_handshake(a(10, b"k" * 10), a(0, b"a" * 15), limits=Limits(max_flow_segments=1))[:2] == [
         ("conflict", 10, b"k" * 5, b"a" * 5),
         ("data", "A", 0, b"a" * 10, 2),
@@ -205,8 +205,8 @@ def test_an_overlap_at_the_limit_makes_no_empty_gap() -> None:
 def test_the_oldest_hole_of_all_flows_goes_first() -> None:
     other = [frame(A._replace(port=50001), B, ISN_A + at, b"x") for at in (1, 10)]
     events = run(*HANDSHAKE, a(5, b"f"), *other, limits=Limits(max_buffered_bytes=200))
-    gaps = [(event.flow.index, event.reason) for event in events if isinstance(event, MissingBytes)]
-    assert gaps == [(0, MissingReason.LIMIT), (1, MissingReason.END)]
+    missing = [(event.flow.index, event.reason) for event in events if isinstance(event, MissingBytes)]
+    assert missing == [(0, MissingReason.LIMIT), (1, MissingReason.END)]
 
 
 def test_sequence_numbers_wrap() -> None:
@@ -371,7 +371,7 @@ def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> N
                     if kept != refused
                 }
     assert delivered == model.have
-    assert missing == model.gaps(stands)
+    assert missing == model.missing(stands)
     assert late == model.late
     assert conflicts == model.conflicts
 

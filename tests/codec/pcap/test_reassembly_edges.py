@@ -26,7 +26,7 @@ def test_a_hole_is_given_up_when_its_end_is_acknowledged(ack: int) -> None:
     limits = Limits(patience_packets=2)
     acks = [b(0, ack=ack)] * 3
     assert after_handshake(a(3, b"def"), *acks, a(0, b"abc"), limits=limits)[:3] == [
-        ("gap", "A", 0, 3, "acked"),
+        ("missing", "A", 0, 3, "acked"),
         ("data", "A", 3, b"def", 1),
         ("late", 0, b"abc"),
     ]
@@ -47,9 +47,9 @@ def test_every_hole_that_was_acknowledged_is_given_up_at_once() -> None:
     limits = Limits(patience_packets=1)
     acks = [b(0, ack=7)] * 2
     assert after_handshake(a(2, b"c"), a(5, b"f"), a(9, b"j"), *acks, limits=limits)[:4] == [
-        ("gap", "A", 0, 2, "acked"),
+        ("missing", "A", 0, 2, "acked"),
         ("data", "A", 2, b"c", 1),
-        ("gap", "A", 3, 2, "acked"),
+        ("missing", "A", 3, 2, "acked"),
         ("data", "A", 5, b"f", 2),
     ]
 
@@ -60,7 +60,7 @@ def test_patience_in_time_is_a_difference() -> None:
     in_time = after_handshake(a(3, b"def"), *acks[:3], a(0, b"abc"), limits=Limits(patience_ns=4000))
     assert in_time[0] == ("data", "A", 0, b"abc", 5)
     too_late = after_handshake(a(3, b"def"), *acks, a(0, b"abc"), limits=Limits(patience_ns=3000))
-    assert too_late[0] == ("gap", "A", 0, 3, "acked")
+    assert too_late[0] == ("missing", "A", 0, 3, "acked")
 
 
 def test_an_acknowledgement_number_may_be_zero() -> None:
@@ -70,18 +70,20 @@ def test_an_acknowledgement_number_may_be_zero() -> None:
     acks = [frame(B, A, 5, ack=0)] * 3
     waiting = run(*opening, frame(A, B, start + 3, b"def"), *acks, limits=Limits(patience_packets=1))
     assert [
-        (gap.offset, gap.length, gap.reason) for gap in of(MissingBytes, waiting) if isinstance(gap, MissingBytes)
+        (lost.offset, lost.length, lost.reason) for lost in of(MissingBytes, waiting) if isinstance(lost, MissingBytes)
     ] == [(0, 3, MissingReason.ACKED)]
     tail = run(*opening, *acks)
     assert [
-        (gap.offset, gap.length, gap.reason) for gap in of(MissingBytes, tail) if isinstance(gap, MissingBytes)
+        (lost.offset, lost.length, lost.reason) for lost in of(MissingBytes, tail) if isinstance(lost, MissingBytes)
     ] == [(0, 6, MissingReason.END)]
 
 
 def test_a_first_sequence_number_may_be_zero() -> None:
     opening = [frame(A, B, 0xFFFFFFFF, flags=SYN), frame(B, A, 4, flags=SYN | ACK, ack=0)]
     events = run(*opening, frame(B, A, 5, ack=10))
-    assert [(gap.offset, gap.length) for gap in of(MissingBytes, events) if isinstance(gap, MissingBytes)] == [(0, 10)]
+    assert [(lost.offset, lost.length) for lost in of(MissingBytes, events) if isinstance(lost, MissingBytes)] == [
+        (0, 10)
+    ]
     events = run(*opening, frame(A, B, 0, b"abc"), frame(B, A, 5, ack=3))
     assert not of(MissingBytes, events)
 
@@ -92,7 +94,7 @@ def test_a_first_sequence_number_may_be_zero() -> None:
 def test_what_is_acknowledged_beyond_the_last_byte(beyond: int, missing: int) -> None:
     """One number more is a FIN that was not captured; and more than a window is no acknowledgement."""
     told = after_handshake(a(0, b"abc"), b(0, ack=3 + beyond))
-    assert told == [("data", "A", 0, b"abc", 1), *([("gap", "A", 3, missing, "end")] if missing else []), END]
+    assert told == [("data", "A", 0, b"abc", 1), *([("missing", "A", 3, missing, "end")] if missing else []), END]
 
 
 def test_nothing_is_missing_behind_a_fin_or_in_a_direction_never_seen() -> None:
@@ -133,18 +135,18 @@ def test_a_piece_over_any_part_of_three_that_wait(low: int, high: int) -> None:
 def test_a_cut_piece_waits_and_what_it_lacks_stays_missing() -> None:
     """Whoever comes first has come: bytes that the capture lacks are not taken from a repetition behind a hole."""
     first, again = a(3, b"defghi"), a(2, b"cdefghij")
-    gaps = [("gap", "A", 6, 3, "snapped")]
+    missing = [("missing", "A", 6, 3, "snapped")]
     assert after_handshake(cut(first, 3), a(0, b"abc")) == [
         ("data", "A", 0, b"abc", 2),
         ("data", "A", 3, b"def", 1),
-        *gaps,
+        *missing,
         END,
     ]
     assert after_handshake(cut(first, 3), again, a(0, b"ab")) == [
         ("data", "A", 0, b"ab", 3),
         ("data", "A", 2, b"c", 2),
         ("data", "A", 3, b"def", 1),
-        *gaps,
+        *missing,
         ("data", "A", 9, b"j", 2),
         END,
     ]
@@ -153,7 +155,7 @@ def test_a_cut_piece_waits_and_what_it_lacks_stays_missing() -> None:
         ("data", "A", 0, b"ab", 3),
         ("data", "A", 2, b"c", 2),
         ("data", "A", 3, b"defghi", 1),
-        ("gap", "A", 9, 1, "snapped"),
+        ("missing", "A", 9, 1, "snapped"),
         END,
     ]
 
@@ -162,7 +164,7 @@ def test_a_piece_of_which_nothing_was_captured_waits_too() -> None:
     """Its bytes are missing where they would stand, and there is no event without bytes."""
     assert after_handshake(cut(a(3, b"def"), 3), a(0, b"abc"), a(6, b"ghi")) == [
         ("data", "A", 0, b"abc", 2),
-        ("gap", "A", 3, 3, "snapped"),
+        ("missing", "A", 3, 3, "snapped"),
         ("data", "A", 6, b"ghi", 3),
         END,
     ]
@@ -175,12 +177,12 @@ def test_a_piece_of_which_nothing_was_captured_waits_too() -> None:
 def test_the_cost_of_waiting_is_bytes_and_some_for_each_piece(limits: Limits) -> None:
     """128 for each: 2 * 1128 is too much, 1128 + 1072 is just enough."""
     large = bytes(1000)
-    assert after_handshake(a(10, large), a(2000, bytes(944)), limits=limits)[0] == ("gap", "A", 0, 10, "end")
-    assert after_handshake(a(10, large), a(2000, bytes(945)), limits=limits)[0] == ("gap", "A", 0, 10, "limit")
+    assert after_handshake(a(10, large), a(2000, bytes(944)), limits=limits)[0] == ("missing", "A", 0, 10, "end")
+    assert after_handshake(a(10, large), a(2000, bytes(945)), limits=limits)[0] == ("missing", "A", 0, 10, "limit")
     # The same for the parts of a piece on both sides of one that waits: 138, 1028, and 128 with the rest.
     for rest, reason in ((906, "end"), (907, "limit")):
         around = [a(1000, bytes(10)), a(100, bytes(910 + rest))]
-        assert after_handshake(*around, limits=limits)[0] == ("gap", "A", 0, 100, reason)
+        assert after_handshake(*around, limits=limits)[0] == ("missing", "A", 0, 100, reason)
 
 
 @pytest.mark.parametrize("limits", [Limits(max_flow_bytes=500), Limits(max_buffered_bytes=500)])
@@ -196,7 +198,7 @@ def test_what_was_delivered_waits_no_more(limits: Limits, missing: int) -> None:
     three = [a(4000 + at, b"x") for at in (10, 20, 30)]
     assert not [event for event in after_handshake(*talk, *three, limits=limits) if event[-1] == "limit"]
     four = [*three, a(4040, b"x")]
-    assert ("gap", "A", 4000, 10, "limit") in after_handshake(*talk, *four, limits=limits)
+    assert ("missing", "A", 4000, 10, "limit") in after_handshake(*talk, *four, limits=limits)
 
 
 # --- what the stream has passed -------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ def test_what_was_delivered_waits_no_more(limits: Limits, missing: int) -> None:
 def test_bytes_for_a_hole_given_up_are_late_and_only_these() -> None:
     limits = Limits(max_flow_segments=1)
     told = after_handshake(a(0, b"abc"), a(6, b"ghi"), a(12, b"m"), a(1, b"bcdefghi"), limits=limits)
-    assert told[:3] == [("data", "A", 0, b"abc", 1), ("gap", "A", 3, 3, "limit"), ("data", "A", 6, b"ghi", 2)]
+    assert told[:3] == [("data", "A", 0, b"abc", 1), ("missing", "A", 3, 3, "limit"), ("data", "A", 6, b"ghi", 2)]
     assert told[3] == ("late", 3, b"def")
 
 
@@ -235,7 +237,7 @@ def test_only_what_a_direction_itself_delivered_is_compared() -> None:
     ours: list[bytes | Snapped] = [a(0, b"abc"), cut(b(0, b"uvw", ack=3), 3), b(0, b"xyz", ack=3)]
     assert after_handshake(*ours) == [
         ("data", "A", 0, b"abc", 1),
-        ("gap", "B", 0, 3, "snapped"),
+        ("missing", "B", 0, 3, "snapped"),
         ("late", 0, b"xyz"),
         END,
     ]
@@ -271,7 +273,7 @@ def test_a_stream_that_stands_at_zero_has_begun() -> None:
     assert [event.offset for event in events if isinstance(event, Data)] == [0, 2, 5]
 
 
-@pytest.mark.parametrize(("offset", "told"), [(1 << 30, "gap"), (-(1 << 30), "late")])
+@pytest.mark.parametrize(("offset", "told"), [(1 << 30, "missing"), (-(1 << 30), "late")])
 def test_a_window_away_is_the_furthest(offset: int, told: str) -> None:
     assert after_handshake(a(offset, b"xy"))[0][0] == told
     beyond = offset + (1 if offset > 0 else -1)
@@ -297,7 +299,7 @@ def test_bytes_before_the_stream_and_next_in_one_segment() -> None:
 def test_a_fin_at_the_very_beginning_ends_the_stream_there() -> None:
     told = after_handshake(a(0, flags=ACK | FIN), a(0, b"abc"), a(5, flags=ACK | FIN))
     assert told[0] == ("skipped", 2, "3 bytes behind the FIN")
-    assert not [event for event in told if event[0] in {"data", "gap"}]
+    assert not [event for event in told if event[0] in {"data", "missing"}]
 
 
 def test_bytes_on_both_sides_of_the_fin() -> None:

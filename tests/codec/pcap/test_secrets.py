@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from ftwire.pcap import (
     Secrets,
     TcpConversation,
 )
+from support.programs import Program
 
 A, B = Direction.A_TO_B, Direction.B_TO_A
 CLIENT, SERVER = Endpoint(b"\x7f\0\0\1", 50000), Endpoint(b"\x7f\0\0\1", 11111)
@@ -75,13 +75,12 @@ def test_classic_files_have_none() -> None:
     assert secrets_of(writer.header() + writer.packet(0, b"packet")) == ()
 
 
-def test_wireshark_counts_them(tmp_path: Path) -> None:
+def test_wireshark_counts_them(capinfos: Program, tmp_path: Path) -> None:
     writer = PcapngWriter()
     file = writer.section() + writer.interface() + writer.secrets(int.from_bytes(b"OPND"), b"secret")
     path = tmp_path / "file.pcapng"
     path.write_bytes(file + writer.packet(0, bytes(60)))
-    shown = subprocess.run(["capinfos", str(path)], capture_output=True, text=True, check=True).stdout
-    assert "Number of decryption secrets in file: 1" in shown
+    assert "Number of decryption secrets in file: 1" in capinfos(path)
 
 
 def test_one_side_finishes_and_the_other_goes_on() -> None:
@@ -96,7 +95,7 @@ def test_one_side_finishes_and_the_other_goes_on() -> None:
     assert [event.packet_number for event in events if isinstance(event, FlowClosed)] == [len(frames) - 1]
 
 
-def test_bytes_that_no_packet_carries_are_a_gap() -> None:
+def test_bytes_that_no_packet_carries_are_missing() -> None:
     talk = TcpConversation(CLIENT, SERVER)
     writer = PcapngWriter()
     frames = [*talk.open(), *talk.send(A, b"one")]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import re
-import shutil
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,23 +29,10 @@ from ftwire.pcap import (
 )
 from ftwire.strategies import SegmentSchedule, segment_schedules
 from support.pcap_model import ACK, FIN, SYN, A, B, dissect, frame
+from support.programs import Program
 
 SECOND = 1_000_000_000
 FLOWS = 60
-
-
-@pytest.fixture(scope="module")
-def tshark() -> str:
-    found = shutil.which("tshark")
-    if found is None:
-        if "CI" in os.environ:
-            pytest.fail("tshark is not installed, and CI must compare with it")
-        pytest.skip("tshark is not installed: our reassembly and reading are not compared with it")
-    return found
-
-
-def tell(tshark: str, *arguments: str) -> str:
-    return subprocess.run([tshark, "-n", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def schedule(rng: random.Random, near: Endpoint, loss: bool) -> list[bytes]:
@@ -101,7 +85,7 @@ def followed(text: str) -> dict[int, tuple[bytes, bytes]]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_streams_are_those_tshark_follows(tshark: str, tmp_path: Path, seed: int) -> None:
+def test_streams_are_those_tshark_follows(tshark: Program, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
     writer = PcapWriter()
     schedules = [schedule(rng, A._replace(port=20000 + at), loss=at % 2 == 1) for at in range(FLOWS)]
@@ -129,7 +113,7 @@ def test_streams_are_those_tshark_follows(tshark: str, tmp_path: Path, seed: int
                 ours[event.flow.index][event.direction].extend(note.encode())
     assert len(opened) == FLOWS
     follow = [part for flow in opened for part in ("-z", f"follow,tcp,raw,{flow.index}")]
-    theirs = followed(tell(tshark, "-r", str(path), "-q", *follow))
+    theirs = followed(tshark("-n", "-r", path, "-q", *follow))
     assert len(theirs) == FLOWS
     for flow in opened:
         got = ours[flow.index]
@@ -186,7 +170,7 @@ FILES = capture_files()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_packets_are_those_tshark_lists(tshark: str, tmp_path: Path, name: str) -> None:
+def test_packets_are_those_tshark_lists(tshark: Program, tmp_path: Path, name: str) -> None:
     file = FILES[name]
     path = tmp_path / "capture"
     path.write_bytes(file)
@@ -199,7 +183,7 @@ def test_packets_are_those_tshark_lists(tshark: str, tmp_path: Path, name: str) 
         "tcp.seq_raw",
         "tcp.len",
     ]
-    listing = tell(tshark, "-r", str(path), "-T", "fields", *(part for field in fields for part in ("-e", field)))
+    listing = tshark("-n", "-r", path, "-T", "fields", *(part for field in fields for part in ("-e", field)))
     theirs = [tuple(line.split("\t")) for line in listing.splitlines()]
 
     ours = []
@@ -228,19 +212,19 @@ def test_packets_are_those_tshark_lists(tshark: str, tmp_path: Path, name: str) 
     assert len(ours) >= 3
 
 
-def test_directions_are_those_of_the_handshake(tshark: str, tmp_path: Path) -> None:
+def test_directions_are_those_of_the_handshake(tshark: Program, tmp_path: Path) -> None:
     """A check of the comparison itself: tshark's first node is our endpoint a."""
     packets = [frame(B, A, 5, flags=SYN | ACK, ack=1), frame(A, B, 1, b"ask"), frame(B, A, 6, b"reply")]
     writer = PcapWriter()
     file = writer.header() + b"".join(writer.packet(0, data) for data in packets)
     path = tmp_path / "capture.pcap"
     path.write_bytes(file)
-    theirs = followed(tell(tshark, "-r", str(path), "-q", "-z", "follow,tcp,raw,0"))
+    theirs = followed(tshark("-n", "-r", path, "-q", "-z", "follow,tcp,raw,0"))
     ours = {event.direction: event.data for event in dissect([file]) if isinstance(event, Data)}
     assert {ours[Direction.A_TO_B], ours[Direction.B_TO_A]} == set(theirs[0]) == {b"ask", b"reply"}
 
 
-def test_schedules_of_the_strategies_are_followed_as_tshark_follows_them(tshark: str, tmp_path: Path) -> None:
+def test_schedules_of_the_strategies_are_followed_as_tshark_follows_them(tshark: Program, tmp_path: Path) -> None:
     """Lost, moved, repeated, overlapping, wrapped: where nothing is missing, the bytes are tshark's."""
     found: list[SegmentSchedule] = []
 
@@ -259,7 +243,7 @@ def test_schedules_of_the_strategies_are_followed_as_tshark_follows_them(tshark:
         file += b"".join(writer.packet(number * SECOND, packet) for packet in schedule.packets(near, B))
     path = tmp_path / "schedules.pcap"
     path.write_bytes(file)
-    theirs = followed(tell(tshark, "-r", str(path), "-q", *(f"-zfollow,tcp,raw,{at}" for at in range(len(found)))))
+    theirs = followed(tshark("-n", "-r", path, "-q", *(f"-zfollow,tcp,raw,{at}" for at in range(len(found)))))
     ours: dict[int, bytes] = {}
     for event in dissect([file]):
         if isinstance(event, Data):

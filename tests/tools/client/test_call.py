@@ -16,18 +16,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.push_source import rt_push
-from fixtures.scenario import Answer
+from fixtures.scenario import ScenarioAnswer
 from ftwire.cipher import RsaKey
 from ftwire.connection import SECOND, Connection
 from ftwire.events import RequestReceived
-from ftwire.frame import Frame, Role, encode_frame
+from ftwire.frame import Role, encode_frame
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.messages.trading import TRADING
 from support.captures import Said, pcap, session
 from support.places import ROOT
 from support.recording import serving as tcp_serving
-from support.scripted_gateway import Fault, ScriptedGateway, serving
+from support.scripted_gateway import ScriptedGateway, serving
 
 KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
@@ -164,9 +163,7 @@ def test_watched_candles_are_those_that_are_asked_for() -> None:
 
 
 def test_a_push_that_cannot_be_decoded_is_told_and_the_stream_goes_on() -> None:
-    good = rt_push()
-    flood = good.encode() + Frame.build(3009, 0, b"\xff", sender=Role.SERVER).encode() + good.encode()
-    with serving(pushes=False, flood=flood) as gateway:
+    with serving(faults=["bad-body:proto=Qot_UpdateRT,n=2"]) as gateway:
         result = call("--watch", "Qot_UpdateRT", "HK.00700", "--count", 3, "--json", to=gateway)
     assert result.exit_code == 3
     assert len(result.stdout.splitlines()) == 2
@@ -174,7 +171,7 @@ def test_a_push_that_cannot_be_decoded_is_told_and_the_stream_goes_on() -> None:
 
 
 def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
-    evil = Answer(ret_type=-1, ret_msg="\x1b[2J\x9b2J\u202e")
+    evil = ScenarioAnswer(ret_type=-1, ret_msg="\x1b[2J\x9b2J\u202e")
     with serving(answers={"Qot_GetRT": evil}) as gateway:
         result = call("Qot_GetRT", RT, to=gateway)
     assert result.exit_code == 1
@@ -203,7 +200,7 @@ def test_a_watched_table_has_its_head_once() -> None:
 
 
 def test_watch_says_on_standard_error_that_the_connection_was_lost_and_goes_on() -> None:
-    with serving(keep_alive=1, faults={("KeepAlive", 1): Fault.CUT}) as gateway:
+    with serving(keep_alive=1, faults=["close:proto=KeepAlive,n=1,client=1"]) as gateway:
         result = call("--watch", "Qot_UpdateRT", "HK.00700", "--count", 6, "--json", to=gateway)
         assert result.exit_code == 0
         assert len(result.stdout.splitlines()) == 6
@@ -259,7 +256,7 @@ def test_describe() -> None:
         (["Qot_GetRT", '{"securty": "HK.00700"}'], "did you mean security?"),
         (["Qot_GetRT"], "required fields are missing: c2s.security"),
         (["Qot_GetRT", RT, "--to", "nowhere:port"], "'nowhere:port' is not HOST:PORT"),
-        (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address stands in brackets"),
+        (["Qot_GetRT", RT, "--to", "::1:11111"], "an IPv6 address needs brackets"),
         (["Qot_GetRT", RT, "--count", "3"], "--count counts pushes"),
         (["Qot_GetRT", RT, "--watch", "Qot_GetRT"], "Qot_GetRT is no push"),
         (["Qot_GetRT", RT, "--watch", "Qot_Get*"], "No push is called 'Qot_Get*'"),
@@ -292,18 +289,18 @@ def test_what_trades_is_not_sent(proto_id: int) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault.CUT, "Error: the connection is lost: "),
-        (Fault.CUT_INSIDE, "Error: the connection is lost: "),
-        (Fault.GARBAGE, 'Error: the connection is lost: a frame starts with "FT"'),
-        (Fault.BAD_SHA1, "cannot be read: SHA-1 of the body is"),
-        (Fault.BAD_BODY, "not a Qot_GetRT.Response"),
-        (Fault.UNKNOWN_FORMAT, "unknown"),
-        (Fault.SILENCE, "Error: no reply to Qot_GetRT within 1.5 s"),
+        ("close", "Error: the connection is lost: "),
+        ("cut", "Error: the connection is lost: "),
+        ("garbage", 'Error: the connection is lost: a frame starts with "FT"'),
+        ("bad-sha1", "cannot be read: SHA-1 of the body is"),
+        ("bad-body", "not a Qot_GetRT.Response"),
+        ("bad-format", "unknown"),
+        ("drop", "Error: no reply to Qot_GetRT within 1.5 s"),
     ],
 )
-def test_what_the_gateway_does_wrong_is_said_in_one_line(fault: Fault, said: str) -> None:
-    with serving(faults={("Qot_GetRT", 1): fault}) as gateway:
-        result = call("Qot_GetRT", RT, *(["--timeout", "1.5"] if fault is Fault.SILENCE else []), to=gateway)
+def test_what_the_gateway_does_wrong_is_said_in_one_line(fault: str, said: str) -> None:
+    with serving(faults=[f"{fault}:proto=Qot_GetRT,n=1,client=1"]) as gateway:
+        result = call("Qot_GetRT", RT, *(["--timeout", "1.5"] if fault == "drop" else []), to=gateway)
     assert result.exit_code == 1
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
@@ -311,11 +308,11 @@ def test_what_the_gateway_does_wrong_is_said_in_one_line(fault: Fault, said: str
 
 
 def test_a_reply_that_says_no_is_shown_and_fails() -> None:
-    with serving(faults={("Qot_GetRT", 1): Fault.REFUSED}) as gateway:
+    with serving(faults=["refuse:proto=Qot_GetRT,n=1,client=1"]) as gateway:
         result = call("Qot_GetRT", RT, to=gateway)
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["retMsg"] == "refused, as told"
-    assert result.stderr == "ftwire: Qot_GetRT failed: retType -1 (RetType_Failed) refused, as told\n"
+    assert json.loads(result.stdout)["retMsg"] == "the gateway refuses this request"
+    assert result.stderr == "ftwire: Qot_GetRT failed: retType -1 (RetType_Failed) the gateway refuses this request\n"
 
 
 def test_nobody_listens() -> None:
@@ -362,7 +359,7 @@ def test_ctrl_c_ends_a_watch_quietly() -> None:
 
 
 def test_ctrl_c_while_the_gateway_says_nothing() -> None:
-    with serving(faults={("InitConnect", 1): Fault.SILENCE}) as gateway:
+    with serving(faults=["drop:proto=InitConnect,n=1,client=1"]) as gateway:
         command = [*COMMAND, "Qot_GetRT", RT, "--to", f":{gateway.port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None

@@ -26,8 +26,8 @@ from ftwire_tools.client import (
     ConnectionLost,
     ConnectionRestored,
     SubscriptionRefused,
+    push_router,
 )
-from ftwire_tools.client import client as client_module
 from ftwire_tools.client.errors import (
     ClientClosedError,
     ClientError,
@@ -40,11 +40,14 @@ from ftwire_tools.client.errors import (
     RequestTimeoutError,
 )
 from ftwire_tools.client.rt_table import RT_COLUMNS, RtTable
+from ftwire_tools.gateway.push import Push, PushRun
 from support.places import ROOT
-from support.scripted_gateway import Fault, ScriptedGateway
+from support.scripted_gateway import ScriptedGateway
 
 KEYS = ROOT / "fixtures" / "keys"
 RT = {"security": "HK.00700"}
+RUN = PushRun([Push(3009, rt_push().message)] * 250)  # type: ignore[arg-type]  # a known protocol
+"""What a gateway floods a client with."""
 
 
 def rsa_key(name: str = "TEST-ONLY-1024.pem") -> RsaKey:
@@ -142,7 +145,7 @@ async def test_what_the_caller_does_wrong_sends_nothing() -> None:
 @pytest.mark.parametrize("split", [False, True])
 async def test_every_format_and_cipher(body_format: BodyFormat, algorithm: PacketEncAlgo | None, split: bool) -> None:
     key = None if algorithm is None else rsa_key()
-    faults = {("Qot_GetRT", 1): Fault.SPLIT} if split else {}
+    faults = ["split:proto=Qot_GetRT,n=1"] if split else []
     async with (
         ScriptedGateway(key=key, faults=faults) as gateway,
         client_of(gateway, key=key, body_format=body_format, packet_enc_algo=algorithm) as client,
@@ -281,34 +284,34 @@ async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
 
 
 @running
-@pytest.mark.parametrize("fault", [Fault.SLOW, Fault.TWICE, Fault.SPLIT])
-async def test_faults_that_change_nothing(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", ["delay", "duplicate", "split"])
+async def test_faults_that_change_nothing(fault: str) -> None:
     events: list[ClientEvent] = []
     async with (
-        ScriptedGateway(faults={("Qot_GetRT", 1): fault}) as gateway,
+        ScriptedGateway(faults=[f"{fault}:proto=Qot_GetRT,n=1,client=1"]) as gateway,
         client_of(gateway, on_event=events.append) as client,
     ):
         assert len((await client.request("Qot_GetRT", RT)).s2c.rtList) == 3
         assert len((await client.request("Qot_GetRT", RT)).s2c.rtList) == 3
-    assert [type(event) for event in events] == ([UnmatchedReply] if fault is Fault.TWICE else [])
+    assert [type(event) for event in events] == ([UnmatchedReply] if fault == "duplicate" else [])
 
 
 @running
 @pytest.mark.parametrize(
     ("fault", "error", "event"),
     [
-        (Fault.SILENCE, RequestTimeoutError, None),
-        (Fault.WRONG_SERIAL, RequestTimeoutError, UnmatchedReply),
-        (Fault.BAD_SHA1, ReplyDamagedError, None),
-        (Fault.BAD_BODY, ReplyDamagedError, None),
-        (Fault.UNKNOWN_FORMAT, ReplyDamagedError, None),
-        (Fault.REFUSED, ReplyError, None),
+        ("drop", RequestTimeoutError, None),
+        ("wrong-serial", RequestTimeoutError, UnmatchedReply),
+        ("bad-sha1", ReplyDamagedError, None),
+        ("bad-body", ReplyDamagedError, None),
+        ("bad-format", ReplyDamagedError, None),
+        ("refuse", ReplyError, None),
     ],
 )
-async def test_faults_that_cost_one_request(fault: Fault, error: type[ClientError], event: type | None) -> None:
+async def test_faults_that_cost_one_request(fault: str, error: type[ClientError], event: type | None) -> None:
     events: list[ClientEvent] = []
     async with (
-        ScriptedGateway(faults={("Qot_GetRT", 1): fault}) as gateway,
+        ScriptedGateway(faults=[f"{fault}:proto=Qot_GetRT,n=1,client=1"]) as gateway,
         client_of(gateway, timeout=1, on_event=events.append) as client,
     ):
         with pytest.raises(error):
@@ -321,7 +324,7 @@ async def test_faults_that_cost_one_request(fault: Fault, error: type[ClientErro
 @running
 async def test_time_outs_say_what_was_asked_and_are_time_out_errors() -> None:
     async with (
-        ScriptedGateway(faults={("Qot_GetRT", 1): Fault.SILENCE, ("Qot_GetRT", 2): Fault.SILENCE}) as gateway,
+        ScriptedGateway(faults=["drop:proto=Qot_GetRT,n=1", "drop:proto=Qot_GetRT,n=2"]) as gateway,
         client_of(gateway, timeout=5) as client,
     ):
         with pytest.raises(TimeoutError) as caught:
@@ -331,11 +334,11 @@ async def test_time_outs_say_what_was_asked_and_are_time_out_errors() -> None:
 
 
 @running
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.CUT_INSIDE, Fault.GARBAGE])
-async def test_faults_that_cost_the_connection_and_bring_a_new_one(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", ["close", "cut", "garbage"])
+async def test_faults_that_cost_the_connection_and_bring_a_new_one(fault: str) -> None:
     events: list[ClientEvent] = []
     async with (
-        ScriptedGateway(faults={("Qot_GetRT", 1): fault}) as gateway,
+        ScriptedGateway(faults=[f"{fault}:proto=Qot_GetRT,n=1,client=1"]) as gateway,
         client_of(gateway, on_event=events.append) as client,
     ):
         with pytest.raises(ConnectionLostError):
@@ -352,7 +355,7 @@ async def test_faults_that_cost_the_connection_and_bring_a_new_one(fault: Fault)
 async def test_a_gateway_that_falls_silent_is_left_and_connected_to_again() -> None:
     events: list[ClientEvent] = []
     async with (
-        ScriptedGateway(keep_alive=1, faults={("KeepAlive", 1): Fault.DEAF}) as gateway,
+        ScriptedGateway(keep_alive=1, faults=["silent:proto=KeepAlive,n=1,client=1"]) as gateway,
         client_of(gateway, silence=1.5, on_event=events.append) as client,
         client.pushes() as pushes,
     ):
@@ -379,15 +382,13 @@ async def test_keep_alive_keeps_a_quiet_connection() -> None:
 @running
 async def test_a_damaged_push_costs_only_itself() -> None:
     events: list[ClientEvent] = []
-    good = rt_push().encode()
-    damaged = good[:20] + bytes((good[20] ^ 1,)) + good[21:]
     async with (
-        ScriptedGateway(pushes=False, flood=good + damaged + good) as gateway,
+        ScriptedGateway(flood=(RUN, 1), faults=["bad-sha1:proto=Qot_UpdateRT,n=2"]) as gateway,
         client_of(gateway, on_event=events.append) as client,
         client.pushes() as pushes,
     ):
         await client.subscribe("HK.00700", "RT")
-        assert [(await anext(pushes)).body for _ in range(2)] == [rt_push().body] * 2
+        assert [(await anext(pushes)).body for _ in range(249)] == [rt_push().body] * 249
     assert [type(event) for event in events] == [FrameDamaged]
 
 
@@ -404,9 +405,9 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
 
 
 @running
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.CUT_INSIDE, Fault.SILENCE, Fault.GARBAGE, Fault.BAD_SHA1])
-async def test_faults_in_the_handshake(fault: Fault) -> None:
-    async with ScriptedGateway(faults={("InitConnect", 1): fault}) as gateway:
+@pytest.mark.parametrize("fault", ["close", "cut", "drop", "garbage", "bad-sha1"])
+async def test_faults_in_the_handshake(fault: str) -> None:
+    async with ScriptedGateway(faults=[f"{fault}:proto=InitConnect,n=1,client=1"]) as gateway:
         client = client_of(gateway, timeout=1)
         with pytest.raises(HandshakeError, match="may need an RSA key"):
             await client.open()
@@ -419,10 +420,10 @@ async def test_faults_in_the_handshake(fault: Fault) -> None:
 
 @running
 async def test_a_gateway_that_refuses() -> None:
-    async with ScriptedGateway(faults={("InitConnect", 1): Fault.REFUSED}) as gateway:
+    async with ScriptedGateway(faults=["refuse:proto=InitConnect,n=1,client=1"]) as gateway:
         with pytest.raises(RefusedError) as caught:
             await client_of(gateway).open()
-        assert (caught.value.ret_type, caught.value.ret_msg) == (-1, "refused, as told")
+        assert (caught.value.ret_type, caught.value.ret_msg) == (-1, "the gateway refuses this connection")
 
 
 @running
@@ -480,7 +481,7 @@ async def test_subscriptions_are_asked_for_again_and_streams_go_on() -> None:
         minutes = [(await anext(pushes)).message.s2c.rtList[0].minute for _ in range(3)]  # type: ignore[union-attr]
         assert minutes == [854, 855, 856]
         await until(lambda: any(isinstance(event, ConnectionRestored) for event in events))
-        again = [seen.message for seen in gateway.seen if seen.connection == 2]
+        again = [seen.message for seen in gateway.seen if seen.client == 2]
         subscribed = {
             (f"{security.market}.{security.code}", sub_type, message.c2s.isRegOrUnRegPush, message.c2s.isFirstPush)
             for message in again
@@ -499,7 +500,7 @@ async def test_subscriptions_are_asked_for_again_and_streams_go_on() -> None:
 async def test_a_subscription_that_is_not_granted_again_is_told() -> None:
     events: list[ClientEvent] = []
     async with (
-        ScriptedGateway(faults={("Qot_Sub", 2): Fault.REFUSED}) as gateway,
+        ScriptedGateway(faults=["refuse:proto=Qot_Sub,client=2"]) as gateway,
         client_of(gateway, on_event=events.append) as client,
     ):
         await client.subscribe("HK.00700", "RT")
@@ -510,13 +511,13 @@ async def test_a_subscription_that_is_not_granted_again_is_told() -> None:
 
 @running
 async def test_reconnecting_survives_faults_on_the_way() -> None:
-    faults = {
-        ("InitConnect", 2): Fault.CUT,
-        ("InitConnect", 3): Fault.REFUSED,
-        ("InitConnect", 4): Fault.SILENCE,
-        ("Qot_Sub", 2): Fault.CUT_INSIDE,
-        ("Qot_Sub", 3): Fault.SILENCE,
-    }
+    faults = [
+        "close:proto=InitConnect,client=2",
+        "refuse:client=3",
+        "drop:proto=InitConnect,client=4",
+        "cut:proto=Qot_Sub,client=5",
+        "drop:proto=Qot_Sub,client=6",
+    ]
     events: list[ClientEvent] = []
     async with (
         ScriptedGateway(faults=faults) as gateway,
@@ -582,10 +583,9 @@ async def test_when_a_connection_is_lost_for_good_everybody_is_told(settings: di
 
 @running
 async def test_what_waits_is_bounded_and_nothing_is_lost() -> None:
-    push = rt_push().encode()
-    count, limit = 100_000, 1 << 20
+    size, count, limit = len(rt_push().encode()), 100_000, 1 << 20
     async with (
-        ScriptedGateway(pushes=False, flood=push * count) as gateway,
+        ScriptedGateway(flood=(RUN, count // len(RUN.pushes))) as gateway,
         client_of(gateway, max_buffered=limit) as client,
         client.pushes() as pushes,
     ):
@@ -599,10 +599,10 @@ async def test_what_waits_is_bounded_and_nothing_is_lost() -> None:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert gateway.flooded < len(push) * count
+        assert gateway.flooded < count // len(RUN.pushes)
         # One piece of the stream, 256 KiB, may be on top, its frames at their overhead's worth.
         assert limit <= pushes.size < limit + 256 * 1024 * 8
-        assert peak < len(push) * count / 2
+        assert peak < size * count / 2
         for _ in range(count):
             await anext(pushes)
         assert len(pushes) == 0
@@ -610,10 +610,9 @@ async def test_what_waits_is_bounded_and_nothing_is_lost() -> None:
 
 @running
 async def test_a_reader_may_ask_between_its_pushes() -> None:
-    push = rt_push().encode()
     count = 6_000
     async with (
-        ScriptedGateway(pushes=False, flood=push * count) as gateway,
+        ScriptedGateway(flood=(RUN, count // len(RUN.pushes))) as gateway,
         client_of(gateway, max_buffered=100_000, timeout=5) as client,
         client.pushes() as pushes,
     ):
@@ -631,11 +630,10 @@ async def test_a_reader_may_ask_between_its_pushes() -> None:
 
 @running
 async def test_not_listening_is_not_taken_for_silence_and_keep_alive_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "SLACK", 0)
+    monkeypatch.setattr(push_router, "SLACK", 0)
     events: list[ClientEvent] = []
-    push = rt_push().encode()
     async with (
-        ScriptedGateway(keep_alive=1, pushes=False, flood=push * 50_000) as gateway,
+        ScriptedGateway(keep_alive=1, flood=(RUN, 50_000 // len(RUN.pushes))) as gateway,
         client_of(gateway, max_buffered=100_000, silence=2.5, on_event=events.append) as client,
         client.pushes() as pushes,
     ):
@@ -649,9 +647,8 @@ async def test_not_listening_is_not_taken_for_silence_and_keep_alive_goes_on(mon
 
 @running
 async def test_pushes_that_nobody_wants_are_not_kept() -> None:
-    push = rt_push().encode()
     async with (
-        ScriptedGateway(pushes=False, flood=push * 20_000) as gateway,
+        ScriptedGateway(flood=(RUN, 20_000 // len(RUN.pushes))) as gateway,
         client_of(gateway, max_buffered=10_000) as client,
     ):
         await client.subscribe("HK.00700", "RT")

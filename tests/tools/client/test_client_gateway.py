@@ -56,6 +56,9 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "reorder": ("proto=Qot_UpdateRT", ["answered", "answered"]),
     "bad-sha1": ("proto=Qot_GetRT,n=1", [DAMAGED, "answered"]),
     "bad-body": ("proto=Qot_GetRT,n=1", [DAMAGED, "answered"]),
+    "bad-format": ("proto=Qot_GetRT,n=1", [DAMAGED, "answered"]),
+    "garbage": ("proto=Qot_GetRT,n=1,client=1", [LOST, "answered"]),
+    "close": ("proto=Qot_GetRT,n=1,client=1", [LOST, "answered"]),
     "cut": ("proto=Qot_GetRT,n=1", [LOST, LOST]),  # n counts for each client: the new connection is cut too
     "split": ("proto=Qot_GetRT", ["answered", "answered"]),
     "wrong-serial": ("proto=Qot_GetRT,n=1", [LATE, "answered"]),

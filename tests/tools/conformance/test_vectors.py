@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.make_vectors import FLAGS, GROUPS, VECTORS
 from ftwire import errors
-from ftwire_tools.commands.vectors import judge
+from ftwire_tools.conformance.judging import judge
 from support.places import ROOT
 from support.vector_program import OPERATIONS, answer
 

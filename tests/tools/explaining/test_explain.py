@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from codec.test_diagnosis import FIXTURES, VECTORS, conversations
 from fixtures.make_goldens import captures as recorded
 from ftwire.cipher import RsaKey
-from ftwire.diagnosis import Session
+from ftwire.diagnosis import ConversationChecker
 from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import Data, Direction, Dissector, PacketReader, TcpConversation
@@ -29,6 +29,7 @@ from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
 from support.frames import init_response, request, response, rt_request
+from support.programs import require
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
 UPGRADE = (
@@ -177,8 +178,8 @@ def test_dumps_of_other_programs_are_read(program: tuple[str, ...], tmp_path: Pa
     raw = response().encode()
     path = tmp_path / "frame.bin"
     path.write_bytes(raw)
-    done = subprocess.run([*program, str(path)], capture_output=True, text=True, check=True)
-    assert from_hex(done.stdout) == raw
+    name, *options = program
+    assert from_hex(require(name)(*options, path)) == raw
 
 
 def test_what_is_no_hexadecimal_is_none() -> None:
@@ -231,7 +232,7 @@ def test_whatever_is_read_can_be_drawn(frames: list[Frame], changes: list[tuple[
     stream = bytearray(b"".join(frame.encode() for frame in frames))
     for place, byte in changes:
         stream[place % len(stream)] = byte
-    for piece in Session(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
+    for piece in ConversationChecker(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
         for show_secrets in (False, True):
             lines = [title_of(piece), *draw(piece, PLAIN, show_secrets=show_secrets)]
             assert all(line.isprintable() for line in lines)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from ftwire.diagnosis import Session
+from ftwire.diagnosis import ConversationChecker
 from ftwire.frame import Frame, Role
 from ftwire.messages import InitConnect, KeepAlive
 from ftwire.resync import ResyncDecoder
@@ -20,6 +20,7 @@ NAMED = {
     "bad-sha1": ["unexplained_digest"],
     "bad-body": ["body_unreadable"],
     "cut": ["frame_cut"],
+    "garbage": ["no_frame"],
     "wrong-serial": ["wrong_serial"],
     "unknown-protocol": ["unknown_push"],
 }
@@ -59,7 +60,7 @@ def test_a_fault_of_the_gateway_is_named(fault: str) -> None:
     rule = f"{fault}:proto=3008,n=1" + (",ms=20" if fault in ("delay", "jitter") else "")
     with gateway(CAPTURES / "futu-api-10.11-plain.pcap", match="security", faults=[rule], speed=None) as opend:
         said = talk(opend.port)
-    session = Session()
+    session = ConversationChecker()
     server = b"".join(data for sender, data in said if sender is Role.SERVER)
     # TCP cuts where it likes, so each side is read whole; the client's first, as it asks.
     client = b"".join(data for sender, data in said if sender is Role.CLIENT)
@@ -72,7 +73,7 @@ def test_a_fault_of_the_gateway_is_named(fault: str) -> None:
 def test_refusing_a_client_is_no_mistake() -> None:
     with gateway(CAPTURES / "futu-api-10.11-plain.pcap", match="security", faults=["refuse"], speed=None) as opend:
         said = talk(opend.port)
-    session = Session()
+    session = ConversationChecker()
     assert [
         finding for sender, data in said for piece in session.read(data, sender) for finding in piece.findings
     ] == []

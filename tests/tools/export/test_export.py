@@ -8,14 +8,17 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,12 +27,14 @@ from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.export import tables
-from ftwire_tools.export.convert import BothConverters, OwnConverter, PtarsConverter, converter_named
+from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
-from ftwire_tools.export.rows import META, PARTITIONS, Rows, empty_meta, rows_of
+from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
-from ftwire_tools.markets.zones import ZONES, instants
+from ftwire_tools.markets.exchanges import ZONES
+from ftwire_tools.markets.zones import instants
+from ftwire_tools.messages.descriptors import is_repeated
 from support.captures import START, pcap, session
 from support.places import ROOT
 
@@ -280,7 +285,7 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     message.DiscardUnknownFields()  # there is no column for what the schema does not know
     body = message.SerializePartialToString()
     found: dict[str, list[dict[str, Any]]] = {}
-    converted = PtarsConverter().convert([body], message_class)
+    converted = Converter().convert([body], message_class)
     assert not converted.refusals
     meta = pa.RecordBatch.from_arrays(
         [pa.nulls(1, kind) for _, kind in META[:-1]], names=[name for name, _ in META[:-1]]
@@ -296,9 +301,34 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     )
 
 
+def without_ptars() -> Converter:
+    """The converter of an installation without ptars."""
+    with mock.patch.dict(sys.modules, {"ptars": None}):
+        return Converter()
+
+
+def values_of(message: Any) -> dict[str, Any]:
+    """What a struct should hold of a message, written against protobuf's own interface alone: the oracle."""
+    return {
+        field.name: [value_of(field, each) for each in getattr(message, field.name)]
+        if is_repeated(field)
+        else value_of(field, getattr(message, field.name))
+        if message.HasField(field.name)
+        else None
+        for field in message.DESCRIPTOR.fields
+    }
+
+
+def value_of(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return values_of(value)
+    is_broken_text = field.type == field.TYPE_STRING and isinstance(value, bytes)
+    return value.decode(errors="backslashreplace") if is_broken_text else value
+
+
 @given(st.data())
-def test_ptars_reads_what_protobuf_reads(data: st.DataObject) -> None:
-    """Spoilt bodies too: both give the same values, or ptars refuses and ours decides."""
+def test_columns_hold_what_protobuf_reads(data: st.DataObject) -> None:
+    """With ptars and without, and of spoilt bodies too: protobuf's parser decides which of them are messages."""
     message_class: Any = data.draw(st.sampled_from(CLASSES))
     bodies = []
     for message in data.draw(st.lists(messages(message_class), min_size=1, max_size=4)):
@@ -307,12 +337,33 @@ def test_ptars_reads_what_protobuf_reads(data: st.DataObject) -> None:
             if body:
                 body[at % len(body)] = value
         bodies.append(bytes(body))
-    ours = OwnConverter().convert(bodies, message_class)
-    theirs = PtarsConverter().convert(bodies, message_class)
-    assert {refusal.place for refusal in ours.refusals} == {each.place for each in theirs.refusals if each.is_lost}
-    assert list(theirs.kept) == list(ours.kept)
-    assert repr(theirs.array.to_pylist()) == repr(ours.array.to_pylist())
-    assert theirs.array.type == ours.array.type == struct_of(message_class.DESCRIPTOR)
+    wanted = {}
+    for place, each in enumerate(bodies):
+        with suppress(DecodeError):
+            wanted[place] = values_of(message_class.FromString(each))
+    for converter in (Converter(), without_ptars()):
+        found = converter.convert(bodies, message_class)
+        assert list(found.kept) == list(wanted)
+        assert repr(found.array.to_pylist()) == repr(list(wanted.values()))
+        assert found.array.type == struct_of(message_class.DESCRIPTOR)
+        assert {each.place for each in found.refusals if each.is_lost} == set(range(len(bodies))) - set(wanted)
+
+
+def test_a_text_that_is_not_utf8_is_shown_with_its_bytes_and_reported() -> None:
+    """protobuf accepts it and ptars does not, so the body is in its table and in that of errors."""
+    response: Any = registry["Qot_GetRT"].response
+    good, bad = response(retType=0).SerializePartialToString(), b"\x08\x00\x12\x02\xff\xfe"
+    found = Converter().convert([good, bad, good, bad], response)
+    assert [row["retMsg"] for row in found.array.to_pylist()] == [None, "\\xff\\xfe", None, "\\xff\\xfe"]
+    assert [(each.place, each.is_lost) for each in found.refusals] == [(1, False), (3, False)]
+
+
+def test_a_number_that_an_enum_does_not_define_is_no_value() -> None:
+    """protobuf keeps it among the unknown fields; ptars would give it as the field's value."""
+    request: Any = registry["Qot_RequestIndicatorCalc"].request
+    body = b"\x0a\x03\x10\xe8\x07"  # c2s.langType = 1000
+    (row,) = Converter().convert([body], request).array.to_pylist()
+    assert row["c2s"]["langType"] is None
 
 
 SHAPE = r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,6})?)?"
@@ -330,7 +381,7 @@ def test_every_class_has_tables(explode: bool) -> None:
     owners: dict[str, set[str]] = {}
     for message_class in EVERY:
         descriptor: Any = message_class.DESCRIPTOR
-        rows = Rows(descriptor, explode=explode, levels=2, show_secrets=False)
+        rows = RowBuilder(descriptor, explode=explode, levels=2, show_secrets=False)
         for table, batch in rows.tables(pa.array([], struct_of(descriptor)), empty_meta()):
             names = batch.schema.names
             assert len(set(names)) == len(names)
@@ -346,7 +397,7 @@ def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> No
     message_class: Any = data.draw(st.sampled_from(EVERY))
     several = data.draw(st.lists(messages(message_class), min_size=1, max_size=5))
     bodies = [message.SerializePartialToString() for message in several]
-    converted = PtarsConverter().convert(bodies, message_class)
+    converted = Converter().convert(bodies, message_class)
     schemas: dict[tuple[bool, bool, str], Any] = {}
     layout = layout_of(message_class.DESCRIPTOR)
     for explode in (False, True):
@@ -406,23 +457,17 @@ def test_any_text_is_an_instant_or_none(texts: list[str | None], data: st.DataOb
             assert instant == round((zoned - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
 
 
-def test_the_two_converters_are_told_apart() -> None:
-    """``both`` reports a body that they read otherwise: here one is made to."""
-
-    class Other(OwnConverter):
-        def convert(self, bodies: Any, message_class: Any) -> Any:
-            return super().convert([bodies[0], b"\x08\x01", *bodies[2:]], message_class)
-
-    body = registry["Qot_GetRT"].response(retType=0).SerializePartialToString()
-    both = BothConverters(PtarsConverter(), Other())
-    found = both.convert([body] * 3, registry["Qot_GetRT"].response)
-    assert [(each.place, each.error_type, each.is_lost) for each in found.refusals] == [(1, "ConverterMismatch", False)]
-    assert len(found.array) == 3
+def test_tables_are_the_same_without_ptars(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(session()))
+    with_ptars = collected(path)
+    with mock.patch.dict(sys.modules, {"ptars": None}):
+        assert collected(path) == with_ptars
 
 
-def test_without_ptars_our_own_converter_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(converter_named("auto"), PtarsConverter)
-    monkeypatch.setitem(sys.modules, "ptars", None)
-    assert isinstance(converter_named("auto"), OwnConverter)
-    with pytest.raises(ImportError):
-        converter_named("ptars")
+def test_the_former_choice_of_a_converter_warns(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(session()))
+    with pytest.warns(DeprecationWarning, match="converter has no effect"):
+        found = list(tables([str(path)], converter="own"))
+    assert [name for name, _ in found] == [name for name, _ in tables([str(path)])]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -18,18 +22,22 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ftwire.messages import Qot_GetRT, Qot_UpdateRT
+from ftwire.pcap import Endpoint, PcapngWriter
+from ftwire_tools.captures.source import NothingFoundError
 from ftwire_tools.commands._group import ftwire
-from ftwire_tools.export import engines, tables
-from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.progress_report import Report
-from ftwire_tools.export.steps import Result as StepResult
-from ftwire_tools.export.steps import Step
-from ftwire_tools.export.task import Settings, task_for
-from ftwire_tools.export.work import perform
+from ftwire_tools.export import tables
+from ftwire_tools.export.engines import LocalEngine, run_on
+from ftwire_tools.export.frame_columns import TableOptions
+from ftwire_tools.export.manifest import ExportOutcome
+from ftwire_tools.export.progress_report import ExportProgress
+from ftwire_tools.export.task import ExportSettings, run_task, task_for
 from ftwire_tools.synthetic.day import Plan, write_capture
-from support.captures import answered, asked, init_request, pcap, push, session
+from ftwire_tools.terminal.progress import Progress
+from support.captures import START, Said, answered, asked, init_request, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_response
 from support.places import ROOT
 
@@ -219,12 +227,17 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert files_of(out) == files_of(tmp_path / "straight")
 
 
-def crash_on_bad(step: Step, _slot: int) -> StepResult:
-    """What a worker does in the test below."""
-    if "bad" in step.task.source:
+class Deadly(str):
+    """A path that ends every worker that it is sent to."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return die, (str(self),)
+
+
+def die(path: str) -> str:
+    if multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.1)
-    return perform(step)
+    return path
 
 
 def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: Path) -> None:
@@ -233,17 +246,48 @@ def test_an_input_that_ends_its_worker_is_quarantined(several: Path, tmp_path: P
     for path in several.glob("*.pcap"):
         (inputs / path.name).write_bytes(path.read_bytes())
     (inputs / "bad.pcap").write_bytes(pcap(session()))
-    settings = Settings(str(tmp_path / "out"))
-    tasks = [task_for(str(path), settings) for path in sorted(inputs.iterdir())]
-    found = list(engines.run_on_all_cores(tasks, {}, Report(len(tasks), 0), 2, crash_on_bad))
+    settings = ExportSettings(str(tmp_path / "out"))
+    paths = [str(path) for path in sorted(inputs.iterdir())]
+    tasks = [task_for(Deadly(path) if "bad" in path else path, settings) for path in paths]
+    found = list(run_on(LocalEngine(2), tasks, ExportProgress(len(tasks), 0)))
     assert {outcome.source: outcome.status for outcome in found} == {
-        task.source: "quarantined" if "bad" in task.source else "done" for task in tasks
+        path: "quarantined" if "bad" in path else "done" for path in paths
     }
     # It stays so until asked.
     result = run(inputs, "-o", tmp_path / "out", "-j", 1)
     assert result.exit_code == 3
     assert "bad.pcap: quarantined: it ended the process that read it" in result.stderr
     assert run(inputs, "-o", tmp_path / "out", "-j", 1, "--retry-quarantined").exit_code == 0
+
+
+class DeadlyOnce(str):
+    """A path that ends the first worker that it is sent to."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return die_once, (str(self),)
+
+
+def die_once(path: str) -> str:
+    with suppress(FileExistsError):
+        Path(f"{path}.died").touch(exist_ok=False)
+        return die(path)
+    return path
+
+
+def test_an_input_whose_worker_died_is_tried_again_behind_the_others(several: Path, tmp_path: Path) -> None:
+    """Its worker may have died of what others needed in memory."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    for path in several.glob("*.pcap"):
+        (inputs / path.name).write_bytes(path.read_bytes())
+    paths = [str(path) for path in sorted(inputs.iterdir())]
+    settings = ExportSettings(str(tmp_path / "out"))
+    tasks = [task_for(DeadlyOnce(paths[0]), settings), *(task_for(path, settings) for path in paths[1:])]
+    found = list(run_on(LocalEngine(2), tasks, ExportProgress(len(tasks), 0)))
+    assert [outcome.status for outcome in found] == ["done"] * len(paths)
+    assert found[-1].source == paths[0]
+    assert run(inputs, "-o", tmp_path / "one", "-j", 1).exit_code == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "one")
 
 
 def test_inputs_that_cannot_be_read_are_named_and_the_rest_is_done(capture: Path, tmp_path: Path) -> None:
@@ -315,16 +359,16 @@ def test_a_bomb_of_repetitions_does_not_go_off(tmp_path: Path) -> None:
 def test_an_input_that_fails_does_not_keep_the_others(
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ftwire_tools.export import collect
+    from ftwire_tools.export import pipeline
 
-    read_blocks = collect.read_blocks
+    read_blocks = pipeline.read_blocks
 
     def broken(*arguments: Any) -> Any:
         if arguments[1].endswith("session.pcap"):
             raise ZeroDivisionError("a fault of ours")
         return read_blocks(*arguments)
 
-    monkeypatch.setattr(collect, "read_blocks", broken)
+    monkeypatch.setattr("ftwire_tools.export.task.read_blocks", broken)
     result = run(several, "-o", tmp_path, "-j", 1)
     assert result.exit_code == 3
     assert "session.pcap: failed: ZeroDivisionError: a fault of ours" in result.stderr
@@ -414,10 +458,152 @@ def test_remote_paths_are_fsspecs(capture: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "out" / "time_share").rglob("*.parquet"))
 
 
+def test_standard_input_is_read_here_however_many_processes_there_are(tmp_path: Path) -> None:
+    data = synth(tmp_path / "a.pcap", 100_000).read_bytes()
+    (tmp_path / "b.pcap").write_bytes(data)
+    arguments = ["export", "-", str(tmp_path / "b.pcap"), "-o", str(tmp_path / "out"), "-j", "4"]
+    result = CliRunner().invoke(ftwire, arguments, input=data)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("2 of 2 inputs")
+
+
 def test_standard_input_is_an_input(capture: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(ftwire, ["export", "-", "-o", str(tmp_path)], input=capture.read_bytes())
     assert result.exit_code == 0
     assert len(list(tmp_path.glob("time_share/*/*/*.parquet"))) == 1
+
+
+def test_blocks_are_files_in_the_order_of_capture(tmp_path: Path) -> None:
+    """Each block of a capture has its files; read one after the other they hold what one block holds."""
+    path = synth(tmp_path / "a.pcap", 1_000_000, connections=3)
+    found = {}
+    for block in (1 << 17, 128 << 20):
+        settings = ExportSettings(str(tmp_path / str(block)), options=TableOptions(block=block))
+        outcome = run_task(task_for(str(path), settings))
+        assert outcome.is_clean
+        names = sorted(name for name in outcome.files if name.startswith("ticker/"))
+        found[block] = names, pa.concat_tables(pq.read_table(tmp_path / str(block) / name) for name in names)
+    (several, small), (one, large) = found.values()
+    assert [name[-13:] for name in several] == [f"{number:05}.parquet" for number in range(8)]
+    assert [name[-13:] for name in one] == ["00000.parquet"]
+    assert small.combine_chunks().sort_by("frame").equals(large.combine_chunks().sort_by("frame"))
+    times = small.column("capture_time_ns").to_pylist()
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "error_type", "text"),
+    [
+        ("cut", "TruncatedCaptureError", "inside a"),
+        ("garbage", "CaptureFormatError", "block"),
+        ("link", "PacketSkipped", "2 packets passed over: "),
+    ],
+)
+def test_a_damaged_file_is_exported_as_far_as_it_can_be_read(
+    tmp_path: Path, spoilt: str, error_type: str, text: str
+) -> None:
+    path = synth(tmp_path / "a.pcapng", 300_000, connections=3, symbols=3, kind="pcapng")
+    data = path.read_bytes()
+    if spoilt == "cut":
+        data = data[:-13]
+    elif spoilt == "garbage":
+        at = 0
+        while at < 200_000:
+            at += int.from_bytes(data[at + 4 : at + 8], "little")  # length of a block
+        data = data[:at] + bytes(100)
+    else:
+        writer = PcapngWriter()
+        other = writer.section() + writer.interface(147) + writer.packet(START, b"what is this")
+        data += other + other
+    path.write_bytes(data)
+    result = run(path, "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 3
+    (outcome,) = outcomes(result)
+    assert outcome["status"] == "done"
+    assert outcome["sha256"] == hashlib.sha256(data).hexdigest()
+    dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
+    assert outcome["frames"] == len(dumped)
+    assert min(outcome["rows"]["ticker"], len(dumped)) > 100
+    (error,) = [
+        row
+        for file in (tmp_path / "out" / "errors").rglob("*.parquet")
+        for row in pq.read_table(file, partitioning=None).to_pylist()
+        if row["connection"] is None
+    ]
+    assert error["error_type"] == error_type
+    assert text in error["error"]
+    assert error["error"] == outcome["error"]
+
+
+ENDS = [Endpoint(bytes([10, 0, 0, number]), 50000 + number) for number in range(1, 4)]
+ENDS.append(Endpoint(bytes(15) + b"\x07", 50007))
+
+
+@st.composite
+def spoilt_traffic(draw: st.DrawFn) -> list[tuple[int, bytes]]:
+    """Packets of several connections, ends used again and again, mixed, lost, repeated, late, cut."""
+    connections = []
+    for client in draw(st.lists(st.sampled_from(ENDS), min_size=1, max_size=5)):
+        said: list[Said] = session()
+        said += [answered(3009, number, push()) for number in range(draw(st.integers(0, 4)))]
+        if draw(st.booleans()):
+            said.append(answered(3008, 9, rt_response().SerializeToString()[:-3]))
+        if draw(st.integers(0, 3)) == 0:
+            said = [Said(each.sender, b"no frames at all") for each in said]
+        server = Endpoint(bytes(len(client.packed) - 1) + b"\x63", 11111)
+        connections.append([frame for _, frame in packets(said, client, server)])
+    mixed: list[bytes] = []
+    while any(connections):
+        one = draw(st.sampled_from([each for each in connections if each]))
+        mixed.append(one.pop(0))
+    for _ in range(draw(st.integers(0, 6))):
+        at, change = draw(st.integers(0, len(mixed) - 1)), draw(st.sampled_from(["lose", "repeat", "move", "cut"]))
+        frame = mixed[at] if change == "repeat" else mixed.pop(at)
+        if change == "cut":
+            mixed.insert(at, frame[: draw(st.integers(0, len(frame)))])
+        elif change != "lose":
+            mixed.insert(draw(st.integers(0, len(mixed))), frame)
+        if not mixed:
+            mixed.append(frame)
+    return [(START + 1000 * at, frame) for at, frame in enumerate(mixed)]
+
+
+@settings(max_examples=40)
+@given(spoilt_traffic(), st.integers(0, 40))
+def test_of_any_traffic_every_frame_is_in_some_table(frames: list[tuple[int, bytes]], cut: int) -> None:
+    """Frames and connections have the numbers of ``ftwire dump``, an independent reader of the same observations."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / "a.pcap"
+        data = pcap_of(frames)
+        path.write_bytes(data[: len(data) - cut])
+        dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
+        lines = {line["number"]: line for line in map(json.loads, dumped)}
+        try:
+            found = [(table, row) for table, batch in _untimed(tables([str(path)])) for row in batch.to_pylist()]
+        except NothingFoundError:
+            found = []
+    assert {row["frame"] for _, row in found if row["frame"] is not None} == set(lines)
+    for table, row in found:
+        if row["frame"] is None:
+            assert table == "errors"
+            continue
+        line = lines[row["frame"]]
+        assert (row["connection"], row["serial"], row["kind"]) == (line["conversation"], line["serial"], line["kind"])
+        assert (table == "errors") == (line["body"] is None)
+
+
+def test_rows_of_a_capture_with_losses_are_those_of_the_dump(tmp_path: Path) -> None:
+    path = synth(tmp_path / "a.pcap", 500_000, connections=6, loss=0.01)
+    run_task(task_for(str(path), ExportSettings(str(tmp_path / "out"), options=TableOptions(block=1 << 17))))
+    rows = ds.dataset(tmp_path / "out" / "ticker", partitioning="hive").to_table().to_pylist()
+    dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
+    lines = {line["number"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
+    assert {row["frame"] for row in rows} == set(lines)
+    for row in rows:
+        line = lines[row["frame"]]
+        assert row["connection"] == line["conversation"]
+        item = line["body"]["s2c"]["tickerList"][row["row"]]
+        assert (row["sequence"], row["price"]) == (int(item["sequence"]), item["price"])
 
 
 def test_many_days_do_not_take_many_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,8 +660,11 @@ def test_a_missing_package_is_told_with_its_extra(capture: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_the_report_says_what_is_left() -> None:
-    report = Report(4, 100_000_000)
-    report.done(Outcome("a", "a", size=20_000_000, frames=100))
-    assert report.line(5_000_000, 50, 5.0) == "1 of 4 files, 25 of 100 MB, 150 frames, 5.0 MB/s, 15s left"
-    assert report.line(80_000_000, 50, 100.0) == "1 of 4 files, 100 of 100 MB, 150 frames, 1.0 MB/s"
+def test_progress_adds_up_what_is_done_and_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, int]] = []
+    monkeypatch.setattr(Progress, "show", lambda _, text, done: shown.append((text, done)))
+    progress = ExportProgress(4, 100_000_000)
+    progress.finished(ExportOutcome("a", "a", size=20_000_000, frames=100))
+    progress.update(5_000_000, 50)
+    progress.update(80_000_000, 70)
+    assert shown == [("1 of 4 files, 150 frames", 25_000_000), ("1 of 4 files, 170 frames", 100_000_000)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ftwire.body import decode_body
-from ftwire.errors import BodyError, DigestError, RemoteProtocolError
+from ftwire.errors import BadMagicError, BodyError, DigestError, RemoteProtocolError
 from ftwire.events import FrameDamaged, PushReceived, Refused, ReplyReceived, UnmatchedReply
 from ftwire.frame import UnknownBody
 from ftwire.messages import Qot_GetRT
@@ -110,6 +110,30 @@ def test_bad_body() -> None:
         assert client.ask("Qot_GetRT", **QUESTION).retType == 0
 
 
+def test_bad_format() -> None:
+    with running("bad-format:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        ask(client)
+        reply = client.until(lambda event: isinstance(event, ReplyReceived))
+        assert isinstance(reply.frame.message, UnknownBody)  # type: ignore[union-attr]
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+def test_garbage() -> None:
+    with running("garbage:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        ask(client)
+        with pytest.raises(BadMagicError):
+            client.until(lambda _: False)
+
+
+def test_close() -> None:
+    with running("close:proto=3008,n=2") as opend, PlainClient(opend.port) as client:
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+        ask(client)
+        client.wait_for_end()
+        assert len(client.events) == 2
+        client.connection.close()
+
+
 def test_cut() -> None:
     with running("cut:proto=3008,n=2") as opend, PlainClient(opend.port) as client:
         assert client.ask("Qot_GetRT", **QUESTION).retType == 0
@@ -175,6 +199,13 @@ def test_refuse() -> None:
         assert isinstance(event, Refused)
         assert event.ret_msg == "the gateway refuses this connection"
         client.wait_for_end()
+
+
+def test_refuse_one_protocol() -> None:
+    with running("refuse:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
+        refused = client.ask("Qot_GetRT", **QUESTION)
+        assert (refused.retType, refused.retMsg) == (-1, "the gateway refuses this request")
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
 
 
 def test_chance_is_seeded() -> None:

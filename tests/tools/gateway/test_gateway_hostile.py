@@ -31,11 +31,7 @@ REQUESTS = [
     for entry in registry
     if entry.request is not None and entry.proto_id > 1001 and "c2s" in entry.request.DESCRIPTOR.fields_by_name
 ]
-ANSWERED = [
-    entry
-    for entry in REQUESTS
-    if entry.name in {*SYNTHETIC._quotes.answers, *SYNTHETIC._trades.answers, *SYNTHETIC._own, "Qot_Sub"}
-]
+ANSWERED = [entry for entry in REQUESTS if entry.name in SYNTHETIC.protocols | {"Qot_Sub"}]
 
 
 class Nobody:
@@ -85,7 +81,7 @@ def whole(answer: Any, entry: Protocol) -> None:
 
 @pytest.fixture(autouse=True)
 def loop() -> Iterator[None]:
-    """Worlds ask for the running loop."""
+    """Answer sources ask for the running loop."""
     with asyncio.Runner() as runner:
         asyncio.events._set_running_loop(runner.get_loop())
         yield
@@ -136,7 +132,7 @@ BODIES = st.tuples(st.sampled_from([entry.proto_id for entry in ANSWERED]), st.b
 @given(st.lists(BODIES, max_size=20))
 def test_any_bytes_get_an_answer_each(bodies: list[tuple[int, bytes, bool]]) -> None:
     asyncio.events._set_running_loop(None)
-    with gateway(world=Synthetic) as opend, PlainClient(opend.port) as client:
+    with gateway(source=Synthetic) as opend, PlainClient(opend.port) as client:
         for serial, (proto_id, body, as_text_) in enumerate(bodies, 100):
             body_format = BodyFormat.JSON if as_text_ else BodyFormat.PROTOBUF
             client.socket.sendall(encode_frame(proto_id, serial, body, body_format=body_format))
@@ -173,7 +169,7 @@ def test_a_bug_of_ours_is_said_and_stays_with_one_request() -> None:
             raise ZeroDivisionError("a bug")
 
     def meet() -> None:
-        with gateway(world=Broken) as opend, PlainClient(opend.port) as client:
+        with gateway(source=Broken) as opend, PlainClient(opend.port) as client:
             assert client.ask("GetUserInfo").retMsg == "internal error of the gateway"
             assert client.ask("KeepAlive", time=1).retType == 0
 

@@ -33,8 +33,8 @@ from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import exact_key
 from ftwire_tools.gateway.push import Push, PushRun
-from ftwire_tools.gateway.push_recording import TapePush, Track
-from ftwire_tools.gateway.push_scheduler import Pace, Player
+from ftwire_tools.gateway.push_recording import RecordedPush, Track
+from ftwire_tools.gateway.push_scheduler import Pace, PushScheduler
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
@@ -107,10 +107,10 @@ def played(
             for push in run.pushes:
                 send(push)
 
-        player = Player(Listener(), pace, send, send_run)
+        player = PushScheduler(Listener(), pace, send, send_run)
         for cause, offsets in tracks.items():
-            pushes = [TapePush(round(offset * 1e9), Push(3009, cause), 0) for offset in offsets]
-            player.play(cause, Track(pushes))
+            pushes = [RecordedPush(round(offset * 1e9), Push(3009, cause), 0) for offset in offsets]
+            player.start(cause, Track(pushes))
         await asyncio.sleep(seconds)
         player.stop()
 
@@ -146,7 +146,9 @@ class TestRhythm:
         subscribed = next(one.time for one in frames if one.kind is Kind.RESPONSE and one.frame.proto_id == QOT_SUB)
         pushes = {(one.frame.message.s2c.security.code, one.time) for one in frames if one.kind is Kind.PUSH}  # type: ignore[union-attr]
         kept = {
-            (topic.code, subscribed + push.offset) for topic in (RT_HK, RT_US) for push in replay.tape.tracks[topic]
+            (topic.code, subscribed + push.offset)
+            for topic in (RT_HK, RT_US)
+            for push in replay.recording.tracks[topic]
         }
         assert kept == pushes
 

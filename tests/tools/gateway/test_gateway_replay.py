@@ -222,11 +222,11 @@ class TestOnMiss:
 
         with gateway(synthetic=True, key=KEY) as real:
 
-            def world() -> Replay:
+            def source() -> Replay:
                 way = Forward(real.host, real.port, key=KEY, allow_trading=False, log=Log(lambda *_: None))
                 return Replay(on_miss=OnMiss.FORWARD, forward=way)
 
-            with gateway(world=world) as opend, PlainClient(opend.port) as client:
+            with gateway(source=source) as opend, PlainClient(opend.port) as client:
                 answer = client.ask("Qot_GetStaticInfo", securityList=[{"market": 1, "code": "09988"}])
                 assert answer.s2c.staticInfoList[0].basic.name == "BABA-W"
                 assert client.subscribe("HK.00700").retType == 0
@@ -248,14 +248,21 @@ class TestOnMiss:
         from ftwire_tools.gateway.log import Log
         from ftwire_tools.gateway.replay import OnMiss, Replay
 
-        def world() -> Replay:
+        def source() -> Replay:
             way = Forward("127.0.0.1", 1, key=None, allow_trading=False, log=Log(lambda *_: None))
             return Replay(on_miss=OnMiss.FORWARD, forward=way)
 
-        with gateway(world=world) as opend, PlainClient(opend.port) as client:
+        with gateway(source=source) as opend, PlainClient(opend.port) as client:
             for _ in range(2):
                 answer = client.ask("Qot_GetMarketState", securityList=[])
                 assert (answer.retType, "gives no answer" in answer.retMsg) == (-1, True)
+
+
+def test_the_former_name_of_another_source_is_warned_about() -> None:
+    from ftwire_tools.gateway.synthetic import Synthetic
+
+    with pytest.warns(DeprecationWarning, match="source"), gateway(world=Synthetic) as opend:
+        assert opend.port
 
 
 class TestReuse:

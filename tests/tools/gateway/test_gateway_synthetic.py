@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.market import HEAD_START, Market
 from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.synthetic.trading_day import HEAD_START, Market
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
 
@@ -53,6 +54,14 @@ def test_the_day_adds_up() -> None:
     days = stock.days()
     assert all(after.last_close == before.close for before, after in itertools.pairwise(days))
     assert all(day.low <= min(day.open, day.close) <= max(day.open, day.close) <= day.high for day in days)
+
+
+@pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 10)])
+def test_new_york_has_its_summer_time(month: int, hour: int) -> None:
+    now = datetime(2024, month, 10, 14, 0, tzinfo=UTC)
+    stock = Market(0, now.timestamp()).stocks[11, "AAPL"]
+    assert stock.time() == datetime(2024, month, 10, hour, 0)
+    assert stock.stamp(stock.time()) == now.timestamp()
 
 
 def test_prices_stay_where_they_can_be() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ftwire.protocols import registry
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
 from ftwire_tools.testing import RunningGateway, gateway
 from support.gateways import CAPTURES, fill, security
+from support.programs import Program
 
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
 RECORDED = CAPTURES / "npm-futu-api-10.11-websocket.pcapng"
@@ -143,12 +143,12 @@ def test_a_slow_reader_is_cut_off() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def certificate(openssl: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(words, check=True, capture_output=True)
+    openssl(*words)
     return cert, key
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftwire.protocols import registry
-from ftwire_tools.markets.securities import QOT_PREFIXES, parse_security, security_name
+from ftwire_tools.markets.codes import parse_security, security_name
+from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.request_builder import RequestError, build_request
 from ftwire_tools.schemas.outline import describe, description, template
 

@@ -11,13 +11,11 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from websockets.sync.client import connect as connect_websocket
 
-from fixtures.gateway import Gateway
 from fixtures.gateway import running as gateway_running
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
@@ -26,11 +24,11 @@ from ftwire.frame import Role
 from ftwire.pcap import CloseReason, PacketReader
 from ftwire.websocket import Envelope
 from support.frames import rt_request
+from support.gateways import PlainClient
+from support.programs import Program, complaints
 from support.recording import (
     FTWIRE,
     SECONDS,
-    Client,
-    complaints,
     connect,
     echo,
     ftwire,
@@ -38,10 +36,8 @@ from support.recording import (
     recording,
     serving,
     streams,
-    tshark,
 )
 
-GATEWAY = Gateway(port=0, ws_port=0)
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
@@ -61,6 +57,11 @@ def converse(port: int, data: bytes) -> bytes:
         return back[0]
 
 
+def ask(client: PlainClient, times: int = 1) -> None:
+    for _ in range(times):
+        assert client.ask("Qot_GetRT", security={"market": 1, "code": "00700"}).retType == 0
+
+
 def wait_for(path: Path, size: int) -> None:
     """Wait until a recording holds this many bytes of payload in its one connection."""
     until = time.monotonic() + SECONDS
@@ -73,7 +74,7 @@ def wait_for(path: Path, size: int) -> None:
     raise AssertionError(f"{path} never held {size} bytes")
 
 
-def test_many_clients_pass_unchanged_and_are_recorded(tmp_path: Path) -> None:
+def test_many_clients_pass_unchanged_and_are_recorded(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     said = [noise(150_000 + 1000 * number, number) for number in range(20)]
     with serving(echo) as port, recording(port, "-w", path) as record:
@@ -95,18 +96,18 @@ def test_many_clients_pass_unchanged_and_are_recorded(tmp_path: Path) -> None:
     assert sorted(bytes(stream.received) for stream in found) == sorted(said)
     assert {stream.end for stream in found} == {CloseReason.FIN}
     assert {stream.server.port for stream in found} == {port}, "the gateway's own address, not the proxy's"
-    assert complaints(path) == []
-    assert tshark(path, "-Y", "tcp.analysis.lost_segment || tcp.analysis.retransmission") == []
+    assert complaints(tshark, path) == []
+    assert tshark("-r", path, "-Y", "tcp.analysis.lost_segment || tcp.analysis.retransmission") == ""
 
 
-def test_the_judge_sees_a_wrong_checksum(tmp_path: Path) -> None:
+def test_the_judge_sees_a_wrong_checksum(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     with serving(echo) as port, recording(port, "-w", path) as record:
         converse(record.ports[0], b"payload")
         record.stop()
-    assert complaints(path) == []
+    assert complaints(tshark, path) == []
     path.write_bytes(path.read_bytes().replace(b"payload", b"pAyload"))
-    assert len(complaints(path)) == 2
+    assert len(complaints(tshark, path)) == 2
 
 
 def test_times_are_those_of_the_bytes(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_a_file_that_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> Non
     assert [bytes(stream.sent) for stream in streams(path)] == [b"today's"]
 
 
-def test_one_side_may_finish_before_the_other(tmp_path: Path) -> None:
+def test_one_side_may_finish_before_the_other(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
 
     def answer_at_the_end(client: socket.socket) -> None:
@@ -159,7 +160,8 @@ def test_one_side_may_finish_before_the_other(tmp_path: Path) -> None:
         record.stop()
     (stream,) = streams(path)
     assert (bytes(stream.sent), bytes(stream.received), stream.end) == (b"abc", b"cba", CloseReason.FIN)
-    ends = tshark(path, "-Y", "tcp.flags.fin==1 || tcp.len>0", "-T", "fields", "-e", "tcp.srcport", "-e", "tcp.len")
+    fields = ("-T", "fields", "-e", "tcp.srcport", "-e", "tcp.len")
+    ends = tshark("-r", path, "-Y", "tcp.flags.fin==1 || tcp.len>0", *fields).splitlines()
     client = str(stream.client.port)
     assert [line.split("\t") for line in ends] == [[client, "3"], [client, "0"], [str(port), "3"], [str(port), "0"]]
 
@@ -228,7 +230,7 @@ def test_a_slow_reader_slows_its_sender_and_nobody_else(tmp_path: Path) -> None:
     assert max(len(stream.sent) for stream in streams(path)) == sent
 
 
-def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
+def test_what_was_written_survives_a_kill(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     data = noise(300_000)
     with serving(echo) as port, recording(port, "-w", path) as record:
@@ -243,10 +245,10 @@ def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
     assert bytes(stream.sent).startswith(data)
     assert data.startswith(bytes(stream.received[: len(data)]))
     assert stream.end is CloseReason.END
-    assert complaints(path) == []
+    assert complaints(tshark, path) == []
 
 
-def test_files_are_rotated_by_size_and_lose_nothing(tmp_path: Path) -> None:
+def test_files_are_rotated_by_size_and_lose_nothing(tshark: Program, mergecap: Program, tmp_path: Path) -> None:
     data = noise(400_000)
     with (
         serving(echo) as port,
@@ -261,21 +263,21 @@ def test_files_are_rotated_by_size_and_lose_nothing(tmp_path: Path) -> None:
     assert len(paths) >= 9
     assert all(path.stat().st_size <= 116 << 10 and stat.S_IMODE(path.stat().st_mode) == 0o600 for path in paths)
     # Each file alone opens; together they are the conversation, whose first packets every file repeats.
-    assert all(complaints(path) == [] for path in (paths[0], paths[1], paths[-1]))
+    assert all(complaints(tshark, path) == [] for path in (paths[0], paths[1], paths[-1]))
     merged = tmp_path / "all.pcapng"
-    subprocess.run(["mergecap", "-a", "-w", merged, *paths], check=True, stderr=subprocess.DEVNULL)
+    mergecap("-a", "-w", merged, *paths)
     (stream,) = streams(merged)
     assert (bytes(stream.sent), bytes(stream.received)) == (data, data)
 
 
 def test_every_rotated_file_can_be_decrypted_by_itself(tmp_path: Path) -> None:
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--rotate-size", "8k") as record,
     ):
-        client = Client(record.ports[0], KEY)
-        client.ask(40)
-        client.close()
+        client = PlainClient(record.ports[0], key=KEY)
+        ask(client, 40)
+        client.socket.close()
         record.stop()
     paths = sorted(tmp_path.iterdir())
     assert len(paths) >= 3
@@ -339,14 +341,14 @@ def test_signals_end_it_quietly(number: int, tmp_path: Path) -> None:
 def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     with (
-        gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+        gateway_running(key=KEY) as (port, _),
         recording(port, "-w", path, "--json", "--key", TEST_KEY) as record,
     ):
-        client = Client(record.ports[0], KEY)
-        client.ask()
+        client = PlainClient(record.ports[0], key=KEY)
+        ask(client)
         assert record.process.stdout is not None
         shown = [json.loads(record.process.stdout.readline()) for _ in range(4)]
-        client.close()
+        client.socket.close()
         record.stop()
     assert [(frame["kind"], frame["proto"], frame["encryption"]) for frame in shown] == [
         ("request", "InitConnect", "rsa"),
@@ -363,35 +365,36 @@ def test_frames_are_shown_while_they_pass(tmp_path: Path) -> None:
 
 def test_nobody_reading_the_dump_ends_it(tmp_path: Path) -> None:
     with (
-        gateway_running(GATEWAY) as (port, _),
+        gateway_running() as (port, _),
         recording(port, "-w", tmp_path / "out.pcapng", "--dump") as record,
     ):
         assert record.process.stdout is not None
         record.process.stdout.close()
         # The recorder may be gone before the handshake's reply has come through it.
         with suppress(AssertionError, OSError):
-            Client(record.ports[0]).close()
+            PlainClient(record.ports[0]).socket.close()
         assert record.process.wait(SECONDS) == 141
 
 
-def test_a_key_is_embedded_only_when_asked_and_then_used_and_stripped_by_editcap(tmp_path: Path) -> None:
+def test_a_key_is_embedded_only_when_asked_and_then_used_and_stripped_by_editcap(
+    tshark: Program, editcap: Program, tmp_path: Path
+) -> None:
     for name, options in (("without", ()), ("with", ("--key", TEST_KEY, "--embed-key"))):
         with (
-            gateway_running(replace(GATEWAY, key=KEY)) as (port, _),
+            gateway_running(key=KEY) as (port, _),
             recording(port, "-w", tmp_path / name, *options) as record,
         ):
-            client = Client(record.ports[0], KEY)
-            client.ask()
-            client.close()
+            client = PlainClient(record.ports[0], key=KEY)
+            ask(client)
+            client.socket.close()
             record.stop()
     pem = TEST_KEY.read_bytes()
     assert b"PRIVATE KEY" not in (tmp_path / "without").read_bytes()
     ftwire("dump", tmp_path / "without", status=3)
     assert pem.strip() in (tmp_path / "with").read_bytes()
     assert b"Qot_GetRT" in ftwire("dump", tmp_path / "with").stdout
-    assert complaints(tmp_path / "with") == []
-    words = ["editcap", "--discard-all-secrets", str(tmp_path / "with"), str(tmp_path / "stripped")]
-    subprocess.run(words, check=True, capture_output=True)
+    assert complaints(tshark, tmp_path / "with") == []
+    editcap("--discard-all-secrets", tmp_path / "with", tmp_path / "stripped")
     assert b"PRIVATE KEY" not in (tmp_path / "stripped").read_bytes()
     ftwire("dump", tmp_path / "stripped", status=3)
 
@@ -407,17 +410,17 @@ def test_a_recording_can_be_piped(tmp_path: Path) -> None:
     assert [bytes(stream.sent) for stream in streams(path)] == [b"through a pipe"]
 
 
-def test_websocket_and_tcp_in_one_recording(tmp_path: Path) -> None:
+def test_websocket_and_tcp_in_one_recording(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
-    with gateway_running(GATEWAY) as ports, recording(list(ports), "-w", path) as record:
-        client = Client(record.ports[0])
+    with gateway_running() as ports, recording(list(ports), "-w", path) as record:
+        client = PlainClient(record.ports[0])
         with connect_websocket(f"ws://127.0.0.1:{record.ports[1]}", proxy=None) as side:
             side.send(Envelope.build(1, 2, b"", sender=Role.CLIENT).encode())
             side.recv()
             side.send(Envelope.build(3008, 3, rt_request(), sender=Role.CLIENT).encode())
             side.recv()
-        client.ask()
-        client.close()
+        ask(client)
+        client.socket.close()
         record.stop()
     frames = [json.loads(line) for line in ftwire("dump", "--json", path).stdout.splitlines()]
     seen = {(frame["transport"], frame["proto"], frame["kind"]) for frame in frames}
@@ -431,10 +434,10 @@ def test_websocket_and_tcp_in_one_recording(tmp_path: Path) -> None:
         )
         for kind in ("request", "response")
     }
-    assert complaints(path) == []
+    assert complaints(tshark, path) == []
 
 
-def test_ipv6_clients_of_an_ipv4_gateway(tmp_path: Path) -> None:
+def test_ipv6_clients_of_an_ipv4_gateway(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     words = [*FTWIRE, "record", "--listen", "[::1]:0", "-w", str(path), "--to"]
     with serving(echo) as port:
@@ -450,7 +453,7 @@ def test_ipv6_clients_of_an_ipv4_gateway(tmp_path: Path) -> None:
     (stream,) = streams(path)
     assert stream.client.address == "::1"
     assert stream.server.packed == bytes.fromhex("00000000000000000000ffff7f000001")
-    assert complaints(path) == []
+    assert complaints(tshark, path) == []
 
 
 @pytest.mark.parametrize(
@@ -459,7 +462,7 @@ def test_ipv6_clients_of_an_ipv4_gateway(tmp_path: Path) -> None:
         (["--to", ":1"], "Missing option '-w'"),
         (["-w", "x"], "Missing option '--to'"),
         (["--to", "host:x", "-w", "x"], "'host:x' is not HOST:PORT"),
-        (["--to", "::1", "-w", "x"], "stands in brackets"),
+        (["--to", "::1", "-w", "x"], "needs brackets"),
         (["--to", ":1", "--to", ":2", "-w", "x"], "one --listen for each --to, not 1 for 2"),
         (["--listen", "0.0.0.0:0", "--to", ":1", "-w", "x"], "can be reached from other machines (--allow-remote)"),
         (["--to", ":1", "-w", "x", "--rotate-size", "12"], "less than the smallest"),

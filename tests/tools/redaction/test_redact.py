@@ -38,7 +38,8 @@ from ftwire_tools.redaction.redactor import Redaction
 from support.frames import init_response, rt_request
 from support.places import ROOT
 from support.planted import Planted
-from support.recording import FTWIRE, complaints, ftwire, streams, tshark
+from support.programs import Program, complaints
+from support.recording import FTWIRE, ftwire, streams
 from tools.recording.test_record import noise
 
 CAPTURES = ROOT / "fixtures" / "captures"
@@ -159,7 +160,7 @@ def websocket_session(planted: Planted) -> list[tuple[Direction, bytes]]:
 
 
 @pytest.mark.parametrize("kind", ["protobuf", "json", "encrypted", "encrypted again", "websocket"])
-def test_no_planted_secret_is_left(kind: str, tmp_path: Path) -> None:
+def test_no_planted_secret_is_left(tshark: Program, kind: str, tmp_path: Path) -> None:
     again = kind == "encrypted again"
     planted = Planted()
     said = {
@@ -192,10 +193,10 @@ def test_no_planted_secret_is_left(kind: str, tmp_path: Path) -> None:
     assert planted.left_in(json.dumps(after, ensure_ascii=False).encode()) == []
     for address in (CLIENT, SERVER):
         assert address.packed not in out.read_bytes()
-    assert complaints(out) == []
+    assert complaints(tshark, out) == []
 
 
-def test_secrets_where_no_field_is(tmp_path: Path) -> None:
+def test_secrets_where_no_field_is(tshark: Program, tmp_path: Path) -> None:
     planted = Planted()
     hidden = [planted.text() for _ in range(12)]
     raw = iter(text.encode() for text in hidden)
@@ -229,7 +230,7 @@ def test_secrets_where_no_field_is(tmp_path: Path) -> None:
     assert [frame["serial"] for frame in after] == [frame["serial"] for frame in frames(source, status=3)]
     assert [frame["sha1_ok"] for frame in after if frame["serial"] == 5] == [False]
     assert len(streams(out)) == 1, "the other connection is left out"
-    assert complaints(out) == []
+    assert complaints(tshark, out) == []
 
 
 def _damaged(frame: bytes) -> bytes:
@@ -255,7 +256,7 @@ def test_what_cannot_be_decrypted_is_blank(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
-def test_recorded_sessions_stay_what_they_were(path: Path, tmp_path: Path) -> None:
+def test_recorded_sessions_stay_what_they_were(tshark: Program, path: Path, tmp_path: Path) -> None:
     before = frames(path, "--key", TEST_KEY)
     source = tmp_path / path.name
     source.write_bytes(path.read_bytes())
@@ -267,8 +268,8 @@ def test_recorded_sessions_stay_what_they_were(path: Path, tmp_path: Path) -> No
     assert [f["body"]["s2c"] for f in after if f["proto"] in market and f["kind"] != "request"] == [
         f["body"]["s2c"] for f in before if f["proto"] in market and f["kind"] != "request"
     ]
-    assert complaints(out) == []
-    assert tshark(out, "-Y", "tcp.analysis.flags") == []
+    assert complaints(tshark, out) == []
+    assert tshark("-r", out, "-Y", "tcp.analysis.flags") == ""
 
 
 def test_pseudonyms_are_consistent_and_seeded(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from ftwire.messages import Qot_Common, Qot_Sub, Trd_Common, Trd_PlaceOrder
 from ftwire.schema import schema
-from ftwire_tools.markets.securities import QOT_PREFIXES, TRADE_PREFIXES, securities_of
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_PREFIXES
 from ftwire_tools.messages.enums import FIELD_ENUMS, enum_name, enum_names
 from ftwire_tools.messages.masking import SECRET_FIELDS, has_secrets, may_hold_secrets
+from ftwire_tools.messages.securities import securities_of
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import Latencies, duration
-from ftwire_tools.render.table import NAMED_COLUMNS
+from ftwire_tools.render.table import NAMED_COLUMNS, Table, table_text
 from ftwire_tools.terminal.times import Clock, parse_time
 from support.frames import rt_response
 
@@ -175,3 +176,12 @@ def test_quantiles_are_exact_to_three_digits(spans: list[int], share: float) -> 
     exact = next(span for span in sorted(spans) if sum(each <= span for each in spans) >= share * len(spans) - 1e-9)
     assert found <= exact
     assert exact - found <= exact / 100
+
+
+def test_columns_are_aligned_whatever_the_width_of_a_character() -> None:
+    table = Table(
+        "list", ("name", "price"), [("腾讯控股", "1.5"), ("é", "22.5"), ("e\u0301", "3"), ("AAPL", "-")], is_fixed=True
+    )
+    assert table_text(table, indent="") == (
+        "name      price\n腾讯控股    1.5\né          22.5\ne\u0301             3\nAAPL          -\n"
+    )

@@ -295,7 +295,7 @@ def judge(old: Model, new: Model) -> None:
                 assert not all(outcomes), (direction, as_json, found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.data())
 def test_breaking_is_what_protobuf_itself_does_not_read_the_same_and_nothing_else(data: st.DataObject) -> None:
     old = data.draw(models())

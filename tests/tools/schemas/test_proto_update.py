@@ -87,7 +87,7 @@ def test_a_tree_grown_release_by_release_is_the_one_made_from_all(tree: Path) ->
 def test_a_release_that_is_not_newer_is_refused(tree: Path) -> None:
     with pytest.raises(SdkError, match=r"1\.10 is not newer than 1\.10"):
         grown(read_tree(tree), releases()[1])
-    with pytest.raises(SdkError, match="does not say its version, but ''"):
+    with pytest.raises(SdkError, match="has no usable version but ''"):
         grown(read_tree(tree), Release("", {}, frozenset(), {}))
 
 

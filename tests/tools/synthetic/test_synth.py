@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,9 +18,11 @@ from ftwire.protocols import registry
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.markets.trading_clock import TradingClock
 from ftwire_tools.messages.varints import varint
-from ftwire_tools.synthetic.market import KINDS, Market, Security
+from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
+from ftwire_tools.synthetic.market import made_up_listings
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
 from support.places import ROOT
+from support.programs import Program
 
 KEY = next((ROOT / "fixtures" / "keys").glob("*.pem"))
 
@@ -39,31 +40,33 @@ def dump(path: Path, *options: str) -> tuple[list[dict[str, Any]], Result]:
 @pytest.mark.parametrize("market", ["HK", "US"])
 def test_bodies_are_what_protobuf_writes(kind: str, market: str) -> None:
     random = Random(7)  # noqa: S311 - nothing is to be kept secret
-    security = Security(market, "00700", random)
+    (listing,) = made_up_listings(market, 1, random)
+    stock = TemplateStock(listing, random)
     clock = TradingClock(market, date(2024, 1, 2))
-    exchange = Market([security], random)
+    bodies, moment = Bodies(random), moments(clock)
     for second in range(0, clock.seconds_a_day * 2, 997):
-        body = exchange.makers[kind](security, clock.at(second))
+        body = bodies.makers[kind](stock, moment(second))
         message: Any = registry[KINDS[kind]].response.FromString(body)
         assert message.IsInitialized()
         assert message.SerializeToString() == body
-    assert str(message.s2c).count("00700") >= 1
+    assert str(message.s2c).count(listing.code) >= 1
 
 
 @pytest.mark.parametrize("kind", ["ticker", "basic_quote", "time_share", "kline"])
 def test_a_volume_stays_in_its_place_however_much_is_traded(kind: str) -> None:
     """Five gigabytes of four securities brought their volumes to six bytes, for which templates have five."""
     random = Random(7)  # noqa: S311 - nothing is to be kept secret
-    security = Security("HK", "00700", random)
+    (listing,) = made_up_listings("HK", 1, random)
+    stock = TemplateStock(listing, random)
     clock = TradingClock("HK", date(2024, 1, 2))
-    exchange = Market([security], random)
-    security.volume = GROWN - 50_000
+    bodies, moment = Bodies(random), moments(clock)
+    stock.volume = GROWN - 50_000
     for second in range(100):
-        security.trade()
-        body = exchange.makers[kind](security, clock.at(second))
+        stock.trade()
+        body = bodies.makers[kind](stock, moment(second))
         message: Any = registry[KINDS[kind]].response.FromString(body)
         assert message.SerializeToString() == body
-    assert GROWING <= security.volume < GROWN // 2
+    assert GROWING <= stock.volume < GROWN // 2
 
 
 def test_a_template_refuses_holes_it_cannot_keep() -> None:
@@ -83,18 +86,6 @@ def test_integers_are_encoded_as_protobuf_does(value: int) -> None:
     assert item.SerializePartialToString() == b"\x10" + varint(value)
 
 
-def test_trading_time_leaves_out_nights_and_weekends() -> None:
-    hk = TradingClock("HK", date(2024, 1, 5))  # a Friday
-    assert hk.at(0).text == "2024-01-05 09:30:00"
-    assert hk.at(0).unix == datetime(2024, 1, 5, 1, 30, tzinfo=UTC).timestamp()
-    assert hk.at(150 * 60).text == "2024-01-05 13:00:00"
-    assert hk.at(hk.seconds_a_day).text == "2024-01-08 09:30:00"
-    assert TradingClock("HK", date(2024, 1, 6)).at(0).text == "2024-01-08 09:30:00"
-    us = TradingClock("US", date(2024, 7, 3))
-    assert us.at(60).unix == datetime(2024, 7, 3, 13, 31, tzinfo=UTC).timestamp()
-    assert us.at(60).minute == 571
-
-
 def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
     path = tmp_path / "a.pcapng"
     result = run(path, "--size", "400K", "--connections", 3, "--days", 2, "--json")
@@ -112,13 +103,13 @@ def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
     assert times[-1] - times[0] > 86400 * 10**9
 
 
-def test_tshark_finds_nothing_wrong_with_a_capture(tmp_path: Path) -> None:
+def test_tshark_finds_nothing_wrong_with_a_capture(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     assert run(path, "--size", "200K").exit_code == 0
-    command = ["tshark", "-r", str(path), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y"]
+    checked = ("-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y")
     wrong = "tcp.analysis.flags || tcp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed"
-    assert subprocess.run([*command, wrong], check=True, capture_output=True, text=True).stdout == ""
-    assert subprocess.run([*command, "tcp"], check=True, capture_output=True, text=True).stdout.count("\n") > 80
+    assert tshark(*checked, wrong) == ""
+    assert tshark(*checked, "tcp").count("\n") > 80
 
 
 def test_the_seed_decides_everything(tmp_path: Path) -> None:

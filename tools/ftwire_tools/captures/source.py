@@ -135,10 +135,10 @@ class CaptureSource:
         known: Registry = registry,
         conversation: type[Conversation] = Conversation,
         limits: Limits | None = None,
-        wanted: Callable[[Endpoint, Endpoint], bool] | None = None,
+        wanted: Callable[[Endpoint, Endpoint], bool] | None = None,  # noqa: ARG002 - until export passes none
     ) -> None:
         """``conversation`` is what watches each connection: a subclass may make more of it."""
-        self._dissector: Final = Dissector(limits, wanted=wanted)
+        self._dissector: Final = Dissector(limits)
         self._known: Final = known
         self._conversation: Final = conversation
         self._keys = keys

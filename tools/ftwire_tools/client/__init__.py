@@ -1,4 +1,4 @@
-"""An asyncio client of OpenD, and what it stands on.
+"""An asyncio client of OpenD.
 
 ::
 
@@ -6,17 +6,23 @@
 
     async with Client("127.0.0.1", 11111) as client:
         ...
+
+client          requests, subscriptions, pushes: the interface
+connecting      the first connection, and new ones when one is lost
+push_router     pushes to their streams, and when to stop reading
+transport       one connection: socket, timer, awaited replies
+replies         a reply, and those that are awaited
+push_stream     pushes, one after the other
+subscriptions   what to subscribe to again on a new connection
+events          what happens to the connection beside requests and pushes
+errors          all errors
+rt_table        time-share points as a table
 """
 
 from __future__ import annotations
 
-from ftwire_tools.client.client import (
-    Client,
-    ClientEvent,
-    ConnectionLost,
-    ConnectionRestored,
-    Reply,
-    SubscriptionRefused,
-)
+from ftwire_tools.client.client import Client
+from ftwire_tools.client.events import ClientEvent, ConnectionLost, ConnectionRestored, SubscriptionRefused
+from ftwire_tools.client.replies import Reply
 
 __all__ = ["Client", "ClientEvent", "ConnectionLost", "ConnectionRestored", "Reply", "SubscriptionRefused"]

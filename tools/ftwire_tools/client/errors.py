@@ -1,4 +1,4 @@
-"""Everything that ``ftwire_tools.client`` raises, as a tree.
+"""The errors of ``ftwire_tools.client``, as a tree.
 
 ::
 
@@ -55,7 +55,7 @@ class ConnectError(ClientError):
 
 
 class HandshakeError(ConnectError):
-    """Somebody listens, but InitConnect had no answer that can be read."""
+    """Connected, but InitConnect had no answer that can be decoded."""
 
     def __init__(self, host: str, port: int, reason: str, *, has_key: bool) -> None:
         super().__init__(host, port, reason)
@@ -64,7 +64,7 @@ class HandshakeError(ConnectError):
 
     @property
     def hint(self) -> str:
-        """What is most likely wrong: OpenD's own behaviour to a wrong key is to say nothing."""
+        """The most likely reason; OpenD does not answer at all where the key is wrong."""
         if self.has_key:
             return "the gateway may hold another RSA key, or none"
         return "the gateway may need an RSA key"
@@ -74,7 +74,7 @@ class HandshakeError(ConnectError):
 
 
 class RefusedError(ConnectError):
-    """The gateway declined InitConnect."""
+    """The gateway refused InitConnect."""
 
     def __init__(self, host: str, port: int, ret_type: int, ret_msg: str) -> None:
         super().__init__(host, port, f"the gateway refuses InitConnect: retType {ret_type} {ret_msg}".rstrip())
@@ -109,7 +109,7 @@ class RequestTimeoutError(ClientError, TimeoutError):
 
 
 class ReplyDamagedError(ClientError):
-    """A reply that cannot be read."""
+    """A reply that cannot be decoded."""
 
     def __init__(self, protocol: str, serial: int, reason: str) -> None:
         super().__init__(protocol, serial, reason)
@@ -122,7 +122,7 @@ class ReplyDamagedError(ClientError):
 
 
 class ReplyError(ClientError):
-    """The gateway says that a request failed."""
+    """A reply with a ``retType`` other than 0."""
 
     def __init__(self, protocol: str, message: Message) -> None:
         super().__init__(protocol, message)

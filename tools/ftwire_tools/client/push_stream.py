@@ -1,4 +1,4 @@
-"""Pushes, one after the other, for whoever wants these and no others."""
+"""Push streams: asynchronous iterators over the pushes of some protocols."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire_tools.client.errors import ClientError
 
-__all__ = ["FRAME_OVERHEAD", "PushStream"]
+__all__ = ["FRAME_OVERHEAD", "PushStream", "Put"]
+
+Put = Callable[["Frame"], None]
+"""Takes a push."""
 
 FRAME_OVERHEAD: Final = 512
-"""What a waiting frame is taken to cost beside its body, in bytes: the object, its header's tuple, the digest."""
+"""Bytes that a waiting frame is assumed to take beside its body: the object, its header, the digest."""
 
 
 class PushStream:
     """An asynchronous iterator over pushes, made by ``Client.pushes``.
 
-    It collects from the moment it is made. Iterating gives ``ftwire.Frame``; ``frame.message`` is the message,
-    ``frame.protocol.name`` says which. It ends when the stream or the client is closed, and raises the client's
-    ``ConnectionLostError`` when the connection is lost for good. While the connection is being restored it
-    waits: what the gateway sent meanwhile is not in it.
+    It collects pushes from the moment it is made. Iterating gives ``ftwire.Frame``: ``frame.message`` is the message,
+    ``frame.protocol.name`` its protocol. It ends when the stream or the client is closed, and raises
+    ``ConnectionLostError`` when the connection is lost for good. While the connection is being restored it waits;
+    pushes of that time are lost.
     """
 
     def __init__(self, on_taken: Callable[[], None], on_close: Callable[[PushStream], None]) -> None:
         self._arriving: Final[list[Frame]] = []
         self.put: Final = self._arriving.append
-        """Adds a push; ``commit`` hands out what was added. One call a push would cost as much as decoding it."""
+        """Adds a push, which ``commit`` then makes available. It is ``list.append``: a method would double the cost."""
         self._batches: Final[deque[tuple[list[Frame], int]]] = deque()
         self._current: Iterator[Frame] = iter(())
         self._current_size = 0
@@ -41,15 +44,15 @@ class PushStream:
         self._closed = False
         self._error: ClientError | None = None
         self.size = 0
-        """Bytes that wait to be taken, ``FRAME_OVERHEAD`` for each frame included; what came in one piece of the
-        stream counts until all of it is taken."""
+        """Bytes that wait to be taken, with ``FRAME_OVERHEAD`` for each frame; those of one piece of the stream count
+        until the last is taken."""
 
     def __len__(self) -> int:
         """Return how many pushes wait to be taken."""
         return length_hint(self._current) + sum(len(frames) for frames, _ in self._batches)
 
     def commit(self) -> None:
-        """Hand out what was put."""
+        """Make the pushes that were put available to the reader."""
         if not self._arriving:
             return
         frames = self._arriving.copy()
@@ -60,13 +63,13 @@ class PushStream:
         self._wake()
 
     def end(self, error: ClientError | None) -> None:
-        """Say that no more will come; what waits can still be taken."""
+        """End the stream; pushes that wait can still be taken."""
         self._closed = True
         self._error = error
         self._wake()
 
     def close(self) -> None:
-        """Stop collecting, and forget what waits."""
+        """Stop collecting, and drop what waits."""
         self._arriving.clear()
         self._batches.clear()
         self._current = iter(())

@@ -1,11 +1,11 @@
-"""The time-share table as users of the vendor's Python SDK know it: ten columns, one row a point."""
+"""Time-share points as a table with the ten columns of the vendor's Python SDK, one row for each point."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.render.table import NAMED_COLUMNS, Table, table_text
 
 __all__ = ["RT_COLUMNS", "Column", "Columns", "RtTable", "rt_table"]
@@ -60,7 +60,7 @@ class RtTable:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names of the columns, as a ``DataFrame`` does."""
+        """Iterate over the names of the columns, as a ``DataFrame`` does."""
         return iter(RT_COLUMNS)
 
     def to_dict(self) -> list[dict[str, Any]]:
@@ -87,5 +87,5 @@ def _rows(s2c: Any) -> Iterator[tuple[Any, ...]]:
     name = s2c.name
     fields = tuple(_FIELDS.values())
     for point in s2c.rtList:
-        # A blank point carries no more than its time: what it lacks is None.
+        # A blank point has a time only; its other values are None.
         yield (code, name, *(getattr(point, field) if point.HasField(field) else None for field in fields))

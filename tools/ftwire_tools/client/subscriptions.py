@@ -1,7 +1,7 @@
-"""What a client has subscribed to, so that it can be asked for again on a new connection.
+"""What a client has subscribed to, to be subscribed to again on a new connection.
 
-OpenD forgets a connection's subscriptions with the connection. The book is kept by the requests that succeeded,
-whoever made them: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
+OpenD drops the subscriptions of a connection with the connection. They are noted from successful requests, whoever
+made them: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCOUNT_PUSH: Final = 2008
 SUBSCRIBING: Final = frozenset({QOT_SUB, QOT_REG_PUSH, EVENT_CONTRACT, ACCOUNT_PUSH})
 """Protocols that change what the gateway pushes."""
 
-# Which field says "on" or "off", by protocol.
+# The field that is true to subscribe and false to unsubscribe, by protocol.
 _SWITCH: Final = {QOT_SUB: "isSubOrUnSub", QOT_REG_PUSH: "isRegOrUnReg", EVENT_CONTRACT: "isSubOrUnSub"}
 
 Item = tuple[int, str, int]
@@ -30,10 +30,10 @@ Item = tuple[int, str, int]
 
 
 class Subscriptions:
-    """The book of one client."""
+    """The subscriptions of one client."""
 
     def __init__(self) -> None:
-        # Of each item the request that turned it on: its other fields are the flags to ask with again.
+        # Each item with its request, whose other fields are needed to repeat it.
         self._items: Final[dict[int, dict[Item, Message]]] = {
             proto_id: {} for proto_id in (QOT_SUB, QOT_REG_PUSH, EVENT_CONTRACT)
         }
@@ -44,7 +44,7 @@ class Subscriptions:
         return sum(map(len, self._items.values())) + (self._accounts is not None)
 
     def note(self, proto_id: int, request: Any) -> None:
-        """Take account of a request of ``SUBSCRIBING`` that succeeded."""
+        """Note a successful request of one of the protocols in ``SUBSCRIBING``."""
         if proto_id == ACCOUNT_PUSH:
             self._accounts = request
             return
@@ -66,9 +66,9 @@ class Subscriptions:
                     self._items[QOT_REG_PUSH].pop(item, None)
 
     def requests(self) -> Iterator[tuple[int, Message]]:
-        """Give the requests, with their protocol IDs, that bring about the same subscriptions anew."""
+        """Yield requests, with their protocol IDs, that restore the subscriptions."""
         for proto_id, items in self._items.items():
-            # Items of one request that are all still wanted go together again, in one request.
+            # Items that came with one request go into one request again.
             groups: dict[tuple[int, int], tuple[Any, list[Item]]] = {}
             for item, request in items.items():
                 groups.setdefault((id(request), item[2]), (request, []))[1].append(item)

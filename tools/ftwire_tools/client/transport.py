@@ -1,6 +1,6 @@
-"""One connection to a gateway: the library's ``Connection`` with a socket, a clock and people who wait.
+"""The transport: the library's ``Connection`` with a socket, a timer, and the replies that are awaited.
 
-A link lives as long as its socket and is never opened again; ``ftwire_tools.client`` makes a new one.
+A transport lives as long as its socket; for a new connection ``connecting`` makes a new one.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from ftwire.connection import KEEP_ALIVE
+from ftwire.connection import KEEP_ALIVE, SECOND
 from ftwire.errors import WireError
 from ftwire.events import (
     Connected,
@@ -23,7 +23,6 @@ from ftwire.events import (
     SentRequest,
     UnmatchedReply,
 )
-from ftwire.frame import Frame
 from ftwire_tools.client.errors import (
     ClientError,
     ConnectError,
@@ -33,6 +32,7 @@ from ftwire_tools.client.errors import (
     ReplyDamagedError,
     RequestTimeoutError,
 )
+from ftwire_tools.client.replies import AwaitedReplies, Reply
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -40,13 +40,9 @@ if TYPE_CHECKING:
     from ftwire.connection import Connection
     from ftwire.events import Event
     from ftwire.header import BodyFormat
+    from ftwire_tools.client.push_stream import Put
 
-__all__ = ["Link", "Put", "Reply", "open_link"]
-
-Put = Callable[[Frame], None]
-"""Takes a push."""
-
-SECOND: Final = 1_000_000_000
+__all__ = ["GatewayTransport"]
 
 READ_SIZE: Final = 64 * 1024
 """Bytes read at once. With the 256 KiB that asyncio reads by itself, frames have left the processor's cache when
@@ -61,20 +57,12 @@ def now_ns() -> int:
     return _EPOCH + time.monotonic_ns()
 
 
-class Reply(NamedTuple):
-    """A reply, and how long it took."""
+class GatewayTransport(asyncio.BufferedProtocol):
+    """The socket of one ``Connection`` to a gateway.
 
-    frame: Frame
-    latency: int
-    """Nanoseconds since the request was sent."""
-
-
-class Link(asyncio.BufferedProtocol):
-    """The asyncio side of one ``Connection``.
-
-    ``puts`` has, by protocol ID, what takes its pushes, ``puts_of_any`` what takes those of all other IDs;
-    ``on_chunk`` is called after each piece of the stream was dealt with; ``on_oddity`` gets damaged frames and
-    replies nobody waits for.
+    ``puts`` has, by protocol ID, what takes its pushes, ``puts_of_any`` what takes those of all other protocols;
+    ``on_chunk`` is called after each piece of the stream; ``on_oddity`` gets damaged frames and replies that nobody
+    waits for. ``timeout``, in seconds, is that of the connection's requests.
     """
 
     def __init__(
@@ -83,7 +71,7 @@ class Link(asyncio.BufferedProtocol):
         address: tuple[str, int],
         *,
         has_key: bool,
-        timeout: int,
+        timeout: float,
         puts: Mapping[int, Sequence[Put]],
         puts_of_any: Sequence[Put],
         on_chunk: Callable[[], None],
@@ -93,7 +81,7 @@ class Link(asyncio.BufferedProtocol):
         self._connection: Final = connection
         self._address: Final = address
         self._has_key: Final = has_key
-        self._timeout: Final = timeout / SECOND
+        self._timeout: Final = timeout
         self._puts: Final = puts
         self._puts_of_any: Final = puts_of_any
         self._on_chunk: Final = on_chunk
@@ -104,16 +92,16 @@ class Link(asyncio.BufferedProtocol):
         self._writable.set()
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
-        self._waiting: Final[dict[tuple[int, int], asyncio.Future[Reply]]] = {}
+        self._awaited: Final = AwaitedReplies()
         self.opened: Final[asyncio.Future[Connected]] = self._loop.create_future()
         """Done when the handshake is; fails with a ``ConnectError``."""
         self.lost: Final[asyncio.Future[ClientError]] = self._loop.create_future()
-        """Done when the connection is over: why."""
+        """Done when the connection is over; its result is the reason."""
 
     @property
     def is_waiting(self) -> bool:
-        """Somebody waits for a reply."""
-        return bool(self._waiting)
+        """Whether somebody waits for a reply."""
+        return bool(self._awaited)
 
     def start(self, **init: Any) -> None:
         """Send InitConnect; ``init`` are the arguments of ``Connection.initiate``."""
@@ -127,25 +115,23 @@ class Link(asyncio.BufferedProtocol):
         if self.lost.done():
             raise ConnectionLostError(_reason(self.lost.result()))
         serial = self._connection.request(proto_id, message, now_ns(), body_format=body_format)
-        key = proto_id, serial
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        self._waiting[key] = future
+        future = self._awaited.expect(proto_id, serial)
         self._flush()
         self._on_chunk()
         try:
             return await future
         finally:
-            self._waiting.pop(key, None)
+            self._awaited.forget(proto_id, serial)
 
     def pause(self, paused: bool) -> None:
-        """Stop reading from the socket, or go on. The gateway's own buffers then fill."""
+        """Stop reading from the socket, or go on; while stopped, the gateway's send buffer fills."""
         if self._transport is None or paused == self._paused or self._transport.is_closing():
             return
         self._paused = paused
         if paused:
             self._transport.pause_reading()
         else:
-            self._hear_nothing()
+            self._reset_silence()
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -159,11 +145,11 @@ class Link(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)  # what create_connection makes for TCP
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
-        """Say where the next bytes go."""
+        """Return the buffer for the next bytes."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes from the socket."""
+        """Decode bytes from the socket."""
         if self.lost.done():
             return
         data = bytes(self._buffer[:nbytes])
@@ -184,7 +170,7 @@ class Link(asyncio.BufferedProtocol):
         self._on_chunk()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Say that the socket is closed."""
+        """End the connection: the socket is closed."""
         if self.lost.done():
             return
         reason = "closed by the gateway" if exc is None else str(exc) or type(exc).__name__
@@ -195,20 +181,18 @@ class Link(asyncio.BufferedProtocol):
         self._end(ConnectionLostError(reason), exc)
 
     def pause_writing(self) -> None:
-        """Wait with requests: the gateway does not read."""
+        """Hold requests back: the gateway does not read."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Go on with them."""
+        """Send requests again."""
         self._writable.set()
 
-    # What the connection says
+    # Events of the connection
 
     def _react(self, event: Event) -> None:
         if isinstance(event, ReplyReceived):
-            future = self._take(event.request)
-            if future is not None:
-                future.set_result(Reply(event.frame, event.latency))
+            self._awaited.resolve(event.request, Reply(event.frame, event.latency))
         elif isinstance(event, Connected):
             if not self.opened.done():
                 self.opened.set_result(event)
@@ -222,34 +206,27 @@ class Link(asyncio.BufferedProtocol):
             seconds = (now_ns() - event.since) / SECOND
             self._end(ConnectionLostError(f"the gateway was silent for {seconds:.0f} s"))
         elif isinstance(event, UnmatchedReply) and event.frame.proto_id != KEEP_ALIVE:
-            # A KeepAlive's reply is late whenever reading was stopped for long.
+            # Replies to KeepAlive are late whenever reading was stopped for long.
             self._on_oddity(event)
-
-    def _take(self, request: SentRequest) -> asyncio.Future[Reply] | None:
-        # A KeepAlive has nobody waiting, nor has a request whose caller gave up.
-        future = self._waiting.pop((request.proto_id, request.serial), None)
-        return None if future is None or future.done() else future
 
     def _time_out(self, request: SentRequest) -> None:
         if not self.opened.done():
             self._end(ConnectionLostError(f"no answer to InitConnect within {self._timeout:g} s"))
             return
-        future = self._take(request)
-        if future is not None:
-            future.set_exception(RequestTimeoutError(self._name(request), self._timeout))
+        self._awaited.fail(request, RequestTimeoutError(self._name(request), self._timeout))
 
     def _damaged(self, event: FrameDamaged) -> None:
         error = event.frame.error
         if not self.opened.done():
             self._end(ConnectionLostError(f"the answer to InitConnect cannot be read: {error}"), error)
             return
-        future = None if event.request is None else self._take(event.request)
-        if future is None or event.request is None:
-            self._on_oddity(event)
-            return
-        failure = ReplyDamagedError(self._name(event.request), event.request.serial, str(error))
-        failure.__cause__ = error
-        future.set_exception(failure)
+        request = event.request
+        if request is not None:
+            failure = ReplyDamagedError(self._name(request), request.serial, str(error))
+            failure.__cause__ = error
+            if self._awaited.fail(request, failure):
+                return
+        self._on_oddity(event)
 
     def _name(self, request: SentRequest) -> str:
         protocol = self._connection.known.get(request.proto_id)
@@ -269,7 +246,7 @@ class Link(asyncio.BufferedProtocol):
             return
         when = self._loop.time() + max(due - now_ns(), 0) / SECOND
         if self._timer is not None:
-            # Moving on with every chunk that is heard would cost more than waking up once for nothing.
+            # Waking up once for nothing costs less than moving the timer with every chunk.
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
@@ -280,7 +257,7 @@ class Link(asyncio.BufferedProtocol):
         if self.lost.done():
             return
         if self._paused:
-            self._hear_nothing()
+            self._reset_silence()
         try:
             for event in self._connection.handle_timer(now_ns()):
                 self._react(event)
@@ -289,8 +266,8 @@ class Link(asyncio.BufferedProtocol):
             return
         self._flush()
 
-    def _hear_nothing(self) -> None:
-        """Do not count as the gateway's silence what is our not listening."""
+    def _reset_silence(self) -> None:
+        """Restart the measurement of the gateway's silence: while reading is stopped, nothing can come."""
         if not self.lost.done():
             for event in self._connection.receive_data(b"", now_ns()):
                 self._react(event)
@@ -303,7 +280,7 @@ class Link(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
-            # What the gateway has not read by now it need not read: closing would wait for it.
+            # Not close, which would wait for the gateway to read what is unsent.
             self._transport.abort()
         if not self.opened.done():
             if not isinstance(error, ConnectError):
@@ -311,48 +288,10 @@ class Link(asyncio.BufferedProtocol):
                 error = HandshakeError(*self._address, reason, has_key=self._has_key)
                 error.__cause__ = cause
             self.opened.set_exception(error)
-            self.opened.exception()  # whoever waits gets it; nobody may be
-        for future in self._waiting.values():
-            if not future.done():
-                lost = ConnectionLostError(_reason(error))
-                lost.__cause__ = cause
-                future.set_exception(lost)
-        self._waiting.clear()
+            self.opened.exception()  # so that asyncio does not complain where nobody waits
+        self._awaited.fail_all(_reason(error), cause)
         self._writable.set()
 
 
 def _reason(error: ClientError) -> str:
     return error.reason if isinstance(error, ConnectionLostError) else str(error)
-
-
-async def open_link(
-    make: Callable[[], Link],
-    address: tuple[str, int],
-    *,
-    timeout: float,
-    init: dict[str, Any],
-) -> Link:
-    """Connect and shake hands. ``timeout`` is in seconds and holds for each of both. Raises ``ConnectError``."""
-    host, port = address
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeout):
-            _, link = await loop.create_connection(make, host, port)
-    except TimeoutError:
-        raise ConnectError(host, port, f"no answer within {timeout:g} s") from None
-    except OSError as error:
-        raise ConnectError(host, port, _os_reason(error)) from error
-    try:
-        link.start(**init)
-        await link.opened
-    except BaseException:
-        link.close()
-        raise
-    return link
-
-
-def _os_reason(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "refused, nobody listens there"
-    # asyncio writes the addresses into strerror, and joins several attempts into one text.
-    return error.strerror or str(error) or type(error).__name__

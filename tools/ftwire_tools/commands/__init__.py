@@ -1,1 +1,1 @@
-"""The commands of ``ftwire``: one module or package each, which parses its arguments and calls a capability."""
+"""The commands of ``ftwire``: one module or package each, which parses arguments and calls a package of the tools."""

@@ -1,4 +1,4 @@
-"""``--to HOST:PORT`` and ``--listen [HOST:]PORT``: addresses as an option's value."""
+"""Option types for addresses: ``--to HOST:PORT`` and ``--listen [HOST:]PORT``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address, parse_address
 __all__ = ["ADDRESS", "DEFAULT_ADDRESS", "LISTEN"]
 
 DEFAULT_ADDRESS: Final = f"{LOOPBACK}:11111"
-"""Where OpenD listens by its own default configuration."""
+"""Where OpenD listens by default."""
 
 
 class _ListenType(click.ParamType["Address"]):
     name = "[host:]port"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Read an option's text."""
+        """Parse an option's value."""
         if isinstance(value, Address):
             return value
         try:
@@ -31,14 +31,14 @@ class _AddressType(_ListenType):
     name = "host:port"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        """Read an option's text."""
+        """Parse an option's value."""
         address = super().convert(value, param, ctx)
         if not address.port:
-            self.fail(f"{value!r}: nobody listens on port 0", param, ctx)
+            self.fail(f"{value!r}: port 0 is no address to connect to", param, ctx)
         return address
 
 
 ADDRESS: Final = _AddressType()
 """The type of an option that names a gateway."""
 LISTEN: Final = _ListenType()
-"""The type of an option that says where to listen: loopback where only a port is given, port 0 is any free one."""
+"""The type of an option for an address to listen on: loopback if only a port is given; port 0 is any free one."""

@@ -1,4 +1,4 @@
-"""The ``ftwire`` group: knows its commands by name and one line of help, and imports one when it is run.
+"""The ``ftwire`` group: a table of commands with one line of help each; a command is imported when it is run.
 
 A new command is a new file with a function ``command`` and a line in ``COMMANDS``.
 """
@@ -22,28 +22,28 @@ COMMANDS: Final = {
     "replay": "Send a capture's requests to a gateway and compare the replies.",
     "serve": "Be a gateway: answer clients from a capture or a made-up market.",
     "schema": "Look up messages, and compare them between SDK versions.",
-    "record": "Record what clients and a gateway say, from between them.",
+    "record": "Record the traffic between clients and a gateway.",
     "redact": "Write a copy of a capture that can be shown to others.",
     "explain": "Draw frames byte by byte and say what is wrong with them.",
-    "vectors": "Hold another implementation against the golden vectors.",
+    "vectors": "Test another implementation with the golden vectors.",
     "fuzz": "Be a hostile client of a gateway, or a hostile gateway to a client.",
     "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
     "synth": "Write a capture of made-up trading, of any size.",
 }
-"""Command, which is also the module under ``ftwire_tools``, to its line in ``ftwire --help``."""
+"""Command, which is also its module in ``ftwire_tools.commands`` -> its line in ``ftwire --help``."""
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by a table, and imports one when it is run."""
+    """A group whose commands are listed in a table, and imported when they are run."""
 
     def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
-        """``table`` maps a command, which is also a module of ``package``, to its line of help."""
+        """``table`` maps a command, which is also its module in ``package``, to its line of help."""
         super().__init__(*args, **kwargs)
         self._package: Final = package
         self._table: Final = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Give the names in the order of the table."""
+        """Return the names in the order of the table."""
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -56,15 +56,15 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C comes out as an exception that click leaves alone.
+        """Run the command; Ctrl-C becomes an exception that click does not handle.
 
-        What an error quotes, the name of a file or what stands in it, steers no terminal.
+        Control characters in an error's message are escaped: it may quote a file or its name.
         """
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
             quoted = error.message.split("\n")
-            error.message = "\n".join(map(printable, quoted))  # type: ignore[misc] # each error is ours alone
+            error.message = "\n".join(map(printable, quoted))  # type: ignore[misc] # not shared: each raise makes a new one
             raise
         except KeyboardInterrupt:
             raise Interrupted from None
@@ -106,4 +106,4 @@ def ftwire() -> None:
     \b
     Example:
       ftwire dump capture.pcap
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap

@@ -1,4 +1,4 @@
-"""RSA keys from files, for options that name them."""
+"""Read the keys that options name: RSA keys in PEM files, and keys of WebSocket clients."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ __all__ = ["read_key", "read_pem", "read_ws_key"]
 
 
 def read_key(path: str | None) -> RsaKey | None:
-    """Read a PEM file; no path, no key. Raises ``click.ClickException``, which never quotes the file."""
+    """Return the key in a PEM file; ``None`` for no path.
+
+    Raises ``click.ClickException``, which never quotes the file.
+    """
     return None if path is None else _read(path)[1]
 
 
 def read_pem(path: str) -> bytes:
-    """Return the bytes of a PEM file that holds a key, to be sent to other processes; raises as ``read_key``."""
+    """Return the bytes of a PEM file with a key, for other processes. Raises as ``read_key`` does."""
     return _read(path)[0]
 
 
 def read_ws_key(value: str, path: str | None) -> str:
-    """Return the key that WebSocket clients must know: ``value``, or what stands in a file.
+    """Return the key of WebSocket clients: ``value``, or the content of a file if there is a path.
 
     Raises ``click.ClickException``, which never quotes the file.
     """
@@ -41,7 +44,7 @@ def read_ws_key(value: str, path: str | None) -> str:
 
 
 def _read(path: str) -> tuple[bytes, RsaKey]:
-    # Loading cryptography takes longer than a call without encryption.
+    # Imported late: cryptography takes longer to load than an unencrypted call takes.
     from ftwire.cipher import RsaKey
 
     try:

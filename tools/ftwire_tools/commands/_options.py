@@ -30,14 +30,14 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     help="Message definitions other than ours: futu-api==VERSION (downloaded unless installed), a wheel, a directory "
     "with an SDK or with .proto files, or a descriptor set.",
 )
-"""``--schema``, to be given to ``registry_of`` or ``definitions_of``."""
+"""``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``known_with``."""
 
 max_body_option: Final[Callable[[Any], Any]] = click.option(
     "--max-body",
     type=click.IntRange(min=1),
     default=DEFAULT_MAX_BODY,
     metavar="BYTES",
-    help="Largest body believed in; 64 MiB by default.",
+    help="Largest body accepted; 64 MiB by default.",
 )
 
 show_secrets_option: Final[Callable[[Any], Any]] = click.option(
@@ -46,8 +46,8 @@ show_secrets_option: Final[Callable[[Any], Any]] = click.option(
 
 
 def definitions_of(text: str | None) -> Definitions:
-    """Open what a user named, ours for ``None``; what cannot be read ends the command with its reason."""
-    # Only this needs descriptors as messages.
+    """Return the definitions that ``--schema`` names, ours for ``None``. Raises ``click.ClickException``."""
+    # Imported late: nothing else needs descriptors as messages.
     from ftwire_tools.schemas.sources import OURS, DefinitionsError, open_definitions
 
     try:
@@ -57,12 +57,12 @@ def definitions_of(text: str | None) -> Definitions:
 
 
 def registry_of(text: str | None) -> Registry:
-    """The protocols of what a user named with ``--schema``; ours for ``None``."""
+    """Return the protocols of what ``--schema`` names; ours for ``None``."""
     return registry if text is None else definitions_of(text).registry
 
 
 def schema_of(text: str | None) -> tuple[Schema, Registry]:
-    """The messages and protocols of what a user named with ``--schema``; ours for ``None``."""
+    """Return the messages and protocols of what ``--schema`` names; ours for ``None``."""
     if text is None:
         from ftwire.schema import schema
 
@@ -72,5 +72,5 @@ def schema_of(text: str | None) -> tuple[Schema, Registry]:
 
 
 def known_with(text: str | None) -> Registry:
-    """The protocols to decode with: of what a user named with ``--schema``, and ours where that has none."""
+    """Return the protocols to decode with: those of what ``--schema`` names, and ours for other IDs."""
     return registry if text is None else registry.beside(definitions_of(text).schema)

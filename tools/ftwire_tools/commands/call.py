@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -17,23 +15,19 @@ from ftwire.events import FrameDamaged
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
+from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
-from ftwire_tools.markets.securities import parse_security
 from ftwire_tools.messages.enums import enum_name
-from ftwire_tools.messages.request_builder import RequestError, build_request
-from ftwire_tools.messages.subscription_types import needed_types, securities_in, watched_types
+from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ftwire.cipher import RsaKey
     from ftwire.frame import Frame
-    from ftwire.protocols import Protocol
     from ftwire_tools.client import Client, ClientEvent
 
 __all__ = ["command"]
@@ -41,162 +35,16 @@ __all__ = ["command"]
 FAILED: Final = 1
 NOT_DECODED: Final = 3
 RECONNECT: Final = 6.0
-"""Seconds between attempts, when watching."""
+"""Longest pause between attempts to reconnect, in seconds, where pushes are watched."""
+
+FrameWriter = Callable[["Frame", "int | None"], None]
+"""Writes a frame, and its latency in nanoseconds if it is a reply."""
 
 
-class Job(NamedTuple):
-    """What to do on the connection."""
-
-    protocol: Protocol | None
-    request: Message | None
-    subscription: dict[str, Any] | None
-    """Content of a Qot_Sub that goes first."""
-    watched: tuple[Protocol, ...]
-    limit: int | None
-    """Pushes to show."""
-
-
-def find_protocol(text: str) -> Protocol:
-    """Return the protocol of a name or an ID; one that does not exist is a usage error with near names."""
-    found = registry.get(int(text) if text.isdecimal() else text)
-    if found is None:
-        folded = {name.casefold(): name for entry in registry for name in (entry.name, *entry.former_names)}
-        same = folded.get(text.casefold())
-        if same is not None:
-            return registry[same]
-        near = get_close_matches(text.casefold(), folded, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(folded[name] for name in near)}?" if near else ""
-        raise click.UsageError(f"There is no protocol {text!r}.{hint} (ftwire call --list shows all)")
-    return found
-
-
-def read_values(text: str) -> Mapping[str, Any]:
-    """Read a request's values: JSON, ``@FILE``, or ``-`` for standard input."""
-    source = "the request"
-    try:
-        if text == "-":
-            source = "standard input"
-            text = sys.stdin.buffer.read().decode()
-        elif text.startswith("@"):
-            source = text[1:]
-            text = Path(source).read_bytes().decode()
-    except OSError as error:
-        raise click.ClickException(f"{source}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{source}: byte {error.start} is not UTF-8") from None
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        near = error.doc[max(error.pos - 10, 0) : error.pos + 10].replace("\n", " ")
-        raise click.UsageError(
-            f"{source} is no JSON: {error.msg} at line {error.lineno} column {error.colno}, near {near!r}"
-        ) from None
-    except (RecursionError, ValueError) as error:
-        raise click.UsageError(f"{source} is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise click.UsageError(f"{source} is no JSON object: {text.strip()[:40]}")
-    return values
-
-
-def make_request(protocol: Protocol, values: Mapping[str, Any]) -> Message:
-    """Build the request; what does not fit is a usage error."""
-    try:
-        return build_request(protocol, values)
-    except RequestError as error:
-        raise click.UsageError(f"{error}\n(ftwire call --describe {protocol.name} shows the fields)") from None
-
-
-def subscription_of(values: Mapping[str, Any], types: Sequence[str], *, push: bool) -> dict[str, Any]:
-    """Return the content of a Qot_Sub: ``values`` may have ``security``, and any of its fields."""
-    content = dict(values)
-    securities = content.pop("securityList", [])
-    securities = list(securities) if isinstance(securities, list) else [securities]
-    if "security" in content:
-        securities.append(content.pop("security"))
-    return {
-        "subTypeList": list(types),
-        "isSubOrUnSub": True,
-        "isRegOrUnRegPush": push,
-        **content,
-        "securityList": securities,
-    }
-
-
-def watched_protocols(patterns: Sequence[str]) -> tuple[Protocol, ...]:
-    """Return the pushes that names, IDs and globs stand for."""
-    found: list[Protocol] = []
-    for pattern in patterns:
-        is_glob = any(character in pattern for character in "*?[")
-        matching = [entry for entry in registry.find(pattern) if entry.is_push] if is_glob else [find_protocol(pattern)]
-        if not matching:
-            raise click.UsageError(f"No push is called {pattern!r}.")
-        for entry in matching:
-            if not entry.is_push:
-                raise click.UsageError(f"{entry.name} is no push, it cannot be watched.")
-            if entry not in found:
-                found.append(entry)
-    return tuple(found)
-
-
-def plan(
-    protocol_text: str | None, body: str | None, *, subscribe: bool, watch: Sequence[str], count: int | None
-) -> Job:
-    """Work out from the arguments what to do; raises ``click.ClickException``."""
-    watched = watched_protocols(watch)
-    if watched and body is None and (protocol_text is None or is_body(protocol_text)):
-        if protocol_text is None:
-            return Job(None, None, None, watched, count)
-        types = types_for(watched)
-        if not types:
-            raise click.UsageError(
-                f"{watched[0].name} does not come by Qot_Sub; name the request that brings it, "
-                f'e.g. ftwire call Trd_SubAccPush \'{{"accIDList": ["1"]}}\' --watch {watched[0].name}'
-            )
-        values = {"security": protocol_text} if is_security(protocol_text) else read_values(protocol_text)
-        subscription = subscription_of(values, types, push=True)
-        make_request(registry["Qot_Sub"], subscription)
-        return Job(None, None, subscription, watched, count)
-    if protocol_text is None:
-        raise click.UsageError("Missing argument 'PROTO'.")
-    protocol = find_protocol(protocol_text)
-    if protocol.is_push:
-        raise click.UsageError(f"{protocol.name} is a push: ftwire call --watch {protocol.name}")
-    if protocol.is_websocket_only:
-        raise click.UsageError(f"{protocol.name} is spoken on WebSocket only; this is a client on TCP.")
-    request = make_request(protocol, {} if body is None else read_values(body))
-    wanted: dict[str, Any] | None = None
-    if subscribe:
-        types = types_for(watched, needed_types(protocol, request))
-        codes = securities_in(request)
-        if not types or not codes:
-            raise click.UsageError(f"{protocol.name} needs no subscription: leave out --subscribe.")
-        wanted = subscription_of({"securityList": codes}, types, push=bool(watched))
-    return Job(protocol, request, wanted, watched, count)
-
-
-def types_for(watched: Sequence[Protocol], needed: Sequence[str] = ()) -> list[str]:
-    """Return what to subscribe to, for a request and for the pushes that are watched."""
-    return sorted({*needed, *(name for entry in watched for name in watched_types(entry, needed))})
-
-
-def is_security(text: str) -> bool:
-    """Say whether a text is ``HK.00700`` or the like."""
-    try:
-        parse_security(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_body(text: str) -> bool:
-    """Say whether an argument is a request's values rather than a protocol."""
-    return text.startswith(("{", "@")) or text == "-" or is_security(text)
-
-
-async def run(client: Client, job: Job, write_frame: Callable[[Frame, int | None], None]) -> int:
-    """Do the job, and return the exit code. ``write_frame`` takes a frame and its latency in nanoseconds."""
+async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
+    """Carry a plan out, and return the exit code."""
     async with client:
-        # Collecting begins before what brings the pushes is sent.
+        # Before the subscription is sent, so that no push is missed.
         stream = client.pushes(*(entry.proto_id for entry in job.watched)) if job.watched else None
         if job.subscription is not None:
             await client.request("Qot_Sub", job.subscription)
@@ -225,12 +73,12 @@ async def run(client: Client, job: Job, write_frame: Callable[[Frame, int | None
 
 
 def complain(text: str) -> None:
-    """Say something beside the output."""
+    """Write a line to standard error."""
     sys.stderr.write(f"ftwire: {printable(text)}\n")
 
 
-def tell(event: ClientEvent) -> None:
-    """Report what happens to the connection meanwhile."""
+def report(event: ClientEvent) -> None:
+    """Write what happens to the connection to standard error."""
     from ftwire_tools.client import ConnectionLost, ConnectionRestored, SubscriptionRefused
 
     if isinstance(event, ConnectionLost):
@@ -246,14 +94,9 @@ def tell(event: ClientEvent) -> None:
 
 
 def call(
-    job: Job,
-    to: Address,
-    key: RsaKey | None,
-    body_format: BodyFormat,
-    timeout: float,
-    write_frame: Callable[[Frame, int | None], None],
+    job: CallPlan, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, write_frame: FrameWriter
 ) -> int:
-    """Connect, run, and turn what goes wrong into one line."""
+    """Connect and carry a plan out. Raises ``click.ClickException`` for what goes wrong."""
     from ftwire_tools.client import Client
     from ftwire_tools.client.errors import ClientError, HandshakeError
 
@@ -264,7 +107,7 @@ def call(
         body_format=body_format,
         timeout=timeout,
         reconnect=RECONNECT if job.watched else None,
-        on_event=tell if job.watched else None,
+        on_event=report if job.watched else None,
     )
     try:
         return asyncio.run(run(client, job, write_frame))
@@ -301,7 +144,7 @@ def show_description(text: str, *, as_json: bool) -> None:
 
 
 def refuse(reason: str) -> NoReturn:
-    """Do not send what trades."""
+    """Raise the usage error for a request that trades."""
     raise click.UsageError(f"Not sent. {reason}. --allow-trading sends it all the same.")
 
 
@@ -392,7 +235,7 @@ def command(
         reason = trades(job.protocol.proto_id)
         if reason is not None:
             refuse(reason)
-    # Rendering is not needed to refuse.
+    # Imported only now, since it takes time that a usage error does not need.
     from ftwire_tools.messages.masking import message_view
     from ftwire_tools.render.reply import AnswerRenderer
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import click
 
-from ftwire.diagnosis import Piece, Secrets, Session
+from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
@@ -15,7 +15,7 @@ from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
 from ftwire_tools.explaining.checked_capture import CheckedSource, EndSeen, PieceSeen
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
-from ftwire_tools.explaining.report import Form, Found, Place, Report, print_json, print_text
+from ftwire_tools.explaining.report import ExplainReport, Form, Place, PlacedFinding, print_json, print_text
 from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
 from ftwire_tools.terminal.progress import Progress
 
@@ -29,24 +29,24 @@ NOT_DECODED: Final = 3
 """Exit code: a mistake was found, or something is encrypted and its key was not given."""
 
 MAX_DRAWN: Final = 20
-"""Frames of a capture that are drawn."""
+"""Largest number of frames of a capture that are drawn."""
 MAX_DRAWN_RAW: Final = 100
-"""Frames of other inputs that are drawn even though nothing is wrong with them."""
+"""Largest number of frames without a mistake that are drawn, of inputs other than captures."""
 
 
 class Options(NamedTuple):
-    """What the user asked for."""
+    """The options of the command."""
 
     keys: Sequence[RsaKey]
-    secrets: Secrets | None
+    secrets: SessionKeys | None
     mode: str | None
     sender: Role | None
     everything: bool
 
 
-def explain_capture(capture: Capture, options: Options) -> Report:
+def explain_capture(capture: Capture, options: Options) -> ExplainReport:
     """Check a capture. Raises ``OSError``."""
-    report = Report(capture.name)
+    report = ExplainReport(capture.name)
     source = CheckedSource(keys=options.keys)
     places: dict[tuple[int, int], tuple[int, int]] = {}
 
@@ -55,7 +55,7 @@ def explain_capture(capture: Capture, options: Options) -> Report:
             if isinstance(seen, EndSeen):
                 for index, finding in seen.findings:
                     number, packet = places[talk.number, index]
-                    report.findings.append(Found(finding, number, talk.number, packet))
+                    report.findings.append(PlacedFinding(finding, number, talk.number, packet))
                 if seen.cut:
                     report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
                 continue
@@ -84,13 +84,13 @@ def explain_capture(capture: Capture, options: Options) -> Report:
     return report
 
 
-def explain_bytes(data: bytes, options: Options) -> Report:
+def explain_bytes(data: bytes, options: Options) -> ExplainReport:
     """Check frames that follow each other, one WebSocket message, or what one side of a WebSocket connection sent.
 
-    Raises ``ImportError`` where that takes the package ``websockets``, and it is missing.
+    Raises ``ImportError`` if the package ``websockets`` is needed and missing.
     """
-    report = Report("the frames given")
-    session = Session(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
+    report = ExplainReport("the frames given")
+    session = ConversationChecker(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
     pieces: Iterator[Piece]
     if data.startswith(MAGIC):
         pieces = session.read(data, options.sender)
@@ -105,7 +105,7 @@ def explain_bytes(data: bytes, options: Options) -> Report:
         report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
     report.left_out = report.pieces - len(report.places)
     for index, finding in session.close():
-        report.findings.append(Found(finding, index + 1))
+        report.findings.append(PlacedFinding(finding, index + 1))
     return report
 
 
@@ -166,7 +166,7 @@ def command(
         raise click.UsageError("--mode aes_cbc needs --aes-iv.")
     options = Options(
         keys=[key for path in keys if (key := read_key(path)) is not None],
-        secrets=None if aes_key is None else Secrets(aes_key, aes_iv),
+        secrets=None if aes_key is None else SessionKeys(aes_key, aes_iv),
         mode=mode,
         sender=Role(sender) if sender else None,
         everything=everything,
@@ -175,7 +175,7 @@ def command(
         captures, data = read_given(inputs)
     except UnreadableInputError as error:
         raise click.ClickException(str(error)) from None
-    reports: list[Report] = []
+    reports: list[ExplainReport] = []
     for capture in captures:
         try:
             reports.append(explain_capture(capture, options))
@@ -187,7 +187,7 @@ def command(
         try:
             reports.append(explain_bytes(data, options))
         except ImportError as error:
-            # The library asks for a package that only WebSocket connections need, and says which.
+            # Only WebSocket connections need this package; the error names it.
             raise click.ClickException(str(error)) from None
     code = 0
     several = len(reports) > 1
@@ -197,6 +197,6 @@ def command(
             print_json(report, form)
         else:
             print_text(report, form)
-        if report.findings or report.sealed or report.notes:
+        if report.findings or report.key_unknown or report.notes:
             code = NOT_DECODED
     ctx.exit(code)

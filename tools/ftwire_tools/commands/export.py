@@ -18,13 +18,14 @@ from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.manifest import Outcome
-    from ftwire_tools.export.runner import Job
+    from collections.abc import Iterable
+
+    from ftwire_tools.export.manifest import ExportOutcome
 
 __all__ = ["command"]
 
 NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded, or some input not read."""
+"""Exit code: finished, but some input could not be read, or some of it could not be decoded."""
 
 
 @click.command(
@@ -32,7 +33,9 @@ NOT_DECODED: Final = 3
     "could not be decoded (see the table errors).",
 )
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
-@click.option("-o", "--output", required=True, metavar="DIR", help="Directory for the tables; made if need be.")
+@click.option(
+    "-o", "--output", required=True, metavar="DIR", help="Directory for the tables, or a URL; made if need be."
+)
 @click.option(
     "--format",
     "kind",
@@ -54,19 +57,13 @@ NOT_DECODED: Final = 3
     "--engine",
     type=click.Choice(["local", "ray", "dask"]),
     default="local",
-    help="Where the work is done: this machine (default), a Ray or a Dask cluster.",
+    help="Where the work is done, a file a process: this machine (default), a Ray or a Dask cluster.",
 )
-@click.option("--address", metavar="ADDRESS", help="Of the cluster; without it, one is started on this machine.")
+@click.option("--address", metavar="ADDRESS", help="The cluster's; without it, one is started on this machine.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; by default one a core.")
-@click.option(
-    "--converter",
-    type=click.Choice(["auto", "ptars", "own", "both"]),
-    default="auto",
-    help="How bodies become columns: ptars where it is installed, our own, or both, compared.",
-)
 @click.option("--retry-quarantined", is_flag=True, help="Try inputs again that ended the process reading them.")
 @max_body_option
-@click.option("--json", "as_json", is_flag=True, help="What became of each input, one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each input: what became of it.")
 @show_secrets_option
 @click.pass_context
 def command(
@@ -81,17 +78,16 @@ def command(
     engine: str,
     address: str | None,
     jobs: int | None,
-    converter: str,
     retry_quarantined: bool,
     max_body: int,
     as_json: bool,
     show_secrets: bool,
 ) -> None:
-    """Turn captures into typed tables: one a protocol and list, a row an item.
+    """Turn captures into typed tables: one for each protocol and list, with a row for each item.
 
     CAPTURE is a pcap or pcapng file, gzip of either, a directory of them, "-" for standard input, or a URL that
-    fsspec opens. Tables are directories under DIR, partitioned by market and date. What was done is not done
-    again: a run that was stopped goes on where it was.
+    fsspec opens. Tables are directories under DIR, partitioned by market and date. Inputs that an earlier run has
+    exported are passed over: a run that was stopped goes on where it was.
 
     \b
     Examples:
@@ -100,11 +96,11 @@ def command(
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
 
-    Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are like
-    HK.00700; enums have their name beside (_name), local times their instant (_utc). Replies and pushes of the
-    same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote, snapshot,
-    broker_queue, orders, fills, positions. What could not be decoded is in the table errors.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are written
+    like HK.00700; beside an enum's number is its name (_name), beside a local time the instant (_utc). Replies and
+    pushes of the same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote,
+    snapshot, broker_queue, orders, fills, positions. What could not be decoded is in the table errors.
+    """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None
     except ValueError as error:
@@ -115,20 +111,23 @@ def command(
         raise click.UsageError("a DuckDB file is made in a directory of this machine only")
     pems = tuple(map(read_pem, keys))
     try:
-        from ftwire_tools.export.runner import Job, inputs_of
-        from ftwire_tools.export.task import Settings
+        _check_packages(kind)
+        from ftwire_tools.export.frame_columns import TableOptions
+        from ftwire_tools.export.runner import inputs_of, run_export
+        from ftwire_tools.export.task import ExportSettings
 
-        files = "parquet" if kind == "duckdb" else kind
-        settings = Settings(output, files, pems, wanted, explode, levels, show_secrets, converter, max_body)
-        _check(kind, converter)
+        options = TableOptions(wanted, explode, levels, show_secrets, max_body)
+        settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
         if not sources:
             raise click.UsageError(f"no captures in {', '.join(captures)}")
         for source in sources:
             if source.encode(errors="replace").decode() != source:
                 raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
-        job = Job(sources, settings, engine, address, jobs, retry_quarantined=retry_quarantined)
-        code = _run(job, kind, as_json)
+        outcomes = run_export(
+            sources, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
+        )
+        code = _report(outcomes, len(sources), output if kind == "duckdb" else None, as_json)
     except ImportError as error:
         raise click.ClickException(_missing(error)) from None
     except OSError as error:
@@ -137,11 +136,9 @@ def command(
     ctx.exit(code)
 
 
-def _check(kind: str, converter: str) -> None:
-    """Ask for packages now, not in the middle of a long run."""
+def _check_packages(kind: str) -> None:
+    """Import packages now that are needed late in a long run. Raises ``ImportError``."""
     import_module("pyarrow")
-    if converter in ("ptars", "both"):
-        import_module("ptars")
     if kind == "duckdb":
         import_module("duckdb")
 
@@ -152,10 +149,11 @@ def _missing(error: ImportError) -> str:
     return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
 
 
-def _run(job: Job, kind: str, as_json: bool) -> int:
+def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, database: str | None, as_json: bool) -> int:
+    """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()
     frames = done = skipped = faults = 0
-    for outcome, is_old in job.run():
+    for outcome, is_old in outcomes:
         rows.update(outcome.rows)
         frames += outcome.frames
         skipped += is_old
@@ -163,13 +161,13 @@ def _run(job: Job, kind: str, as_json: bool) -> int:
         faults += not outcome.is_clean
         if as_json:
             write(json.dumps(asdict(outcome) | {"skipped": is_old}) + "\n")
-        _complain(outcome)
-    if kind == "duckdb" and rows:
+        _print_problem(outcome)
+    if database is not None and rows:
         from ftwire_tools.export.database import build_database
 
-        build_database(job.settings.out, sorted(rows))
+        build_database(database, sorted(rows))
     if not as_json:
-        files = f"{done} of {len(job.sources)} inputs" + (f" ({skipped} done before)" if skipped else "")
+        files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
         lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
     if not done:
@@ -177,7 +175,8 @@ def _run(job: Job, kind: str, as_json: bool) -> int:
     return NOT_DECODED if faults else 0
 
 
-def _complain(outcome: Outcome) -> None:
+def _print_problem(outcome: ExportOutcome) -> None:
+    """Print a line on standard error where an input could not be read, or not all of it decoded."""
     if outcome.error is not None:
         status = "" if outcome.status == "done" else f"{outcome.status}: "
         sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {status}{outcome.error}')}\n")

@@ -1,4 +1,4 @@
-"""``ftwire record``: a proxy in front of a gateway that writes down what passes."""
+"""``ftwire record``: a proxy in front of a gateway that records what passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.recording.proxy import Relay
+from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
@@ -31,14 +31,14 @@ __all__ = ["command"]
 DEFAULT_LISTEN: Final = "127.0.0.1:11112"
 """One above OpenD's own port."""
 SMALLEST_FILE: Final = 4096
-"""Smallest size to rotate by, in bytes: less than one reply makes no sense."""
+"""Smallest size to rotate by, in bytes: about that of one reply."""
 
 _SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
-    """A number with a unit behind it."""
+    """A number with a unit after it."""
 
     def __init__(self, name: str, units: dict[str, int], smallest: int) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new rele
         self._smallest = smallest
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read an option's text."""
+        """Parse an option's text."""
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"(\d{1,12})([a-z]?)", str(value).lower())
@@ -66,7 +66,7 @@ def _report(text: str) -> None:
 
 
 def _pem(path: str) -> bytes:
-    """Return the key of a PEM file that was read before, and nothing else that stands in it."""
+    """Return the private key of a PEM file, without anything else in the file."""
     from ftwire_tools.captures.embedded_key import pem_of
 
     try:
@@ -76,7 +76,7 @@ def _pem(path: str) -> bytes:
 
 
 class _Settings(NamedTuple):
-    """What to relay, and how to record it."""
+    """Which gateways to proxy, and how to record."""
 
     routes: tuple[tuple[Address, Address], ...]
     path: str
@@ -86,7 +86,7 @@ class _Settings(NamedTuple):
 
 
 async def _run(settings: _Settings) -> Recorder:
-    """Relay and record until a signal comes. Raises ``ClickException``."""
+    """Proxy and record until a signal comes. Raises ``ClickException``."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,12 +105,12 @@ async def _run(settings: _Settings) -> Recorder:
         pem=settings.pem,
         live=settings.live,
     )
-    relay = Relay(recorder, _report)
+    proxy = Proxy(recorder, _report)
     try:
         places = []
         for at, to in settings.routes:
             try:
-                places.append((relay.listen(at, to), to))
+                places.append((proxy.listen(at, to), to))
             except OSError as error:
                 raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
         try:
@@ -123,11 +123,11 @@ async def _run(settings: _Settings) -> Recorder:
             _report(f"listening on {place} for the gateway {to}")
         await stop.wait()
     finally:
-        await relay.close()
+        await proxy.close()
         recorder.close()
     files = settings.files.paths
     where = f"{files[0]} to {files[-1]}" if len(files) > 1 else str(files[0]) if files else "standard output"
-    _report(f"{relay.connections} connections, {recorder.packets} packets in {where}")
+    _report(f"{proxy.connections} connections, {recorder.packets} packets in {where}")
     return recorder
 
 
@@ -185,10 +185,10 @@ def command(
     embed_key: bool,
     allow_remote: bool,
 ) -> None:
-    """Record what clients and a gateway say to each other, from between them.
+    """Record what clients and a gateway send each other, as a proxy between them.
 
     Clients connect to --listen instead of the gateway. All bytes pass unchanged and at once, on TCP and
-    WebSocket alike, plain or encrypted (wss:// too, which nothing can read). Works without the rights that
+    WebSocket alike, plain or encrypted (wss:// too, which cannot be decrypted). It works without the rights that
     capturing packets takes.
 
     \b

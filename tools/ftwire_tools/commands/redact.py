@@ -1,4 +1,4 @@
-"""``ftwire redact``: a capture that can be shown to others."""
+"""``ftwire redact``: write a copy of a capture that can be shared."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOT_DECODED: Final = 3
 
 
 class _Output:
-    """Where the new capture goes."""
+    """The file or stream that the new capture is written to."""
 
     def __init__(self, path: str, *, overwrite: bool) -> None:
         """Raises ``OSError``."""
@@ -42,7 +42,7 @@ class _Output:
         )
 
     def write(self, blocks: Iterable[bytes]) -> None:
-        """Write the blocks. Raises ``OSError``, and what making them raises."""
+        """Write the blocks. Raises ``OSError``, and any error of the iterator."""
         waiting = bytearray()
         try:
             for block in blocks:
@@ -62,14 +62,14 @@ class _Output:
             os.close(self._fd)
 
     def abandon(self) -> None:
-        """Remove a file that is not what it should be."""
+        """Remove an unfinished file."""
         self.close()
         if self._path is not None and self._regular:
             self._path.unlink(missing_ok=True)
 
 
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
-    """Write what ``convert`` makes of the input. Raises ``ClickException``."""
+    """Pass the input through ``convert`` and write the result. Raises ``ClickException``."""
     try:
         with open_input(path) as source:
             try:
@@ -94,7 +94,7 @@ def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], It
 
 
 def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[bytes]:
-    """Give the new capture; what ends the old one early goes to ``damage``. Raises ``CaptureError``."""
+    """Yield the new capture; an error that ends the old one early goes to ``damage``. Raises ``CaptureError``."""
     yield rewriter.header()
     progress = Progress(source.size)
     done = 0
@@ -118,7 +118,7 @@ def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[
 
 
 def _tell(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
-    """List what was changed, by field."""
+    """Print what was changed, by field."""
     changed = sorted(redaction.changed.items(), key=lambda item: (item[0][1], item[0][0]))
     if as_json:
         report = {
@@ -176,7 +176,7 @@ def command(
     as_json: bool,
     strip_key: bool,
 ) -> None:
-    """Write a copy of the capture FILE without what is nobody's business.
+    """Write a copy of the capture FILE that can be shared.
 
     Keys, passwords, numbers of users, accounts and orders, names, free text, tokens and addresses are replaced by
     pseudonyms, the same for the same value everywhere; MAC addresses, embedded keys, comments and all traffic

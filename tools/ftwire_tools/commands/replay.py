@@ -1,4 +1,4 @@
-"""``ftwire replay``: a capture's requests, sent to a live gateway, and the replies compared."""
+"""``ftwire replay``: send a capture's requests to a live gateway, and compare the replies."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ NOT_DECODED: Final = 3
 MAX_DIFFERENCES: Final = 20
 
 
-class Report:
-    """Writes outcomes as they come, and counts them."""
+class ReplayReport:
+    """Prints results as they come, and counts them."""
 
     def __init__(self, *, as_json: bool, only_differences: bool) -> None:
         self._as_json: Final = as_json
@@ -46,7 +46,7 @@ class Report:
         self.left_out: Final[Counter[str]] = Counter()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Take one."""
+        """Print one result and count it."""
         self.counts[outcome.status] += 1
         if outcome.status is Status.LEFT_OUT:
             self.left_out[outcome.reason] += 1
@@ -55,7 +55,7 @@ class Report:
         write(self._json(outcome) if self._as_json else self._lines(outcome))
 
     def summary(self, unreadable: list[str]) -> None:
-        """Say how it went, and what was not sent."""
+        """Print the counts, and which requests were not sent."""
         counts = {status.value: self.counts[status] for status in Status if self.counts[status]}
         if self._as_json:
             facts = {
@@ -111,9 +111,9 @@ class Report:
 
 
 async def play(
-    script: Script, to: Address, key: RsaKey | None, copies: int, timeout: float, manner: Manner, report: Report
+    script: Script, to: Address, key: RsaKey | None, copies: int, timeout: float, manner: Manner, report: ReplayReport
 ) -> None:
-    """Play every part on its connections. Raises ``ConnectError`` where one cannot be made."""
+    """Send the requests of every captured client on its connections. Raises ``ConnectError`` if one cannot be made."""
     from ftwire_tools.client import Client
 
     def client_for(part: Part) -> Client:
@@ -130,7 +130,7 @@ async def play(
 
     cast = [(part, copy, client_for(part)) for part in script.parts for copy in range(1, copies + 1)]
     try:
-        # All stand ready before the first one begins.
+        # All are connected before the first one begins.
         for _, _, client in cast:
             await client.open()
         async with asyncio.TaskGroup() as group:
@@ -144,13 +144,13 @@ async def play(
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what broke off the tasks: an output that is closed, say."""
+    """Return the error that ended the tasks, for example a closed output."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def load(path: str, key: RsaKey | None) -> Script:
-    """Read the capture; what goes wrong is one line."""
+    """Read the capture; an error becomes one line."""
     try:
         with open_input(path) as source_input:
             script = read_script(source_input, [] if key is None else [key])
@@ -168,7 +168,7 @@ class _ToleranceType(click.ParamType["Tolerance"]):
     name = "tolerance"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Tolerance:
-        """Read an option's text."""
+        """Convert the text of an option."""
         if isinstance(value, Tolerance):
             return value
         try:
@@ -260,7 +260,7 @@ def command(
       ftwire replay session.pcapng --to 10.0.0.5:11111 --key rsa.pem --topspeed
       ftwire replay session.pcap --ignore s2c.time --tolerance price=0.01 --tolerance volume=1%
 
-    Requests that trade are left out, and said to be, without --allow-trading.
+    Without --allow-trading, requests that trade are left out and listed.
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     from ftwire_tools.client.errors import ClientError, HandshakeError
 
@@ -277,7 +277,7 @@ def command(
         allow_trading=allow_trading,
         max_differences=MAX_DIFFERENCES,
     )
-    report = Report(as_json=as_json, only_differences=only_differences)
+    report = ReplayReport(as_json=as_json, only_differences=only_differences)
     try:
         asyncio.run(play(script, to, gateway_key, connections, timeout, manner, report))
     except HandshakeError as error:

@@ -1,4 +1,4 @@
-"""``ftwire serve``: a gateway that answers from a capture, or from a made-up market."""
+"""``ftwire serve``: a gateway that answers from captures, or from a made-up market."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import click
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._keys import read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
-from ftwire_tools.gateway.forward import Forward
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -24,13 +23,13 @@ from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.answer_source import World
+    from ftwire_tools.gateway.answer_source import AnswerSource
 
 __all__ = ["command"]
 
 MIB: Final = 1 << 20
 INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as a shell counts it."""
+"""Exit code after Ctrl-C: 128 and the number of the signal."""
 
 
 def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
@@ -54,8 +53,8 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
-async def _serve(world: World, settings: Settings, log: Log) -> bool:
-    """Serve until a signal ends it; returns whether that was Ctrl-C."""
+async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
+    """Serve until a signal comes; return whether that was Ctrl-C."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
@@ -69,7 +68,7 @@ async def _serve(world: World, settings: Settings, log: Log) -> bool:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(world, settings, log) as gateway:
+    async with Gateway(source, settings, log) as gateway:
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
@@ -255,14 +254,16 @@ def command(
         raise click.UsageError(str(error)) from None
     pace = Pace(None if topspeed else speed, loop=looped)
     now = time.time_ns() if shift_time == "now" else None
-    world: World
+    source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
 
-        world = Synthetic(seed=seed, pace=pace, now=now)
+        source = Synthetic(seed=seed, pace=pace, now=now)
     else:
         forwarding = None
         if forward is not None:
+            from ftwire_tools.gateway.forward import Forward
+
             forwarding = Forward(*forward, key=read_key(forward_key), allow_trading=allow_trading, log=log)
         replay = Replay(
             match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, forward=forwarding
@@ -274,9 +275,9 @@ def command(
             raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
         except LoadError as error:
             raise click.ClickException(str(error)) from None
-        world = replay
+        source = replay
     try:
-        interrupted = asyncio.run(_serve(world, settings, log))
+        interrupted = asyncio.run(_serve(source, settings, log))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

@@ -1,4 +1,4 @@
-"""``ftwire synth``: captures of any size, of a market that never was."""
+"""``ftwire synth``: writes captures of any size, of a made-up market."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str) -> i
 
 
 def _mix(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, float] | None:
-    from ftwire_tools.synthetic.market import KINDS
+    from ftwire_tools.synthetic.bodies import KINDS
 
     if value is None:
         return None
@@ -128,7 +128,7 @@ def command(
         loss=loss,
         kind="pcapng" if output.endswith(".pcapng") else "pcap",
     )
-    progress = Progress(size)
+    progress = Progress(size, prints=output == "-")
     try:
         if output == "-":
             if as_json:

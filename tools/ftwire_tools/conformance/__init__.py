@@ -1,1 +1,1 @@
-"""Other implementations held against the golden vectors."""
+"""Testing other implementations with the golden vectors."""

@@ -1,4 +1,4 @@
-"""Another program, asked one vector after the other over its standard input and output."""
+"""A program under test, which answers questions over its standard input and output, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-__all__ = ["Examiner", "NoAnswerError"]
+__all__ = ["NoAnswerError", "ProgramUnderTest"]
 
 MAX_ANSWER: Final = 16 << 20
 """Longest line taken from the program, in bytes."""
 
 
 class NoAnswerError(Exception):
-    """The program gave no answer to one question; the sentence says how."""
+    """The program gave no answer that can be used; the message says what happened instead."""
 
 
-class Examiner:
-    """Starts the program, and again whenever it ended or was ended.
+class ProgramUnderTest:
+    """Runs the program, and starts it again whenever it has ended or was ended.
 
     ``words`` is the program and its arguments, ``timeout`` how long one answer may take, in seconds. What the
     program writes to standard error goes to ours.
@@ -37,7 +37,7 @@ class Examiner:
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Send one question and return the answer to it.
 
-        Raises ``NoAnswerError`` where the program ends, is silent for too long, or says something else.
+        Raises ``NoAnswerError`` where the program ends, does not answer in time, or answers something else, and
         ``OSError`` where it cannot be started.
         """
         if self._process is None:

@@ -1,7 +1,6 @@
-"""A plain body, drawn: the tree of its fields with their offsets, or its JSON.
+"""Draw a plain body: the tree of its fields with their offsets, or its JSON.
 
-Secrets are masked, and with them what cannot be told from them: fields that the schema does not know, in messages
-that may hold secrets.
+Secret fields are masked, and so is everything that may be one: unknown fields of messages that may hold secrets.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["body_json", "body_lines"]
 
 MAX_HEX_LINES: Final = 16
-"""Lines of bytes that mean nothing."""
+"""Largest number of lines of bytes without a meaning."""
 TAG_BYTES: Final = 8
-"""Bytes written in front of a field: its tag and length, and its value where that is short."""
+"""Bytes shown in front of a field: its tag and length, and its value if it is short."""
 
 
 def _class_of(piece: Piece) -> Descriptor | None:
-    """Return the message that the body is, or should be."""
+    """Return the class of the message that the body is, or should be."""
     found = registry.message_class(piece.proto_id, is_request=piece.sender is Role.CLIENT)
     wrong = {finding.mistake.id for finding in piece.findings}
     if wrong & {"request_for_response", "response_for_request"}:
@@ -45,7 +44,7 @@ def _class_of(piece: Piece) -> Descriptor | None:
 
 
 def _format_of(piece: Piece) -> int:
-    """Return the format that the body is in, whatever its header says."""
+    """Return the real format of the body, whatever its header has."""
     wrong = {finding.mistake.id for finding in piece.findings}
     if "json_for_protobuf" in wrong:
         return BodyFormat.JSON
@@ -55,7 +54,7 @@ def _format_of(piece: Piece) -> int:
 
 
 def body_lines(piece: Piece, paint: Paint, *, show_secrets: bool) -> Iterator[str]:
-    """Give the lines of the body of a piece that has one."""
+    """Yield the lines of the body of a piece that has one."""
     body = piece.body or b""
     descriptor = _class_of(piece)
     name = "unknown message" if descriptor is None else descriptor.full_name
@@ -86,7 +85,7 @@ def _tree_lines(body: bytes, nodes: Iterable[Node], paint: Paint, depth: int, se
 
 
 def _is_hidden(node: Node, secret: bool) -> bool:
-    """Say whether a value must not be seen: a secret field, or one that cannot be told from it."""
+    """Return whether a value must be hidden: a secret field, or one that may be."""
     if not secret:
         return False
     return node.field is None or is_secret(node.field)
@@ -135,7 +134,7 @@ def _json_lines(body: bytes, descriptor: Descriptor | None, *, show_secrets: boo
 
 
 def _may_be_secret(descriptor: Descriptor | None) -> bool:
-    """Say whether bodies of a class may hold secrets; those of a protocol that nobody knows may."""
+    """Return whether bodies of a class may hold secrets; those of an unknown protocol may."""
     return descriptor is None or may_hold_secrets(descriptor)
 
 
@@ -150,7 +149,7 @@ def _all_masked(value: Any) -> Any:
 
 
 def _secret_names(descriptor: Descriptor) -> frozenset[str]:
-    """Return the names of members to be masked: all that are secret anywhere, and in this message."""
+    """Return the names of JSON members to mask: those secret in this message or in any other."""
     names = set(SECRET_FIELDS)
     seen = [descriptor]
     for each in seen:
@@ -175,7 +174,7 @@ def _masked(value: Any, descriptor: Descriptor | None, names: frozenset[str]) ->
 
 
 def body_json(piece: Piece, *, show_secrets: bool) -> Any:
-    """Return a body as JSON has it: the tree of a protobuf body, the value of a JSON one."""
+    """Return a body as a JSON value: the tree of a protobuf body, the value of a JSON one."""
     body = piece.body
     if body is None:
         return None
@@ -191,7 +190,7 @@ def body_json(piece: Piece, *, show_secrets: bool) -> Any:
 
 
 def _json_value(value: Any) -> Any:
-    """Return a value as JSON has it: bytes in hexadecimal, what is no finite number by name."""
+    """Return a value for JSON: bytes in hexadecimal, numbers that are not finite by name."""
     if isinstance(value, tuple):
         return [_json_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

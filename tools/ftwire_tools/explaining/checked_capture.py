@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.conversation import Conversation
-from ftwire.diagnosis import Piece, Session
+from ftwire.diagnosis import ConversationChecker, Piece
 from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Frame, Role
 from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, Header
@@ -58,7 +58,7 @@ class CheckedConversation(Conversation):
 
     def __init__(self, *, keys: Sequence[RsaKey] = (), client: Endpoint | None = None, **others: Any) -> None:
         super().__init__(keys=keys, client=client, **others)
-        self._session: Final = Session(keys=keys, from_start=client is not None)
+        self._session: Final = ConversationChecker(keys=keys, from_start=client is not None)
         self._from_start: Final = client is not None
         self._whole = self._from_start
         self._bytes: Final = {0: bytearray(), 1: bytearray()}

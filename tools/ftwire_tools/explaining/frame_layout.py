@@ -1,4 +1,4 @@
-"""A frame, drawn: every byte of it with its offset and what it means.
+"""Draw a frame: every byte of it with its offset and its meaning.
 
 ::
 
@@ -10,7 +10,8 @@
     0002  22 64        4 len 100  s2c: message
     0004    0a 0a      1 len 10     security: message
 
-Offsets of the header are the frame's; those of a body are its own, since what stands on the wire may be encrypted.
+Offsets in the header count from the start of the frame, those in the body from the start of the plain body, since
+the bytes on the wire may be encrypted.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ if TYPE_CHECKING:
 __all__ = ["HeaderField", "draw", "header_fields", "title_of"]
 
 MAX_HEX_LINES: Final = 16
-"""Lines of ciphertext, or of bytes that mean nothing."""
+"""Largest number of lines of ciphertext, or of bytes without a meaning."""
 MAX_ITEMS: Final = 400
-"""Lines of a body's tree, unless all are asked for."""
+"""Largest number of lines of a body's tree, unless all are wanted."""
 SHOWN_OF_ANYTHING: Final = 16
-"""Bytes shown of what may hold secrets."""
+"""Bytes shown of a payload that may hold secrets."""
 
 FORMATS: Final = {0: "protobuf", 1: "JSON"}
 
 
 class HeaderField(NamedTuple):
-    """One field of a header as it stands on the wire."""
+    """One field of a header as captured."""
 
     offset: int
     raw: bytes
@@ -60,7 +61,7 @@ def _protocol_name(proto_id: int) -> str:
 
 
 def header_fields(piece: Piece) -> list[HeaderField]:
-    """Return the fields of a frame's header or of an envelope's; none for what has neither."""
+    """Return the fields of the header of a frame or an envelope; none for other bytes."""
     if piece.envelope is not None:
         return _envelope_fields(piece)
     header = piece.header
@@ -101,7 +102,7 @@ def _digest_meaning(piece: Piece, header: Header) -> tuple[str, bool]:
         return "agrees with the plain body", True
     if sha1(piece.payload, usedforsecurity=False).digest() == header.sha1:
         return "agrees with the bytes on the wire, not with the plain body", False
-    if piece.sealed:
+    if piece.key_unknown:
         return "of the plain body, which is encrypted", True
     return "does not agree with the bytes on the wire", False
 
@@ -129,7 +130,7 @@ def _envelope_fields(piece: Piece) -> list[HeaderField]:
 
 
 def title_of(piece: Piece) -> str:
-    """Return what a piece is, in a line."""
+    """Return one line about a piece: its protocol, kind and size."""
     size = f"{len(piece.raw)} bytes"
     sender = "" if piece.sender is None else f" from the {piece.sender.value}"
     if piece.envelope is not None:
@@ -147,7 +148,7 @@ def title_of(piece: Piece) -> str:
 
 
 def draw(piece: Piece, paint: Paint, *, show_secrets: bool, everything: bool = False) -> Iterator[str]:
-    """Give the lines of a piece."""
+    """Yield the lines of a piece."""
     faint, bad, reset = paint.faint, paint.bad, paint.reset
     fields = header_fields(piece)
     for field in fields:
@@ -175,7 +176,7 @@ def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header:
     if piece.body is not None:
         name = piece.cipher.upper() if piece.cipher != "unknown" else "other than agreed"
         yield f"  cipher: {name}, {size} bytes to {len(piece.body)} plain ones{_padding_text(piece, piece.body)}"
-    elif piece.sealed:
+    elif piece.key_unknown:
         yield f"  cipher: encrypted, {size} bytes; the key for them is not known"
     elif has_header:
         yield f"  cipher: not known, {size} bytes that cannot be read"
@@ -192,7 +193,7 @@ def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header:
 
 
 def _padding_text(piece: Piece, body: bytes) -> str:
-    """Say how the payload's length comes from the body's."""
+    """Explain how the length of the payload follows from that of the body."""
     extra = len(piece.payload) - len(body)
     if piece.cipher == "rsa":
         return ", block by block"
@@ -202,8 +203,8 @@ def _padding_text(piece: Piece, body: bytes) -> str:
 
 
 def _harmless(piece: Piece) -> int:
-    """Return how many bytes of a payload may be shown to anybody: all, if it is ciphertext or holds no secrets."""
-    if piece.sealed or piece.body is not None:
+    """Return how many bytes of a payload may be shown: all, if it is ciphertext or holds no secrets."""
+    if piece.key_unknown or piece.body is not None:
         return len(piece.payload)
     either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
     classes = [each for each in either if each is not None]

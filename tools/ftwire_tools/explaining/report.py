@@ -1,4 +1,4 @@
-"""What was found in an input, ranked, and how it is told to people and to programs."""
+"""The findings in an input, ranked, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,91 +17,91 @@ if TYPE_CHECKING:
     from ftwire.frame import Role
     from ftwire_tools.captures.sighting import Talk
 
-__all__ = ["Form", "Place", "Report", "print_json", "print_text"]
+__all__ = ["ExplainReport", "Form", "Place", "print_json", "print_text"]
 
 MAX_NAMED: Final = 8
-"""Frames that a finding names."""
+"""Largest number of frames listed with a finding."""
 
 
 class Form(NamedTuple):
-    """How a report is shown."""
+    """Options for showing a report."""
 
     show_secrets: bool
     everything: bool
     brief: bool
     named: bool
-    """Inputs are named: there are several."""
+    """Whether inputs are named, as there are several."""
 
 
 class Place(NamedTuple):
-    """A piece, and where it was found."""
+    """A piece and its place in the input."""
 
     number: int
-    """Among all pieces of the input, from 1."""
+    """Number among all pieces of the input, from 1."""
     piece: Piece
     talk: Talk | None
     time: int
     packet: int
 
 
-class Found(NamedTuple):
-    """A finding, and where."""
+class PlacedFinding(NamedTuple):
+    """A finding and its place in the input."""
 
     finding: Finding
     number: int
-    """Of the frame, from 1."""
+    """Number of the frame, from 1."""
     talk: int | None = None
     """Number of its conversation in a capture."""
     packet: int = 0
     """Number of its packet in a capture."""
 
 
-class Report:
-    """All that is to be said about one input."""
+class ExplainReport:
+    """Collects the findings of one input."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        """What the input is called, where there is more than one."""
+        """Name of the input, if there are several."""
         self.places: list[Place] = []
-        """Pieces kept to be drawn."""
+        """Pieces to draw."""
         self.pieces = 0
-        """How many there were."""
-        self.sealed = 0
-        """How many of them are encrypted without a known key."""
+        """Number of pieces in the input."""
+        self.key_unknown = 0
+        """Number of pieces that are encrypted and whose key is unknown."""
         self.left_out = 0
-        """How many would be drawn if there were fewer."""
-        self.findings: list[Found] = []
+        """Number of pieces left out of ``drawn`` because there are too many."""
+        self.findings: list[PlacedFinding] = []
         self.notes: list[str] = []
 
     def add(self, place: Place, *, keep: bool) -> None:
-        """Take a piece."""
+        """Add a piece and its findings."""
         self.pieces += 1
         piece = place.piece
-        self.sealed += piece.sealed and not piece.findings
+        self.key_unknown += piece.key_unknown and not piece.findings
         if keep:
             self.places.append(place)
         talk = place.talk.number if place.talk else None
-        self.findings.extend(Found(finding, place.number, talk, place.packet) for finding in piece.findings)
+        self.findings.extend(PlacedFinding(finding, place.number, talk, place.packet) for finding in piece.findings)
 
-    def ranked(self) -> list[list[Found]]:
-        """Return the findings, those of the same mistake of the same side of a conversation together.
+    def ranked(self) -> list[list[PlacedFinding]]:
+        """Return the findings, grouped by mistake, conversation and side.
 
-        First what explains most: the whole of a session, then one side's frames, then single ones.
+        Those that explain most come first: a whole conversation, then one side's frames, then single frames.
         """
-        groups: dict[tuple[str, Role | None, int | None], list[Found]] = {}
+        groups: dict[tuple[str, Role | None, int | None], list[PlacedFinding]] = {}
         for found in sorted(self.findings, key=lambda found: found.number):
             finding = found.finding
             groups.setdefault((finding.mistake.id, finding.sender, found.talk), []).append(found)
         return sorted(groups.values(), key=_rank)
 
 
-def _rank(group: list[Found]) -> tuple[int, bool, int, int]:
+def _rank(group: list[PlacedFinding]) -> tuple[int, bool, int, int]:
     finding = group[0].finding
     return finding.mistake.rank, not finding.proven, -len(group), group[0].number
 
 
-def _frames_text(group: list[Found]) -> str:
-    """Name the frames of a finding; those of a capture with their packets, and their conversation."""
+def _frames_text(group: list[PlacedFinding]) -> str:
+    """List the frames of a finding, with packet and conversation if they are from a capture."""
     distinct = sorted({(found.number, found.packet) for found in group})
     names = [f"{number} (packet {packet})" if packet else str(number) for number, packet in distinct[:MAX_NAMED]]
     more = len(distinct) - MAX_NAMED
@@ -110,8 +110,8 @@ def _frames_text(group: list[Found]) -> str:
     return text if talk is None else f"{text}, conversation {talk}"
 
 
-def print_text(report: Report, form: Form) -> None:
-    """Print a report for people."""
+def print_text(report: ExplainReport, form: Form) -> None:
+    """Print a report as text."""
     paint = paint_for(sys.stdout)
     clock = Clock()
     out: list[str] = [f"{paint.push}{printable(report.name)}{paint.reset}"] if form.named else []
@@ -139,17 +139,19 @@ def print_text(report: Report, form: Form) -> None:
         out.append(f"   Proof: {printable(finding.proof)}")
         out.append(f"   Remedy: {mistake.remedy}")
     pieces = f"{report.pieces} frame{'s' if report.pieces != 1 else ''}"
-    if report.sealed:
-        out.append(f"{report.sealed} of {pieces} encrypted, and their key is not known (--key, with the handshake).")
-    if not ranked and report.sealed < report.pieces:
-        readable = " in the others" if report.sealed else ""
+    if report.key_unknown:
+        out.append(
+            f"{report.key_unknown} of {pieces} encrypted, and their key is not known (--key, with the handshake)."
+        )
+    if not ranked and report.key_unknown < report.pieces:
+        readable = " in the others" if report.key_unknown else ""
         out.append(f"{pieces}, no mistake found{readable}.")
     elif ranked and report.pieces > 1:
         out.append(f"{pieces}, {len(ranked)} mistake{'s' if len(ranked) != 1 else ''}.")
     write("\n".join(out) + "\n")
 
 
-def print_json(report: Report, form: Form) -> None:
+def print_json(report: ExplainReport, form: Form) -> None:
     """Print a report as one JSON object."""
     frames = []
     for place in () if form.brief else report.places:
@@ -187,7 +189,7 @@ def print_json(report: Report, form: Form) -> None:
     whole: dict[str, Any] = {"file": report.name} if form.named else {}
     whole |= {
         "frames_seen": report.pieces,
-        "frames_sealed": report.sealed,
+        "frames_sealed": report.key_unknown,
         "findings": found,
         "notes": report.notes,
         "frames": frames,

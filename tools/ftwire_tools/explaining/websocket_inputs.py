@@ -1,4 +1,4 @@
-"""WebSocket messages given to be explained: one by itself, or all that one side of a connection sent."""
+"""Read WebSocket messages given to ``ftwire explain``: a single one, or all that one side of a connection sent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ftwire.websocket_resync import WebSocketResyncDecoder, find_envelope
 __all__ = ["envelopes_of", "one_envelope", "websocket_sender"]
 
 _UPGRADES: Final = {b"GET ": Role.CLIENT, b"HTTP": Role.SERVER}
-"""What the bytes of either side begin with, from the first one on."""
+"""First bytes of what either side sends on a WebSocket connection."""
 
 
 def websocket_sender(data: bytes, sender: Role | None) -> Role | None:
-    """Say who sent these bytes on a WebSocket connection; ``None`` where there is no envelope in them.
+    """Return the side that sent these bytes on a WebSocket connection; ``None`` if they hold no envelope.
 
-    ``sender`` is who did, if that is known.
+    ``sender`` is that side, if known.
     """
     sides = Role if sender is None else (sender,)
     begun = _UPGRADES.get(data[:4])
@@ -32,9 +32,9 @@ def websocket_sender(data: bytes, sender: Role | None) -> Role | None:
 
 
 def envelopes_of(data: bytes, sender: Role, notes: list[str]) -> Iterator[Envelope]:
-    """Give the envelopes among the bytes that one side sent; what is in none is noted.
+    """Yield the envelopes in the bytes that one side sent; bytes in no envelope go to ``notes``.
 
-    Raises ``ImportError`` where the package ``websockets`` is missing.
+    Raises ``ImportError`` if the package ``websockets`` is missing.
     """
     scanner = WebSocketResyncDecoder(sender)
     for item in (*scanner.feed(data), *scanner.close()):
@@ -45,7 +45,7 @@ def envelopes_of(data: bytes, sender: Role, notes: list[str]) -> Iterator[Envelo
 
 
 def one_envelope(data: bytes, sender: Role | None) -> Envelope:
-    """Read one WebSocket message; who sent it is found out where nobody says."""
+    """Read one WebSocket message; its sender is worked out if not given."""
 
     def read(side: Role, data: bytes) -> Envelope:
         try:
@@ -54,7 +54,7 @@ def one_envelope(data: bytes, sender: Role | None) -> Envelope:
             return BadEnvelope(MessageClasses(side), error)
 
     if sender is None:
-        # The body tells, also where the numbers before it are in the wrong byte order.
+        # The body decides: the numbers before it may be in the wrong byte order.
         turned = data[:8] + data[11:7:-1] + data[19:11:-1] + data[20:]
         tries = [(side, each) for each in (data, turned) for side in Role]
         sense = [(_sense(read(side, each)), side) for side, each in tries]
@@ -63,7 +63,7 @@ def one_envelope(data: bytes, sender: Role | None) -> Envelope:
 
 
 def _sense(envelope: Envelope) -> int:
-    """Say how much of a message an envelope's body is: all that is required 2, a part of it 1, none 0."""
+    """Return how well an envelope's body fits its message: 2 with all required fields, 1 with some, 0 not at all."""
     try:
         message = envelope.message
     except WireError:

@@ -7,31 +7,26 @@
     for table, batch in tables(["session.pcap"]):
         ...  # table is a name such as "time_share", batch a pyarrow.RecordBatch
 
-A map, in the order of the work::
+The modules, in the order in which a capture passes them::
 
-    layout    which tables a message class fills
-    types     a message class as an Arrow type
-    convert   bodies -> Arrow, by ptars or by our own converter
-    zones     exchange-local times -> instants
-    flatten   nested columns -> flat ones, with names, codes and instants beside numbers and texts
-    rows      one batch of messages of a class -> rows of its tables
-    sift      observations of a capture -> what becomes rows, and faults
-    gather    what was sifted -> batches of all tables
-    collect   a capture -> batches of all tables, in bounded memory
-    store     where files go: a directory, or anything fsspec knows
-    formats   Parquet, Arrow, CSV, JSON lines
-    task      one input -> its files, whole or not at all
-    manifest  what was done, so that it need not be done again
-    report    how far it has come
-    spool     what was sifted, written down where a capture is split
-    steps     one input in steps that several processes can take
-    work      these steps, done
-    agenda    which steps are next
-    engines   tasks on one core or on all of them; on_ray, on_dask: on a cluster
-    runner    a whole export
-    database  all of it into one DuckDB file
+    store            files and directories, here or anywhere that fsspec can open
+    frame_columns    observations of a capture, collected by message class; what cannot be decoded
+    types            a message class as an Arrow type
+    convert          bodies of one class to an Arrow array
+    layout           which tables a message class fills
+    flatten          nested columns to flat ones; names, codes and instants beside numbers and texts
+    rows             an array of messages to the rows of their tables
+    table_builder    collected frames to batches of all tables
+    pipeline         a capture to batches of all tables, in bounded memory
+    formats          batches to Parquet, Arrow, CSV or JSON lines
+    manifest         what became of each input, so that it is not exported twice
+    task             one input to its files: all of them or none
+    engines          tasks in this process, in several, on a Ray or Dask cluster
+    progress_report  how far an export is, on a terminal
+    runner           a whole export: inputs, engine, outcomes
+    database         all tables in one DuckDB file
 
-Needs the extra ``export``: pyarrow, and ptars for speed.
+The extra ``export`` installs what it needs: pyarrow; ptars, for speed, on CPython.
 """
 
 from __future__ import annotations
@@ -48,7 +43,7 @@ _HOME: Final = {"TableBatch": "pipeline", "tables": "pipeline"}
 
 
 def __getattr__(name: str) -> Any:
-    # The command line asks for help texts without pyarrow, and Arrow costs 100 ms to import.
+    # Arrow takes 100 ms to import, and help texts must be printed without it.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -1,4 +1,4 @@
-"""All tables of an export in one DuckDB file, made of its Parquet files."""
+"""All tables of an export in one DuckDB file, read from its Parquet files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DATABASE: Final = "export.duckdb"
 
 
 def build_database(out: str, tables: Iterable[str]) -> None:
-    """Make the database in a directory from the Parquet files below it: whole, or as it was.
+    """Write ``DATABASE`` in a directory from the Parquet files below it; an error leaves the former one as it was.
 
-    Raises ``ImportError`` without duckdb.
+    Raises ``ImportError`` without duckdb, and ``duckdb.Error``.
     """
     import duckdb
 
@@ -27,7 +27,7 @@ def build_database(out: str, tables: Iterable[str]) -> None:
     with duckdb.connect(str(partial)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for table in tables:
-            # Names of tables are made of letters, digits and _ by layout.snake_case; a path may hold quotes.
+            # layout.snake_case makes names of tables of letters, digits and _ only; a path may hold quotes.
             files = f"{root}/{table}/**/*.parquet".replace("'", "''")
             connection.execute(
                 f'create table "{table}" as select * from read_parquet('  # noqa: S608

@@ -1,8 +1,7 @@
-"""Tasks on one core, or on all of them.
+"""Where tasks run: one after the other here, in processes of this machine, or on a Ray or Dask cluster.
 
-An engine takes tasks and gives an outcome for each, in the order they end. One that ends the process it runs
-in is quarantined and named, and the others finish: where that happens, those that ran at the time are run again,
-one by one, and whichever ends its process again is the culprit.
+An engine returns a ``concurrent.futures.Future`` for each task; ``run_on`` gathers the outcomes. Where the process
+died that ran a task (out of memory, a crash in native code), its input is quarantined and the others go on.
 """
 
 from __future__ import annotations
@@ -10,141 +9,250 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.export.agenda import Agenda
-from ftwire_tools.export.manifest import Outcome
-from ftwire_tools.export.steps import Result, Step
+from ftwire_tools.export.manifest import ExportOutcome
 from ftwire_tools.export.task import Task, quarantine, run_task
-from ftwire_tools.export.work import perform
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.progress_report import Report
+    from ftwire_tools.export.progress_report import ExportProgress
 
-__all__ = ["cores", "run_on_all_cores", "run_serially"]
+__all__ = ["DaskEngine", "Engine", "LocalEngine", "RayEngine", "cores", "run_here", "run_on"]
 
 TICK: Final = 0.5
-"""Seconds between two looks at how far workers are."""
+"""Seconds between two looks at how far running tasks are."""
+RAY_RETRIES: Final = 2
 
-_progress: Any = None
-"""In a worker: bytes and frames of every slot, shared with the process that shows them."""
+_shared: Any = None
+"""Progress of every worker, in a worker process of ``LocalEngine``: bytes and frames of the first, of the second…"""
 
 
-def run_serially(tasks: Sequence[Task], report: Report) -> Iterator[Outcome]:
-    """Run one task after the other, here."""
+class Engine(ABC):
+    """Runs tasks somewhere."""
+
+    lost: tuple[type[Exception], ...]
+    """What a future raises where the process died that ran its task."""
+    tries_again = True
+    """It runs such a task on other workers before it gives up."""
+
+    @abstractmethod
+    def submit(self, task: Task) -> Future[ExportOutcome]:
+        """Run a task as soon as a worker is free. The future raises what ``run_task`` raises, or one of ``lost``."""
+
+    @abstractmethod
+    def close(self, *, stop: bool) -> None:
+        """End the workers: those that are running tasks, too, if ``stop``."""
+
+    def running(self) -> tuple[int, int]:
+        """Return bytes and frames done of the tasks that are running, as far as that is known."""
+        return 0, 0
+
+
+def run_here(tasks: Sequence[Task], progress: ExportProgress) -> Iterator[ExportOutcome]:
+    """Run one task after the other in this process. Raises what ``run_task`` raises."""
     for task in tasks:
-        outcome = run_task(task, report.at)
-        report.done(outcome)
+        outcome = run_task(task, progress.update)
+        progress.finished(outcome)
         yield outcome
 
 
-def run_on_all_cores(
-    tasks: Sequence[Task],
-    sizes: dict[Task, int],
-    report: Report,
-    jobs: int,
-    run: Callable[[Step, int], Result] | None = None,
-) -> Iterator[Outcome]:
-    """Run tasks in ``jobs`` processes; ``sizes`` are their bytes, ``run`` is what processes do, for tests."""
-    work = run or _run_in_slot
-    agenda = Agenda(tasks, sizes, jobs, report.say)
-    suspects: dict[str, Task] = {}
-    # Not forked: Arrow has threads, and a fork copies their locks in whatever state they are.
-    context = multiprocessing.get_context("spawn")
-    shared = context.RawArray("q", 2 * jobs)
-    while agenda.is_waiting or suspects:
-        alone = bool(suspects)
-        now, workers = agenda, jobs
-        if alone:
-            suspect = suspects.pop(next(iter(suspects)))
-            now, workers = Agenda([suspect], {}, 1, report.say), 1
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=(shared,))
+def run_on(engine: Engine, tasks: Sequence[Task], progress: ExportProgress) -> Iterator[ExportOutcome]:
+    """Run tasks on an engine and close it. Outcomes come in the order in which tasks end.
+
+    Raises what ``run_task`` raises.
+    """
+    stop = True
+    try:
+        lost: list[Task] = []
+        for task, outcome in _ended(engine, tasks, progress):
+            if outcome is not None:
+                yield outcome
+            elif engine.tries_again:
+                yield _quarantined(task, progress)
+            else:
+                lost.append(task)
+        # Once more, alone: several large inputs at a time may have taken all memory.
+        for task in lost:
+            for _, outcome in _ended(engine, [task], progress):
+                yield outcome or _quarantined(task, progress)
+        stop = False
+    finally:
+        engine.close(stop=stop)
+
+
+def _ended(
+    engine: Engine, tasks: Sequence[Task], progress: ExportProgress
+) -> Iterator[tuple[Task, ExportOutcome | None]]:
+    """Run tasks; return each with its outcome as it ends, with ``None`` where its process died."""
+    ended: SimpleQueue[Future[ExportOutcome]] = SimpleQueue()
+    running = {engine.submit(task): task for task in tasks}
+    for future in running:
+        future.add_done_callback(ended.put)
+    while running:
+        progress.update(*engine.running())
         try:
-            with pool:
-                for task, outcome in _through(pool, now, workers, work, shared, report):
-                    if outcome is None and alone:
-                        outcome = quarantine(task, "it ended the process that read it")
-                    if outcome is None:
-                        agenda.forget(task)
-                        suspects[task.name] = task
-                        continue
-                    report.done(outcome)
-                    yield outcome
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            future = ended.get(timeout=TICK)
+        except Empty:
+            continue
+        task, outcome = running.pop(future), None
+        try:
+            outcome = future.result()
+        except engine.lost:
+            pass
+        else:
+            progress.finished(outcome)
+        yield task, outcome
+
+
+def _quarantined(task: Task, progress: ExportProgress) -> ExportOutcome:
+    outcome = quarantine(task, "it ended the process that read it")
+    progress.finished(outcome)
+    return outcome
+
+
+class LocalEngine(Engine):
+    """Processes of this machine, each with one task at a time."""
+
+    lost = (BrokenProcessPool,)
+    tries_again = False
+
+    def __init__(self, jobs: int) -> None:
+        """``jobs`` is the number of processes."""
+        # Not forked: Arrow has threads, and a fork copies their locks in whatever state they are.
+        self._context: Final = multiprocessing.get_context("spawn")
+        self._shared: Final = self._context.RawArray("q", 2 * jobs)
+        # A pool for each process: where one dies, it is known which task it had, and the others are not disturbed.
+        self._pools: Final = [self._pool() for _ in range(jobs)]
+        self._free: Final[SimpleQueue[int]] = SimpleQueue()
+        for number in range(jobs):
+            self._free.put(number)
+        # Each thread waits for one process.
+        self._threads: Final = ThreadPoolExecutor(jobs)
+
+    def submit(self, task: Task) -> Future[ExportOutcome]:
+        """Run a task as soon as a process is free."""
+        return self._threads.submit(self._run, task)
+
+    def close(self, *, stop: bool) -> None:
+        """End the processes."""
+        self._threads.shutdown(wait=not stop, cancel_futures=True)
+        for pool in self._pools:
+            pool.shutdown(wait=not stop)
+        if stop:
             for process in multiprocessing.active_children():
                 process.terminate()
+
+    def running(self) -> tuple[int, int]:
+        """Return bytes and frames done of the tasks that are running."""
+        return sum(self._shared[::2]), sum(self._shared[1::2])
+
+    def _pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(1, self._context, _start_worker, (self._shared,))
+
+    def _run(self, task: Task) -> ExportOutcome:
+        number = self._free.get()
+        try:
+            return self._pools[number].submit(_run_in_worker, task, number).result()
+        except BrokenProcessPool:
+            self._pools[number] = self._pool()
             raise
+        finally:
+            self._shared[2 * number] = self._shared[2 * number + 1] = 0
+            self._free.put(number)
 
 
-def _through(
-    pool: ProcessPoolExecutor,
-    agenda: Agenda,
-    workers: int,
-    work: Callable[[Step, int], Result],
-    shared: Any,
-    report: Report,
-) -> Iterator[tuple[Task, Outcome | None]]:
-    """Give tasks and their outcomes, until all are done or a process has ended: ``None`` for those it may have been."""
-    running: dict[Future[Result], tuple[Step, int]] = {}
-    slots = list(range(workers))
-    is_broken = False
-    while running or (agenda.is_waiting and not is_broken):
-        # No more at once than there are processes: whoever runs when one ends is a suspect, and nobody else.
-        while agenda.is_waiting and slots and not is_broken:
-            slot = slots.pop()
-            shared[2 * slot] = shared[2 * slot + 1] = 0
-            step = agenda.next()
-            try:
-                future = pool.submit(work, step, slot)
-            except BrokenProcessPool:
-                is_broken = True
-                if not running:
-                    yield step.task, None
-                agenda.again(step.task)
-            else:
-                running[future] = step, slot
-        ended, _ = wait(running, timeout=TICK, return_when=FIRST_COMPLETED)
-        for future in ended:
-            step, slot = running.pop(future)
-            slots.append(slot)
-            shared[2 * slot] = shared[2 * slot + 1] = 0
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                is_broken = True
-                yield step.task, None
-            else:
-                outcome = agenda.done(step, result)
-                if outcome is not None:
-                    yield step.task, outcome
-        agenda.look()
-        size, frames = agenda.under_way
-        for step, slot in running.values():
-            size += int(shared[2 * slot] * agenda.worth(step))
-            frames += shared[2 * slot + 1]
-        report.at(size, frames)
-
-
-def _enter(shared: Any) -> None:
-    global _progress
-    _progress = shared
+def _start_worker(shared: Any) -> None:
+    global _shared
+    _shared = shared
     import pyarrow
 
     # There is a process for every core already.
     pyarrow.set_cpu_count(1)
-    # Ctrl-C reaches every process of a terminal: a worker has nothing to say about it.
+    # Ctrl-C reaches every process of a terminal: a worker ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _run_in_slot(step: Step, slot: int) -> Result:
-    def at(size: int, frames: int) -> None:
-        _progress[2 * slot], _progress[2 * slot + 1] = size, frames
+def _run_in_worker(task: Task, number: int) -> ExportOutcome:
+    def progress(size: int, frames: int) -> None:
+        _shared[2 * number], _shared[2 * number + 1] = size, frames
 
-    return perform(step, at)
+    return run_task(task, progress)
+
+
+class RayEngine(Engine):
+    """A Ray cluster: it runs a task whose worker is lost again elsewhere, up to ``RAY_RETRIES`` times."""
+
+    def __init__(self, address: str | None, jobs: int | None) -> None:
+        """``address`` is a cluster's; without it, one is started here with ``jobs`` processes, or one a core.
+
+        Paths must mean the same on every machine. Raises ``ImportError`` without ray, ``ConnectionError`` where
+        there is no cluster.
+        """
+        import ray
+
+        self._ray: Final[Any] = ray
+        self.lost = (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
+        self._is_ours: Final = not ray.is_initialized()
+        if self._is_ours:
+            # "local": without it Ray would join whatever cluster it finds on this machine.
+            options: dict[str, Any] = {"address": address or "local"}
+            if address is None:
+                options |= {"include_dashboard": False, "num_cpus": jobs}
+            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        self._run: Final[Any] = ray.remote(max_retries=RAY_RETRIES)(run_task)
+
+    def submit(self, task: Task) -> Future[ExportOutcome]:
+        """Run a task as soon as a worker is free."""
+        future: Future[ExportOutcome] = self._run.remote(task).future()
+        return future
+
+    def close(self, *, stop: bool) -> None:  # noqa: ARG002 - Ray stops tasks in either case
+        """Leave the cluster, which stops what still runs of ours; end it if it was started here."""
+        if self._is_ours:
+            self._ray.shutdown()
+
+
+class DaskEngine(Engine):
+    """A Dask cluster: it runs a task whose worker is lost again elsewhere.
+
+    Its ``distributed.scheduler.allowed-failures`` says how often.
+    """
+
+    def __init__(self, address: str | None, jobs: int | None) -> None:
+        """``address`` is a scheduler's; without it, a cluster is started here with ``jobs`` processes, or one a core.
+
+        Paths must mean the same on every machine. Raises ``ImportError`` without distributed, ``OSError`` where
+        there is no scheduler.
+        """
+        import distributed
+
+        self.lost = (distributed.KilledWorker,)
+        self._cluster: Final[Any] = (
+            # One thread each: a worker that is lost was reading one file.
+            distributed.LocalCluster(n_workers=jobs or cores(), threads_per_worker=1, dashboard_address=None)
+            if address is None
+            else None
+        )
+        self._client: Final[Any] = distributed.Client(self._cluster or address)
+        # Not pure: the work is the files that are written, not the value that is returned.
+        self._executor: Final[Any] = self._client.get_executor(pure=False)
+
+    def submit(self, task: Task) -> Future[ExportOutcome]:
+        """Run a task as soon as a worker is free."""
+        future: Future[ExportOutcome] = self._executor.submit(run_task, task)
+        return future
+
+    def close(self, *, stop: bool) -> None:
+        """Leave the cluster; end it if it was started here."""
+        self._executor.shutdown(wait=not stop)
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
 
 
 def cores() -> int:

@@ -1,13 +1,13 @@
-"""Nested columns to flat ones.
+"""Nested columns to flat ones, with columns added that explain them.
 
-A field of an inner message gets the names of both, ``preMarket_price``. Nothing is taken away, and beside
+The column of an inner message's field has the names of both: ``preMarket_price``. All columns are kept. Added are
 
-- a security, ``market`` and ``code``, stands its code as users write it: ``code`` for a field ``security``, the
-  field's own name for any other (``owner`` beside ``owner_market`` and ``owner_code``). A ``code`` that a message
-  has itself is called ``code_raw``, and ``code`` is the one with the market in front;
-- a list of securities stands the list of their codes, with ``_codes`` behind its name;
-- an enum's number stands its name in a dictionary column, with ``_name`` behind its name;
-- an exchange-local time stands the instant, with ``_utc`` behind its name (``finish``, which knows the market).
+- to a security (``market`` and ``code``) its code as users write it, ``HK.00700``: in the column ``code`` for a field
+  ``security``, in one with the field's name for any other (``owner``, beside ``owner_market`` and ``owner_code``).
+  Where a message itself has a field ``code``, that one is called ``code_raw``;
+- to a list of securities the list of their codes, with ``_codes`` after its name;
+- to an enum's number its name, in a dictionary column with ``_name`` after its name;
+- to an exchange-local time the instant, with ``_utc`` after its name (by ``finish``, which is given the market).
 
 Secrets are masked: texts become ``***`` and numbers null.
 """
@@ -20,36 +20,37 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.markets.securities import QOT_PREFIXES, market_of
-from ftwire_tools.markets.zones import TRADE_MARKETS, instants, is_local_time
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS
+from ftwire_tools.markets.zones import instants, is_local_time
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.masking import MASK, is_secret, may_hold_secrets
+from ftwire_tools.messages.securities import market_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["Column", "beside", "code_column", "finish", "flatten", "market_in", "masked"]
+__all__ = ["FlatColumn", "beside", "code_column", "finish", "flatten", "market_in", "masked"]
 
 MAX_SPREAD: Final = 64 << 20
-"""Bytes that one column beside a list may take in a batch."""
+"""Bytes that one column may take in a batch whose values are repeated for each item of a list."""
 
 SECURITY: Final = "Qot_Common.Security"
 
 
-class Column(NamedTuple):
+class FlatColumn(NamedTuple):
     """A flat column."""
 
     name: str
     values: Any
     """A ``pyarrow.Array``."""
     is_time: bool = False
-    """Exchange-local times, whose instants ``finish`` puts beside them."""
+    """It holds exchange-local times; ``finish`` adds their instants."""
     markets: Any = None
-    """Prefixes, where these are codes of securities or numbers of trading markets."""
+    """Market prefixes of the values, where these are codes of securities or numbers of trading markets."""
 
-    def take(self, indices: Any) -> Column:
-        """Return the column with these of its values."""
+    def take(self, indices: Any) -> FlatColumn:
+        """Return the column with the values at these indices."""
         markets = None if self.markets is None else self.markets.take(indices)
         return self._replace(values=self.values.take(indices), markets=markets)
 
@@ -61,19 +62,19 @@ def flatten(
     prefix: str = "",
     without: Iterable[str] = (),
     show_secrets: bool = False,
-) -> list[Column]:
-    """Return the columns of a struct array of this class, but for some of its fields."""
+) -> list[FlatColumn]:
+    """Return the columns of a struct array of this class, except those of the fields ``without``."""
     left_out = frozenset(without)
     own = market_of(message)
     fields = message.fields
     arrays = dict(zip((field.name for field in fields), struct.flatten(), strict=True))
-    columns: list[Column] = []
+    columns: list[FlatColumn] = []
     for field in fields:
         name, values = prefix + field.name, arrays[field.name]
         if field.name in left_out:
             continue
         if is_secret(field) and not show_secrets:
-            columns.append(Column(name, masked(values, field)))
+            columns.append(FlatColumn(name, masked(values, field)))
         elif is_repeated(field):
             columns += _repeated(name, values, field, show_secrets)
         elif field.message_type is not None:
@@ -84,14 +85,14 @@ def flatten(
             columns += flatten(values, field.message_type, prefix=f"{name}_", show_secrets=show_secrets)
         elif own is not None and field.name == "code" and message.full_name != SECURITY:
             columns.append(code_column(name, arrays[own[0]], values, values.is_valid(), own[1]))
-            columns.append(Column(f"{name}_raw", values))
+            columns.append(FlatColumn(f"{name}_raw", values))
         else:
             columns += _scalar(name, values, field)
     return columns
 
 
-def finish(columns: list[Column], markets: Any) -> list[tuple[str, Any]]:
-    """Return names and arrays, instants beside local times; ``markets`` are the prefixes of the rows."""
+def finish(columns: list[FlatColumn], markets: Any) -> list[tuple[str, Any]]:
+    """Return names and arrays, with an instant added to each local time; ``markets`` has a prefix for each row."""
     done: list[tuple[str, Any]] = []
     for column in columns:
         done.append((column.name, column.values))
@@ -100,12 +101,12 @@ def finish(columns: list[Column], markets: Any) -> list[tuple[str, Any]]:
     return done
 
 
-def beside(column: Column, parents: Any) -> Column:
-    """Return a column that stands beside a list, once for each item: ``parents`` says whose item each is.
+def beside(column: FlatColumn, parents: Any) -> FlatColumn:
+    """Return a column of messages repeated for the items of their lists: ``parents`` has each item's message.
 
-    A message of 64 MiB can hold a text of half of that and millions of empty items: repeated, they would take
-    terabytes. Texts whose repetitions would take more than ``MAX_SPREAD`` are cut to what does not, lists and
-    bytes are left out.
+    A message of 64 MiB can hold a text of half that size and millions of empty items; the repeated text would take
+    terabytes. Where the repetitions would take more than ``MAX_SPREAD``, texts are shortened until they do not, and
+    lists and bytes are replaced by nulls.
     """
     values, rows = column.values, len(parents)
     kind = values.type
@@ -123,14 +124,14 @@ def beside(column: Column, parents: Any) -> Column:
     return column.take(parents)
 
 
-def market_in(columns: list[Column], length: int) -> Any:
-    """Return the prefix of each row's market: of the first column that tells it."""
+def market_in(columns: list[FlatColumn], length: int) -> Any:
+    """Return the prefix of each row's market, from the first column that has one for it; null where none has."""
     telling = [column.markets for column in columns if column.markets is not None]
     return pc.coalesce(*telling) if telling else pa.nulls(length, pa.string())
 
 
 def masked(values: Any, field: FieldDescriptor) -> Any:
-    """Return the values of a field with every secret masked, at any depth."""
+    """Return the values of a field with all secrets masked, at any depth."""
     if is_repeated(field):
         inner = values.values
         return pa.ListArray.from_arrays(values.offsets, _masked_items(inner, field), mask=values.is_null())
@@ -149,38 +150,38 @@ def _masked_items(values: Any, field: FieldDescriptor) -> Any:
     return pa.StructArray.from_arrays(children, fields=list(values.type), mask=values.is_null())
 
 
-def _repeated(name: str, values: Any, field: FieldDescriptor, show_secrets: bool) -> list[Column]:
+def _repeated(name: str, values: Any, field: FieldDescriptor, show_secrets: bool) -> list[FlatColumn]:
     inner = field.message_type
     if inner is not None and not show_secrets and may_hold_secrets(inner):
         values = masked(values, field)
-    columns = [Column(name, values)]
+    columns = [FlatColumn(name, values)]
     if inner is not None and inner.full_name == SECURITY:
         items = values.values
         market, code = items.flatten()
         codes = code_column(name, market, code, items.is_valid()).values
         listed = pa.ListArray.from_arrays(values.offsets, codes, mask=values.is_null())
-        columns.append(Column(f"{name}_codes", listed))
+        columns.append(FlatColumn(f"{name}_codes", listed))
     return columns
 
 
-def _scalar(name: str, values: Any, field: FieldDescriptor) -> list[Column]:
+def _scalar(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
     names = enum_names(field)
     if names is not None:
         numbers = pa.array(list(names), values.type)
         indices = pc.index_in(values, value_set=numbers)
         named = pa.DictionaryArray.from_arrays(indices, pa.array(list(names.values()), pa.string()))
         prefixes = _prefixes(values, TRADE_MARKETS) if field.name == "trdMarket" else None
-        return [Column(name, values, markets=prefixes), Column(f"{name}_name", named)]
-    return [Column(name, values, is_time=pa.types.is_string(values.type) and is_local_time(field.name))]
+        return [FlatColumn(name, values, markets=prefixes), FlatColumn(f"{name}_name", named)]
+    return [FlatColumn(name, values, is_time=pa.types.is_string(values.type) and is_local_time(field.name))]
 
 
-def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[int, str] = QOT_PREFIXES) -> Column:
-    """Join market and code as ``securities.security_name`` does: what is absent counts as 0 and empty."""
+def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[int, str] = QOT_PREFIXES) -> FlatColumn:
+    """Return market and code joined as by ``securities.security_name``: an absent market counts as 0."""
     numbers = pc.fill_null(market, 0)
     known = _prefixes(numbers, prefixes)
     front = pc.coalesce(known, numbers.cast(pa.string()))
     joined = pc.binary_join_element_wise(front, pc.fill_null(code, ""), ".")
-    return Column(name, pc.if_else(present, joined, pa.scalar(None, pa.string())), markets=_where(present, known))
+    return FlatColumn(name, pc.if_else(present, joined, pa.scalar(None, pa.string())), markets=_where(present, known))
 
 
 def _prefixes(numbers: Any, prefixes: dict[int, str]) -> Any:

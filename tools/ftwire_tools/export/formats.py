@@ -1,4 +1,4 @@
-"""Rows into files: one file a table, market, date and input, in Parquet, Arrow, CSV or JSON lines."""
+"""Rows to files in Parquet, Arrow, CSV or JSON lines: a file for each table, market and date of an input's block."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "FileSet"]
 
 NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
-"""What readers of partitioned directories take for null."""
+"""Name of a partition that readers of partitioned directories read as null."""
 
 GROUP_ROWS: Final = 1 << 17
 """Rows written at once: a row group in Parquet."""
 MAX_PENDING: Final = 64 << 20
-"""Bytes of rows kept, over all files of an input."""
+"""Bytes of rows kept in memory, over all files of an input."""
 MAX_OPEN: Final = 128
-"""Files of an input open at once. Captures of many days open more, one after the other."""
+"""Files of an input open at once. A capture of many days needs more, one after the other."""
 
 
 class _Writer(Protocol):
@@ -34,7 +34,7 @@ class _Writer(Protocol):
 
 
 class _Parquet:
-    """Parquet: microseconds in ``capture_time``, since Spark refuses files with finer instants; all in ``_ns``."""
+    """Parquet: ``capture_time`` in microseconds, since Spark refuses finer instants, and in ``_ns`` in full."""
 
     def __init__(self, stream: BinaryIO, schema: Any) -> None:
         import pyarrow.parquet as pq
@@ -85,7 +85,7 @@ class _Csv:
 
 
 class _JsonLines:
-    """One object a line: nulls left out, 64-bit integers as numbers, times as text with nine digits."""
+    """An object a line: without nulls, 64-bit integers as numbers, times as text with nine decimals."""
 
     def __init__(self, stream: BinaryIO, _schema: Any) -> None:
         self._stream: Final = stream
@@ -106,7 +106,7 @@ FORMATS: Final[dict[str, Callable[[BinaryIO, Any], _Writer]]] = {
     "csv": _Csv,
     "jsonl": _JsonLines,
 }
-"""Name, which is also the ending of the files, to what writes them."""
+"""Name, which is also the ending of the files, to the class or function that writes them."""
 
 
 class _File:
@@ -118,7 +118,7 @@ class _File:
         self.pending = 0
 
     def add(self, batch: Any) -> None:
-        """Keep rows, or write them when there are enough."""
+        """Add rows; write all that are kept when there are ``GROUP_ROWS``."""
         self._batches.append(batch)
         self.rows += len(batch)
         self.pending += batch.nbytes
@@ -126,20 +126,20 @@ class _File:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write the rows that are kept."""
         if self._batches:
             self._writer.write(pa.Table.from_batches(self._batches).combine_chunks())
         self._batches = []
         self.rows = self.pending = 0
 
     def close(self) -> None:
-        """Write the rest and the end."""
+        """Write the rows that are kept and close the file."""
         self.flush()
         self._writer.close()
         self._stream.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file, incomplete as it is."""
         self._stream.close()
 
 
@@ -147,7 +147,7 @@ class FileSet:
     """The files of one block of an input, by table, market and date."""
 
     def __init__(self, store: Store, task: str, kind: str, block: int) -> None:
-        """``kind`` is one of ``FORMATS``; ``task`` and ``block`` name the files."""
+        """``kind`` is one of ``FORMATS``; ``task`` and ``block`` are in the names of the files."""
         self._store: Final = store
         self._task: Final = task
         self._kind: Final = kind
@@ -156,7 +156,7 @@ class FileSet:
         self._parts: Final[dict[tuple[str, str, str], int]] = {}
         self._pending = 0
         self.names: Final[list[str]] = []
-        """Names of all files so far, in the store."""
+        """Names in the store of all files so far."""
 
     def __enter__(self) -> FileSet:
         return self
@@ -168,11 +168,11 @@ class FileSet:
             self.abandon()
 
     def add(self, table: str, batch: Any) -> None:
-        """Take rows of a table."""
+        """Add rows of a table."""
         for market, date, rows in _partitioned(batch):
             key = table, market, date
             file = self._open.pop(key, None) or self._new(key, rows.schema)
-            self._open[key] = file  # behind those used less recently
+            self._open[key] = file  # last: the first is the one that was not used for the longest time
             before = file.pending
             file.add(rows)
             self._pending += file.pending - before
@@ -182,12 +182,12 @@ class FileSet:
             largest.flush()
 
     def close(self) -> None:
-        """Write everything and close the files."""
+        """Write all rows and close the files."""
         while self._open:
             self._open.pop(next(iter(self._open))).close()
 
     def abandon(self) -> None:
-        """Close files that are not complete: nobody will see them."""
+        """Close the files, incomplete as they are: the store shows them to nobody."""
         while self._open:
             self._open.popitem()[1].abandon()
 
@@ -198,7 +198,7 @@ class FileSet:
             oldest.close()
         part = self._parts[key] = self._parts.get(key, -1) + 1
         table, market, date = key
-        # Sorted by name they are in the order of capture.
+        # Sorted by name, files are in the order of capture.
         place = f"{self._block:05}{f'-{part}' if part else ''}"
         name = f"{table}/market={market}/date={date}/{self._task}-{place}.{self._kind}"
         self.names.append(name)
@@ -206,7 +206,7 @@ class FileSet:
 
 
 def _partitioned(batch: Any) -> Iterator[tuple[str, str, Any]]:
-    """Give the rows of each market and date, without these two columns, in their order."""
+    """Return the rows of each market and date, in their order, without these two columns."""
     names = [name for name, _ in PARTITIONS]
     keys = batch.select(names)
     rows = batch.drop_columns(names)
@@ -242,7 +242,7 @@ def _csv_array(column: Any) -> Any:
 
 
 def _json_value(value: Any) -> Any:
-    """Return what JSON can say: protobuf's spelling of numbers that are none, hexadecimal digits for bytes."""
+    """Return a value that JSON has: bytes in hexadecimal digits, NaN and infinities as texts, as in protobuf's JSON."""
     if isinstance(value, dict):
         return {name: _json_value(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,19 +1,15 @@
-"""Observations to what becomes rows: bodies of known classes, faults, and frames that give neither.
+"""Frames of a capture, collected in lists by message class until there are enough to convert them.
 
-A row here is an observation: every frame is one, since frames are numbered, and every fault. ``Sifted`` holds
-them by columns, as they are converted and, where a capture is split, written down in between.
+What cannot be decoded (a frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead. All frames
+are counted, whether they become rows or not, since rows carry the frame's number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.events import FrameObserved, UndecodedObserved
-from ftwire.frame import Role
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.sighting import read_body, status_of
 from ftwire_tools.messages.masking import error_text, may_be_secret
@@ -21,63 +17,78 @@ from ftwire_tools.messages.masking import error_text, may_be_secret
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.cipher import RsaKey
+    from ftwire.errors import WireError
     from ftwire.events import Observation
-    from ftwire.frame import Frame
-    from ftwire.websocket import Envelope
+    from ftwire.frame import Role
     from ftwire_tools.captures.sighting import Talk
 
-__all__ = ["BLOCK", "FAULT", "FAULT_COST", "LOST", "MAX_BYTES", "MAX_ROWS", "SILENT"]
-__all__ += ["Fault", "Key", "Reading", "Sifted", "Sifter", "is_enough"]
+__all__ = [
+    "BLOCK",
+    "MAX_BYTES",
+    "MAX_OBSERVATIONS",
+    "Collected",
+    "ErrorRow",
+    "FrameCollector",
+    "MessageColumns",
+    "MessageKey",
+    "TableOptions",
+]
 
 BLOCK: Final = 128 << 20
-"""Bytes of a capture whose rows go into the same files; the bytes behind them go into others."""
+"""Bytes of a capture whose rows share files: a multiple of the chunks in which files are read."""
 MAX_BYTES: Final = 8 << 20
 """Bytes of bodies kept before they are converted: their rows take a few times that."""
-MAX_ROWS: Final = 1 << 16
+MAX_OBSERVATIONS: Final = 1 << 16
+"""Frames and errors kept, for those without a body."""
 MAX_BODY_IN_ERRORS: Final = 1 << 20
-FAULT_COST: Final = 256
-"""Bytes that a fault counts for, beside its body."""
-
-FAULT, LOST, SILENT = -3, -2, -1
-"""In place of a key: a fault that is no frame, a frame that is one, a frame of which there is nothing to say."""
-
-
-def is_enough(cost: int, rows: int) -> bool:
-    """Say that so much is to be converted before more is kept."""
-    return cost >= MAX_BYTES or rows >= MAX_ROWS
+ERROR_COST: Final = 256
+"""Bytes that an ``ErrorRow`` counts for, beside its body."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How captures are read, and what becomes of them."""
+class TableOptions:
+    """Which tables are wanted of a capture."""
 
-    keys: Sequence[RsaKey] = ()
-    """RSA private keys to decrypt with."""
     protocols: frozenset[int] | None = None
-    """Only these; ``None`` for all."""
+    """Only frames with these protocol IDs; ``None`` for all."""
     explode: bool = False
     """Lists inside rows become tables of their own."""
     levels: int = 10
-    """Levels of a side in ``order_book_wide``."""
+    """Levels of each side in ``order_book_wide``."""
     show_secrets: bool = False
-    converter: str = "auto"
-    """One of ``convert.CONVERTERS``."""
     max_body: int = DEFAULT_MAX_BODY
+    """Bytes; a larger body is an error."""
     block: int = BLOCK
 
 
-class Key(NamedTuple):
-    """What tells how a body becomes rows."""
+class MessageKey(NamedTuple):
+    """What decides how a body becomes rows."""
 
     proto_id: int
     sender: Role
     message_class: type[Message]
 
 
-class Fault(NamedTuple):
-    """What goes into the table of errors, beside time, connection and frame."""
+@dataclass(slots=True)
+class MessageColumns:
+    """Frames with the same ``MessageKey``: lists of the same length, in the order of capture."""
 
+    numbers: list[int] = field(default_factory=list)
+    """Running numbers in the capture, from 1."""
+    times: list[int | None] = field(default_factory=list)
+    """Nanoseconds since 1970."""
+    connections: list[int] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+
+class ErrorRow(NamedTuple):
+    """A row of the table ``errors``; ``None`` where a fact is not known or there is none."""
+
+    time: int | None
+    connection: int | None
+    number: int | None
+    """The frame's."""
     serial: int | None
     sender: Role | None
     kind: str | None
@@ -85,151 +96,144 @@ class Fault(NamedTuple):
     error_type: str
     error: str
     size: int | None
+    """Bytes."""
     body: bytes | None
-    is_fault: bool = True
-    """It is to be counted: some data could not be decoded."""
+    is_lost: bool = True
+    """It is in no other table."""
 
 
-@dataclass(slots=True)
-class Sifted:
-    """Observations by columns, in their order."""
+class Collected(NamedTuple):
+    """What a ``FrameCollector`` held."""
 
-    keys: Any
-    """``pyarrow.Int32Array``: which of the keys known to whoever made this, or ``FAULT``, ``LOST``, ``SILENT``."""
-    times: Any
-    """``pyarrow.Int64Array`` of nanoseconds."""
-    talks: Any
-    """``pyarrow.Int32Array`` of connections."""
-    serials: Any
-    """``pyarrow.UInt32Array``."""
-    bodies: Callable[[Any], list[bytes]]
-    """Returns the bodies in these places, an ``pyarrow.Array`` of indices."""
-    faults: dict[int, Fault]
-    """Place to fault."""
-
-    def __len__(self) -> int:
-        return len(self.keys)
+    messages: dict[MessageKey, MessageColumns]
+    errors: list[ErrorRow]
 
 
-@dataclass(slots=True)
-class Sifter:
-    """Takes observations one by one; ``taken`` gives them when there are enough."""
+class FrameCollector:
+    """Collects observations of one capture one by one, until ``is_full`` asks for ``taken``."""
 
-    reading: Reading
-    frames: int = 0
-    faults: int = 0
-    """Those that are to be counted."""
-    keys: list[Key] = field(default_factory=list)
-    cost: int = 0
-    """Bytes of what is kept."""
-    bodies: list[bytes | None] = field(default_factory=list)
-    _ids: dict[tuple[int, Role, type[Message]], int] = field(default_factory=dict)
-    _keys: list[int] = field(default_factory=list)
-    _times: list[int | None] = field(default_factory=list)
-    _talks: list[int | None] = field(default_factory=list)
-    _serials: list[int] = field(default_factory=list)
-    _faults: dict[int, Fault] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self._keys)
+    def __init__(self, options: TableOptions) -> None:
+        self._protocols: Final = options.protocols
+        self._show_secrets: Final = options.show_secrets
+        self.frames = 0
+        """Frames so far."""
+        self.undecoded = 0
+        """Errors so far, without those frames that have no body because their command needs none."""
+        self._messages: dict[MessageKey, MessageColumns] = {}
+        self._errors: list[ErrorRow] = []
+        self._observations = 0
+        self._cost = 0
 
     @property
     def is_full(self) -> bool:
-        """Say that it is time to have it taken."""
-        return is_enough(self.cost, len(self._keys))
+        """Return whether what is held should be converted before more is added."""
+        return self._cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
 
-    def take(self, talk: Talk, seen: Observation) -> None:
-        """Keep what was observed."""
-        if type(seen) is not FrameObserved:
-            if isinstance(seen, UndecodedObserved):
-                gap = seen.undecoded
-                name = "Gap" if gap.error is None else type(gap.error).__name__
-                text = f"bytes in no frame{'' if gap.error is None else f': {gap.error}'}"
-                self._fault(
-                    FAULT, seen.time, talk.number, Fault(None, seen.sender, None, None, name, text, gap.length, None)
-                )
+    def add(self, conversation: Talk, observation: Observation) -> None:
+        """Add a frame, or bytes in no frame; other observations are passed over."""
+        if type(observation) is not FrameObserved:
+            if isinstance(observation, UndecodedObserved):
+                self._add_undecoded(conversation, observation)
             return
         self.frames += 1
-        frame = seen.frame
+        frame = observation.frame
         proto_id = frame.proto_id
-        body: bytes | None = None
-        key = SILENT
-        if self.reading.protocols is None or proto_id in self.reading.protocols:
-            classes = frame.classes
-            message_class = classes[proto_id]
-            if (
-                frame.error is None
-                and frame.body_format == 0
-                and message_class is not None
-                and proto_id not in classes.formers
-                and frame.payload
-            ):
-                body = frame.body
-            else:
-                message, fault = self._slow(frame, seen)
-                if fault is not None:
-                    self._fault(LOST, seen.time, talk.number, fault)
-                    return
-                if message is not None:
-                    message_class, body = type(message), message.SerializePartialToString()
-            if body is not None and message_class is not None:
-                known = proto_id, classes.sender, message_class
-                found = self._ids.get(known)
-                if found is None:
-                    found = self._ids[known] = len(self.keys)
-                    self.keys.append(Key(*known))
-                key = found
-                self.cost += len(body)
-        self._keys.append(key)
-        self._times.append(seen.time or None)
-        self._talks.append(talk.number)
-        self._serials.append(frame.serial & 0xFFFFFFFF)
-        self.bodies.append(body)
+        if self._protocols is not None and proto_id not in self._protocols:
+            self._observations += 1
+            return
+        classes = frame.classes
+        message_class = classes[proto_id]
+        if (
+            frame.error is None
+            and frame.body_format == 0
+            and message_class is not None
+            and proto_id not in classes.formers
+            and frame.payload
+        ):
+            body = frame.body
+        else:
+            # JSON, a former class of the protocol, no class, no body, or an error.
+            message, error = read_body(frame)
+            if message is None:
+                self._add_failed(conversation, observation, error)
+                return
+            message_class, body = type(message), message.SerializePartialToString()
+        key = MessageKey(proto_id, classes.sender, message_class)
+        columns = self._messages.get(key)
+        if columns is None:
+            columns = self._messages[key] = MessageColumns()
+        columns.numbers.append(self.frames)
+        columns.times.append(observation.time or None)
+        columns.connections.append(conversation.number)
+        columns.serials.append(frame.serial & 0xFFFFFFFF)
+        columns.bodies.append(body)
+        self._observations += 1
+        self._cost += len(body)
 
-    def damaged(self, kind: str, text: str) -> None:
-        """Say that the file itself is damaged."""
-        self._fault(FAULT, None, None, Fault(None, None, None, None, kind, text, None, None))
+    def add_damage(self, kind: str, text: str) -> None:
+        """Add damage of the file itself."""
+        self._add_error(ErrorRow(None, None, None, None, None, None, None, kind, text, None, None))
 
-    def taken(self) -> Sifted:
-        """Give what was kept since the last time."""
-        bodies = self.bodies
-        made = Sifted(
-            pa.array(self._keys, pa.int32()),
-            pa.array(self._times, pa.int64()),
-            pa.array(self._talks, pa.int32()),
-            pa.array(self._serials, pa.uint32()),
-            lambda places: [bodies[place] or b"" for place in places.to_pylist()],
-            self._faults,
+    def taken(self) -> Collected:
+        """Return what was added since the last call, and hold nothing."""
+        taken = Collected(self._messages, self._errors)
+        self._messages, self._errors = {}, []
+        self._observations = self._cost = 0
+        return taken
+
+    def _add_undecoded(self, conversation: Talk, observation: UndecodedObserved) -> None:
+        undecoded = observation.undecoded
+        error = undecoded.error
+        self._add_error(
+            ErrorRow(
+                observation.time or None,
+                conversation.number,
+                number=None,
+                serial=None,
+                sender=observation.sender,
+                kind=None,
+                proto=None,
+                error_type="Gap" if error is None else type(error).__name__,
+                error="bytes in no frame" if error is None else f"bytes in no frame: {error}",
+                size=undecoded.length,
+                body=None,
+            )
         )
-        self.bodies, self._faults = [], {}
-        self._keys, self._times, self._talks, self._serials = [], [], [], []
-        self.cost = 0
-        return made
 
-    def _slow(self, frame: Frame | Envelope, seen: FrameObserved) -> tuple[Message | None, Fault | None]:
-        """Return the message of a frame that is not plain protobuf of one known class, or what is wrong."""
-        message, error = read_body(frame)
-        if message is not None:
-            return message, None
-        show = self.reading.show_secrets
-        name = frame.protocol.name if frame.protocol else str(frame.proto_id)
-        serial, kind = frame.serial & 0xFFFFFFFF, str(seen.kind)
+    def _add_failed(self, conversation: Talk, observation: FrameObserved, error: WireError | None) -> None:
+        """Add a frame whose body is no message; without ``error`` it has no body at all."""
+        frame = observation.frame
+        show = self._show_secrets
+        body = None
+        is_undecoded = True
         if error is None:
             status = status_of(frame)
-            text = status or "a command without a body"
-            return None, Fault(serial, seen.sender, kind, name, "NoBody", text, 0, None, bool(status))
-        body = None
-        if show or not may_be_secret(frame):
-            body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
-        text = error_text(error, frame, show_secrets=show)
-        return None, Fault(serial, seen.sender, kind, name, type(error).__name__, text, len(frame.payload), body)
+            error_type, text, size = "NoBody", status or "a command without a body", 0
+            is_undecoded = bool(status)
+        else:
+            error_type, size = type(error).__name__, len(frame.payload)
+            text = error_text(error, frame, show_secrets=show)
+            if show or not may_be_secret(frame):
+                body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
+        self._add_error(
+            ErrorRow(
+                observation.time or None,
+                conversation.number,
+                self.frames,
+                serial=frame.serial & 0xFFFFFFFF,
+                sender=observation.sender,
+                kind=str(observation.kind),
+                proto=frame.protocol.name if frame.protocol else str(frame.proto_id),
+                error_type=error_type,
+                error=text,
+                size=size,
+                body=body,
+            ),
+            is_undecoded=is_undecoded,
+        )
 
-    def _fault(self, key: int, time: int | None, talk: int | None, fault: Fault) -> None:
-        self._faults[len(self._keys)] = fault
-        self.faults += fault.is_fault
-        self.cost += FAULT_COST + len(fault.body or b"")
-        self._keys.append(key)
-        self._times.append(time or None)
-        self._talks.append(talk)
-        self._serials.append(0)
-        self.bodies.append(None)
+    def _add_error(self, row: ErrorRow, *, is_undecoded: bool = True) -> None:
+        self._errors.append(row)
+        self.undecoded += is_undecoded
+        self._observations += 1
+        self._cost += ERROR_COST + len(row.body or b"")

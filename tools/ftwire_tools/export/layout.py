@@ -1,11 +1,11 @@
 """Which tables the messages of a class fill.
 
-Every message gives at least one row. A list of a response or push has a table of its own, a row an item; what
-stands beside the list is repeated in each of its rows. A message without an item in any list, a failed reply
-for instance, gives one row in the table of its protocol. Requests give one row each, lists and all.
+Every message becomes at least one row. Each list in the payload of a response or push has a table, with one row for
+each item; the fields beside the list are repeated in these rows. A message without an item in any list, a failed
+reply for instance, becomes one row in the table of its protocol. A request becomes one row, with its lists in it.
 
-Tables that several protocols fill, replies and pushes of the same thing, are named in ``SHARED``. Any other
-is named after its protocol and list: ``qot_get_trade_date_trade_date_list``.
+A table that several protocols fill, with replies and pushes of the same thing, is named in ``SHARED``. Any other is
+named after protocol and list: ``qot_get_trade_date_trade_date_list``.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ SHARED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "positions": {"Trd_GetPositionList": ("positionList",)},
 }
-"""Table to the packages that fill it, and the lists (or the one message) of their payload that do."""
+"""Table to the packages that fill it, with the names of the payload's lists (or of one message) that do."""
 
 WIDE: Final = {"order_book": "order_book_wide"}
-"""Tables of two-sided lists that are given a second time with a column for each level."""
+"""Tables with two sides, to the tables of the same with a column for each level of each side."""
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 
@@ -67,7 +67,7 @@ _shared_lists: Final = {
 
 
 class ListTable(NamedTuple):
-    """A list of the payload, and the table its items are rows of."""
+    """A list of the payload, and the table in which its items are rows."""
 
     table: str
     field: str
@@ -76,15 +76,15 @@ class ListTable(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What becomes of the messages of one class."""
+    """The tables of one message class."""
 
     own: str
-    """Table of messages without a list item."""
+    """Table of messages without an item in any list."""
     payload: str | None
-    """``s2c`` or ``c2s``, whose fields stand beside ``retType``."""
+    """``s2c`` or ``c2s``: the field whose own fields become columns without its name in front."""
     lists: tuple[ListTable, ...]
     wide: str | None
-    """Table with one row for both sides."""
+    """Table with one row for both sides, see ``WIDE``."""
 
 
 _layouts: dict[Descriptor, Layout] = {}

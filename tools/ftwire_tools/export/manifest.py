@@ -1,4 +1,4 @@
-"""What was done with each input: a JSON file each in ``_manifest``, written when its output is complete."""
+"""What became of each input: a JSON file each in ``_manifest``, written when the input's tables are complete."""
 
 from __future__ import annotations
 
@@ -9,62 +9,64 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ftwire_tools.export.store import Store
 
-__all__ = ["DONE", "FAILED", "QUARANTINED", "Outcome", "record", "recorded"]
+__all__ = ["DONE", "FAILED", "QUARANTINED", "ExportOutcome", "record", "recorded"]
 
 DONE: Final = "done"
 FAILED: Final = "failed"
-"""It cannot be read at all: tried again the next time."""
+"""The input cannot be read at all. The next run tries it again."""
 QUARANTINED: Final = "quarantined"
-"""It ended the process that read it: not tried again unless that is asked for."""
+"""The process that read the input died. It is tried again only with ``--retry-quarantined``."""
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of one input."""
+class ExportOutcome:
+    """What became of one input: an entry of the manifest, and an object of ``ftwire export --json``."""
 
     source: str
     task: str
-    """Names its files and its entry."""
+    """Name of this entry, and beginning of the names of the input's files."""
     status: str = DONE
     error: str | None = None
     """Why it is not done, or what is damaged in it."""
     size: int = 0
+    """Bytes of the input."""
     changed: str = ""
-    """What changes when the input does: the time of its last change, or an object store's tag."""
+    """What changes with the input: its modification time in nanoseconds, or an object store's tag."""
     sha256: str = ""
     """Digest of the input's bytes."""
     version: str = ""
     """ftwire's."""
     settings: str = ""
-    """Digest of everything asked for."""
+    """``ExportSettings.digest``."""
     frames: int = 0
     undecoded: int = 0
-    """Frames, gaps and damage in the table of errors."""
+    """Rows of the table ``errors``, without those of commands that need no body."""
     rows: dict[str, int] = field(default_factory=dict)
     """Table to its rows."""
     files: list[str] = field(default_factory=list)
+    """Names in the output directory."""
 
     @property
     def is_clean(self) -> bool:
-        """Done, and everything decoded."""
+        """Return whether it is done and everything was decoded."""
         return self.status == DONE and not self.undecoded
 
 
-def _name(task: str) -> str:
-    return f"_manifest/{task}.json"
-
-
-def recorded(store: Store, task: str) -> Outcome | None:
-    """Return what was recorded of a task; ``None`` where there is nothing that can be read."""
+def recorded(store: Store, task: str) -> ExportOutcome | None:
+    """Return the entry of a task; ``None`` where there is none, or none that can be read."""
     data = store.read(_name(task))
     if data is None:
         return None
     try:
-        return Outcome(**json.loads(data))
+        return ExportOutcome(**json.loads(data))
     except (TypeError, ValueError):
         return None
 
 
-def record(store: Store, outcome: Outcome) -> None:
-    """Write down what became of a task."""
+def record(store: Store, outcome: ExportOutcome) -> None:
+    """Write the entry of a task."""
     store.write(_name(outcome.task), json.dumps(asdict(outcome), indent=1).encode() + b"\n")
+
+
+def _name(task: str) -> str:
+    return f"_manifest/{task}.json"

@@ -1,20 +1,22 @@
 """A capture to batches of all tables, in bounded memory.
 
-Bodies are kept until there are enough of them, then converted, all classes at once: what comes out later was
-captured later.
+Frames are collected until there are enough of them and then converted, all classes at once: each batch of a table
+was captured later than the one before it.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, open_source
-from ftwire_tools.export.frame_columns import Reading, Sifter
-from ftwire_tools.export.table_builder import ERRORS, Gatherer, TableBatch
+from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
+from ftwire_tools.export.store import open_source_file
+from ftwire_tools.export.table_builder import TableBatch, TableBuilder
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -22,19 +24,21 @@ if TYPE_CHECKING:
     from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.captures.source import Source
 
-__all__ = ["ERRORS", "Counts", "Reading", "TableBatch", "Watch", "read_blocks", "tables"]
+    Observed = tuple[Talk, Observation]
+
+__all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
 
 
 @dataclass(slots=True)
-class Counts:
-    """What was seen of one input so far."""
+class CaptureCounts:
+    """What was read of one capture so far."""
 
     bytes: int = 0
     frames: int = 0
     undecoded: int = 0
-    """Frames, gaps and damage that are only in the table of errors, or of which a converter complained."""
-    notes: list[str] = field(default_factory=list)
-    """Damage of the file itself."""
+    """Rows of the table ``errors``, without those of commands that need no body."""
+    damage: list[str] = field(default_factory=list)
+    """Why the file could not be read to its end, or packets of it not at all."""
 
 
 def tables(
@@ -45,131 +49,120 @@ def tables(
     explode: bool = False,
     levels: int = 10,
     show_secrets: bool = False,
-    converter: str = "auto",
+    converter: str | None = None,
     max_body: int = DEFAULT_MAX_BODY,
 ) -> Iterator[TableBatch]:
-    """Give the rows of captures as Arrow batches, in bounded memory; paths may be anything fsspec knows.
+    """Return the rows of captures as Arrow batches, in bounded memory.
 
     Within a capture, batches of one table come in the order of capture. What cannot be decoded is in the table
-    ``errors``. ``protocols`` are IDs. Account numbers, keys and passwords are masked without ``show_secrets``.
+    ``errors``.
+
+    ``paths`` are files, "-" for standard input, or URLs that fsspec opens; ``keys`` RSA private keys to decrypt
+    with; ``protocols`` the only protocol IDs wanted. With ``explode`` lists inside rows become tables of their own.
+    ``levels`` is the number of levels of each side in ``order_book_wide``; ``max_body`` the size in bytes above
+    which a body is an error. Account numbers, keys and passwords are masked without ``show_secrets``. ``converter``
+    is deprecated and has no effect: there is one converter.
 
     Raises ``OSError`` for a file that cannot be read, ``NothingFoundError`` for one that is no capture, and
-    ``ImportError`` for a package that is missing.
+    ``ImportError`` for a package that fsspec needs for such a path.
     """
-    from ftwire_tools.export.store import open_source_file
+    if converter is not None:
+        warnings.warn("converter has no effect: there is one converter", DeprecationWarning, stacklevel=2)
+    return _tables(paths, keys, TableOptions(protocols, explode, levels, show_secrets, max_body))
 
-    reading = Reading(tuple(keys), protocols, explode, levels, show_secrets, converter, max_body)
+
+def _tables(paths: Iterable[str], keys: Sequence[RsaKey], options: TableOptions) -> Iterator[TableBatch]:
     for path in paths:
         with open_source_file(path) as chunks:
-            for _, found in read_blocks(chunks, path, reading, Counts()):
-                yield found
+            for _, batch in read_blocks(chunks, path, keys, options, CaptureCounts()):
+                yield batch
 
 
 def read_blocks(
     chunks: Iterable[bytes],
     name: str,
-    reading: Reading,
-    counts: Counts,
-    progress: Callable[[Counts], None] | None = None,
+    keys: Sequence[RsaKey],
+    options: TableOptions,
+    counts: CaptureCounts,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[int, TableBatch]]:
-    """Give the rows of one input, called ``name`` in them, each with its block, and count in ``counts``."""
-    sifter, gatherer = Sifter(reading), Gatherer(name, reading)
-    watch = Watch(reading, counts, sifter.damaged)
-    now = 0
+    """Return the rows of one capture, called ``name`` in them, each batch with the number of its block.
+
+    A chunk belongs to the block in which it begins. ``counts`` are kept up to date, and ``progress`` is called
+    with bytes and frames so far after every chunk. Raises ``NothingFoundError`` where there is no capture, and
+    whatever ``chunks`` raises.
+    """
+    collector, builder = FrameCollector(options), TableBuilder(name, options)
+    capture = _CaptureInput(keys, options.max_body)
+    block = 0
 
     def flush() -> Iterator[tuple[int, TableBatch]]:
-        for found in gatherer.gather(sifter.taken(), sifter.keys):
-            yield now, found
-        counts.frames, counts.undecoded = sifter.frames, sifter.faults + gatherer.refused
+        for batch in builder.build(collector.taken()):
+            yield block, batch
+        counts.frames, counts.undecoded = collector.frames, collector.undecoded + builder.refused
 
-    for block, observed in watch.through(chunks):
-        if block > now:
+    def collect(observed: Iterator[Observed]) -> Iterator[tuple[int, TableBatch]]:
+        try:
+            for conversation, observation in observed:
+                collector.add(conversation, observation)
+                if collector.is_full:
+                    yield from flush()
+        except NotACaptureError as error:
+            # A gzip file that holds something else.
+            raise NothingFoundError(f"{NEITHER}: {error}") from None
+        except CaptureError as error:
+            add_damage(type(error).__name__, str(error))
+
+    def add_damage(kind: str, text: str) -> None:
+        counts.damage.append(text)
+        collector.add_damage(kind, text)
+
+    for chunk in chunks:
+        if counts.bytes // options.block > block:
             yield from flush()
-            now = block
-        for talk, seen in observed:
-            sifter.take(talk, seen)
-            if sifter.is_full:
-                yield from flush()
-        if sifter.is_full:  # of damage, that comes behind everything observed
-            yield from flush()
-        counts.frames = sifter.frames
+            block = counts.bytes // options.block
+        counts.bytes += len(chunk)
+        yield from collect(capture.feed(chunk))
+        counts.frames = collector.frames
         if progress is not None:
-            progress(counts)
+            progress(counts.bytes, counts.frames)
+        if counts.damage:
+            break
+    yield from collect(capture.close())
+    for reason, packets in capture.passed_over.items():
+        add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
     yield from flush()
 
 
-class Watch:
-    """What is observed in one input, and the damage of its file."""
+class _CaptureInput:
+    """A capture, or the bytes of one direction: told apart by the first bytes."""
 
-    def __init__(
-        self,
-        reading: Reading,
-        counts: Counts,
-        damaged: Callable[[str, str], None],
-        opened: Callable[[bytes], Source] | None = None,
-    ) -> None:
-        """``damaged`` is told of damage when it is its turn; ``opened`` makes a source of an input's first bytes."""
-        self.at_end = False
-        """The input has ended; what is observed now follows from that."""
-        self._block: Final = reading.block
-        self._counts: Final = counts
-        self._damaged: Final = damaged
-        self._opened: Final = opened or (lambda head: open_source(head, keys=reading.keys, max_body=reading.max_body))
+    def __init__(self, keys: Sequence[RsaKey], max_body: int) -> None:
+        self._keys = keys
+        self._max_body = max_body
+        self._head = b""
+        self._source: Source | None = None
 
-    def through(self, chunks: Iterable[bytes]) -> Iterator[tuple[int, Iterator[tuple[Talk, Observation]]]]:
-        """Give what is observed, piece by piece, each with its block; all of it is to be taken.
+    def feed(self, chunk: bytes) -> Iterator[Observed]:
+        """Return what is observed in the next bytes. Iterating raises ``CaptureError`` where they are damaged."""
+        if self._source is None:
+            chunk = self._head = self._head + chunk
+            if len(chunk) < ENOUGH_TO_TELL:
+                return iter(())
+            self._source = self._open()
+        return self._source.feed(chunk)
 
-        Raises ``NothingFoundError`` where there is no capture, and whatever ``chunks`` raises.
-        """
-        source: Source | None = None
-        head = b""
-        counts = self._counts
-        for piece in self._cut(chunks):
-            if source is None:
-                head += piece
-                if len(head) < ENOUGH_TO_TELL:
-                    continue
-                source, piece = self._opened(head), head
-            before = len(counts.notes)
-            yield self._now, self._guarded(source.feed(piece))
-            if len(counts.notes) > before:
-                break
-        if source is None:
-            source = self._opened(head)
-            yield self._now, self._guarded(source.feed(head))
-        self.at_end = True
-        yield self._now, self._guarded(source.close())
-        for reason, count in source.passed_over.items():
-            self._damage("PacketSkipped", f"{count} packets passed over: {reason}")
-            yield self._now, iter(())
+    def close(self) -> Iterator[Observed]:
+        """Return what follows from the end of the input. Iterating raises as that of ``feed``."""
+        if self._source is None:
+            self._source = self._open()
+            yield from self._source.feed(self._head)
+        yield from self._source.close()
 
     @property
-    def _now(self) -> int:
-        """The block of the bytes that came last."""
-        return max(self._counts.bytes - 1, 0) // self._block
+    def passed_over(self) -> dict[str, int]:
+        """Packets that may have held frames and could not be read: reason to count."""
+        return {} if self._source is None else self._source.passed_over
 
-    def _cut(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Give the chunks, cut where blocks end, and count them."""
-        size, counts = self._block, self._counts
-        for chunk in chunks:
-            left = size - counts.bytes % size
-            at = 0
-            while left < len(chunk) - at:
-                counts.bytes += left
-                yield chunk[at : at + left]
-                at, left = at + left, size
-            counts.bytes += len(chunk) - at
-            yield chunk[at:] if at else chunk
-
-    def _guarded(self, observed: Iterator[tuple[Talk, Observation]]) -> Iterator[tuple[Talk, Observation]]:
-        try:
-            yield from observed
-        except NotACaptureError as error:
-            # Only gzip hides for so long what it holds.
-            raise NothingFoundError(f"{NEITHER}: {error}") from None
-        except CaptureError as error:
-            self._damage(type(error).__name__, str(error))
-
-    def _damage(self, kind: str, text: str) -> None:
-        self._counts.notes.append(text)
-        self._damaged(kind, text)
+    def _open(self) -> Source:
+        return open_source(self._head, keys=self._keys, max_body=self._max_body)

@@ -1,78 +1,37 @@
-"""How far an export has come: files, frames, MB/s and the time left, on a terminal."""
+"""The progress of an export, over all its inputs."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Final
 
-from ftwire_tools.terminal.style import printable
+from ftwire_tools.terminal.progress import Progress
 
 if TYPE_CHECKING:
-    from ftwire_tools.export.manifest import Outcome
+    from ftwire_tools.export.manifest import ExportOutcome
 
-__all__ = ["Report"]
-
-INTERVAL: Final = 0.5
-"""Seconds between two reports, and before the first."""
-
-_ERASE: Final = "\r\x1b[K"
+__all__ = ["ExportProgress"]
 
 
-class Report:
-    """A line on standard error that is written over and over."""
+class ExportProgress:
+    """Adds up files, bytes and frames, and shows them on a terminal."""
 
     def __init__(self, files: int, size: int) -> None:
-        """``files`` and their ``size`` in bytes are what is to be done."""
+        """``files`` are to be exported, ``size`` bytes in all."""
         self._files: Final = files
-        self._size: Final = size
-        self._start: Final = time.monotonic()
-        self._wanted: Final = sys.stderr.isatty()
-        self._next = self._start + INTERVAL
-        self._shown = False
+        self._display: Final = Progress(size, prints=False)
         self._done_files = self._done_size = self._done_frames = 0
 
-    def done(self, outcome: Outcome) -> None:
-        """Count one input that has ended."""
+    def finished(self, outcome: ExportOutcome) -> None:
+        """Count an input that has ended."""
         self._done_files += 1
         self._done_size += outcome.size
         self._done_frames += outcome.frames
-        self.at(0, 0)
 
-    def at(self, size: int, frames: int) -> None:
-        """Say how far those are that have not ended, and report if it is time to."""
-        now = time.monotonic()
-        if not self._wanted or now < self._next:
-            return
-        self._next = now + INTERVAL
-        sys.stderr.write(_ERASE + self.line(size, frames, now - self._start))
-        sys.stderr.flush()
-        self._shown = True
-
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        self.clear()
-        sys.stderr.write(f"ftwire: {printable(text)}\n")
-
-    def line(self, size: int, frames: int, seconds: float) -> str:
-        """Return the line after so many seconds."""
-        size += self._done_size
-        rate = size / seconds if seconds else 0.0
-        left = f", {_duration((self._size - size) / rate)} left" if rate and size < self._size else ""
-        return (
-            f"{self._done_files} of {self._files} files, {size / 1e6:.0f} of {self._size / 1e6:.0f} MB, "
-            f"{frames + self._done_frames} frames, {rate / 1e6:.1f} MB/s{left}"
-        )
+    def update(self, size: int, frames: int) -> None:
+        """Show the sums; ``size`` bytes and ``frames`` are done of inputs that have not ended."""
+        text = f"{self._done_files} of {self._files} files, {frames + self._done_frames} frames"
+        self._display.show(text, size + self._done_size)
 
     def clear(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            sys.stderr.write(_ERASE)
-            sys.stderr.flush()
-            self._shown = False
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+        """Remove the display."""
+        self._display.clear()

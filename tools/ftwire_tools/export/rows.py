@@ -1,7 +1,7 @@
 """A batch of messages of one class to the rows of its tables.
 
-Every row begins with the columns of ``META``: where it was captured, and which item of its message it is.
-It ends with ``market`` (prefix of its security's code) and ``date`` (UTC, of the capture), by which files are
+Every row begins with the columns of ``META``: when and where it was captured, and which item of its list it is. It
+ends with ``market`` (prefix of its security's code) and ``date`` (of the capture, in UTC), by which files are
 partitioned.
 """
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.export.flatten import Column, beside, code_column, finish, flatten, market_in
+from ftwire.protocols import registry
+from ftwire_tools.export.flatten import FlatColumn, beside, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
@@ -21,7 +22,7 @@ from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "Rows", "dictionary", "empty_meta", "rows_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "rows_of", "table_schema"]
 
 META: Final = (
     ("capture_time", pa.timestamp("ns", "UTC")),
@@ -44,8 +45,8 @@ _WIDE_FIELDS: Final = ("price", "volume", "orederCount", "hpVolume")
 _RESERVED: Final = frozenset(name for name, _ in (*META, *PARTITIONS))
 
 
-class Rows:
-    """How the messages of one batch become rows."""
+class RowBuilder:
+    """Makes rows of messages of one class."""
 
     def __init__(self, message: Descriptor, *, explode: bool, levels: int, show_secrets: bool) -> None:
         self._message: Final = message
@@ -55,7 +56,7 @@ class Rows:
         self._show_secrets: Final = show_secrets
 
     def tables(self, struct: Any, meta: Any) -> Iterator[tuple[str, Any]]:
-        """Give table and rows. ``meta`` has a row for each message, in the columns of ``META`` but ``row``."""
+        """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message."""
         layout = self._layout
         context, payload = self._context(struct, layout)
         has_items = pc.equal(pa.repeat(0, len(struct)), 1)
@@ -78,14 +79,14 @@ class Rows:
         columns = [column.take(alone) for column in context]
         yield from self._rows(layout.own, columns, meta.take(alone), row)
 
-    def _context(self, struct: Any, layout: Layout) -> tuple[list[Column], dict[str, Any]]:
-        """Return the columns that stand beside the lists, and the lists."""
+    def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
+        """Return the columns of all fields that are no list with a table, and these lists by name."""
         show = self._show_secrets
         if layout.payload is None:
             return flatten(struct, self._message, show_secrets=show), {}
         columns = flatten(struct, self._message, without=(layout.payload,), show_secrets=show)
         inner = self._message.fields_by_name[layout.payload].message_type
-        assert inner is not None  # noqa: S101 - layout_of looked
+        assert inner is not None  # noqa: S101 - layout_of has chosen a message
         values = dict(zip((field.name for field in self._message.fields), struct.flatten(), strict=True))[
             layout.payload
         ]
@@ -99,7 +100,7 @@ class Rows:
         plan: ListTable,
         items: Any,
         item: Descriptor,
-        context: list[Column],
+        context: list[FlatColumn],
         meta: Any,
         parents: Any,
         place: Any,
@@ -117,10 +118,10 @@ class Rows:
         if plan.side is not None:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
-            columns.insert(0, Column("side", pa.DictionaryArray.from_arrays(index, sides)))
+            columns.insert(0, FlatColumn("side", pa.DictionaryArray.from_arrays(index, sides)))
         yield from self._rows(plan.table, columns, meta.take(parents), place)
 
-    def _rows(self, table: str, columns: list[Column], meta: Any, row: Any) -> Iterator[tuple[str, Any]]:
+    def _rows(self, table: str, columns: list[FlatColumn], meta: Any, row: Any) -> Iterator[tuple[str, Any]]:
         if self._explode:
             nested = [column for column in columns if _is_list_of_structs(column.values.type)]
             columns = [column for column in columns if not _is_list_of_structs(column.values.type)]
@@ -130,22 +131,22 @@ class Rows:
         yield table, _assembled(columns, meta, row)
 
     def _exploded(
-        self, table: str, values: Any, context: list[Column], meta: Any, row: Any
+        self, table: str, values: Any, context: list[FlatColumn], meta: Any, row: Any
     ) -> Iterator[tuple[str, Any]]:
-        """Give the items of a nested list: their row is that of what they stand in, ``item`` their own place."""
+        """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
         parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
-        columns = [Column("item", _places(lengths, parents))]
-        columns += [Column(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
+        columns = [FlatColumn("item", _places(lengths, parents))]
+        columns += [FlatColumn(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
         columns += [beside(column, parents) for column in context if column.name not in taken]
         yield from self._rows(table, columns, meta.take(parents), row.take(parents))
 
     def _wide(
-        self, layout: Layout, payload: dict[str, Any], context: list[Column], meta: Any, wanted: Any
+        self, layout: Layout, payload: dict[str, Any], context: list[FlatColumn], meta: Any, wanted: Any
     ) -> tuple[str, Any]:
-        """Return one row a message, with columns for the first levels of both sides."""
-        columns: list[Column] = []
+        """Return one row for each message, with columns for the first levels of both sides."""
+        columns: list[FlatColumn] = []
         for plan in layout.lists:
             values = payload[plan.field][1]
             starts, ends = values.offsets[:-1], values.offsets[1:]
@@ -155,28 +156,28 @@ class Rows:
                 inside = pc.and_(pc.less(at, ends), values.is_valid())
                 index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
                 columns += [
-                    Column(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
+                    FlatColumn(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
                 ]
         columns = [column.take(wanted) for column in (*columns, *context)]
         row = pa.repeat(pa.scalar(0, pa.int32()), len(wanted))
-        assert layout.wide is not None  # noqa: S101 - the caller looked
+        assert layout.wide is not None  # noqa: S101 - the caller has tested it
         return layout.wide, _assembled(columns, meta.take(wanted), row)
 
 
-_rows: dict[tuple[Descriptor, bool, int, bool], Rows] = {}
+_rows: dict[tuple[Descriptor, bool, int, bool], RowBuilder] = {}
 
 
 def rows_of(
     message: Descriptor, struct: Any, meta: Any, *, explode: bool, levels: int, show_secrets: bool
 ) -> Iterator[tuple[str, Any]]:
-    """Give the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
+    """Return the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
 
-    Shared tables have the columns of all who fill them, null where these do not say.
+    A table that several classes fill has the columns of all of them: null where the row's class has no such field.
     """
     key = message, explode, levels, show_secrets
     rows = _rows.get(key)
     if rows is None:
-        rows = _rows[key] = Rows(message, explode=explode, levels=levels, show_secrets=show_secrets)
+        rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels, show_secrets=show_secrets)
     for table, batch in rows.tables(struct, meta):
         if len(batch):
             yield table, _fitted(table, batch, explode, levels)
@@ -186,7 +187,7 @@ _schemas: dict[tuple[str, bool, int], Any] = {}
 
 
 def table_schema(table: str, *, explode: bool = False, levels: int = 10) -> Any | None:
-    """Return the schema of a table that several protocols fill, ``None`` for the others."""
+    """Return the schema of a table that several protocols fill; ``None`` for any other table."""
     key = table, explode, levels
     if key in _schemas:
         return _schemas[key]
@@ -195,11 +196,9 @@ def table_schema(table: str, *, explode: bool = False, levels: int = 10) -> Any 
         if table == name or table.startswith(f"{name}_"):
             packages |= set(filling)
     fields: dict[str, Any] = {}
-    from ftwire.protocols import registry
-
     for entry in sorted(packages):
         message = descriptor_of(registry[entry].response)
-        rows = Rows(message, explode=explode, levels=levels, show_secrets=True)
+        rows = RowBuilder(message, explode=explode, levels=levels, show_secrets=True)
         nothing = pa.array([], struct_of(message))
         for name, batch in rows.tables(nothing, empty_meta()):
             if name == table:
@@ -220,17 +219,17 @@ def _fitted(table: str, batch: Any, explode: bool, levels: int) -> Any:
 
 
 def dictionary(value: str, length: int) -> Any:
-    """Return a column that says the same in every row."""
+    """Return a dictionary column with the same value in every row."""
     return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), length), pa.array([value]))
 
 
 def empty_meta() -> Any:
-    """Return the columns before ``row``, without a row."""
+    """Return the columns of ``META`` but ``row``, with no rows."""
     fields = META[:-1]
     return pa.RecordBatch.from_arrays([pa.array([], kind) for _, kind in fields], names=[name for name, _ in fields])
 
 
-def _assembled(columns: list[Column], meta: Any, row: Any) -> Any:
+def _assembled(columns: list[FlatColumn], meta: Any, row: Any) -> Any:
     market = market_in(columns, len(row))
     named = [*zip(meta.schema.names, meta.columns, strict=True), ("row", row)]
     used = set(_RESERVED)
@@ -244,7 +243,7 @@ def _assembled(columns: list[Column], meta: Any, row: Any) -> Any:
 
 
 def _places(lengths: Any, parents: Any) -> Any:
-    """Return which item of its list each one is."""
+    """Return the place of each item in its list, from 0."""
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     running = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(parents))), 1)
     return pc.subtract(running, starts.take(parents)).cast(pa.int32())
@@ -254,15 +253,15 @@ def _is_list_of_structs(kind: Any) -> bool:
     return bool(pa.types.is_list(kind) and pa.types.is_struct(kind.value_type))
 
 
-def _security_items(items: Any, columns: list[Column]) -> list[Column]:
-    """Return the columns of a list of bare securities: their code as users write it first."""
+def _security_items(items: Any, columns: list[FlatColumn]) -> list[FlatColumn]:
+    """Return the columns of a list whose items are securities: first their code as users write it."""
     market, code = items.flatten()
     renamed = [column._replace(name=f"security_{column.name}") for column in columns]
     return [code_column("code", market, code, items.is_valid()), *renamed]
 
 
-def _with_code(columns: list[Column]) -> list[Column]:
-    """Call the code of the first inner message's security ``code``: that of ``SnapshotBasicData``, say."""
+def _with_code(columns: list[FlatColumn]) -> list[FlatColumn]:
+    """Return the columns with the first inner security's code called ``code``: ``basic_security`` of a snapshot."""
     for at, column in enumerate(columns):
         if column.markets is not None and column.name.endswith("_security"):
             return [*columns[:at], column._replace(name="code"), *columns[at + 1 :]]

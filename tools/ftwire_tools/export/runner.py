@@ -1,79 +1,70 @@
-"""A whole export: inputs found, those done skipped, the others given to an engine, a database made of it all."""
+"""A whole export: find the inputs, pass over those done before, run the others on an engine."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ftwire_tools.export.agenda import is_to_be_split
-from ftwire_tools.export.manifest import QUARANTINED, Outcome
-from ftwire_tools.export.progress_report import Report
+from ftwire_tools.export.engines import DaskEngine, Engine, LocalEngine, RayEngine, cores, run_here, run_on
+from ftwire_tools.export.manifest import QUARANTINED, ExportOutcome
+from ftwire_tools.export.progress_report import ExportProgress
 from ftwire_tools.export.store import filesystem, is_remote, stat_of
-from ftwire_tools.export.task import Settings, Task, finished, task_for
+from ftwire_tools.export.task import ExportSettings, Task, finished, task_for
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["ENDINGS", "Job", "inputs_of"]
+__all__ = ["ENDINGS", "inputs_of", "run_export"]
 
 ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 """Names in a directory that are taken for captures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to export, and where the work is done."""
+def run_export(
+    sources: Sequence[str],
+    settings: ExportSettings,
+    *,
+    engine: str = "local",
+    address: str | None = None,
+    jobs: int | None = None,
+    retry_quarantined: bool = False,
+) -> Iterator[tuple[ExportOutcome, bool]]:
+    """Export every source; yield each outcome, and whether it was recorded by an earlier run.
 
-    sources: Sequence[str]
-    settings: Settings
-    engine: str = "local"
-    address: str | None = None
-    jobs: int | None = None
-    retry_quarantined: bool = False
+    ``engine`` is ``local``, ``ray`` or ``dask``; ``address`` that of a cluster; ``jobs`` the number of processes,
+    by default one a core. Raises ``OSError`` where the output cannot be written or there is no cluster, and
+    ``ImportError`` for a package that is missing.
+    """
+    tasks: list[Task] = []
+    for source in sources:
+        task = task_for(source, settings)
+        known = finished(task)
+        if known is None or (known.status == QUARANTINED and retry_quarantined):
+            tasks.append(task)
+        else:
+            yield known, True
+    if not tasks:
+        return
+    # The largest first: at the end no process is left alone with one of them.
+    sizes = {task: _size(task.source) for task in tasks}
+    tasks.sort(key=lambda task: -sizes[task])
+    progress = ExportProgress(len(tasks), sum(sizes.values()))
+    where = _engine(engine, address, jobs, tasks)
+    try:
+        for outcome in run_here(tasks, progress) if where is None else run_on(where, tasks, progress):
+            yield outcome, False
+    finally:
+        progress.clear()
 
-    def run(self) -> Iterator[tuple[Outcome, bool]]:
-        """Export everything; give each input's outcome, and whether it was found done already.
 
-        Raises ``OSError`` where the output cannot be written, and ``ImportError`` for a package that is missing.
-        """
-        tasks: list[Task] = []
-        for source in self.sources:
-            task = task_for(source, self.settings)
-            known = finished(task)
-            if known is None or (known.status == QUARANTINED and self.retry_quarantined):
-                tasks.append(task)
-            else:
-                yield known, True
-        # The largest first: none of them is left to one process at the end.
-        sizes = {task: _size(task.source) for task in tasks}
-        tasks.sort(key=lambda task: -sizes[task])
-        report = Report(len(tasks), sum(sizes.values()))
-        try:
-            for outcome in self._outcomes(tasks, sizes, report):
-                yield outcome, False
-        finally:
-            report.clear()
-
-    def _outcomes(self, tasks: Sequence[Task], sizes: dict[Task, int], report: Report) -> Iterator[Outcome]:
-        if not tasks:
-            return iter(())
-        if self.engine == "ray":
-            from ftwire_tools.export.on_ray import run_on_ray
-
-            return run_on_ray(tasks, sizes, report, self.address, self.jobs)
-        if self.engine == "dask":
-            from ftwire_tools.export.on_dask import run_on_dask
-
-            return run_on_dask(tasks, sizes, report, self.address, self.jobs)
-        from ftwire_tools.export.engines import cores, run_on_all_cores, run_serially
-
-        jobs = self.jobs or cores()
-        if jobs == 1 or "-" in self.sources or (len(tasks) == 1 and not is_to_be_split(tasks[0], sizes, jobs)):
-            return run_serially(tasks, report)
-        return run_on_all_cores(tasks, sizes, report, jobs)
+def _engine(name: str, address: str | None, jobs: int | None, tasks: Sequence[Task]) -> Engine | None:
+    """Return the engine for these tasks; ``None`` where this process can do as well."""
+    if name == "ray":
+        return RayEngine(address, jobs)
+    if name == "dask":
+        return DaskEngine(address, jobs)
+    jobs = min(jobs or cores(), len(tasks))
+    # Only this process has its standard input.
+    return None if jobs == 1 or any(task.source == "-" for task in tasks) else LocalEngine(jobs)
 
 
 def inputs_of(paths: Iterable[str]) -> list[str]:

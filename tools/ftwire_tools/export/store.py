@@ -1,4 +1,4 @@
-"""Where files are: a directory, or anything fsspec knows by a path with ``://`` in it."""
+"""Files and directories: of this machine, or of any file system that fsspec opens by a URL."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source_file"
 REMOTE_CHUNK: Final = 4 * CHUNK
 
 PARTIAL: Final = ".partial"
-"""Directory for what is not complete."""
+"""Directory for files that are not complete."""
 
 
 def is_remote(path: str) -> bool:
-    """Say whether a path is fsspec's to open."""
+    """Return whether a path is a URL, which fsspec opens."""
     return "://" in path
 
 
 def filesystem(path: str) -> tuple[Any, str]:
-    """Return fsspec's file system of a remote path, and the path in it. Raises ``ImportError`` without fsspec."""
+    """Return the file system of a URL, and the path in it. Raises ``ImportError`` for a package that it needs."""
     import fsspec
 
     found: tuple[Any, str] = fsspec.core.url_to_fs(path)
@@ -33,7 +33,7 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 @contextmanager
 def open_source_file(path: str) -> Iterator[Iterator[bytes]]:
-    """Open an input and give its bytes in chunks. Raises ``OSError``."""
+    """Open an input and return its bytes in chunks. Raises ``OSError``."""
     if not is_remote(path):
         with open_input(path) as opened:
             yield opened.chunks()
@@ -44,7 +44,7 @@ def open_source_file(path: str) -> Iterator[Iterator[bytes]]:
 
 
 def stat_of(path: str) -> tuple[int, str]:
-    """Return size in bytes and what changes when the file does. Raises ``OSError``."""
+    """Return an input's size in bytes, and its modification time or tag as text. Raises ``OSError``."""
     if path == "-":
         return 0, ""
     if not is_remote(path):
@@ -57,25 +57,21 @@ def stat_of(path: str) -> tuple[int, str]:
 
 
 class Store:
-    """A directory for results: files appear in it whole, under their names, or not at all.
+    """A directory for results, in which files appear when they are complete.
 
-    A task writes below ``.partial/TASK`` and its files are moved when all of them are complete. Tools that read
-    directories of data pass over names that begin with a dot or an underscore.
+    A task writes below ``.partial/TASK``, and its files are moved to their places when all of them are complete.
+    Tools that read directories of data pass over names that begin with a dot or an underscore.
     """
 
     def __init__(self, root: str) -> None:
-        """``root`` is created with its first file."""
+        """``root`` is the directory, made with its first file."""
         self._root: Final = Path(root)
 
     def create(self, task: str, name: str) -> BinaryIO:
-        """Open a file to be written, to be called ``name`` once the task is complete."""
+        """Open a file for writing; ``complete`` gives it its ``name``, which may have directories."""
         path = self._partial(task) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("wb")
-
-    def reopen(self, task: str, name: str) -> BinaryIO:
-        """Open a file that a task, not yet complete, has written. Raises ``OSError``."""
-        return (self._partial(task) / name).open("rb")
 
     def complete(self, task: str, names: Iterable[str]) -> None:
         """Give a task's files their names."""
@@ -85,16 +81,12 @@ class Store:
             (self._partial(task) / name).replace(path)
         self.abandon(task)
 
-    def discard(self, task: str, name: str) -> None:
-        """Take away a file that a task, not yet complete, has written."""
-        (self._partial(task) / name).unlink(missing_ok=True)
-
     def abandon(self, task: str) -> None:
-        """Take away what a task has written and not completed."""
+        """Delete what a task has written and not completed."""
         shutil.rmtree(self._partial(task), ignore_errors=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Take away completed files."""
+        """Delete completed files, as far as they exist."""
         for name in names:
             (self._root / name).unlink(missing_ok=True)
 
@@ -106,7 +98,7 @@ class Store:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a small file: whole or not at all."""
+        """Write a small file, which appears when it is complete."""
         with self.create(f"{Path(name).stem}-note", name) as file:
             file.write(data)
         self.complete(f"{Path(name).stem}-note", [name])
@@ -116,23 +108,18 @@ class Store:
 
 
 class RemoteStore(Store):
-    """The same on a file system of fsspec's: object stores show no file before it is complete, others move it."""
+    """The same on a file system of fsspec's. Moving a file is a copy in an object store."""
 
     def __init__(self, root: str) -> None:
-        """Raises ``ImportError`` without fsspec or what it needs for this kind of path."""
+        """``root`` is a URL. Raises ``ImportError`` for a package that it needs."""
         super().__init__("/")
         self._system, self._base = filesystem(root)
 
     def create(self, task: str, name: str) -> BinaryIO:
-        """Open a file to be written."""
+        """Open a file for writing."""
         path = f"{self._base}/{PARTIAL}/{task}/{name}"
         self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
         opened: BinaryIO = self._system.open(path, "wb")
-        return opened
-
-    def reopen(self, task: str, name: str) -> BinaryIO:
-        """Open a file that a task, not yet complete, has written. Raises ``OSError``."""
-        opened: BinaryIO = self._system.open(f"{self._base}/{PARTIAL}/{task}/{name}", "rb")
         return opened
 
     def complete(self, task: str, names: Iterable[str]) -> None:
@@ -145,20 +132,14 @@ class RemoteStore(Store):
             self._system.mv(f"{self._base}/{PARTIAL}/{task}/{name}", path)
         self.abandon(task)
 
-    def discard(self, task: str, name: str) -> None:
-        """Take away a file that a task, not yet complete, has written."""
-        path = f"{self._base}/{PARTIAL}/{task}/{name}"
-        if self._system.exists(path):
-            self._system.rm(path)
-
     def abandon(self, task: str) -> None:
-        """Take away what a task has written and not completed."""
+        """Delete what a task has written and not completed."""
         path = f"{self._base}/{PARTIAL}/{task}"
         if self._system.exists(path):
             self._system.rm(path, recursive=True)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Take away completed files."""
+        """Delete completed files, as far as they exist."""
         for name in names:
             if self._system.exists(f"{self._base}/{name}"):
                 self._system.rm(f"{self._base}/{name}")
@@ -172,5 +153,5 @@ class RemoteStore(Store):
 
 
 def store_at(root: str) -> Store:
-    """Return the store of a directory or remote path. Raises ``ImportError`` for what fsspec cannot open."""
+    """Return the store of a directory or URL. Raises ``ImportError`` for a package that a URL needs."""
     return RemoteStore(root) if is_remote(root) else Store(root)

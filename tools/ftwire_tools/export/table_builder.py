@@ -1,27 +1,24 @@
-"""What was sifted to batches of all tables: converted class by class, rows of a table sorted by capture time."""
+"""Collected frames to batches of all tables: converted class by class, each table sorted by capture time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire.frame import Role
 from ftwire.protocols import registry
-from ftwire_tools.export.convert import Converter, class_descriptor, converter_named
-from ftwire_tools.export.frame_columns import FAULT, Fault, Key, Reading, Sifted
+from ftwire_tools.export.convert import Converter, class_descriptor
+from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumns, MessageKey, TableOptions
 from ftwire_tools.export.rows import META, PARTITIONS, dictionary, rows_of
 from ftwire_tools.messages.masking import may_hold_secrets
 
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-__all__ = ["ERRORS", "Gatherer", "TableBatch"]
+__all__ = ["ERRORS", "TableBatch", "TableBuilder"]
 
 ERRORS: Final = "errors"
-"""Table of what could not be decoded: frames, gaps between them, and bodies that converters refused."""
+"""Table of what could not be decoded: frames, bytes in no frame, bodies that protobuf or ptars refused."""
 
 _DIRECTIONS: Final = {Role.CLIENT: "to_opend", Role.SERVER: "from_opend"}
 
@@ -42,83 +39,64 @@ class TableBatch(NamedTuple):
     """A ``pyarrow.RecordBatch``: ``META`` first, then the fields, ``market`` and ``date`` last."""
 
 
-class _Error(NamedTuple):
-    time: int | None
-    talk: int | None
-    frame: int | None
-    fault: Fault
-    is_lost: bool
+class TableBuilder:
+    """Makes the rows of one capture."""
 
-
-class Gatherer:
-    """Makes rows of one input, called ``name`` in them."""
-
-    def __init__(self, name: str, reading: Reading, *, frames: int = 0) -> None:
-        """``frames`` is how many come before the first."""
+    def __init__(self, name: str, options: TableOptions) -> None:
+        """``name`` is the capture's in its rows."""
         self._name: Final = name
-        self._reading: Final = reading
-        self._converter: Final[Converter] = converter_named(reading.converter)
-        self._frames = frames
+        self._options: Final = options
+        self._converter: Final = Converter()
         self.refused = 0
-        """Bodies of which a converter complained."""
+        """Bodies so far that protobuf or ptars refused."""
 
-    def gather(self, sifted: Sifted, keys: Sequence[Key]) -> Iterator[TableBatch]:
-        """Give the rows of all this; ``keys`` are those that its numbers mean."""
-        count = len(sifted)
-        if not count:
-            return
-        numbers = pc.add(pc.cumulative_sum(pc.not_equal(sifted.keys, FAULT).cast(pa.int64())), self._frames)
-        self._frames = numbers[count - 1].as_py()
-        errors = [
-            _Error(
-                sifted.times[place].as_py(),
-                sifted.talks[place].as_py(),
-                None if sifted.keys[place].as_py() == FAULT else numbers[place].as_py(),
-                fault,
-                True,
-            )
-            for place, fault in sifted.faults.items()
-        ]
-        parts: dict[str, list[Any]] = {}
-        present = [number for number in pc.unique(sifted.keys).to_pylist() if number >= 0]
-        # In an order that has nothing to do with what came first.
-        for number in sorted(present, key=lambda number: _rank(keys[number])):
-            places = pc.indices_nonzero(pc.equal(sifted.keys, number))
-            for table, batch in self._rows(keys[number], sifted, places, numbers, errors):
-                parts.setdefault(table, []).append(batch)
+    def build(self, collected: Collected) -> Iterator[TableBatch]:
+        """Return one batch for each table that these frames and errors fill, by table name."""
+        batches: dict[str, list[Any]] = {}
+        errors = collected.errors[:]
+        # Sorted, so that rows with the same time do not depend on which class came first in the capture.
+        for key in sorted(collected.messages, key=_rank):
+            for table, batch in self._rows(key, collected.messages[key], errors):
+                batches.setdefault(table, []).append(batch)
         if errors:
-            parts[ERRORS] = [self._error_rows(errors)]
-        for table in sorted(parts):
-            yield TableBatch(table, _in_order(parts[table]))
+            batches[ERRORS] = [self._error_rows(errors)]
+        for table in sorted(batches):
+            yield TableBatch(table, _in_order(batches[table]))
 
-    def _rows(
-        self, key: Key, sifted: Sifted, places: Any, numbers: Any, errors: list[_Error]
-    ) -> Iterator[tuple[str, Any]]:
+    def _rows(self, key: MessageKey, frames: MessageColumns, errors: list[ErrorRow]) -> Iterator[tuple[str, Any]]:
+        """Return the rows of frames of one class, table by table; append to ``errors`` what is refused."""
         proto_id, sender, message_class = key
         protocol = registry[proto_id]
         kind = "request" if sender is Role.CLIENT else "push" if protocol.is_push else "response"
-        bodies = sifted.bodies(places)
-        times, talks, frames, serials = (
-            each.take(places) for each in (sifted.times, sifted.talks, numbers, sifted.serials)
-        )
-        converted = self._converter.convert(bodies, message_class)
+        converted = self._converter.convert(frames.bodies, message_class)
+        descriptor = class_descriptor(message_class)
+        self.refused += len(converted.refusals)
         for refusal in converted.refusals:
             at = refusal.place
-            secret = self._is_secret(message_class)
-            text = f"not a {message_class.DESCRIPTOR.full_name}" if secret else refusal.error
-            body = None if secret else bodies[at]
-            fault = Fault(
-                serials[at].as_py(), sender, kind, protocol.name, refusal.error_type, text, len(bodies[at]), body
+            secret = not self._options.show_secrets and may_hold_secrets(descriptor)
+            errors.append(
+                ErrorRow(
+                    frames.times[at],
+                    frames.connections[at],
+                    frames.numbers[at],
+                    frames.serials[at],
+                    sender,
+                    kind,
+                    protocol.name,
+                    refusal.error_type,
+                    f"not a {descriptor.full_name}" if secret else refusal.error,
+                    len(frames.bodies[at]),
+                    None if secret else frames.bodies[at],
+                    refusal.is_lost,
+                )
             )
-            errors.append(_Error(times[at].as_py(), talks[at].as_py(), frames[at].as_py(), fault, refusal.is_lost))
-            self.refused += 1
-        count = len(bodies)
+        count = len(frames.bodies)
         columns = [
-            times.cast(META[0][1]),
+            pa.array(frames.times, pa.int64()).cast(META[0][1]),
             dictionary(self._name, count),
-            talks,
-            frames,
-            serials,
+            pa.array(frames.connections, pa.int32()),
+            pa.array(frames.numbers, pa.int64()),
+            pa.array(frames.serials, pa.uint32()),
             dictionary(_DIRECTIONS[sender], count),
             dictionary(kind, count),
             dictionary(protocol.name, count),
@@ -127,39 +105,29 @@ class Gatherer:
         if len(converted.kept) < count:
             meta = meta.take(pa.array(converted.kept, pa.int64()))
         return rows_of(
-            class_descriptor(message_class),
+            descriptor,
             converted.array,
             meta,
-            explode=self._reading.explode,
-            levels=self._reading.levels,
-            show_secrets=self._reading.show_secrets,
+            explode=self._options.explode,
+            levels=self._options.levels,
+            show_secrets=self._options.show_secrets,
         )
 
-    def _is_secret(self, message_class: type[Message]) -> bool:
-        return not self._reading.show_secrets and may_hold_secrets(class_descriptor(message_class))
-
-    def _error_rows(self, errors: list[_Error]) -> Any:
+    def _error_rows(self, errors: list[ErrorRow]) -> Any:
         count = len(errors)
-        faults = [error.fault for error in errors]
-        instants = pa.array([error.time for error in errors], pa.int64()).cast(META[0][1])
+        times, connections, numbers, serials, senders, kinds, protos, *rest = zip(*errors, strict=True)
+        instants = pa.array(times, pa.int64()).cast(META[0][1])
+        directions = [None if sender is None else _DIRECTIONS[sender] for sender in senders]
         words = pa.dictionary(pa.int32(), pa.string())
-        senders = [None if fault.sender is None else _DIRECTIONS[fault.sender] for fault in faults]
-        rest = (
-            [fault.error_type for fault in faults],
-            [fault.error for fault in faults],
-            [fault.size for fault in faults],
-            [fault.body for fault in faults],
-            [error.is_lost for error in errors],
-        )
         named = [
             ("capture_time", instants),
             ("file", dictionary(self._name, count)),
-            ("connection", pa.array([error.talk for error in errors], pa.int32())),
-            ("frame", pa.array([error.frame for error in errors], pa.int64())),
-            ("serial", pa.array([fault.serial for fault in faults], pa.uint32())),
-            ("direction", pa.array(senders, pa.string()).cast(words)),
-            ("kind", pa.array([fault.kind for fault in faults], pa.string()).cast(words)),
-            ("proto", pa.array([fault.proto for fault in faults], pa.string()).cast(words)),
+            ("connection", pa.array(connections, pa.int32())),
+            ("frame", pa.array(numbers, pa.int64())),
+            ("serial", pa.array(serials, pa.uint32())),
+            ("direction", pa.array(directions, pa.string()).cast(words)),
+            ("kind", pa.array(kinds, pa.string()).cast(words)),
+            ("proto", pa.array(protos, pa.string()).cast(words)),
             ("row", pa.repeat(pa.scalar(0, pa.int32()), count)),
             *((name, pa.array(values, kind)) for (name, kind), values in zip(_ERROR_FIELDS, rest, strict=True)),
             ("market", pa.nulls(count, PARTITIONS[0][1])),
@@ -168,7 +136,7 @@ class Gatherer:
         return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
 
 
-def _rank(key: Key) -> tuple[int, int, str]:
+def _rank(key: MessageKey) -> tuple[int, int, str]:
     return key.proto_id, list(Role).index(key.sender), class_descriptor(key.message_class).full_name
 
 
@@ -176,14 +144,10 @@ def _in_order(batches: list[Any]) -> Any:
     """Return rows of one table as one batch, sorted by capture time and frame."""
     whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
     if len(batches) > 1 or not _is_sorted(whole):
-        # Stable: items of one frame keep their order.
-        whole = whole.take(_order(whole))
-        whole = whole.combine_chunks()
+        # A stable sort: the items of a frame keep their order.
+        keys = [("capture_time", "ascending"), ("frame", "ascending")]
+        whole = whole.take(pc.sort_indices(whole, sort_keys=keys)).combine_chunks()
     return whole.to_batches()[0]
-
-
-def _order(whole: Any) -> Any:
-    return pc.sort_indices(whole, sort_keys=[("capture_time", "ascending"), ("frame", "ascending")])
 
 
 def _is_sorted(whole: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Message classes as Arrow types: structs of what their fields are, everything nullable."""
+"""Message classes as Arrow types: structs with a nullable field for each field of the message."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _SCALARS: Final[dict[int, Any]] = {
     17: pa.int32(),
     18: pa.int64(),
 }
-"""``FieldDescriptor.TYPE_*`` to the type of a column: enums are numbers here, named later."""
+"""``FieldDescriptor.TYPE_*`` to the type of a column. Enums are numbers; ``flatten`` adds their names."""
 
 _structs: dict[Descriptor, Any] = {}
 
 
 def struct_of(message: Descriptor) -> Any:
-    """Return the ``pyarrow.StructType`` of a class. No class of the vendor's contains itself."""
+    """Return the ``pyarrow.StructType`` of a class, which must not contain itself: none of the vendor's does."""
     found = _structs.get(message)
     if found is None:
         found = _structs[message] = pa.struct([pa.field(field.name, type_of(field)) for field in message.fields])

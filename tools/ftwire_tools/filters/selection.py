@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.protocols import Registry, registry
-from ftwire_tools.markets.securities import securities_of_frame
+from ftwire_tools.messages.securities import securities_of_frame
 
 if TYPE_CHECKING:
     from ftwire.events import FrameObserved

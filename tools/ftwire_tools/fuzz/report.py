@@ -13,6 +13,7 @@ import click
 from ftwire_tools.fuzz.judgement import KINDS
 from ftwire_tools.fuzz.saving import facts_of, save
 from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from ftwire_tools.fuzz.steps import Step
 
 __all__ = ["Manner", "Report"]
-
-INTERVAL: Final = 0.5
-"""Seconds between two lines of progress."""
-_ERASE: Final = "\r\x1b[K"
 
 
 class Manner(NamedTuple):
@@ -61,25 +58,15 @@ class Report:
         self._come_back: Final = come_back
         self._crashes: Final = crashes
         self._paint: Final = paint_for(sys.stdout)
-        self._wanted: Final = sys.stderr.isatty()
-        self._next = 0.0
+        self._progress: Final = Progress(prints=False)
 
     def progress(self, totals: Totals) -> None:
-        """Say how far it has come, on a terminal."""
-        now = time.monotonic()
-        if self._wanted and now >= self._next:
-            self._next = now + INTERVAL
-            sys.stderr.write(f"{_ERASE}{totals.runs} runs, {totals.steps} steps, {len(totals.finds)} finds")
-            sys.stderr.flush()
-
-    def _clear(self) -> None:
-        if self._wanted:
-            sys.stderr.write(_ERASE)
-            sys.stderr.flush()
+        """Show how far it has come, on a terminal."""
+        self._progress.show(f"{totals.runs} runs, {totals.steps} steps, {len(totals.finds)} finds")
 
     def find(self, find: Find) -> None:
         """Take one."""
-        self._clear()
+        self._progress.clear()
         manner = self._manner
         facts = facts_of(
             find,
@@ -115,7 +102,7 @@ class Report:
 
     def summary(self, totals: Totals, *, interrupted: bool = False) -> None:
         """Say how it went."""
-        self._clear()
+        self._progress.clear()
         seconds = time.monotonic() - totals.began
         if self._manner.as_json:
             facts = {

@@ -1,28 +1,39 @@
-"""A stand-in for OpenD: a gateway that clients cannot tell from it, for what its world holds.
+"""A gateway in place of OpenD, which answers from captures or from a made-up market.
 
-========================  ============================================================================
-``settings``              how a gateway listens, what it demands of clients and where its limits are
-``log``                   what a gateway says about itself, as text or as JSON lines
-``topics``                what a push is about, and which subscription it belongs to
-``subscriptions``         what one client has subscribed to, and whether a push is for it
-``push``                  a push on its way to many clients, encoded once
-``world``                 where answers come from: the interface of the three below
-``matching``              when two requests mean the same
-``book``                  captured replies, looked up by their request
-``tape``                  captured pushes, with their rhythm
-``shift``                 captured times, moved
-``replay``                the world of a capture: book and tape
-``forward``               a real gateway, asked what the capture does not hold
-``market``                made-up prices that depend on nothing but a seed
-``quotes``                the market, told in OpenD's messages
-``account``               a simulated account: orders, fills, positions, money
-``synthetic``             the world of that market and those accounts
-``faults``                what can be made to go wrong, when
-``outbox``                frames on their way out, faults done to them
-``session``               one client: its connection, its requests, its pushes
-``wire``, ``websocket``   a client's socket
-``server``                the listening, the clients, the end
-========================  ============================================================================
+The modules, each depending only on those above it:
 
-The protocol itself is ``ftwire.Connection`` and ``ftwire.websocket_connection``; here is the I/O around it.
+====================  ================================================================================
+``log``               the events that a gateway reports, as text or JSON lines
+``faults``            what a gateway can be made to do wrong, and when
+``settings``          addresses, keys, limits and faults of a gateway
+``topics``            what a push is about, and the subscription that it belongs to
+``push``              a push to many clients, encoded once
+``subscriptions``     what one client has subscribed to, and which pushes it gets
+``answer_source``     where answers come from: the interface of ``replay`` and ``synthetic``
+``session_context``   what all sessions of a gateway share
+``transport``         what a session needs of its client's socket
+``outbox``            a client's outgoing frames, with faults applied
+``responder``         answers a client's requests
+``session``           one client: its replies, its pushes, its end
+``tcp``               a client's socket and session on TCP
+``websocket``         the same on WebSocket
+``server``            listens, keeps the sessions, closes them
+--------------------  --------------------------------------------------------------------------------
+``matching``          when a request counts as the same as a captured one
+``reply_index``       captured replies, looked up by their request
+``push_recording``    captured pushes, with the time since their cause
+``push_scheduler``    sends recorded pushes to a client when they are due
+``time_shift``        moves the times in messages
+``forward``           asks a real gateway for what the captures do not hold
+``replay``            the answer source for captures
+``load``              reads captures into a ``Replay``
+--------------------  --------------------------------------------------------------------------------
+``quote_messages``    fills messages from stocks of the made-up market (``ftwire_tools.synthetic``)
+``quotes``            replies and pushes about that market
+``account``           simulated accounts: orders, fills, positions, money
+``trades``            those accounts as OpenD's messages
+``synthetic``         the answer source for the made-up market and those accounts
+====================  ================================================================================
+
+The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.
 """

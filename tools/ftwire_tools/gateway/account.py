@@ -1,8 +1,8 @@
-"""Simulated accounts: orders, fills, positions, money. Nothing here is anybody's.
+"""Simulated accounts: orders, fills, positions, money.
 
-Orders are filled by the market as it moves: what could trade at the other side's best price does, at most half of
-an order (rounded up to whole lots) a second, so that clients see partial fills. All clients see the same accounts, as
-all connections of one OpenD do.
+The market fills orders as it moves: one whose price reaches the best price of the other side is filled, at most half
+of it (rounded up to whole lots) in a second, so that clients see partial fills. All clients share the accounts, as all
+connections of one OpenD do.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from ftwire_tools.gateway.market import Market, Stock
+from ftwire_tools.markets.local_times import local_text
 
-__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Happening", "Holding", "Order", "Status", "TradeError"]
+if TYPE_CHECKING:
+    from ftwire_tools.synthetic.trading_day import Market, StockDay
+
+__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Holding", "Order", "OrderEvent", "Status", "TradeError"]
 
 MONEY: Final = 1_000_000.0
 MAX_ORDERS: Final = 10_000
-"""Orders that an account remembers."""
+"""Most orders of an account."""
 
 
 class TradeError(Exception):
-    """An order that cannot be; the sentence is what the client is told."""
+    """A request that is refused; its text becomes the reply's ``retMsg``."""
 
 
 class Status(IntEnum):
-    """``Trd_Common.OrderStatus``, as far as it occurs here."""
+    """The values of ``Trd_Common.OrderStatus`` that occur here."""
 
     SUBMITTED = 5
     FILLED_PART = 10
@@ -36,27 +38,27 @@ class Status(IntEnum):
     CANCELLED_ALL = 15
 
 
-class Terms(NamedTuple):
+class AccountTerms(NamedTuple):
     """What is fixed about an account."""
 
     acc_id: int
     environment: int
-    """``Trd_Common.TrdEnv``: 0 simulated; 1 is called real by clients, and has to be unlocked."""
+    """``Trd_Common.TrdEnv``: 0 simulated; 1 real, as far as clients can see, which has to be unlocked."""
     markets: tuple[int, ...]
     """``Trd_Common.TrdMarket``."""
     currency: int
 
 
 ACCOUNTS: Final = (
-    Terms(1_001_001, 0, (1,), 1),
-    Terms(1_001_002, 0, (2,), 2),
-    Terms(1_001_003, 0, (3,), 3),
-    Terms(9_001_001, 1, (1, 2, 4), 1),
+    AccountTerms(1_001_001, 0, (1,), 1),
+    AccountTerms(1_001_002, 0, (2,), 2),
+    AccountTerms(1_001_003, 0, (3,), 3),
+    AccountTerms(9_001_001, 1, (1, 2, 4), 1),
 )
-"""A paper account for each market, and one that clients take for real."""
+"""A paper account for each market, and one that looks real to clients."""
 
 _MARKET_OF: Final = {1: 1, 2: 2, 31: 3, 32: 3}
-"""``TrdSecMarket`` to the ``TrdMarket`` that trades there."""
+"""``TrdSecMarket`` to its ``TrdMarket``."""
 BUY, SELL, SELL_SHORT, BUY_BACK = 1, 2, 3, 4
 NORMAL, MARKET = 1, 2
 
@@ -66,7 +68,7 @@ class Order:
     """One order."""
 
     order_id: int
-    stock: Stock
+    stock: StockDay
     side: int
     order_type: int
     qty: float
@@ -77,11 +79,11 @@ class Order:
     status: Status = Status.SUBMITTED
     filled: float = 0.0
     paid: float = 0.0
-    """Price times quantity of what is filled."""
+    """Money for the filled part."""
 
     @property
     def order_id_ex(self) -> str:
-        """The other name of an order."""
+        """``orderIDEx``."""
         return f"FTWIRE{self.order_id}"
 
     @property
@@ -91,7 +93,7 @@ class Order:
 
 
 class Fill(NamedTuple):
-    """A part of an order that was filled."""
+    """One fill of an order, or of a part of it."""
 
     fill_id: int
     order: Order
@@ -102,16 +104,16 @@ class Fill(NamedTuple):
 
 @dataclass(slots=True)
 class Holding:
-    """What an account has of a stock."""
+    """An account's position in a stock."""
 
-    stock: Stock
+    stock: StockDay
     qty: float = 0.0
     cost: float = 0.0
     """Average price paid."""
 
 
-class Happening(NamedTuple):
-    """What subscribers of an account are told."""
+class OrderEvent(NamedTuple):
+    """A change of an order, for the subscribers of its account."""
 
     account: Account
     order: Order
@@ -122,7 +124,7 @@ class Happening(NamedTuple):
 class Account:
     """One account."""
 
-    terms: Terms
+    terms: AccountTerms
     cash: float = MONEY
     orders: dict[int, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
@@ -137,7 +139,7 @@ class Account:
             if order.is_open and order.side in {BUY, BUY_BACK}
         )
 
-    def promised(self, stock: Stock) -> float:
+    def promised(self, stock: StockDay) -> float:
         """Shares of a stock that open orders sell."""
         return sum(
             order.qty - order.filled
@@ -147,11 +149,11 @@ class Account:
 
     @property
     def value(self) -> float:
-        """Of all that is held, at today's prices."""
+        """Value of all positions at present prices."""
         return sum(holding.qty * holding.stock.price for holding in self.holdings.values())
 
-    def holding(self, stock: Stock) -> Holding:
-        """Return what there is of a stock."""
+    def holding(self, stock: StockDay) -> Holding:
+        """Return the position in a stock."""
         key = stock.listing.market, stock.listing.code
         return self.holdings.setdefault(key, Holding(stock))
 
@@ -160,10 +162,10 @@ class Accounts:
     """All accounts."""
 
     def __init__(self, market: Market) -> None:
-        self._market: Final = market
+        self.market: Final = market
         self.all: Final = {terms.acc_id: Account(terms) for terms in ACCOUNTS}
         self.is_unlocked = False
-        """Whether accounts that clients take for real may be used."""
+        """Whether orders of the real account are accepted."""
         self._orders = 0
         self._fills = 0
 
@@ -178,7 +180,7 @@ class Accounts:
 
     @property
     def has_open_orders(self) -> bool:
-        """Whether something may be filled."""
+        """Whether any order may still be filled."""
         return any(order.is_open for account in self.all.values() for order in account.orders.values())
 
     def place(
@@ -193,10 +195,10 @@ class Accounts:
         price: float,
         remark: str,
     ) -> Order:
-        """Take an order. Raises ``TradeError``."""
+        """Accept an order. Raises ``TradeError``."""
         self._check_unlocked(account)
         market = sec_market or {1: 1, 2: 2}.get(account.terms.markets[0], 0)
-        stock = self._market.traded(market, code)
+        stock = self.market.traded(market, code)
         if stock is None:
             raise TradeError(f"unknown stock {code!s:.32}")
         if _MARKET_OF[stock.listing.sec_market] not in account.terms.markets:
@@ -217,7 +219,7 @@ class Accounts:
         if account.terms.environment and not self.is_unlocked:
             raise TradeError("unlock trade first")
 
-    def _check(self, account: Account, stock: Stock, side: int, qty: float, price: float) -> None:
+    def _check(self, account: Account, stock: StockDay, side: int, qty: float, price: float) -> None:
         if not 0 < qty < 1e9 or qty % stock.listing.lot:
             raise TradeError(f"the quantity is in lots of {stock.listing.lot}")
         if not 0 < price < 1e7:
@@ -228,7 +230,7 @@ class Accounts:
             raise TradeError("not enough shares to sell")
 
     def order(self, account: Account, order_id: int, order_id_ex: str) -> Order:
-        """Return an order by either of its names. Raises ``TradeError``."""
+        """Return an order by ``orderID`` or ``orderIDEx``. Raises ``TradeError``."""
         found = account.orders.get(order_id)
         if found is None and order_id_ex:
             found = next((order for order in account.orders.values() if order.order_id_ex == order_id_ex), None)
@@ -244,7 +246,7 @@ class Accounts:
         if qty <= order.filled:
             raise TradeError("less than what is filled already")
         before = order.qty, order.price
-        order.qty, order.price = order.filled, 0.0  # it does not stand in its own way
+        order.qty, order.price = order.filled, 0.0  # its own money and shares are free for the change
         try:
             self._check(account, order.stock, order.side, qty, price)
         except TradeError:
@@ -261,12 +263,12 @@ class Accounts:
         order.status = Status.CANCELLED_PART if order.filled else Status.CANCELLED_ALL
         order.updated = _time(order.stock)
 
-    def step(self) -> Iterator[Happening]:
-        """Fill what the market fills now."""
+    def step(self) -> Iterator[OrderEvent]:
+        """Fill orders at the present prices, and yield what has changed."""
         for account in self.all.values():
             for order in account.orders.values():
                 if order.is_open and (fill := self._fill(account, order)) is not None:
-                    yield Happening(account, order, fill)
+                    yield OrderEvent(account, order, fill)
 
     def _fill(self, account: Account, order: Order) -> Fill | None:
         stock, buys = order.stock, order.side in {BUY, BUY_BACK}
@@ -295,5 +297,5 @@ class Accounts:
         return fill
 
 
-def _time(stock: Stock) -> str:
-    return stock.time().strftime("%Y-%m-%d %H:%M:%S")
+def _time(stock: StockDay) -> str:
+    return local_text(stock.time())

@@ -1,45 +1,47 @@
-"""Where a gateway's answers come from.
+"""Where a gateway's answers come from: the interface between sessions and what they answer with.
 
-A world knows what OpenD would know. It sees clients only through ``Client``, and is asked from one thread.
+``Replay`` answers from captures, ``Synthetic`` from a made-up market. An answer source sees clients only as
+``Subscriber``. All its methods are called in the thread of the gateway's event loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.protocols import Protocol as Entry
+    from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import Change, Subscriptions
 
-__all__ = ["Answer", "Client", "World", "failure", "success"]
+__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "failure", "success"]
 
-RET_FAILED = -1
+RET_FAILED: Final = -1
+"""``Common.RetType`` of a failure."""
 
 
 class Answer(NamedTuple):
-    """What a world has to say to a request."""
+    """The reply to a request."""
 
     message: Message
     """The ``Response``."""
     body: bytes | None = None
-    """Its protobuf encoding, where that is known already."""
+    """Its protobuf encoding, where that exists already."""
 
 
-class Client(Protocol):
-    """A client, as a world sees it."""
+class Subscriber(Protocol):
+    """A connected client, as an answer source sees it."""
 
     @property
     def number(self) -> int:
-        """Counts clients from 1."""
+        """Number of its connection, from 1."""
         ...
 
     @property
     def conn_id(self) -> int:
-        """Its connection's ``connID``."""
+        """The ``connID`` of its connection."""
         ...
 
     @property
@@ -48,48 +50,48 @@ class Client(Protocol):
         ...
 
     def push(self, push: Push) -> bool:
-        """Send a push if this client wants it; whether it did."""
+        """Send a push if this client has subscribed to it; return whether it was sent."""
         ...
 
     def push_run(self, run: PushRun) -> None:
-        """Send pushes, in order, those of them that this client wants."""
+        """Send, in order, those pushes of a run that this client has subscribed to."""
         ...
 
     async def drained(self) -> None:
-        """Wait until the client has read so much that there is room for more."""
+        """Wait until the client has read enough for more to be sent."""
         ...
 
 
-class World(Protocol):
-    """What answers requests and pushes."""
+class AnswerSource(Protocol):
+    """Answers requests and sends pushes."""
 
     def handshake(self) -> dict[str, Any]:
-        """Return fields of ``InitConnect.S2C`` that are this world's."""
+        """Return fields of ``InitConnect.S2C`` to send beside those of the connection itself."""
         ...
 
-    def answer(self, client: Client, entry: Entry, request: Message) -> Answer | Awaitable[Answer]:
-        """Answer a request. KeepAlive and the handshake are answered already."""
+    def answer(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
+        """Return the answer to a request. The session itself answers the handshake, KeepAlive and Qot_GetSubInfo."""
         ...
 
-    def subscribed(self, client: Client, change: Change) -> None:
-        """Take note that a client's subscriptions have changed; its reply is on its way."""
+    def subscribed(self, client: Subscriber, change: Change) -> None:
+        """React to a change of a client's subscriptions. Called after the reply was handed to the connection."""
         ...
 
-    def join(self, client: Client) -> None:
-        """Take note of a client whose handshake is done."""
+    def join(self, client: Subscriber) -> None:
+        """Add a client whose handshake is done."""
         ...
 
-    def leave(self, client: Client) -> None:
-        """Forget a client."""
+    def leave(self, client: Subscriber) -> None:
+        """Remove a client whose connection has ended."""
         ...
 
     async def run(self) -> None:
-        """Live until cancelled."""
+        """Run until cancelled: whatever the source does by itself, without a request."""
         ...
 
 
-def failure(entry: Entry, reason: str) -> Any:
-    """Return a ``Response`` that says why not."""
+def failure(entry: ProtocolEntry, reason: str) -> Any:
+    """Return a ``Response`` with ``retType`` -1 and ``reason`` as its ``retMsg``."""
     response: Any = entry.response()
     response.retType = RET_FAILED
     response.retMsg = reason
@@ -97,8 +99,8 @@ def failure(entry: Entry, reason: str) -> Any:
     return response
 
 
-def success(entry: Entry) -> Any:
-    """Return a ``Response`` that says it is done, its ``s2c`` there and empty."""
+def success(entry: ProtocolEntry) -> Any:
+    """Return a ``Response`` with ``retType`` 0 and an empty ``s2c``."""
     response: Any = entry.response()
     response.retType = 0
     response.retMsg = ""

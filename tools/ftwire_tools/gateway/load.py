@@ -1,4 +1,4 @@
-"""A capture file, into the world that replays it."""
+"""Loads capture files into a ``Replay``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["LoadError", "load"]
 
 
 class LoadError(Exception):
-    """A file that nothing can be replayed from; the sentence says why."""
+    """A file without anything to replay; the text says why."""
 
 
 def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log) -> None:
-    """Take what captures hold. ``keys`` are RSA private keys to decrypt them with.
+    """Add captures to a replay. ``keys`` are RSA private keys to decrypt them with.
 
     Raises ``OSError`` and ``LoadError``.
     """
     for number, path in enumerate(paths):
-        before = replay.book.replies + replay.tape.pushes
+        before = replay.index.replies + replay.recording.pushes
         hidden = _load_one(replay, number, path, keys, log)
-        found = replay.book.replies + replay.tape.pushes - before
+        found = replay.index.replies + replay.recording.pushes - before
         if not found:
             reason = (
                 "its frames are encrypted: give the key that they were captured under"
@@ -39,14 +39,14 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
             raise LoadError(f"{path}: {reason}")
         if hidden:
             log("left-out", file=path, frames=hidden, reason="encrypted, and no key opens them")
-    left_out = replay.book.left_out + replay.tape.left_out
+    left_out = replay.index.left_out + replay.recording.left_out
     if left_out:
         log("left-out", frames=left_out, reason="they cannot be decoded")
-    log("loaded", files=len(paths), replies=replay.book.replies, pushes=replay.tape.pushes)
+    log("loaded", files=len(paths), replies=replay.index.replies, pushes=replay.recording.pushes)
 
 
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
-    """Take one capture; returns how many frames of it are encrypted under no key of ours."""
+    """Add one capture; return how many of its frames no key opens."""
     hidden = 0
     with open_input(path) as source_input:
         source = None
@@ -70,6 +70,6 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
                 hidden += getattr(seen, "encryption", "") == "unknown"
                 replay.observe(number, talk, seen)
         except CaptureError as error:
-            # What came before is good.
+            # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))
     return hidden

@@ -1,4 +1,4 @@
-"""What a gateway says about itself: one line an event, as text or as JSON."""
+"""The gateway's log: one line for each event, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["Log", "Said", "as_json", "as_text"]
+__all__ = ["Log", "LogWriter", "as_json", "as_text"]
 
 _PLAIN: Final = re.compile(r"[\w.:/#+@\[\]-]+", re.ASCII)
 
-Said = Callable[[str, dict[str, object]], None]
-"""Takes an event's name and its facts."""
+LogWriter = Callable[[str, dict[str, object]], None]
+"""Writes an event, given its name and its facts."""
 
 
 class Log:
-    """Where a gateway's events go."""
+    """Passes a gateway's events to a writer."""
 
-    def __init__(self, said: Said) -> None:
-        self._said: Final = said
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer: Final = writer
 
     def __call__(self, event: str, **facts: object) -> None:
-        """Say that something happened. Facts are plain values."""
-        self._said(event, facts)
+        """Log an event. Facts are numbers, texts, booleans or dictionaries of these."""
+        self._writer(event, facts)
 
 
 def _now() -> str:
@@ -34,23 +34,23 @@ def _now() -> str:
 
 
 def as_text(event: str, facts: dict[str, object]) -> None:
-    """Write a line for people to standard error."""
+    """Write an event as a line of text to standard error."""
     rest = " ".join(f"{name}={_shown(value)}" for name, value in facts.items())
     _write(f"{_now()} {event} {rest}".rstrip())
 
 
 def as_json(event: str, facts: dict[str, object]) -> None:
-    """Write a JSON object to standard error."""
+    """Write an event as a JSON object to standard error."""
     _write(json.dumps({"time": _now(), "event": event, **facts}, default=str))
 
 
 def _shown(value: object) -> str:
     text = str(value)
-    # What clients say about themselves is in here too: no line breaks, no terminal sequences.
+    # Some texts come from clients: quoting keeps line breaks and terminal sequences out of the log.
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _write(line: str) -> None:
-    with suppress(OSError, ValueError):  # nobody reads our log any more: clients are served all the same
+    with suppress(OSError, ValueError):  # the log is not readable any more; clients are served all the same
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

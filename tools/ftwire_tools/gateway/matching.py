@@ -1,9 +1,8 @@
-"""When two requests mean the same.
+"""Matching: when a request counts as the same as a captured one.
 
-The format does not count, nor do fields that belong to a connection and not to the question: ``packetID``
-(replay protection of trading requests) and the ``userID`` that a client repeats from the handshake. A field that
-is set to its default says no more than one that is absent: newer SDKs send many that older ones do not know. The
-order of serializing is fixed, so equal bytes are equal meaning.
+The body format does not count, nor do fields that belong to the connection: ``packetID`` (replay protection of trading
+requests) and the ``userID`` that a client repeats from the handshake. A field set to its default counts as absent,
+since newer SDKs send many fields that older ones do not know. Requests are compared by their deterministic encoding.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.markets.securities import securities_of
 from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.messages.securities import securities_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Match", "exact_key", "security_key"]
 
 CONNECTION_BOUND: Final = ("packetID", "userID")
-"""Fields of ``C2S`` that say nothing about what is asked."""
+"""Fields of ``C2S`` that belong to the connection."""
 
 
 class Match(StrEnum):
-    """How much of a request has to agree with a captured one; the finer is tried first."""
+    """How much of a request must agree with a captured one; a closer match is preferred."""
 
     EXACT = "exact"
     """The whole body."""
@@ -35,7 +34,7 @@ class Match(StrEnum):
 
 
 def exact_key(request: Message) -> bytes:
-    """Return bytes that are equal for requests of one protocol that mean the same."""
+    """Return bytes that are equal for requests of one protocol that count as the same."""
     copy: Any = type(request)()
     copy.CopyFrom(request)
     c2s = getattr(copy, "c2s", None)
@@ -50,7 +49,7 @@ def exact_key(request: Message) -> bytes:
 
 
 def _strip(message: Any) -> None:
-    """Clear what is at its default, from the inside out."""
+    """Clear fields that hold their default, the innermost first."""
     for field, value in message.ListFields():
         if field.message_type is None:
             if not is_repeated(field) and value == field.default_value:

@@ -1,61 +1,31 @@
-"""Frames on their way out.
+"""The queue between a session and its transport where faults are configured.
 
-Without faults, what one turn of the event loop produces leaves in one write: frames are coalesced, and nothing
-is copied or scheduled per frame. With faults, every frame is looked at alone.
+Without faults there is no such queue: what one turn of the event loop produces leaves in one write. With faults,
+each frame may be delayed, lost, repeated, split, merged with others or cut off.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.transport import ClientTransport
 
-__all__ = ["FaultyOutbox", "Link"]
+__all__ = ["FaultyOutbox"]
 
 HIGH_WATER: Final = 64 * 1024
-"""Bytes that may wait here before there is room for more only when they have gone."""
+"""Bytes in the queue above which ``drained`` waits."""
 SPLIT: Final = 0.002
-"""Seconds between the pieces of a frame: the other side reads each alone."""
-
-
-class Link(Protocol):
-    """A client's socket, as its session sees it."""
-
-    is_stream: bool
-    """Whether frames have no bounds of their own there."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, or one message; never waits."""
-        ...
-
-    def unsent(self) -> int:
-        """Bytes that wait until the client reads."""
-        ...
-
-    def stop_reading(self) -> None:
-        """Take nothing from the client until it has read."""
-        ...
-
-    def close(self) -> None:
-        """Send what there is, then close."""
-        ...
-
-    def abort(self) -> None:
-        """Close at once."""
-        ...
-
-    async def drained(self) -> None:
-        """Wait until there is room for more."""
-        ...
+"""Seconds between the pieces of a frame, so that the client reads each piece by itself."""
 
 
 class FaultyOutbox:
-    """One client's frames, in order, each with what goes wrong with it."""
+    """One client's outgoing frames, in order, with faults applied."""
 
-    def __init__(self, link: Link, faults: Faults) -> None:
-        self._link: Final = link
+    def __init__(self, transport: ClientTransport, faults: Faults) -> None:
+        self._transport: Final = transport
         self._faults: Final = faults
         self._queue: asyncio.Queue[tuple[float, tuple[bytes, ...], bool]] = asyncio.Queue()
         self._held: list[bytes] = []
@@ -71,12 +41,13 @@ class FaultyOutbox:
 
     @property
     def size(self) -> int:
-        """Bytes that wait here."""
+        """Bytes in the queue."""
         return self._size
 
     def put(self, proto_id: int, frame: bytes, *, is_push: bool) -> None:
-        """Take a frame."""
+        """Queue a frame, or do with it what the faults demand."""
         faults = self._faults
+        frame = faults.spoil_frame(proto_id, frame, is_push=is_push, stream=self._transport.is_stream)
         if faults.silent:
             return
         if faults.strikes("silent", proto_id):
@@ -84,6 +55,11 @@ class FaultyOutbox:
             return
         if faults.strikes("drop", proto_id):
             return
+        if faults.strikes("close", proto_id):
+            self._put(0.0, (), last=True)
+            return
+        if faults.strikes("garbage", proto_id):
+            frame = faults.garbage(frame)
         if is_push and self._swapped is None and faults.strikes("reorder", proto_id):
             self._swapped = frame
             return
@@ -95,14 +71,14 @@ class FaultyOutbox:
             self._swapped = None
         wait = faults.wait(proto_id)
         if faults.strikes("unknown-protocol", proto_id):
-            frames.insert(0, faults.unknown_protocol(frame, stream=self._link.is_stream))
+            frames.insert(0, faults.unknown_protocol(frame, stream=self._transport.is_stream))
         if faults.strikes("cut", proto_id):
             self._put(wait, (frame[: len(frame) // 2],), last=True)
-        elif self._link.is_stream and faults.strikes("split", proto_id):
+        elif self._transport.is_stream and faults.strikes("split", proto_id):
             whole = b"".join(frames)
             step = max(1, min(len(whole) // 8, 1000))
             self._put(wait, tuple(whole[at : at + step] for at in range(0, len(whole), step)))
-        elif self._link.is_stream and faults.strikes("merge", proto_id):
+        elif self._transport.is_stream and faults.strikes("merge", proto_id):
             self._held += frames
         elif self._held:
             frames, self._held = self._held + frames, []
@@ -113,7 +89,7 @@ class FaultyOutbox:
                 wait = 0.0
 
     def stop(self) -> None:
-        """Send nothing any more."""
+        """Drop the queue and send nothing more."""
         self._room.set()
         if self._task is not None:
             self._task.cancel()
@@ -121,7 +97,7 @@ class FaultyOutbox:
 
     def _put(self, wait: float, pieces: tuple[bytes, ...], *, last: bool = False) -> None:
         if not wait and len(pieces) == 1 and not last and self._queue.empty() and not self._size:
-            self._link.write(pieces[0])
+            self._transport.write(pieces[0])
             return
         self._size += sum(map(len, pieces))
         if self._size > HIGH_WATER:
@@ -139,9 +115,9 @@ class FaultyOutbox:
                 if number:
                     await asyncio.sleep(SPLIT)
                 self._size -= len(piece)
-                self._link.write(piece)
+                self._transport.write(piece)
                 if self._size <= HIGH_WATER:
                     self._room.set()
             if last:
-                self._link.close()
+                self._transport.close()
                 return

@@ -1,6 +1,6 @@
-"""A push on its way to many clients: what it is about, and its encodings, are found once.
+"""A push to many clients, and a run of pushes: topics and encodings are computed once for all clients.
 
-What is pushed in one go, on one topic, is a run: for whoever wants the topic it is one piece of bytes.
+Pushes that follow each other are a run. Where all have one topic, its subscribers get the run as one piece of bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Push", "PushRun"]
 
 
 class Push:
-    """A push. Its message must not change any more."""
+    """A push. Its message must not be changed after it was passed in."""
 
     __slots__ = ("_bodies", "_envelope", "_frames", "_topics", "message", "proto_id")
 
@@ -34,24 +34,24 @@ class Push:
         self._bodies: dict[BodyFormat, bytes] = {}
         self._frames: dict[BodyFormat, bytes] = {}
         self._envelope: bytes | None = None
-        self._topics: tuple[Topic, ...] | bool | None = False  # False: not asked for yet
+        self._topics: tuple[Topic, ...] | bool | None = False  # False: not computed yet
 
     @property
     def topics(self) -> tuple[Topic, ...] | None:
-        """What it is about; ``None`` where no quote subscription asks for it."""
+        """Topics that it is about; ``None`` where it does not depend on quote subscriptions."""
         if isinstance(self._topics, bool):
             self._topics = topics_of(self.proto_id, self.message)
         return self._topics
 
     def body(self, body_format: BodyFormat) -> bytes:
-        """Its plain body. Raises ``BodyError``."""
+        """Return its plain body. Raises ``BodyError``."""
         found = self._bodies.get(body_format)
         if found is None:
             found = self._bodies[body_format] = encode_body(self.message, body_format)
         return found
 
     def frame(self, body_format: BodyFormat) -> bytes:
-        """Its frame on connections without encryption. Raises ``BodyError``."""
+        """Return its frame for connections without encryption. Raises ``BodyError``."""
         found = self._frames.get(body_format)
         if found is None:
             body = self.body(body_format)
@@ -68,27 +68,27 @@ class Push:
 
 
 class PushRun:
-    """Pushes that follow each other without a pause: one at least."""
+    """One or more pushes that are sent together."""
 
     __slots__ = ("_frames", "_topic", "pushes")
 
     def __init__(self, pushes: Sequence[Push]) -> None:
         self.pushes: Final = tuple(pushes)
         self._frames: dict[BodyFormat, bytes] = {}
-        self._topic: Topic | bool | None = False  # False: not asked for yet
+        self._topic: Topic | bool | None = False  # False: not computed yet
 
     @property
     def topic(self) -> Topic | None:
-        """The one topic that all are about, where being subscribed to it is all that it takes to get them."""
+        """The topic of all pushes, where a subscription to it is enough to get them; else ``None``."""
         if isinstance(self._topic, bool):
             topics = self.pushes[0].topics
-            # Of K-lines, a client may want those of one rehabilitation only.
+            # Pushes of K-lines depend on the rehabilitation that a client has asked for, too.
             alike = all(push.topics == topics and push.proto_id != UPDATE_KL for push in self.pushes)
             self._topic = topics[0] if alike and topics is not None and len(topics) == 1 else None
         return self._topic
 
     def frames(self, body_format: BodyFormat) -> bytes:
-        """Their frames on connections without encryption, joined. Raises ``BodyError``."""
+        """Return their frames for connections without encryption, joined. Raises ``BodyError``."""
         found = self._frames.get(body_format)
         if found is None:
             found = self._frames[body_format] = b"".join(

@@ -1,8 +1,8 @@
-"""Captured pushes, with their rhythm.
+"""The push recording: captured pushes, each with its cause and the time since then.
 
-A push has a cause: the subscription to its topic or, for an order, the request that placed or changed it. What
-is kept is the time between the two, so that a client that subscribes later, slower or in another order than the
-captured one gets the same pushes after the same while.
+The cause of a push is the subscription to its topic or, for an order, the request that placed or changed it. A
+client that subscribes later, more slowly or in another order than the captured one thereby gets the same pushes with
+the same delays.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.gateway.reply_index import Entry
+    from ftwire_tools.gateway.reply_index import CapturedReply
 
-__all__ = ["Cause", "Tape", "TapePush", "Telling", "Track"]
+__all__ = ["Cause", "CauseTracker", "PushRecording", "RecordedPush", "Track"]
 
 RUN: Final = 256
-"""Pushes that are sent as one piece at most: a write that a client's socket takes at once."""
+"""Most pushes that are sent as one piece, so that a write is no larger than a socket takes at once."""
 
 PLACE_ORDER: Final = 2202
 MODIFY_ORDER: Final = 2205
@@ -36,10 +36,10 @@ CANCELLED: Final = frozenset({12, 13, 14, 15})
 """``Trd_Common.OrderStatus`` numbers that only a ``Trd_ModifyOrder`` leads to."""
 
 Cause = Topic | int | None
-"""A topic that is subscribed to, the index of a trading reply in the book, or ``None`` for the connection."""
+"""The topic subscribed to, the index of a trading reply in the reply index, or ``None`` for the connection itself."""
 
 
-class TapePush(NamedTuple):
+class RecordedPush(NamedTuple):
     """One push."""
 
     offset: int
@@ -49,44 +49,47 @@ class TapePush(NamedTuple):
     """When it was captured, in nanoseconds."""
 
 
-class Track(list[TapePush]):
+class Track(list[RecordedPush]):
     """The pushes of one cause, in the order of time."""
 
     __slots__ = ("_runs",)
 
-    def __init__(self, pushes: Iterable[TapePush] = ()) -> None:
+    def __init__(self, pushes: Iterable[RecordedPush] = ()) -> None:
         super().__init__(pushes)
         self._runs: dict[int, PushRun] = {}
 
     def run(self, index: int) -> PushRun | None:
-        """Return the pushes from ``index`` on that are sent as one where all are due; ``None`` in the middle of some.
+        """Return the run of pushes that begins at ``index``, or ``None`` where none begins there.
 
-        Made once, for all clients.
+        Runs begin at multiples of ``RUN`` and are made once for all clients.
         """
         if index % RUN:
             return None
         found = self._runs.get(index)
         if found is None:
-            found = self._runs[index] = PushRun([taped.push for taped in self[index : index + RUN]])
+            found = self._runs[index] = PushRun([recorded.push for recorded in self[index : index + RUN]])
         return found
 
 
-class Tape:
-    """All pushes of some captures, by cause, each list in the order of time."""
+class PushRecording:
+    """All pushes of one or more captures, by cause."""
 
     def __init__(self) -> None:
         self.tracks: Final[dict[Cause, Track]] = defaultdict(Track)
         self.pushes = 0
         """How many there are."""
         self.left_out = 0
-        """Pushes that cannot be read."""
+        """Pushes that cannot be decoded and are not in the recording."""
 
 
-class Telling:
-    """One conversation of a capture, on its way to the tape."""
+class CauseTracker:
+    """Finds the causes of the pushes of one captured conversation, and adds them to the recording.
 
-    def __init__(self, tape: Tape, start: int) -> None:
-        self._tape: Final = tape
+    ``start`` is the time of the conversation's first frame, in nanoseconds since 1970, as are all times here.
+    """
+
+    def __init__(self, recording: PushRecording, start: int) -> None:
+        self._recording: Final = recording
         self._start: Final = start
         self._subscribed: Final[dict[Topic, int]] = {}
         self._account_push: tuple[int, int] | None = None
@@ -95,8 +98,8 @@ class Telling:
         self._modified: Final[dict[str, tuple[int, int]]] = {}
         self._mine: Final[set[Cause]] = set()
 
-    def reply(self, request: Message | None, entry: Entry) -> None:
-        """Take note of a request that was answered."""
+    def reply(self, request: Message | None, entry: CapturedReply) -> None:
+        """Note a request and its reply as a possible cause of pushes."""
         response: Any = entry.message
         asked: Any = request
         if asked is None or response.retType:
@@ -117,21 +120,21 @@ class Telling:
             self._modified.update(dict.fromkeys(_order_ids(response.s2c), here))
 
     def push(self, frame: Frame | Envelope, time: int) -> Message | None:
-        """Take a push; returns its message, ``None`` for one that cannot be read."""
+        """Add a push; return its message, or ``None`` for one that cannot be decoded."""
         try:
             message = frame.message
         except WireError:
             message = None
         if message is None or isinstance(message, UnknownBody):
-            self._tape.left_out += 1
+            self._recording.left_out += 1
             return None
         cause, since = self._cause(frame.proto_id, message)
-        track = self._tape.tracks[cause]
+        track = self._recording.tracks[cause]
         if track and cause not in self._mine:
-            return message  # another conversation told it already: a client has subscribed only once
+            return message  # recorded from another conversation: a client that subscribes once gets it once
         self._mine.add(cause)
-        track.append(TapePush(max(time - since, 0), Push(frame.proto_id, message), time))
-        self._tape.pushes += 1
+        track.append(RecordedPush(max(time - since, 0), Push(frame.proto_id, message), time))
+        self._recording.pushes += 1
         return message
 
     def _cause(self, proto_id: int, message: Message) -> tuple[Cause, int]:
@@ -161,5 +164,5 @@ class Telling:
 
 
 def _order_ids(source: Any) -> list[str]:
-    """Return the names of an order: SDKs use one or the other."""
+    """Return the IDs of an order: SDKs use one or the other."""
     return [str(value) for value in (source.orderID, source.orderIDEx) if value]

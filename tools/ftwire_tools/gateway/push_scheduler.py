@@ -1,4 +1,4 @@
-"""Tracks of captured pushes, played to one client."""
+"""The push scheduler: sends recorded pushes to one client when they are due."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from ftwire_tools.gateway.push import PushRun
 from ftwire_tools.gateway.topics import Topic
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.push_recording import Cause, Track
 
-__all__ = ["Pace", "Player"]
+__all__ = ["Pace", "PushScheduler"]
 
 SECOND: Final = 1_000_000_000
 BATCH: Final = 256
-"""Pushes at top speed between two looks at whether the client follows."""
+"""Pushes at top speed between two checks whether the client keeps up."""
 
 
 class Pace:
-    """How fast, and how often."""
+    """How fast pushes are sent, and whether they are repeated."""
 
     __slots__ = ("loop", "speed")
 
     def __init__(self, speed: float | None = 1.0, *, loop: bool = False) -> None:
         self.speed: Final = speed
-        """Times the captured rhythm, ``None`` for no waiting at all."""
+        """Multiple of the captured speed; ``None`` sends as fast as the client reads."""
         self.loop: Final = loop
-        """Whether a track starts again when it is over."""
+        """Whether a track begins again after its last push."""
 
 
 Send = Callable[["Push"], object]
 SendRun = Callable[[PushRun], object]
 
 
-class Player:
-    """What is being played to one client."""
+class PushScheduler:
+    """Sends tracks of pushes to one client, by ``send`` and ``send_run``."""
 
-    def __init__(self, client: Client, pace: Pace, send: Send, send_run: SendRun) -> None:
+    def __init__(self, client: Subscriber, pace: Pace, send: Send, send_run: SendRun) -> None:
         self._client: Final = client
         self._pace: Final = pace
         self._send: Final = send
         self._send_run: Final = send_run
-        # When it is due, in captured nanoseconds on the client's clock; a number that keeps the heap's order stable;
-        # the track and the place in it.
+        # A heap of tracks: when the next push is due (nanoseconds of captured time since this client joined), a
+        # counter that keeps the order of pushes due at one time, the track, and the index of that push.
         self._due: list[tuple[int, int, Cause, Track, int]] = []
         self._count = 0
         self._wake: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._start = time.monotonic_ns()
+        self._started = time.monotonic_ns()
         self._is_over = False
 
-    def play(self, cause: Cause, track: Track) -> None:
-        """Start a track, from its beginning if it is being played."""
+    def start(self, cause: Cause, track: Track) -> None:
+        """Start a track; one that has started already begins again."""
         self._due = [item for item in self._due if item[2] != cause or isinstance(cause, int)]
         heapq.heapify(self._due)
         if track:
@@ -68,13 +68,13 @@ class Player:
                 self._task = asyncio.get_running_loop().create_task(self._run())
 
     def forget(self) -> None:
-        """Stop the tracks of topics that are no longer pushed."""
+        """Stop the tracks of topics that the client has no longer subscribed to."""
         pushed = self._client.subscriptions.pushed
         self._due = [item for item in self._due if not isinstance(item[2], Topic) or item[2] in pushed]
         heapq.heapify(self._due)
 
     def stop(self) -> None:
-        """Play nothing any more."""
+        """Send nothing more."""
         self._is_over = True
         if self._task is not None:
             self._task.cancel()
@@ -82,8 +82,8 @@ class Player:
         self._due = []
 
     def _now(self) -> int:
-        """Return the captured time, in nanoseconds, that the client has come to."""
-        return int((time.monotonic_ns() - self._start) * (self._pace.speed or 1.0))
+        """Return the nanoseconds of captured time since the client joined."""
+        return int((time.monotonic_ns() - self._started) * (self._pace.speed or 1.0))
 
     async def _run(self) -> None:
         sent = 0
@@ -105,14 +105,14 @@ class Player:
             if self._is_over:
                 return  # the client was cut off for not reading
             if sent >= BATCH:
-                # Captured pushes may all be due at once: nobody else may wait for them, nor they pile up.
+                # All pushes may be due at once: other clients get their turn, and the client reads before more follows.
                 sent = 0
                 await asyncio.sleep(0)
                 if self._pace.speed is None:
                     await self._client.drained()
 
     def _send_due(self) -> int:
-        """Send what is due, up to a batch and in the order of time; returns how many that were."""
+        """Send pushes that are due, in order of time, a batch at most; return how many were sent."""
         now = self._now() if self._pace.speed is not None else None
         due = self._due
         single: list[Push] = []
@@ -124,7 +124,7 @@ class Player:
                 single.append(track[index].push)
                 index += 1
             elif single:
-                break  # they come first
+                break  # these are due first
             else:
                 self._advance(base, cause, track, index + len(run.pushes))
                 self._send_run(run)
@@ -137,12 +137,12 @@ class Player:
         return len(single)
 
     def _is_alone(self, end: int, now: int | None) -> bool:
-        """Say whether what the first track tells until ``end`` is due before anything else is."""
-        others = self._due[1:3]  # of a heap, the second is one of these
+        """Return whether all pushes of the first track up to ``end`` are due, and due before those of other tracks."""
+        others = self._due[1:3]  # in a heap the second smallest is one of these
         return (now is None or end <= now) and all(end < other[0] for other in others)
 
     def _advance(self, base: int, cause: Cause, track: Track, index: int) -> None:
-        """Go on with the first of the tracks at its push ``index``."""
+        """Continue the first track with its push ``index``."""
         if index == len(track):
             if not self._pace.loop or cause is None or isinstance(cause, int):
                 heapq.heappop(self._due)
@@ -153,7 +153,7 @@ class Player:
 
 
 def _period(track: Track) -> int:
-    """Return the nanoseconds from one round to the next: the last push is followed by the usual pause."""
+    """Return the nanoseconds after which a track begins again: its length and one average pause."""
     first, last = track[0].offset, track[-1].offset
     pause = (last - first) // (len(track) - 1) if len(track) > 1 else 0
     return last - first + (pause or SECOND)

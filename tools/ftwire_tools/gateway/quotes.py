@@ -1,37 +1,48 @@
-"""The market, told in OpenD's messages."""
+"""Quotes: the made-up market as OpenD's messages, for requests and for pushes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
-from ftwire_tools.gateway.market import Bar, Minute, Stock, Trade, text_of
 from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.quote_messages import (
+    EQUITY,
+    fill_bar,
+    fill_basic_quote,
+    fill_name,
+    fill_order_book,
+    fill_security,
+    fill_snapshot,
+    fill_time_share,
+    fill_trade,
+)
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
+from ftwire_tools.markets.local_times import parse_local
+from ftwire_tools.synthetic.market import LEVELS
+from ftwire_tools.synthetic.trading_day import Bar, Market, StockDay
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.answer_source import Client
-    from ftwire_tools.gateway.market import Market
+    from ftwire_tools.gateway.answer_source import Subscriber
 
 __all__ = ["DAY", "NotHereError", "Quotes"]
 
 BASIC, ORDER_BOOK, TICKER, RT = 1, 2, 4, 5
-"""``Qot_Common.SubType`` of what is pushed."""
+"""``Qot_Common.SubType``."""
 DAY: Final = 2
 """``Qot_Common.KLType`` of a day."""
-PUSH_TICKERS: Final = 1
 PAGE: Final = 1000
-"""Candles in one reply of Qot_RequestHistoryKL."""
-EQUITY: Final = 3
-MORNING, CLOSED, FUTURE_DAY_OPEN = 3, 6, 15
+"""Most candles in one reply of Qot_RequestHistoryKL."""
+MORNING: Final = 3
+"""``Qot_Common.QotMarketState`` of the morning session."""
 
 _MINUTES: Final = {1: 1, 10: 3, 6: 5, 12: 10, 7: 15, 8: 30, 9: 60, 13: 120, 14: 180, 15: 240}
-"""``KLType`` to the width of its bars in minutes."""
+"""``KLType`` to the minutes of a bar."""
 _KLINE_OF_SUB: Final = {sub: kline for kline, sub in SUB_OF_KLINE.items()}
 _PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
     3: lambda day: (day.isocalendar().year, day.isocalendar().week),
@@ -39,19 +50,19 @@ _PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
     11: lambda day: (day.year, (day.month - 1) // 3),
     5: lambda day: (day.year,),
 }
-"""``KLType`` to what days of one bar have in common."""
+"""``KLType`` to what the days of one bar have in common."""
 
 
 class NotHereError(Exception):
-    """What is asked for is not in this market; the sentence is what the client is told."""
+    """A request for what this market does not have; its text becomes the reply's ``retMsg``."""
 
 
 class Quotes:
-    """What the market says to requests and to subscribers."""
+    """Makes replies and pushes from a market."""
 
     def __init__(self, market: Market) -> None:
         self._market: Final = market
-        self.answers: Final[dict[str, Callable[[Client, Any, Any], None]]] = {
+        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "Qot_GetBasicQot": self._basic_qot,
             "Qot_GetRT": self._rt,
             "Qot_GetTicker": self._ticker,
@@ -63,16 +74,16 @@ class Quotes:
             "Qot_GetMarketState": self._market_state,
             "Qot_RequestTradeDate": self._trade_date,
         }
-        """By protocol: fills ``s2c`` from ``c2s``, or raises ``NotHereError``."""
+        """By protocol, what fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
 
-    def stock(self, security: Any) -> Stock:
-        """Return a stock; raises ``NotHereError``."""
+    def stock(self, security: Any) -> StockDay:
+        """Return a stock. Raises ``NotHereError``."""
         found = self._market.find(security)
         if found is None:
             raise NotHereError(f"unknown stock {security_name(security.market, security.code)}")
         return found
 
-    def _subscribed(self, client: Client, security: Any, sub_type: int) -> Stock:
+    def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> StockDay:
         stock = self.stock(security)
         if not client.subscriptions.has(Topic(security.market, security.code, sub_type)):
             name = security_name(security.market, security.code)
@@ -81,37 +92,37 @@ class Quotes:
 
     # Replies
 
-    def _basic_qot(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
-            _fill_basic(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
+            fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
 
-    def _rt(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, RT)
-        _name(s2c, stock)
+        fill_name(s2c, stock)
         for minute in stock.minutes:
-            _fill_time_share(s2c.rtList.add(), stock, minute)
+            fill_time_share(s2c.rtList.add(), stock, minute)
 
-    def _ticker(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, TICKER)
-        _name(s2c, stock)
+        fill_name(s2c, stock)
         if c2s.maxRetNum > 0:
             for trade in list(stock.trades)[-c2s.maxRetNum :]:
-                _fill_trade(s2c.tickerList.add(), stock, trade)
+                fill_trade(s2c.tickerList.add(), stock, trade)
 
-    def _order_book(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, ORDER_BOOK)
-        _fill_book(s2c, stock, c2s.num)
+        fill_order_book(s2c, stock, c2s.num)
 
-    def _kl(self, client: Client, c2s: Any, s2c: Any) -> None:
+    def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
         stock = self._subscribed(client, c2s.security, SUB_OF_KLINE[c2s.klType])
-        _name(s2c, stock)
+        fill_name(s2c, stock)
         if c2s.reqNum > 0:
             for bar in _bars(stock, c2s.klType)[-c2s.reqNum :]:
-                _fill_bar(s2c.klList.add(), stock, bar)
+                fill_bar(s2c.klList.add(), stock, bar)
 
-    def _history_kl(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _history_kl(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self.stock(c2s.security)
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         bars = [bar for bar in _bars(stock, c2s.klType) if begin <= bar.time <= end]
@@ -120,28 +131,28 @@ class Quotes:
             raise NotHereError("nextReqKey is not one of ours")
         start = int(key[:9] or 0)
         stop = start + min(c2s.maxAckKLNum or PAGE, PAGE)
-        _name(s2c, stock)
+        fill_name(s2c, stock)
         for bar in bars[start:stop]:
-            _fill_bar(s2c.klList.add(), stock, bar)
+            fill_bar(s2c.klList.add(), stock, bar)
         if stop < len(bars):
             s2c.nextReqKey = str(stop).encode()
 
-    def _snapshot(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _snapshot(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
-            _fill_snapshot(s2c.snapshotList.add(), self.stock(security))
+            fill_snapshot(s2c.snapshotList.add(), self.stock(security))
 
-    def _static_info(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _static_info(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.securityList:
             stocks = [self.stock(security) for security in c2s.securityList]
         else:
-            # A Chinese market is asked for as one of its two exchanges.
+            # A Chinese market is one of its two exchanges here, too.
             stocks = [stock for stock in self._market.stocks.values() if stock.listing.market == c2s.market]
             if c2s.secType not in {0, EQUITY}:
                 stocks = []
         for stock in stocks:
             listing = stock.listing
             basic = s2c.staticInfoList.add().basic
-            _security(basic.security, stock)
+            fill_security(basic.security, stock)
             basic.id = listing.market * 10**9 + sum(map(ord, listing.code))
             basic.lotSize = listing.lot
             basic.secType = EQUITY
@@ -149,13 +160,13 @@ class Quotes:
             basic.listTime = listing.listed
             basic.delisting = False
 
-    def _market_state(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
             stock = self.stock(security)
             info = s2c.marketInfoList.add(name=stock.listing.name, marketState=MORNING)
-            _security(info.security, stock)
+            fill_security(info.security, stock)
 
-    def _trade_date(self, _: Client, c2s: Any, s2c: Any) -> None:
+    def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = next(iter(self._market.stocks.values()))
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         for bar in stock.days():
@@ -167,22 +178,20 @@ class Quotes:
     # Pushes
 
     def push(self, topic: Topic) -> Push | None:
-        """Return the push that a topic's subscribers get now."""
+        """Return a push with the present state of a topic; ``None`` for one without pushes."""
         stock = self._market.stocks.get((topic.market, topic.code))
         if stock is None:
             return None
         if topic.sub_type == RT:
-            return _push(
-                "Qot_UpdateRT", stock, lambda s2c: _fill_time_share(s2c.rtList.add(), stock, stock.minutes[-1])
-            )
+            return _push("Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, stock.minutes[-1]))
         if topic.sub_type == TICKER:
             return _push(
-                "Qot_UpdateTicker", stock, lambda s2c: _fill_trade(s2c.tickerList.add(), stock, stock.trades[-1])
+                "Qot_UpdateTicker", stock, lambda s2c: fill_trade(s2c.tickerList.add(), stock, stock.trades[-1])
             )
         if topic.sub_type == ORDER_BOOK:
-            return _push("Qot_UpdateOrderBook", stock, lambda s2c: _fill_book(s2c, stock, 10))
+            return _push("Qot_UpdateOrderBook", stock, lambda s2c: fill_order_book(s2c, stock, LEVELS))
         if topic.sub_type == BASIC:
-            return _push("Qot_UpdateBasicQot", None, lambda s2c: _fill_basic(s2c.basicQotList.add(), stock))
+            return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
         kline = _KLINE_OF_SUB.get(topic.sub_type)
         if kline is None:
             return None
@@ -190,44 +199,31 @@ class Quotes:
         def fill(s2c: Any) -> None:
             s2c.rehabType = 1
             s2c.klType = kline
-            _fill_bar(s2c.klList.add(), stock, _bars(stock, kline)[-1])
+            fill_bar(s2c.klList.add(), stock, _bars(stock, kline)[-1])
 
         return _push("Qot_UpdateKL", stock, fill)
 
 
-def _push(name: str, stock: Stock | None, fill: Callable[[Any], None]) -> Push:
+def _push(name: str, stock: StockDay | None, fill: Callable[[Any], None]) -> Push:
     entry = registry[name]
     response = success(entry)
     if stock is not None:
-        _name(response.s2c, stock)
+        fill_name(response.s2c, stock)
     fill(response.s2c)
     return Push(entry.proto_id, response)
 
 
-def _security(security: Any, stock: Stock) -> None:
-    security.market = stock.listing.market
-    security.code = stock.listing.code
-
-
-def _name(s2c: Any, stock: Stock) -> None:
-    _security(s2c.security, stock)
-    s2c.name = stock.listing.name
-
-
 def _date(text: str | bytes, *, late: bool) -> datetime:
-    if isinstance(text, bytes):  # what is not UTF-8 comes as bytes
+    if isinstance(text, bytes):  # protobuf gives text that is not UTF-8 as bytes
         raise NotHereError("a date that is not UTF-8")
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
-        try:
-            found = datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return found + timedelta(days=1, seconds=-1) if late and form == "%Y-%m-%d" else found
-    raise NotHereError(f"{text!r:.40} is no date")
+    try:
+        return parse_local(text, end_of_day=late)
+    except ValueError:
+        raise NotHereError(f"{text!r:.40} is no date") from None
 
 
-def _bars(stock: Stock, kline: int) -> list[Bar]:
-    """Return the candles of a ``KLType``, the newest last."""
+def _bars(stock: StockDay, kline: int) -> list[Bar]:
+    """Return the bars of a ``KLType``, the newest last."""
     if kline in _MINUTES:
         return stock.minute_bars(_MINUTES[kline])
     days = stock.days()
@@ -250,102 +246,3 @@ def _joined(days: list[Bar]) -> Bar:
         sum(day.volume for day in days),
         round(sum(day.turnover for day in days), 3),
     )
-
-
-def _fill_time_share(share: Any, stock: Stock, minute: Minute) -> None:
-    time = stock.began + timedelta(minutes=minute.number)
-    share.time = text_of(time)
-    share.minute = time.hour * 60 + time.minute
-    share.isBlank = False
-    share.price = minute.close
-    share.lastClosePrice = stock.listing.last_close
-    share.avgPrice = minute.average
-    share.volume = minute.volume
-    share.turnover = minute.turnover
-    share.timestamp = stock.stamp(time)
-
-
-def _fill_trade(ticker: Any, stock: Stock, trade: Trade) -> None:
-    time = stock.time(trade.second)
-    ticker.time = text_of(time)
-    ticker.sequence = trade.sequence
-    ticker.dir = trade.direction
-    ticker.price = trade.price
-    ticker.volume = trade.volume
-    ticker.turnover = round(trade.volume * trade.price, 3)
-    ticker.recvTime = ticker.timestamp = stock.stamp(time)
-    ticker.type = 1
-    ticker.pushDataType = 1
-
-
-def _fill_book(s2c: Any, stock: Stock, levels: int) -> None:
-    _name(s2c, stock)
-    asks, bids = stock.book(levels)
-    for side, found in ((s2c.orderBookAskList, asks), (s2c.orderBookBidList, bids)):
-        for price, volume, orders in found:
-            side.add(price=price, volume=volume, orederCount=orders)
-    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = text_of(stock.time())
-    s2c.svrRecvTimeBidTimestamp = s2c.svrRecvTimeAskTimestamp = stock.stamp(stock.time())
-
-
-def _fill_bar(candle: Any, stock: Stock, bar: Bar) -> None:
-    candle.time = text_of(bar.time)
-    candle.isBlank = False
-    candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
-    candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
-    candle.volume, candle.turnover = bar.volume, bar.turnover
-    candle.turnoverRate = round(bar.volume / stock.listing.shares * 100, 5)
-    candle.pe = 20.0
-    candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3)
-    candle.timestamp = stock.stamp(bar.time)
-
-
-def _fill_basic(basic: Any, stock: Stock) -> None:
-    _fill_common(basic, stock)
-    basic.isSuspended = False
-    basic.amplitude = _amplitude(stock)
-
-
-def _fill_common(basic: Any, stock: Stock) -> None:
-    """Fill what a ``BasicQot`` and a ``SnapshotBasicData`` share."""
-    listing = stock.listing
-    _security(basic.security, stock)
-    basic.name = listing.name
-    basic.listTime = listing.listed
-    basic.priceSpread = listing.tick
-    basic.updateTime = text_of(stock.time())
-    basic.updateTimestamp = stock.stamp(stock.time())
-    basic.highPrice, basic.openPrice, basic.lowPrice = stock.high, stock.open, stock.low
-    basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
-    basic.volume, basic.turnover = stock.volume, stock.turnover
-    basic.turnoverRate = round(stock.volume / listing.shares * 100, 5)
-    basic.secStatus = 1
-
-
-def _amplitude(stock: Stock) -> float:
-    return round((stock.high - stock.low) / stock.listing.last_close * 100, 3)
-
-
-def _fill_snapshot(snapshot: Any, stock: Stock) -> None:
-    listing, basic = stock.listing, snapshot.basic
-    _fill_common(basic, stock)
-    basic.type = EQUITY
-    basic.isSuspend = False
-    basic.lotSize = listing.lot
-    basic.amplitude = _amplitude(stock)
-    basic.avgPrice = round(stock.turnover / stock.volume, 3)
-    asks, bids = stock.book(1)
-    (basic.askPrice, basic.askVol, _), (basic.bidPrice, basic.bidVol, _) = asks[0], bids[0]
-    year = list(_last_year(stock))
-    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
-    equity = snapshot.equityExData
-    equity.issuedShares = equity.outstandingShares = listing.shares
-    equity.issuedMarketVal = equity.outstandingMarketVal = round(listing.shares * stock.price, 2)
-    equity.netAssetPershare, equity.earningsPershare = round(stock.price / 4, 3), round(stock.price / 20, 3)
-    equity.netAsset = round(equity.netAssetPershare * listing.shares, 2)
-    equity.netProfit = round(equity.earningsPershare * listing.shares, 2)
-    equity.eyRate, equity.peRate, equity.pbRate, equity.peTTMRate = 5.0, 20.0, 4.0, 20.0
-
-
-def _last_year(stock: Stock) -> Iterator[Bar]:
-    return iter(stock.days()[-260:])

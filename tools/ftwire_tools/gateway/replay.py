@@ -1,4 +1,4 @@
-"""The world of a capture: what was answered is answered again, what was pushed is pushed again."""
+"""The answer source for captures: gives captured replies again, and captured pushes with their rhythm."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.push import Push, PushRun
-from ftwire_tools.gateway.push_recording import Tape, Telling, Track
-from ftwire_tools.gateway.push_scheduler import SECOND, Pace, Player
-from ftwire_tools.gateway.reply_index import Book, Place
+from ftwire_tools.gateway.push_recording import CauseTracker, PushRecording, Track
+from ftwire_tools.gateway.push_scheduler import SECOND, Pace, PushScheduler
+from ftwire_tools.gateway.reply_index import Position, ReplyIndex
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.time_shift import shift_times
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from ftwire.events import Observation
     from ftwire.frame import Frame
-    from ftwire.protocols import Protocol as Entry
+    from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
     from ftwire_tools.captures.sighting import Talk
-    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.forward import Forward
     from ftwire_tools.gateway.subscriptions import Change
 
@@ -38,37 +38,38 @@ __all__ = ["OnMiss", "Replay"]
 UNLOCK_TRADE: Final = 2005
 INIT_WEBSOCKET: Final = 1
 
-_CONNECTION_OWN: Final = frozenset({INIT_CONNECT, INIT_WEBSOCKET, KEEP_ALIVE})
-"""Answered by the session, whatever was captured."""
-_NOTHING: Final = Track()
+_BY_SESSION: Final = frozenset({INIT_CONNECT, INIT_WEBSOCKET, KEEP_ALIVE})
+"""Protocols that the session answers."""
+_NO_PUSHES: Final = Track()
 _HANDSHAKE_FIELDS: Final = frozenset({"connID", "connAESKey", "aesCBCiv", "keepAliveInterval"})
-"""Fields of ``InitConnect.S2C`` that are the connection's own."""
+"""Fields of ``InitConnect.S2C`` that differ from connection to connection."""
 
 
 class OnMiss(StrEnum):
-    """What to do about a request that the capture has no reply to."""
+    """What to do with a request that the captures have no reply to."""
 
     ERROR = "error"
     """Answer with ``retType`` -1 and say so."""
     EMPTY = "empty"
-    """Answer with success and nothing in it."""
+    """Answer with success and no content."""
     FORWARD = "forward"
     """Ask a real gateway."""
 
 
-class _Visit:
-    """What is kept for one client."""
+class _ClientState:
+    """State of one client."""
 
-    __slots__ = ("place", "player", "seconds")
+    __slots__ = ("position", "scheduler", "seconds")
 
-    def __init__(self, player: Player, seconds: int) -> None:
-        self.player: Final = player
-        self.place: Final[Place] = {}
-        self.seconds: Final = seconds  # that captured times are moved by
+    def __init__(self, scheduler: PushScheduler, seconds: int) -> None:
+        self.scheduler: Final = scheduler
+        self.position: Final[Position] = {}
+        self.seconds: Final = seconds
+        """By which captured times are moved."""
 
 
 class Replay:
-    """Captures, as a world."""
+    """Answers from captures that were added by ``observe``."""
 
     def __init__(
         self,
@@ -81,8 +82,8 @@ class Replay:
         forward: Forward | None = None,
     ) -> None:
         """``now``, in nanoseconds since 1970, is when the first captured frame is to have been sent."""
-        self.book: Final = Book()
-        self.tape: Final = Tape()
+        self.index: Final = ReplyIndex()
+        self.recording: Final = PushRecording()
         self._match: Final = match
         self._on_miss: Final = on_miss
         self._reuse: Final = reuse
@@ -91,27 +92,27 @@ class Replay:
         self._forward: Final = forward
         self._start: int | None = None
         self._handshake: dict[str, Any] = {}
-        self._tellings: Final[dict[tuple[int, int], Telling]] = {}
-        self._visits: Final[dict[int, _Visit]] = {}
+        self._trackers: Final[dict[tuple[int, int], CauseTracker]] = {}
+        self._clients: Final[dict[int, _ClientState]] = {}
 
     def observe(self, file: int, talk: Talk, seen: Observation) -> None:
-        """Take what was seen in a capture; ``file`` tells captures apart."""
+        """Add an observation of a capture; ``file`` is the number of the capture."""
         if not isinstance(seen, FrameObserved):
             return
         if self._start is None:
             self._start = seen.time
-        telling = self._tellings.get((file, talk.number))
-        if telling is None:
-            telling = self._tellings[file, talk.number] = Telling(self.tape, seen.time)
+        tracker = self._trackers.get((file, talk.number))
+        if tracker is None:
+            tracker = self._trackers[file, talk.number] = CauseTracker(self.recording, seen.time)
         if seen.kind is Kind.RESPONSE:
             if seen.frame.proto_id == INIT_CONNECT:
                 self._take_handshake(seen.frame)
-            if seen.frame.proto_id not in _CONNECTION_OWN:
-                entry = self.book.add(seen.request, seen.frame, seen.time)
+            if seen.frame.proto_id not in _BY_SESSION:
+                entry = self.index.add(seen.request, seen.frame, seen.time)
                 if entry is not None and seen.request is not None:
-                    telling.reply(_message(seen.request), entry)
+                    tracker.reply(_message(seen.request), entry)
         elif seen.kind is Kind.PUSH:
-            self.book.know(telling.push(seen.frame, seen.time))
+            self.index.add_securities(tracker.push(seen.frame, seen.time))
 
     def _take_handshake(self, frame: Frame | Envelope) -> None:
         message: Any = _message(frame)
@@ -122,54 +123,54 @@ class Replay:
                 if field.name not in _HANDSHAKE_FIELDS and field.message_type is None
             }
 
-    # A world's
+    # AnswerSource
 
     def handshake(self) -> dict[str, Any]:
-        """Return what the capture's gateway said about itself."""
+        """Return the fields of the captured handshake that do not belong to a connection."""
         return dict(self._handshake)
 
-    def join(self, client: Client) -> None:
-        """Start what is pushed without being asked for."""
+    def join(self, client: Subscriber) -> None:
+        """Add a client, and start the pushes that need no subscription."""
         seconds = 0
         if self._now is not None and self._start is not None:
             seconds = (self._now - self._start) // SECOND
-        player = Player(
+        scheduler = PushScheduler(
             client, self._pace, lambda push: self._send(client, push), lambda run: self._send_run(client, run)
         )
-        visit = _Visit(player, seconds)
-        self._visits[client.number] = visit
-        visit.player.play(None, self.tape.tracks.get(None, _NOTHING))
+        state = _ClientState(scheduler, seconds)
+        self._clients[client.number] = state
+        state.scheduler.start(None, self.recording.tracks.get(None, _NO_PUSHES))
 
-    def leave(self, client: Client) -> None:
-        """Stop playing to a client."""
-        visit = self._visits.pop(client.number, None)
-        if visit is not None:
-            visit.player.stop()
+    def leave(self, client: Subscriber) -> None:
+        """Remove a client and stop its pushes."""
+        state = self._clients.pop(client.number, None)
+        if state is not None:
+            state.scheduler.stop()
         if self._forward is not None:
             self._forward.leave(client)
 
-    def answer(self, client: Client, entry: Entry, request: Message) -> Answer | Awaitable[Answer]:
-        """Answer as the captured gateway did."""
-        visit = self._visits[client.number]
-        found = self.book.find(entry.proto_id, request, self._match, visit.place, reuse=self._reuse)
+    def answer(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
+        """Return the captured reply, or what ``on_miss`` demands."""
+        state = self._clients[client.number]
+        found = self.index.find(entry.proto_id, request, self._match, state.position, reuse=self._reuse)
         if found is not None:
-            visit.player.play(found.index, self.tape.tracks.get(found.index, _NOTHING))
-            if found.is_fixed and not visit.seconds:
+            state.scheduler.start(found.index, self.recording.tracks.get(found.index, _NO_PUSHES))
+            if found.is_fixed and not state.seconds:
                 body = found.frame.body if found.frame.body_format == 0 else None
                 return Answer(found.message, body)
             copy: Any = entry.response()
             copy.CopyFrom(found.message)
-            shift_times(copy, visit.seconds)
+            shift_times(copy, state.seconds)
             if not found.is_fixed and copy.s2c.HasField("connID"):
                 copy.s2c.connID = client.conn_id
             return Answer(copy)
-        if entry.proto_id in {QOT_SUB, QOT_REG_PUSH} and self.book.knows(security_key(request)):
+        if entry.proto_id in {QOT_SUB, QOT_REG_PUSH} and self.index.has_securities(security_key(request)):
             return Answer(success(entry))
         if entry.proto_id in {TRD_SUB_ACC_PUSH, UNLOCK_TRADE}:
             return Answer(success(entry))
         return self._miss(client, entry, request)
 
-    def _miss(self, client: Client, entry: Entry, request: Message) -> Answer | Awaitable[Answer]:
+    def _miss(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
         if self._on_miss is OnMiss.FORWARD and self._forward is not None:
             return self._forward.ask(client, entry, request)
         if self._on_miss is OnMiss.EMPTY:
@@ -179,28 +180,28 @@ class Replay:
         wider = "" if self._match is Match.PROTOCOL else f" (matched by {self._match})"
         return Answer(failure(entry, f"not in the capture: {what}{wider}"))
 
-    def subscribed(self, client: Client, change: Change) -> None:
-        """Play what follows from a subscription."""
-        player = self._visits[client.number].player
-        player.forget()
+    def subscribed(self, client: Subscriber, change: Change) -> None:
+        """Start the pushes of new topics, and stop those of topics that were given up."""
+        scheduler = self._clients[client.number].scheduler
+        scheduler.forget()
         for topic in change.started:
-            player.play(topic, self.tape.tracks.get(topic, _NOTHING))
+            scheduler.start(topic, self.recording.tracks.get(topic, _NO_PUSHES))
 
     async def run(self) -> None:
-        """Wait: everything here follows from requests."""
+        """Do nothing until cancelled: pushes follow from requests here."""
         await asyncio.Event().wait()
 
-    def _send_run(self, client: Client, run: PushRun) -> None:
-        if not self._visits[client.number].seconds:
+    def _send_run(self, client: Subscriber, run: PushRun) -> None:
+        if not self._clients[client.number].seconds:
             client.push_run(run)
             return
         for push in run.pushes:
-            if client.number not in self._visits:
+            if client.number not in self._clients:
                 return  # it was cut off for not reading
             self._send(client, push)
 
-    def _send(self, client: Client, push: Push) -> None:
-        seconds = self._visits[client.number].seconds
+    def _send(self, client: Subscriber, push: Push) -> None:
+        seconds = self._clients[client.number].seconds
         if seconds:
             message = type(push.message)()
             message.CopyFrom(push.message)
@@ -217,8 +218,8 @@ def _message(frame: Frame | Envelope) -> Message | None:
     return None if isinstance(message, UnknownBody) else message
 
 
-def _empty(entry: Entry, request: Any) -> Message:
-    """Return a success without content: only what is required, and of that what the request says itself."""
+def _empty(entry: ProtocolEntry, request: Any) -> Message:
+    """Return a success that has only the required fields, with values from the request where it has the same ones."""
     response = success(entry)
     c2s = request.c2s
     while missing := missing_fields(response):
@@ -233,7 +234,7 @@ def _empty(entry: Entry, request: Any) -> Message:
             if field.message_type is None:
                 value = getattr(c2s if known else target, name)
                 if isinstance(value, bytes) and field.type == field.TYPE_STRING:
-                    value = ""  # what is not UTF-8 comes as bytes, and is not sent on
+                    value = ""  # protobuf gives text that is not UTF-8 as bytes; it is not sent on
                 setattr(target, name, value)
             elif known and c2s.HasField(name):
                 getattr(target, name).CopyFrom(getattr(c2s, name))

@@ -1,7 +1,7 @@
-"""Captured replies, looked up by their request.
+"""The reply index: captured replies, looked up by their request.
 
-Replies to the same request are given in the order they were captured in, to every client from the first one on.
-What comes after the last is a matter of ``reuse``: the last again, or nothing.
+Each client gets the replies to one request in the order of their capture, beginning with the first. After the last
+one it gets the last again (``reuse``), or none.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Book", "Entry", "Place"]
+__all__ = ["CapturedReply", "Position", "ReplyIndex"]
 
 Key = tuple[int, "Hashable"]
-Place = dict["Key | Entry", int]
-"""How far one client has come: replies that it was given, by key."""
+"""Protocol ID, and what identifies a request under one way of matching: see ``matching``."""
+Position = dict["Key | CapturedReply", int]
+"""What one client was given so far: the number of replies by key, and each reply where none is given twice."""
 
 
-class Entry:
+class CapturedReply:
     """One captured reply."""
 
     __slots__ = ("frame", "index", "is_fixed", "proto_id", "time")
@@ -37,36 +38,39 @@ class Entry:
         self.frame: Final = frame
         self.proto_id: Final = frame.proto_id
         self.index: Final = index
-        """Its number in the book."""
+        """Its number in the index, from 0."""
         self.time: Final = time
         """When it was captured, in nanoseconds."""
         message = self.message
         s2c = getattr(message, "s2c", None)
         self.is_fixed: Final = s2c is None or "connID" not in s2c.DESCRIPTOR.fields_by_name
-        """Whether the same bytes do for every connection."""
+        """Whether it holds nothing that differs from connection to connection (``connID``)."""
 
     @property
     def message(self) -> Message:
         """The ``Response``."""
         message = self.frame.message
         if isinstance(message, UnknownBody):
-            raise TypeError("the book holds known protocols only")
+            raise TypeError("the index holds replies of known protocols only")
         return message
 
 
-class Book:
-    """All replies of some captures."""
+class ReplyIndex:
+    """All replies of one or more captures."""
 
     def __init__(self) -> None:
-        self._entries: Final[dict[Key, list[Entry]]] = defaultdict(list)
+        self._entries: Final[dict[Key, list[CapturedReply]]] = defaultdict(list)
         self._securities: Final[set[str]] = set()
         self.replies = 0
         """How many there are."""
         self.left_out = 0
-        """Replies that cannot be read, and so cannot be given."""
+        """Replies that cannot be decoded and are not in the index."""
 
-    def add(self, request: Frame | Envelope | None, reply: Frame | Envelope, time: int) -> Entry | None:
-        """Take a reply, and the request it answers where that was seen; ``None`` for one that cannot be read."""
+    def add(self, request: Frame | Envelope | None, reply: Frame | Envelope, time: int) -> CapturedReply | None:
+        """Add a reply, with its request where that was captured; return ``None`` for one that cannot be decoded.
+
+        ``time`` is in nanoseconds since 1970.
+        """
         try:
             answer = reply.message
             asked = request.message if request is not None else None
@@ -76,7 +80,7 @@ class Book:
         if isinstance(answer, UnknownBody) or isinstance(asked, UnknownBody):
             self.left_out += 1
             return None
-        entry = Entry(reply, self.replies, time)
+        entry = CapturedReply(reply, self.replies, time)
         self.replies += 1
         proto_id = reply.proto_id
         about = security_key(asked) if asked is not None else frozenset()
@@ -84,21 +88,23 @@ class Book:
             self._entries[proto_id, exact_key(asked)].append(entry)
         self._entries[proto_id, about or security_key(answer)].append(entry)
         self._entries[proto_id, None].append(entry)
-        self.know(asked)
-        self.know(answer)
+        self.add_securities(asked)
+        self.add_securities(answer)
         return entry
 
-    def know(self, message: Message | None) -> None:
-        """Note the securities of a message as ones that the capture knows."""
+    def add_securities(self, message: Message | None) -> None:
+        """Add the securities of a message to those that occur in the captures."""
         if message is not None:
             self._securities.update(security_key(message))
 
-    def knows(self, securities: frozenset[str]) -> bool:
-        """Whether the capture has something about each of these."""
+    def has_securities(self, securities: frozenset[str]) -> bool:
+        """Return whether each of these securities occurs in the captures."""
         return securities <= self._securities
 
-    def find(self, proto_id: int, request: Message, match: Match, place: Place, *, reuse: bool) -> Entry | None:
-        """Return the reply to give to a request, and move the client's place on."""
+    def find(
+        self, proto_id: int, request: Message, match: Match, position: Position, *, reuse: bool
+    ) -> CapturedReply | None:
+        """Return the reply to give to a request, and advance the client's position."""
         keys: list[Key] = [(proto_id, exact_key(request))]
         if match is not Match.EXACT and (about := security_key(request)):
             keys.append((proto_id, about))
@@ -109,13 +115,13 @@ class Book:
             if not found:
                 continue
             if not reuse:
-                # One captured reply stands under several keys: it is used up under all of them.
-                entry = next((entry for entry in found if entry not in place), None)
+                # A reply is listed under several keys; once given it counts as given under all of them.
+                entry = next((entry for entry in found if entry not in position), None)
                 if entry is not None:
-                    place[entry] = 1
+                    position[entry] = 1
                     return entry
                 continue
-            given = place.get(key, 0)
-            place[key] = given + 1
+            given = position.get(key, 0)
+            position[key] = given + 1
             return found[min(given, len(found) - 1)]
         return None

@@ -1,48 +1,61 @@
-"""The listening, the clients, the end."""
+"""The server: listens for clients, keeps their sessions, and closes them at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import string
+import socket as sockets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import prepare
-from ftwire_tools.gateway.tcp import TcpLink, TcpSession
+from ftwire_tools.gateway.tcp import TcpSession, TcpTransport
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
 
-    from ftwire_tools.gateway.answer_source import World
+    from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.log import Log
-    from ftwire_tools.gateway.session import Session
+    from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
 
 __all__ = ["Gateway"]
 
-SECOND: Final = 1_000_000_000
 GRACE: Final = 2.0
 """Seconds that clients have to read what is left when the gateway closes."""
-_KEY_CHARACTERS: Final = string.ascii_uppercase + string.digits
 
 
 class Gateway:
-    """A gateway: ``async with Gateway(world, settings, log):`` listens until the block is left."""
+    """A gateway: ``async with Gateway(source, settings, log):`` listens until the block is left.
 
-    def __init__(self, world: World, settings: Settings, log: Log) -> None:
+    ``credentials`` returns what a connection is given in its handshake, by its number; ``on_request`` is called
+    with each request that a client sends.
+    """
+
+    def __init__(
+        self,
+        source: AnswerSource,
+        settings: Settings,
+        log: Log,
+        *,
+        credentials: Callable[[int], Credentials] = random_credentials,
+        on_request: Callable[[ReceivedRequest], None] | None = None,
+    ) -> None:
         settings.check()
-        self.world: Final = world
+        self.source: Final = source
         self.settings: Final = settings
         self.log: Final = log
         self.port = 0
-        """Where it listens for TCP."""
+        """TCP port that it listens on."""
         self.ws_port: int | None = None
-        """Where it listens for WebSocket."""
-        self._sessions: Final[dict[int, Session]] = {}
+        """Port that it listens on for WebSocket, ``None`` where it does not."""
+        self._context: Final = SessionContext(
+            source=source, settings=settings, log=log, credentials=credentials, on_request=on_request
+        )
+        self._sessions: Final[dict[int, ClientSession]] = {}
         self._count = 0
         self._server: asyncio.Server | None = None
         self._ws_server: Server | None = None
@@ -54,7 +67,17 @@ class Gateway:
         """Listen. Raises ``OSError``."""
         loop = asyncio.get_running_loop()
         settings = self.settings
-        self._server = await loop.create_server(lambda: TcpLink(self), settings.host, settings.port, backlog=256)
+        self._server = await loop.create_server(
+            lambda: TcpTransport(settings, self._begin_tcp, self._forget),
+            settings.host,
+            settings.port,
+            backlog=256,
+            start_serving=False,
+        )
+        for listener in self._server.sockets if settings.max_segment else ():
+            # Before listening: a connection's segment size is agreed on with its first packets.
+            listener.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_MAXSEG, settings.max_segment)
+        await self._server.start_serving()
         self.port = self._server.sockets[0].getsockname()[1]
         if settings.ws_port is not None:
             try:
@@ -62,8 +85,8 @@ class Gateway:
             except BaseException:
                 self._server.close()
                 raise
-        self._tasks = [loop.create_task(self._watch()), loop.create_task(self.world.run())]
-        self._tasks[1].add_done_callback(self._world_ended)
+        self._tasks = [loop.create_task(self._watch()), loop.create_task(self.source.run())]
+        self._tasks[1].add_done_callback(self._source_ended)
         self.log(
             "listening",
             host=settings.host,
@@ -94,32 +117,22 @@ class Gateway:
         self.log("closed", clients=self._count)
 
     @property
-    def sessions(self) -> list[Session]:
-        """The clients there are now."""
+    def sessions(self) -> list[ClientSession]:
+        """The sessions of all connected clients."""
         return list(self._sessions.values())
 
-    # What sessions ask for
+    # Sessions
 
-    def admit_tcp(self, link: TcpLink, peer: str) -> TcpSession | None:
-        """Begin a session, unless there are too many."""
+    def _begin_tcp(self, transport: TcpTransport, peer: str) -> TcpSession | None:
         if self._is_full(peer):
             return None
         self._count += 1
-        session = TcpSession(self._count, peer, link, self)
+        session = TcpSession(self._count, peer, transport, self._context)
         self._begin(session, "tcp")
         return session
 
-    def dismiss(self, session: Session) -> None:
-        """Forget a session that is over."""
+    def _forget(self, session: ClientSession) -> None:
         self._sessions.pop(session.number, None)
-
-    def new_conn_id(self) -> int:
-        """Return a ``connID``: OpenD's are large, and no two are equal."""
-        return secrets.randbits(62) | 1 << 62
-
-    def new_key(self) -> str:
-        """Return 16 ASCII characters for a key or an IV, as OpenD's are."""
-        return "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(16))
 
     def _is_full(self, peer: str) -> bool:
         if len(self._sessions) < self.settings.max_clients:
@@ -127,18 +140,18 @@ class Gateway:
         self.log("refused", peer=peer, reason=f"{len(self._sessions)} connections, the limit is reached")
         return True
 
-    def _begin(self, session: Session, transport: str) -> None:
+    def _begin(self, session: ClientSession, transport: str) -> None:
         self._sessions[session.number] = session
         self.log("accepted", client=session.number, peer=session.peer, transport=transport)
 
     # WebSocket
 
     async def _listen_websocket(self) -> None:
-        # Here, not above: a gateway for TCP needs no WebSocket library.
+        # Imported here, so that a gateway on TCP alone does not need the WebSocket library.
         from websockets.asyncio.server import serve
 
         settings = self.settings
-        # What goes wrong on a connection is ours to say, in our log.
+        # Errors of connections go to the gateway's log, not to that of websockets.
         quiet = logging.getLogger("ftwire.websocket")
         quiet.addHandler(logging.NullHandler())
         quiet.propagate = False
@@ -158,34 +171,32 @@ class Gateway:
     async def _serve_websocket(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        from ftwire_tools.gateway.websocket import WebSocketLink, WebSocketSession
+        from ftwire_tools.gateway.websocket import WebSocketSession, WebSocketTransport
 
         peer = ":".join(map(str, socket.remote_address[:2])) if socket.remote_address else "unknown"
         if self._is_full(peer):
             return
         prepare(socket.transport.get_extra_info("socket"), self.settings)
         self._count += 1
-        link = WebSocketLink(socket)
-        session = WebSocketSession(self._count, peer, link, self)
+        transport = WebSocketTransport(socket)
+        session = WebSocketSession(self._count, peer, transport, self._context)
         self._begin(session, "websocket")
-        sender = asyncio.get_running_loop().create_task(link.run())
+        sender = asyncio.get_running_loop().create_task(transport.run())
         try:
             while True:
                 session.receive(await socket.recv())
-                await link.drained()
+                await transport.drained()
         except ConnectionClosed:
             pass
         finally:
             session.over()
-            self.dismiss(session)
-            link.close()
+            self._forget(session)
+            transport.close()
             with suppress(ConnectionClosed, asyncio.CancelledError):
                 await sender
 
-    # Time
-
     async def _watch(self) -> None:
-        """Look at the clock for all clients."""
+        """Check from time to time whether clients have been silent for too long."""
         while True:
             await asyncio.sleep(min(1.0, self.settings.silence / 4))
             now = time.monotonic_ns()
@@ -193,16 +204,16 @@ class Gateway:
                 if isinstance(session, TcpSession):
                     session.tick(now)
 
-    def _world_ended(self, task: asyncio.Task[None]) -> None:
+    def _source_ended(self, task: asyncio.Task[None]) -> None:
         self._failure = None if task.cancelled() else task.exception()
         if self._failure is not None and self._on_failure is not None:
             self._on_failure()
 
     def when_failed(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called when the world ends in an error."""
+        """Have ``call`` called when the answer source fails."""
         self._on_failure = call
 
     def raise_failure(self) -> None:
-        """Raise the error that the world ended in, if it did."""
+        """Raise the error that the answer source failed with, if it did."""
         if self._failure is not None:
             raise self._failure

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from ftwire_tools.terminal.addresses import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
+    from ftwire.cipher import PacketEncAlgo, RsaKey
     from ftwire_tools.gateway.faults import Rule
 
 __all__ = ["Settings", "SettingsError", "prepare"]
 
 
 class SettingsError(ValueError):
-    """Settings that contradict each other, or that OpenD would not start with."""
+    """Settings that contradict each other, or that OpenD would refuse to start with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything about a gateway but what it says."""
+    """All of a gateway but its answers."""
 
     host: str = LOOPBACK
     """Address to listen on. One that others can reach needs ``key``."""
@@ -31,29 +31,36 @@ class Settings:
     ws_port: int | None = None
     """Port for WebSocket; 0 takes a free one, ``None`` does not listen."""
     key: RsaKey | None = None
-    """The RSA private key, when the clients hold it too: connections on TCP are then encrypted."""
+    """The RSA private key that clients hold too; with one, connections on TCP are encrypted."""
+    grant: PacketEncAlgo | None = None
+    """The cipher to grant, under ``key``, to clients that ask for AES_CBC as the vendor's do; ``None`` for that one.
+
+    They take the cipher from the reply: FTAES_ECB where it has no ``aesCBCiv``, AES_ECB where that is empty.
+    """
     ws_key: str = ""
-    """The key that WebSocket clients have to know; empty for none."""
+    """The key that WebSocket clients must send; empty for none."""
     tls: ssl.SSLContext | None = None
     """Certificate and key for ``wss://``."""
     deflate: bool = True
     """Whether WebSocket messages may be compressed."""
     max_clients: int = 128
     """Connections at once, as OpenD's limit."""
-    keep_alive: int = 10
-    """Seconds between KeepAlive requests, as told to clients."""
+    keep_alive: float = 10
+    """Seconds between KeepAlive requests that clients are asked for; sent as whole seconds."""
     silence: float = 30.0
     """Seconds of silence after which a client on TCP is dropped, as OpenD does."""
     max_request: int = 4 << 20
-    """Largest body taken from a client, in bytes."""
+    """Largest body accepted from a client, in bytes."""
     max_unsent: int = 8 << 20
     """Bytes that may wait for a client that does not read; it is cut off above."""
     send_buffer: int = 256 << 10
-    """Bytes that the system keeps for a client beside those; left alone, it would grow to megabytes each."""
+    """Size of the system's send buffer for each client, in bytes; by default it could grow to megabytes."""
+    max_segment: int = 0
+    """Largest TCP segment in bytes; 0 for the network interface's own."""
     seed: int = 0
-    """Seed of all that is random."""
+    """Seed of the faults' random generators."""
     faults: tuple[Rule, ...] = ()
-    """What goes wrong."""
+    """Faults to apply."""
 
     def check(self) -> None:
         """Raise ``SettingsError`` for what OpenD would refuse to start with."""
@@ -66,6 +73,6 @@ class Settings:
 
 
 def prepare(connected: socket.socket, settings: Settings) -> None:
-    """Set a client's socket up: replies leave at once, and the system keeps no more than it should."""
+    """Set a client's socket up: no delay (TCP_NODELAY), and a bounded send buffer."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer)

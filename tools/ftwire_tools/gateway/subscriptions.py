@@ -1,7 +1,7 @@
-"""What one client has subscribed to, and whether a push is for it.
+"""The subscriptions of one client, and which pushes it gets.
 
-The rules are OpenD's: a subscription (``Qot_Sub``) allows asking, and only with ``isRegOrUnRegPush``, or after
-``Qot_RegQotPush``, are there pushes; both are the connection's own.
+The rules are OpenD's: a subscription (``Qot_Sub``) allows requests about a topic; with ``isRegOrUnRegPush``, or after
+``Qot_RegQotPush``, the client gets pushes too. Both belong to the connection.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from typing import Any, Final, NamedTuple
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
 
-__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
+__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "SUBSCRIBING", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
 TRD_SUB_ACC_PUSH: Final = 2008
+SUBSCRIBING: Final = frozenset({QOT_SUB, QOT_REG_PUSH, TRD_SUB_ACC_PUSH})
+"""Protocols that change subscriptions."""
 
 QUOTA: Final = 1000
-"""Topics that a client may subscribe to: also what bounds the memory they take."""
+"""Most topics that a client may subscribe to; it bounds their memory, too."""
 MAX_ACCOUNTS: Final = 1000
 MAX_CODE: Final = 64
 """Characters of a code."""
@@ -28,28 +30,28 @@ class Change(NamedTuple):
     """What a request did to a client's subscriptions."""
 
     error: str = ""
-    """Why it did nothing."""
+    """Why nothing was changed; empty where something was."""
     started: tuple[Topic, ...] = ()
     """Topics that are pushed from now on."""
     first: bool = False
-    """Whether what is known of them is to be pushed at once (``isFirstPush``)."""
+    """Whether their present state is to be pushed at once (``isFirstPush``)."""
 
 
 class Subscriptions:
-    """One client's."""
+    """The subscriptions of one client."""
 
     def __init__(self) -> None:
         self.topics: dict[Topic, None] = {}
-        """What may be asked for, in the order of subscribing."""
+        """Topics subscribed to, in the order of subscribing."""
         self.pushed: dict[Topic, frozenset[int]] = {}
-        """What is pushed, with the ``RehabType`` numbers of K-lines; none of them means any."""
+        """Topics whose pushes are wanted, with the ``RehabType`` numbers of K-lines; no number means any."""
         self.accounts: set[int] = set()
-        """``accID`` of those whose orders are pushed."""
+        """``accID`` of the accounts whose orders are pushed."""
         self.notify = False
         """Whether system notices are wanted (``recvNotify``)."""
 
     def apply(self, proto_id: int, request: Any) -> Change:
-        """Do what a request of one of the three subscribing protocols asks for."""
+        """Apply a request of one of the protocols in ``SUBSCRIBING``."""
         c2s = request.c2s
         if proto_id == TRD_SUB_ACC_PUSH:
             if len(self.accounts | set(c2s.accIDList)) > MAX_ACCOUNTS:
@@ -92,14 +94,14 @@ class Subscriptions:
         return Change(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
 
     def has(self, topic: Topic) -> bool:
-        """Whether this may be asked for."""
+        """Return whether a topic is subscribed to."""
         return topic in self.topics
 
     def select(self, push: Push) -> Push | None:
-        """Return what of a push is for this client: all of it, some, or ``None``."""
+        """Return the part of a push that this client has subscribed to: the push, a smaller one, or ``None``."""
         topics, proto_id = push.topics, push.proto_id
         if topics is not None and len(topics) == 1 and proto_id != UPDATE_KL:
-            return push if topics[0] in self.pushed else None  # nearly all of them
+            return push if topics[0] in self.pushed else None  # the most frequent case
         s2c: Any = getattr(push.message, "s2c", None)
         if topics is None:
             if proto_id in TRADE_PUSHES:
@@ -114,3 +116,15 @@ class Subscriptions:
         if proto_id == UPDATE_BASIC_QOT and len(wanted) < len(topics):
             return Push(proto_id, narrowed(push.message, wanted))
         return push
+
+    def fill_info(self, s2c: Any) -> None:
+        """Fill the content of a Qot_GetSubInfo reply."""
+        used = len(self.topics)
+        info = s2c.connSubInfoList.add(usedQuota=used, isOwnConnData=True)
+        by_type: dict[int, Any] = {}
+        for topic in self.topics:
+            if topic.sub_type not in by_type:
+                by_type[topic.sub_type] = info.subInfoList.add(subType=topic.sub_type)
+            by_type[topic.sub_type].securityList.add(market=topic.market, code=topic.code)
+        s2c.totalUsedQuota = used
+        s2c.remainQuota = QUOTA - used

@@ -1,4 +1,4 @@
-"""The world of the made-up market and its accounts."""
+"""The answer source for the made-up market and its accounts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import Accounts, Happening, TradeError
+from ftwire_tools.gateway.account import Accounts, OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import Answer, failure, success
-from ftwire_tools.gateway.market import Market
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.synthetic.trading_day import Market
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
-    from ftwire_tools.gateway.answer_source import Client
+    from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.subscriptions import Change
     from ftwire_tools.gateway.topics import Topic
 
@@ -30,43 +30,48 @@ USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
 PATIENCE: Final = 0.05
-"""Seconds that the market waits, at top speed, for a client that has not read yet; then it goes on without."""
+"""Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
-"""Seconds of a market second at top speed while nobody watches."""
+"""Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
 
 
 class Synthetic:
-    """The made-up world: one market and one set of accounts for all clients."""
+    """Answers from one market and one set of accounts for all clients."""
 
     def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
-        """``now``, in nanoseconds since 1970, is when the market is to stand at the start."""
+        """``now``, in nanoseconds since 1970, is the market's time at the start."""
         self.market: Final = Market(seed, None if now is None else now / SECOND)
         self.accounts: Final = Accounts(self.market)
         self._quotes: Final = Quotes(self.market)
-        self._trades: Final = Trades(self.accounts, self._tell)
+        self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
-        self._clients: Final[dict[int, Client]] = {}
+        self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
-        self._own: Final[dict[str, Callable[[Client, Any], None]]] = {
+        self._own: Final[dict[str, Callable[[Subscriber, Any], None]]] = {
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
 
+    @property
+    def protocols(self) -> frozenset[str]:
+        """Names of the protocols that the market and the accounts answer."""
+        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+
     def handshake(self) -> dict[str, Any]:
-        """Return what this gateway says about itself."""
+        """Return version, user and user's region."""
         return {"serverVer": SERVER_VERSION, "loginUserID": USER_ID, "userAttribution": 1}
 
-    def join(self, client: Client) -> None:
-        """Take note of a client."""
+    def join(self, client: Subscriber) -> None:
+        """Add a client."""
         self._clients[client.number] = client
 
-    def leave(self, client: Client) -> None:
-        """Forget a client."""
+    def leave(self, client: Subscriber) -> None:
+        """Remove a client."""
         self._clients.pop(client.number, None)
         self._late.discard(client.number)
 
-    def answer(self, client: Client, entry: Entry, request: Message) -> Answer:
-        """Answer from the market and the accounts."""
+    def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
+        """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s: Any = request.c2s  # type: ignore[attr-defined]  # every request has one
         try:
@@ -78,10 +83,10 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
-                happening = self._trades.answers[entry.name](c2s, response.s2c)
-                if happening is not None:
-                    # After the reply: a client that gets the push first does not know the order.
-                    asyncio.get_running_loop().call_soon(self._tell, happening)
+                event = self._trades.answers[entry.name](c2s, response.s2c)
+                if event is not None:
+                    # After the reply, since a client that gets the push first does not know the order.
+                    asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
             else:
@@ -90,7 +95,7 @@ class Synthetic:
             return Answer(failure(entry, str(error)))
         return Answer(response)
 
-    def _global_state(self, client: Client, s2c: Any) -> None:
+    def _global_state(self, client: Subscriber, s2c: Any) -> None:
         s2c.marketHK = s2c.marketUS = s2c.marketSH = s2c.marketSZ = 3
         s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
         s2c.qotLogined = s2c.trdLogined = True
@@ -100,30 +105,30 @@ class Synthetic:
         s2c.localTime = time.time()
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Client, s2c: Any) -> None:
+    def _user_info(self, _: Subscriber, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
         s2c.subQuota, s2c.historyKLQuota = 1000, 100
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
-    def subscribed(self, client: Client, change: Change) -> None:
-        """Push what is known of new topics, where that is asked for."""
+    def subscribed(self, client: Subscriber, change: Change) -> None:
+        """Push the present state of new topics, where the client wants it."""
         if change.first:
             for topic in change.started:
                 found = self._quotes.push(topic)
                 if found is not None:
                     client.push(found)
 
-    def _tell(self, happening: Happening) -> None:
-        for push in pushes_of(happening):
+    def _push_to_all(self, event: OrderEvent) -> None:
+        for push in pushes_of(event):
             for client in list(self._clients.values()):
                 client.push(push)
 
     def step(self) -> None:
-        """Let a market second pass, and push what came of it."""
+        """Let a market second pass, and push what has changed."""
         self.market.step()
-        for happening in self.accounts.step():
-            self._tell(happening)
-        wanted: dict[Topic, list[Client]] = {}
+        for event in self.accounts.step():
+            self._push_to_all(event)
+        wanted: dict[Topic, list[Subscriber]] = {}
         for client in self._clients.values():
             for topic in client.subscriptions.pushed:
                 wanted.setdefault(topic, []).append(client)
@@ -134,13 +139,13 @@ class Synthetic:
                     client.push(push)
 
     async def run(self) -> None:
-        """Let time pass."""
+        """Step once in each market second, until cancelled."""
         if self._pace.speed is None:
             await self._run_at_top_speed()
             return
         due = time.monotonic()
         while True:
-            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # what was missed long ago stays missed
+            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # more than a second late is not made up for
             await asyncio.sleep(due - time.monotonic())
             self.step()
 

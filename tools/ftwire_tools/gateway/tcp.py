@@ -1,18 +1,20 @@
-"""A client on TCP."""
+"""TCP: a client's socket and its session."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from ftwire.cipher import PacketEncAlgo
 from ftwire.connection import INIT_CONNECT, SECOND, Connection, State
 from ftwire.errors import LocalProtocolError, WireError
 from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
-from ftwire_tools.gateway.session import Session
+from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
 
 if TYPE_CHECKING:
@@ -21,35 +23,47 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.header import BodyFormat
     from ftwire_tools.gateway.push import Push, PushRun
-    from ftwire_tools.gateway.server import Gateway
+    from ftwire_tools.gateway.session_context import SessionContext
+    from ftwire_tools.gateway.settings import Settings
 
-__all__ = ["TcpLink", "TcpSession"]
+__all__ = ["TcpSession", "TcpTransport"]
 
 BATCH: Final = 32
-"""Replies between two looks at whether the client reads them."""
+"""Replies between two checks whether the client reads them."""
 
 
-class TcpLink(asyncio.Protocol):
-    """A client's socket."""
+class TcpTransport(asyncio.Protocol):
+    """A client's socket.
+
+    ``begin`` is called when it is connected and returns the session, or ``None`` to close it at once; ``end`` is
+    called with that session when it is closed.
+    """
 
     is_stream = True
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway: Final = gateway
+    def __init__(
+        self,
+        settings: Settings,
+        begin: Callable[[TcpTransport, str], TcpSession | None],
+        end: Callable[[TcpSession], None],
+    ) -> None:
+        self._settings: Final = settings
+        self._begin: Final = begin
+        self._end: Final = end
         self._transport: asyncio.Transport | None = None
         self._session: TcpSession | None = None
         self._room: Final = asyncio.Event()
         self._room.set()
 
-    # asyncio's side
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a session, if there is room for one."""
         self._transport = cast("asyncio.Transport", transport)
         connected = transport.get_extra_info("socket")
         if connected is not None:
-            prepare(connected, self._gateway.settings)
-        self._session = self._gateway.admit_tcp(self, _address(transport.get_extra_info("peername")))
+            prepare(connected, self._settings)
+        self._session = self._begin(self, _address(transport.get_extra_info("peername")))
         if self._session is None:
             self._transport.abort()
 
@@ -59,15 +73,15 @@ class TcpLink(asyncio.Protocol):
             self._session.receive(data)
 
     def pause_writing(self) -> None:
-        """Take note that the client does not read as fast as we write."""
+        """React to a full write buffer: the client reads more slowly than we write."""
         self._room.clear()
 
     def resume_writing(self) -> None:
-        """Take note that it has caught up: go on with its requests too."""
+        """React to a write buffer with room again: go on with the client's requests too."""
         self._room.set()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            # Not from in here: the transport is still in the middle of its writing.
+            # Later, since the transport is still in the middle of writing.
             asyncio.get_running_loop().call_soon(self.data_received, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -75,9 +89,9 @@ class TcpLink(asyncio.Protocol):
         self._room.set()
         if self._session is not None:
             self._session.over()
-            self._gateway.dismiss(self._session)
+            self._end(self._session)
 
-    # The session's side
+    # ClientTransport
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -85,21 +99,21 @@ class TcpLink(asyncio.Protocol):
             self._transport.write(data)
 
     def unsent(self) -> int:
-        """Bytes that wait until the client reads."""
+        """Return the bytes that wait for the client to read."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the client has to read before it is given more."""
+        """Whether the write buffer is full."""
         return not self._room.is_set()
 
     def stop_reading(self) -> None:
-        """Take nothing from the client until it has read."""
+        """Read nothing from the client until it has read what waits for it."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def close(self) -> None:
-        """Send what there is, then close."""
+        """Send what is left, then close."""
         if self._transport is not None:
             self._transport.close()
 
@@ -109,18 +123,17 @@ class TcpLink(asyncio.Protocol):
             self._transport.abort()
 
     async def drained(self) -> None:
-        """Wait until there is room for more."""
+        """Wait until the write buffer has room."""
         await self._room.wait()
 
 
-class TcpSession(Session):
-    """One client on TCP."""
+class TcpSession(ClientSession):
+    """The session of one client on TCP."""
 
-    def __init__(self, number: int, peer: str, link: TcpLink, gateway: Gateway) -> None:
-        settings = gateway.settings
-        super().__init__(number, peer, link, gateway.world, settings, gateway.log)
-        self._gateway: Final = gateway
-        self._tcp: Final = link
+    def __init__(self, number: int, peer: str, transport: TcpTransport, context: SessionContext) -> None:
+        super().__init__(number, peer, transport, context)
+        settings = context.settings
+        self._tcp: Final = transport
         self._connection: Final = Connection(
             Role.SERVER, key=settings.key, max_body=settings.max_request, silence=int(settings.silence * SECOND)
         )
@@ -163,7 +176,7 @@ class TcpSession(Session):
         return [data] if data else []
 
     def receive(self, data: bytes) -> None:
-        """Take bytes from the client, and answer what they ask."""
+        """Decode bytes from the client and answer the requests in them."""
         if self.is_over:
             return
         try:
@@ -177,7 +190,7 @@ class TcpSession(Session):
                 if number % BATCH == 0:
                     self.flush()
                     if self._tcp.is_stuck:
-                        # What was not taken from the connection yet is answered when the client has read.
+                        # The connection keeps the remaining requests; resume_writing goes on with them.
                         self._tcp.stop_reading()
                         return
         except LocalProtocolError:
@@ -186,26 +199,37 @@ class TcpSession(Session):
             self.cut_off(str(error))
 
     def _request(self, frame: Frame) -> None:
-        if frame.proto_id != INIT_CONNECT:
-            self.handle(frame)
-            return
+        self._note_request(frame)
+        if frame.proto_id == INIT_CONNECT:
+            self._handshake(frame)
+        else:
+            self._responder.handle(frame)
+
+    def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:
             self._reply_failure(frame, "connected already")
             return
-        if self._refuses():
+        if self._refuses(INIT_CONNECT):
             self._reply_failure(frame, "the gateway refuses this connection")
             self.end("refused, as a fault")
             return
         settings = self._settings
-        self.conn_id = self._gateway.new_conn_id()
+        credentials = self._context.credentials(self.number)
+        fields = self._source.handshake()
+        if settings.grant is not None:
+            asked: Any = frame.message
+            asked.c2s.packetEncAlgo = settings.grant
+            if settings.grant is PacketEncAlgo.AES_ECB:
+                fields["aesCBCiv"] = ""
         self._connection.accept(
             frame,
-            conn_id=self.conn_id,
-            aes_key=self._gateway.new_key(),
-            aes_iv=self._gateway.new_key(),
-            keep_alive=settings.keep_alive * SECOND,
-            fields=self._world.handshake(),
+            conn_id=credentials.conn_id,
+            aes_key=credentials.aes_key,
+            aes_iv=credentials.aes_iv,
+            keep_alive=int(settings.keep_alive * SECOND),
+            fields=fields,
         )
+        self.conn_id = credentials.conn_id
         if self._faults is None:
             self.flush()
         else:
@@ -225,7 +249,7 @@ class TcpSession(Session):
             self._log("damaged", client=self.number, proto=event.frame.proto_id, reason=str(event.frame.error))
 
     def tick(self, now: int) -> None:
-        """Look whether the client has been silent for too long."""
+        """Cut the client off if it has been silent for too long; ``now`` is monotonic, in nanoseconds."""
         limit = int(self._settings.silence * SECOND)
         if not self.is_open and now - self._since > limit:
             self.cut_off("no handshake")

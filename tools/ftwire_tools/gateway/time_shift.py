@@ -1,17 +1,18 @@
-"""Captured times, moved.
+"""The time shift: moves all times in a message, so that a capture seems to happen now.
 
-What is a time in OpenD's messages is known by its name and its form: seconds since 1970 in fields that end in
-``timestamp``, ``yyyy-MM-dd HH:mm:ss`` (exchange-local, maybe with a fraction) in texts. A ``minute`` beside such
-a text counts from its midnight. Dates without a time of day stay: they are listing days and the like.
+Times are recognised by name and form: seconds since 1970 in fields whose names end in ``timestamp``, and exchange-local
+``yyyy-MM-dd HH:mm:ss``, possibly with a fraction, in texts. A ``minute`` beside such a text counts from its midnight.
+Dates without a time of day stay, since they are listing days and the like.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.markets.local_times import local_text, parse_local
 from ftwire_tools.messages.descriptors import is_repeated
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["shift_times"]
 
 _CLOCK: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(.*)", re.DOTALL)
-_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
-_MAX_DEPTH: Final = 8  # levels of a message; the deepest of the vendor's has six
+_MAX_DEPTH: Final = 8
+"""Nesting levels searched; the vendor's messages have six at most."""
 
 _Shifter = Callable[[Any, int], None]
 _shifters: dict[str, _Shifter | None] = {}
@@ -43,7 +44,7 @@ def _shifter(descriptor: Any) -> _Shifter | None:
 
 
 def _compile(descriptor: Descriptor, depth: int) -> _Shifter | None:
-    """Return what shifts messages of this class; ``None`` where there can be nothing to shift."""
+    """Return what shifts messages of this class; ``None`` for one without times."""
     texts, stamps = [], []
     inner: list[tuple[str, bool, _Shifter]] = []
     for field in descriptor.fields:
@@ -90,7 +91,7 @@ def _shift_text(message: Any, name: str, seconds: int) -> None:
     if found is None:
         return
     try:
-        moved = datetime.strptime(found[1], _FORMAT) + timedelta(seconds=seconds)
+        moved = parse_local(found[1]) + timedelta(seconds=seconds)
     except (ValueError, OverflowError):
-        return  # a date that is none, or none any more: it was data, not a time
-    setattr(message, name, moved.strftime(_FORMAT) + found[2])
+        return  # no valid date, or moved out of the range of dates
+    setattr(message, name, local_text(moved) + found[2])

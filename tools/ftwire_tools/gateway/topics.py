@@ -1,8 +1,12 @@
-"""What a push is about, and which subscription it belongs to."""
+"""Topics: what a push is about, and the subscription that it belongs to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire.messages import Qot_Common
+from ftwire.protocols import registry
+from ftwire_tools.messages.subscription_types import KL_TYPES, SUB_TYPES
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,25 +25,23 @@ __all__ = [
 NOTIFY: Final = 1003
 UPDATE_BASIC_QOT: Final = 3005
 UPDATE_KL: Final = 3007
-UPDATE_RT: Final = 3009
-UPDATE_TICKER: Final = 3011
-UPDATE_ORDER_BOOK: Final = 3013
-UPDATE_BROKER: Final = 3015
-
 TRADE_PUSHES: Final = frozenset({2207, 2208, 2218})
 """Trd_Notify (retired), Trd_UpdateOrder, Trd_UpdateOrderFill."""
 
-_SUB_TYPES: Final = {UPDATE_BASIC_QOT: 1, UPDATE_ORDER_BOOK: 2, UPDATE_TICKER: 4, UPDATE_RT: 5, UPDATE_BROKER: 14}
-"""Push to the ``Qot_Common.SubType`` that asks for it."""
+_SUB_TYPES: Final[dict[int, int]] = {
+    registry[f"Qot_Update{data}"].proto_id: Qot_Common.SubType.Value(f"SubType_{name}")
+    for data, name in SUB_TYPES.items()
+}
+"""Protocol ID of a push to the ``Qot_Common.SubType`` that subscribes to it."""
 
-SUB_OF_KLINE: Final = {
-    1: 11, 2: 6, 3: 12, 4: 13, 5: 16, 6: 7, 7: 8, 8: 9, 9: 10, 10: 17, 11: 15, 12: 18, 13: 19, 14: 20, 15: 21,
-}  # fmt: skip
-"""``Qot_Common.KLType`` to the ``SubType`` that asks for it; the two count differently."""
+SUB_OF_KLINE: Final[dict[int, int]] = {
+    kline: Qot_Common.SubType.Value(f"SubType_{name}") for kline, name in KL_TYPES.items()
+}
+"""``Qot_Common.KLType`` to the ``SubType`` that subscribes to it; their numbers differ."""
 
 
 class Topic(NamedTuple):
-    """One thing that can be subscribed to."""
+    """A security and a type of data: what can be subscribed to."""
 
     market: int
     """``Qot_Common.QotMarket``."""
@@ -49,7 +51,7 @@ class Topic(NamedTuple):
 
 
 def topics_of(proto_id: int, message: Message) -> tuple[Topic, ...] | None:
-    """Return what a push is about; ``None`` for one that no quote subscription asks for."""
+    """Return the topics of a push; ``None`` for one that does not depend on quote subscriptions."""
     s2c: Any = getattr(message, "s2c", None)
     if proto_id == UPDATE_BASIC_QOT:
         return tuple(Topic(item.security.market, item.security.code, 1) for item in s2c.basicQotList)
@@ -63,7 +65,7 @@ def topics_of(proto_id: int, message: Message) -> tuple[Topic, ...] | None:
 
 
 def narrowed(message: Message, wanted: set[Topic]) -> Message:
-    """Return a push of basic quotes with only those that are wanted."""
+    """Return a push of basic quotes with the quotes of wanted topics only."""
     copy: Any = type(message)()
     copy.CopyFrom(message)
     quotes = copy.s2c.basicQotList

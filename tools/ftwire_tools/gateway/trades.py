@@ -1,4 +1,4 @@
-"""The accounts, told in OpenD's messages."""
+"""Trades: the simulated accounts as OpenD's messages, for requests and for pushes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.account import Happening, TradeError
+from ftwire_tools.gateway.account import OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 
@@ -20,13 +20,12 @@ MODIFY, CANCEL = 1, 2
 
 
 class Trades:
-    """What the accounts say to requests and to subscribers."""
+    """Makes replies from accounts; ``notify`` is called with changes of orders."""
 
-    def __init__(self, accounts: Accounts, tell: Callable[[Happening], None]) -> None:
-        """``tell`` is told what happens to orders."""
+    def __init__(self, accounts: Accounts, notify: Callable[[OrderEvent], None]) -> None:
         self._accounts: Final = accounts
-        self._tell: Final = tell
-        self.answers: Final[dict[str, Callable[[Any, Any], Happening | None]]] = {
+        self._notify: Final = notify
+        self.answers: Final[dict[str, Callable[[Any, Any], OrderEvent | None]]] = {
             "Trd_GetAccList": self._acc_list,
             "Trd_UnlockTrade": self._unlock,
             "Trd_GetFunds": self._funds,
@@ -39,7 +38,10 @@ class Trades:
             "Trd_GetOrderFillList": self._fills,
             "Trd_GetHistoryOrderFillList": self._fills,
         }
-        """By protocol: fills ``s2c`` from ``c2s``, or raises ``TradeError``. Returns what happened to an order."""
+        """By protocol, what fills ``s2c`` from ``c2s`` and returns a change of an order.
+
+        Each raises ``TradeError``.
+        """
 
     def _account(self, c2s: Any, s2c: Any) -> Account:
         header = c2s.header
@@ -82,7 +84,7 @@ class Trades:
 
     def _max_qtys(self, c2s: Any, s2c: Any) -> None:
         account = self._account(c2s, s2c)
-        stock = self._accounts._market.traded(c2s.secMarket, c2s.code)
+        stock = self._accounts.market.traded(c2s.secMarket, c2s.code)
         if stock is None:
             raise TradeError(f"unknown stock {c2s.code!s:.32}")
         lot, price = stock.listing.lot, c2s.price or stock.ask
@@ -93,7 +95,7 @@ class Trades:
         s2c.maxTrdQtys.maxSellShort = 0.0
         s2c.maxTrdQtys.maxBuyBack = 0.0
 
-    def _place(self, c2s: Any, s2c: Any) -> Happening:
+    def _place(self, c2s: Any, s2c: Any) -> OrderEvent:
         account = self._account(c2s, s2c)
         order = self._accounts.place(
             account,
@@ -107,12 +109,12 @@ class Trades:
         )
         s2c.orderID = order.order_id
         s2c.orderIDEx = order.order_id_ex
-        return Happening(account, order, None)
+        return OrderEvent(account, order, None)
 
-    def _modify(self, c2s: Any, s2c: Any) -> Happening | None:
+    def _modify(self, c2s: Any, s2c: Any) -> OrderEvent | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
-        if isinstance(c2s.orderIDEx, str):  # what is not UTF-8 comes as bytes
+        if isinstance(c2s.orderIDEx, str):  # protobuf gives text that is not UTF-8 as bytes
             s2c.orderIDEx = c2s.orderIDEx
         if c2s.forAll:
             if c2s.modifyOrderOp != CANCEL:
@@ -120,7 +122,7 @@ class Trades:
             for order in list(account.orders.values()):
                 if order.is_open:
                     self._accounts.cancel(account, order)
-                    self._tell(Happening(account, order, None))
+                    self._notify(OrderEvent(account, order, None))
             return None
         order = self._accounts.order(account, c2s.orderID, c2s.orderIDEx)
         s2c.orderID, s2c.orderIDEx = order.order_id, order.order_id_ex
@@ -130,7 +132,7 @@ class Trades:
             self._accounts.change(account, order, c2s.qty, c2s.price)
         else:
             raise TradeError(f"an order cannot be changed in way {c2s.modifyOrderOp}")
-        return Happening(account, order, None)
+        return OrderEvent(account, order, None)
 
     def _orders(self, c2s: Any, s2c: Any) -> None:
         account = self._account(c2s, s2c)
@@ -154,9 +156,9 @@ class Trades:
                 fill_deal(s2c.orderFillList.add(), fill)
 
 
-def pushes_of(happening: Happening) -> list[Push]:
-    """Return what an account's subscribers are sent."""
-    account, order, fill = happening
+def pushes_of(event: OrderEvent) -> list[Push]:
+    """Return the pushes about a change, for the subscribers of its account."""
+    account, order, fill = event
     found: list[tuple[int, Any]] = []
     if fill is not None:
         entry = registry["Trd_UpdateOrderFill"]

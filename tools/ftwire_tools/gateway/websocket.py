@@ -1,4 +1,4 @@
-"""A client on WebSocket."""
+"""WebSocket: a client's socket and its session."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from websockets.exceptions import ConnectionClosed
 
-from ftwire.connection import State
+from ftwire.connection import INIT_CONNECT, State
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
 from ftwire.websocket_connection import WebSocketConnection
-from ftwire_tools.gateway.session import Session
+from ftwire_tools.gateway.session import ClientSession
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.push import Push
-    from ftwire_tools.gateway.server import Gateway
+    from ftwire_tools.gateway.session_context import SessionContext
 
-__all__ = ["WebSocketLink", "WebSocketSession"]
+__all__ = ["WebSocketSession", "WebSocketTransport"]
 
 HIGH_WATER: Final = 256 * 1024
-"""Bytes that wait for a client before it is given more only when it reads."""
+"""Bytes in the queue above which ``drained`` waits."""
 
 
-class WebSocketLink:
-    """A client's WebSocket: messages wait here until it has taken those before."""
+class WebSocketTransport:
+    """A client's WebSocket, with a queue of the messages that it has not taken yet."""
 
     is_stream = False
 
@@ -53,14 +53,14 @@ class WebSocketLink:
             self._room.clear()
 
     def unsent(self) -> int:
-        """Bytes that wait until the client reads."""
+        """Return the bytes that wait for the client to read."""
         return self._size
 
     def stop_reading(self) -> None:
-        """Do nothing: messages are taken one at a time, each after ``drained``."""
+        """Do nothing: the server reads one message at a time and waits for ``drained`` after each."""
 
     def close(self) -> None:
-        """Send what there is, then close."""
+        """Send what is left, then close."""
         self._closing = True
         self._some.set()
 
@@ -71,11 +71,11 @@ class WebSocketLink:
         self.close()
 
     async def drained(self) -> None:
-        """Wait until there is room for more."""
+        """Wait until the queue has room."""
         await self._room.wait()
 
     async def run(self) -> None:
-        """Send until closed."""
+        """Send the queue until the socket is closed."""
         try:
             while True:
                 while self._messages:
@@ -95,14 +95,13 @@ class WebSocketLink:
             self._room.set()
 
 
-class WebSocketSession(Session):
-    """One client on WebSocket."""
+class WebSocketSession(ClientSession):
+    """The session of one client on WebSocket."""
 
-    def __init__(self, number: int, peer: str, link: WebSocketLink, gateway: Gateway) -> None:
-        super().__init__(number, peer, link, gateway.world, gateway.settings, gateway.log)
-        self._gateway: Final = gateway
+    def __init__(self, number: int, peer: str, transport: WebSocketTransport, context: SessionContext) -> None:
+        super().__init__(number, peer, transport, context)
         self._connection: Final = WebSocketConnection(
-            key=gateway.settings.ws_key, max_body=gateway.settings.max_request
+            key=context.settings.ws_key, max_body=context.settings.max_request
         )
 
     @property
@@ -122,19 +121,20 @@ class WebSocketSession(Session):
         return self._connection.messages_to_send()
 
     def receive(self, message: str | bytes) -> None:
-        """Take a message from the client, and answer what it asks."""
+        """Decode a message from the client and answer it."""
         try:
             if isinstance(message, str):
                 message = message.encode()
             request = self._connection.receive_message(message)
+            self._note_request(request)
             if request.proto_id == INIT:
-                self._init(request)
+                self._handshake(request)
             else:
-                self.handle(request)
+                self._responder.handle(request)
         except WireError as error:
             self.cut_off(str(error))
 
-    def _init(self, request: Envelope) -> None:
+    def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:
             self._connection.refuse(request, "connected already")
             self.flush()
@@ -144,13 +144,13 @@ class WebSocketSession(Session):
             self._connection.refuse(request, "wrong key")
             self.flush()
             return
-        if self._refuses():
+        if self._refuses(INIT_CONNECT):
             self._connection.refuse(request, "refused")
             for data in self._take():
-                self._link.write(data)
+                self._transport.write(data)
             self.end("refused, as a fault")
             return
-        self.conn_id = self._gateway.new_conn_id()
+        self.conn_id = self._context.credentials(self.number).conn_id
         self._connection.accept(request, conn_id=self.conn_id, server_time=int(time.time()))
         if self._faults is None:
             self.flush()

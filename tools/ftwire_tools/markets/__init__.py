@@ -1,1 +1,8 @@
-"""What is known of markets: codes and their prefixes, time zones, trading hours."""
+"""Facts about markets, each in one place.
+
+exchanges       market numbers of the protocol, prefixes of codes, time zones, trading hours
+codes           ``HK.00700`` to market number and code, and back
+local_times     times as OpenD writes them, on the exchange's clock
+trading_clock   the seconds of trading sessions in a row
+zones           columns of exchange-local times to instants (needs pyarrow)
+"""

@@ -1,55 +1,33 @@
-"""Trading time: seconds of sessions in a row, nights and weekends left out."""
+"""Trading time: the seconds of an exchange's trading sessions in a row, without breaks, nights and weekends."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from ftwire_tools.synthetic.template import double
+from ftwire_tools.markets.exchanges import exchange_of
 
-__all__ = ["CLOCKS", "Moment", "TradingClock"]
-
-CLOCKS: Final = {
-    # Prefix of codes: zone, sessions in minutes of the day.
-    "HK": ("Asia/Hong_Kong", ((570, 720), (780, 960))),
-    "US": ("America/New_York", ((570, 960),)),
-}
-
-
-class Moment(NamedTuple):
-    """A whole second of trading."""
-
-    unix: int
-    """Seconds since 1970, UTC."""
-    text: str
-    """``yyyy-MM-dd HH:mm:ss`` on the exchange's clock."""
-    minute: int
-    """Of the exchange's day."""
-    encoded: bytes
-    """``text`` as it goes into a template."""
-    stamp: bytes
-    """``unix`` as it goes into a template, a ``double``."""
-    bar: bytes
-    """The minute's beginning, as ``encoded``."""
+__all__ = ["TradingClock", "weekday_from"]
 
 
 class TradingClock:
-    """The sessions of one market from a day on."""
+    """The trading sessions of one exchange from a day on."""
 
-    def __init__(self, market: str, first: date) -> None:
-        """``market`` is one of ``CLOCKS``."""
-        zone, self._sessions = CLOCKS[market]
-        self._zone: Final = ZoneInfo(zone)
-        self._first: Final = first
+    def __init__(self, prefix: str, first: date) -> None:
+        """``prefix`` is that of an exchange with ``sessions``; ``first`` is the first day, if it is a weekday."""
+        exchange = exchange_of(prefix)
+        self._sessions: Final = exchange.sessions
+        self._zone: Final = ZoneInfo(exchange.zone)
+        self._first: Final = weekday_from(first)
         self.seconds_a_day: Final = sum(end - start for start, end in self._sessions) * 60
-        self.at: Final = lru_cache(maxsize=1 << 15)(self._at)
-        """Moment of a second of trading, counted from the first."""
 
-    def _at(self, second: int) -> Moment:
+    def at(self, second: int) -> datetime:
+        """Return the time of a second of trading, counted from 0, with the exchange's time zone."""
         days, left = divmod(second, self.seconds_a_day)
-        day = self._trading_day(days)
+        # Five trading days make a week.
+        weeks, rest = divmod(self._first.weekday() + days, 5)
+        day = self._first + timedelta(weeks=weeks, days=rest - self._first.weekday())
         for start, end in self._sessions:
             length = (end - start) * 60
             if left < length:
@@ -57,12 +35,9 @@ class TradingClock:
                 break
             left -= length
         hours, rest = divmod(left, 3600)
-        local = datetime(day.year, day.month, day.day, hours, rest // 60, rest % 60, tzinfo=self._zone)
-        unix, text = int(local.timestamp()), f"{local:%Y-%m-%d %H:%M:%S}"
-        return Moment(unix, text, left // 60, text.encode(), double(unix), text[:-2].encode() + b"00")
+        return datetime(day.year, day.month, day.day, hours, rest // 60, rest % 60, tzinfo=self._zone)
 
-    def _trading_day(self, days: int) -> date:
-        first = self._first + timedelta(days=max(0, 7 - self._first.weekday()) if self._first.weekday() > 4 else 0)
-        # Five trading days make a week.
-        weeks, rest = divmod(first.weekday() + days, 5)
-        return first - timedelta(days=first.weekday()) + timedelta(weeks=weeks, days=rest)
+
+def weekday_from(day: date) -> date:
+    """Return a day, or the Monday after it if it is on a weekend."""
+    return day + timedelta(days=7 - day.weekday()) if day.weekday() > 4 else day

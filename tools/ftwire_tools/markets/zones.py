@@ -1,8 +1,6 @@
-"""Exchange-local times to instants.
+"""Columns of exchange-local times to columns of instants, with pyarrow.
 
-The vendor's pages state that times are Beijing time for Hong Kong and A-shares and Eastern time for the US;
-for the other exchanges their own zone is taken. Markets that trade in no place (currencies, crypto) have none:
-their times stay text.
+Times of markets without a time zone (currencies, crypto) stay text.
 """
 
 from __future__ import annotations
@@ -14,24 +12,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["INSTANT", "TRADE_MARKETS", "ZONES", "instants", "is_local_time"]
+from ftwire_tools.markets.exchanges import ZONES
 
-ZONES: Final = {
-    "HK": "Asia/Shanghai",
-    "HK_FUTURE": "Asia/Shanghai",
-    "SH": "Asia/Shanghai",
-    "SZ": "Asia/Shanghai",
-    "US": "America/New_York",
-    "SG": "Asia/Singapore",
-    "JP": "Asia/Tokyo",
-    "AU": "Australia/Sydney",
-    "MY": "Asia/Kuala_Lumpur",
-    "CA": "America/Toronto",
-}
-"""Prefix of a code to the zone of its exchange's clock."""
-
-TRADE_MARKETS: Final = {1: "HK", 2: "US", 3: "SH", 4: "SH", 6: "SG", 8: "AU", 15: "JP", 111: "MY", 112: "CA"}
-"""``Trd_Common.TrdMarket``, for messages that name no security's market, to the prefix of its codes."""
+__all__ = ["INSTANT", "instants", "is_local_time"]
 
 INSTANT: Final = pa.timestamp("us", "UTC")
 _LOCAL: Final = pa.timestamp("us")
@@ -40,7 +23,7 @@ _NO_TIMES: Final = frozenset({"timezone", "time_range", "timerange"})
 
 
 def is_local_time(name: str) -> bool:
-    """Say whether a text field of this name holds a time."""
+    """Return whether a text field of this name holds a time."""
     folded = name.lower()
     return "time" in folded and folded not in _NO_TIMES
 
@@ -48,8 +31,8 @@ def is_local_time(name: str) -> bool:
 def instants(texts: Any, markets: Any) -> Any:
     """Return the instants of local times (``2021-06-09 09:30:00``) at these markets' exchanges.
 
-    Null where a text is none such, or its market has no zone. Of the hour that a clock shows twice in autumn
-    the first is taken, and of times it skips in spring the moment it skips to.
+    Null where a text is no time, or its market has no zone. A time that a clock shows twice in autumn is taken as the
+    first of the two, one that it skips in spring as the moment it skips to.
     """
     encoded = texts.dictionary_encode()
     if not len(encoded.dictionary):
@@ -72,7 +55,7 @@ def _names(zones: Any) -> list[str]:
 
 
 def _parsed(texts: Any) -> Any:
-    """Parse distinct texts; the fast way is for columns in which each is a time or empty."""
+    """Parse distinct texts; fast where each is a time or empty."""
     try:
         return pc.if_else(pc.equal(texts, ""), None, texts).cast(_LOCAL)
     except pa.ArrowInvalid:

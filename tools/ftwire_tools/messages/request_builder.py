@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.body import decode_body, missing_fields
 from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
-from ftwire_tools.markets.securities import parse_security
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
 

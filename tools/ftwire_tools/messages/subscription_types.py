@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.markets.securities import security_name
+from ftwire_tools.markets.codes import security_name
 
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
 
-__all__ = ["needed_types", "securities_in", "watched_types"]
+__all__ = ["KL_TYPES", "SUB_TYPES", "needed_types", "securities_in", "watched_types"]
 
 SUB_TYPES: Final = {
     "BasicQot": "Basic",

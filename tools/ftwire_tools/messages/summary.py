@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.errors import UnknownProtocolError
 from ftwire.frame import UnknownBody
 from ftwire.projection import Projection
-from ftwire_tools.markets.securities import QOT_PREFIXES, security_finder
+from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.enums import enum_name, enum_names
+from ftwire_tools.messages.securities import security_finder
 from ftwire_tools.messages.sensitive_fields import is_secret
 from ftwire_tools.terminal.style import printable
 

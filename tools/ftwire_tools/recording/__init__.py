@@ -1,1 +1,1 @@
-"""``ftwire record``: a proxy between clients and a gateway that records what passes it."""
+"""The proxy of ``ftwire record``, and the recorder that writes its traffic to capture files."""

@@ -1,8 +1,8 @@
-"""Bytes from clients to a gateway and back, unchanged and at once, and a word about each to a tap.
+"""The proxy: passes bytes between clients and a gateway unchanged, and reports them to a tap.
 
-The relay looks into nothing. What it receives it sends on before anybody else hears of it; a side that reads
-slowly slows the side that sends, since no more than ``CHUNK`` bytes of a direction are ever on their way. An end
-of one direction is passed on as such and the other goes on (half-close); a reset is passed on as a reset.
+It does not decode anything. A side that reads slowly slows down the side that sends, since the proxy holds no more than
+``CHUNK`` bytes of a direction at a time. The end of one direction is passed on while the other goes on (half-close); a
+reset is passed on as a reset.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import Final, NamedTuple
 from ftwire.pcap import Direction, Endpoint
 from ftwire_tools.terminal.addresses import Address
 
-__all__ = ["CHUNK", "Closed", "Opened", "Received", "Relay", "Reset", "Tap", "Traffic"]
+__all__ = ["CHUNK", "Closed", "Opened", "Proxy", "Received", "Reset", "Tap", "Traffic"]
 
 CHUNK: Final = 32 * 1024
-"""Most bytes received at a time: within one TCP window, so that what is recorded looks like traffic."""
+"""Most bytes received at a time: less than a TCP window, so that the recorded packets are plausible."""
 CONNECT_SECONDS: Final = 10
-"""How long the gateway may take to accept a connection."""
+"""Seconds that the gateway may take to accept a connection."""
 PAUSE_SECONDS: Final = 0.5
-"""How long to wait before accepting again when it failed: mostly no file descriptor is left."""
+"""Seconds before the next attempt to accept, when one failed: mostly for lack of file descriptors."""
 
 
 class Opened(NamedTuple):
-    """A client is connected to the gateway."""
+    """A client was connected to the gateway."""
 
     connection: int
     """From 1, in the order of connections."""
@@ -41,7 +41,7 @@ class Opened(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Bytes came from one side."""
+    """Bytes were received from one side."""
 
     connection: int
     time_ns: int
@@ -50,7 +50,7 @@ class Received(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """One side says it has sent everything; the other may go on."""
+    """One side has finished sending; the other may go on."""
 
     connection: int
     time_ns: int
@@ -58,7 +58,7 @@ class Closed(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """One side broke the connection off: nothing more comes from either."""
+    """One side has reset the connection; nothing more comes from either."""
 
     connection: int
     time_ns: int
@@ -66,23 +66,23 @@ class Reset(NamedTuple):
 
 
 Traffic = Opened | Received | Closed | Reset
-"""What a tap is told. ``A_TO_B`` is from the client to the gateway."""
+"""What is reported to a tap. Direction ``A_TO_B`` is from the client to the gateway; times are since 1970."""
 
 
 class Tap:
-    """Who is told what passes. This one is told, and forgets."""
+    """Gets the traffic of a proxy. This one ignores it."""
 
     def take(self, traffic: Traffic) -> None:
-        """Hear of something. Must return at once."""
+        """Take a piece of traffic. Must return at once."""
 
     async def ready(self) -> None:
-        """Return when more can be taken: the relay receives nothing more until then."""
+        """Wait until more can be taken; the proxy receives nothing before."""
 
 
-class Relay:
-    """Listening sockets and the connections that came in by them.
+class Proxy:
+    """Listens for clients and connects each to its gateway.
 
-    ``report`` is given sentences for the user: a gateway that cannot be reached, for instance.
+    ``report`` is called with messages for the user, for example about a gateway that cannot be reached.
     """
 
     def __init__(self, tap: Tap, report: Callable[[str], None]) -> None:
@@ -91,12 +91,12 @@ class Relay:
         self._listeners: Final[list[socket.socket]] = []
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self.connections = 0
-        """Clients that were connected to a gateway so far."""
+        """Number of clients that were connected to a gateway so far."""
 
     def listen(self, at: Address, to: Address) -> Address:
-        """Listen for clients of the gateway ``to``; returns where, the port being free choice for 0.
+        """Listen at ``at`` for clients of the gateway ``to``; return the address, with the port chosen for 0.
 
-        They wait until the loop runs on. Raises ``OSError``.
+        Clients are accepted once the event loop runs on. Raises ``OSError``.
         """
         family, kind, protocol, _, where = socket.getaddrinfo(
             at.host, at.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -133,7 +133,7 @@ class Relay:
             try:
                 client, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # A client that gave up before it was accepted is one thing; that we cannot take more, another.
+                # A client may give up before it is accepted; any other error would repeat at once.
                 if error.errno != errno.ECONNABORTED:
                     self._report(f"cannot accept more clients for now: {error.strerror}")
                     await asyncio.sleep(PAUSE_SECONDS)
@@ -147,10 +147,10 @@ class Relay:
                 gateway = await asyncio.wait_for(self._connect(to), CONNECT_SECONDS)
             except (OSError, TimeoutError) as error:
                 self._report(f"cannot reach the gateway {to}: {_why(error)}; closed the client {_name(client)}")
-                _break_off(client)
+                _reset_on_close(client)
                 return
             with gateway:
-                await self._relay(client, gateway)
+                await self._pass_both_ways(client, gateway)
 
     @staticmethod
     async def _connect(to: Address) -> socket.socket:
@@ -171,12 +171,12 @@ class Relay:
                 return found
         raise failure or OSError(f"{to.host} has no address")
 
-    async def _relay(self, client: socket.socket, gateway: socket.socket) -> None:
+    async def _pass_both_ways(self, client: socket.socket, gateway: socket.socket) -> None:
         for side in (client, gateway):
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             ends = _endpoint(client), _endpoint(gateway)
-        except OSError:  # gone already
+        except OSError:  # closed already
             return
         self.connections += 1
         number = self.connections
@@ -190,9 +190,9 @@ class Relay:
                 task.cancel()
             ended = await asyncio.gather(there, back, return_exceptions=True)
         if any(isinstance(result, OSError) for result in ended):
-            # The side that did not do it must see the same end: anything else would be a change.
-            _break_off(client)
-            _break_off(gateway)
+            # Both sides must see a reset, as they would without the proxy.
+            _reset_on_close(client)
+            _reset_on_close(gateway)
         for result in ended:
             if isinstance(result, Exception) and not isinstance(result, OSError):
                 raise result
@@ -200,7 +200,7 @@ class Relay:
     async def _pass_on(
         self, number: int, direction: Direction, source: socket.socket, destination: socket.socket
     ) -> None:
-        """Carry one direction to its end. Raises ``OSError`` where the connection is broken off."""
+        """Pass one direction on until its end. Raises ``OSError`` where the connection is reset."""
         loop = asyncio.get_running_loop()
         take, ready = self._tap.take, self._tap.ready
         while True:
@@ -234,7 +234,7 @@ def _why(error: OSError | TimeoutError) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     if error.errno:
-        # asyncio's own text repeats the address instead of giving the reason.
+        # asyncio's text gives the address instead of the reason.
         return os.strerror(error.errno)
     return f"no answer in {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else str(error)
 
@@ -246,7 +246,7 @@ def _name(side: socket.socket) -> str:
         return "that has gone"
 
 
-def _break_off(side: socket.socket) -> None:
-    """Have the coming close send a reset."""
+def _reset_on_close(side: socket.socket) -> None:
+    """Make the next close of a socket send a reset."""
     with suppress(OSError):
         side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,7 +1,7 @@
-"""What passes a relay, written down: packets made of bytes, their times the real ones, in a thread of its own.
+"""The recorder: writes the traffic of a proxy as packets, with the real times, in a thread of its own.
 
-The relay only leaves word of what it carried. A slow disk or a stopped terminal therefore holds nobody up until
-``MAX_BACKLOG`` bytes wait; then the relay receives no more until there is room, rather than lose a packet.
+The proxy only puts traffic into a queue, so that a slow disk or a stopped terminal does not slow it down until
+``MAX_BACKLOG`` bytes wait. Then the proxy receives no more until there is room, so that no packet is lost.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BACKLOG", "Recorder"]
 
 MAX_BACKLOG: Final = 64 << 20
-"""Bytes that may wait to be written."""
+"""Most bytes that may wait to be written."""
 BATCH: Final = 256
-"""Most pieces of traffic written with one call."""
+"""Most pieces of traffic that are written together."""
 BACKLOG_SECONDS: Final = 0.005
-"""How often a relay that must wait looks again."""
+"""Seconds between two checks of a proxy that waits for room."""
 MAX_OPENING: Final = 16 << 10
-"""Most bytes kept of the first exchange of a connection."""
+"""Most bytes that are kept of a connection's first exchange."""
 
 _COMMENT, _APPLICATION, _NAME = 1, 4, 2
 _END: Final = 0
 _TCP_CLOCK_NS: Final = 4000
-"""Initial sequence numbers count every 4 microseconds (RFC 9293 section 3.4.1), so that no two are alike."""
+"""Initial sequence numbers advance every 4 microseconds (RFC 9293 section 3.4.1), so that all differ."""
 
 
 class _Connection:
-    """A connection as packets."""
+    """State of one connection: its TCP packets, and what is kept of its first exchange."""
 
     def __init__(self, opened: Opened) -> None:
         client, gateway = _one_family(opened.client, opened.gateway)
         start = opened.time_ns // _TCP_CLOCK_NS
-        self.talk: Final = TcpConversation(client, gateway, isns=(start, start + (1 << 31)))
+        self.tcp: Final = TcpConversation(client, gateway, isns=(start, start + (1 << 31)))
         self.closed: Final[set[Direction]] = set()
         self.opening: list[bytes] = []
         self.opening_size = 0
@@ -58,9 +58,9 @@ class _Connection:
         return len(self.closed) == 2
 
     def keep(self, traffic: Traffic, blocks: bytes) -> None:
-        """Keep the blocks if they are part of the first exchange: all up to when the client speaks again.
+        """Keep the blocks of the first exchange: of all bytes until the client sends again after an answer.
 
-        On TCP that is InitConnect and its reply, without which nothing that is encrypted can be read.
+        On TCP these are InitConnect and its reply, which are needed to decrypt the rest.
         """
         if self.opening_done:
             return
@@ -78,10 +78,10 @@ class _Connection:
 
 
 class Recorder(Tap):
-    """Writes what it is told to ``files`` and, where wanted, shows it by ``live``.
+    """Writes traffic to ``files`` and, where it is given, shows it by ``live``.
 
-    ``report`` is given sentences for the user, ``give_up`` is called when nobody reads what is written or shown
-    any more; both are called in the recorder's thread. ``pem`` is a private key to be put into the files.
+    ``report`` is called with messages for the user, ``give_up`` when the reader of the capture or of the output has
+    gone; both are called in the recorder's thread. ``pem`` is a private key to be put into the files.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Recorder(Tap):
         self.packets = 0
         """Packets written."""
         self.failed = False
-        """Not everything could be written."""
+        """Whether something could not be written."""
         self.unread = False
-        """Nobody reads what is written or shown any more."""
+        """Whether the reader of the capture or of the output has gone."""
 
     def start(self, time_ns: int) -> None:
         """Begin the first file. Raises ``OSError``."""
@@ -120,18 +120,18 @@ class Recorder(Tap):
         self._thread.start()
 
     def take(self, traffic: Traffic) -> None:
-        """Put it with what is to be written."""
+        """Queue a piece of traffic."""
         if isinstance(traffic, Received):
             self._taken += len(traffic.data)
         self._queue.put(traffic)
 
     async def ready(self) -> None:
-        """Wait for room."""
+        """Wait until the queue has room."""
         while self._taken - self._done > MAX_BACKLOG:
             await asyncio.sleep(BACKLOG_SECONDS)
 
     def close(self) -> None:
-        """Write what waits and end the file."""
+        """Write what is queued and close the file."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -146,7 +146,7 @@ class Recorder(Tap):
                 try:
                     self._record(batch)
                 except BrokenPipeError:
-                    self._stop_for_nobody()
+                    self._stop_without_reader()
                 except OSError as error:
                     self._recording = False
                     self.failed = True
@@ -159,20 +159,20 @@ class Recorder(Tap):
                     self._live.show(batch)
                 except ClosedOutputError:
                     self._live = None
-                    self._stop_for_nobody()
+                    self._stop_without_reader()
                 except OutputError as error:
                     self._live = None
                     self.failed = True
                     self._report(f"cannot show what passes: standard output: {error}; recording goes on")
             self._done += sum(len(traffic.data) for traffic in batch if isinstance(traffic, Received))
 
-    def _stop_for_nobody(self) -> None:
+    def _stop_without_reader(self) -> None:
         self._recording = False
         self.unread = True
         self._give_up()
 
     def _collect(self, batch: list[Traffic]) -> bool:
-        """Fill the batch with what is there, waiting for the first; false when there will be no more."""
+        """Fill the batch with what is queued, waiting for the first piece; return false at the end of traffic."""
         found = self._queue.get()
         while found is not None:
             batch.append(found)
@@ -206,29 +206,29 @@ class Recorder(Tap):
             files.append(b"".join(waiting))
 
     def _blocks(self, traffic: Traffic) -> bytes:
-        """Return the packets that say what happened."""
+        """Return a piece of traffic as packets, in blocks of the capture file."""
         number = traffic.connection
         if isinstance(traffic, Opened):
             connection = self._connections[number] = _Connection(traffic)
-            return self._packets(traffic.time_ns, connection.talk.open())
+            return self._packets(traffic.time_ns, connection.tcp.open())
         found = self._connections.get(number)
         if found is None or traffic.direction in found.closed:
             return b""
         if isinstance(traffic, Received):
-            return self._packets(traffic.time_ns, found.talk.send(traffic.direction, traffic.data))
+            return self._packets(traffic.time_ns, found.tcp.send(traffic.direction, traffic.data))
         if isinstance(traffic, Closed):
             found.closed.add(traffic.direction)
-            return self._packets(traffic.time_ns, found.talk.finish(traffic.direction))
+            return self._packets(traffic.time_ns, found.tcp.finish(traffic.direction))
         if isinstance(traffic, Reset):
             found.closed.update(Direction)
-        return self._packets(traffic.time_ns, found.talk.reset(traffic.direction))
+        return self._packets(traffic.time_ns, found.tcp.reset(traffic.direction))
 
     def _packets(self, time_ns: int, frames: list[bytes]) -> bytes:
         self.packets += len(frames)
         return b"".join(self._writer.packet(time_ns, frame) for frame in frames)
 
     def _header(self) -> bytes:
-        """Return what the next file begins with: who wrote it, the key if wanted, and what it needs to be read."""
+        """Return the beginning of the next file: its section, the key if there is one, and the first exchanges."""
         writer = self._writer
         openings = b"".join(block for connection in self._connections.values() for block in connection.opening)
         about = self._about
@@ -243,7 +243,7 @@ class Recorder(Tap):
 
 
 def _one_family(client: Endpoint, gateway: Endpoint) -> tuple[Endpoint, Endpoint]:
-    """Return both ends in the same IP version: IPv4 beside IPv6 is written as RFC 4291 section 2.5.5.2 has it."""
+    """Return both ends in the same IP version: IPv4 beside IPv6 as a mapped address (RFC 4291 section 2.5.5.2)."""
     if len(client.packed) == len(gateway.packed):
         return client, gateway
     mapped = bytes(10) + b"\xff\xff"

@@ -1,8 +1,8 @@
-"""Other values for sensitive ones: the same input gives the same pseudonym, and nothing leads back.
+"""Pseudonyms for sensitive values: equal values get equal pseudonyms, and a pseudonym cannot be traced back.
 
-A pseudonym is made with HMAC-SHA-256 under a seed, so two captures redacted with one seed fit together, and
-whoever has not the seed cannot try candidates. It keeps the look of what it replaces: digits stay digits, as many
-of them, and an identifier written as a number and as text gets one and the same pseudonym.
+A pseudonym is made with HMAC-SHA-256 and a seed, so that two captures redacted with the same seed fit together, and
+candidates cannot be tried without the seed. It has the form of the value: digits stay digits, as many of them, and
+an identifier that occurs as a number and as text gets the same pseudonym.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ftwire_tools.messages.sensitive_fields import Category
 __all__ = ["Pseudonyms"]
 
 HIGHEST: Final = (1 << 63) - 1
-"""Largest number given: fits every 64-bit field."""
+"""Largest number used as a pseudonym: fits every 64-bit field."""
 
 _BENCHMARK_V4: Final = int(ipaddress.ip_address("198.18.0.0"))
 _DOCUMENTATION_V6: Final = int(ipaddress.ip_address("2001:db8::"))
@@ -27,19 +27,19 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _IPV4: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{8,}|[0-9A-F]{8,})")
 _NUMBER: Final = re.compile(r"(\d{10,})")
-"""An identifier within a longer one."""
+"""Pattern of an identifier within a longer one."""
 _WORDS: Final = {Category.NAME, Category.TEXT}
-"""Categories whose values say nothing by their look, or too much by their length."""
+"""Categories whose values are replaced as a whole, since their length would reveal something."""
 _NO_NUMBERS: Final = {*_WORDS, Category.ADDRESS}
-"""Categories whose texts do not stay numbers."""
+"""Categories whose texts need not stay numbers."""
 _WHOLLY: Final = {Category.KEY, Category.PASSWORD}
-"""Categories of which no character stays, punctuation neither."""
+"""Categories of which every character is replaced, punctuation included."""
 
 
 class Pseudonyms:
-    """Pseudonyms under one seed.
+    """Pseudonyms made with one seed.
 
-    Those given are remembered, so that no two values of a category get the same one.
+    They are remembered, so that no two values of a category get the same one.
     """
 
     def __init__(self, seed: bytes) -> None:
@@ -49,7 +49,7 @@ class Pseudonyms:
         self._factor: Final = 0.2 + int.from_bytes(self._stream("amount", "factor", 8)) / (1 << 64) * 4.8
 
     def number(self, category: Category, value: int) -> int:
-        """Return another number of as many digits; 0 stays 0, which stands for none."""
+        """Return another number of as many digits; 0, which means none, stays 0."""
         if not value:
             return 0
         if category in _NO_NUMBERS:
@@ -72,7 +72,7 @@ class Pseudonyms:
     def amount(self, value: float) -> float:
         """Return the amount times a factor that is the same for all, with as many decimals.
 
-        What was in proportion stays so; a whole number stays whole.
+        Proportions stay; a whole number stays whole.
         """
         if value != value or value in (float("inf"), float("-inf")):
             return value
@@ -80,9 +80,9 @@ class Pseudonyms:
         return round(value * self._factor, decimals)
 
     def address(self, packed: bytes) -> bytes:
-        """Return another address of the same kind: one of a range that is routed nowhere.
+        """Return another address of the same kind, of a range that is not routed.
 
-        RFC 2544's 198.18.0.0/15 and RFC 3849's 2001:db8::/32. Loopback and "any" stay: they are everybody's.
+        RFC 2544's 198.18.0.0/15 and RFC 3849's 2001:db8::/32. Loopback and "any" stay.
         """
         if packed.startswith(_MAPPED) and len(packed) == 16:
             return _MAPPED + self.address(packed[12:])
@@ -116,7 +116,7 @@ class Pseudonyms:
         while found is None:
             made = self._make(category, value, attempt)
             attempt += 1
-            # Short numbers run out of others: then the number of digits has to grow.
+            # There are few short numbers: when all are in use, the number of digits grows.
             if made != value and (category, made) not in self._taken:
                 found = self._given[key] = made
                 self._taken.add((category, made))
@@ -141,7 +141,7 @@ class Pseudonyms:
         return _BENCHMARK_V4 + 1 + number % ((1 << 17) - 2)
 
     def _scramble(self, category: Category, label: str, value: str, grown: int) -> str:
-        """Replace letter by letter, digit by digit; what is neither stays."""
+        """Replace letters by letters and digits by digits; other characters stay."""
         noise = int.from_bytes(self._stream(category, label, 2 * (len(value) + grown) + 8))
         if value.isascii() and value.isdigit():
             digits = len(value) + grown
@@ -149,7 +149,7 @@ class Pseudonyms:
             high = 10**digits - 1
             return str(low + noise % (high - low + 1)) if high <= HIGHEST or digits > 20 else _below(low, noise)
         if category not in _WHOLLY and _NUMBER.search(value):
-            # Order numbers come with a date in front, too: the relation stays.
+            # Order numbers also occur with a date in front: the part after it gets the same pseudonym.
             return "".join(
                 self._replace(category, part)
                 if _NUMBER.fullmatch(part)

@@ -1,4 +1,4 @@
-"""Messages without what is sensitive: every field of the table replaced, unknown ones left out, all counted."""
+"""Replace sensitive fields of messages by pseudonyms, leave out unknown fields, and count both."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Redaction"]
 
 UNKNOWN_FIELDS: Final = "fields the schema does not know"
-"""What is counted where a body had some: they are left out."""
+"""Counted where a body had unknown fields, which are left out."""
 
 
 class Redaction:
-    """Replaces what is sensitive in messages, and counts it by field.
+    """Replaces sensitive values in messages, and counts them by field.
 
     ``categories`` are those to be replaced.
     """
@@ -31,11 +31,11 @@ class Redaction:
         self.pseudonyms: Final = pseudonyms
         self.categories: Final = frozenset(categories)
         self.changed: Final[Counter[tuple[str, str]]] = Counter()
-        """How often a field was replaced, by its full name and its category."""
+        """How often each field was replaced, by its full name and category."""
         self._plans: Final[dict[Descriptor, list[tuple[FieldDescriptor, Category | None]]]] = {}
 
     def message(self, message: Message) -> None:
-        """Replace what is sensitive in ``message``, in place."""
+        """Replace sensitive values in ``message``, in place."""
         # Not ByteSize, which refuses a message that lacks required fields: a frame may hold one.
         before = len(message.SerializePartialToString())
         message.DiscardUnknownFields()
@@ -44,7 +44,7 @@ class Redaction:
         self._walk(message)
 
     def note(self, what: str, category: str) -> None:
-        """Count something else that was changed."""
+        """Count a change that is in no field."""
         self.changed[what, category] += 1
 
     def _walk(self, message: Any) -> None:
@@ -65,7 +65,7 @@ class Redaction:
                 setattr(message, field.name, self._value(field, category, value))
 
     def _plan(self, descriptor: Descriptor) -> list[tuple[FieldDescriptor, Category | None]]:
-        """Return the fields to look at: sensitive ones, and with ``None`` messages that may hold some."""
+        """Return the sensitive fields with their category, and with ``None`` the messages that may hold some."""
         plan = self._plans.get(descriptor)
         if plan is None:
             plan = self._plans[descriptor] = []

@@ -1,4 +1,4 @@
-"""pcapng without its decryption secrets, block by block, everything else byte for byte."""
+"""Copy a pcapng file without its decryption secrets; all other blocks stay byte for byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftwire.errors import CaptureFormatError, NotACaptureError, TruncatedCapture
 __all__ = ["Stripper"]
 
 MAX_BLOCK: Final = 16 << 20
-"""Largest block believed in, in bytes."""
+"""Largest block accepted, in bytes."""
 
 _SECTION: Final = bytes.fromhex("0a0d0d0a")
 _SECRETS: Final = 10
@@ -19,16 +19,16 @@ _HEAD: Final = 12
 
 
 class Stripper:
-    """Copies blocks but those of secrets."""
+    """Copies all blocks except decryption secrets."""
 
     def __init__(self) -> None:
         self.stripped = 0
-        """Blocks left out."""
+        """Number of blocks left out."""
 
     def run(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Give the blocks to keep.
+        """Yield the blocks to keep.
 
-        Raises ``CaptureError`` for what is no pcapng (a gzip neither), contradicts itself or ends inside a block.
+        Raises ``CaptureError`` for a file that is not pcapng (gzip included), contradicts itself or ends in a block.
         """
         buffer = bytearray()
         offset, order = 0, "little"

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire_tools.markets.securities import market_of, security_name
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.messages.descriptors import is_repeated, plain_value
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.masking import MASK
+from ftwire_tools.messages.securities import market_of
 from ftwire_tools.messages.summary import short_enum_name
+from ftwire_tools.terminal.cells import cell_width, pad_right
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -104,12 +106,12 @@ def table_text(table: Table, *, indent: str = " " * 7) -> str:
     ]
     columns = [table.columns[index] for index in shown]
     rows = [[_text(row[index]) for index in shown] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(columns, *rows, strict=True)]
     left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
     return "".join(
         indent
         + "  ".join(
-            cell.ljust(width) if is_text else cell.rjust(width)
+            pad_right(cell, width) if is_text else cell.rjust(width)
             for cell, width, is_text in zip(cells, widths, left, strict=True)
         ).rstrip()
         + "\n"

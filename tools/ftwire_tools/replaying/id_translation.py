@@ -1,7 +1,7 @@
-"""Captured requests, made to fit a connection of today.
+"""Translate the IDs in captured requests to those of a live connection.
 
-Serial numbers and keys are the connection's; ``PacketID`` is left for it to fill in. What remains are numbers
-that a gateway gave and that come back in later requests: the user, and the orders placed on the way.
+Serial numbers, keys and ``PacketID`` are set by the connection itself. What remains are IDs that a gateway has given
+out and that later requests carry: that of the user, and those of orders placed during the replay.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["Rewriter", "UnknownOrderError"]
+__all__ = ["IdTranslation", "UnknownOrderError"]
 
 ORDER_FIELDS: Final = ("orderID", "orderIDEx")
 PLACING: Final = frozenset({2202, 2227})
-"""Protocols whose reply names a new order."""
+"""Protocols whose reply has the ID of a new order."""
 
 
 class UnknownOrderError(Exception):
-    """A request is about an order that the replay should have placed and has not."""
+    """A request needs an order that the replay should have placed and has not."""
 
 
-class Rewriter:
-    """The numbers of one connection."""
+class IdTranslation:
+    """The IDs of one connection."""
 
     def __init__(self, *, conn_id: tuple[int, int], user_id: tuple[int, int]) -> None:
-        """Each pair is what the capture has, and what stands for it now."""
+        """Each pair is a captured ID and its live counterpart."""
         self._numbers: Final = {"connID": conn_id, "userID": user_id, "loginUserID": user_id}
         self._orders: Final[dict[str, dict[int | str, int | str | None]]] = {name: {} for name in ORDER_FIELDS}
 
@@ -45,7 +45,7 @@ class Rewriter:
         return result
 
     def learn(self, proto_id: int, captured: Any, live: Any | None) -> None:
-        """Take note of which order stands for which; ``live`` is ``None`` where none was placed."""
+        """Remember the live counterpart of a captured order; ``live`` is ``None`` if none was placed."""
         if proto_id not in PLACING or captured is None or captured.retType:
             return
         for name in ORDER_FIELDS:

@@ -1,7 +1,7 @@
-"""A captured client's part, played again on a live connection.
+"""Send the requests of one captured client again, on a live connection.
 
-A request waits for the replies that its captured client had when it sent it, since it may rest on them; beyond
-that for its time, unless it is to go out at top speed.
+A request is sent after the replies that the captured client had received before it, since it may depend on them, and
+at its captured time, unless top speed is wanted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ftwire_tools.captures.sighting import read_body
 from ftwire_tools.client.errors import ClientError
 from ftwire_tools.messages.masking import message_of
 from ftwire_tools.messages.trading import trades
-from ftwire_tools.replaying.id_translation import Rewriter, UnknownOrderError
+from ftwire_tools.replaying.id_translation import IdTranslation, UnknownOrderError
 
 if TYPE_CHECKING:
     from ftwire_tools.client import Client
@@ -30,10 +30,10 @@ SECOND: Final = 1_000_000_000
 
 
 class Status(StrEnum):
-    """What became of a step."""
+    """Result of sending one captured request."""
 
     SAME = "same"
-    """The reply says what the captured one says."""
+    """The reply equals the captured one."""
     DIFFERENT = "different"
     UNCOMPARED = "uncompared"
     """Answered, but the capture has no readable reply to it."""
@@ -45,38 +45,38 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A step, done."""
+    """A captured request that was sent or left out, with its result."""
 
     step: Step
     part: Part
     copy: int
-    """Which of the connections that play the same part, from 1."""
+    """Number of the connection, from 1, among those that send the same requests."""
     status: Status
     differences: tuple[Difference, ...] = ()
     more: int = 0
-    """Differences beyond those kept."""
+    """Number of differences beyond those kept."""
     reason: str = ""
     """Why it failed or was left out."""
     latency: int | None = None
-    """Nanoseconds until the reply."""
+    """Time until the reply, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to play."""
+    """Options of a replay."""
 
     comparison: Comparison
     start: int
-    """Captured time, in nanoseconds, that stands for the moment of beginning."""
+    """Captured time that corresponds to the start of the replay, in nanoseconds."""
     speed: float | None
-    """How many times as fast as captured; ``None`` for as fast as replies come."""
+    """Speed as a multiple of the captured one; ``None``: as fast as replies come."""
     allow_trading: bool
     max_differences: int
-    """How many of a reply are kept."""
+    """Largest number of differences kept of one reply."""
 
 
 async def perform(client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
-    """Play a part on an open client; ``done`` gets the outcome of each step as it is known."""
+    """Send all requests on an open client; ``done`` is called with the result of each."""
     performer = _Performer(client, part, copy, manner, done)
     await performer.run()
 
@@ -90,7 +90,7 @@ class _Performer:
         self._done: Final = done
         connected = client.connected
         init: Any = None if connected is None else connected.frame.message
-        self._rewriter: Final = Rewriter(
+        self._rewriter: Final = IdTranslation(
             conn_id=(part.conn_id, 0 if connected is None else connected.conn_id),
             user_id=(part.user_id, 0 if init is None else init.s2c.loginUserID),
         )
@@ -108,7 +108,7 @@ class _Performer:
                 if earlier:
                     await asyncio.wait(earlier)
                 tasks.append(group.create_task(self._play(step)))
-                # The task has its first turn, and sends, before the next step is looked at.
+                # Let the task start, and so send, before the next request is looked at.
                 await asyncio.sleep(0)
 
     async def _play(self, step: Step) -> None:

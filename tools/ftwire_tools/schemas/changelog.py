@@ -1,7 +1,7 @@
-"""What each SDK release changed, message by message, as a file keeps it.
+"""The changes of each SDK release, message by message, and the file that holds them.
 
 ``proto/changes.json`` is made by ``proto/generate.py``, or one release at a time by ``ftwire schema update``;
-the build puts a copy, and one of ``proto/history.json``, beside this module.
+the build puts a copy, and one of ``proto/history.json``, into ``ftwire_tools/data``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _KINDS: Final = {kind: sign for sign, kind in _SIGNS.items()}
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """Release to what it changed, oldest first; the first one, 3.6.3, is where it starts from."""
+    """Release to its changes, oldest first; the first one, 3.6.3, has none."""
 
     releases: Mapping[str, Sequence[Change]]
 
     @classmethod
     def of(cls, releases: Iterable[Release]) -> ChangeLog:
-        """The changes between these releases, in any order."""
+        """Return the changes between these releases, given in any order."""
         ordered = sorted(releases, key=lambda release: version_key(release.version))
         found: dict[str, Sequence[Change]] = {}
         before: Release | None = None
@@ -48,13 +48,13 @@ class ChangeLog:
 
     @classmethod
     def from_json(cls, text: str) -> ChangeLog:
-        """Read what ``to_json`` wrote."""
+        """Read the text that ``to_json`` wrote."""
         return cls({version: [_change(row) for row in rows] for version, rows in json.loads(text).items()})
 
     def to_json(self) -> str:
         """A line for each change: sign, subject, name, aspect, before, after, what breaks in protobuf and JSON.
 
-        What is empty at the end of a line is left out; of what breaks, 1 is old to new, 2 new to old.
+        Empty values at the end of a line are left out; broken directions are bits: 1 old to new, 2 new to old.
         """
         blocks = []
         for version, changes in self.releases.items():
@@ -63,11 +63,11 @@ class ChangeLog:
         return "{\n" + ",\n".join(blocks) + "\n}\n"
 
     def followed_by(self, version: str, changes: Sequence[Change]) -> ChangeLog:
-        """Add one release."""
+        """Return the log with one more release."""
         return ChangeLog({**self.releases, version: changes})
 
     def dropped(self) -> set[tuple[str, str]]:
-        """Subject and name of every file, message and enum that was there once and is in the newest no more."""
+        """Return subject and name of every file, message and enum that the newest release no longer has."""
         last: dict[tuple[str, str], str] = {}
         for changes in self.releases.values():
             for change in changes:
@@ -78,9 +78,9 @@ class ChangeLog:
     def without_dropped(
         self, files: Iterable[FileDescriptorProto], keep: Iterable[FileDescriptorProto] = ()
     ) -> tuple[list[FileDescriptorProto], list[str]]:
-        """``files`` less what the newest release dropped and ``keep`` has not; and the names of what was left out.
+        """Return ``files`` without what the newest release dropped and ``keep`` lacks, and the names left out.
 
-        A tree made from many releases keeps such things, so that old captures can be read.
+        A tree made from many releases keeps dropped definitions, so that old captures can be read.
         """
         dropped = self.dropped()
         kept_files = {file.name: file for file in keep}
@@ -124,7 +124,7 @@ def _row(change: Change) -> list[Any]:
 
 
 def _change(row: list[Any]) -> Change:
-    # A row always has its first three; the rest may have been left out.
+    # The first three values are always there; others may have been left out.
     padded = [*row, *("", "", "", 0, 0)[len(row) - 3 :]]
     sign, subject, name, aspect, before, after, protobuf, in_json = padded
     return Change(_SIGNS[sign], subject, name, aspect, before, after, _directions(protobuf), _directions(in_json))
@@ -136,11 +136,11 @@ def _directions(bits: int) -> tuple[str, ...]:
 
 @cache
 def built_in_changes() -> ChangeLog:
-    """The changes up to the release that our definitions were made from."""
+    """Return the changes up to the release that our definitions were made from."""
     return ChangeLog.from_json((_DATA / CHANGES_FILE).read_text(encoding="utf-8"))
 
 
 @cache
 def built_in_history() -> History:
-    """The protocol IDs of every release up to the one that our definitions were made from."""
+    """Return the protocol IDs of every release up to the one that our definitions were made from."""
     return History.from_json((_DATA / HISTORY_FILE).read_text(encoding="utf-8"))

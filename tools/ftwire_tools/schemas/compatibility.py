@@ -1,9 +1,9 @@
-"""Whether what one schema writes, another reads the same: by label, by type, in protobuf and in JSON bodies.
+"""Whether bodies written with one schema are read the same with another: by label, by type, in protobuf and in JSON.
 
-What a reader does not know (a field, an enum value) is passed over and not counted as a difference: it stays
-in the bytes, and every schema grows that way. What it knows has to arrive, as the same value. Types follow
+A field or enum value that the reader does not have is ignored and not counted as a difference: it stays in the bytes,
+and every schema grows in this way. All others have to arrive as the same value. Types follow
 https://protobuf.dev/programming-guides/proto2/#updating, but exactly: ``int64`` reads every ``int32``, not the
-other way round.
+reverse.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _RANGES: Final[dict[int, tuple[int, int]]] = {
     _F.TYPE_FIXED64: (0, (1 << 64) - 1),
     _F.TYPE_BOOL: (0, 1),
 }
-# Groups of types that are laid out alike; a type that is in none is like itself only.
+# Groups of types with the same layout; a type in none of them is compatible with itself only.
 _LAYOUTS: Final = (_VARINT, {_F.TYPE_SINT32, _F.TYPE_SINT64})
 
 
 class Reads(NamedTuple):
-    """Whether a reader gets what was written, by body format."""
+    """Whether a reader gets the value that was written, by body format."""
 
     protobuf: bool
     json: bool
 
     def __and__(self, other: Reads) -> Reads:
-        """Both hold."""
+        """Combine two results: both must hold."""
         return Reads(self.protobuf and other.protobuf, self.json and other.json)
 
 
@@ -58,11 +58,11 @@ class Types:
     """The messages and enums of one schema by full name, without a leading dot."""
 
     def __init__(self, files: Iterable[FileDescriptorProto], renamed: Mapping[str, str] | None = None) -> None:
-        """``renamed`` maps packages to what they are to be called here."""
+        """``renamed`` maps packages to their names here."""
         self.messages: Final[dict[str, DescriptorProto]] = {}
         self.enums: Final[dict[str, EnumDescriptorProto]] = {}
         self.home: Final[dict[str, str]] = {}
-        """Full name to the file it stands in."""
+        """Full name to the file that defines it."""
         self._renamed: Final = renamed or {}
         for file in files:
             scope = self._renamed.get(file.package, file.package)
@@ -105,7 +105,7 @@ class Types:
 def match_fields(
     old: Iterable[FieldDescriptorProto], new: Iterable[FieldDescriptorProto]
 ) -> list[tuple[FieldDescriptorProto | None, FieldDescriptorProto | None]]:
-    """Pairs of what is the same field: of one name, else of one number; alone what was removed or added."""
+    """Return pairs of the same field, by name or else by number; removed and added ones have no partner."""
     by_name = {field.name: field for field in new}
     pairs: list[tuple[FieldDescriptorProto | None, FieldDescriptorProto | None]] = []
     gone: list[FieldDescriptorProto] = []
@@ -122,7 +122,7 @@ def match_fields(
 
 
 def label_reads(writer: int, reader: int) -> Reads:
-    """Whether values written under one label arrive under another."""
+    """Return whether values written under one label are read under another."""
     if writer == reader:
         return ALL
     if reader == _F.LABEL_REQUIRED and writer == _F.LABEL_OPTIONAL:
@@ -140,7 +140,7 @@ def type_reads(
     read: Types,
     seen: frozenset[tuple[str, str]] = frozenset(),
 ) -> Reads:
-    """Whether every value of one field's type is the same value to another's, labels aside."""
+    """Return whether every value of one field's type is read the same as another's, labels aside."""
     if writer.type == reader.type:
         if writer.type in {_F.TYPE_MESSAGE, _F.TYPE_GROUP}:
             return _message_reads(written.type_name(writer), read.type_name(reader), written, read, seen)
@@ -188,7 +188,7 @@ def _enum_reads(writer: Mapping[str, int], reader: Mapping[str, int]) -> Reads:
 def _message_reads(writer: str, reader: str, written: Types, read: Types, seen: frozenset[tuple[str, str]]) -> Reads:
     found = ALL
     old, new = written.messages.get(writer), read.messages.get(reader)
-    # What holds itself is read as well as the rest of it is.
+    # A message that contains itself is compatible if the rest of it is.
     if (writer, reader) in seen or old is None or new is None:
         return ALL if (writer, reader) in seen else NOTHING
     seen |= {(writer, reader)}

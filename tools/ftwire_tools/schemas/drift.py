@@ -1,4 +1,4 @@
-"""Compare two schemas as a user means it: what a tree keeps on purpose is no difference."""
+"""Compare two schemas, not counting definitions of old releases that a tree keeps on purpose."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _DIRECTIONS = {("old_to_new",): "old to new", ("new_to_old",): "new to old"}
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How one schema differs from another."""
+    """The differences between two schemas."""
 
     changes: list[Change]
     kept: list[str]
-    """Files, types and protocols that only one side has, because it keeps what SDKs no longer ship."""
+    """Files, types and protocols that only one side has, kept from older SDKs."""
 
 
 def drift_between(old: Definitions, new: Definitions) -> Drift:
-    """Compare two schemas, leaving out what one of them keeps of releases past, or has beside every SDK."""
+    """Compare two schemas, leaving out what one of them keeps from older releases, or has in addition to all SDKs."""
     old_files, old_ids, old_kept = _without_kept(old, new)
     new_files, new_ids, new_kept = _without_kept(new, old)
     return Drift(compare(old_files, new_files, old_ids, new_ids), sorted({*old_kept, *new_kept}))
@@ -39,7 +39,7 @@ def drift_between(old: Definitions, new: Definitions) -> Drift:
 
 def _without_kept(one: Definitions, other: Definitions) -> tuple[list[FileDescriptorProto], dict[int, str], list[str]]:
     if one.is_release:
-        # An SDK keeps nothing: what only it has, it has.
+        # An SDK keeps nothing of older ones: every difference counts.
         return list(one.files.values()), dict(one.ids), []
     history = built_in_history()
     newest = history.releases[history.newest]
@@ -57,7 +57,7 @@ def _without_kept(one: Definitions, other: Definitions) -> tuple[list[FileDescri
 
 
 def tally(changes: Iterable[Change]) -> str:
-    """How many changes of each kind, and how many of them break the wire."""
+    """Return the number of changes of each kind, and of those that break the wire, as text."""
     changes = list(changes)
     counts = {kind: sum(change.kind == kind for change in changes) for kind in _SIGNS}
     breaking = sum(change.is_breaking for change in changes)
@@ -66,7 +66,7 @@ def tally(changes: Iterable[Change]) -> str:
 
 
 def change_lines(changes: Iterable[Change], paint: Paint) -> Iterator[str]:
-    """A line for each change."""
+    """Yield a line for each change."""
     for change in changes:
         what = f"{_SIGNS[change.kind]} {change.subject:8}  {printable(change.name)}"
         if change.aspect:

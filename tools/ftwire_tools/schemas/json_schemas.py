@@ -1,8 +1,8 @@
 """JSON Schema (draft 2020-12) of JSON bodies.
 
-Says what protobuf's JSON mapping writes, and the other spellings that every reader of it takes: 64-bit integers
+Accepts what protobuf's JSON mapping writes, and the other forms that every reader of it accepts: 64-bit integers
 as strings or numbers, enum values by name or number, fields by their lowerCamel or original name. Members that
-a message does not have are passed over on this wire; ``strict`` refuses them, to find what was mistyped.
+a message does not have are ignored on this wire; ``strict`` refuses them, to find misspelt names.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _FLOATS: Final[dict[str, Any]] = {"type": ["number", "string"], "pattern": r"^(N
 _BYTES: Final[dict[str, Any]] = {
     "type": "string",
     "contentEncoding": "base64",
-    # Both alphabets, padded or not: what protobuf reads.
+    # protobuf reads both alphabets, with or without padding.
     "pattern": r"^[A-Za-z0-9+/_-]*={0,2}$",
 }
 
 
 def json_schema(roots: Iterable[Descriptor], messages: Iterable[Descriptor], *, strict: bool = False) -> dict[str, Any]:
-    """The schema of bodies that are one of ``roots``; ``messages`` are these and all that they can hold."""
+    """Return the schema of bodies that are one of ``roots``; ``messages`` are these and all they can contain."""
     choices = [{"$ref": f"#/$defs/{message.full_name}"} for message in roots]
     found: dict[str, Any] = {"$schema": DIALECT}
     found |= choices[0] if len(choices) == 1 else {"anyOf": choices}
@@ -62,7 +62,7 @@ def _message(message: Descriptor, strict: bool) -> dict[str, Any]:
 def _field(field: FieldDescriptor) -> dict[str, Any]:
     one = _value(field)
     if not is_repeated(field):
-        # null is as good as absent, except where absent is not allowed.
+        # null means absent, so it is allowed where absence is.
         return one if is_required(field) else {"anyOf": [one, {"type": "null"}]}
     return {"type": ["array", "null"], "items": one}
 

@@ -1,4 +1,4 @@
-"""Find what a user calls by name in a schema: a protocol, a message, an enum, a file."""
+"""Find a protocol, message, enum or file of a schema by its name."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from ftwire.protocols import Protocol, Registry
     from ftwire.schema import Schema
 
-__all__ = ["Found", "NotFoundError", "all_types", "look_up", "reachable"]
+__all__ = ["LookupResult", "NotFoundError", "all_types", "look_up", "reachable"]
 
 
 class NotFoundError(Exception):
-    """Nothing has that name; the sentence offers names near it."""
+    """Nothing has that name; the message lists similar names."""
 
 
-class Found(NamedTuple):
-    """What a name stands for: one protocol, or messages and enums."""
+class LookupResult(NamedTuple):
+    """Result of a look-up: one protocol, or messages and enums."""
 
     protocol: Protocol | None
     file: str
@@ -32,8 +32,8 @@ class Found(NamedTuple):
     enums: list[EnumDescriptor]
 
 
-def look_up(name: str, schema: Schema, registry: Registry) -> Found:
-    """Find a protocol by ID or name, a message or enum by full name, or a file; letter case is forgiven.
+def look_up(name: str, schema: Schema, registry: Registry) -> LookupResult:
+    """Find a protocol by ID or name, a message or enum by full name, or a file; upper and lower case are the same.
 
     Raises ``NotFoundError``.
     """
@@ -42,22 +42,22 @@ def look_up(name: str, schema: Schema, registry: Registry) -> Found:
         protocol = matching[0]
     if protocol is not None:
         names = [found for found in (protocol.request_name, protocol.response_name) if found]
-        return Found(protocol, protocol.file, [descriptor_of(schema.message(found)) for found in names], [])
+        return LookupResult(protocol, protocol.file, [descriptor_of(schema.message(found)) for found in names], [])
     folded = name.casefold().removesuffix(".proto")
     known: list[str] = list(registry.names)
     for file_name in _wire_files(schema):
         file = schema.file(file_name)
         if file_name.casefold().removesuffix(".proto") == folded:
             messages, enums = file.message_types_by_name, file.enum_types_by_name
-            return Found(None, file_name, list(messages.values()), list(enums.values()))
+            return LookupResult(None, file_name, list(messages.values()), list(enums.values()))
         messages_here, enums_here = _types_of(file.message_types_by_name.values())
         enums_here = [*file.enum_types_by_name.values(), *enums_here]
         for message in messages_here:
             if message.full_name.casefold() == folded:
-                return Found(None, file_name, [message], [])
+                return LookupResult(None, file_name, [message], [])
         for enum in enums_here:
             if enum.full_name.casefold() == folded:
-                return Found(None, file_name, [], [enum])
+                return LookupResult(None, file_name, [], [enum])
         known += [found.full_name for found in (*messages_here, *enums_here)]
     by_folded = {known_name.casefold(): known_name for known_name in known}
     near = [by_folded[found] for found in get_close_matches(folded, by_folded, n=3, cutoff=0.6)]
@@ -66,7 +66,7 @@ def look_up(name: str, schema: Schema, registry: Registry) -> Found:
 
 
 def all_types(schema: Schema) -> Iterator[tuple[str, list[Descriptor], list[EnumDescriptor]]]:
-    """Every file with its messages and enums, nested ones included, in the order they are written."""
+    """Yield every file with its messages and enums, nested ones included, in the order of the file."""
     for file_name in _wire_files(schema):
         file = schema.file(file_name)
         messages, enums = _types_of(file.message_types_by_name.values())
@@ -74,10 +74,10 @@ def all_types(schema: Schema) -> Iterator[tuple[str, list[Descriptor], list[Enum
 
 
 def reachable(messages: Iterable[Descriptor], schema: Schema) -> tuple[list[Descriptor], list[EnumDescriptor]]:
-    """These messages with every message and enum they can hold, in the order they are met."""
+    """Return these messages with every message and enum they can hold, in the order found."""
     found = list(dict.fromkeys(messages))
     enums: dict[str, EnumDescriptor] = {}
-    for message in found:  # grows while it is read
+    for message in found:  # grows during the loop
         for field in message.fields:
             if field.message_type is not None and field.message_type not in found:
                 found.append(field.message_type)
@@ -88,12 +88,12 @@ def reachable(messages: Iterable[Descriptor], schema: Schema) -> tuple[list[Desc
 
 
 def _wire_files(schema: Schema) -> list[str]:
-    """The files about messages, and not about ``.proto`` files."""
+    """Return the files that define messages of the wire."""
     return sorted(name for name in schema.file_names if not name.startswith(("ftwire/", "google/protobuf/")))
 
 
 def _own(enum: EnumDescriptor, schema: Schema) -> EnumDescriptor | None:
-    """The enum as this schema has it: which enum an integer holds is known for the built-in one."""
+    """Return this schema's version of an enum that is known from the built-in schema."""
     try:
         file = schema.file(enum.file.name)
     except DescriptorError:
@@ -104,7 +104,7 @@ def _own(enum: EnumDescriptor, schema: Schema) -> EnumDescriptor | None:
 def _types_of(messages: Iterable[Descriptor]) -> tuple[list[Descriptor], list[EnumDescriptor]]:
     found = list(messages)
     enums: list[EnumDescriptor] = []
-    for message in found:  # grows while it is read
+    for message in found:  # grows during the loop
         enums += message.enum_types
         found += message.nested_types
     return found, enums

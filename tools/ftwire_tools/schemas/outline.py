@@ -1,4 +1,4 @@
-"""Protocols, messages and enums for reading: as values for JSON, as lines of text, and as a request to start from."""
+"""Describe protocols, messages and enums: as objects for JSON, as lines of text, and by a request to start from."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 The rules, in one place:
 
-- a file's text comes from the newest release that ships it, so a dropped one is kept as it last was;
+- a file's text comes from the newest release that ships it, so a dropped file is kept in its last form;
 - a protocol belongs to the file of its name; to the file of the name it was given later, when it was renamed;
   or to the file with the messages ``<Name>Req`` and ``<Name>Rsp`` (``SkillWrapAPI`` holds three like that);
 - a protocol whose file has no request message is a push;
-- a message or enum that the newest release dropped stays where a kept file still needs it;
-- imports are those a file needs (a dozen of the vendor's files import ``Common.proto`` for nothing: leaving
-  that out spares the reader of one protocol the loading of another file);
+- a message or enum that the newest release dropped is kept if a kept file still needs it;
+- a file imports only what it needs (a dozen of the vendor's files import ``Common.proto`` without use: without it,
+  decoding one protocol loads one file less);
 - a leftover file that declares another file's package (three early releases shipped such copies) is left out.
 """
 
@@ -38,19 +38,19 @@ _BESIDE_THE_SDK = {2207: "Trd_Notify"}
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Which protocol IDs each SDK release listed, and under what name, oldest release first."""
+    """The protocol IDs that each SDK release listed, with their names, oldest release first."""
 
     releases: Mapping[str, Mapping[int, str]]
 
     @classmethod
     def of(cls, releases: Sequence[Release]) -> History:
-        """The history of these releases, in any order."""
+        """Return the history of these releases, given in any order."""
         ordered = sorted(releases, key=lambda release: version_key(release.version))
         return cls({release.version: release.ids for release in ordered})
 
     @classmethod
     def from_json(cls, text: str) -> History:
-        """Read what ``to_json`` wrote."""
+        """Read the text that ``to_json`` wrote."""
         releases: dict[str, Mapping[int, str]] = {}
         current: dict[int, str] = {}
         for version, change in json.loads(text).items():
@@ -60,7 +60,7 @@ class History:
         return cls(releases)
 
     def to_json(self) -> str:
-        """Each release with what it added and removed; a renamed ID stands under both."""
+        """Return each release with the IDs it added and removed, as JSON; a renamed ID is in both."""
         changes: dict[str, dict[str, dict[str, str]]] = {}
         before: Mapping[int, str] = {}
         for version, ids in self.releases.items():
@@ -71,11 +71,11 @@ class History:
         return json.dumps(changes, indent=1) + "\n"
 
     def names(self, proto_id: int) -> list[str]:
-        """The names of one ID, oldest first."""
+        """Return the names of one ID, oldest first."""
         return list(dict.fromkeys(ids[proto_id] for ids in self.releases.values() if proto_id in ids))
 
     def span(self, proto_id: int) -> tuple[str, str]:
-        """First and last release that list an ID."""
+        """Return the first and last release that list an ID."""
         versions = [version for version, ids in self.releases.items() if proto_id in ids]
         return versions[0], versions[-1]
 
@@ -96,10 +96,10 @@ class History:
 
 
 def proto_tree(releases: Sequence[Release], history: History | None = None) -> dict[str, str]:
-    """File name to text of everything under ``proto/`` that is made from releases, history included.
+    """Return the files under ``proto/`` that are made from releases, history included: file name to text.
 
-    ``history`` says what came before, where ``releases`` are not all there were: a tree made so far, as one
-    release, and the next one.
+    ``history`` covers earlier releases where ``releases`` are not all: the tree so far, taken as one release, and
+    the next one.
 
     Raises ``SdkError`` when a protocol has no file, or the pushes differ from the newest release's list.
     """

@@ -1,7 +1,7 @@
-"""Grow the tree under ``proto/`` by one newer SDK release, from the tree itself and that release alone.
+"""Update the tree under ``proto/`` to one newer SDK release, from the tree itself and that release alone.
 
-The result is the same as making the tree again from all releases: what older ones had that the newest lacks is
-in the tree already, and the two history files say since when and until when.
+The result is the same as making the tree again from all releases: definitions that only older releases had are in the
+tree already, and the two history files have the first and last release of each.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from ftwire_tools.schemas.sources import DefinitionsError, of_set
 __all__ = ["BY_HAND", "Tree", "grown", "read_tree"]
 
 BY_HAND: Final = {"InitWebSocket.proto"}
-"""Files that no SDK's list of IDs leads to."""
+"""Files of protocols that are in no SDK's list of IDs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What ``proto/`` holds that is made from releases."""
+    """The part of ``proto/`` that is made from releases."""
 
     release: Release
-    """All of it, as the newest release it was made from."""
+    """All its files, as the newest release they were made from."""
     history: History
     log: ChangeLog
 
@@ -46,7 +46,7 @@ def read_tree(proto: Path) -> Tree:
     found = of_set(compile_directory(proto), str(proto))
     files: dict[str, FileDescriptorProto] = {}
     for name, file in found.files.items():
-        # Messages without a field stand in for what an SDK lists and does not ship: they are made anew.
+        # Messages without a field replace those that an SDK lists and does not ship: they are made again.
         if name in BY_HAND or not any(message.field for message in file.message_type):
             continue
         plain = FileDescriptorProto()
@@ -61,15 +61,15 @@ def read_tree(proto: Path) -> Tree:
 
 
 def grown(tree: Tree, release: Release) -> tuple[dict[str, str], list[Change]]:
-    """File name to text of the tree with one newer release, and what that release changed.
+    """Return the files of the tree with one newer release (name to text), and the changes of that release.
 
-    Raises ``SdkError`` when it is not newer, or is built in a way that the rules for the tree do not know.
+    Raises ``SdkError`` when it is not newer, or has a form that the rules for the tree do not cover.
     """
     newest = tree.history.newest
     try:
         is_newer = version_key(release.version) > version_key(newest)
     except ValueError:
-        raise SdkError(f"the release does not say its version, but {release.version!r}") from None
+        raise SdkError(f"the release has no usable version but {release.version!r}") from None
     if not is_newer:
         raise SdkError(f"release {release.version} is not newer than {newest}, which the tree is made from")
     before, _ = tree.log.without_dropped(tree.release.files.values())

@@ -1,8 +1,8 @@
 """Write a file descriptor as ``.proto`` text.
 
 Covers what a proto2 schema of plain messages uses: messages, nested types, enums with aliases, defaults,
-``packed`` and ``deprecated``. Services, extensions, oneofs, groups and reserved ranges are refused by name
-rather than dropped without a word: no SDK release has had one.
+``packed`` and ``deprecated``. Services, extensions, oneofs, groups and reserved ranges are refused by name, not
+dropped silently: no SDK release has had one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LABELS = {number: name.removeprefix("LABEL_").lower() for name, number in Field
 
 
 class UnsupportedFeatureError(Exception):
-    """A descriptor that uses a part of protobuf this writer has not met."""
+    """A descriptor that uses a part of protobuf that this writer does not support."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class ProtocolOption:
     formerly: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The option as a line of ``.proto`` text."""
+        """Return the option as a line of ``.proto`` text."""
         parts = [f"id: {self.id}", f'name: "{self.name}"']
         if self.push:
             parts.append("push: true")
@@ -58,9 +58,9 @@ class ProtocolOption:
 
 
 def proto_text(file: FileDescriptorProto, protocols: Iterable[ProtocolOption] = (), note: str = "") -> str:
-    """The text of ``file``, with the protocols it carries and an optional comment at the top.
+    """Return the text of ``file``, with its protocols and an optional comment at the top.
 
-    Language options (``java_package`` and the like) are left out: they say nothing about the wire.
+    Language options (``java_package`` and the like) are left out: they do not affect the wire.
     Raises ``UnsupportedFeatureError`` for anything else that would be lost.
     """
     _refuse(file.name, service=file.service, extension=file.extension, weak_dependency=file.weak_dependency)
@@ -87,7 +87,7 @@ def _refuse(where: str, **features: object) -> None:
 
 
 class _Names:
-    """Shortens absolute type names to what a person would write, where protoc reads both the same."""
+    """Shortens absolute type names as a person would, where protoc reads both the same."""
 
     def __init__(self, file: FileDescriptorProto) -> None:
         self._package = file.package

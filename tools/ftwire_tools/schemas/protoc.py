@@ -1,4 +1,4 @@
-"""Compile ``.proto`` files, with the compiler that is there."""
+"""Compile ``.proto`` files with protoc."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["ProtocError", "compile_directory"]
 
 
 class ProtocError(Exception):
-    """There is no compiler, or it refused the files; the sentence says which."""
+    """There is no compiler, or it refused the files."""
 
 
 def compile_directory(directory: Path) -> bytes:
-    """The serialized ``FileDescriptorSet`` of every ``.proto`` file below ``directory``, imports included.
+    """Return the serialized ``FileDescriptorSet`` of every ``.proto`` file below ``directory``, imports included.
 
     Raises ``ProtocError``.
     """

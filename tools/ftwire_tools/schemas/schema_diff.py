@@ -1,8 +1,8 @@
-"""What changed from one schema to another, change by change, and which of it breaks the wire.
+"""List the changes from one schema to another, and which of them break the wire.
 
-A change breaks a direction when bodies written with one side are not read the same by the other
-(``ftwire_tools.schemas.compatibility`` says what "the same" is). Left out are what is no part of the wire: the order of
-declarations, imports, language options, comments; and services and extensions, which the vendor has none of.
+A change breaks a direction when bodies written with one schema are not read the same with the other
+(``ftwire_tools.schemas.compatibility`` defines "the same"). Not compared is what does not affect the wire: the order
+of declarations, imports, language options, comments; nor services and extensions, which the vendor does not use.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Change:
     subject: str
     """``protocol``, ``file``, ``message``, ``field``, ``enum`` or ``value``."""
     name: str
-    """In full, as the new schema calls it; of a protocol its ID and name."""
+    """Full name in the new schema; for a protocol its ID and name."""
     aspect: str = ""
-    """What of it changed: ``name``, ``number``, ``label``, ``type``, ``default``, ``packed``, ``oneof``, ``syntax``."""
+    """What changed: ``name``, ``number``, ``label``, ``type``, ``default``, ``packed``, ``oneof``, ``syntax``."""
     before: str = ""
     after: str = ""
     protobuf: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Change:
         return bool(self.protobuf or self.json)
 
     def facts(self) -> dict[str, Any]:
-        """As an object of ``--json``."""
+        """Return the change as an object for ``--json``."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"breaking": self.is_breaking} | found
 
@@ -70,7 +70,7 @@ def compare(
     old_ids: Mapping[int, str] | None = None,
     new_ids: Mapping[int, str] | None = None,
 ) -> list[Change]:
-    """Every change from ``old`` to ``new``: protocols by ID, then the rest by name."""
+    """Return every change from ``old`` to ``new``: protocols by ID, then the rest by name."""
     old_files, new_files = {file.name: file for file in old}, {file.name: file for file in new}
     old_ids, new_ids = old_ids or {}, new_ids or {}
     moved = _renamed_files(old_files, new_files, old_ids, new_ids)
@@ -84,7 +84,7 @@ def compare(
         elif (after := new_files[moved.get(name, name)]).syntax != file.syntax:
             before_syntax, after_syntax = file.syntax or "proto2", after.syntax or "proto2"
             if before_syntax != after_syntax:
-                # Presence, closed enums and packing by default: too much to tell apart for a case never met.
+                # Presence, closed enums and default packing differ: one change, since no release has done it.
                 rest.append(Change("changed", "file", name, "syntax", before_syntax, after_syntax, _BOTH, _BOTH))
     for name, file in new_files.items():
         if name not in old_files and name not in moved.values():
@@ -102,7 +102,7 @@ def _renamed_files(
     old_ids: Mapping[int, str],
     new_ids: Mapping[int, str],
 ) -> dict[str, str]:
-    """Files of a protocol that has another name, but the same ID."""
+    """Return the files of protocols that have another name and the same ID."""
     pairs = ((f"{name}.proto", f"{new_ids.get(proto_id, '')}.proto") for proto_id, name in old_ids.items())
     return {
         before: after
@@ -119,7 +119,7 @@ def _protocols(old: Mapping[int, str], new: Mapping[int, str]) -> Iterator[Chang
         if before is None:
             yield Change("added", "protocol", f"{proto_id} {after}")
         elif after is None:
-            # Nothing of its frames can be decoded any more.
+            # Its frames can no longer be decoded.
             yield Change("removed", "protocol", f"{proto_id} {before}", "", "", "", (OLD_TO_NEW,), (OLD_TO_NEW,))
         else:
             yield Change("changed", "protocol", f"{proto_id} {after}", "name", before, after)
@@ -139,7 +139,7 @@ def _types(old: Types, new: Types, covered: set[str]) -> Iterator[Change]:
                 elif isinstance(one, EnumDescriptorProto) and isinstance(other, EnumDescriptorProto):
                     yield from _values(name, one, other, old, new)
                 continue
-            # What stands in a file or a message that came or went as a whole is not listed again.
+            # Contents of a file or message that was added or removed as a whole are not listed again.
             here, there = (old, new) if other is None else (new, old)
             outer = name.rpartition(".")[0]
             if here.home[name] in covered or (outer in here.messages and outer not in there.messages):
@@ -177,7 +177,7 @@ def _field(name: str, one: _F, other: _F, old: Types, new: Types) -> Iterator[Ch
         directions = type_reads(one, other, old, new), type_reads(other, one, new, old)
         yield _changed(name, "type", before, after, *directions)
     if (one.HasField("default_value"), one.default_value) != (other.HasField("default_value"), other.default_value):
-        # A default never travels: what is absent stays absent to both sides.
+        # A default is never sent: an absent field is absent to both sides.
         yield Change("changed", "field", name, "default", _default(one), _default(other))
     if (one.options.packed, one.label) != (other.options.packed, other.label) and one.label == other.label:
         yield Change("changed", "field", name, "packed", str(one.options.packed), str(other.options.packed))

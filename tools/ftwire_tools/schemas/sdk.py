@@ -39,7 +39,7 @@ class Release:
     """The schema of one SDK release."""
 
     version: str
-    """As released, e.g. ``10.11.7108``; empty when the path does not tell."""
+    """As released, e.g. ``10.11.7108``; empty when neither path nor files contain it."""
     ids: Mapping[int, str]
     """Protocol ID to the name ``ProtoId`` gives it, in ID order."""
     pushes: frozenset[int]
@@ -94,7 +94,7 @@ def read_sdk(path: Path) -> Release:
 
 
 def _version_of(path: Path) -> str:
-    # An installed release says its version itself; a folder it lies in may be called by half of it.
+    # An installed release has its version in a file; the name of its folder may be only a part of it.
     match = _VERSION.search(path.name)
     return match[1] if match else ""
 
@@ -143,7 +143,7 @@ def _protocol_ids(source: bytes) -> tuple[dict[int, str], frozenset[int]]:
             values[name] = statement.value.value
         elif name == "All_PushId" and isinstance(statement.value, ast.List):
             pushed = [item.id for item in statement.value.elts if isinstance(item, ast.Name)]
-    # Two names for one ID in one release: the first listed stays, ProtoId lists it by group and age.
+    # Two names for one ID in one release: the first is kept, since ProtoId lists names by group and age.
     ids: dict[int, str] = {}
     for name, value in values.items():
         ids.setdefault(value, name)

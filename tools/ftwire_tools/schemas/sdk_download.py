@@ -1,4 +1,4 @@
-"""The vendor's Python SDK at a version: as installed here, as downloaded before, or downloaded now."""
+"""Find a version of the vendor's Python SDK: installed, downloaded earlier, or downloaded now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["LATEST", "PackageError", "locate_package", "newest_version", "parse_requirement"]
 
 LATEST: Final = "latest"
-"""Stands for the newest version published."""
+"""Word for the newest version published."""
 
 _REQUIREMENT: Final = re.compile(r"(?:(futu|moomoo)[-_]api)?(?:(?:==)?(\d+(?:\.\d+)*|latest))?", re.ASCII)
 _TIMEOUT: Final = 300
@@ -21,13 +21,13 @@ _TIMEOUT: Final = 300
 
 
 class PackageError(Exception):
-    """A package that cannot be had; the sentence says why."""
+    """A package that cannot be found or downloaded; the message has the reason."""
 
 
 def parse_requirement(text: str) -> tuple[str, str] | None:
-    """Package and version of ``futu-api==9.6.5608``, ``futu-api==latest``, ``futu-api`` or ``9.6.5608``.
+    """Return package and version of ``futu-api==9.6.5608``, ``futu-api==latest``, ``futu-api`` or ``9.6.5608``.
 
-    The version is empty where none is said. Anything else is ``None``.
+    The version is empty if there is none. ``None`` for any other text.
     """
     found = _REQUIREMENT.fullmatch(text)
     if not text or found is None or (found[1] and found[2] and "==" not in text):
@@ -36,9 +36,9 @@ def parse_requirement(text: str) -> tuple[str, str] | None:
 
 
 def locate_package(name: str, version: str) -> tuple[Path, str]:
-    """Where a package is, and its version; without a version the one installed, else the newest published.
+    """Return the path of a package and its version; without a version, of the one installed, else the newest published.
 
-    What is downloaded is kept in ``$XDG_CACHE_HOME/ftwire/sdk``. Raises ``PackageError``.
+    Downloads are kept in ``$XDG_CACHE_HOME/ftwire/sdk``. Raises ``PackageError``.
     """
     module = name.removesuffix("-api")
     try:
@@ -64,7 +64,7 @@ def locate_package(name: str, version: str) -> tuple[Path, str]:
 
 
 def newest_version(name: str) -> str:
-    """The newest version published. Raises ``PackageError``."""
+    """Return the newest version published. Raises ``PackageError``."""
     answer = _pip("index", "versions", name)
     found = re.match(rf"{re.escape(name)} \((\d+(?:\.\d+)*)\)", answer)
     if found is None:

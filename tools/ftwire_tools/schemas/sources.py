@@ -1,4 +1,4 @@
-"""Message definitions from wherever a user points: ours, an SDK release, ``.proto`` files, a descriptor set."""
+"""Open message definitions: ours, those of an SDK release, ``.proto`` files, or a descriptor set."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ __all__ = [
 ]
 
 OURS: Final = "ours"
-"""What the built-in definitions are called."""
+"""Name of the built-in definitions."""
 
 FORMS: Final = (
     "ours, futu-api[==VERSION|==latest] (or moomoo-api), a wheel, a source archive, a directory with an SDK or "
     "with .proto files, or a descriptor set"
 )
-"""What ``open_definitions`` takes, for help texts."""
+"""The inputs of ``open_definitions``, for help texts."""
 
 _ARCHIVES: Final = (".whl", ".zip", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz")
 _LANGUAGE: Final = {"ftwire/options.proto", "google/protobuf/descriptor.proto"}
-"""Files about ``.proto`` files, not about the wire."""
+"""Files that define options of ``.proto`` files, and no messages of the wire."""
 
 
 class DefinitionsError(Exception):
-    """A source of definitions that cannot be read; the sentence says why."""
+    """A source of definitions that cannot be read; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +54,29 @@ class Definitions:
     """One schema, to be shown, compared or decoded with."""
 
     label: str
-    """What to call it, e.g. ``futu-api 9.6.5608``."""
+    """Its name, e.g. ``futu-api 9.6.5608``."""
     files: Mapping[str, FileDescriptorProto]
     """File name to descriptor, in name order."""
     schema: Schema = field(repr=False, compare=False)
     """The same, ready to decode with."""
     ids: Mapping[int, str]
-    """Protocol ID to name; of an SDK what its list of IDs says, files for them or not."""
+    """Protocol ID to name; for an SDK its own list of IDs, with or without files for them."""
     is_release: bool = False
-    """An SDK release: what it lacks, that SDK lacks."""
+    """Whether this is an SDK release, which keeps nothing of older ones."""
 
     @property
     def registry(self) -> Registry:
-        """The protocols of these definitions and no others."""
+        """The protocols of these definitions only."""
         return Registry(self.schema)
 
     @property
     def rows(self) -> tuple[ProtocolRow, ...]:
-        """What the files say about protocols."""
+        """The protocols that the files declare."""
         return self.schema.protocols
 
 
 def open_definitions(text: str) -> Definitions:
-    """Open what ``text`` names; see ``FORMS``. A bare version is one of ``futu-api``.
+    """Open the definitions that ``text`` names; see ``FORMS``. A bare version is one of ``futu-api``.
 
     Raises ``DefinitionsError``.
     """
@@ -117,7 +117,7 @@ def read_release(text: str) -> Release:
 
 
 def ours() -> Definitions:
-    """The built-in definitions."""
+    """Return the built-in definitions."""
     from ftwire.schema import schema
 
     files = {
@@ -129,14 +129,14 @@ def ours() -> Definitions:
 
 
 def of_set(data: bytes, label: str) -> Definitions:
-    """The definitions in a serialized ``FileDescriptorSet``. Raises ``DescriptorError``."""
+    """Return the definitions in a serialized ``FileDescriptorSet``. Raises ``DescriptorError``."""
     schema = Schema.from_descriptor_set(data)
     files = {file.name: file for file in FileDescriptorSet.FromString(data).file if file.name not in _LANGUAGE}
     return Definitions(label, dict(sorted(files.items())), schema, _listed(schema))
 
 
 def of_release(release: Release, label: str) -> Definitions:
-    """The definitions in an SDK release. Raises ``DescriptorError``."""
+    """Return the definitions in an SDK release. Raises ``DescriptorError``."""
     files = release.own_files
     answering = {
         file.package
@@ -150,7 +150,7 @@ def of_release(release: Release, label: str) -> Definitions:
 
 
 def _listed(schema: Schema) -> dict[int, str]:
-    # Of one ID the newest stands first.
+    # The newest protocol of an ID comes first.
     names: dict[int, str] = {}
     for row in schema.protocols:
         if not row.websocket:

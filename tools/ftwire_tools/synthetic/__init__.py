@@ -1,8 +1,11 @@
-"""Captures that never happened: what ``ftwire synth`` writes.
+"""The made-up market, for the gateway (``serve --synthetic``) and for captures (``ftwire synth``).
 
-clock    trading time to capture time and to the exchange's own
-market   prices, and the messages that tell them
-wire     messages to frames, packets and capture files, with what goes wrong on the way
+market        stocks and how their prices move
+trading_day   a day of all stocks, second by second: trades, minutes, candles, order books
+template      encoded messages with holes to be filled
+bodies        bodies of pushes and replies about stocks, from templates
+capture       frames to packets and capture files
+day           a whole capture of a given size
 
-Everything follows from a seed: the same one gives the same bytes.
+Everything follows from a seed: the same one gives the same prices and the same bytes.
 """

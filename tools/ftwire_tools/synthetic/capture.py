@@ -1,4 +1,4 @@
-"""Frames to a capture file: connections with handshakes, packets, and packets that the capture lacks."""
+"""Frames to a capture file: connections with their handshakes, and packets, a share of which is left out."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ftwire.protocols import registry
 if TYPE_CHECKING:
     from ftwire.cipher import Cipher, RsaKey
 
-__all__ = ["CIPHERS", "Connection", "File"]
+__all__ = ["CIPHERS", "CaptureOutput", "RecordedClient"]
 
 CIPHERS: Final = {"none": -1, "ftaes_ecb": 0, "aes_ecb": 1, "aes_cbc": 2}
-"""Name to ``Common.PacketEncAlgo``."""
+"""Names of ciphers to ``Common.PacketEncAlgo``."""
 
 _TO_OPEND, _FROM_OPEND = Direction.A_TO_B, Direction.B_TO_A
 _LOCALHOST: Final = bytes((127, 0, 0, 1))
 _SEGMENT: Final = 32768
-"""Most bytes in a packet: OpenD runs on the machine of its clients, and loopback packets are large."""
+"""Most bytes in a packet; large, as on loopback, since OpenD runs on the machine of its clients."""
 _ALPHABET: Final = "0123456789ABCDEF"
 
 
-class File:
-    """The bytes of a capture file, packet by packet, with a share of them lost."""
+class CaptureOutput:
+    """Writes the packets of a capture file, and leaves out a share of them."""
 
     def __init__(self, write: Callable[[bytes], object], kind: str, loss: float, random: Random) -> None:
-        """``kind`` is pcap or pcapng, ``loss`` the share of packets that the capture lacks."""
+        """``kind`` is pcap or pcapng, ``loss`` the share of packets to leave out."""
         self._write: Final = write
         self._loss: Final = loss
         self._random: Final = random
@@ -49,7 +49,7 @@ class File:
             self._put(plain.header())
 
     def add(self, time_ns: int, frames: list[bytes], *, may_be_lost: bool = True) -> None:
-        """Take packets of one moment, a microsecond from one to the next."""
+        """Add packets, a microsecond from one to the next; ``time_ns`` is since 1970."""
         loss = self._loss if may_be_lost else 0.0
         for at, frame in enumerate(frames):
             if loss and self._random.random() < loss:
@@ -65,18 +65,19 @@ class File:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write what is buffered."""
         self._write(b"".join(self._buffer))
         self._buffer.clear()
 
 
-class Connection:
-    """A client of OpenD: what both sides say, as frames, and the packets of that."""
+class RecordedClient:
+    """One connection of a client: its frames in both directions, as packets."""
 
-    def __init__(self, number: int, file: File, key: RsaKey | None, cipher: str, random: Random) -> None:
-        """``number`` from 0 makes its port; with a key everything is encrypted, by ``cipher``."""
-        talk = TcpConversation(Endpoint(_LOCALHOST, 50000 + number), Endpoint(_LOCALHOST, 11111), mss=_SEGMENT)
-        self._talk: Final = talk
+    def __init__(self, number: int, file: CaptureOutput, key: RsaKey | None, cipher: str, random: Random) -> None:
+        """``number``, from 0, determines its port; with a key everything is encrypted, by ``cipher``."""
+        self._tcp: Final = TcpConversation(
+            Endpoint(_LOCALHOST, 50000 + number), Endpoint(_LOCALHOST, 11111), mss=_SEGMENT
+        )
         self._file: Final = file
         self._random: Final = random
         self._key: Final = key
@@ -84,11 +85,11 @@ class Connection:
         self._cipher: Cipher = NONE
         self._serial = 0
         self.frames: Final[Counter[str]] = Counter()
-        """Frames by protocol."""
+        """Number of frames by protocol."""
 
     def open(self, time_ns: int) -> None:
-        """Connect, and agree on a cipher."""
-        self._file.add(time_ns, self._talk.open(), may_be_lost=False)
+        """Connect, and exchange InitConnect."""
+        self._file.add(time_ns, self._tcp.open(), may_be_lost=False)
         protocol: Any = registry["InitConnect"]
         request, response = protocol.request(), protocol.response()
         request.c2s.clientVer, request.c2s.clientID = 300, "ftwire synth"
@@ -106,7 +107,7 @@ class Connection:
             self._cipher = cipher_for(self._algorithm, s2c.connAESKey, s2c.aesCBCiv or None)
 
     def ask(self, name: str, request: Any, response: Any, time_ns: int, *, may_be_lost: bool = True) -> None:
-        """Send a request; ``response`` (a message or a body) answers it a millisecond later."""
+        """Send a request, and a millisecond later its response (a message or an encoded body)."""
         self._serial += 1
         proto_id = registry[name].proto_id
         body = response if isinstance(response, bytes) else response.SerializeToString()
@@ -115,20 +116,20 @@ class Connection:
             (_FROM_OPEND, body, 1_000_000),
         ):
             frame = encode_frame(proto_id, self._serial, data, cipher=self._cipher)
-            self._file.add(time_ns + delay, self._talk.send(direction, frame), may_be_lost=may_be_lost)
+            self._file.add(time_ns + delay, self._tcp.send(direction, frame), may_be_lost=may_be_lost)
             self.frames[name] += 1
 
     def push(self, bodies: Iterable[tuple[str, int, bytes]], time_ns: int) -> None:
-        """Send pushes, (name, ID, body) each, together as OpenD does when there is much to say."""
+        """Send pushes together, as OpenD does when there are many; each is protocol name, ID and body."""
         frames = []
         for name, proto_id, body in bodies:
             self.frames[name] += 1
             frames.append(encode_frame(proto_id, 0, body, cipher=self._cipher))
-        self._file.add(time_ns, self._talk.send(_FROM_OPEND, b"".join(frames)))
+        self._file.add(time_ns, self._tcp.send(_FROM_OPEND, b"".join(frames)))
 
     def close(self, time_ns: int) -> None:
-        """Take leave."""
-        self._file.add(time_ns, self._talk.close(), may_be_lost=False)
+        """Close the connection."""
+        self._file.add(time_ns, self._tcp.close(), may_be_lost=False)
 
     def _digits(self) -> str:
         return "".join(self._random.choices(_ALPHABET, k=16))

@@ -1,7 +1,7 @@
-"""Messages as bytes with holes: a body is a template and the bytes to put into it.
+"""Templates: encoded messages with holes that are filled with encoded values.
 
-Filling a message and encoding it takes ten times as long. A hole always takes the same number of bytes, so that
-no length in front of it changes; what comes out is what protobuf would have written.
+That takes a tenth of the time of filling a message and encoding it. A hole always has the same number of bytes, so
+that no length in front of it changes, and the result is what protobuf would have written.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["GROWING", "GROWN", "SMALL", "double", "template"]
 
 SMALL: Final = 1 << 14
-"""The least integer that takes three bytes; 2**21 - 1 is the largest."""
+"""Smallest integer whose varint takes three bytes; the largest is 2**21 - 1."""
 GROWING: Final = 1 << 28
-"""The least that takes five."""
+"""Smallest integer whose varint takes five bytes."""
 GROWN: Final = (1 << 35) - 1
-"""The largest."""
+"""Largest integer whose varint takes five bytes."""
 
 double: Final = Struct("<d").pack
-"""Returns the bytes that go into the hole of a ``double``."""
+"""Returns an encoded ``double``."""
 
 
 def template(message: Message, holes: Sequence[tuple[Any, str]]) -> bytes:
-    """Return a message as bytes to be filled with ``%``, one argument for each hole in its place.
+    """Return a message as bytes to be filled with ``%``, one argument for each hole.
 
-    ``holes`` are parts of ``message`` and names of their fields, in the order in which they are encoded. What
-    stands in them tells how many bytes a hole has, and is overwritten: a double, a text, or an integer of two,
-    three or five bytes. Raises ``ValueError`` for holes in another order.
+    ``holes`` are parts of ``message`` and names of their fields, in the order of their encoding. The present value of
+    a field determines how many bytes its hole has, and is overwritten: a double, a text, or an integer of two, three
+    or five bytes. Raises ``ValueError`` for holes in another order.
     """
     marks = []
     for number, (part, name) in enumerate(holes):

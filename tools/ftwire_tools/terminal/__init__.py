@@ -1,1 +1,1 @@
-"""Standard output and error: writing, colours, progress, times and addresses as a person writes them."""
+"""Text for people: standard output, colours, progress, widths, JSON, times, addresses and hexadecimal input."""

@@ -1,4 +1,4 @@
-"""``HOST:PORT`` on the command line."""
+"""Parse ``HOST:PORT`` as the command line takes it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str, *, default_host: str = LOOPBACK) -> Address:
-    """Read ``HOST:PORT``, ``[IPv6]:PORT``, ``:PORT`` or ``PORT``. Raises ``ValueError`` with a sentence."""
+    """Parse ``HOST:PORT``, ``[IPv6]:PORT``, ``:PORT`` or ``PORT``.
+
+    Raises ``ValueError``, whose message can be shown to the user.
+    """
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:11111")
+        raise ValueError(f"{text!r}: an IPv6 address needs brackets, as in [::1]:11111")
     if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
         raise ValueError(f"{text!r} is not HOST:PORT with a port of 0 to 65535")
     return Address(host if colon and host else default_host, int(port))
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach a server that listens on ``host``."""
+    """Return whether only this machine can reach a server that listens on ``host``."""
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

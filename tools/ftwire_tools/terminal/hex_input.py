@@ -1,4 +1,4 @@
-r"""Bytes out of hexadecimal text, in the forms that people paste.
+r"""Parse bytes in hexadecimal text, in the forms that people paste.
 
 Bare digits, ``0x46, 0x54``, ``46:54``, ``\x46\x54``, and the dumps of xxd, hexdump -C, tcpdump -x and Wireshark.
 """
@@ -15,13 +15,13 @@ _MARKS: Final = re.compile(r"0[xX]|\\x|[\s,:;\-_{}\[\]()\"']+")
 _DUMP_LINE: Final = re.compile(
     r"\s*(?:0[xX])?([0-9A-Fa-f]{4,16}):?[ \t]+"  # the offset
     r"((?:[0-9A-Fa-f]{2,8}[ \t]{1,3})*[0-9A-Fa-f]{2,8})"  # groups of one to four bytes
-    r"(?:[ \t]{2,}.*|[ \t]*\|.*)?\s*"  # the same as text
+    r"(?:[ \t]{2,}.*|[ \t]*\|.*)?\s*"  # the bytes as text
 )
 _END_OF_DUMP: Final = re.compile(r"\s*[0-9A-Fa-f]{6,16}\s*")
 
 
 def from_hex(text: str) -> bytes | None:
-    """Return the bytes that a text writes down; ``None`` where it is no hexadecimal, or half a byte too much."""
+    """Return the bytes of a hexadecimal text; ``None`` for other text, and for an odd number of digits."""
     dumped = _from_dump(text)
     if dumped is not None:
         return dumped
@@ -32,13 +32,13 @@ def from_hex(text: str) -> bytes | None:
 
 
 def _from_dump(text: str) -> bytes | None:
-    """Read lines of offset, bytes and text: each must begin where the bytes before it end."""
+    """Parse lines of offset, bytes and text; each offset must be the number of bytes before it."""
     lines = [line for line in text.splitlines() if line.strip()]
     found = b""
     for place, line in enumerate(lines):
         match = _DUMP_LINE.fullmatch(line)
         if match is None:
-            # hexdump -C and od end with the length alone.
+            # The last line of hexdump -C and od is the length alone.
             is_end = place and place == len(lines) - 1 and _END_OF_DUMP.fullmatch(line) and int(line, 16) == len(found)
             if is_end:
                 break

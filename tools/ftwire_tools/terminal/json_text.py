@@ -1,4 +1,4 @@
-"""JSON for people: names in any script as they are, and nothing in it that a terminal would obey."""
+"""JSON for people: text in any script as it is, control characters escaped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["readable_json"]
 
 
 def readable_json(value: Any, *, indent: int | None = None) -> str:
-    """Return JSON text in which only that is escaped which a terminal would obey instead of show.
+    """Return JSON text in which only characters are escaped that a terminal would interpret instead of show.
 
-    ``json`` itself leaves the control characters of ISO 6429 above U+007F and those that turn the direction of
-    writing as they are, unless all but ASCII is escaped.
+    ``json`` has no such option: with ``ensure_ascii=False`` it leaves the control characters above U+007F (ISO 6429)
+    and those that change the direction of writing; with ``ensure_ascii=True`` it escapes all but ASCII.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     if text.isprintable():

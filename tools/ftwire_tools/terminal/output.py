@@ -1,6 +1,6 @@
-"""Standard output, for commands that write much of it: in large pieces, with errors of its own.
+"""Writing to standard output, with errors of its own.
 
-Its errors are no ``OSError``, so that no command takes a full disk for an input that cannot be read.
+They are not ``OSError``, so that no command reports a full disk as an input that cannot be read.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ __all__ = ["ClosedOutputError", "Interrupted", "OutputError", "write"]
 
 
 class OutputError(Exception):
-    """Standard output takes nothing more; the sentence says why."""
+    """Standard output cannot be written to; the message is the system's reason."""
 
 
 class ClosedOutputError(OutputError):
-    """Nobody reads standard output any more, as after ``| head``."""
+    """The reader of standard output is gone, as after ``| head``."""
 
 
-class Interrupted(Exception):  # noqa: N818 - no error, but a user's wish
-    """Ctrl-C, out of click's hands, which would write an empty line on account of it."""
+class Interrupted(Exception):  # noqa: N818 - not an error: the user's wish
+    """Ctrl-C, in place of ``KeyboardInterrupt``, for which click would print an empty line."""
 
 
 def write(text: str) -> None:
-    """Write text and flush it: a reader behind a pipe sees it now."""
+    """Write text and flush it, so that a reader behind a pipe gets it at once. Raises ``OutputError``."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

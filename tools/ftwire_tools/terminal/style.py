@@ -1,6 +1,6 @@
-"""Colour, as six strings that are empty where there is none.
+"""Colours of terminals: six escape sequences, which are empty where colour is not wanted.
 
-rich takes longer to import than a small capture takes to dump; six escape sequences need no library.
+No library: rich takes longer to import than a small capture takes to dump.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["COLOURED", "PLAIN", "Paint", "paint_for", "printable"]
 
 
 class Paint(NamedTuple):
-    """Escape sequences; ``reset`` ends each."""
+    """Escape sequences by what they mark; ``reset`` ends each."""
 
     request: str = ""
     response: str = ""
@@ -30,11 +30,11 @@ COLOURED: Final = Paint("\x1b[36m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m", "\x1b[
 
 
 def paint_for(stream: IO[str]) -> Paint:
-    """Return colours for a terminal, unless the user declines them (https://no-color.org)."""
+    """Return colours for a terminal; none for other streams, for NO_COLOR (https://no-color.org) and TERM=dumb."""
     wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return COLOURED if wanted else PLAIN
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey instead of show."""
+    """Escape characters that a terminal would interpret instead of show."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

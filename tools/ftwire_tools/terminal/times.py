@@ -1,4 +1,4 @@
-"""Nanoseconds since the epoch, as people write times: UTC throughout."""
+"""Times in nanoseconds since the epoch, written and parsed as people write them, in UTC."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Final
 __all__ = ["NO_TIME", "SECOND", "Clock", "parse_time"]
 
 NO_TIME: Final = "--:--:--.------"
-"""Stands in place of a time that nobody knows."""
+"""In place of an unknown time."""
 SECOND: Final = 1_000_000_000
-"""Nanoseconds."""
+"""In nanoseconds."""
 _DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"(\d+)(?:\.(\d{1,9})\d*)?")
 
 
 class Clock:
-    """Writes times of day, and tells when a new day begins."""
+    """Formats times of day, and reports changes of the date."""
 
     def __init__(self) -> None:
         self._second = self._day = -1
         self._text = ""
 
     def time(self, nanoseconds: int) -> str:
-        """Return ``HH:MM:SS.microseconds``, or dashes for the 0 of a stream without times."""
+        """Return ``HH:MM:SS.microseconds``; dashes for 0, the time of streams that have none."""
         if not nanoseconds:
             return NO_TIME
         second, rest = divmod(nanoseconds, SECOND)
         if second != self._second:
-            # Frames come in bursts: most share their second with the one before.
+            # Frames come in bursts: most are in the same second as the one before.
             self._second = second
             minutes, seconds = divmod(second % _DAY, 60)
             self._text = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
         return f"{self._text}.{rest // 1000:06}"
 
     def new_day(self, nanoseconds: int) -> str | None:
-        """Return the date, if it is another one than at the last call."""
+        """Return the date if it is not that of the last call, ``None`` otherwise."""
         day = nanoseconds // (SECOND * _DAY)
         if day == self._day:
             return None
@@ -46,9 +46,9 @@ class Clock:
 
 
 def parse_time(text: str) -> int:
-    """Read ISO 8601 (UTC unless it says otherwise), or seconds or nanoseconds since the epoch.
+    """Parse ISO 8601 (UTC unless an offset is given), or seconds or nanoseconds since the epoch.
 
-    Digits alone are nanoseconds when they are so many that as seconds they would lie 30 000 years ahead.
+    A whole number of more than 12 digits is nanoseconds: as seconds it would be in 30 000 years or later.
     Raises ``ValueError``.
     """
     number = _NUMBER.fullmatch(text)

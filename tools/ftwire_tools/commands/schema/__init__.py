@@ -1,4 +1,4 @@
-"""``ftwire schema``: message definitions, ours and those of any SDK release. One module here, one subcommand."""
+"""``ftwire schema``: message definitions, ours and those of any SDK release. One module a subcommand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "history": "Say what each SDK release changed.",
     "update": "Make proto/ from a newer SDK, in a source checkout.",
 }
-"""Subcommand, which is also the module here, to its line of help."""
+"""Subcommand, which is also the name of its module, to its line of help."""
 
 
 @click.group(cls=LazyGroup, package="ftwire_tools.commands.schema", table=COMMANDS)

@@ -1,4 +1,4 @@
-"""``ftwire schema diff``: what changed from one schema to another."""
+"""``ftwire schema diff``: the changes from one schema to another."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def command(ctx: click.Context, old: str, new: str, as_json: bool, breaking: boo
     downloaded with pip unless it is installed; futu-api==latest; a wheel or source archive; a directory with an
     SDK or with .proto files; a descriptor set as protoc writes it.
 
-    A change breaks the wire when bodies written with one side are not read the same by the other; "old to new"
-    says that only bodies of A read with B are concerned. Fields and enum values that a reader does not know are
-    passed over and break nothing, unless they are required. Names break JSON bodies only.
+    A change breaks the wire when bodies written with one schema are not read the same with the other; "old to new"
+    means only bodies of A read with B. Fields and enum values that a reader does not have are ignored and break
+    nothing, unless they are required. Names break JSON bodies only.
 
-    What ours keeps of old SDKs for the sake of old captures is no difference.
+    Definitions of old SDKs, which ours keeps for old captures, are no difference.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``ftwire schema find``: names by a part of them."""
+"""``ftwire schema find``: find definitions by a part of their name."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["command"]
 
 
 class Hit(NamedTuple):
-    """One name that holds the text."""
+    """A definition whose name contains the text."""
 
     kind: str
     """``protocol``, ``message``, ``field``, ``enum`` or ``value``."""
     name: str
-    """In full: where it stands, then what it is called."""
+    """Full name."""
     text: str
-    """What it is: its declaration, its number."""
+    """Its declaration, or its number."""
     file: str
 
 
 def hits(folded: str, schema: Schema, registry: Registry) -> Iterator[Hit]:
-    """Every name in which ``folded``, in lower case, occurs."""
+    """Yield every definition whose name contains ``folded``, which is in lower case."""
     for protocol in registry:
         if any(folded in name.casefold() for name in (protocol.name, *protocol.former_names)):
             former = f" (formerly {', '.join(protocol.former_names)})" if protocol.former_names else ""

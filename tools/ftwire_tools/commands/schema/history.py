@@ -1,4 +1,4 @@
-"""``ftwire schema history``: what each SDK release changed."""
+"""``ftwire schema history``: the changes of each SDK release."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def command(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say what each release of the vendor's Python SDK changed, from 3.6.3 to the one that ours is made from.
+    """Show what each release of the vendor's Python SDK changed, from 3.6.3 to the one that ours is made from.
 
     Without options, one line a release. Names of protocols start with their ID: --about '* Trd_*'. Exits with 1
     when nothing matches.

@@ -18,12 +18,12 @@ __all__ = ["command"]
 
 
 def kind_of(protocol: Protocol) -> str:
-    """``push``, or ``request`` for what is asked and answered."""
+    """Return ``push``, or ``request`` for a protocol with request and reply."""
     return "push" if protocol.is_push else "request"
 
 
 def as_facts(protocol: Protocol) -> dict[str, Any]:
-    """A protocol as an object of ``--json``."""
+    """Return a protocol as an object for ``--json``."""
     return {
         "id": protocol.proto_id,
         "name": protocol.name,
@@ -39,7 +39,7 @@ def as_facts(protocol: Protocol) -> dict[str, Any]:
 
 
 def as_line(protocol: Protocol, width: int) -> str:
-    """A protocol as a line of text."""
+    """Return a protocol as a line of text."""
     notes = []
     if protocol.since:
         notes.append(f"since {protocol.since}")
@@ -54,7 +54,7 @@ def as_line(protocol: Protocol, width: int) -> str:
 
 
 def wanted(protocol: Protocol, patterns: tuple[str, ...]) -> bool:
-    """Say whether a protocol's ID, or a name it has or had, matches one of the globs."""
+    """Return whether a protocol's ID, or one of its names, past ones included, matches one of the globs."""
     names = [str(protocol.proto_id), *(name.casefold() for name in (protocol.name, *protocol.former_names))]
     return not patterns or any(fnmatchcase(name, pattern.casefold()) for pattern in patterns for name in names)
 

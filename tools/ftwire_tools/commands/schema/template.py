@@ -1,4 +1,4 @@
-"""``ftwire schema template``: a request to fill in."""
+"""``ftwire schema template``: write a request to fill in."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 EXAMPLES: Final[dict[str, Any]] = {
-    # Message and field, or field alone: values that OpenD takes, where a zero or nothing is none.
+    # Message and field, or field alone: example values where OpenD does not accept zero or an empty text.
     "Qot_Common.Security.market": 1,
-    "Trd_Common.TrdHeader.trdEnv": 0,  # the simulation, whatever else is filled in
+    "Trd_Common.TrdHeader.trdEnv": 0,  # the simulated account, whatever else is filled in
     "code": "00700",
     "subTypeList": [1],
     "isSubOrUnSub": True,
@@ -36,11 +36,11 @@ EXAMPLES: Final[dict[str, Any]] = {
 SECURITY: Final = "Qot_Common.Security"
 PACKET_ID: Final = "Common.PacketID"
 DEPTH: Final = 8
-"""Messages below one another. No vendor message is nested deeper; one that holds itself would have no end."""
+"""Largest nesting depth. No vendor message is nested deeper; one that contains itself would have no end."""
 
 
 def filled(message: Descriptor, *, everything: bool, depth: int = DEPTH) -> dict[str, Any]:
-    """The fields that a request needs, or every one, with values of the right type."""
+    """Return the fields that a request needs, or all of them, with values of the right type."""
     return {
         field.name: value_of(field, everything=everything, depth=depth)
         for field in message.fields
@@ -50,18 +50,18 @@ def filled(message: Descriptor, *, everything: bool, depth: int = DEPTH) -> dict
 
 
 def is_needed(field: FieldDescriptor) -> bool:
-    """Say whether a request means nothing without this list, which no ``.proto`` file can require."""
+    """Return whether a request is useless without this list, which a ``.proto`` file cannot require."""
     is_security = field.message_type is not None and field.message_type.full_name == SECURITY
     return is_repeated(field) and (is_security or field.name in EXAMPLES)
 
 
 def is_packet_id(field: FieldDescriptor) -> bool:
-    """Say whether a field is the replay protection, which the connection fills in."""
+    """Return whether a field is the replay protection, which the connection fills in."""
     return field.message_type is not None and field.message_type.full_name == PACKET_ID
 
 
 def value_of(field: FieldDescriptor, *, everything: bool, depth: int) -> Any:
-    """A value for a field: an example, its default, or the least there is."""
+    """Return a value for a field: an example, its default, or the smallest one."""
     one: Any
     example = EXAMPLES.get(field.full_name, EXAMPLES.get(field.name))
     if example is not None and _fits(example, field):
@@ -71,7 +71,7 @@ def value_of(field: FieldDescriptor, *, everything: bool, depth: int) -> Any:
     elif field.has_default_value:
         one = field.default_value
     elif field.enum_type is None and (enum := enum_of(field)) is not None:
-        # Mostly 0 is "unknown", which no server takes.
+        # 0 is mostly "unknown", which a server refuses.
         one = next((value.number for value in enum.values if value.number > 0), 0)
     elif field.enum_type is not None:
         one = next((value.name for value in field.enum_type.values if value.number), field.enum_type.values[0].name)
@@ -102,7 +102,7 @@ def _fits(example: Any, field: FieldDescriptor) -> bool:
 def command(name: str, everything: bool, compact: bool, schema: str | None) -> None:
     """Write a minimal request as JSON: every required field, and lists of securities, with example values.
 
-    It is a JSON body as on the wire, and what "ftwire call" takes. A packetID is left for the client to fill
+    It is a JSON body as on the wire; "ftwire call" accepts it. A packetID is left for the client to fill
     in, except with --all.
 
     \b

@@ -25,7 +25,7 @@ __all__ = ["command"]
 
 
 def find_proto(given: str | None) -> Path:
-    """The tree to update: the one given, below the current directory, or of the checkout we run from."""
+    """Return the tree to update: the given one, ``proto`` in the current directory, or that of the checkout."""
     candidates = [Path(given)] if given else [Path("proto"), Path(__file__).resolve().parents[4] / "proto"]
     for path in candidates:
         if (path / HISTORY_FILE).is_file() and (path / CHANGES_FILE).is_file():
@@ -43,9 +43,9 @@ def find_proto(given: str | None) -> Path:
 def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
     """Make proto/ of a source checkout from a newer SDK, and print what it changed.
 
-    SDK is futu-api==VERSION, a wheel, a source archive or a directory with an SDK; the newest published unless
-    it is said. That one release is enough: what older ones had stays. Releases are to be taken in their order,
-    one by one, for the history to be right. Compile the result with "make setup".
+    SDK is futu-api==VERSION, a wheel, a source archive or a directory with an SDK; by default the newest published.
+    That one release is enough: definitions of older ones stay. Take releases in their order, one by one, so that
+    the history is right. Compile the result with "make setup".
 
     \b
     Examples:
@@ -69,7 +69,7 @@ def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
             written.append(name)
             if not dry_run:
                 path.write_text(text, encoding="utf-8")
-    # What a release renames leaves its old file behind.
+    # A renamed protocol leaves its old file behind.
     stale = [path for path in folder.glob("*.proto") if texts and path.name not in {*texts, *BY_HAND}]
     for path in stale:
         if not dry_run:

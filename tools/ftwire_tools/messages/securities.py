@@ -1,6 +1,6 @@
-"""Market and code as users write them: ``HK.00700``, ``US.AAPL``.
+"""The securities that a message is about, for messages of any class.
 
-Finds the securities in messages of any class: the field paths to them come from the descriptor, once a class.
+The field paths to them are found once for each class, from its descriptor.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.frame import UnknownBody
 from ftwire.projection import Projection
+from ftwire_tools.markets.codes import security_name
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
@@ -19,56 +21,13 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = [
-    "QOT_PREFIXES",
-    "SecurityFinder",
-    "market_of",
-    "parse_security",
-    "securities_of",
-    "securities_of_frame",
-    "security_finder",
-    "security_name",
-]
-
-# The prefixes are those of the vendor's Python SDK.
-QOT_PREFIXES: Final = {
-    1: "HK",
-    2: "HK_FUTURE",
-    11: "US",
-    21: "SH",
-    22: "SZ",
-    31: "SG",
-    41: "JP",
-    51: "AU",
-    61: "MY",
-    71: "CA",
-    81: "FX",
-    91: "CC",
-    101: "EC",
-}
-"""``Qot_Common.QotMarket`` to the prefix of a code."""
-
-TRADE_PREFIXES: Final = {
-    1: "HK",
-    2: "US",
-    31: "SH",
-    32: "SZ",
-    41: "SG",
-    51: "JP",
-    61: "AU",
-    71: "MY",
-    81: "CA",
-    91: "FX",
-    101: "CC",
-    111: "EC",
-}
-"""``Trd_Common.TrdSecMarket`` to the same."""
+__all__ = ["SecurityFinder", "market_of", "securities_of", "securities_of_frame", "security_finder"]
 
 _MARKETS: Final = (("market", QOT_PREFIXES), ("secMarket", TRADE_PREFIXES))
-"""Field that stands beside a field ``code`` and says which market it belongs to."""
+"""Fields that hold the market of the field ``code`` beside them, and the prefixes of their numbers."""
 
 _MAX_DEPTH: Final = 8
-"""Levels of a message looked into: the deepest of the vendor's has six."""
+"""Nesting levels searched; the vendor's messages have six at most."""
 
 
 class SecurityFinder(NamedTuple):
@@ -84,19 +43,14 @@ _finders: dict[Descriptor, SecurityFinder | None] = {}
 _projections: dict[type[Message], tuple[Projection, SecurityFinder] | None] = {}
 
 
-def security_name(market: int, code: str, prefixes: dict[int, str] = QOT_PREFIXES) -> str:
-    """Return market prefix and code, with the bare number of a market nobody knows."""
-    return f"{prefixes.get(market) or market}.{code}"
-
-
 def securities_of(message: Message) -> Iterator[str]:
-    """Give every security named in a message, in the order of its fields, repetitions included."""
+    """Yield every security named in a message, in the order of its fields, repetitions included."""
     found = _projection(type(message))
     return iter(()) if found is None else found[1].names(found[0].of(message))
 
 
 def securities_of_frame(frame: Frame | Envelope) -> Iterator[str]:
-    """Give every security named in the body of a frame; none where it has no message. Raises ``BodyError``."""
+    """Yield every security named in the body of a frame; none where it has no message. Raises ``BodyError``."""
     message_class = frame.body_class
     if message_class is not None:
         found = _projection(message_class)
@@ -179,16 +133,3 @@ def _names_of_items(item: SecurityFinder) -> Callable[[Sequence[Any]], Iterator[
                 yield from item.names(values)
 
     return names
-
-
-def parse_security(text: str) -> tuple[int, str]:
-    """Return market number and code of ``HK.00700``, ``US.AAPL`` or ``11.AAPL``. Raises ``ValueError``."""
-    prefix, dot, code = text.partition(".")
-    if dot and code:
-        if prefix.isdecimal():
-            return int(prefix), code
-        for market, known in QOT_PREFIXES.items():
-            if known == prefix.upper():
-                return market, code
-    known_prefixes = ", ".join(QOT_PREFIXES.values())
-    raise ValueError(f"{text!r} is no security: it is PREFIX.CODE, the prefix one of {known_prefixes}")

@@ -1,7 +1,8 @@
-"""A conversation, checked frame by frame and as a whole.
+"""Check a conversation frame by frame, and as a whole.
 
-``Session`` keeps what the frames before have shown: the handshake and what it agreed, requests that wait, serials,
-times. Each frame is opened as agreed; where that fails, every known mistake is tried until one explains the bytes.
+``ConversationChecker`` keeps what earlier frames have shown: the handshake and the cipher it agreed on, requests
+without a reply, serials, times. Each frame is decrypted as agreed; where that fails, every known mistake is tried
+until one explains the bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import Exchange
 from ftwire.diagnosis.handshakes import looks_like_rsa
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.payloads import Secrets
+from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.diagnosis.pieces import Piece
 from ftwire.errors import BodyError
 from ftwire.frame import Role
@@ -31,33 +32,33 @@ if TYPE_CHECKING:
 
     from ftwire.websocket import Envelope
 
-__all__ = ["Session"]
+__all__ = ["ConversationChecker"]
 
 SPARE_WORK: Final = 256
-"""Bytes that may be decrypted or hashed in vain for each byte read."""
+"""Bytes that may be decrypted or hashed without success, for each byte read."""
 SPARE_WORK_FLOOR: Final = 1 << 28
-"""The same, in bytes, on top."""
+"""Bytes that may be decrypted or hashed without success on top of that, however little is read."""
 TRIALS: Final = 64
-"""Readings of a frame that does not open, roughly: what each of its bytes may cost."""
+"""About how often each byte of a frame that does not open is decrypted or hashed: once for each mistake tried."""
 
 
-class Session:
-    """One conversation on TCP or WebSocket.
+class ConversationChecker:
+    """Checks one conversation on TCP or WebSocket.
 
-    ``keys`` are RSA private keys to open the handshake with; ``secrets`` what a handshake that was not seen gave,
-    and ``mode`` the cipher that it agreed, if known. ``from_start`` says that the conversation is seen from its
-    first byte. ``alone`` says that the bytes are what a program could not read, rather than traffic that passed
-    by: encryption without a key is then a finding.
+    ``keys`` are RSA private keys to open the handshake with; ``secrets`` are the AES key and IV of a handshake that
+    was not captured, and ``mode`` is the name of its cipher, if known. ``from_start``: the conversation is seen from
+    its first byte. ``alone``: the bytes are the input that a program could not read, not captured traffic, so that
+    encryption without a key is a finding.
 
-    Give it frames in the order they were captured, both directions: ``read`` bytes, or ``see`` what an observer
-    has cut, then ``close``. Never raises on account of the bytes.
+    Pass the frames of both directions in the order they were captured: bytes to ``read``, or frames that an observer
+    has cut to ``see``; then call ``close``. Never raises on account of the bytes.
     """
 
     def __init__(
         self,
         *,
         keys: Sequence[RsaKey] = (),
-        secrets: Secrets | None = None,
+        secrets: SessionKeys | None = None,
         mode: str | None = None,
         known: Registry = registry,
         from_start: bool = True,
@@ -67,18 +68,18 @@ class Session:
         self._encryption: Final = Encryption(keys, secrets, mode, known, alone=alone)
         self._exchange: Final = Exchange(known, from_start=from_start)
         self._count = 0
-        self._window = 0  # bytes that the piece being read may have cost
+        self._window = 0  # bytes that may have been decrypted or hashed for the piece being read
 
     def read(self, data: bytes, sender: Role | None = None, time: int = 0) -> Iterator[Piece]:
         """Read frames that follow each other, to the end of ``data``.
 
-        Where ``sender`` is not given, each frame's content tells.
+        Without ``sender``, it is worked out from each frame's content.
         """
         at = 0
         spare = SPARE_WORK_FLOOR + SPARE_WORK * len(data)
         while at < len(data):
             if spare < 0:
-                # Only bytes made for it bring this about: many headers whose frames lie inside each other.
+                # Happens only for bytes made for this purpose: many headers whose frames lie inside each other.
                 yield self._refused(data[at:], at, sender)
                 return
             piece = self._next(data, at, sender, time)
@@ -88,12 +89,12 @@ class Session:
                 spare -= TRIALS * self._window
 
     def see(self, header: Header, payload: bytes, sender: Role, time: int = 0) -> list[Piece]:
-        """Read one frame of the length that its header says: several pieces where that is wrong.
+        """Read one frame whose length is the one in its header; return several pieces where that length is wrong.
 
         ``time`` is in nanoseconds, 0 if unknown.
         """
         opened = self._encryption.open(header, payload, sender)
-        if opened.findings or (opened.body is None and not opened.sealed) or header.proto_id not in self._known:
+        if opened.findings or (opened.body is None and not opened.key_unknown) or header.proto_id not in self._known:
             # The header itself may be wrong.
             return list(self.read(header.encode() + payload, sender, time))
         return [self._finish(header, header, payload, sender, opened, 0, time)]
@@ -139,11 +140,11 @@ class Session:
         return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
 
     def skip(self) -> None:
-        """Say that bytes are missing: what depends on having seen everything is not judged from here on."""
+        """Note that bytes are missing: from here on nothing is reported that depends on having seen everything."""
         self._exchange.incomplete()
 
     def close(self, time: int = 0) -> list[tuple[int, Finding]]:
-        """Say that the conversation has ended; return findings with the number of the piece that each is about."""
+        """End the conversation; return the last findings, each with the number of the piece it is about."""
         return self._exchange.close(time)
 
     def _piece(
@@ -157,13 +158,15 @@ class Session:
         body: bytes | None,
         findings: tuple[Finding, ...],
         *,
-        sealed: bool = False,
+        key_unknown: bool = False,
         envelope: Envelope | None = None,
         proto_id: int = 0,
     ) -> Piece:
         number = self._count
         self._count += 1
-        return Piece(number, offset, sender, raw, header, payload, cipher, body, findings, sealed, envelope, proto_id)
+        return Piece(
+            number, offset, sender, raw, header, payload, cipher, body, findings, key_unknown, envelope, proto_id
+        )
 
     def _next(self, data: bytes, at: int, sender: Role | None, time: int) -> Piece:
         """Read the piece at ``at``."""
@@ -178,7 +181,7 @@ class Session:
         opened = self._encryption.open(header, payload, sender) if whole else Opened(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
-            if opened.findings or opened.sealed:
+            if opened.findings or opened.key_unknown:
                 opened = self._encryption.open(header, payload, side)
         turned = header.proto_id not in self._known and swapped(header.proto_id) in self._known
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
@@ -195,10 +198,10 @@ class Session:
         return self._finish(header, header, payload, sender, opened, at, time)
 
     def _bounds(self, data: bytes, at: int, header: Header, sender: Role | None) -> Bounds | None:
-        """Look for what is wrong with the length of the frame at ``at``, and with what that depends on."""
+        """Look for a mistake in the length of the frame at ``at``, or in the fields that decide it."""
         lengths = self._encryption.encrypted_lengths(header)
         turned = swapped(header.body_length)
-        # As far as any reading of the length goes, and a header more.
+        # Enough for any interpretation of the length, and the next header.
         reach = max([header.body_length, *lengths, turned if turned <= len(data) - at else 0]) + 2 * HEADER_SIZE
         window = data[at : at + reach]
         self._window = len(window)
@@ -217,7 +220,7 @@ class Session:
         return self._piece(at, sender, data, None, data, UNKNOWN, None, (found,))
 
     def _no_frame(self, data: bytes, at: int, sender: Role | None) -> Piece:
-        """Read what starts no frame, up to where one starts."""
+        """Return the bytes from ``at``, where no frame begins, up to where one does, as a piece."""
         raw = data[at : self._next_frame(data, at)]
         header = None
         if raw.startswith(ENVELOPE_MAGIC):
@@ -259,7 +262,7 @@ class Session:
         offset: int,
         time: int,
     ) -> Piece:
-        """Check what is in the body, and what the frame is to those before it."""
+        """Check the body, and the frame against those before it."""
         body = opened.body
         side = sender or self._guess(header, body)
         findings = tuple(
@@ -291,7 +294,7 @@ class Session:
             opened.cipher,
             body,
             findings,
-            sealed=opened.sealed,
+            key_unknown=opened.key_unknown,
             proto_id=header.proto_id,
         )
 
@@ -305,7 +308,7 @@ class Session:
             return None
 
     def _guess(self, header: Header, body: bytes | None) -> Role:
-        """Tell who sent a frame by what is in it, or by what was seen before."""
+        """Return the sender of a frame by its content, or by the frames before it."""
         protocol = self._known.get(header.proto_id)
         if protocol is not None and protocol.is_push:
             return Role.SERVER

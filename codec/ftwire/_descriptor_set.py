@@ -1,8 +1,8 @@
-"""Loading a descriptor set that someone else made; behind ``Schema.from_descriptor_set``."""
+"""Read a descriptor set of the user's: its files, and the protocols that they declare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -11,20 +11,35 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
-from ftwire.schema import ProtocolRow, Schema, schema
+
+__all__ = ["first_line", "parse"]
 
 _OPTIONS_FILE = "ftwire/options.proto"
 _DESCRIPTOR_FILE = "google/protobuf/descriptor.proto"
 
+Files = dict[str, descriptor_pb2.FileDescriptorProto]
+Index = dict[str, tuple[int, int, tuple[str, ...]]]
+"""File to offset and length of its descriptor, and the names of the files it imports."""
 
-def read_descriptor_set(cls: type[Schema], data: bytes, ids: Mapping[int, str]) -> Schema:
-    """See ``Schema.from_descriptor_set``."""
+
+def parse(
+    data: bytes,
+    ids: Mapping[int, str],
+    builtin: Iterable[ProtocolRow],
+    builtin_file: Callable[[str], bytes],
+) -> tuple[bytes, Index, list[ProtocolRow]]:
+    """Return the descriptors of all files one after the other, their index in the order of imports, and protocols.
+
+    ``ids`` is as for ``Schema.from_descriptor_set``; ``builtin`` are the protocols of the built-in definitions, and
+    ``builtin_file`` gives one of their files by name. Raises ``DescriptorError``.
+    """
     try:
         parsed = descriptor_pb2.FileDescriptorSet.FromString(bytes(data))
     except DecodeError as error:
         raise DescriptorError("not a FileDescriptorSet: its bytes do not parse") from error
-    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    files: Files = {}
     for file in parsed.file:
         # protobuf hands out bytes for a proto2 string that is not UTF-8.
         if not isinstance(file.name, str) or not file.name:
@@ -34,41 +49,34 @@ def read_descriptor_set(cls: type[Schema], data: bytes, ids: Mapping[int, str]) 
         files[file.name] = file
     if not files:
         raise DescriptorError("the descriptor set holds no file")
-    ordered = [files[name] for name in _order(files)]
+    ordered = [files[name] for name in _order(files, builtin_file)]
 
-    chunks, index, offset = [], {}, 0
+    chunks: list[bytes] = []
+    index: Index = {}
+    offset = 0
     for file in ordered:
         raw = file.SerializeToString()
         index[file.name] = (offset, len(raw), tuple(file.dependency))
         chunks.append(raw)
         offset += len(raw)
-    rows = list(_rows(files, ids))
-    found = cls(b"".join(chunks), index, rows)
-    try:
-        for file in ordered:
-            found.file(file.name)
-    except (TypeError, ValueError, KeyError, RecursionError) as error:
-        # How a pool answers to a type that is missing, a number used twice, a name that is none.
-        raise DescriptorError(f"{file.name}: {_first_line(error)}") from error
-    for row in rows:
-        for name in filter(None, (row.request, row.response)):
-            found.message(name)
-    return found
+    options = builtin_file(_OPTIONS_FILE)
+    return b"".join(chunks), index, list(_rows(files, ids, builtin, options))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
     return str(error).strip().partition("\n")[0]
 
 
-def _order(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> Iterable[str]:
-    """File names, imports first; imports that everyone has are added to the set when it left them out."""
+def _order(files: Files, builtin_file: Callable[[str], bytes]) -> list[str]:
+    """Return file names, imports first; imports that ship with protobuf or ftwire are added if missing."""
     pending = list(files)
     while pending:
         name = pending.pop()
         for imported in files[name].dependency:
             if imported in files:
                 continue
-            files[imported] = _known_file(imported, name)
+            files[imported] = _common_file(imported, name, builtin_file)
             pending.append(imported)
     try:
         return list(TopologicalSorter({name: file.dependency for name, file in files.items()}).static_order())
@@ -76,15 +84,17 @@ def _order(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> Iterable[str
         raise DescriptorError(f"files import each other in a circle: {', '.join(error.args[1])}") from error
 
 
-def _known_file(name: str, wanted_by: str) -> descriptor_pb2.FileDescriptorProto:
+def _common_file(name: str, wanted_by: str, builtin_file: Callable[[str], bytes]) -> descriptor_pb2.FileDescriptorProto:
     if name == _DESCRIPTOR_FILE:
         return descriptor_pb2.FileDescriptorProto.FromString(descriptor_pb2.DESCRIPTOR.serialized_pb)
     if name == _OPTIONS_FILE:
-        return descriptor_pb2.FileDescriptorProto.FromString(schema.serialized_file(_OPTIONS_FILE))
+        return descriptor_pb2.FileDescriptorProto.FromString(builtin_file(_OPTIONS_FILE))
     raise DescriptorError(f"{wanted_by} imports {name}, which the set does not hold (protoc --include_imports adds it)")
 
 
-def _rows(files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[int, str]) -> Iterator[ProtocolRow]:
+def _rows(
+    files: Files, ids: Mapping[int, str], builtin: Iterable[ProtocolRow], options: bytes
+) -> Iterator[ProtocolRow]:
     by_package: dict[str, descriptor_pb2.FileDescriptorProto] = {}
     for file in files.values():
         by_package.setdefault(file.package, file)
@@ -95,24 +105,24 @@ def _rows(files: Mapping[str, descriptor_pb2.FileDescriptorProto], ids: Mapping[
             raise DescriptorError(f"protocol {proto_id}: the descriptor set has no message {package}.Response")
         request = f"{package}.Request" if "Request" in messages else None
         yield ProtocolRow(proto_id, package, owner.name, request, f"{package}.Response", None, None, False, ())
-    builtin: dict[str, list[ProtocolRow]] = {}
-    for row in schema.protocols:
-        builtin.setdefault(row.file, []).append(row)
-    declared = _declared(files)
+    builtin_rows: dict[str, list[ProtocolRow]] = {}
+    for row in builtin:
+        builtin_rows.setdefault(row.file, []).append(row)
+    declared = _declared(files, options)
     for name, file in files.items():
         known = {f"{file.package}.{message.name}" for message in file.message_type}
         if name in declared:
             rows: Iterable[ProtocolRow] = declared[name]
         else:
-            # A file of an older SDK may lack what the newest has: then it does not speak that protocol.
-            rows = (row for row in builtin.get(name, ()) if {row.request or row.response, row.response} <= known)
+            # A file of an older SDK may lack messages of the newest: then it does not have that protocol.
+            rows = (row for row in builtin_rows.get(name, ()) if {row.request or row.response, row.response} <= known)
         yield from (row for row in rows if row.proto_id not in ids)
 
 
-def _declared(files: Mapping[str, descriptor_pb2.FileDescriptorProto]) -> dict[str, list[ProtocolRow]]:
+def _declared(files: Files, options_file: bytes) -> dict[str, list[ProtocolRow]]:
     pool = DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(schema.serialized_file(_OPTIONS_FILE))
+    pool.AddSerializedFile(options_file)
     file_options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileOptions"))
     extension = pool.FindExtensionByName("ftwire.protocol")
     declared: dict[str, list[ProtocolRow]] = {}

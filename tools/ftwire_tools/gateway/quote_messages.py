@@ -1,0 +1,142 @@
+"""Quotes as messages: fills OpenD's message types from stocks of the made-up market."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from ftwire_tools.markets.local_times import local_text, minute_of_day
+from ftwire_tools.synthetic.trading_day import Bar, Minute, StockDay, Trade
+
+__all__ = [
+    "EQUITY",
+    "fill_bar",
+    "fill_basic_quote",
+    "fill_name",
+    "fill_order_book",
+    "fill_security",
+    "fill_snapshot",
+    "fill_time_share",
+    "fill_trade",
+]
+
+EQUITY: Final = 3
+"""``Qot_Common.SecurityType`` of a stock."""
+
+
+def fill_security(security: Any, stock: StockDay) -> None:
+    """Fill a ``Qot_Common.Security``."""
+    security.market = stock.listing.market
+    security.code = stock.listing.code
+
+
+def fill_name(s2c: Any, stock: StockDay) -> None:
+    """Fill security and name of a reply or a push."""
+    fill_security(s2c.security, stock)
+    s2c.name = stock.listing.name
+
+
+def fill_time_share(share: Any, stock: StockDay, minute: Minute) -> None:
+    """Fill a ``Qot_Common.TimeShare``."""
+    time = stock.began + timedelta(minutes=minute.number)
+    share.time = local_text(time)
+    share.minute = minute_of_day(time)
+    share.isBlank = False
+    share.price = minute.close
+    share.lastClosePrice = stock.listing.last_close
+    share.avgPrice = minute.average
+    share.volume = minute.volume
+    share.turnover = minute.turnover
+    share.timestamp = stock.stamp(time)
+
+
+def fill_trade(ticker: Any, stock: StockDay, trade: Trade) -> None:
+    """Fill a ``Qot_Common.Ticker``."""
+    time = stock.time(trade.second)
+    ticker.time = local_text(time)
+    ticker.sequence = trade.sequence
+    ticker.dir = trade.direction
+    ticker.price = trade.price
+    ticker.volume = trade.volume
+    ticker.turnover = round(trade.volume * trade.price, 3)
+    ticker.recvTime = ticker.timestamp = stock.stamp(time)
+    ticker.type = 1
+    ticker.pushDataType = 1
+
+
+def fill_order_book(s2c: Any, stock: StockDay, levels: int) -> None:
+    """Fill the content of an order book's reply or push."""
+    fill_name(s2c, stock)
+    asks, bids = stock.book(levels)
+    for side, found in ((s2c.orderBookAskList, asks), (s2c.orderBookBidList, bids)):
+        for price, volume, orders in found:
+            side.add(price=price, volume=volume, orederCount=orders)
+    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = local_text(stock.time())
+    s2c.svrRecvTimeBidTimestamp = s2c.svrRecvTimeAskTimestamp = stock.stamp(stock.time())
+
+
+def fill_bar(candle: Any, stock: StockDay, bar: Bar) -> None:
+    """Fill a ``Qot_Common.KLine``."""
+    candle.time = local_text(bar.time)
+    candle.isBlank = False
+    candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
+    candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
+    candle.volume, candle.turnover = bar.volume, bar.turnover
+    candle.turnoverRate = round(bar.volume / stock.listing.shares * 100, 5)
+    candle.pe = 20.0
+    candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3)
+    candle.timestamp = stock.stamp(bar.time)
+
+
+def fill_basic_quote(basic: Any, stock: StockDay) -> None:
+    """Fill a ``Qot_Common.BasicQot``."""
+    _fill_common(basic, stock)
+    basic.isSuspended = False
+    basic.amplitude = _amplitude(stock)
+
+
+def _fill_common(basic: Any, stock: StockDay) -> None:
+    """Fill the fields that ``BasicQot`` and ``SnapshotBasicData`` have in common."""
+    listing = stock.listing
+    fill_security(basic.security, stock)
+    basic.name = listing.name
+    basic.listTime = listing.listed
+    basic.priceSpread = listing.tick
+    basic.updateTime = local_text(stock.time())
+    basic.updateTimestamp = stock.stamp(stock.time())
+    basic.highPrice, basic.openPrice, basic.lowPrice = stock.high, stock.open, stock.low
+    basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
+    basic.volume, basic.turnover = stock.volume, stock.turnover
+    basic.turnoverRate = round(stock.volume / listing.shares * 100, 5)
+    basic.secStatus = 1
+
+
+def _amplitude(stock: StockDay) -> float:
+    return round((stock.high - stock.low) / stock.listing.last_close * 100, 3)
+
+
+def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
+    """Fill a ``Qot_GetSecuritySnapshot.Snapshot``."""
+    listing, basic = stock.listing, snapshot.basic
+    _fill_common(basic, stock)
+    basic.type = EQUITY
+    basic.isSuspend = False
+    basic.lotSize = listing.lot
+    basic.amplitude = _amplitude(stock)
+    basic.avgPrice = round(stock.turnover / stock.volume, 3)
+    asks, bids = stock.book(1)
+    (basic.askPrice, basic.askVol, _), (basic.bidPrice, basic.bidVol, _) = asks[0], bids[0]
+    year = list(_last_year(stock))
+    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
+    equity = snapshot.equityExData
+    equity.issuedShares = equity.outstandingShares = listing.shares
+    equity.issuedMarketVal = equity.outstandingMarketVal = round(listing.shares * stock.price, 2)
+    equity.netAssetPershare, equity.earningsPershare = round(stock.price / 4, 3), round(stock.price / 20, 3)
+    equity.netAsset = round(equity.netAssetPershare * listing.shares, 2)
+    equity.netProfit = round(equity.earningsPershare * listing.shares, 2)
+    equity.eyRate, equity.peRate, equity.pbRate, equity.peTTMRate = 5.0, 20.0, 4.0, 20.0
+
+
+def _last_year(stock: StockDay) -> Iterator[Bar]:
+    return iter(stock.days()[-260:])

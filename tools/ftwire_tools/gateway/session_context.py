@@ -1,0 +1,66 @@
+"""What every session of one gateway shares, and the values that a gateway gives each connection.
+
+Sessions and transports depend on this instead of on the server, which creates them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.log import Log
+    from ftwire_tools.gateway.settings import Settings
+
+__all__ = ["Credentials", "ReceivedRequest", "SessionContext", "random_credentials"]
+
+_KEY_CHARACTERS: Final = string.ascii_uppercase + string.digits
+
+
+class Credentials(NamedTuple):
+    """What a gateway gives a connection in the handshake."""
+
+    conn_id: int
+    """``connID``."""
+    aes_key: str
+    """``connAESKey``: 16 ASCII characters."""
+    aes_iv: str
+    """``aesCBCiv``: 16 ASCII characters, sent where AES_CBC is agreed on."""
+
+
+def random_credentials(_: int) -> Credentials:
+    """Return credentials as OpenD makes them: a large ``connID``, keys of letters and digits."""
+    return Credentials(secrets.randbits(62) | 1 << 62, _random_key(), _random_key())
+
+
+def _random_key() -> str:
+    return "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(16))
+
+
+class ReceivedRequest(NamedTuple):
+    """A request that a client has sent."""
+
+    client: int
+    """Number of its connection, from 1."""
+    proto_id: int
+    name: str
+    """Name of its protocol; empty for an unknown one."""
+    message: Any
+    """The ``Request``; ``None`` where it cannot be decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionContext:
+    """What the sessions of one gateway share."""
+
+    source: AnswerSource
+    settings: Settings
+    log: Log
+    credentials: Callable[[int], Credentials] = random_credentials
+    """Returns the credentials of the connection with this number."""
+    on_request: Callable[[ReceivedRequest], None] | None = None
+    """Called with each request before it is answered, the handshake and KeepAlive included."""
