@@ -22,7 +22,7 @@ __all__ = ["Selection", "protocol_ids"]
 
 
 class Selection(NamedTuple):
-    """What to show; an empty condition lets everything pass."""
+    """Conditions on frames; an empty one is met by all."""
 
     protocols: frozenset[int] = frozenset()
     kinds: frozenset[str] = frozenset()

@@ -125,7 +125,7 @@ def _getter(paths: list[str], wanted: Sequence[str]) -> Callable[[Values], tuple
 
 
 class _Texts(dict[Any, str]):
-    """What a writer makes of values that come again and again: securities, names, counts."""
+    """The texts that a writer makes of values, kept for values that come again and again: securities, names, counts."""
 
     __slots__ = ("_write",)
 
