@@ -1,35 +1,25 @@
-"""The good path of ftwire, compiled: what ftwire itself calls, and nobody else."""
+"""ftwire's compiled core: what ftwire itself calls, and nobody else."""
 
 from typing import Any, final
 
+from ftwire.cipher import Cipher
+from ftwire.framing import TakenFrame
+
 __version__: str
+INTERFACE: int
+"""Number of this interface: see ``ftwire._core``."""
+
+def take(
+    buffer: bytes, max_body: int, cipher: Cipher, start: int = ..., most: int = ...
+) -> tuple[list[TakenFrame], int, int]:
+    """Return the frames at ``start`` of a buffer that are in order: see ``ftwire.framing.python_take``."""
 
 @final
 class Codec:
-    """Cuts and makes frames under one cipher; keeps its key to itself."""
+    """The counterpart of a cipher: ``take`` decrypts with it instead. Keeps its key to itself."""
 
     def __new__(cls, name: str, key: bytes | None = None, iv: bytes | None = None) -> Codec:
         """Take a cipher by its name in ``ftwire.cipher``; raises ``ValueError`` for others, and other sizes than 16."""
-
-    def cut(
-        self, data: bytes, at: int, largest: int, most: int
-    ) -> list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]]:
-        """Cut frames that are whole, of at most ``largest`` bytes of body, and verified.
-
-        From offset ``at`` up to the first that is not so, or until they make ``most`` bytes. Each is the
-        header's pieces (``ftwire.header.CompactFields``), payload and body.
-        """
-
-    def one(self, data: bytes, largest: int) -> tuple[tuple[int, int, int, bytes, int], bytes, bytes] | None:
-        """Return the frame that ``data`` is, if it is one such frame and nothing else."""
-
-    def take(
-        self, data: bytes, largest: int
-    ) -> tuple[list[tuple[tuple[int, int, int, bytes, int], bytes, bytes]], int, int]:
-        """Cut all such frames from the start of ``data``; return them, where they end, and what is needed to go on.
-
-        That is how many bytes from there: 0 where nothing is left, or not the beginning of such a frame.
-        """
 
     def encode(self, proto_id: int, body_format: int, serial: int, body: bytes) -> bytes | None:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""

@@ -12,26 +12,27 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.body``                  messages from and to protobuf or JSON bytes
 ``ftwire.projection``            the values at a few paths of a body, without the rest
 ``ftwire.frame``                 one frame: header, payload, plain body, message
-``ftwire.chunks``                chunks in, items out: what readers of a byte stream have in common
-``ftwire.cutting``               the same for frames, and the way through the compiled core
+``ftwire.framing``               whole frames at the front of a buffer, and the buffer a stream is received into
 ``ftwire.stream``                frames out of a live byte stream
 ``ftwire.resync``                  frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
-``ftwire.observer``              somebody else's connection, watched
+``ftwire.observer``              one conversation on TCP, observed
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
 ``ftwire.websocket_resync``        envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
-``ftwire.websocket_observer``    somebody else's WebSocket connection, watched
-``ftwire.conversation``          what a TCP conversation is, found out by its content
+``ftwire.websocket_observer``    one conversation on WebSocket, observed
+``ftwire.conversation``          what a TCP connection carries, recognised by its content, then observed
+``ftwire.capture``               captures read as frames, from the bytes of a file to messages
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
 ===============================  ==============================================================================
 
-The library opens no socket, no file but its own definitions, and asks no clock: bytes, times and keys come in as
-arguments. Names below are imported when first used, so ``import ftwire`` costs little.
+The library opens no socket and asks no clock: bytes, times and keys come in as arguments. It opens no file but its own
+definitions, with one exception: ``ftwire.read`` opens the path that it is given. Names below are imported when first
+used, so ``import ftwire`` costs little.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
     from ftwire import diagnosis, messages, pcap, strategies
     from ftwire._core import compiled
     from ftwire.body import decode_body, encode_body
+    from ftwire.capture import CaptureReader, read
     from ftwire.cipher import Cipher, RsaKey, cipher_for
     from ftwire.connection import Connection
-    from ftwire.conversation import Conversation
+    from ftwire.conversation import ConversationObserver
     from ftwire.errors import (
         BodyError,
         CaptureError,
@@ -82,10 +84,11 @@ __all__ = [
     "BodyError",
     "BodyFormat",
     "CaptureError",
+    "CaptureReader",
     "Cipher",
     "CipherError",
     "Connection",
-    "Conversation",
+    "ConversationObserver",
     "DigestError",
     "Envelope",
     "EnvelopeError",
@@ -120,6 +123,7 @@ __all__ = [
     "encode_frame",
     "messages",
     "pcap",
+    "read",
     "registry",
     "strategies",
 ]
@@ -129,9 +133,10 @@ _HOME = _ERRORS | {
     "BadEnvelope": "websocket",
     "BadFrame": "frame",
     "BodyFormat": "header",
+    "CaptureReader": "capture",
     "Cipher": "cipher",
     "Connection": "connection",
-    "Conversation": "conversation",
+    "ConversationObserver": "conversation",
     "Envelope": "websocket",
     "Frame": "frame",
     "FrameDecoder": "stream",
@@ -157,13 +162,19 @@ _HOME = _ERRORS | {
     "encode_frame": "frame",
     "messages": None,
     "pcap": None,
+    "read": "capture",
     "registry": "protocols",
     "strategies": None,
 }
 """Module that each public name is taken from; ``None`` for a module itself."""
 
 
-_RENAMED = {"FrameScanner": "ResyncDecoder", "Gap": "UndecodedBytes", "Picker": "Projection"}
+_RENAMED = {
+    "Conversation": "ConversationObserver",
+    "FrameScanner": "ResyncDecoder",
+    "Gap": "UndecodedBytes",
+    "Picker": "Projection",
+}
 """Names of 0.1 that are called something else now: they still work, with a warning."""
 
 

@@ -1,6 +1,6 @@
 """Encryption of bodies: RSA for the handshake, AES-128 for everything after it.
 
-A cipher turns plain bodies into payloads and back; it knows nothing of frames. The SHA-1 in the header is
+A cipher turns plain bodies into payloads and back; it does not depend on frames. The SHA-1 in the header is
 over the *plain* body, so a wrong key always shows there: OpenSSL 3.2 and later answer a wrong RSA key with
 random bytes instead of an error (implicit rejection), and nothing from this module may be believed before the
 digest agrees.
@@ -77,7 +77,7 @@ class NoCipher:
     name: Final = "none"
 
     def __init__(self) -> None:
-        self._codec = _codec(self.name)
+        self._codec = _codec(self)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return ``body``."""
@@ -89,7 +89,7 @@ class NoCipher:
 
 
 class UnknownKeyCipher:
-    """Bodies are encrypted and the key is not known: an observer without the key stands here."""
+    """Bodies are encrypted and the key is not known: the cipher of an observer without the key."""
 
     name: Final = "unknown"
 
@@ -100,18 +100,6 @@ class UnknownKeyCipher:
     def decrypt(self, payload: bytes, /) -> bytes:  # noqa: ARG002 - the interface's signature
         """Raise ``KeyRequiredError``."""
         raise KeyRequiredError
-
-
-def _codec(name: str, *key: bytes) -> Codec | None:
-    """Return what the compiled core cuts and makes frames of this cipher with, where there is a core."""
-    return None if core is None else core.Codec(name, *key)
-
-
-NONE: Final = NoCipher()
-"""No encryption."""
-
-KEY_UNKNOWN: Final = UnknownKeyCipher()
-"""Encryption without its key."""
 
 
 def _key_bytes(what: str, value: str | bytes) -> bytes:
@@ -144,7 +132,7 @@ _TAILS: Final = tuple(bytes(BLOCK - 1) + bytes((over,)) for over in range(BLOCK)
 
 
 class FtAesEcb:
-    """``FTAES_ECB``, OpenD's own: zero padding, AES-128-ECB, then one plain block that says what was padded.
+    """``FTAES_ECB``, OpenD's own: zero padding, AES-128-ECB, then one plain block that describes the padding.
 
     That block is 15 zero bytes and ``len(body) % 16``; 0 means that nothing was padded. An empty body is just
     that block. On decryption the 15 bytes are not looked at, as in the vendor's SDK: the digest decides.
@@ -155,7 +143,7 @@ class FtAesEcb:
     def __init__(self, key: str | bytes) -> None:
         aes = _key_bytes("the AES key", key)
         self._encryptor, self._decryptor = _ecb_contexts(aes)
-        self._codec = _codec(self.name, aes)
+        self._codec = _codec(self, aes)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body)`` rounded up to 16, plus 16 bytes."""
@@ -175,7 +163,7 @@ class FtAesEcb:
                 cipher=self.name,
                 reason=f"the last byte says {over} bytes in the last of {size // BLOCK - 1} blocks",
             )
-        # Decrypting the plain tail as well, to cut it off after, is cheaper than copying what stands before it.
+        # Decrypting the plain tail as well, to cut it off after, is cheaper than copying the blocks before it.
         return self._decryptor(payload)[: over - 2 * BLOCK]
 
 
@@ -187,7 +175,7 @@ class AesEcb:
     def __init__(self, key: str | bytes) -> None:
         aes = _key_bytes("the AES key", key)
         self._encryptor, self._decryptor = _ecb_contexts(aes)
-        self._codec = _codec(self.name, aes)
+        self._codec = _codec(self, aes)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body) + 1`` rounded up to 16."""
@@ -215,10 +203,10 @@ class AesCbc:
         aes = _key_bytes("the AES key", key)
         ecb_decrypt = _ecb_contexts(aes)[1]
         self._encryptor, self._decryptor = _cbc_contexts(aes, self._iv)
-        # The block whose encryption is the IV when the chain stands at zero.
+        # The block whose encryption is the IV when the previous block is zero.
         self._iv_origin = int.from_bytes(ecb_decrypt(self._iv))
         self._chain = int.from_bytes(self._iv)
-        self._codec = _codec(self.name, aes, self._iv)
+        self._codec = _codec(self, aes, self._iv)
 
     def encrypt(self, body: bytes, /) -> bytes:
         """Return the payload: ``len(body) + 1`` rounded up to 16.
@@ -376,12 +364,24 @@ class Rsa:
 
 
 _IN_CORE: Final = frozenset((NoCipher, FtAesEcb, AesEcb, AesCbc))
-"""Classes whose frames the core knows; what is derived from them may do something else."""
+"""Ciphers that the compiled core has, too. Classes derived from them may do something else."""
+
+
+def _codec(cipher: Cipher, *key: bytes) -> Codec | None:
+    """Return the compiled core's counterpart of a cipher, ``None`` where there is none; the core looks for it here."""
+    return core.Codec(cipher.name, *key) if core is not None and type(cipher) in _IN_CORE else None
 
 
 def codec_of(cipher: Cipher) -> Codec | None:
-    """Return what cuts and makes this cipher's frames in the compiled core: ``None`` without one, and for others'."""
-    return cipher._codec if type(cipher) in _IN_CORE else None  # type: ignore[attr-defined]
+    """Return the compiled core's counterpart of a cipher, ``None`` where there is none."""
+    return getattr(cipher, "_codec", None)
+
+
+NONE: Final = NoCipher()
+"""No encryption."""
+
+KEY_UNKNOWN: Final = UnknownKeyCipher()
+"""Encryption without its key."""
 
 
 def cipher_for(algorithm: int | None, key: str | bytes, iv: str | bytes | None = None) -> Cipher:

@@ -10,11 +10,11 @@ A client::
     wake_me_at(connection.next_timer())     # then: connection.handle_timer(now)
 
 A server gets ``RequestReceived`` for the InitConnect and answers with ``accept``, later with ``reply`` and
-``push``. What our own side must not do raises ``LocalProtocolError`` and sends nothing; what the other side
-must not do raises ``RemoteProtocolError`` (or a ``HeaderError``) from ``receive_data``, and the connection is
-over.
+``push``. A call that the protocol does not allow raises ``LocalProtocolError`` and sends nothing; bytes of the other
+side that it does not allow raise ``RemoteProtocolError`` (or a ``HeaderError``) from ``receive_data``, and the
+connection is over.
 
-Times are nanoseconds. Any steady clock will do; ``time.time_ns`` has the merit that KeepAlive carries it.
+Times are nanoseconds of any steady clock. ``time.time_ns`` is a good choice, since KeepAlive carries the time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from ftwire.events import (
     UnmatchedReply,
 )
 from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame
+from ftwire.framing import INIT_CONNECT
 from ftwire.header import BodyFormat
 from ftwire.protocols import Protocol, Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY, FrameDecoder
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["INIT_CONNECT", "KEEP_ALIVE", "SECOND", "Connection", "State", "negotiated_cipher"]
 
-INIT_CONNECT: Final = 1001
-"""Protocol ID of the handshake, the first request of every connection."""
 KEEP_ALIVE: Final = 1004
 """Protocol ID of the heartbeat."""
 
@@ -60,9 +59,9 @@ SECOND: Final = 1_000_000_000
 REQUEST_TIMEOUT: Final = 12 * SECOND
 """How long the vendor's SDK waits for a reply."""
 CLIENT_SILENCE: Final = 33 * SECOND
-"""How long the vendor's SDK listens to nothing before it gives the connection up."""
+"""How long the vendor's SDK receives nothing before it gives the connection up."""
 SERVER_SILENCE: Final = 30 * SECOND
-"""How long OpenD does."""
+"""How long OpenD receives nothing before it gives a connection up."""
 
 _SERIALS: Final = 1 << 32
 
@@ -123,8 +122,8 @@ class Connection:
         self._waiting: dict[tuple[int, int], SentRequest] = {}  # in the order of sending
         self._timeout: Final = request_timeout
         self._silence: Final = silence or (CLIENT_SILENCE if role is Role.CLIENT else SERVER_SILENCE)
-        self._heard: int | None = None
-        self._alive_due: int | None = None
+        self._received_at: int | None = None
+        self._keep_alive_due: int | None = None
         self._init: Message | None = None
         self._init_serial = 0
         self._push_format = BodyFormat.PROTOBUF
@@ -150,14 +149,16 @@ class Connection:
         return data
 
     def receive_data(self, data: Buffer, now: int) -> Iterator[Event]:
-        """Take bytes from the socket, iterate over what they mean.
+        """Take bytes from the socket; iterate over the events they bring.
+
+        Events that were not taken come first in the next iteration, for which ``data`` may be empty.
 
         Raises ``HeaderError`` or ``RemoteProtocolError`` where the other side cannot be followed any further;
         what came before has been returned by then.
         """
         if self.state is State.CLOSED:
             raise LocalProtocolError("the connection is closed")
-        self._heard = now
+        self._received_at = now
         is_client = self.role is Role.CLIENT
         react = self._react_client if is_client else self._react_server
         waiting, push = self._waiting, Kind.PUSH
@@ -180,7 +181,7 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Say that the other side has closed; raises ``RemoteProtocolError`` if it did so inside a frame."""
+        """Take note that the other side has closed; raises ``RemoteProtocolError`` if it did so inside a frame."""
         self.state = State.CLOSED
         self._waiting.clear()
         self._decoder.close()
@@ -188,10 +189,10 @@ class Connection:
     def next_timer(self) -> int | None:
         """Return when ``handle_timer`` is due, ``None`` if nothing is."""
         due = [first.time + self._timeout for first in list(self._waiting.values())[:1]]
-        if self._heard is not None and self.state is not State.CLOSED:
-            due.append(self._heard + self._silence)
-        if self._alive_due is not None:
-            due.append(self._alive_due)
+        if self._received_at is not None and self.state is not State.CLOSED:
+            due.append(self._received_at + self._silence)
+        if self._keep_alive_due is not None:
+            due.append(self._keep_alive_due)
         return min(due, default=None)
 
     def handle_timer(self, now: int) -> list[Event]:
@@ -202,9 +203,9 @@ class Connection:
                 break
             del self._waiting[key]
             events.append(RequestTimedOut(request))
-        if self._heard is not None and self._heard + self._silence <= now:
-            events.append(PeerSilent(self._heard))
-        elif self._alive_due is not None and self._alive_due <= now:
+        if self._received_at is not None and self._received_at + self._silence <= now:
+            events.append(PeerSilent(self._received_at))
+        elif self._keep_alive_due is not None and self._keep_alive_due <= now:
             alive = self._request_message(KEEP_ALIVE)
             alive.c2s.time = now // SECOND
             self.request(KEEP_ALIVE, alive, now)
@@ -273,9 +274,9 @@ class Connection:
             self._init = message if not isinstance(message, bytes) else None
             self._init_serial = serial
             self.state = State.HANDSHAKE
-            self._heard = now
+            self._received_at = now
         if self.keep_alive:
-            self._alive_due = now + self.keep_alive * 4 // 5
+            self._keep_alive_due = now + self.keep_alive * 4 // 5
         return serial
 
     def _react_client(self, frame: Frame, now: int) -> Event:
@@ -284,7 +285,7 @@ class Connection:
             return FrameDamaged(frame, self._waiting.pop(key, None))
         request = self._waiting.pop(key, None)
         if self.state is State.HANDSHAKE and key == (INIT_CONNECT, self._init_serial):
-            # Even where it was given up waiting for: the gateway speaks the agreed cipher from here on.
+            # Even where it has timed out: the gateway uses the agreed cipher from here on.
             return self._finish_handshake(frame, now)
         if request is None:
             return UnmatchedReply(frame)
@@ -298,7 +299,7 @@ class Connection:
         if not response.HasField("s2c"):
             raise RemoteProtocolError("InitConnect succeeded without s2c")
         self._open(self._init, response)
-        self._alive_due = now + self.keep_alive * 4 // 5 if self.keep_alive else None
+        self._keep_alive_due = now + self.keep_alive * 4 // 5 if self.keep_alive else None
         return Connected(frame, self.conn_id, self.keep_alive, self.encryption)
 
     # The server's side
@@ -315,7 +316,7 @@ class Connection:
         login_user_id: int = 0,
         fields: dict[str, Any] | None = None,
     ) -> Event:
-        """Server: answer InitConnect with success, and speak the agreed cipher from the next frame on.
+        """Server: answer InitConnect with success, and use the agreed cipher from the next frame on.
 
         ``aes_key`` and ``aes_iv`` are 16 ASCII characters each; ``aes_iv`` is sent only where the client asked
         for AES_CBC. ``fields`` are further fields of ``InitConnect.S2C``.
@@ -404,7 +405,7 @@ class Connection:
         return self.known[key]
 
     def _request_message(self, proto_id: int) -> Any:
-        """Return a new request, its fields read by name: the registry may be the user's own."""
+        """Return a new request message; its fields are accessed by name, since the registry may be the user's own."""
         made = self._protocol(proto_id).request
         if made is None:
             raise LocalProtocolError(f"protocol {proto_id} has no request in this registry")
@@ -423,7 +424,7 @@ class Connection:
         self._out.append(encode_frame(proto_id, serial, body, body_format=body_format, cipher=self._cipher))
 
     def _open(self, request: Any, response: Any) -> None:
-        """Both sides speak the agreed cipher from the frame after the InitConnect reply."""
+        """Use the agreed cipher, as both sides do from the frame after the InitConnect reply."""
         if self._key is not None:
             self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
         self.conn_id = response.s2c.connID
@@ -432,7 +433,7 @@ class Connection:
 
 
 def _message(frame: Frame) -> Any:
-    """Return a handshake message; what is none is the other side's fault."""
+    """Return the message of a handshake frame; raises ``RemoteProtocolError`` where it cannot be read."""
     try:
         message = frame.message
     except WireError as error:

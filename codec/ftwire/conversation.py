@@ -1,21 +1,21 @@
-"""What a TCP connection turns out to be, by its content: OpenD's frames, OpenD's envelopes, or neither.
+"""Recognise by its content what a TCP connection carries: frames, WebSocket envelopes, or neither; then observe it.
 
-``Conversation`` takes the bytes of both endpoints from any port, before it is known who is the client and what
-they speak. It keeps them until the content tells, then hands them, each with its own time and packet, to the
-observer that fits.
+``ConversationObserver`` takes the bytes of both endpoints from any port, before it is known which is the client and
+which protocol they use. It keeps them until the content decides, then passes them, each with its own time and packet,
+to the observer for that protocol.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire.cipher import RsaKey
 from ftwire.events import Observation
 from ftwire.frame import Role
-from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, HeaderFields, unpack_header
+from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, unpack_header
 from ftwire.observer import Observer
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ftwire.websocket_observer import WebSocketObserver
 
-__all__ = ["DEFAULT_SEARCH_LIMIT", "Conversation", "Endpoint", "Transport"]
+__all__ = ["DEFAULT_SEARCH_LIMIT", "ConversationObserver", "Endpoint", "Transport"]
 
 Endpoint = Literal[0, 1]
 """One of the two ends of a connection: 0 the one that opened it or, where that was not captured, was seen first."""
@@ -33,13 +33,13 @@ Endpoint = Literal[0, 1]
 Transport = Literal["tcp", "websocket"]
 
 DEFAULT_SEARCH_LIMIT: Final = 256 * 1024
-"""Bytes of one direction after which a conversation is taken to be none of OpenD's."""
+"""Bytes of one direction after which a connection is taken to carry neither frames nor envelopes."""
 MAX_WAITING: Final = 64
 """Candidates of one direction that wait to be whole."""
 MAX_CHUNKS: Final = 64 * 1024
 """Chunks kept while nothing is known: each costs more than its bytes."""
 MAX_HASHED: Final = 4 * 1024 * 1024
-"""Bytes hashed in one conversation for the sake of headers that do not look like those sent today."""
+"""Bytes hashed in one conversation for headers that could not be sent today."""
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
@@ -47,7 +47,7 @@ _RESERVED: Final = bytes(8)
 
 
 class _Chunk(NamedTuple):
-    """What came while nothing was known yet: bytes, or how many are missing."""
+    """Bytes that came before anything was recognised, or how many are missing."""
 
     endpoint: Endpoint
     data: bytes | int
@@ -56,13 +56,13 @@ class _Chunk(NamedTuple):
 
 
 class _Direction:
-    """The bytes of one endpoint, and how far they were looked at."""
+    """The bytes of one endpoint, and how far they were searched."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.total = 0
-        self.frames_from = 0  # no frame begins before this, but those that wait
-        self.waiting: list[int] = []  # places of frames that are not whole
+        self.frames_from = 0  # no frame begins before this, except those in waiting
+        self.waiting: list[int] = []  # places of possible frames that are not whole
         self.envelopes_from = {Role.CLIENT: 0, Role.SERVER: 0}
 
     def clear(self) -> None:
@@ -76,17 +76,17 @@ class _Direction:
 _CLIENT, _SERVER = Role.CLIENT, Role.SERVER  # reading a member of an enum costs as much as a call
 
 
-class Conversation:
-    """One TCP connection of unknown kind.
+class ConversationObserver:
+    """One TCP connection, recognised and observed.
 
     ``keys`` are RSA private keys to try. ``client`` is the endpoint that is known to have opened the connection
     (the sender of the SYN); without it, the content decides. ``receive`` the bytes of each endpoint in their
-    order, ``skip`` what the capture lacks, ``close`` at the end: all three return an iterator of observations, to
-    be run through. Never raises on account of the bytes.
+    order, ``skip`` what the capture lacks, ``close`` at the end: all three return a list of observations. Never raises
+    on account of the bytes.
 
-    Frames are recognised by one header that could be sent today and names a known protocol, or by a digest that
-    agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one
-    direction without either the conversation is given up and costs nothing more.
+    Frames are recognised by one header that could be sent today and has the ID of a known protocol, or by a digest that
+    agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one direction
+    without either the search ends, and further bytes cost nothing.
 
     Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
     ``websocket``) is missing.
@@ -102,11 +102,11 @@ class Conversation:
         search_limit: int = DEFAULT_SEARCH_LIMIT,
     ) -> None:
         self.transport: Transport | None = None
-        """What the endpoints speak, ``None`` while that is unknown and where it is nothing of OpenD's."""
+        """What was recognised; ``None`` before that, and where it is neither."""
         self.client: Endpoint | None = client
         """The endpoint that is the client, ``None`` while that is unknown."""
         self.settled = False
-        """Nothing more will be found out: ``transport`` and ``client`` stay as they are."""
+        """The search is over: ``transport`` and ``client`` stay as they are."""
         self._keys: Final = keys
         self._known: Final = known
         self._max_body: Final = max_body
@@ -118,12 +118,12 @@ class Conversation:
         self._frames_found = False
         self._hashed = 0
 
-    def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> Iterator[Observation]:
+    def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
         if self._observer is not None:
             return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
         if self.settled:
-            return iter(())
+            return []
         chunk = bytes(data)
         direction = self._directions[endpoint]
         self._chunks.append(_Chunk(endpoint, chunk, time, packet))
@@ -131,44 +131,45 @@ class Conversation:
         direction.total += len(chunk)
         self._look(endpoint)
         if not self.settled and (direction.total > self._limit or len(self._chunks) > MAX_CHUNKS):
-            self._settle_for_less()
+            self._end_search()
         return self._replay()
 
-    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Observation]:
-        """Say that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
+    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
+        """Take note that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
         if self._observer is not None:
             return self._observer.skip(self._role(endpoint), length, time, packet)
         if not self.settled and length > 0:
             self._chunks.append(_Chunk(endpoint, length, time, packet))
             self._directions[endpoint].clear()
             if len(self._chunks) > MAX_CHUNKS:
-                self._settle_for_less()
+                self._end_search()
         return self._replay()
 
-    def close(self, time: int = 0, packet: int = 0) -> Iterator[Observation]:
-        """Say that the connection has ended; what is left of both directions is settled."""
+    def close(self, time: int = 0, packet: int = 0) -> list[Observation]:
+        """Take note that the connection has ended; what is left of both directions is settled."""
         if not self.settled:
-            self._settle_for_less()
-        yield from self._replay()
+            self._end_search()
+        seen = self._replay()
         if self._observer is not None:
-            yield from self._observer.close(time, packet)
+            seen += self._observer.close(time, packet)
+        return seen
 
     def _role(self, endpoint: Endpoint) -> Role:
         return Role.CLIENT if endpoint == self.client else Role.SERVER
 
     def _look(self, endpoint: Endpoint) -> None:
-        """Look at what came from ``endpoint`` and was not looked at yet."""
+        """Search the bytes of ``endpoint`` that were not searched yet."""
         direction = self._directions[endpoint]
         self._look_for_frames(endpoint, direction)
         if not self.settled and not self._frames_found:
             self._look_for_envelopes(endpoint, direction)
 
     def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
-        # Imported when something other than frames turns up: most captures hold none.
+        # Most captures have none.
         from ftwire.websocket_resync import find_envelope
 
         data = direction.data
-        # Clients mask what they send and servers do not, so either role has its own places.
+        # Clients mask what they send and servers do not, so envelopes of either begin at other places.
         for role in Role if self.client is None else (self._role(endpoint),):
             at, found = find_envelope(data, direction.envelopes_from[role], role, self._max_body, final=False)
             direction.envelopes_from[role] = at
@@ -198,9 +199,8 @@ class Conversation:
                 return
 
     def _weigh(self, endpoint: Endpoint, direction: _Direction, at: int) -> None:
-        """Look at what may be a frame; settle the conversation, or have the candidate wait, or drop it."""
-        fields: HeaderFields = unpack_header(direction.data, at)
-        _, proto_id, body_format, version, serial, length, digest, reserved = fields
+        """Judge a possible frame: settle the conversation, wait until it is whole, or drop it."""
+        _, proto_id, body_format, version, serial, length, digest, reserved = unpack_header(direction.data, at)
         if length > self._max_body:
             return
         entry = self._known.get(proto_id)
@@ -240,7 +240,7 @@ class Conversation:
         elif sender is not None:
             self._settle("tcp", endpoint if sender is Role.CLIENT else _other(endpoint))
         else:
-            # Encrypted: whoever used this protocol ID and serial before the other is the one who asked.
+            # Encrypted: a response repeats the protocol ID and serial that its request had before.
             key = proto_id, serial
             if key in self._sent[1 - endpoint]:
                 self._settle("tcp", _other(endpoint))
@@ -253,40 +253,38 @@ class Conversation:
         self.transport = transport
         self.client = client
 
-    def _settle_for_less(self) -> None:
-        """Decide by what there is: no more bytes are waited for."""
+    def _end_search(self) -> None:
+        """Settle the conversation by the bytes that are there."""
         if self._frames_found:
-            # Frames, whose sides nothing tells apart. The endpoint seen first is the likelier client.
+            # Frames of unknown senders. The endpoint seen first is the likelier client.
             self._settle("tcp", 0)
             return
         self.settled = True
 
-    def _replay(self) -> Iterator[Observation]:
-        """Return what the observer makes of all that was kept."""
+    def _replay(self) -> list[Observation]:
+        """Pass what was kept to the observer, once it is known which; return its observations."""
         if not self.settled or self._observer is not None:
-            return iter(())
+            return []
         for direction in self._directions:
             direction.clear()
+        chunks, self._chunks = self._chunks, deque()
         if self.transport is None:
-            self._chunks.clear()
-            return iter(())
+            return []
         if self.transport == "tcp":
             self._observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
             self._observer = WebSocketObserver(known=self._known, max_body=self._max_body)
-        chunks, self._chunks = self._chunks, deque()
-        return self._replay_chunks(self._observer, chunks)
-
-    def _replay_chunks(self, observer: Observer | WebSocketObserver, chunks: deque[_Chunk]) -> Iterator[Observation]:
+        seen: list[Observation] = []
         while chunks:
             endpoint, data, time, packet = chunks.popleft()
             role = self._role(endpoint)
             if isinstance(data, int):
-                yield from observer.skip(role, data, time, packet)
+                seen += self._observer.skip(role, data, time, packet)
             else:
-                yield from observer.receive(role, data, time, packet)
+                seen += self._observer.receive(role, data, time, packet)
+        return seen
 
 
 def _other(endpoint: Endpoint) -> Endpoint:
@@ -294,7 +292,7 @@ def _other(endpoint: Endpoint) -> Endpoint:
 
 
 def _sender_of(body: bytes, body_format: int) -> Role | None:
-    """Tell from a plain body which side sends such: a request has ``c2s`` (field 1), a response ``retType``."""
+    """Return which side sends such a plain body: a request has ``c2s`` (field 1), a response ``retType``."""
     if body_format == BodyFormat.JSON:
         if b'"c2s"' in body:
             return Role.CLIENT

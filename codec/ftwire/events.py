@@ -1,4 +1,4 @@
-"""What a connection or an observer has to say: small, complete, immutable records.
+"""What connections and observers report: small, complete, immutable records.
 
 Times are integers in nanoseconds, on whatever clock the caller passes in.
 
@@ -66,7 +66,7 @@ class Refused(NamedTuple):
 
 
 class RequestReceived(NamedTuple):
-    """Server: a client asks; answer with ``Connection.reply``. InitConnect comes here too: ``accept`` it."""
+    """Server: a request came; answer with ``Connection.reply``. InitConnect comes here too: ``accept`` it."""
 
     frame: Frame
 
@@ -128,14 +128,14 @@ Event = (
 
 
 class FrameObserved(NamedTuple):
-    """Observer: a frame passed by."""
+    """Observer: a frame was sent from one side to the other."""
 
     frame: Frame | Envelope
     """The frame on TCP, or the envelope on WebSocket; a ``BadFrame`` or ``BadEnvelope`` where it cannot be read."""
     sender: Role
     kind: Kind
     encryption: str
-    """``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``; ``unknown`` when encrypted without a key."""
+    """That of the frame (``BaseFrame.encryption``)."""
     time: int
     """When its last byte was captured."""
     packet: int

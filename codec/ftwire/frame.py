@@ -1,7 +1,7 @@
 """One frame: header, payload, plain body, and the message the body is.
 
-The header and the digest are dealt with when a frame is cut from its stream; the body becomes a message only
-when ``message`` is first read, so that picking frames by their header costs no protobuf.
+Header and digest are read when a frame is taken from its stream. The body becomes a message only when ``message`` is
+first read, so that choosing frames by their header costs no protobuf.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from ftwire.header import (
     MAGIC,
     BodyFormat,
     Header,
-    HeaderFields,
     PackedHeader,
-    pack_compact,
     pack_header,
-    unpack_compact,
+    pack_packed_header,
     unpack_header,
+    unpack_packed_header,
 )
 from ftwire.protocols import Protocol, Registry, registry
 
@@ -50,14 +49,12 @@ __all__ = [
 _RESERVED: Final = bytes(8)
 
 NOTHING_HASHED: Final = sha1(usedforsecurity=False)
-"""An SHA-1 to copy and go on from."""
+"""The SHA-1 of nothing so far. Copying it is faster than ``sha1()``, with which OpenSSL looks the algorithm up again:
+a tenth of a small frame's cost."""
 
 
 def body_digest(body: bytes) -> bytes:
-    """Return the SHA-1 of a plain body, 20 bytes.
-
-    A copied hash object spares OpenSSL looking the algorithm up again: a tenth of a small frame's cost.
-    """
+    """Return the SHA-1 of a plain body, 20 bytes."""
     hashed = NOTHING_HASHED.copy()
     hashed.update(body)
     return hashed.digest()
@@ -84,7 +81,7 @@ class Kind(StrEnum):
 
 
 class UnknownBody(NamedTuple):
-    """The body of a protocol that the registry does not hold, or of a format that nobody knows."""
+    """The body of a protocol that the registry does not hold, or of a format that is neither protobuf nor JSON."""
 
     proto_id: int
     body_format: int
@@ -95,7 +92,7 @@ class UnknownBody(NamedTuple):
 class MessageClasses(dict[int, "type[Message] | None"]):
     """Protocol ID to the message class of what one side sends, looked up on first use.
 
-    ``None`` stands for IDs the registry does not hold, and for pushes, which clients do not send.
+    The class is ``None`` for IDs that the registry does not hold, and for pushes, which clients do not send.
     """
 
     __slots__ = ("formers", "frame_types", "kinds", "registry", "sender")
@@ -108,8 +105,8 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
         """The classes that IDs met so far had in older releases, for those few that had others."""
-        self.frame_types: Final[dict[int, FrameType | None]] = _FrameTypes(self)
-        """The first eight bytes of a header, as a number, to what they say; ``None`` without magic."""
+        self.frame_types: Final[dict[int, FrameType]] = _FrameTypes(self)
+        """The first eight bytes of a header, as a number, to what they determine; ``ValueError`` without magic."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
@@ -149,18 +146,19 @@ class _Kinds(dict[int, Kind]):
 
 
 def _not_yet(body: bytes) -> NoReturn:  # noqa: ARG001 - a parser's signature
-    """Stand where a class's parser will: no body of this shape was read before."""
+    """Raise ``DecodeError``: the parser of a frame type whose message class was not looked up yet."""
     raise DecodeError
 
 
 class FrameType:
-    """What the first eight bytes of a header say, in frames of one side."""
+    """What the first eight bytes of a header determine, in frames of one side."""
 
-    __slots__ = ("body_class", "body_format", "classes", "is_learnt", "kind", "parse", "proto_id")
+    __slots__ = ("body_class", "body_format", "classes", "is_learnt", "kind", "parse", "proto_id", "version")
 
-    def __init__(self, proto_id: int, body_format: int, classes: MessageClasses) -> None:
+    def __init__(self, proto_id: int, body_format: int, version: int, classes: MessageClasses) -> None:
         self.proto_id: Final = proto_id
         self.body_format: Final = body_format
+        self.version: Final = version
         self.kind: Final = classes.kinds[proto_id]
         self.classes: Final = classes
         self.parse: Callable[[bytes], Message] = _not_yet
@@ -170,25 +168,25 @@ class FrameType:
         self.is_learnt = False
 
     def learn(self) -> None:
-        """Look the class up, now that a body is wanted: protobuf bodies of one class take just its parser."""
+        """Look the message class up; ``parse`` is its parser from then on, if one call of that is all it takes."""
         self.body_class = self.classes.body_class(self.proto_id, self.body_format)
         if self.body_class is not None:
             self.parse = self.body_class.FromString
         self.is_learnt = True
 
 
-class _FrameTypes(dict[int, FrameType | None]):
+class _FrameTypes(dict[int, FrameType]):
     __slots__ = ("_classes",)
 
     def __init__(self, classes: MessageClasses) -> None:
         super().__init__()
         self._classes = classes
 
-    def __missing__(self, first: int) -> FrameType | None:
-        magic, proto_id, body_format, version, *_ = unpack_header(pack_compact(first, 0, 0, b"", 0))
+    def __missing__(self, first: int) -> FrameType:
+        magic, proto_id, body_format, version, *_ = unpack_header(pack_packed_header(first, 0, 0, b"", 0))
         if magic != MAGIC:
-            return None
-        frame_type = FrameType(proto_id, body_format, self._classes)
+            raise ValueError(f"a header starts with {MAGIC!r}, not {magic!r}")
+        frame_type = FrameType(proto_id, body_format, version, self._classes)
         if body_format <= BodyFormat.JSON and version == 0 and self._classes.registry.get(proto_id) is not None:
             # Others are not stored: whoever sends them would decide how large this grows.
             self[first] = frame_type
@@ -201,7 +199,10 @@ class BaseFrame:
     __slots__ = ("_message", "body", "payload")
 
     error: WireError | None = None
-    """Why the body cannot be had: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
+    """Why the body cannot be read: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
+    encryption: str
+    """Name of the cipher that opened it, or was to: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``, or
+    ``unknown`` where it is encrypted and there is no key."""
 
     payload: bytes
     """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
@@ -211,7 +212,7 @@ class BaseFrame:
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for frames of the side that sent it."""
         raise NotImplementedError
 
     @property
@@ -307,25 +308,23 @@ class Frame(BaseFrame):
     on first use.
     """
 
-    __slots__ = ("_compact", "frame_type")
+    __slots__ = ("encryption", "frame_type", "packed_header")
 
-    _compact: PackedHeader
+    packed_header: PackedHeader
+    """The header in few pieces; ``header`` is the record of its fields."""
     frame_type: FrameType
-    """What the first eight bytes of its header say. Frames of one side and one connection with the same eight bytes
-    share it, if their protocol is known: what is worked out for one goes for all."""
+    """What the first eight bytes of its header determine. Frames of one side of one connection with the same eight
+    bytes share it, if their protocol is known."""
 
-    def __init__(self, fields: HeaderFields, payload: bytes, body: bytes, classes: MessageClasses) -> None:
-        self._set_header(fields, classes)
+    def __init__(
+        self, packed_header: PackedHeader, payload: bytes, body: bytes, frame_type: FrameType, encryption: str
+    ) -> None:
+        self.packed_header = packed_header
         self.payload = payload
         self.body = body
-        self._message = None
-
-    def _set_header(self, fields: HeaderFields, classes: MessageClasses) -> None:
-        self._compact = compact = unpack_compact(pack_header(*fields))
-        frame_type = classes.frame_types[compact[0]]
-        if frame_type is None:
-            raise ValueError(f"a header starts with {MAGIC!r}, not {fields[0]!r}")
         self.frame_type = frame_type
+        self.encryption = encryption
+        self._message = None
 
     @classmethod
     def build(
@@ -346,12 +345,13 @@ class Frame(BaseFrame):
         plain = body if isinstance(body, bytes) else encode_body(body, body_format)
         payload = cipher.encrypt(plain)
         header = Header(proto_id, serial, len(payload), body_digest(plain), body_format)
-        return cls(header.fields, payload, plain, MessageClasses(sender, known))
+        packed = unpack_packed_header(header.encode())
+        return cls(packed, payload, plain, MessageClasses(sender, known).frame_types[packed[0]], cipher.name)
 
     @property
     def header(self) -> Header:
         """The header as a record."""
-        return Header.from_fields(unpack_header(pack_compact(*self._compact)))
+        return Header.decode(pack_packed_header(*self.packed_header))
 
     @property
     def message(self) -> Message | UnknownBody:
@@ -361,8 +361,8 @@ class Frame(BaseFrame):
             try:
                 self._message = message = self.frame_type.parse(self.body)
             except DecodeError:
-                # Nothing of this shape was read before, or it takes more than one call, or is to be refused in
-                # so many words.
+                # The first body of this type, or one that takes more than one call, or one to be refused with the
+                # reason.
                 self.frame_type.learn()
                 self._message = message = self._decode()
         return message
@@ -377,7 +377,7 @@ class Frame(BaseFrame):
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for frames of the side that sent it."""
         return self.frame_type.classes
 
     @property
@@ -398,11 +398,11 @@ class Frame(BaseFrame):
     @property
     def serial(self) -> int:
         """Serial number."""
-        return self._compact[1]
+        return self.packed_header[1]
 
     def encode(self) -> bytes:
         """Return the frame's bytes: exactly those it was decoded from."""
-        return pack_compact(*self._compact) + self.payload
+        return pack_packed_header(*self.packed_header) + self.payload
 
     def __len__(self) -> int:
         """Return the bytes the frame takes on the wire."""
@@ -411,15 +411,15 @@ class Frame(BaseFrame):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Frame):
             return NotImplemented
-        return (type(self), self._compact, self.payload, self.sender) == (
+        return (type(self), self.packed_header, self.payload, self.sender) == (
             type(other),
-            other._compact,
+            other.packed_header,
             other.payload,
             other.sender,
         )
 
     def __hash__(self) -> int:
-        return hash((self._compact, self.payload))
+        return hash((self.packed_header, self.payload))
 
     def __repr__(self) -> str:
         protocol = self.protocol
@@ -430,19 +430,23 @@ class Frame(BaseFrame):
 
 
 class BadFrame(Frame):
-    """A frame that was cut from its stream whole, but whose body cannot be had; ``error`` says why.
+    """A frame that was taken from its stream whole, but whose body cannot be read; ``error`` says why.
 
-    ``body`` and ``message`` raise that error, so that nothing untrusted is read by accident. The stream goes
-    on after it.
+    ``body`` and ``message`` raise that error, so that nothing untrusted is read by accident. The stream goes on after
+    it. Its ``encryption`` is that of the cipher that did not open it.
     """
 
     __slots__ = ("error",)
 
     error: WireError
 
-    def __init__(self, fields: HeaderFields, payload: bytes, classes: MessageClasses, error: WireError) -> None:
-        self._set_header(fields, classes)
+    def __init__(
+        self, packed_header: PackedHeader, payload: bytes, frame_type: FrameType, encryption: str, error: WireError
+    ) -> None:
+        self.packed_header = packed_header
         self.payload = payload
+        self.frame_type = frame_type
+        self.encryption = encryption
         self._message = None
         self.error = error
         if isinstance(error, DigestError) and error.frame is None:
@@ -476,13 +480,14 @@ def encode_frame(
     return pack_header(MAGIC, proto_id, body_format, 0, serial, len(payload), digest, _RESERVED) + payload
 
 
-def open_frame(fields: HeaderFields, payload: bytes, cipher: Cipher, classes: MessageClasses) -> Frame:
+def open_frame(packed_header: PackedHeader, payload: bytes, cipher: Cipher, frame_type: FrameType) -> Frame:
     """Return the frame of a header and its payload, decrypted and verified: a ``BadFrame`` where that fails."""
     try:
         body = cipher.decrypt(payload)
     except WireError as error:
-        return BadFrame(fields, payload, classes, error)
-    digest = body_digest(body)
-    if digest != fields[6]:
-        return BadFrame(fields, payload, classes, DigestError(expected=fields[6], actual=digest))
-    return Frame(fields, payload, body, classes)
+        return BadFrame(packed_header, payload, frame_type, cipher.name, error)
+    expected, actual = packed_header[3], body_digest(body)
+    if actual != expected:
+        wrong = DigestError(expected=expected, actual=actual)
+        return BadFrame(packed_header, payload, frame_type, cipher.name, wrong)
+    return Frame(packed_header, payload, body, frame_type, cipher.name)

@@ -1,8 +1,8 @@
 """The 44-byte header in front of every frame on TCP, and the two headers of the WebSocket envelope.
 
-``HEADER`` is the specification, declared in ``ftwire.layout`` and taken from there when it is asked for. The
-fast path below is computed from that declaration, field by field, when the package is built; property tests
-hold the two equal.
+``HEADER`` is the specification, declared in ``ftwire.layout`` and imported from there on first use. The ``struct``
+formats below are computed from that declaration, field by field, when the package is built; property tests prove them
+equal to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ENVELOPE_MAGIC: Final = b"ft-v1.0\0"
 
 
 def __getattr__(name: str) -> Any:
-    # construct is imported by those who want the declarations, not by those who want frames.
+    # Only who wants the declarations pays for importing construct.
     if name in {"HEADER", "CLIENT_ENVELOPE", "SERVER_ENVELOPE"}:
         from ftwire import layout as declared
 
@@ -54,9 +54,7 @@ class BodyFormat(IntEnum):
 
 
 HeaderFields = tuple[bytes, int, int, int, int, int, bytes, bytes]
-"""A header as the fast path reads it: magic, proto_id, body_format, version, serial, body_length, sha1 and
-reserved."""
-
+"""All fields of a header in wire order: magic, proto_id, body_format, version, serial, body_length, sha1, reserved."""
 
 _STRUCT: Final = struct.Struct(layout.HEADER)
 unpack_header: Final = _STRUCT.unpack_from
@@ -68,14 +66,14 @@ HEADER_SIZE: Final = _STRUCT.size
 """Bytes in a header: 44."""
 
 PackedHeader = tuple[int, int, int, bytes, int]
-"""The same in fewer pieces: the first eight bytes as one number, serial, body_length, sha1, and the reserved
-bytes as one number."""
+"""A header in fewer pieces: the first eight bytes as one number, which determines the frame's type (``FrameType`` in
+``ftwire.frame``), serial, body_length, sha1, and the reserved bytes as one number."""
 
-_COMPACT: Final = struct.Struct(layout.HEADER_COMPACT)
-unpack_compact: Final = _COMPACT.unpack_from
-"""``unpack_compact(buffer, offset)``: the 44 bytes there in these pieces."""
-pack_compact: Final = _COMPACT.pack
-"""``pack_compact(*fields)``: the 44 bytes of these pieces."""
+_PACKED: Final = struct.Struct(layout.HEADER_COMPACT)
+unpack_packed_header: Final = _PACKED.unpack_from
+"""``unpack_packed_header(buffer, offset)``: the 44 bytes there in these pieces, magic unchecked."""
+pack_packed_header: Final = _PACKED.pack
+"""``pack_packed_header(*pieces)``: the 44 bytes of these pieces."""
 
 CLIENT_ENVELOPE_STRUCT: Final = struct.Struct(layout.CLIENT_ENVELOPE)
 SERVER_ENVELOPE_STRUCT: Final = struct.Struct(layout.SERVER_ENVELOPE)
@@ -108,7 +106,7 @@ class Header:
     """8 bytes (``arrReserved``): zero today."""
 
     def __post_init__(self) -> None:
-        """Refuse what ``struct`` would cut or pad in silence."""
+        """Refuse byte strings that ``struct`` would cut or pad without an error, and numbers out of range."""
         for name, value, limit in (
             ("proto_id", self.proto_id, _U32),
             ("serial", self.serial, _U32),
@@ -132,15 +130,9 @@ class Header:
         """
         if len(data) < HEADER_SIZE:
             raise TruncatedHeaderError(expected=HEADER_SIZE, actual=len(data))
-        fields: HeaderFields = unpack_header(data)
-        if fields[0] != MAGIC:
-            raise BadMagicError(actual=fields[0])
-        return cls.from_fields(fields)
-
-    @classmethod
-    def from_fields(cls, fields: HeaderFields) -> Header:
-        """Return the record of fields that ``unpack_header`` read."""
-        _, proto_id, body_format, version, serial, body_length, sha1, reserved = fields
+        magic, proto_id, body_format, version, serial, body_length, sha1, reserved = unpack_header(data)
+        if magic != MAGIC:
+            raise BadMagicError(actual=magic)
         return cls(proto_id, serial, body_length, sha1, body_format, version, reserved)
 
     @property

@@ -1,7 +1,7 @@
 """What the headers of the wire look like, declared with construct: the specification.
 
 Nothing that reads or writes frames imports this module, since construct takes longer to import than a small
-capture takes to decode. The fast paths use ``struct`` formats that ``proto/hatch_build.py`` computes from
+capture takes to decode. Their code uses ``struct`` formats that ``proto/hatch_build.py`` computes from
 these declarations, field by field, with the functions below, when the package is built; tests hold both equal
 for any bytes. This module imports nothing of ftwire, so that the build can load it by itself.
 """
@@ -59,9 +59,9 @@ def struct_format(declaration: Any) -> str:
 def compact_format(declaration: Any) -> str:
     """Return a format for the same bytes, the first eight and the last eight as one number each.
 
-    A header's first eight bytes say what kind of frame it is. As one number they cost one object instead of
-    four, and one look-up tells all that is known of such frames; the last eight, zero today, cost nothing.
-    Raises ``TypeError`` where a field stands across these borders.
+    A header's first eight bytes determine what kind of frame it is. As one number they cost one object instead of
+    four, and one look-up gives all that is known of such frames; the last eight, zero today, cost nothing.
+    Raises ``TypeError`` where a field crosses these borders.
     """
     order, codes = _codes(declaration)
     for _ in range(2):
@@ -71,7 +71,7 @@ def compact_format(declaration: Any) -> str:
             size += struct.calcsize(order + codes[joined])
             joined += 1
         if size != _WORD:
-            raise TypeError(f"a field stands across byte {_WORD} of {codes}")
+            raise TypeError(f"a field crosses byte {_WORD} of {codes}")
         codes = ["Q", *codes[joined:]][::-1]
     return order + "".join(codes)
 

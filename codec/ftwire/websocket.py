@@ -1,8 +1,8 @@
 """The envelope of OpenD's WebSocket clients: ``ft-v1.0``, one a binary message.
 
-Not the frame of TCP: big-endian, no digest, no encryption, bodies always protobuf, and a header that differs by
-direction. An ``Envelope`` reads like a ``Frame`` all the same: its command is a protocol ID, its section a
-serial.
+It differs from the frame on TCP: big-endian, no digest, no encryption, bodies always protobuf, and a header that
+depends on the direction. An ``Envelope`` has the attributes of a ``Frame`` all the same: its command is a protocol ID,
+its section a serial.
 
 ::
 
@@ -47,7 +47,7 @@ SERVER_HEADER_SIZE: Final = SERVER_ENVELOPE_STRUCT.size
 INIT: Final = 1
 """Command of ``InitWebSocket``, the first request of every connection."""
 DISCONNECTED: Final = 2
-"""Command of the push that says that OpenD has lost its own connection. Commands below 100 are reserved; those
+"""Command of the push that announces that OpenD has lost its own connection. Commands below 100 are reserved; those
 of 1001 and above are protocol IDs."""
 
 _U32: Final = 0xFFFF_FFFF
@@ -76,6 +76,8 @@ class Envelope(BaseFrame):
 
     __slots__ = ("_classes", "_fields")
 
+    encryption = "none"
+    """Nothing is encrypted inside an envelope."""
     _fields: _Fields
 
     def __init__(self, fields: _Fields, body: bytes, classes: MessageClasses) -> None:
@@ -137,12 +139,12 @@ class Envelope(BaseFrame):
 
     @property
     def classes(self) -> MessageClasses:
-        """Where the message class is looked up; says which side sent it."""
+        """Where the message class is looked up, for envelopes of the side that sent it."""
         return self._classes
 
     @property
     def command(self) -> int:
-        """What it is about: a protocol ID, or ``INIT`` or ``DISCONNECTED``; u32."""
+        """What is asked for or answered: a protocol ID, or ``INIT`` or ``DISCONNECTED``; u32."""
         return self._fields[1]
 
     @property
@@ -152,7 +154,7 @@ class Envelope(BaseFrame):
 
     @property
     def error_code(self) -> int:
-        """How OpenD fared with the request (``EnvelopeStatus``), i32; 0 in what a client sends."""
+        """OpenD's result of the request (``EnvelopeStatus``), i32; 0 in what a client sends."""
         return self._fields[3] if len(self._fields) == 5 else EnvelopeStatus.OK
 
     @property
@@ -162,7 +164,7 @@ class Envelope(BaseFrame):
 
     @property
     def error_text(self) -> str:
-        """What OpenD says about its error code, up to the first NUL. Bytes that are not UTF-8 are replaced."""
+        """OpenD's text to its error code, up to the first NUL. Bytes that are not UTF-8 are replaced."""
         return self.error_bytes.partition(b"\0")[0].decode(errors="replace")
 
     @property
@@ -182,7 +184,7 @@ class Envelope(BaseFrame):
 
     @property
     def kind(self) -> Kind:
-        """Request, response or push, as far as the command tells.
+        """Request, response or push, as far as the command determines.
 
         The vendor's client takes any section that it does not wait for as a push; only who sees the whole
         conversation (``WebSocketObserver``) knows that of commands that the registry does not hold.
@@ -222,7 +224,7 @@ class Envelope(BaseFrame):
 class BadEnvelope(Envelope):
     """A WebSocket message that is no envelope, or that cannot be read; ``error`` says why.
 
-    ``payload`` is the message, or as much of it as could be had. ``body`` and ``message`` raise the error.
+    ``payload`` is the message, or as much of it as could be read. ``body`` and ``message`` raise the error.
     Command and section are 0.
     """
 

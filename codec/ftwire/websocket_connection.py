@@ -7,9 +7,9 @@
     for message in connection.messages_to_send():
         send(message)
 
-It reads like ``Connection`` in the server's role. The WebSocket itself (handshake, frames, compression, ping) is
-below this, in a WebSocket library. There is no timer here: the vendor's JavaScript client sends no KeepAlive,
-so that silence means nothing; WebSocket's own ping tells whether it is still there.
+It has the methods of ``Connection`` in the server's role. A WebSocket library does the rest: handshake, frames,
+compression, ping. There is no timer here: the vendor's JavaScript client sends no KeepAlive, so that silence means
+nothing; WebSocket's own ping shows whether it is still there.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class WebSocketConnection:
         self._out.append(envelope)
 
     def close(self) -> None:
-        """Say that the connection is over."""
+        """Take note that the connection is over."""
         self.state = State.CLOSED
 
     def _send(self, command: int, section: int, message: Message | bytes) -> None:

@@ -1,33 +1,33 @@
 """Envelopes out of one direction of a captured WebSocket connection.
 
-The counterpart of ``ftwire.resync``: in step while frames follow each other, otherwise looking for the next frame
-that begins an envelope, and reporting what it passed over as ``UndecodedBytes``. The HTTP upgrade and control frames
-are neither: they pass without a word.
+The counterpart of ``ftwire.resync``: in step while WebSocket frames follow each other, otherwise searching for the
+next one that begins an envelope; the bytes before it are reported as ``UndecodedBytes``. The HTTP upgrade and control
+frames are neither: they are not reported.
 
 What can be found again after missing bytes, or without the upgrade:
 
 - plain messages of either side: a masked frame carries its mask in front of the bytes to be tried;
 - compressed messages that refer to nothing before them: the first of a connection, and all of a side that
-  compresses without context takeover. Others are a ``BadEnvelope`` each once the frames are in step again, and
-  part of the gap until then. None is ever inflated to something it was not: a reference to bytes that are not
-  there is an error of its own.
+  compresses without context takeover. Each of the others is a ``BadEnvelope`` once the frames are in step again, and
+  part of the undecoded bytes until then. None is ever inflated to something it was not: a reference to bytes that are
+  not there is an error in the compressed data.
 
 Needs the package ``websockets`` (extra ``websocket``), whose parser unmasks and checks the frames and whose
-permessage-deflate inflates them. It cannot say how many bytes it waits for, and stops at the first fault, so
-where frames begin and end is found here.
+permessage-deflate inflates them. That parser cannot report how many bytes it waits for, and stops at the first fault,
+so where frames begin and end is found here.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.chunks import ChunkReader
 from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
+from ftwire.framing import StreamDecoder
 from ftwire.header import ENVELOPE_MAGIC
 from ftwire.protocols import Registry, registry
 from ftwire.resync import UndecodedBytes
@@ -35,6 +35,7 @@ from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import CLIENT_HEADER_SIZE, SERVER_HEADER_SIZE, BadEnvelope, Envelope, open_envelope
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
     from websockets.extensions.permessage_deflate import PerMessageDeflate
     from websockets.frames import Frame as WebSocketFrame
 
@@ -59,9 +60,9 @@ _COMPRESSED: Final = 0x40
 _MASKED: Final = 0x80
 _LONGEST_HEADER: Final = 14
 
-# The first byte of a binary frame (whole or first of several, plain or compressed), and a length that has a place
-# in memory. Plain frames without a mask show the magic itself; of the others the first byte of the payload is
-# looked at next. What follows the first byte is not taken up: it may be one itself.
+# The first byte of a binary frame (whole or first of several, plain or compressed), and a length below 4 GiB. Plain
+# frames without a mask have the magic itself behind it; of the others the first byte of the payload is compared next.
+# What follows the first byte is matched by lookahead: it may be a first byte itself.
 _LENGTH: Final = rb"(?:[\x01-\x7d]|\x7e..|\x7f\0{4}.{4})"
 _SERVER_STARTS: Final = re.compile(
     rb"[\x02\x82](?=" + _LENGTH + re.escape(ENVELOPE_MAGIC) + rb")|[\x42\xc2](?=(" + _LENGTH + rb"))", re.DOTALL
@@ -121,7 +122,7 @@ def _unmask(data: bytes, mask: bytes) -> bytes:
 
 
 def _begins_envelope(data: bytes | bytearray, at: int, sender: Role, max_size: int) -> bool | None:
-    """Say whether a frame at ``at`` begins an envelope; ``None`` where more bytes are needed."""
+    """Return whether a frame at ``at`` begins an envelope; ``None`` where more bytes are needed."""
     frame = _measure(data, at, sender, max_size)
     if not isinstance(frame, _Frame):
         return None if frame else False
@@ -145,9 +146,9 @@ def _begins_envelope(data: bytes | bytearray, at: int, sender: Role, max_size: i
 
 
 def find_envelope(data: bytes | bytearray, start: int, sender: Role, max_size: int, *, final: bool) -> tuple[int, bool]:
-    """Return where from ``start`` on the first WebSocket frame stands that begins an envelope of ``sender``.
+    """Return where from ``start`` on the first WebSocket frame is that begins an envelope of ``sender``, and ``True``.
 
-    Without one, the second value is ``False`` and the first says from where on nothing is settled yet.
+    Without one, return from where on more bytes may make one, and ``False``.
     """
     # Where a header may not be whole, every possible first byte is a candidate.
     sure = max(start, len(data) - _LONGEST_HEADER - len(ENVELOPE_MAGIC))
@@ -175,15 +176,15 @@ def find_envelope(data: bytes | bytearray, start: int, sender: Role, max_size: i
 
 
 class _Phase(Enum):
-    HEAD = "the HTTP upgrade comes, if anything was captured of it"
+    HEAD = "the HTTP upgrade comes first, if it was captured"
     FRAMES = "in step"
     SEARCH = "out of step"
 
 
-class WebSocketResyncDecoder(ChunkReader["Envelope | UndecodedBytes"]):
-    """Envelopes and gaps of one direction of a captured WebSocket connection.
+class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
+    """Envelopes and undecoded bytes of one direction of a captured WebSocket connection.
 
-    ``for item in scanner.feed(chunk)``, ``skip(n)`` where the capture lacks bytes, ``close()`` at the end, as
+    ``for item in decoder.feed(chunk)``, ``skip(n)`` where the capture lacks bytes, ``close()`` at the end, as
     with ``ResyncDecoder``. Never raises on account of the bytes: a message that is no envelope is a
     ``BadEnvelope``. No message is taken, nor inflated, beyond ``max_body`` bytes and a header.
 
@@ -210,15 +211,13 @@ class WebSocketResyncDecoder(ChunkReader["Envelope | UndecodedBytes"]):
         """Largest body taken, in bytes."""
         self.classes: Final = MessageClasses(sender, known)
         """Message classes of what ``sender`` sends."""
-        self.offset = 0
-        """Stream offset of the first byte that no item returned so far has taken."""
         self.complete = False
         """The HTTP upgrade was seen, and every byte since then was there and made sense."""
         self._max_message: Final = max_body + SERVER_HEADER_SIZE
         self._phase = _Phase.HEAD
-        self._gap = 0  # bytes passed over and not yet reported; they end at offset
-        self._missing = 0
-        self._pass = 0  # bytes of a frame that are still to come, and of no use since others are missing
+        self._undecoded = 0  # bytes passed over and not yet reported; they end at offset
+        self._missing = 0  # how many of those were never captured
+        self._pass = 0  # bytes still to come of a frame that lacks others, and is passed over therefore
         self._tried = 0  # 1 when the byte at offset is known to start no envelope
         self._message: bytearray | None = None  # the parts so far of a message in several frames
         self._message_at = 0
@@ -242,22 +241,24 @@ class WebSocketResyncDecoder(ChunkReader["Envelope | UndecodedBytes"]):
         )
 
     def skip(self, length: int) -> Iterator[Envelope | UndecodedBytes]:
-        """Say that the capture lacks the next ``length`` bytes; iterate over what that settles."""
+        """Take note that the capture lacks the next ``length`` bytes; iterate over the items that this completes."""
         if length <= 0:
             return
-        self._stop()
-        kept = self._kept
+        yield from self._read_all()
+        buffer = self.buffer
+        buffer.join()
+        held = len(buffer)
         frame = None
-        if self._phase is _Phase.FRAMES and kept:
-            frame = _measure(kept, 0, self.classes.sender, self._max_message)
-        if isinstance(frame, _Frame) and len(kept) + length <= frame.header + frame.length:
-            # The hole lies within one frame, and where that ends is known: still in step.
+        if self._phase is _Phase.FRAMES and held:
+            frame = _measure(buffer.data, buffer.start, self.classes.sender, self._max_message)
+        if isinstance(frame, _Frame) and held + length <= frame.header + frame.length:
+            # The missing bytes are within one frame, and where that ends is known: still in step.
             self._lose()
-            self._pass = frame.header + frame.length - len(kept)
-            self._pass_over(len(kept))
-            kept.clear()
+            self._pass = frame.header + frame.length - held
+            self._pass_over(held)
+            buffer.consume(held)
         elif length > self._pass:
-            yield from self._flush()
+            yield from self._settle(final=True)
             self._lose()
             self._phase = _Phase.SEARCH
             self._tried = 0
@@ -266,100 +267,105 @@ class WebSocketResyncDecoder(ChunkReader["Envelope | UndecodedBytes"]):
         self._missing += length
 
     def close(self) -> Iterator[Envelope | UndecodedBytes]:
-        """Say that the stream has ended; iterate over what is left of it."""
-        self._stop()
-        truncated = self._phase is _Phase.FRAMES and (bool(self._kept) or self._message is not None)
-        for item in self._flush():
+        """Take note that the stream has ended; iterate over the items that are left of it."""
+        yield from self._read_all()
+        self.buffer.join()
+        truncated = self._phase is _Phase.FRAMES and (len(self.buffer) > 0 or self._message is not None)
+        for item in self._settle(final=True):
             truncated = False
             yield item
         self._lose()
-        if self._gap:
+        if self._undecoded:
             yield self._report(truncated=truncated)
 
-    def _flush(self) -> Iterator[Envelope | UndecodedBytes]:
-        """Settle everything pending as if nothing followed it; what begins no envelope joins the gap."""
-        self._stop()
-        self._parts.append((b"", 0))  # behind what is kept
-        return self._cut(final=True)
+    def read(self, data: Buffer | None = None) -> list[Envelope | UndecodedBytes]:
+        """Take the next bytes of the stream, if any; return all items that are complete."""
+        if data is not None:
+            self.buffer.add(data)
+        return [] if self.buffer.lacking > 0 else self._settle(final=False)
 
     def _pass_over(self, length: int) -> None:
-        self._gap += length
+        self._undecoded += length
         self.offset += length
 
     def _report(self, *, truncated: bool = False) -> UndecodedBytes:
-        gap = UndecodedBytes(self.offset - self._gap, self._gap, self._missing, truncated)
-        self._gap = self._missing = 0
-        return gap
+        undecoded = UndecodedBytes(self.offset - self._undecoded, self._undecoded, self._missing, truncated)
+        self._undecoded = self._missing = 0
+        return undecoded
 
     def _lose(self) -> None:
-        """Bytes are missing or senseless here: give up the message under way, and what later ones refer to."""
+        """Give up the message under way, and what later ones refer to: bytes are missing here, or make no sense."""
         if self._message is not None:
-            self._gap = max(self._gap, self.offset - self._message_at)
+            self._undecoded = max(self._undecoded, self.offset - self._message_at)
             self._message = None
         self._inflater = self._new_inflater()
         self.complete = False
 
-    def _cut(self, *, final: bool) -> Generator[Envelope | UndecodedBytes]:
-        data = self._whole()
+    def _settle(self, *, final: bool) -> list[Envelope | UndecodedBytes]:
+        """Return the items that the bytes received complete; keep those bytes that need more, unless it is the end."""
+        buffer = self.buffer
+        data, start = buffer.data, buffer.start
         size = len(data)
         sender = self.classes.sender
-        at = 0
-        self._want = 0
-        try:
-            while True:
-                if self._pass:
-                    passed = min(self._pass, size - at)
-                    self._pass -= passed
-                    self._pass_over(passed)
-                    at += passed
-                if at == size:
-                    return
-                if self._phase is _Phase.HEAD:
-                    end = self._end_of_head(data, at, final=final)
-                    if end is None:
-                        return
-                    self.offset += end - at
-                    at = end
-                    continue
-                if self._phase is _Phase.SEARCH:
-                    start, found = find_envelope(data, at + self._tried, sender, self._max_message, final=final)
-                    self._pass_over(start - at)
-                    at = start
-                    self._tried = 0
-                    if not found:
-                        return
-                    self._phase = _Phase.FRAMES
-                frame = _measure(data, at, sender, self._max_message)
-                need = frame if isinstance(frame, int) else frame and frame.header + frame.length
-                if need is None or (final and at + need > size):
-                    self._lose()
-                    self._phase = _Phase.SEARCH
-                    self._tried = 1
-                    continue
-                if not isinstance(frame, _Frame) or at + need > size:
-                    self._want = need
-                    return
-                if frame.opcode == 0 and self._message is None:
-                    # The rest of a message whose beginning is missing or was refused.
-                    self._lose()
-                    self._pass_over(need)
-                    at += need
-                    continue
-                if frame.opcode in (_TEXT, _BINARY) and self._message is not None:
-                    self._lose()
-                if self._gap:
-                    yield self._report()
-                raw = data[at : at + need]
-                before = self.offset
-                at += need
-                self.offset += need
-                if frame.opcode >= 8:
-                    continue
-                item = self._take(frame, raw, before)
-                if item is not None:
-                    yield item
-        finally:
-            self._keep(data, at)
+        items: list[Envelope | UndecodedBytes] = []
+        at = start
+        needed = 0
+        while True:
+            if self._pass:
+                passed = min(self._pass, size - at)
+                self._pass -= passed
+                self._pass_over(passed)
+                at += passed
+            if at == size:
+                break
+            if self._phase is _Phase.HEAD:
+                end = self._end_of_head(data, at, final=final)
+                if end is None:
+                    needed = size - at + 1
+                    break
+                self.offset += end - at
+                at = end
+                continue
+            if self._phase is _Phase.SEARCH:
+                candidate, found = find_envelope(data, at + self._tried, sender, self._max_message, final=final)
+                self._pass_over(candidate - at)
+                at = candidate
+                self._tried = 0
+                if not found:
+                    needed = size - at + 1
+                    break
+                self._phase = _Phase.FRAMES
+            frame = _measure(data, at, sender, self._max_message)
+            length = frame if isinstance(frame, int) else frame and frame.header + frame.length
+            if length is None or (final and at + length > size):
+                self._lose()
+                self._phase = _Phase.SEARCH
+                self._tried = 1
+                continue
+            if not isinstance(frame, _Frame) or at + length > size:
+                needed = length
+                break
+            if frame.opcode == 0 and self._message is None:
+                # The rest of a message whose beginning is missing or was refused.
+                self._lose()
+                self._pass_over(length)
+                at += length
+                continue
+            if frame.opcode in (_TEXT, _BINARY) and self._message is not None:
+                self._lose()
+            if self._undecoded:
+                items.append(self._report())
+            raw = data[at : at + length]
+            before = self.offset
+            at += length
+            self.offset += length
+            if frame.opcode >= 8:
+                continue
+            item = self._take(frame, raw, before)
+            if item is not None:
+                items.append(item)
+        buffer.consume(at - start, needed)
+        return items
 
     def _end_of_head(self, data: bytes, at: int, *, final: bool) -> int | None:
         """Return where the HTTP head at ``at`` ends, ``at`` where there is none; ``None`` to wait for more."""

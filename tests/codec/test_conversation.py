@@ -14,7 +14,7 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
 from ftwire.cipher import AesCbc, Cipher, Rsa, RsaKey
-from ftwire.conversation import MAX_CHUNKS, Conversation, Endpoint
+from ftwire.conversation import MAX_CHUNKS, ConversationObserver, Endpoint
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
 from ftwire.observer import Observer
@@ -64,7 +64,7 @@ ENVELOPES: Wire = [
 
 
 def show(
-    conversation: Conversation, wire: Iterable[tuple[Endpoint, bytes]], *, close: bool = True
+    conversation: ConversationObserver, wire: Iterable[tuple[Endpoint, bytes]], *, close: bool = True
 ) -> list[Observation]:
     seen: list[Observation] = []
     for number, (endpoint, data) in enumerate(wire, 1):
@@ -125,7 +125,7 @@ def test_a_conversation_is_known_by_its_content(
 ) -> None:
     wire = swapped(wire) if turn else wire
     client: Endpoint = 1 if turn else 0
-    conversation = Conversation(client=client if known else None)
+    conversation = ConversationObserver(client=client if known else None)
     seen = show(conversation, pieces(wire, size))
     assert told(seen) == expected
     assert (conversation.transport, conversation.client, conversation.settled) == (transport, client, True)
@@ -133,7 +133,7 @@ def test_a_conversation_is_known_by_its_content(
 
 
 def test_what_was_kept_has_its_own_time_and_packet() -> None:
-    seen = show(Conversation(), UPGRADE + ENVELOPES)
+    seen = show(ConversationObserver(), UPGRADE + ENVELOPES)
     frames = [item for item in seen if isinstance(item, FrameObserved)]
     assert [(item.time, item.packet) for item in frames] == [(30, 3), (40, 4), (50, 5), (60, 6), (60, 6)]
     assert [item.latency for item in frames] == [None, 10, None, None, 10]
@@ -141,7 +141,7 @@ def test_what_was_kept_has_its_own_time_and_packet() -> None:
 
 def test_with_the_client_known_one_header_is_enough() -> None:
     frame = tcp(3008, 2, C2S * 20)
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     assert not list(conversation.receive(1, frame[:43]))
     assert conversation.transport is None
     assert not list(conversation.receive(1, frame[43:44]))
@@ -149,7 +149,7 @@ def test_with_the_client_known_one_header_is_enough() -> None:
 
 
 def test_without_it_one_whole_frame_is() -> None:
-    conversation = Conversation()
+    conversation = ConversationObserver()
     (seen,) = conversation.receive(1, tcp(3008, 2, C2S), 5, 6)
     assert isinstance(seen, FrameObserved)
     assert (conversation.client, seen.sender, seen.time, seen.packet) == (1, Role.CLIENT, 5, 6)
@@ -157,26 +157,28 @@ def test_without_it_one_whole_frame_is() -> None:
 
 def test_json_bodies_tell_the_client_too() -> None:
     for body, client in ((b'{"c2s": {}}', 1), (b' {"retType": 0}', 0)):
-        conversation = Conversation()
+        conversation = ConversationObserver()
         list(conversation.receive(1, tcp(3008, 2, body, 1)))
         assert conversation.client == client
 
 
 def test_a_protobuf_body_that_looks_like_json_is_none() -> None:
     # Field 1 of length 123, the code of "{".
-    conversation = Conversation()
+    conversation = ConversationObserver()
     list(conversation.receive(1, tcp(3008, 2, b"\x0a{" + bytes(123))))
     assert conversation.client == 1
 
 
 def test_headers_made_to_be_hashed_cost_little() -> None:
     # Every four bytes a header that announces 0x5446 bytes: more than a gigabyte to hash, were all of them tried.
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     for _ in range(65):
         list(conversation.receive(0, b"FT\0\0" * 1024))
     assert (conversation.settled, conversation.transport) == (True, None)
     # What follows is found, at the latest when nothing more can come of those headers.
-    assert sorted(map(str, told(show(Conversation(), [(0, b"FT\0\0" * 1024), *PLAIN])))) == sorted(map(str, ALL_PLAIN))
+    assert sorted(map(str, told(show(ConversationObserver(), [(0, b"FT\0\0" * 1024), *PLAIN])))) == sorted(
+        map(str, ALL_PLAIN)
+    )
 
 
 @BOTH_ENDS
@@ -188,14 +190,14 @@ def test_an_encrypted_conversation_is_told_by_who_asks_first(turn: bool) -> None
         (0, tcp(3001, 10, C2S, cipher=aes)),
         (1, tcp(3001, 10, RET_TYPE, cipher=aes)),
     ]
-    conversation = Conversation(keys=[KEY])
+    conversation = ConversationObserver(keys=[KEY])
     seen = show(conversation, swapped(wire) if turn else wire)
     assert conversation.client == (1 if turn else 0)
     assert [kind for _, kind, _ in told(seen)] == [Kind.RESPONSE, Kind.REQUEST, Kind.REQUEST, Kind.RESPONSE]
 
 
 def test_an_encrypted_conversation_of_one_side_is_shown_when_it_ends() -> None:
-    conversation = Conversation()
+    conversation = ConversationObserver()
     seen = show(conversation, [(0, tcp(3008, 8, C2S, cipher=Rsa(KEY)))])
     assert told(seen) == [(Role.CLIENT, Kind.REQUEST, 3008)]
     assert conversation.client == 0
@@ -204,17 +206,17 @@ def test_an_encrypted_conversation_of_one_side_is_shown_when_it_ends() -> None:
 def test_odd_headers_are_believed_when_the_digest_agrees() -> None:
     data = bytearray(tcp(777777, 2, C2S))
     data[7] = 3
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     assert told(show(conversation, pieces([(0, bytes(data))], 9))) == [(Role.CLIENT, Kind.REQUEST, 777777)]
     data[-1] ^= 1
-    assert told(show(Conversation(client=0), [(0, bytes(data))])) == []
+    assert told(show(ConversationObserver(client=0), [(0, bytes(data))])) == []
 
 
 @SIZES
 @pytest.mark.parametrize("wire", [PLAIN, ENVELOPES], ids=["tcp", "websocket"])
 def test_garbage_before_the_first_of_either_side_is_a_gap(wire: Wire, size: int) -> None:
     noise = NOISE[:1000]
-    seen = show(Conversation(), pieces([(0, noise), (1, noise), *wire], size))
+    seen = show(ConversationObserver(), pieces([(0, noise), (1, noise), *wire], size))
     assert told(seen) == (ALL_PLAIN if wire is PLAIN else ALL_ENVELOPES)
     assert [
         (item.undecoded.length, item.undecoded.missing) for item in seen if isinstance(item, UndecodedObserved)
@@ -222,7 +224,7 @@ def test_garbage_before_the_first_of_either_side_is_a_gap(wire: Wire, size: int)
 
 
 def test_missing_bytes_while_nothing_is_known_are_told_later() -> None:
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     first = tcp(3008, 2, C2S)
     assert not list(conversation.receive(0, first[:20], 1, 1))
     assert not list(conversation.skip(0, len(first) - 20, 2, 2))
@@ -238,7 +240,7 @@ def test_missing_bytes_while_nothing_is_known_are_told_later() -> None:
 
 def test_bytes_on_both_sides_of_a_hole_make_no_frame() -> None:
     frame = tcp(3008, 2, C2S)
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     list(conversation.receive(0, frame[:30]))
     list(conversation.skip(0, 1))
     list(conversation.receive(0, frame[30:]))
@@ -247,7 +249,7 @@ def test_bytes_on_both_sides_of_a_hole_make_no_frame() -> None:
 
 @pytest.mark.parametrize("client", [None, 0])
 def test_what_is_none_of_opends_is_given_up_after_the_limit(client: Endpoint | None) -> None:
-    conversation = Conversation(client=client, search_limit=10_000)
+    conversation = ConversationObserver(client=client, search_limit=10_000)
     for at in range(0, 10_000, 1000):
         assert not list(conversation.receive(1, NOISE[at : at + 1000]))
         assert not conversation.settled
@@ -258,7 +260,7 @@ def test_what_is_none_of_opends_is_given_up_after_the_limit(client: Endpoint | N
 
 
 def test_many_small_chunks_are_given_up_too() -> None:
-    conversation = Conversation()
+    conversation = ConversationObserver()
     for _ in range(MAX_CHUNKS + 1):
         assert not list(conversation.skip(0, 1))
     assert conversation.settled
@@ -266,20 +268,20 @@ def test_many_small_chunks_are_given_up_too() -> None:
 
 def test_other_websocket_traffic_is_none_of_opends() -> None:
     chat = WebSocketFrame(Opcode.TEXT, b"hello, this is a chat").serialize(mask=True)
-    conversation = Conversation(client=0)
+    conversation = ConversationObserver(client=0)
     assert not show(conversation, [*UPGRADE, (0, chat * 20)])
     assert (conversation.transport, conversation.settled) == (None, True)
 
 
 @pytest.mark.parametrize("wire", [[], [(0, b"")], [(0, b"F")], [(1, b"FT" + bytes(41))], [(0, b"\x82")]])
 def test_next_to_nothing_is_nothing(wire: Wire) -> None:
-    assert show(Conversation(), wire) == []
+    assert show(ConversationObserver(), wire) == []
 
 
 def test_a_compressed_envelope_after_the_upgrade_is_found() -> None:
     wire: Wire = [*UPGRADE, (0, ws(1, 2, C2S * 9, Role.CLIENT, compressed=True))]
     for size in (1, 1 << 20):
-        assert told(show(Conversation(), pieces(wire, size))) == [(Role.CLIENT, Kind.REQUEST, 1)]
+        assert told(show(ConversationObserver(), pieces(wire, size))) == [(Role.CLIENT, Kind.REQUEST, 1)]
 
 
 def test_the_observer_sees_what_it_would_have_seen_alone() -> None:
@@ -287,7 +289,7 @@ def test_the_observer_sees_what_it_would_have_seen_alone() -> None:
     alone: list[Observation] = []
     for number, (endpoint, data) in enumerate(PLAIN, 1):
         alone += observer.receive(Role.SERVER if endpoint else Role.CLIENT, data, 10 * number, number)
-    assert show(Conversation(), PLAIN) == alone
+    assert show(ConversationObserver(), PLAIN) == alone
 
 
 @settings(deadline=None)
@@ -305,7 +307,7 @@ def test_the_observer_sees_what_it_would_have_seen_alone() -> None:
 def test_any_chunks_and_holes_give_observations(
     chunks: list[tuple[Endpoint, bytes, bool]], client: Endpoint | None
 ) -> None:
-    conversation = Conversation(client=client, search_limit=400)
+    conversation = ConversationObserver(client=client, search_limit=400)
     for endpoint, data, hole in chunks:
         list(conversation.skip(endpoint, len(data)) if hole else conversation.receive(endpoint, data))
     list(conversation.close())
@@ -324,7 +326,7 @@ def test_damaged_conversations_give_observations(changes: list[tuple[int, int]],
     for at, value in changes:
         data = damaged[at % len(damaged)][1]
         data[at % len(data)] = value
-    seen = show(Conversation(), pieces([(endpoint, bytes(data)) for endpoint, data in damaged], size))
+    seen = show(ConversationObserver(), pieces([(endpoint, bytes(data)) for endpoint, data in damaged], size))
     for item in seen:
         if isinstance(item, FrameObserved):
             assert isinstance(item.frame, Frame | BadFrame | Envelope)
@@ -352,10 +354,10 @@ def recorded(name: str) -> Wire:
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_conversations_are_told_from_any_packet_on(name: str) -> None:
     wire = recorded(name)
-    whole = told(show(Conversation(client=0), wire))
+    whole = told(show(ConversationObserver(client=0), wire))
     assert len(whole) >= 12
     for start in range(len(wire)):
-        conversation = Conversation()
+        conversation = ConversationObserver()
         seen = show(conversation, wire[start:])
         frames = told(seen)
         if conversation.transport is None:
@@ -370,4 +372,4 @@ def test_recorded_conversations_are_told_from_any_packet_on(name: str) -> None:
         else:
             rest = iter(whole)
             assert all(item in rest for item in frames)
-    assert told(show(Conversation(), pieces(wire, 1))) == whole
+    assert told(show(ConversationObserver(), pieces(wire, 1))) == whole

@@ -5,35 +5,29 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from hashlib import sha1
-from itertools import cycle, product
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import ftwire
-from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, NoCipher, codec_of
+import ftwire.framing
+from ftwire._core import INTERFACE
+from ftwire.cipher import KEY_UNKNOWN, NONE, Cipher, FtAesEcb, NoCipher, codec_of
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
 from ftwire.frame import Frame, Role, encode_frame
-from ftwire.header import MAGIC, PackedHeader, pack_header, unpack_compact
+from ftwire.header import MAGIC, pack_header
 from ftwire.observer import Observer
 from ftwire.resync import ResyncDecoder, UndecodedBytes
-from ftwire.strategies import Session, chunkings, ciphers, conversations, frames, mutations
+from ftwire.strategies import Session, chunkings, ciphers, conversations, mutations
 from ftwire.stream import FrameDecoder
-from support.cores import needs_core, pure
+from support.cores import MAKERS, Reversing, needs_core, pure, streams
 from support.frames import rt_response
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
-MAKERS: dict[str, Callable[[], Cipher]] = {
-    "none": lambda: NONE,
-    "ftaes_ecb": lambda: FtAesEcb(KEY),
-    "aes_ecb": lambda: AesEcb(KEY),
-    "aes_cbc": lambda: AesCbc(KEY, IV),
-}
 
 
 def told(error: BaseException | None) -> object:
@@ -58,30 +52,22 @@ def seen(item: Any) -> object:
     return told(item) if isinstance(item, BaseException) else item
 
 
-def decoded(
-    chunks: list[bytes], cipher: Cipher, max_body: int, taken: list[int], changes: dict[int, str], start: type
-) -> list[object]:
-    """Everything that a decoder or scanner tells, and where it stands after each chunk of which all was taken.
+def decoded(chunks: list[bytes], cipher: Cipher, max_body: int, changes: dict[int, str], start: type) -> list[object]:
+    """Everything that a decoder reports, and its state after each chunk.
 
-    ``taken`` is how many items of each chunk's, in turns, are taken before its iterator is dropped; ``changes`` are
-    ciphers to set behind so many frames.
+    ``changes`` are ciphers to set behind the handshake that is so many frames from the start.
     """
     reader = start(cipher=cipher, max_body=max_body)
     log: list[object] = []
     count = 0
-    for chunk, most in zip(chunks, cycle(taken), strict=False):
+    for chunk in chunks:
         try:
-            items = reader.feed(chunk)
-            for at, item in enumerate(items if most else (), 1):
+            for item in reader.feed(chunk):
                 log.append(seen(item))
                 count += isinstance(item, Frame)
-                if isinstance(item, Frame) and count in changes:
+                if isinstance(item, Frame) and item.proto_id == 1001 and count in changes:
                     reader.cipher = MAKERS[changes.pop(count)]()
-                if at == most:
-                    break
-            else:
-                if most:
-                    log.append((reader.offset, reader.pending))
+            log.append((reader.offset, reader.pending))
         except HeaderError as error:
             log.append(told(error))
     try:
@@ -91,18 +77,6 @@ def decoded(
     return log
 
 
-@st.composite
-def streams(draw: st.DrawFn) -> tuple[bytes, str]:
-    """Frames of one cipher or another, damaged or not, and the name of the first one's cipher."""
-    names = draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=2))
-    whole = b""
-    for name in names:
-        body = st.binary(max_size=60) | st.binary(min_size=4050, max_size=4120).map(lambda part: part * 3)
-        for frame in draw(st.lists(frames(cipher=MAKERS[name](), body=body), max_size=6)):
-            whole += frame.encode()
-    return draw(mutations(whole, max_changes=3)).data if whole else whole, names[0]
-
-
 @needs_core
 @pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @given(streams(), st.data())
@@ -110,9 +84,8 @@ def test_every_stream_gives_the_same(start: type, stream: tuple[bytes, str], sou
     data, name = stream
     chunks = source.draw(chunkings(data))
     max_body = source.draw(st.sampled_from([1 << 26, 64, 16, 0]))
-    taken = source.draw(st.lists(st.sampled_from([99, 99, 0, 1, 2]), min_size=1, max_size=8))
-    changes = source.draw(st.dictionaries(st.integers(1, 6), st.sampled_from(sorted(MAKERS)), max_size=2))
-    arguments = chunks, MAKERS[name](), max_body, taken
+    changes = source.draw(st.dictionaries(st.integers(1, 6), st.sampled_from(sorted(MAKERS)), max_size=6))
+    arguments = chunks, MAKERS[name](), max_body
     compiled = decoded(*arguments, dict(changes), start)
     with pure():
         assert decoded(*arguments, dict(changes), start) == compiled
@@ -217,97 +190,36 @@ def _opens(cipher: Cipher, payload: bytes) -> bool:
 
 
 @needs_core
-@pytest.mark.parametrize("name", MAKERS)
-def test_the_core_is_really_what_cuts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = b"".join(encode_frame(3009, at, bytes(at), cipher=MAKERS[name]()) for at in range(40))
-    # Without it, this would be needed.
-    monkeypatch.setattr("ftwire.stream.NOTHING_HASHED", None)
-    with pytest.raises(AttributeError), pure():
-        list(FrameDecoder(cipher=MAKERS[name]()).feed(stream))
-    monkeypatch.setattr("ftwire.stream.NOTHING_HASHED", sha1())  # noqa: S324 - for its copy method alone
-    monkeypatch.setattr("ftwire.stream.unpack_compact", None)
-    assert [frame.serial for frame in FrameDecoder(cipher=MAKERS[name]()).feed(stream)] == list(range(40))
-
-
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Have Python tell the offsets of the frames that it cuts by itself, of chunks large and small."""
-    offsets: list[int] = []
-
-    def told(data: bytes, at: int = 0) -> PackedHeader:
-        offsets.append(at)
-        return unpack_compact(data, at)
-
-    for module in ("stream", "scan"):
-        monkeypatch.setattr(f"ftwire.{module}.unpack_compact", told)
-    return offsets
-
-
-@needs_core
 @pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.parametrize("minutes", [0, 20, 100])
-def test_the_core_cuts_all_that_is_in_order_in_chunks_of_any_size(
-    start: type, name: str, minutes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also behind a frame that is not in order, and under another cipher set in between."""
-    body = rt_response(range(570, 570 + minutes)).SerializeToString()
-    raw = [encode_frame(3008, at, body, cipher=MAKERS[name if at < 20 else "ftaes_ecb"]()) for at in range(40)]
+def test_the_core_is_really_what_takes_frames(start: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In chunks of any size, also behind a frame that is not in order, and with another cipher behind a handshake."""
+    assert ftwire.framing.take is not ftwire.framing.python_take
+    body = rt_response().SerializeToString()
+    raw = [encode_frame(3008, at, body, cipher=MAKERS[name if at <= 20 else "ftaes_ecb"]()) for at in range(40)]
+    raw[20] = encode_frame(1001, 20, body, cipher=MAKERS[name]())
     raw[30] = raw[30][:20] + bytes(4) + raw[30][24:]
 
-    def cut(chunks: list[bytes]) -> list[object]:
+    def taken(chunks: list[bytes]) -> list[object]:
         reader = start(cipher=MAKERS[name]())
         found: list[object] = []
         for chunk in chunks:
             for frame in reader.feed(chunk):
-                found.append((seen(frame), None if frame.error else frame.message))
-                if frame.serial == 19:
+                found.append(seen(frame))
+                if frame.serial == 20:
                     reader.cipher = MAKERS["ftaes_ecb"]()
         return found
 
-    offsets = looked_at(monkeypatch)
-    compiled = [cut([b"".join(raw)]), cut(raw)]
-    # The one with the wrong digest, which a scanner looks at again when it knows what follows.
-    assert 2 <= len(offsets) <= 3
     with pure():
-        assert [cut([b"".join(raw)]), cut(raw)] == compiled
-    assert len(compiled[0]) == 40
-
-
-@needs_core
-@pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
-def test_the_core_cuts_small_chunks_whole(start: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one frame or of several, one cut off in between too, and under another cipher from a chunk on."""
-    monkeypatch.delattr(start, "_cut")
-    reader = start(cipher=MAKERS["aes_cbc"]())
-    serials: list[int] = []
-    for name in ("aes_cbc", "ftaes_ecb"):
-        reader.cipher = MAKERS[name]()
-        raw = [encode_frame(3009, at, b"body", cipher=reader.cipher) for at in range(8)]
-        stream = b"".join(raw)
-        for chunk in (*raw, stream, stream[:100], stream[100:330], stream[330:]):
-            serials += [frame.serial for frame in reader.feed(chunk)]
-    assert serials == [*range(8)] * 6
-
-
-@needs_core
-@pytest.mark.parametrize("name", MAKERS)
-def test_the_core_cuts_a_frame_taken_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    offsets = looked_at(monkeypatch)
-    scanner = ResyncDecoder(cipher=MAKERS[name]())
-    frame = scanner.whole(encode_frame(3009, 7, b"abc", cipher=MAKERS[name]()))
-    assert frame is not None
-    assert (frame.serial, frame.body) == (7, b"abc")
-    assert offsets == []
-
-
-class Backwards(FtAesEcb):
-    """Somebody's own cipher, made from one of ours."""
-
-    def decrypt(self, payload: bytes, /) -> bytes:
-        return super().decrypt(payload)[::-1]
-
-    def encrypt(self, body: bytes, /) -> bytes:
-        return super().encrypt(body[::-1])
+        expected = taken(raw)
+    # Without the core, this would be needed.
+    monkeypatch.setattr("ftwire.framing.unpack_packed_header", None)
+    stream = b"".join(raw)
+    for chunks in ([stream], raw, [stream[at : at + 1000] for at in range(0, len(stream), 1000)]):
+        assert taken(chunks) == expected
+    assert len(expected) == 40
+    with pytest.raises(TypeError), pure():
+        taken(raw)
 
 
 @needs_core
@@ -319,14 +231,14 @@ def test_the_core_knows_our_ciphers_and_nobody_elses() -> None:
         assert codec.encode(3009, 0, 5, b"abc") == frame
         with pure():
             assert encode_frame(3009, 5, b"abc", cipher=made) == frame
-    for other in (KEY_UNKNOWN, Backwards(KEY)):
+    for other in (KEY_UNKNOWN, Reversing()):
         assert codec_of(other) is None
 
 
 def test_somebody_elses_cipher_is_asked() -> None:
-    data = encode_frame(3009, 1, b"abc", cipher=Backwards(KEY))
+    data = encode_frame(3009, 1, b"abc", cipher=Reversing())
     assert data.endswith(FtAesEcb(KEY).encrypt(b"cba"))
-    (frame,) = FrameDecoder(cipher=Backwards(KEY)).feed(data)
+    (frame,) = FrameDecoder(cipher=Reversing()).feed(data)
     assert frame.error is None
     assert frame.body == b"abc"
 
@@ -337,11 +249,7 @@ def test_a_core_shows_nothing_of_its_key() -> None:
 
     codec = ftwire_core.Codec("aes_cbc", KEY.encode(), IV.encode())
     assert KEY not in repr(codec)
-    assert not [
-        name
-        for name in dir(codec)
-        if name not in dir(object()) and name not in {"cut", "encode", "one", "take", "__module__"}
-    ]
+    assert not [name for name in dir(codec) if name not in dir(object()) and name not in {"encode", "__module__"}]
     for wrong in (("aes_cbc", KEY.encode()), ("aes_ecb", b"short"), ("rot13", KEY.encode())):
         with pytest.raises(ValueError, match="16 bytes") as caught:
             ftwire_core.Codec(*wrong)
@@ -355,22 +263,40 @@ def run(program: str, core: str | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
 
 
-ABSENT = (
-    "import sys; sys.modules['ftwire_core'] = None",
-    "import sys, types; m = sys.modules['ftwire_core'] = types.ModuleType('ftwire_core'); m.__version__ = '0.0.1'",
+MISSING = "import sys; sys.modules['ftwire_core'] = None"
+OTHER = (
+    "import sys, types; core = sys.modules['ftwire_core'] = types.ModuleType('ftwire_core'); core.__version__ = '0.0.1'"
 )
-"""Programs' beginnings that make the core absent, or another version's."""
+"""Beginnings of programs for which there is no core, or only one of another interface."""
 
 
-@pytest.mark.parametrize("start", ABSENT)
-def test_what_is_absent_is_not_used_and_can_be_required(start: str) -> None:
+@pytest.mark.parametrize("start", [MISSING, OTHER, f"{OTHER}; core.INTERFACE = {INTERFACE + 1}"])
+def test_a_core_that_is_missing_or_does_not_fit_is_not_used_and_can_be_required(start: str) -> None:
     asked = f"{start}\nimport ftwire; print(ftwire.compiled)"
     assert run(asked, None).stdout == "False\n"
-    assert run(asked, "off").stdout == "False\n"
+    off = run(asked, "off")
+    assert (off.stdout, off.stderr) == ("False\n", "")
     required = run(asked, "required")
     assert required.returncode == 1
     assert required.stderr.splitlines()[-1].startswith("ImportError: ")
     assert "ftwire" in required.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("announced", [None, INTERFACE - 1, INTERFACE + 1])
+def test_a_core_that_does_not_fit_is_named(announced: int | None) -> None:
+    start = OTHER if announced is None else f"{OTHER}; core.INTERFACE = {announced}"
+    program = f"{start}\nimport ftwire.stream; print(ftwire.compiled)"
+    reason = f"ftwire-core 0.0.1 does not fit and is not used: its interface is {announced}, {INTERFACE} is needed"
+    done = run(program, None)
+    assert done.stdout == "False\n"
+    assert done.stderr.count(f"RuntimeWarning: {reason}\n") == 1
+    assert run(program, "required").stderr.splitlines()[-1] == f"ImportError: {reason}"
+
+
+def test_a_core_of_another_version_fits_if_its_interface_does() -> None:
+    start = f"{OTHER}; core.INTERFACE = {INTERFACE}; core.Codec = core.take = lambda *_: None"
+    done = run(f"{start}\nimport ftwire.stream; print(ftwire.compiled)", "required")
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_the_variable_has_three_values() -> None:

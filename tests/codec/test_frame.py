@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 
-from ftwire.cipher import KEY_UNKNOWN, NONE, AesEcb
+from ftwire.cipher import KEY_UNKNOWN, NONE, AesEcb, Cipher
 from ftwire.errors import BodyError, DecryptionError, DigestError, KeyRequiredError, UnknownProtocolError
 from ftwire.frame import (
     BadFrame,
@@ -21,14 +21,13 @@ from ftwire.frame import (
     UnknownBody,
     body_digest,
     encode_frame,
-    open_frame,
 )
 from ftwire.header import BodyFormat, Header
 from ftwire.messages import Qot_GetRT
 from ftwire.protocols import Registry, registry
 from ftwire.schema import Schema
 from ftwire.stream import FrameDecoder
-from support.frames import FRAMES, fed, request, response, rt_request, rt_response
+from support.frames import FRAMES, fed, opened, request, response, rt_request, rt_response
 
 KEY = "0123456789ABCDEF"
 
@@ -60,12 +59,13 @@ def test_the_bytes_of_a_frame_are_its_header_and_its_payload(frame: Frame) -> No
 def test_odd_header_fields_are_kept() -> None:
     body = b"\x08\0"
     header = Header(3008, 9, len(body), body_digest(body), body_format=0, version=3, reserved=b"reserved")
-    frame = Frame(header.fields, body, body, MessageClasses(Role.SERVER))
+    classes = MessageClasses(Role.SERVER)
+    frame = opened(header, body, classes)
     assert frame.header == header
     assert frame.encode() == header.encode() + body
     assert frame.message == Qot_GetRT.Response(retType=0)
     with pytest.raises(ValueError, match=r"^a header starts with b'FT', not b'ft'$"):
-        Frame((b"ft", *header.fields[1:]), body, body, MessageClasses(Role.SERVER))
+        classes.frame_types[int.from_bytes(b"ft" + header.encode()[2:8], "little")]
 
 
 @pytest.mark.parametrize("body_format", BodyFormat)
@@ -94,7 +94,7 @@ def test_frames_are_equal_when_all_that_is_on_the_wire_is_and_the_side() -> None
         response(serial=5, body=b"\x08\0"),
         response(serial=5, cipher=AesEcb(KEY)),
         Frame.build(3008, 5, frame.body, sender=Role.CLIENT),
-        BadFrame(frame.header.fields, frame.payload, frame.classes, DigestError(expected=b"", actual=b"")),
+        BadFrame(frame.packed_header, frame.payload, frame.frame_type, "none", DigestError(expected=b"", actual=b"")),
     ]
     for other in others:
         assert frame != other
@@ -131,7 +131,7 @@ def test_who_sends_unknown_ids_formats_and_versions_leaves_nothing_behind(sender
         body = b"x"
         for proto_id, body_format, version in ((100_000 + number, 0, 0), (3008, 2 + number, 0), (3008, 0, 1 + number)):
             header = Header(proto_id, 1, 1, body_digest(body), body_format, version)
-            frame = open_frame(header.fields, body, NONE, classes)
+            frame = opened(header, body, classes)
             assert frame.encode() == header.encode() + body
             assert frame.kind is (Kind.REQUEST if sender is Role.CLIENT else Kind.RESPONSE)
             if version == 0:
@@ -141,32 +141,30 @@ def test_who_sends_unknown_ids_formats_and_versions_leaves_nothing_behind(sender
     assert len(classes.frame_types) == 0
 
 
-def test_known_shapes_are_looked_up_once() -> None:
+def test_known_frame_types_are_looked_up_once() -> None:
     classes = MessageClasses(Role.SERVER)
     header = Header(3008, 1, 2, body_digest(b"\x08\0"))
-    first, second = (open_frame(header.fields, b"\x08\0", NONE, classes) for _ in range(2))
+    first, second = (opened(header, b"\x08\0", classes) for _ in range(2))
     assert first.message == second.message == Qot_GetRT.Response(retType=0)
     assert type(first.message) is type(second.message)
     assert list(classes) == [3008]
     assert list(classes.kinds) == [3008]
     (frame_type,) = classes.frame_types.values()
-    assert frame_type is not None
     assert (frame_type.proto_id, frame_type.body_format, frame_type.kind) == (3008, 0, Kind.RESPONSE)
     # From here on a body takes one call.
     assert frame_type.parse(b"\x08\0") == first.message
-    assert classes.frame_types[int.from_bytes(b"ft" + header.encode()[2:8], "little")] is None
 
 
 def test_json_is_never_given_to_the_parser_of_protobuf() -> None:
     classes = MessageClasses(Role.SERVER)
     for _ in range(2):
         made = Frame.build(3008, 1, rt_response(), sender=Role.SERVER, body_format=1)
-        frame = open_frame(made.header.fields, made.payload, NONE, classes)
+        frame = opened(made.header, made.payload, classes)
         assert frame.message == rt_response()
     assert len(classes.frame_types) == 1
     bad = Frame.build(3008, 1, b"\x08\0", sender=Role.SERVER, body_format=1)
     with pytest.raises(BodyError):
-        open_frame(bad.header.fields, bad.payload, NONE, classes).message  # noqa: B018
+        opened(bad.header, bad.payload, classes).message  # noqa: B018
 
 
 def test_a_body_that_is_no_message_is_an_error_each_time_it_is_asked_for() -> None:
@@ -213,10 +211,10 @@ def test_a_frame_tells_the_class_of_its_body_where_that_is_certain() -> None:
     certain = [Qot_GetRT.Request, None, None, Qot_GetRT.Response, None, None, *[None] * 12]
     for body in (b"", b"not the digest's"):
         for frame, found in zip(built, certain, strict=True):
-            opened = open_frame(frame.header.fields, body, NONE, frame.classes)
-            assert frame.body_class is opened.body_class is found
+            again = opened(frame.header, body, frame.classes)
+            assert frame.body_class is again.body_class is found
     # A body that was read before is of the same.
-    read = open_frame(built[3].header.fields, b"", NONE, MessageClasses(Role.SERVER, known))
+    read = opened(built[3].header, b"", MessageClasses(Role.SERVER, known))
     assert type(read.message) is read.body_class is Qot_GetRT.Response
 
 
@@ -229,7 +227,7 @@ def test_the_json_of_a_frame_is_what_protobuf_makes_of_its_message(body_format: 
     message = response_class(some_word="x\u00e9")
     frame = Frame.build(9001, 1, message, sender=Role.SERVER, body_format=body_format, known=known)
     for lower_camel in (False, True):
-        found = open_frame(frame.header.fields, frame.payload, NONE, frame.classes)
+        found = opened(frame.header, frame.payload, frame.classes)
         if read_before:
             assert found.message == message
         wanted = MessageToJson(message, preserving_proto_field_name=not lower_camel, indent=None)
@@ -257,21 +255,22 @@ def test_what_is_known_is_the_registrys_given() -> None:
 def test_a_bad_frame_gives_its_bytes_and_nothing_else() -> None:
     good = response(serial=3)
     wrong = Header(3008, 3, len(good.payload), bytes(20))
-    bad = open_frame(wrong.fields, good.payload, NONE, good.classes)
+    bad = opened(wrong, good.payload, good.classes)
     assert isinstance(bad, BadFrame)
     assert isinstance(bad.error, DigestError)
     assert (bad.error.expected, bad.error.actual, bad.error.frame) == (bytes(20), body_digest(good.body), bad)
     assert bad.encode() == wrong.encode() + good.payload
     assert repr(bad) == f"<BadFrame 3008 Qot_GetRT response serial=3 {len(good.payload)} bytes>"
-    assert bad == BadFrame(wrong.fields, good.payload, good.classes, DecryptionError(cipher="rsa", reason=""))
-    # An error that knows its frame keeps it.
-    BadFrame(wrong.fields, good.payload, good.classes, bad.error)
+    same = bad.packed_header, bad.payload, bad.frame_type, "none"
+    assert bad == BadFrame(*same, DecryptionError(cipher="rsa", reason=""))
+    # An error that has its frame keeps it.
+    BadFrame(*same, bad.error)
     assert bad.error.frame is bad
     for read in ("body", "message"):
         with pytest.raises(DigestError) as caught:
             getattr(bad, read)
         assert caught.value is bad.error
-    sealed = open_frame(good.header.fields, good.payload, KEY_UNKNOWN, good.classes)
+    sealed = opened(good.header, good.payload, good.classes, KEY_UNKNOWN)
     assert isinstance(sealed.error, KeyRequiredError)
     with pytest.raises(KeyRequiredError):
         sealed.message  # noqa: B018
@@ -284,3 +283,14 @@ def test_frames_decoded_and_frames_built_are_the_same() -> None:
         assert decoded.sender is frame.sender is role
         assert decoded.message == frame.message
         assert decoded.message is decoded.message
+
+
+@pytest.mark.parametrize("cipher", [NONE, AesEcb(KEY), KEY_UNKNOWN], ids=lambda cipher: cipher.name)
+def test_a_frame_has_the_name_of_the_cipher_that_opened_it_or_did_not(cipher: Cipher) -> None:
+    good = response(cipher=NONE if cipher is KEY_UNKNOWN else cipher)
+    frame = opened(good.header, good.payload, good.classes, cipher)
+    assert frame.encryption == cipher.name
+    assert opened(good.header, good.payload + bytes(16), good.classes, cipher).encryption == cipher.name
+    assert (frame.error is None) is (cipher is not KEY_UNKNOWN)
+    if frame.error is None:
+        assert good.encryption == cipher.name

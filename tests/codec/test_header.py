@@ -14,10 +14,10 @@ from ftwire.header import (
     HEADER_SIZE,
     SERVER_ENVELOPE,
     Header,
-    pack_compact,
     pack_header,
-    unpack_compact,
+    pack_packed_header,
     unpack_header,
+    unpack_packed_header,
 )
 from ftwire.layout import compact_format, struct_format
 from ftwire.strategies import headers
@@ -62,12 +62,12 @@ def test_the_fast_path_reads_what_construct_reads(tail: bytes) -> None:
 
 
 @given(st.binary(min_size=44, max_size=44))
-def test_the_compact_form_is_the_same_44_bytes(raw: bytes) -> None:
-    compact = unpack_compact(raw, 0)
+def test_a_packed_header_is_the_same_44_bytes(raw: bytes) -> None:
+    packed = unpack_packed_header(raw, 0)
     _, _, _, _, serial, length, sha1, _ = unpack_header(raw, 0)
-    assert compact[1:4] == (serial, length, sha1)
-    assert pack_compact(*compact) == raw
-    first = compact[0].to_bytes(8, "little")
+    assert packed[1:4] == (serial, length, sha1)
+    assert pack_packed_header(*packed) == raw
+    first = packed[0].to_bytes(8, "little")
     assert unpack_header(first + bytes(36), 0)[:4] == unpack_header(raw, 0)[:4]
 
 

@@ -21,7 +21,7 @@ from ftwire._fields import describe_messages, is_repeated
 from ftwire._json import body_to_json, message_to_dict, message_to_json
 from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
-from ftwire.frame import BadFrame, BaseFrame, Frame, MessageClasses, Role
+from ftwire.frame import BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
 from ftwire.protocols import registry
@@ -29,7 +29,7 @@ from ftwire.schema import Schema
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
 from support.cores import needs_core
-from support.frames import rt_request, rt_response
+from support.frames import opened, rt_request, rt_response
 
 CLASSES = [
     message_class
@@ -405,9 +405,8 @@ def test_a_frame_without_a_message_has_no_json() -> None:
     ):
         with pytest.raises(UnknownProtocolError):
             unknown.to_json()
-    bad = DigestError(expected=bytes(20), actual=bytes(20))
     with pytest.raises(DigestError):
-        BadFrame(Header(3008, 1, 0, bytes(20)).fields, b"", MessageClasses(Role.CLIENT), bad).to_json()
+        opened(Header(3008, 1, 0, bytes(20)), b"", MessageClasses(Role.CLIENT)).to_json()
 
 
 def test_json_bodies_are_read_too() -> None:

@@ -13,7 +13,7 @@ from ftwire import strategies
 from ftwire.body import decode_body, encode_body
 from ftwire.cipher import NONE, PacketEncAlgo, Rsa, RsaKey
 from ftwire.connection import Connection
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import UnknownProtocolError, WireError
 from ftwire.events import FrameObserved, RequestReceived
 from ftwire.frame import Frame, Kind, Role
@@ -240,7 +240,7 @@ def test_conversations_have_every_cipher_format_and_kind() -> None:
 @FEW
 @given(session=conversations(KEY))
 def test_a_conversation_becomes_a_capture(pcapng: bool, session: Session) -> None:
-    conversation = Conversation(keys=[KEY])
+    conversation = ConversationObserver(keys=[KEY])
     dissector = Dissector()
     events = [*dissector.feed(session.capture(pcapng=pcapng)), *dissector.close()]
     seen = [

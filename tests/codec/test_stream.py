@@ -137,7 +137,20 @@ def test_a_payload_no_cipher_makes_costs_one_frame() -> None:
     assert second.error is None
 
 
-def test_the_cipher_may_change_between_two_frames_of_a_chunk() -> None:
+def test_a_damaged_frame_counts_in_offsets_and_may_be_as_large_as_the_limit() -> None:
+    bad = bytearray(response(body=bytes(100)).encode())
+    bad[-1] ^= 1
+    decoder = FrameDecoder(max_body=100)
+    for count in (1, 2):
+        (frame,) = decoder.feed(bad)
+        assert isinstance(frame, BadFrame)
+        assert decoder.offset == count * len(bad)
+    with pytest.raises(BadMagicError) as caught:
+        list(decoder.feed(b"XY"))
+    assert caught.value.offset == 2 * len(bad)
+
+
+def test_the_cipher_may_change_behind_a_handshake_in_a_chunk() -> None:
     decoder = FrameDecoder()
     seen = []
     for frame in decoder.feed(response(1001).encode() + response(3008, 2, cipher=AesCbc(KEY, IV)).encode()):

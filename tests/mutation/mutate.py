@@ -1,4 +1,4 @@
-"""Mutation testing of the modules that stand between hostile bytes and everything else, with mutmut.
+"""Mutation testing, with mutmut, of the modules that read hostile bytes before any other does.
 
     python tests/mutation/mutate.py [MODULE ...]           stage, mutate, test; exit 1 where a survivor is not explained
     python tests/mutation/mutate.py --again [MODULE ...]   try what lived again, with the tests of today
@@ -50,7 +50,7 @@ class Module(NamedTuple):
     """Hypothesis examples of each property: the same ones for each mutant."""
 
 
-STREAM, CHUNKS, RESYNC = "tests/codec/test_stream.py", "tests/codec/test_chunks.py", "tests/codec/test_resync.py"
+STREAM, FRAMING, RESYNC = "tests/codec/test_stream.py", "tests/codec/test_framing.py", "tests/codec/test_resync.py"
 FRAME, CORE = "tests/codec/test_frame.py", "tests/codec/test_core.py"
 REASSEMBLY, EDGES = "tests/codec/pcap/test_reassembly.py", "tests/codec/pcap/test_reassembly_edges.py"
 CONNECTIONS = "tests/codec/pcap/test_connections.py"
@@ -60,36 +60,19 @@ MODULES: Final = {
     "header": Module("header.py", (Tests(("tests/codec/test_header.py",)),)),
     "cipher": Module(
         "cipher.py",
-        (Tests(("tests/codec/test_cipher.py",)), Tests((CORE,), "cuts or makes_frames or cipher", compiled=True)),
+        (Tests(("tests/codec/test_cipher.py",)), Tests((CORE,), "frames or cipher", compiled=True)),
     ),
     "frame": Module(
         "frame.py",
         (
-            Tests((FRAME, STREAM, CHUNKS)),
+            Tests((FRAME, STREAM, FRAMING)),
             Tests((FRAME, CORE), "test_frame or encoded or makes_frames", compiled=True),
         ),
         15,
     ),
-    "chunks": Module(
-        "chunks.py",
-        (
-            Tests((CHUNKS, STREAM, RESYNC)),
-            Tests((CORE,), "cuts or stream", compiled=True),
-            Tests(("tests/codec/test_observer_websocket.py",)),
-        ),
-        15,
-    ),
-    "cutting": Module("cutting.py", (Tests((CHUNKS, STREAM, RESYNC, CORE), "not conversation", compiled=True),), 15),
-    "stream": Module(
-        "stream.py",
-        (Tests((STREAM, CHUNKS)), Tests((CORE,), "cuts or stream", compiled=True)),
-        15,
-    ),
-    "resync": Module(
-        "resync.py",
-        (Tests((RESYNC, CHUNKS)), Tests((RESYNC, CORE), "test_core and (cuts or stream) or at_once", compiled=True)),
-        15,
-    ),
+    "framing": Module("framing.py", (Tests((FRAMING, STREAM, RESYNC)),), 15),
+    "stream": Module("stream.py", (Tests((STREAM, FRAMING)),), 15),
+    "resync": Module("resync.py", (Tests((RESYNC, FRAMING)),), 15),
     "tcp": Module(
         "pcap/tcp.py",
         (

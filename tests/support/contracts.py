@@ -19,7 +19,7 @@ from ftwire._json import body_to_json, message_to_json
 from ftwire.body import decode_body, encode_body, to_dict, to_json
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import Connection
-from ftwire.conversation import Conversation
+from ftwire.conversation import ConversationObserver
 from ftwire.errors import (
     BadMagicError,
     BodyError,
@@ -315,8 +315,8 @@ def websocket(data: bytes) -> None:
 
 
 def conversation(data: bytes) -> None:
-    """Conversation, which finds out by itself what is spoken."""
-    watching = Conversation(keys=[key()], max_body=MAX_BODY, search_limit=2000)
+    """ConversationObserver, which finds out by itself what is spoken."""
+    watching = ConversationObserver(keys=[key()], max_body=MAX_BODY, search_limit=2000)
     for side, part in _sides(data):
         for event in watching.receive(0 if side is Role.CLIENT else 1, part):
             assert repr(event)

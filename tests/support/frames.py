@@ -8,7 +8,8 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from ftwire.cipher import NONE, Cipher
-from ftwire.frame import Frame, Kind, Role
+from ftwire.frame import Frame, Kind, MessageClasses, Role, open_frame
+from ftwire.header import Header, unpack_packed_header
 from ftwire.messages import InitConnect, Qot_GetRT
 from ftwire.strategies import chunkings, frames
 
@@ -68,6 +69,12 @@ def response(proto_id: int = 3008, serial: int = 1, body: object = None, cipher:
         sender=Role.SERVER,
         cipher=cipher,
     )
+
+
+def opened(header: Header, payload: bytes, classes: MessageClasses, cipher: Cipher = NONE) -> Frame:
+    """What a decoder makes of a header and a payload."""
+    packed = unpack_packed_header(header.encode())
+    return open_frame(packed, payload, cipher, classes.frame_types[packed[0]])
 
 
 def chunked(data: bytes, source: st.DataObject | None) -> list[bytes]:

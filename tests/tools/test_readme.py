@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 
+import pytest
 from click.testing import CliRunner
 
 from ftwire_tools.commands._group import ftwire as cli
@@ -30,7 +31,8 @@ def test_the_frame_in_full_is_one_of_them() -> None:
     assert frame.strip() in dump("-v")
 
 
-def test_the_example_runs_and_prints_what_its_comments_say() -> None:
+def test_the_example_runs_and_prints_what_its_comments_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     # Those about tables are run with their tools installed, in interop/test_queries.py.
     (example,) = (text for language, text in BLOCKS if language == "python" and "import ftwire" in text)
     printed = io.StringIO()

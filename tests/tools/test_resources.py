@@ -22,7 +22,7 @@ sys.path[:0] = {path!r}
 import gzip, json, struct, zlib
 from support.places import ROOT
 from ftwire import (
-    BodyFormat, Connection, Conversation, Envelope, FrameDecoder, ResyncDecoder, Header, Observer, Role,
+    BodyFormat, Connection, ConversationObserver, Envelope, FrameDecoder, ResyncDecoder, Header, Observer, Role,
     WebSocketObserver, decode_body, pcap, registry,
 )
 from ftwire.connection import SECOND
@@ -74,7 +74,7 @@ raises(BodyTooLargeError, lambda: list(FrameDecoder().feed(lying)))
 for role in Role:
     side = Connection(role)
     raises(BodyTooLargeError, lambda: list(side.receive_data(lying, 0)))
-scanner, observer, talk = ResyncDecoder(), Observer(), Conversation(client=0)
+scanner, observer, talk = ResyncDecoder(), Observer(), ConversationObserver(client=0)
 good = encode_frame(3008, 1, b"\\x08\\x00")
 for at in range(20_000):
     for _ in scanner.feed(lying): pass
@@ -279,7 +279,7 @@ for _ in range(4000):
 def test_conversations_that_are_none() -> None:
     attack("""
 for filler in (bytes(65536), b"FT" * 32768, b"\\x82\\x7eft-v1.0\\0" * 6000):
-    talk = Conversation()
+    talk = ConversationObserver()
     for at in range(1000):
         for _ in talk.receive(at % 2, filler): pass
     for _ in talk.close(): pass

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 const BLOCK: usize = 16;
 
-/// Bytes that are decrypted before their chain is undone: they are still in the processor's nearest cache then.
+/// Bytes that are decrypted at once before the chaining is undone, while they are in the processor's nearest cache.
 const RUN: usize = 4096;
 
-/// Bytes for which there is always memory: pyo3 panics where there is none for a copy, and `new_with` costs more.
+/// Bytes up to which memory is taken for granted: pyo3 panics where a copy finds none, and `new_with` costs more.
 const SMALL: usize = 1 << 16;
 
 /// A cipher with its key, which is wiped when it goes.
@@ -39,7 +39,7 @@ impl Cipher {
         }
     }
 
-    /// The plain body of a payload; `None` where there is something to complain about.
+    /// The plain body of a payload; `None` where length or padding are wrong.
     pub fn decrypt<'py>(&self, py: Python<'py>, payload: &[u8]) -> Option<Bound<'py, PyBytes>> {
         let size = payload.len();
         if let Cipher::Plain = self {

@@ -1,7 +1,9 @@
-//! Frames cut from a chunk, and made: what `ftwire.stream` and `ftwire.frame` do with those that are in order.
+//! Frames: taken from a buffer, and made. The counterparts in Python are `ftwire.framing.python_take`, which is the
+//! reference, and `ftwire.frame.encode_frame`.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
+use pyo3::intern;
 use pyo3::types::{PyBytes, PyList};
 use sha1::{Digest, Sha1};
 
@@ -9,11 +11,94 @@ use crate::cipher::{copied, Cipher};
 
 const HEADER: usize = 44;
 const MAGIC: &[u8] = b"FT";
+/// Protocol ID of the handshake: the frames behind it may have another cipher.
+const INIT_CONNECT: u32 = 1001;
+/// Bytes of frames after which `take` returns.
+const BATCH: usize = 16 * 1024;
 
-/// A frame: the header's pieces (`ftwire.header.CompactFields`), payload, body.
-type Cut<'py> = ((u64, u32, usize, Bound<'py, PyBytes>, u64), Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// A frame: the pieces of its header (`ftwire.header.PackedHeader`), payload, body.
+type Taken<'py> = ((u64, u32, usize, Bound<'py, PyBytes>, u64), Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
-/// Cuts and makes frames under one cipher.
+/// Return the frames at `start` of a buffer that are in order, how many bytes they take, and how many bytes from there
+/// on the next one needs: see `ftwire.framing.python_take`.
+#[pyfunction]
+#[pyo3(signature = (buffer, max_body, cipher, start = 0, most = BATCH))]
+pub fn take<'py>(
+    py: Python<'py>,
+    buffer: &Bound<'py, PyBytes>,
+    max_body: &Bound<'py, PyAny>,
+    cipher: &Bound<'py, PyAny>,
+    start: usize,
+    most: usize,
+) -> PyResult<(Bound<'py, PyList>, usize, usize)> {
+    let frames = PyList::empty(py);
+    let codec = cipher.getattr(intern!(py, "_codec")).ok().and_then(|found| found.cast_into::<Codec>().ok());
+    // No length in a header is larger than what an i64 holds.
+    let max_body = match max_body.extract::<i64>() {
+        Ok(max_body) => max_body,
+        Err(_) if max_body.lt(0)? => -1,
+        Err(_) => i64::MAX,
+    };
+    let mut rest = buffer.as_bytes().get(start..).unwrap_or_default();
+    let size = rest.len();
+    let enough = size.saturating_sub(most);
+    let needed = loop {
+        let Some((header, after)) = rest.split_at_checked(HEADER) else { break needed_for(rest) };
+        let length = u32_at(header, 12) as usize;
+        if !header.starts_with(MAGIC) || length as i64 > max_body {
+            break 0;
+        }
+        let Some((payload, after)) = after.split_at_checked(length) else { break HEADER + length };
+        let Some((payload, body)) = opened(py, codec.as_ref().map(Bound::get), cipher, payload)? else { break 0 };
+        let digest = &header[16..36];
+        if Sha1::digest(body.as_bytes())[..] != *digest {
+            break 0;
+        }
+        let pieces = (u64_at(header, 0), u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
+        let frame: Taken = (pieces, payload, body);
+        frames.append(frame)?;
+        rest = after;
+        if rest.len() <= enough || u32_at(header, 2) == INIT_CONNECT {
+            break 0;
+        }
+    };
+    Ok((frames, size - rest.len(), needed))
+}
+
+/// How many bytes a frame needs of which fewer than a header's have come; 0 where no frame begins.
+fn needed_for(beginning: &[u8]) -> usize {
+    match beginning {
+        [b'F', b'T', ..] => HEADER,
+        [b'F'] => MAGIC.len(),
+        _ => 0,
+    }
+}
+
+/// Payload and body as objects; `None` where the payload does not decrypt.
+fn opened<'py>(
+    py: Python<'py>,
+    codec: Option<&Codec>,
+    cipher: &Bound<'py, PyAny>,
+    payload: &[u8],
+) -> PyResult<Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+    if let Some(Codec(cipher)) = codec {
+        let Some(body) = cipher.decrypt(py, payload) else { return Ok(None) };
+        let payload = match cipher {
+            Cipher::Plain => Some(body.clone()),
+            _ => copied(py, payload),
+        };
+        return Ok(payload.map(|payload| (payload, body)));
+    }
+    let Some(payload) = copied(py, payload) else { return Ok(None) };
+    match cipher.call_method1(intern!(py, "decrypt"), (&payload,)) {
+        Ok(body) => Ok(Some((payload, body.cast_into::<PyBytes>()?))),
+        // Whatever it is, it comes again when Python opens the frame.
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The counterpart of a cipher in `ftwire.cipher`. Keeps its key to itself.
 #[pyclass(frozen, module = "ftwire_core")]
 pub struct Codec(Cipher);
 
@@ -26,59 +111,6 @@ impl Codec {
             Some(cipher) => Ok(Codec(cipher)),
             None => Err(PyValueError::new_err("no such cipher, or key and IV are not 16 bytes")),
         }
-    }
-
-    /// Cut whole frames whose body is at most `largest` bytes and agrees with its digest, from offset `at` on,
-    /// up to the first that is not so, or until they make `most` bytes. Each is a tuple of the header's pieces
-    /// (`ftwire.header.CompactFields`), payload and body.
-    fn cut<'py>(
-        &self,
-        py: Python<'py>,
-        data: &Bound<'py, PyBytes>,
-        at: usize,
-        largest: &Bound<'py, PyAny>,
-        most: usize,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let frames = PyList::empty(py);
-        let Ok(largest) = largest.extract::<usize>() else { return Ok(frames) };
-        let mut rest = data.as_bytes().get(at..).unwrap_or_default();
-        let enough = rest.len().saturating_sub(most);
-        while let Some((frame, after)) = self.first(py, rest, largest) {
-            frames.append(frame)?;
-            rest = after;
-            if rest.len() <= enough {
-                break;
-            }
-        }
-        Ok(frames)
-    }
-
-    /// Cut all of them from the start of `data`. Returned with where they end, and how many bytes are needed from
-    /// there to go on: 0 where nothing is left, or where what is left is not the beginning of such a frame.
-    fn take<'py>(
-        &self,
-        py: Python<'py>,
-        data: &Bound<'py, PyBytes>,
-        largest: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyList>, usize, usize)> {
-        let frames = PyList::empty(py);
-        let Ok(largest) = largest.extract::<usize>() else { return Ok((frames, 0, 0)) };
-        let mut rest = data.as_bytes();
-        while let Some((frame, after)) = self.first(py, rest, largest) {
-            frames.append(frame)?;
-            rest = after;
-        }
-        Ok((frames, data.as_bytes().len() - rest.len(), wanted(rest, largest)))
-    }
-
-    /// The same for data that is one frame and nothing else; `None` where it is not.
-    fn one<'py>(&self, py: Python<'py>, data: &Bound<'py, PyBytes>, largest: &Bound<'py, PyAny>) -> Option<Cut<'py>> {
-        let data = data.as_bytes();
-        let length = data.len().checked_sub(HEADER)?;
-        if u32_at(data, 12) as usize != length {
-            return None;
-        }
-        Some(self.first(py, data, largest.extract().ok()?)?.0)
     }
 
     /// Return the bytes of a frame; `None` where a number does not fit its field or the body is no `bytes`.
@@ -110,47 +142,6 @@ impl Codec {
             Ok(())
         });
         frame.map(Some)
-    }
-}
-
-impl Codec {
-    /// The frame at the start of `data`, and what is behind it; `None` where there is none that is in order.
-    fn first<'py, 'a>(&self, py: Python<'py>, data: &'a [u8], largest: usize) -> Option<(Cut<'py>, &'a [u8])> {
-        let (header, after) = data.split_at_checked(HEADER)?;
-        let length = u32_at(header, 12) as usize;
-        if !header.starts_with(MAGIC) || length > largest {
-            return None;
-        }
-        let (payload, after) = after.split_at_checked(length)?;
-        let body = self.0.decrypt(py, payload)?;
-        let digest = &header[16..36];
-        if Sha1::digest(body.as_bytes())[..] != *digest {
-            return None;
-        }
-        let payload = match self.0 {
-            Cipher::Plain => body.clone(),
-            _ => copied(py, payload)?,
-        };
-        let compact = (u64_at(header, 0), u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
-        Some(((compact, payload, body), after))
-    }
-}
-
-/// How many bytes of a frame are needed of which these have come; 0 where nothing, or something else has.
-fn wanted(start: &[u8], largest: usize) -> usize {
-    match start.split_at_checked(HEADER) {
-        Some((header, after)) => {
-            let length = u32_at(header, 12) as usize;
-            let waits = header.starts_with(MAGIC) && length <= largest && length > after.len();
-            if waits {
-                HEADER + length
-            } else {
-                0
-            }
-        }
-        None if start.len() >= MAGIC.len() && start.starts_with(MAGIC) => HEADER,
-        None if start == &MAGIC[..1] => MAGIC.len(),
-        None => 0,
     }
 }
 

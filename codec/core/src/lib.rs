@@ -1,5 +1,5 @@
-//! The good path of ftwire, compiled. Whatever is not plain sailing is left to the Python code, which stays the
-//! one place of every limit, error and meaning: this crate can give up early, and never judge otherwise.
+//! ftwire's compiled core: pure functions with twins in Python, which are the reference. What a function does not take
+//! it leaves to the Python code, the one place of every limit, error and message.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -9,10 +9,15 @@ mod packets;
 
 use pyo3::prelude::*;
 
+/// Number of the interface that `ftwire._core` knows: one more with every change of a name, signature or meaning here.
+const INTERFACE: u32 = 1;
+
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("INTERFACE", INTERFACE)?;
     module.add_class::<frames::Codec>()?;
+    module.add_function(wrap_pyfunction!(frames::take, module)?)?;
     module.add_class::<body::JsonWriter>()?;
     module.add_class::<body::Projection>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;

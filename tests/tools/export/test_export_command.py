@@ -25,9 +25,9 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftwire.errors import NotACaptureError
 from ftwire.messages import Qot_GetRT, Qot_UpdateRT
 from ftwire.pcap import Endpoint, PcapngWriter
-from ftwire_tools.captures.source import NothingFoundError
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.engines import LocalEngine, run_on
@@ -580,7 +580,7 @@ def test_of_any_traffic_every_frame_is_in_some_table(frames: list[tuple[int, byt
         lines = {line["number"]: line for line in map(json.loads, dumped)}
         try:
             found = [(table, row) for table, batch in _untimed(tables([str(path)])) for row in batch.to_pylist()]
-        except NothingFoundError:
+        except NotACaptureError:
             found = []
     assert {row["frame"] for _, row in found if row["frame"] is not None} == set(lines)
     for table, row in found:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire.events import FrameObserved
+import ftwire
 from ftwire.frame import Kind
 from ftwire.messages import (
     Notify,
@@ -26,8 +26,6 @@ from ftwire.messages import (
 )
 from ftwire.protocols import registry
 from ftwire.strategies import messages
-from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import open_source
 from ftwire_tools.gateway.faults import NAMES, FaultError, Faults, Rule, parse_rule
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
@@ -140,9 +138,7 @@ class TestRhythm:
         path = CAPTURES / "futu-api-10.11-plain.pcap"
         replay = Replay()
         load(replay, [str(path)], [], SILENT)
-        with open_input(str(path)) as found:
-            data = b"".join(found.chunks())
-        frames = [one for _, one in open_source(data).feed(data) if isinstance(one, FrameObserved)]
+        frames = list(ftwire.read(path))
         subscribed = next(one.time for one in frames if one.kind is Kind.RESPONSE and one.frame.proto_id == QOT_SUB)
         pushes = {(one.frame.message.s2c.security.code, one.time) for one in frames if one.kind is Kind.PUSH}  # type: ignore[union-attr]
         kept = {

@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 
 import pytest
 
+import ftwire
 from fixtures.make_keys import TEST_KEY
 from fixtures.scenario import RT, RT_PUSHES
 from ftwire.cipher import RsaKey
 from ftwire.events import Event, FrameObserved, ReplyReceived
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
-from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import open_source
 from ftwire_tools.gateway.load import LoadError
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import CAPTURES, ENCRYPTIONS, PlainClient
@@ -32,13 +31,8 @@ plain_gateway = gateway_fixture(PLAIN, scope="module", speed=None)
 
 def seen(path: Path) -> Iterator[FrameObserved]:
     """Every frame of a capture, found without the gateway."""
-    with open_input(str(path)) as found:
-        data = b"".join(found.chunks())
-    source = open_source(data, keys=[KEY])
-    for observed in (source.feed(data), source.close()):
-        for _, one in observed:
-            if isinstance(one, FrameObserved):
-                yield one
+    for frame in ftwire.read(path, keys=[KEY]):
+        yield frame.observation
 
 
 def points(s2c: Any) -> list[tuple[str, float, int]]:
@@ -164,7 +158,7 @@ def test_what_is_no_capture(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="not a capture"), gateway(path):
         pass
     path.write_bytes(b"")
-    with pytest.raises(LoadError, match="empty"), gateway(path):
+    with pytest.raises(LoadError, match="no bytes at all"), gateway(path):
         pass
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codec.test_json import CLASSES, damaged
+from ftwire.capture import Conversation
 from ftwire.errors import BodyError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
@@ -25,7 +26,6 @@ from ftwire.messages import (
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-from ftwire_tools.captures.sighting import Talk
 from ftwire_tools.messages.masking import MessageView, may_be_secret
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.frame_view import FrameView
@@ -34,7 +34,7 @@ from ftwire_tools.render.line import LineRenderer
 from support.cores import needs_core
 from support.frames import init_response, rt_response
 
-TALK = Talk(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
+TALK = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 
 

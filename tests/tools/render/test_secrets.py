@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from ftwire.capture import Conversation
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.protocols import registry
-from ftwire_tools.captures.sighting import Talk
 from ftwire_tools.messages.comparison import Comparison
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.masking import is_secret, may_hold_secrets, message_view
@@ -23,7 +23,7 @@ from ftwire_tools.render.line import LineRenderer
 from ftwire_tools.render.reply import AnswerRenderer
 from support.planted import fill
 
-TALK = Talk(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
+CONVERSATION = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
 NUMBER, TEXT = 987_654_321, "planted"
 """Every number and text that is secret is one of these, or begins so."""
 
@@ -63,7 +63,7 @@ def paths(descriptor: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
     frame = Frame.build(proto_id, 1, message.SerializePartialToString(), sender=sender)
-    view = FrameView(1, TALK, FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None), show_secrets)
+    view = FrameView(1, CONVERSATION, FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None), show_secrets)
     fields = tuple(paths(descriptor_of(message)))
     lines = LineRenderer()
     yield from (

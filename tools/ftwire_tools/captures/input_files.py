@@ -1,4 +1,4 @@
-"""The bytes of an input, in chunks as they come: a file, a pipe or standard input."""
+"""Inputs read in chunks: a file, a pipe or standard input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Input", "open_input", "read_file"]
 
 CHUNK: Final = 128 * 1024
-"""Bytes asked for at a time. A pipe gives what it has."""
+"""Largest number of bytes read at a time. A pipe may return fewer."""
 
 
 class Input:
@@ -24,13 +24,13 @@ class Input:
 
     def __init__(self, name: str, stream: BinaryIO | FileIO) -> None:
         self.name: Final = name
-        """What to call it in messages."""
+        """Its name in messages."""
         self._stream: Final = stream
         self.size: Final = _size(stream)
         """Bytes of a regular file, 0 of anything else."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the bytes until the input ends. Raises ``OSError``."""
+        """Return the bytes to the end of the input. Raises ``OSError``."""
         # read1 returns what a pipe holds now; read would wait until a whole chunk is there.
         read = getattr(self._stream, "read1", self._stream.read)
         while chunk := read(CHUNK):
@@ -43,13 +43,13 @@ def open_input(path: str) -> Iterator[Input]:
     if path == "-":
         yield Input("standard input", sys.stdin.buffer)
         return
-    # pathlib would cost as much time to import as a small capture to read.
+    # Importing pathlib would take as long as reading a small capture.
     with FileIO(path) as stream:
         yield Input(path, stream)
 
 
 def read_file(path: str) -> bytes:
-    """Return a small file whole. Raises ``OSError``."""
+    """Return the whole content of a small file. Raises ``OSError``."""
     with FileIO(path) as stream:
         return stream.readall()
 

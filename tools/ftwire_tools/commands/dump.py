@@ -7,9 +7,10 @@ from typing import Final
 
 import click
 
+from ftwire.capture import CaptureReader
+from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import NothingFoundError
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import known_with, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
@@ -148,14 +149,15 @@ def command(
             if several and not as_json:
                 dump.note(path)
             try:
-                with open_input(path) as source_input:
-                    run(source_input, dump, rsa_keys, max_body, Role(sender) if sender else None, known)
+                reader = CaptureReader(
+                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=known, max_body=max_body
+                )
+                with open_input(path) as source:
+                    run(source, dump, reader)
             except OSError as error:
                 raise click.ClickException(f"{path}: {error.strerror or error}") from None
-            except NothingFoundError as error:
-                raise click.ClickException(f"{path}: {error}") from None
-            except ImportError as error:
-                # The library asks for a package that only WebSocket conversations need, and says which.
+            except (NotACaptureError, ImportError) as error:
+                # ImportError: a package that only WebSocket conversations need is missing; it is named.
                 raise click.ClickException(f"{path}: {error}") from None
             if dump.not_decoded:
                 code = NOT_DECODED

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from ftwire.capture import CaptureReader
 from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
-from ftwire_tools.explaining.checked_capture import CheckedSource, EndSeen, PieceSeen
+from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
 from ftwire_tools.explaining.report import ExplainReport, Form, Place, PlacedFinding, print_json, print_text
 from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
@@ -21,7 +22,6 @@ from ftwire_tools.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["command"]
 
@@ -47,41 +47,36 @@ class Options(NamedTuple):
 def explain_capture(capture: Capture, options: Options) -> ExplainReport:
     """Check a capture. Raises ``OSError``."""
     report = ExplainReport(capture.name)
-    source = CheckedSource(keys=options.keys)
-    places: dict[tuple[int, int], tuple[int, int]] = {}
-
-    def take(observed: Iterator[Any]) -> None:
-        for talk, seen in cast("Iterator[tuple[Talk, PieceSeen | EndSeen]]", observed):
-            if isinstance(seen, EndSeen):
-                for index, finding in seen.findings:
-                    number, packet = places[talk.number, index]
-                    report.findings.append(PlacedFinding(finding, number, talk.number, packet))
-                if seen.cut:
-                    report.notes.append(f"conversation {talk.number}: the capture ends within a frame")
-                continue
-            number = report.pieces + 1
-            places[talk.number, seen.piece.number] = number, seen.packet
-            keep = options.everything or (bool(seen.piece.findings) and len(report.places) < MAX_DRAWN)
-            report.add(Place(number, seen.piece, talk, seen.time, seen.packet), keep=keep)
-
-    progress = Progress(0)
-    done = 0
+    reader = CaptureReader(keys=options.keys, raw=False, keep_bytes=True)
+    checker = CaptureChecker(options.keys)
     try:
-        try:
-            for chunk in capture.chunks():
-                done += len(chunk)
-                take(source.feed(chunk))
-                progress.update(done, report.pieces)
-        except CaptureError as error:
-            report.notes.append(f"the capture cannot be read any further: {error}")
-        take(source.close())
+        for dissected in reader.read(_with_progress(capture.chunks(), report)):
+            for checked in checker.check(dissected):
+                if isinstance(checked, Place):
+                    is_wrong = bool(checked.piece.findings)
+                    report.add(checked, keep=options.everything or (is_wrong and len(report.places) < MAX_DRAWN))
+                    continue
+                report.findings += checked.findings
+                if checked.cut:
+                    number = checked.conversation.number
+                    report.notes.append(f"conversation {number}: the capture ends within a frame")
     except CaptureError as error:
         report.notes.append(f"the capture cannot be read to its end: {error}")
-    finally:
-        progress.clear()
     if not report.pieces:
         report.notes.append("no conversation with OpenD was found")
     return report
+
+
+def _with_progress(chunks: Iterable[bytes], report: ExplainReport) -> Iterator[bytes]:
+    progress = Progress(0)
+    done = 0
+    try:
+        for chunk in chunks:
+            yield chunk
+            done += len(chunk)
+            progress.update(done, report.pieces)
+    finally:
+        progress.clear()
 
 
 def explain_bytes(data: bytes, options: Options) -> ExplainReport:

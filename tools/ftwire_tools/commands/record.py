@@ -67,7 +67,7 @@ def _report(text: str) -> None:
 
 def _pem(path: str) -> bytes:
     """Return the private key of a PEM file, without anything else in the file."""
-    from ftwire_tools.captures.embedded_key import pem_of
+    from ftwire.capture import pem_of
 
     try:
         return pem_of(read_file(path))

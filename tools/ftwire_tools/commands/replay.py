@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ftwire.errors import NotACaptureError
 from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import NothingFoundError
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
@@ -79,7 +79,7 @@ class ReplayReport:
         copy = f"/{outcome.copy}" if outcome.copy > 1 else ""
         took = "" if outcome.latency is None else duration(outcome.latency)
         line = (
-            f"{step.number:>6} {outcome.part.talk.number}{copy} {colour}{outcome.status:<10}{paint.reset} "
+            f"{step.number:>6} {outcome.part.conversation.number}{copy} {colour}{outcome.status:<10}{paint.reset} "
             f"{step.proto_id} {step.name:<24} {took:>8}  {printable(outcome.reason) or summary_of(step.request)}"
         )
         lines = [line.rstrip()]
@@ -92,7 +92,7 @@ class ReplayReport:
         step = outcome.step
         facts = {
             "number": step.number,
-            "conversation": outcome.part.talk.number,
+            "conversation": outcome.part.conversation.number,
             "connection": outcome.copy,
             "proto_id": step.proto_id,
             "proto": step.name,
@@ -156,7 +156,7 @@ def load(path: str, key: RsaKey | None) -> Script:
             script = read_script(source_input, [] if key is None else [key])
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except NothingFoundError as error:
+    except NotACaptureError as error:
         raise click.ClickException(f"{path}: {error}") from None
     if not script.parts:
         why = f": {script.unreadable[0]}" if script.unreadable else ""

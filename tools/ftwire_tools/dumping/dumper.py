@@ -1,17 +1,13 @@
-"""What ``ftwire dump`` does with one input: frames in, their text out."""
+"""``ftwire dump``: what a capture reader reports, shown in the form that was asked for."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
-from ftwire.frame import Role
-from ftwire.protocols import Registry, registry
-from ftwire_tools.captures.input_files import Input
-from ftwire_tools.captures.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, Source, open_source
 from ftwire_tools.filters.selection import Selection
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.line import LineRenderer, gap_text
@@ -21,9 +17,8 @@ from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 
 if TYPE_CHECKING:
-    from ftwire.cipher import RsaKey
-    from ftwire.events import Observation
-    from ftwire_tools.captures.sighting import Talk
+    from ftwire.capture import Dissected
+    from ftwire_tools.captures.input_files import Input
     from ftwire_tools.render import Renderer
 
 __all__ = ["Dump", "Form", "run"]
@@ -44,7 +39,7 @@ class Form(NamedTuple):
 
 
 def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer:
-    """Return what shows frames in this form; only what it needs is imported."""
+    """Return the renderer of this form; modules of other forms are not imported."""
     if form.as_json:
         if form.table:
             from ftwire_tools.render.json_rows import RowsRenderer
@@ -67,7 +62,7 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
 
 
 class Dump:
-    """One input, from its first byte to its last line."""
+    """Shows one input: keeps what is selected, renders it and writes it."""
 
     def __init__(self, form: Form, selection: Selection, stats: Stats | None, *, file: str | None) -> None:
         """``file`` names the input in JSON, where there are several."""
@@ -82,123 +77,107 @@ class Dump:
         self._everything: Final = selection.is_open
         self._stats: Final = stats
         self._out: Final[list[str]] = []
-        self.frames = 0
-        """Frames seen, shown or not."""
         self.not_decoded = 0
-        """Frames and gaps shown that could not be decoded."""
+        """What was shown and could not be decoded: frames, bytes in no frame, damage of the input."""
 
-    def show(self, observed: Iterator[tuple[Talk, Observation]]) -> None:
-        """Show what is selected of what was observed."""
-        number = self.frames
-        try:
-            for talk, seen in observed:
-                if type(seen) is not FrameObserved:
-                    self._show_other(talk, seen)
-                    continue
-                number += 1
-                self._show_frame(number, talk, seen)
-                if len(self._out) >= BATCH:
-                    self.flush()
-        finally:
-            self.frames = number
+    def show(self, reports: Iterable[Dissected]) -> None:
+        """Show what is selected of a reader's reports. Raises what iterating over them raises."""
+        for report in reports:
+            if type(report) is not DissectedFrame:
+                self._show_other(report)
+                continue
+            self._show_frame(report)
+            if len(self._out) >= BATCH:
+                self.flush()
 
-    def _show_frame(self, number: int, talk: Talk, seen: FrameObserved) -> None:
+    def _show_frame(self, dissected: DissectedFrame) -> None:
         """Show a frame, if it is selected."""
         selection, everything = self._selection, self._everything
-        if not everything and not selection.wants_header(talk, seen):
+        number, conversation, observation = dissected
+        if not everything and not selection.wants_header(conversation, observation):
             return
-        frame = seen.frame
-        view = FrameView(number, talk, seen, self._shows_secrets)
-        if not everything and not selection.wants_body(seen, view.error if selection.only_errors else None):
+        view = FrameView(number, conversation, observation, self._shows_secrets)
+        if not everything and not selection.wants_body(observation, view.error if selection.only_errors else None):
             return
         self._out.append(self._renderer.frame(view))
         if view.error is not None:
             self.not_decoded += 1
         if self._stats is not None:
-            protocol = frame.protocol
+            frame, protocol = observation.frame, observation.frame.protocol
             name = protocol.name if protocol else "?"
-            self._stats.frame(frame.proto_id, name, len(frame), seen.latency, view.error)
+            self._stats.frame(frame.proto_id, name, len(frame), observation.latency, view.error)
 
-    def _show_other(self, talk: Talk, seen: Observation) -> None:
-        if not self._selection.wants_place(talk, seen.time):
+    def _show_other(self, report: Dissected) -> None:
+        """Show undecoded bytes and missing keys, if they are selected."""
+        if not isinstance(report, DissectedBytes | KeyNeeded):
             return
-        if isinstance(seen, UndecodedObserved):
+        conversation, observation = report.conversation, report.observation
+        if not self._selection.wants_place(conversation, observation.time):
+            return
+        if isinstance(report, DissectedBytes):
             self.not_decoded += 1
             if self._stats is not None:
-                self._stats.gap(seen.undecoded.length)
+                self._stats.gap(report.observation.undecoded.length)
             if self._as_json:
-                source, destination = talk.ends(seen.sender)
-                self.note(f"{source} -> {destination}: {gap_text(seen)}")
+                source, destination = conversation.ends(report.observation.sender)
+                self.note(f"{source} -> {destination}: {gap_text(report.observation)}")
             else:
-                self._out.append(self._lines.gap(talk, seen))
-        elif isinstance(seen, KeyMissing):
-            if self._as_json:
-                self.note(f"{talk.client} -> {talk.server}: {seen.reason} (--key)")
-            else:
-                self._out.append(self._lines.key_missing(talk, seen))
+                self._out.append(self._lines.gap(conversation, report.observation))
+        elif self._as_json:
+            self.note(f"{conversation.client} -> {conversation.server}: {report.observation.reason} (--key)")
+        else:
+            self._out.append(self._lines.key_missing(conversation, report.observation))
 
     def note(self, text: str) -> None:
-        """Say something about no single frame: among the lines, or on standard error beside JSON."""
+        """Show a sentence about no single frame: among the lines, or on standard error beside JSON."""
         if self._as_json:
             self.flush()
             sys.stderr.write(f"ftwire: {printable(text)}\n")
         else:
             self._out.append(self._lines.note(text))
 
+    def complain(self, text: str) -> None:
+        """Show a sentence about something that could not be decoded."""
+        self.note(text)
+        self.not_decoded += 1
+
     def flush(self) -> None:
-        """Write what was shown so far."""
+        """Write what was shown so far. Raises ``OutputError``."""
         if self._out:
             text = "".join(self._out)
             self._out.clear()
             write(text)
 
 
-def run(
-    source_input: Input,
-    dump: Dump,
-    keys: Sequence[RsaKey],
-    max_body: int,
-    sender: Role | None,
-    known: Registry = registry,
-) -> None:
-    """Dump one input. Raises ``OSError`` and ``NothingFoundError``."""
-    source: Source | None = None
-    head = b""
+def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
+    """Dump one input. Raises ``OSError``, and ``NotACaptureError`` where it holds nothing that could be read."""
+    account = reader.account
+    progress = Progress(source.size)
     done = 0
-    progress = Progress(source_input.size)
     try:
-        try:
-            for chunk in source_input.chunks():
-                done += len(chunk)
-                if source is None:
-                    head += chunk
-                    if len(head) < ENOUGH_TO_TELL:
-                        continue
-                    chunk, source = head, open_source(head, keys=keys, max_body=max_body, sender=sender, known=known)
-                dump.show(source.feed(chunk))
-                dump.flush()
-                progress.update(done, dump.frames)
-        except NotACaptureError as error:
-            # Only gzip hides for so long what it holds.
-            raise NothingFoundError(f"{NEITHER}: {error}") from None
-        except CaptureError as error:
-            dump.note(f"{source_input.name}: {error}")
-            dump.not_decoded += 1
-        if source is None:
-            source = open_source(head, keys=keys, max_body=max_body, sender=sender, known=known)
-            dump.show(source.feed(head))
-        try:
-            dump.show(source.close())
-        except CaptureError as error:
-            dump.note(f"{source_input.name}: {error}")
-            dump.not_decoded += 1
-        for reason, count in source.passed_over.items():
-            dump.note(f"{source_input.name}: {count} packets passed over: {reason}")
-            dump.not_decoded += 1
-        if source.refused:
-            those = "a packet has" if source.refused == 1 else f"{source.refused} packets have"
-            dump.note(f"{source_input.name}: {those} other bytes than came first in their place, or came too late")
-            dump.not_decoded += 1
+        for chunk in source.chunks():
+            _show(reader.feed(chunk), source, dump)
+            if account.damage is not None:
+                break
+            done += len(chunk)
+            progress.update(done, account.frames)
+        _show(reader.close(), source, dump)
+        for reason, count in account.unsupported_links.items():
+            dump.complain(f"{source.name}: {count} packets passed over: {reason}")
+        if account.refused_packets:
+            those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
+            dump.complain(f"{source.name}: {those} other bytes than came first in their place, or came too late")
     finally:
         progress.clear()
         dump.flush()
+
+
+def _show(reports: Iterable[Dissected], source: Input, dump: Dump) -> None:
+    """Show the reports, and in their place why there are no more of them if the file is damaged."""
+    try:
+        dump.show(reports)
+    except NotACaptureError:
+        raise
+    except CaptureError as error:
+        dump.complain(f"{source.name}: {error}")
+    dump.flush()

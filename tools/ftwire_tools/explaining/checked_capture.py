@@ -1,209 +1,164 @@
-"""A conversation that is checked while it is watched.
+"""The conversations of a capture, checked for mistakes.
 
-``CheckedConversation`` stands where ``Conversation`` does and gives ``PieceSeen`` instead of observations. It
-keeps the bytes that the observer passes over, since they are what a diagnosis is about: a frame whose length
-lies ends up in a gap.
+``CaptureChecker`` takes the reports of a ``CaptureReader`` with ``keep_bytes``. Bytes in no frame are checked as well
+as frames: a frame whose length is wrong is among them. So are connections that were not recognised: all their frames
+may have the same mistake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.conversation import Conversation
+from ftwire.capture import (
+    Conversation,
+    ConversationClosed,
+    ConversationOpened,
+    Dissected,
+    DissectedBytes,
+    DissectedFrame,
+    UnrecognisedConnection,
+)
 from ftwire.diagnosis import ConversationChecker, Piece
-from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
-from ftwire.frame import Frame, Role
+from ftwire.events import FrameObserved
+from ftwire.frame import Frame
 from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, Header
-from ftwire.pcap import CloseReason, FlowClosed
+from ftwire.pcap import CloseReason
 from ftwire.protocols import registry
-from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import Envelope
-from ftwire_tools.captures.source import CaptureSource
+from ftwire_tools.explaining.report import Place, PlacedFinding
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
-    from ftwire.conversation import Endpoint
-    from ftwire.diagnosis import Finding
 
-__all__ = ["CheckedConversation", "CheckedSource", "EndSeen", "PieceSeen"]
-
-MAX_HEAD: Final = 64 * 1024
-"""Bytes kept of a connection that speaks nothing known, in case it is frames that are wrong altogether."""
-
-_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ")
+__all__ = ["CaptureChecker", "CheckedEnd"]
 
 
-class PieceSeen(NamedTuple):
-    """A piece, and where in the capture it ends."""
+class CheckedEnd(NamedTuple):
+    """The end of a conversation."""
 
-    piece: Piece
-    time: int
-    packet: int
-
-
-class EndSeen(NamedTuple):
-    """A conversation has ended; what only then is certain."""
-
-    findings: list[tuple[int, Finding]]
-    """With the number of the piece, within the conversation, that each is about."""
+    conversation: Conversation
+    findings: list[PlacedFinding]
+    """Mistakes that are certain only now."""
     cut: bool
-    """The capture ended within a frame."""
-    time: int
-    packet: int
+    """The capture ends within a frame of this conversation."""
 
 
-class CheckedConversation(Conversation):
-    """One TCP connection, watched as ``Conversation`` does it, and checked."""
+class _Checked:
+    """One conversation while it is checked."""
 
-    def __init__(self, *, keys: Sequence[RsaKey] = (), client: Endpoint | None = None, **others: Any) -> None:
-        super().__init__(keys=keys, client=client, **others)
-        self._session: Final = ConversationChecker(keys=keys, from_start=client is not None)
-        self._from_start: Final = client is not None
-        self._whole = self._from_start
-        self._bytes: Final = {0: bytearray(), 1: bytearray()}
-        self._head: list[tuple[Endpoint, bytearray, int, int]] = []
-        self._head_size = 0
-        self._seen = False
-        self._capture_ended = False
-        self._cut = False
+    def __init__(self, conversation: Conversation, keys: Sequence[RsaKey], *, from_start: bool) -> None:
+        self.conversation: Final = conversation
+        self.from_start: Final = from_start
+        self.whole = from_start
+        """Nothing is missing so far."""
+        self.cut = False
+        self.checker: Final = ConversationChecker(keys=keys, from_start=from_start)
+        self._places: Final[list[tuple[int, int]]] = []
 
-    def receive(self, endpoint: Endpoint, data: Any, time: int = 0, packet: int = 0) -> Iterator[Any]:
-        """Take bytes that ``endpoint`` sent."""
-        chunk = bytes(data)
-        if self.transport != "websocket":
-            self._bytes[endpoint] += chunk
-        if not self._seen and self._head_size < MAX_HEAD:
-            self._keep_head(endpoint, chunk, time, packet)
-        observed = super().receive(endpoint, chunk, time, packet)
-        if self.settled and self.transport != "tcp":
-            self._bytes[0].clear()
-            self._bytes[1].clear()
-        return self._checked(observed)
+    def place(self, pieces: Iterable[Piece], time: int, packet: int, number: int = 0) -> Iterator[Place]:
+        """Return pieces with their place; ``number`` is that of the frame."""
+        for piece in pieces:
+            self._places.append((number, packet))
+            yield Place(number, piece, self.conversation, time, packet)
 
-    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> Iterator[Any]:
-        """Say that bytes are missing."""
-        self._session.skip()
-        self._whole = False
-        return self._checked(super().skip(endpoint, length, time, packet))
-
-    def close(self, time: int = 0, packet: int = 0) -> Iterator[Any]:
-        """Say that the connection has ended."""
-        yield from self._checked(super().close(time, packet))
-        if not self._seen:
-            yield from self._check_head()
-        if self._seen:
-            yield EndSeen(self._session.close(time), self._cut, time, packet)
-
-    def capture_ended(self) -> None:
-        """Say, before ``close``, that the capture ends here and not the connection."""
-        self._capture_ended = True
-
-    def _keep_head(self, endpoint: Endpoint, chunk: bytes, time: int, packet: int) -> None:
-        if not self._head and not chunk.startswith(_STARTS):
-            # Somebody else's protocol: most connections of a capture.
-            self._head_size = MAX_HEAD
-            return
-        self._head_size += len(chunk)
-        if self._head and self._head[-1][0] == endpoint:
-            self._head[-1][1].extend(chunk)
-        else:
-            self._head.append((endpoint, bytearray(chunk), time, packet))
-
-    def _checked(self, observed: Iterator[Any]) -> Iterator[Any]:
-        for seen in observed:
-            if not self._seen:
-                self._seen = True
-                self._head.clear()
-            if isinstance(seen, FrameObserved):
-                for piece in self._frame(seen.frame, seen.time):
-                    yield PieceSeen(piece, seen.time, seen.packet)
-            elif isinstance(seen, UndecodedObserved):
-                for piece in self._gap(seen):
-                    yield PieceSeen(piece, seen.time, seen.packet)
-            elif not isinstance(seen, KeyMissing):
-                raise TypeError(f"an observation of an unknown kind: {seen!r}")
-
-    def _frame(self, frame: Frame | Envelope, time: int) -> list[Piece]:
-        if isinstance(frame, Envelope):
-            if frame.error is not None and not self._whole:
-                # It may refer to messages that were not captured.
-                return []
-            return [self._session.see_envelope(frame, time)]
-        self._take(frame.sender, len(frame))
-        return self._session.see(frame.header, frame.payload, frame.sender, time)
-
-    def _take(self, sender: Role, size: int) -> bytes:
-        client: int = self.client or 0
-        kept = self._bytes[client if sender is Role.CLIENT else 1 - client]
-        taken = bytes(kept[:size])
-        del kept[:size]
-        return taken
-
-    def _gap(self, seen: UndecodedObserved) -> list[Piece]:
-        if self.transport == "websocket":
-            return []
-        data = self._take(seen.sender, seen.undecoded.length - seen.undecoded.missing)
-        joined_late = seen.undecoded.offset == 0 and not self._from_start
-        if seen.undecoded.missing or joined_late:
-            # Nobody's mistake but the capture's.
-            self._session.skip()
-            return []
-        pieces = list(self._session.read(data, seen.sender, seen.time))
-        if self._capture_ended and pieces and [one.mistake.id for one in pieces[-1].findings] == ["frame_cut"]:
-            # Cut by the end of the capture.
-            self._cut = True
-            pieces[-1] = pieces[-1]._replace(findings=())
-        return pieces
-
-    def _check_head(self) -> Iterator[PieceSeen]:
-        """Look at a connection that was not recognised: all its frames, or its envelopes, may be wrong."""
-        if not self._head:
-            return
-        if bytes(self._head[0][1][:4]) == b"GET " and b"websocket" in bytes(self._head[0][1][:4096]).lower():
-            yield from self._check_upgraded()
-            return
-        starts = [bytes(data[:HEADER_SIZE]) for _, data, _, _ in self._head[:2]]
-        if not any(map(_begins_like_a_frame, starts)):
-            return
-        self.transport = "tcp"
-        self.client = self.client or 0
-        self._seen = True
-        for endpoint, data, time, packet in self._head:
-            sender = Role.CLIENT if endpoint == self.client else Role.SERVER
-            for piece in self._session.read(bytes(data), sender, time):
-                yield PieceSeen(piece, time, packet)
-
-    def _check_upgraded(self) -> Iterator[PieceSeen]:
-        from ftwire.websocket_observer import WebSocketObserver
-
-        observer = WebSocketObserver()
-        found = []
-        for endpoint, data, time, packet in self._head:
-            found += list(observer.receive(Role.CLIENT if endpoint == 0 else Role.SERVER, bytes(data), time, packet))
-        envelopes = [seen for seen in found if isinstance(seen, FrameObserved)]
-        if not any(_begins_like_a_frame(seen.frame.encode()) for seen in envelopes):
-            return
-        self.transport = "websocket"
-        self.client = 0
-        self._seen = True
-        for seen in envelopes:
-            for piece in self._frame(seen.frame, seen.time):
-                yield PieceSeen(piece, seen.time, seen.packet)
+    def end(self, time: int) -> CheckedEnd:
+        """Return what is certain at the end of the conversation."""
+        findings = [
+            PlacedFinding(finding, number, self.conversation, packet)
+            for index, finding in self.checker.close(time)
+            for number, packet in [self._places[index]]
+        ]
+        return CheckedEnd(self.conversation, findings, self.cut)
 
 
-class CheckedSource(CaptureSource):
-    """A capture file whose conversations are checked: gives ``PieceSeen`` and ``EndSeen``."""
+class CaptureChecker:
+    """Checks the conversations of one capture. ``keys`` are RSA private keys to open handshakes with."""
 
-    def __init__(self, *, keys: Sequence[RsaKey] = (), max_body: int = DEFAULT_MAX_BODY) -> None:
-        super().__init__(keys=keys, max_body=max_body, conversation=CheckedConversation)
+    def __init__(self, keys: Sequence[RsaKey] = ()) -> None:
+        self._keys: Final = keys
+        self._open: Final[dict[int, _Checked]] = {}
 
-    def _other(self, event: object) -> Iterator[Any]:
-        if isinstance(event, FlowClosed) and event.reason not in (CloseReason.FIN, CloseReason.RST):
-            followed = self._followed.get(event.flow.index)
-            if followed is not None and isinstance(followed.conversation, CheckedConversation):
-                followed.conversation.capture_ended()
-        return super()._other(event)
+    def check(self, report: Dissected) -> Iterator[Place | CheckedEnd]:
+        """Return what is found out by a reader's next report."""
+        if isinstance(report, ConversationOpened):
+            number = report.conversation.number
+            self._open[number] = _Checked(report.conversation, self._keys, from_start=report.from_start)
+        elif isinstance(report, DissectedFrame):
+            checked = self._open[report.conversation.number]
+            pieces = _pieces_of_frame(checked, report)
+            yield from checked.place(pieces, report.time, report.packet, report.number)
+        elif isinstance(report, DissectedBytes):
+            checked = self._open[report.conversation.number]
+            yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
+        elif isinstance(report, ConversationClosed):
+            yield self._open.pop(report.conversation.number).end(report.time)
+        elif isinstance(report, UnrecognisedConnection):
+            yield from _check_unrecognised(report, self._keys)
+
+
+def _pieces_of_frame(checked: _Checked, report: DissectedFrame) -> list[Piece]:
+    frame = report.frame
+    if isinstance(frame, Frame):
+        return checked.checker.see(frame.header, frame.payload, report.sender, report.time)
+    if frame.error is not None and not checked.whole:
+        # It may refer to messages that were not captured.
+        return []
+    return [checked.checker.see_envelope(frame, report.time)]
+
+
+def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
+    undecoded, sender = report.observation.undecoded, report.observation.sender
+    is_tcp = report.conversation.transport == "tcp"
+    joined_late = is_tcp and undecoded.offset == 0 and not checked.from_start
+    if undecoded.missing or joined_late:
+        # The capture is incomplete, which is no mistake of the two sides.
+        checked.whole = False
+        checked.checker.skip()
+    if undecoded.missing or joined_late or not is_tcp:
+        return []
+    pieces = list(checked.checker.read(report.data, sender, report.time))
+    capture_ended = report.ended not in (None, CloseReason.FIN, CloseReason.RST)
+    if capture_ended and pieces and [one.mistake.id for one in pieces[-1].findings] == ["frame_cut"]:
+        checked.cut = True
+        pieces[-1] = pieces[-1]._replace(findings=())
+    return pieces
+
+
+def _check_unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey]) -> Iterator[Place | CheckedEnd]:
+    """Check a connection in which no frame was recognised, if what it sent resembles frames or envelopes."""
+    first = report.sent[0].data
+    if first.startswith(b"GET ") and b"websocket" in first[:4096].lower():
+        envelopes = _envelopes_of(report)
+        if any(_begins_like_a_frame(observed.frame.encode()) for observed in envelopes):
+            checked = _unrecognised(report, keys, "websocket")
+            for observed in envelopes:
+                frame = observed.frame
+                if isinstance(frame, Envelope) and (frame.error is None or checked.whole):
+                    pieces = [checked.checker.see_envelope(frame, observed.time)]
+                    yield from checked.place(pieces, observed.time, observed.packet)
+            yield checked.end(report.time)
+    elif any(_begins_like_a_frame(sent.data[:HEADER_SIZE]) for sent in report.sent[:2]):
+        checked = _unrecognised(report, keys, "tcp")
+        for sent in report.sent:
+            yield from checked.place(checked.checker.read(sent.data, sent.sender, sent.time), sent.time, sent.packet)
+        yield checked.end(report.time)
+
+
+def _unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey], transport: str) -> _Checked:
+    return _Checked(report.conversation._replace(transport=transport), keys, from_start=report.from_start)
+
+
+def _envelopes_of(report: UnrecognisedConnection) -> list[FrameObserved]:
+    from ftwire.websocket_observer import WebSocketObserver
+
+    observer = WebSocketObserver()
+    return [
+        observed
+        for sent in report.sent
+        for observed in observer.receive(sent.sender, sent.data, sent.time, sent.packet)
+        if isinstance(observed, FrameObserved)
+    ]
 
 
 def _begins_like_a_frame(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What a user gives to be explained: hexadecimal, files of it, bytes of frames, captures, standard input."""
+"""The inputs of ``ftwire explain``: hexadecimal, files of it, bytes of frames, captures, standard input."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
-from ftwire.errors import NotACaptureError
-from ftwire.pcap import PacketReader
+from ftwire.capture import ENOUGH_TO_TELL, is_capture
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import ENOUGH_TO_TELL
 from ftwire_tools.terminal.hex_input import from_hex
 
 __all__ = ["Capture", "UnreadableInputError", "read_given"]
 
 MAX_RAW: Final = 256 << 20
-"""Bytes of an input that is no capture."""
+"""Largest size of an input that is no capture, in bytes."""
 
 
 class UnreadableInputError(Exception):
-    """An input that is nothing; the sentence says which and why."""
+    """An input that cannot be read; the sentence says which and why."""
 
 
 class Capture(NamedTuple):
-    """A pcap or pcapng file, gzip of either: not read yet, since it may be large."""
+    """A pcap or pcapng file, or gzip of either. It is read only when it is checked, since it may be large."""
 
     name: str
     head: bytes
     rest: Iterator[bytes] | None
-    """What follows the head, where it can be read only once."""
+    """The chunks after the head, where the input can be read only once."""
 
     def chunks(self) -> Iterable[bytes]:
-        """Give the bytes. Raises ``OSError``."""
+        """Return the bytes in chunks. Raises ``OSError``."""
         if self.rest is not None:
             return chain((self.head,), self.rest)
         return _chunks_of(self.name)
@@ -41,15 +39,6 @@ class Capture(NamedTuple):
 def _chunks_of(path: str) -> Iterator[bytes]:
     with open_input(path) as source:
         yield from source.chunks()
-
-
-def _is_capture(head: bytes) -> bool:
-    try:
-        for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
-            pass
-    except NotACaptureError:
-        return False
-    return len(head) >= ENOUGH_TO_TELL
 
 
 def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
@@ -97,7 +86,7 @@ def _content(path: str) -> bytes | Capture:
                 content += chunk
                 if not told and len(content) >= ENOUGH_TO_TELL:
                     told = True
-                    if _is_capture(bytes(content)):
+                    if is_capture(bytes(content)):
                         return Capture(path, bytes(content), chunks if path == "-" else None)
                 if len(content) > MAX_RAW:
                     raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")

@@ -13,9 +13,9 @@ from ftwire_tools.terminal.style import paint_for, printable
 from ftwire_tools.terminal.times import Clock
 
 if TYPE_CHECKING:
+    from ftwire.capture import Conversation
     from ftwire.diagnosis import Finding, Piece
     from ftwire.frame import Role
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["ExplainReport", "Form", "Place", "print_json", "print_text"]
 
@@ -37,9 +37,10 @@ class Place(NamedTuple):
     """A piece and its place in the input."""
 
     number: int
-    """Number among all pieces of the input, from 1."""
+    """Number of the frame, as ``ftwire dump`` counts; 0 for bytes of a capture that are in no frame."""
     piece: Piece
-    talk: Talk | None
+    conversation: Conversation | None
+    """Its conversation in a capture; number 0 is a connection that was not recognised."""
     time: int
     packet: int
 
@@ -49,9 +50,9 @@ class PlacedFinding(NamedTuple):
 
     finding: Finding
     number: int
-    """Number of the frame, from 1."""
-    talk: int | None = None
-    """Number of its conversation in a capture."""
+    """Number of the frame, as in ``Place``."""
+    conversation: Conversation | None = None
+    """Its conversation in a capture, as in ``Place``."""
     packet: int = 0
     """Number of its packet in a capture."""
 
@@ -80,34 +81,51 @@ class ExplainReport:
         self.key_unknown += piece.key_unknown and not piece.findings
         if keep:
             self.places.append(place)
-        talk = place.talk.number if place.talk else None
-        self.findings.extend(PlacedFinding(finding, place.number, talk, place.packet) for finding in piece.findings)
+        self.findings.extend(
+            PlacedFinding(finding, place.number, place.conversation, place.packet) for finding in piece.findings
+        )
 
     def ranked(self) -> list[list[PlacedFinding]]:
         """Return the findings, grouped by mistake, conversation and side.
 
         Those that explain most come first: a whole conversation, then one side's frames, then single frames.
         """
-        groups: dict[tuple[str, Role | None, int | None], list[PlacedFinding]] = {}
-        for found in sorted(self.findings, key=lambda found: found.number):
+        groups: dict[tuple[str, Role | None, Conversation | None], list[PlacedFinding]] = {}
+        for found in sorted(self.findings, key=lambda found: (found.packet, found.number)):
             finding = found.finding
-            groups.setdefault((finding.mistake.id, finding.sender, found.talk), []).append(found)
+            groups.setdefault((finding.mistake.id, finding.sender, found.conversation), []).append(found)
         return sorted(groups.values(), key=_rank)
 
 
-def _rank(group: list[PlacedFinding]) -> tuple[int, bool, int, int]:
+def _rank(group: list[PlacedFinding]) -> tuple[int, bool, int, int, int]:
     finding = group[0].finding
-    return finding.mistake.rank, not finding.proven, -len(group), group[0].number
+    return finding.mistake.rank, not finding.proven, -len(group), group[0].packet, group[0].number
 
 
 def _frames_text(group: list[PlacedFinding]) -> str:
     """List the frames of a finding, with packet and conversation if they are from a capture."""
     distinct = sorted({(found.number, found.packet) for found in group})
-    names = [f"{number} (packet {packet})" if packet else str(number) for number, packet in distinct[:MAX_NAMED]]
-    more = len(distinct) - MAX_NAMED
-    text = f"frame{'s' if len(distinct) > 1 else ''} {', '.join(names)}" + (f" and {more} more" if more > 0 else "")
-    talk = group[0].talk
-    return text if talk is None else f"{text}, conversation {talk}"
+    frames = [f"{number} (packet {packet})" if packet else str(number) for number, packet in distinct if number]
+    others = [str(packet) for number, packet in distinct if not number]
+    texts = [_listed("frame", frames)] if frames else []
+    if others:
+        # They are in no frame, so they have no number.
+        texts.append(_listed("bytes of packet", others))
+    if group[0].conversation is not None:
+        texts.append(_conversation_text(group[0].conversation))
+    return ", ".join(texts)
+
+
+def _listed(noun: str, names: list[str]) -> str:
+    more = len(names) - MAX_NAMED
+    text = f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names[:MAX_NAMED])}"
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def _conversation_text(conversation: Conversation) -> str:
+    if conversation.number:
+        return f"conversation {conversation.number}"
+    return f"connection {conversation.client} -> {conversation.server}"
 
 
 def print_text(report: ExplainReport, form: Form) -> None:
@@ -118,9 +136,11 @@ def print_text(report: ExplainReport, form: Form) -> None:
     if not form.brief:
         for place in report.places:
             where = ""
-            if place.talk is not None:
-                where = f", conversation {place.talk.number}, packet {place.packet}, {clock.time(place.time)}"
-            out.append(f"{paint.push}frame {place.number}{paint.reset}: {title_of(place.piece)}{where}")
+            if place.conversation is not None:
+                within = _conversation_text(place.conversation)
+                where = f", {within}, packet {place.packet}, {clock.time(place.time)}"
+            name = f"frame {place.number}" if place.number else "in no frame"
+            out.append(f"{paint.push}{name}{paint.reset}: {title_of(place.piece)}{where}")
             out.extend(draw(place.piece, paint, show_secrets=form.show_secrets, everything=form.everything))
             out.append("")
     if report.left_out and not form.brief:
@@ -157,7 +177,7 @@ def print_json(report: ExplainReport, form: Form) -> None:
     for place in () if form.brief else report.places:
         piece = place.piece
         frame: dict[str, Any] = {
-            "frame": place.number,
+            "frame": place.number or None,
             "offset": piece.offset,
             "size": len(piece.raw),
             "sender": piece.sender.value if piece.sender else None,
@@ -169,8 +189,9 @@ def print_json(report: ExplainReport, form: Form) -> None:
             ],
             "body": body_json(piece, show_secrets=form.show_secrets),
         }
-        if place.talk is not None:
-            frame |= {"conversation": place.talk.number, "packet": place.packet, "time": place.time}
+        if place.conversation is not None:
+            number = place.conversation.number or None
+            frame |= {"conversation": number, "packet": place.packet, "time": place.time}
         frames.append(frame)
     found = [
         {
@@ -180,8 +201,8 @@ def print_json(report: ExplainReport, form: Form) -> None:
             "remedy": group[0].finding.mistake.remedy,
             "proven": group[0].finding.proven,
             "sender": group[0].finding.sender.value if group[0].finding.sender else None,
-            "conversation": group[0].talk,
-            "frames": sorted({found.number for found in group}),
+            "conversation": group[0].conversation.number or None if group[0].conversation else None,
+            "frames": sorted({found.number for found in group if found.number}),
             "packets": sorted({found.packet for found in group if found.packet}),
         }
         for group in report.ranked()

@@ -1,7 +1,6 @@
 """Frames of a capture, collected in lists by message class until there are enough to convert them.
 
-What cannot be decoded (a frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead. All frames
-are counted, whether they become rows or not, since rows carry the frame's number.
+What cannot be decoded (a frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead.
 """
 
 from __future__ import annotations
@@ -9,18 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.events import FrameObserved, UndecodedObserved
+from ftwire.capture import DissectedBytes, DissectedFrame, read_body, status_of
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.captures.sighting import read_body, status_of
 from ftwire_tools.messages.masking import error_text, may_be_secret
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.capture import Dissected
     from ftwire.errors import WireError
-    from ftwire.events import Observation
     from ftwire.frame import Role
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = [
     "BLOCK",
@@ -110,13 +107,11 @@ class Collected(NamedTuple):
 
 
 class FrameCollector:
-    """Collects observations of one capture one by one, until ``is_full`` asks for ``taken``."""
+    """Collects a reader's reports about one capture one by one, until ``is_full`` asks for ``taken``."""
 
     def __init__(self, options: TableOptions) -> None:
         self._protocols: Final = options.protocols
         self._show_secrets: Final = options.show_secrets
-        self.frames = 0
-        """Frames so far."""
         self.undecoded = 0
         """Errors so far, without those frames that have no body because their command needs none."""
         self._messages: dict[MessageKey, MessageColumns] = {}
@@ -129,13 +124,13 @@ class FrameCollector:
         """Return whether what is held should be converted before more is added."""
         return self._cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
 
-    def add(self, conversation: Talk, observation: Observation) -> None:
-        """Add a frame, or bytes in no frame; other observations are passed over."""
-        if type(observation) is not FrameObserved:
-            if isinstance(observation, UndecodedObserved):
-                self._add_undecoded(conversation, observation)
+    def add(self, report: Dissected) -> None:
+        """Add a frame, or bytes in no frame; other reports are passed over."""
+        if type(report) is not DissectedFrame:
+            if isinstance(report, DissectedBytes):
+                self._add_undecoded(report)
             return
-        self.frames += 1
+        number, conversation, observation = report
         frame = observation.frame
         proto_id = frame.proto_id
         if self._protocols is not None and proto_id not in self._protocols:
@@ -155,14 +150,14 @@ class FrameCollector:
             # JSON, a former class of the protocol, no class, no body, or an error.
             message, error = read_body(frame)
             if message is None:
-                self._add_failed(conversation, observation, error)
+                self._add_failed(report, error)
                 return
             message_class, body = type(message), message.SerializePartialToString()
         key = MessageKey(proto_id, classes.sender, message_class)
         columns = self._messages.get(key)
         if columns is None:
             columns = self._messages[key] = MessageColumns()
-        columns.numbers.append(self.frames)
+        columns.numbers.append(number)
         columns.times.append(observation.time or None)
         columns.connections.append(conversation.number)
         columns.serials.append(frame.serial & 0xFFFFFFFF)
@@ -181,13 +176,13 @@ class FrameCollector:
         self._observations = self._cost = 0
         return taken
 
-    def _add_undecoded(self, conversation: Talk, observation: UndecodedObserved) -> None:
-        undecoded = observation.undecoded
+    def _add_undecoded(self, report: DissectedBytes) -> None:
+        observation, undecoded = report.observation, report.observation.undecoded
         error = undecoded.error
         self._add_error(
             ErrorRow(
                 observation.time or None,
-                conversation.number,
+                report.conversation.number,
                 number=None,
                 serial=None,
                 sender=observation.sender,
@@ -200,8 +195,9 @@ class FrameCollector:
             )
         )
 
-    def _add_failed(self, conversation: Talk, observation: FrameObserved, error: WireError | None) -> None:
+    def _add_failed(self, report: DissectedFrame, error: WireError | None) -> None:
         """Add a frame whose body is no message; without ``error`` it has no body at all."""
+        number, conversation, observation = report
         frame = observation.frame
         show = self._show_secrets
         body = None
@@ -219,7 +215,7 @@ class FrameCollector:
             ErrorRow(
                 observation.time or None,
                 conversation.number,
-                self.frames,
+                number,
                 serial=frame.serial & 0xFFFFFFFF,
                 sender=observation.sender,
                 kind=str(observation.kind),

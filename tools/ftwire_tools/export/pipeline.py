@@ -11,20 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftwire.capture import CaptureReader
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.captures.source import ENOUGH_TO_TELL, NEITHER, NothingFoundError, open_source
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
 from ftwire_tools.export.store import open_source_file
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
 
 if TYPE_CHECKING:
+    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
-    from ftwire.events import Observation
-    from ftwire_tools.captures.sighting import Talk
-    from ftwire_tools.captures.source import Source
-
-    Observed = tuple[Talk, Observation]
 
 __all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
 
@@ -63,7 +59,7 @@ def tables(
     which a body is an error. Account numbers, keys and passwords are masked without ``show_secrets``. ``converter``
     is deprecated and has no effect: there is one converter.
 
-    Raises ``OSError`` for a file that cannot be read, ``NothingFoundError`` for one that is no capture, and
+    Raises ``OSError`` for a file that cannot be read, ``NotACaptureError`` for one that is no capture, and
     ``ImportError`` for a package that fsspec needs for such a path.
     """
     if converter is not None:
@@ -89,27 +85,27 @@ def read_blocks(
     """Return the rows of one capture, called ``name`` in them, each batch with the number of its block.
 
     A chunk belongs to the block in which it begins. ``counts`` are kept up to date, and ``progress`` is called
-    with bytes and frames so far after every chunk. Raises ``NothingFoundError`` where there is no capture, and
+    with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where there is no capture, and
     whatever ``chunks`` raises.
     """
     collector, builder = FrameCollector(options), TableBuilder(name, options)
-    capture = _CaptureInput(keys, options.max_body)
+    reader = CaptureReader(keys=keys, max_body=options.max_body)
+    account = reader.account
     block = 0
 
     def flush() -> Iterator[tuple[int, TableBatch]]:
         for batch in builder.build(collector.taken()):
             yield block, batch
-        counts.frames, counts.undecoded = collector.frames, collector.undecoded + builder.refused
+        counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
 
-    def collect(observed: Iterator[Observed]) -> Iterator[tuple[int, TableBatch]]:
+    def collect(reports: Iterator[Dissected]) -> Iterator[tuple[int, TableBatch]]:
         try:
-            for conversation, observation in observed:
-                collector.add(conversation, observation)
+            for report in reports:
+                collector.add(report)
                 if collector.is_full:
                     yield from flush()
-        except NotACaptureError as error:
-            # A gzip file that holds something else.
-            raise NothingFoundError(f"{NEITHER}: {error}") from None
+        except NotACaptureError:
+            raise
         except CaptureError as error:
             add_damage(type(error).__name__, str(error))
 
@@ -122,47 +118,13 @@ def read_blocks(
             yield from flush()
             block = counts.bytes // options.block
         counts.bytes += len(chunk)
-        yield from collect(capture.feed(chunk))
-        counts.frames = collector.frames
+        yield from collect(reader.feed(chunk))
+        counts.frames = account.frames
         if progress is not None:
             progress(counts.bytes, counts.frames)
         if counts.damage:
             break
-    yield from collect(capture.close())
-    for reason, packets in capture.passed_over.items():
+    yield from collect(reader.close())
+    for reason, packets in account.unsupported_links.items():
         add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
     yield from flush()
-
-
-class _CaptureInput:
-    """A capture, or the bytes of one direction: told apart by the first bytes."""
-
-    def __init__(self, keys: Sequence[RsaKey], max_body: int) -> None:
-        self._keys = keys
-        self._max_body = max_body
-        self._head = b""
-        self._source: Source | None = None
-
-    def feed(self, chunk: bytes) -> Iterator[Observed]:
-        """Return what is observed in the next bytes. Iterating raises ``CaptureError`` where they are damaged."""
-        if self._source is None:
-            chunk = self._head = self._head + chunk
-            if len(chunk) < ENOUGH_TO_TELL:
-                return iter(())
-            self._source = self._open()
-        return self._source.feed(chunk)
-
-    def close(self) -> Iterator[Observed]:
-        """Return what follows from the end of the input. Iterating raises as that of ``feed``."""
-        if self._source is None:
-            self._source = self._open()
-            yield from self._source.feed(self._head)
-        yield from self._source.close()
-
-    @property
-    def passed_over(self) -> dict[str, int]:
-        """Packets that may have held frames and could not be read: reason to count."""
-        return {} if self._source is None else self._source.passed_over
-
-    def _open(self) -> Source:
-        return open_source(self._head, keys=self._keys, max_body=self._max_body)

@@ -13,7 +13,7 @@ from typing import Final
 
 from ftwire import __version__
 from ftwire.cipher import RsaKey
-from ftwire_tools.captures.source import NothingFoundError
+from ftwire.errors import NotACaptureError
 from ftwire_tools.export.formats import FileSet
 from ftwire_tools.export.frame_columns import TableOptions
 from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, ExportOutcome, record, recorded
@@ -99,7 +99,7 @@ def run_task(task: Task, progress: Callable[[int, int], None] | None = None) -> 
     outcome, counts = _new_outcome(task), CaptureCounts()
     try:
         _export(task, keys, outcome, counts, progress)
-    except (NothingFoundError, _UnreadableError) as error:
+    except (NotACaptureError, _UnreadableError) as error:
         outcome.status, outcome.error = FAILED, str(error)
     except (OSError, ImportError):
         raise  # of the output, or of this installation: all other inputs would fail as well

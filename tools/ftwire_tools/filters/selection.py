@@ -13,10 +13,10 @@ from ftwire.protocols import Registry, registry
 from ftwire_tools.messages.securities import securities_of_frame
 
 if TYPE_CHECKING:
+    from ftwire.capture import Conversation
     from ftwire.events import FrameObserved
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["Selection", "protocol_ids"]
 
@@ -39,30 +39,30 @@ class Selection(NamedTuple):
         """Everything passes."""
         return self == Selection()
 
-    def wants_header(self, talk: Talk, seen: FrameObserved) -> bool:
+    def wants_header(self, conversation: Conversation, observation: FrameObserved) -> bool:
         """Return whether a frame may be wanted, without looking at its body."""
-        if self.protocols and seen.frame.proto_id not in self.protocols:
+        if self.protocols and observation.frame.proto_id not in self.protocols:
             return False
-        if self.kinds and seen.kind not in self.kinds:
+        if self.kinds and observation.kind not in self.kinds:
             return False
-        return self.wants_place(talk, seen.time)
+        return self.wants_place(conversation, observation.time)
 
-    def wants_place(self, talk: Talk, time: int) -> bool:
+    def wants_place(self, conversation: Conversation, time: int) -> bool:
         """Return whether anything of this conversation and time is wanted."""
         if self.since is not None and time < self.since:
             return False
         if self.until is not None and time > self.until:
             return False
-        return not self.conversations or any(_is_in(talk, wanted) for wanted in self.conversations)
+        return not self.conversations or any(_is_in(conversation, wanted) for wanted in self.conversations)
 
-    def wants_body(self, seen: FrameObserved, error: WireError | None) -> bool:
+    def wants_body(self, observation: FrameObserved, error: WireError | None) -> bool:
         """Return whether a frame is wanted whose header is. ``error``: why its body cannot be had."""
         if self.only_errors and error is None:
             return False
         if not self.codes:
             return True
         # A reply often repeats nothing of what was asked for.
-        return self._names(seen.frame) or (seen.request is not None and self._names(seen.request))
+        return self._names(observation.frame) or (observation.request is not None and self._names(observation.request))
 
     def _names(self, frame: Frame | Envelope) -> bool:
         """Return whether one of the securities in the body of a frame is wanted."""
@@ -73,10 +73,10 @@ class Selection(NamedTuple):
         return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)
 
 
-def _is_in(talk: Talk, wanted: str) -> bool:
+def _is_in(conversation: Conversation, wanted: str) -> bool:
     if wanted.isdecimal():
-        return talk.number == int(wanted)
-    ends = talk.client, talk.server
+        return conversation.number == int(wanted)
+    ends = conversation.client, conversation.server
     return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
 
 

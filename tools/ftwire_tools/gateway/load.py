@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ftwire.errors import CaptureError
+from ftwire.capture import CaptureReader, DissectedFrame
+from ftwire.cipher import KEY_UNKNOWN
+from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.captures.source import ENOUGH_TO_TELL, CaptureSource, open_source
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -48,27 +49,14 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
     """Add one capture; return how many of its frames no key opens."""
     hidden = 0
-    with open_input(path) as source_input:
-        source = None
-        head = b""
+    with open_input(path) as source:
         try:
-            for chunk in source_input.chunks():
-                data = chunk
-                if source is None:
-                    head += chunk
-                    if len(head) < ENOUGH_TO_TELL:
-                        continue
-                    source, data = open_source(head, keys=keys), head
-                    if not isinstance(source, CaptureSource):
-                        raise LoadError(f"{path}: not a capture (pcap, pcapng, gzip of either)")
-                for talk, seen in source.feed(data):
-                    hidden += getattr(seen, "encryption", "") == "unknown"
-                    replay.observe(number, talk, seen)
-            if source is None:
-                raise LoadError(f"{path}: empty")
-            for talk, seen in source.close():
-                hidden += getattr(seen, "encryption", "") == "unknown"
-                replay.observe(number, talk, seen)
+            for report in CaptureReader(keys=keys, raw=False).read(source.chunks()):
+                if isinstance(report, DissectedFrame):
+                    hidden += report.encryption == KEY_UNKNOWN.name
+                    replay.add(number, report)
+        except NotACaptureError as error:
+            raise LoadError(f"{path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
         except CaptureError as error:
             # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))

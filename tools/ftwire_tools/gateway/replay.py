@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.body import missing_fields
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
-from ftwire.events import FrameObserved
 from ftwire.frame import Kind, UnknownBody
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
@@ -24,11 +23,10 @@ from ftwire_tools.gateway.time_shift import shift_times
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.events import Observation
+    from ftwire.capture import DissectedFrame
     from ftwire.frame import Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
-    from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.forward import Forward
     from ftwire_tools.gateway.subscriptions import Change
@@ -95,24 +93,24 @@ class Replay:
         self._trackers: Final[dict[tuple[int, int], CauseTracker]] = {}
         self._clients: Final[dict[int, _ClientState]] = {}
 
-    def observe(self, file: int, talk: Talk, seen: Observation) -> None:
-        """Add an observation of a capture; ``file`` is the number of the capture."""
-        if not isinstance(seen, FrameObserved):
-            return
+    def add(self, file: int, dissected: DissectedFrame) -> None:
+        """Add a frame of a capture; ``file`` is the number of the capture."""
+        frame, time, request = dissected.frame, dissected.time, dissected.request
         if self._start is None:
-            self._start = seen.time
-        tracker = self._trackers.get((file, talk.number))
+            self._start = time
+        conversation = file, dissected.conversation.number
+        tracker = self._trackers.get(conversation)
         if tracker is None:
-            tracker = self._trackers[file, talk.number] = CauseTracker(self.recording, seen.time)
-        if seen.kind is Kind.RESPONSE:
-            if seen.frame.proto_id == INIT_CONNECT:
-                self._take_handshake(seen.frame)
-            if seen.frame.proto_id not in _BY_SESSION:
-                entry = self.index.add(seen.request, seen.frame, seen.time)
-                if entry is not None and seen.request is not None:
-                    tracker.reply(_message(seen.request), entry)
-        elif seen.kind is Kind.PUSH:
-            self.index.add_securities(tracker.push(seen.frame, seen.time))
+            tracker = self._trackers[conversation] = CauseTracker(self.recording, time)
+        if dissected.kind is Kind.RESPONSE:
+            if frame.proto_id == INIT_CONNECT:
+                self._take_handshake(frame)
+            if frame.proto_id not in _BY_SESSION:
+                entry = self.index.add(request, frame, time)
+                if entry is not None and request is not None:
+                    tracker.reply(_message(request), entry)
+        elif dissected.kind is Kind.PUSH:
+            self.index.add_securities(tracker.push(frame, time))
 
     def _take_handshake(self, frame: Frame | Envelope) -> None:
         message: Any = _message(frame)

@@ -13,8 +13,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from ftwire import __version__
+from ftwire.capture import SECRETS_TYPE
 from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation
-from ftwire_tools.captures.embedded_key import SECRETS_TYPE
 from ftwire_tools.recording.proxy import Closed, Opened, Received, Reset, Tap, Traffic
 from ftwire_tools.terminal.output import ClosedOutputError, OutputError
 
@@ -116,7 +116,10 @@ class Recorder(Tap):
 
     def start(self, time_ns: int) -> None:
         """Begin the first file. Raises ``OSError``."""
-        self._files.begin(self._header(), time_ns)
+        header = self._header()
+        self._files.begin(header, time_ns)
+        if self._live is not None:
+            self._live.show(header)
         self._thread.start()
 
     def take(self, traffic: Traffic) -> None:
@@ -142,9 +145,10 @@ class Recorder(Tap):
         while more:
             batch: list[Traffic] = []
             more = self._collect(batch)
+            packets: list[bytes] = []
             if self._recording:
                 try:
-                    self._record(batch)
+                    self._record(batch, packets)
                 except BrokenPipeError:
                     self._stop_without_reader()
                 except OSError as error:
@@ -156,7 +160,12 @@ class Recorder(Tap):
                     )
             if self._live is not None:
                 try:
-                    self._live.show(batch)
+                    for traffic in batch[len(packets) :]:  # the recording has ended
+                        packets.append(self._blocks(traffic))
+                        self._passed(traffic, packets[-1])
+                    self._live.show(b"".join(packets))
+                    if not more:
+                        self._live.close()
                 except ClosedOutputError:
                     self._live = None
                     self._stop_without_reader()
@@ -184,26 +193,32 @@ class Recorder(Tap):
                 return True
         return False
 
-    def _record(self, batch: list[Traffic]) -> None:
+    def _record(self, batch: list[Traffic], packets: list[bytes]) -> None:
+        """Write the traffic; append the packets of each piece of it to ``packets``. Raises ``OSError``."""
         files = self._files
         waiting: list[bytes] = []
         size = 0
         for traffic in batch:
             blocks = self._blocks(traffic)
+            packets.append(blocks)
             if files.is_full(size, len(blocks), traffic.time_ns):
                 if waiting:
                     files.append(b"".join(waiting))
                 waiting, size = [], 0
                 files.begin(self._header(), traffic.time_ns)
-            connection = self._connections.get(traffic.connection)
-            if connection is not None:
-                connection.keep(traffic, blocks)
-                if connection.over:
-                    del self._connections[traffic.connection]
+            self._passed(traffic, blocks)
             waiting.append(blocks)
             size += len(blocks)
         if size:
             files.append(b"".join(waiting))
+
+    def _passed(self, traffic: Traffic, blocks: bytes) -> None:
+        """Keep what the next file begins with, and forget connections that are over."""
+        connection = self._connections.get(traffic.connection)
+        if connection is not None:
+            connection.keep(traffic, blocks)
+            if connection.over:
+                del self._connections[traffic.connection]
 
     def _blocks(self, traffic: Traffic) -> bytes:
         """Return a piece of traffic as packets, in blocks of the capture file."""
@@ -224,7 +239,8 @@ class Recorder(Tap):
         return self._packets(traffic.time_ns, found.tcp.reset(traffic.direction))
 
     def _packets(self, time_ns: int, frames: list[bytes]) -> bytes:
-        self.packets += len(frames)
+        if self._recording:
+            self.packets += len(frames)
         return b"".join(self._writer.packet(time_ns, frame) for frame in frames)
 
     def _header(self) -> bytes:

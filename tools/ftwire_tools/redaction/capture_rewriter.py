@@ -1,8 +1,8 @@
-"""A capture written anew from what was said in it: redacted bodies in frames, frames in packets, times kept.
+"""Writes a capture anew from its frames: redacted bodies in new frames, these in new packets, with the old times.
 
-Nothing of the old file is copied: headers, digests, checksums and sequence numbers are made for the new bytes.
-What cannot be read cannot be redacted either: such frames keep their header, and zeros stand for their body;
-connections that do not speak to OpenD, and packets that are no TCP, are left out.
+Nothing of the old file is copied: headers, digests, checksums and sequence numbers are made for the new bytes. A body
+that cannot be read cannot be redacted either: its frame keeps the header, with zeros in place of the body. Connections
+that are no conversations with OpenD, and packets that are no TCP, are left out.
 """
 
 from __future__ import annotations
@@ -15,35 +15,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire import __version__
 from ftwire.body import to_json
+from ftwire.capture import (
+    CaptureReader,
+    ConversationClosed,
+    ConversationOpened,
+    DissectedBytes,
+    DissectedFrame,
+)
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.conversation import Conversation
 from ftwire.errors import DigestError, WireError
-from ftwire.events import FrameObserved, UndecodedObserved
 from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
-from ftwire.pcap import (
-    CloseReason,
-    Data,
-    Direction,
-    Dissector,
-    Endpoint,
-    Flow,
-    FlowClosed,
-    FlowOpened,
-    MissingBytes,
-    PacketSkipped,
-    PcapngWriter,
-    TcpConversation,
-)
+from ftwire.pcap import CloseReason, Direction, Endpoint, PcapngWriter, TcpConversation
 from ftwire.websocket import BadEnvelope, Envelope
-from ftwire_tools.captures.embedded_key import embedded_keys
 from ftwire_tools.messages.sensitive_fields import Category
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.events import Observation
+    from ftwire.capture import Dissected
     from ftwire.frame import Frame
     from ftwire_tools.redaction.redactor import Redaction
 
@@ -54,7 +45,7 @@ HELD_NS: Final = 2_000_000_000
 LATEST_NS: Final = (1 << 64) - 1
 """Latest time of a pcapng file with nanoseconds."""
 MAX_HELD: Final = 4096
-"""Most packets held back."""
+"""Largest number of packets held back."""
 
 _APPLICATION, _COMMENT, _END = 4, 1, 0
 _DIGEST: Final = slice(16, 36)
@@ -63,41 +54,43 @@ _WEBSOCKET_KEY: Final = b64encode(b"ftwire redacted.")
 
 
 class _Connection:
-    """One TCP connection of the old capture and, once it turns out to be OpenD's, of the new one."""
+    """One conversation in the new capture."""
 
-    def __init__(self, opened: FlowOpened, conversation: Conversation) -> None:
-        self.flow: Final = opened.flow
-        self.opened_ns: Final = opened.time_ns
-        self.conversation: Final = conversation
-        self.talk: TcpConversation | None = None
+    def __init__(self, packets: TcpConversation) -> None:
+        self.packets: Final = packets
         self.ciphers: dict[tuple[Role, str], Cipher] = {}
-        self.secrets: tuple[str, str] | None = None  # AES key and IV as they stand in the new capture
+        self.secrets: tuple[str, str] | None = None  # AES key and IV as they are in the new capture
 
 
 class Rewriter:
-    """Takes chunks of a capture, gives those of the new one.
+    """Takes chunks of a capture and returns chunks of the redacted one.
 
-    ``keys`` decrypt what is encrypted. The new capture is not, or with ``new_key`` everything that was is again.
+    ``keys`` decrypt what is encrypted. The new capture is plain, or with ``new_key`` encrypted where the old one was.
     """
 
     def __init__(self, redaction: Redaction, *, keys: Sequence[RsaKey] = (), new_key: RsaKey | None = None) -> None:
         self._redaction: Final = redaction
-        self._keys = list(keys)
         self._new_key: Final = new_key
-        self._dissector: Final = Dissector()
+        self._reader: Final = CaptureReader(keys=keys, raw=False)
         self._writer: Final = PcapngWriter()
         self._connections: Final[dict[int, _Connection]] = {}
         self._held: Final[list[tuple[int, int, bytes]]] = []
         self._order = 0
-        self._secrets = 0
-        self.frames = 0
-        """Frames written."""
         self.unreadable = 0
         """Frames whose body could not be read, and is zeros now."""
         self.reasons: Final[dict[str, int]] = {}
         """Why, and how often."""
-        self.left_out = 0
+
+    @property
+    def frames(self) -> int:
+        """Frames written."""
+        return self._reader.account.frames
+
+    @property
+    def left_out(self) -> int:
         """Connections and packets that are not in the new capture."""
+        account = self._reader.account
+        return account.other_connections + account.other_packets + sum(account.unsupported_links.values())
 
     def header(self) -> bytes:
         """Return what the new capture begins with."""
@@ -108,87 +101,58 @@ class Rewriter:
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take the next bytes of the old capture. Raises ``CaptureError``."""
-        for event in self._dissector.feed(chunk):
-            yield from self._event(event)
+        for report in self._reader.feed(chunk):
+            self._write(report)
+            yield from self._release(report.time)
 
     def close(self) -> Iterator[bytes]:
-        """Say that the old capture has ended. Raises ``CaptureError`` at last."""
+        """Take note that the old capture has ended. Raises ``CaptureError``, after everything was returned."""
         try:
-            for event in self._dissector.close():
-                yield from self._event(event)
+            for report in self._reader.close():
+                self._write(report)
+                yield from self._release(report.time)
         finally:
             yield from self._release(None)
 
-    def _event(self, event: object) -> Iterator[bytes]:
-        if isinstance(event, Data):
-            connection = self._connections[event.flow.index]
-            seen = connection.conversation.receive(
-                event.direction.value, event.data, event.time_ns, event.packet_number
-            )
-        elif isinstance(event, MissingBytes):
-            connection = self._connections[event.flow.index]
-            seen = connection.conversation.skip(event.direction.value, event.length, event.time_ns, event.packet_number)
-        elif isinstance(event, FlowOpened):
-            self._connections[event.flow.index] = _Connection(event, self._conversation(event.flow))
+    def _write(self, report: Dissected) -> None:
+        """Hold the packets that a report makes."""
+        if isinstance(report, ConversationOpened):
+            self._open(report)
             return
-        elif isinstance(event, FlowClosed):
-            connection = self._connections.pop(event.flow.index)
-            self._observe(connection, connection.conversation.close(event.time_ns, event.packet_number))
-            self._end(connection, event)
-            yield from self._release(event.time_ns)
-            return
-        else:
-            self.left_out += isinstance(event, PacketSkipped)
-            return
-        self._observe(connection, seen)
-        yield from self._release(event.time_ns)
+        connection = self._connections[report.conversation.number]
+        packets = connection.packets
+        if isinstance(report, DissectedFrame):
+            frame, direction = report.frame, _direction(report.sender)
+            if isinstance(frame, Envelope):
+                data = _websocket_frame(self._envelope(frame), masked=report.sender is Role.CLIENT)
+            else:
+                data = self._frame(connection, frame, report.encryption)
+            self._hold(report.time, packets.send(direction, data))
+        elif isinstance(report, DissectedBytes):
+            undecoded, direction = report.observation.undecoded, _direction(report.observation.sender)
+            self._hold(report.time, packets.send(direction, bytes(undecoded.length - undecoded.missing)))
+            packets.skip(direction, undecoded.missing)
+        elif isinstance(report, ConversationClosed):
+            del self._connections[report.conversation.number]
+            if report.reason is CloseReason.FIN:
+                self._hold(report.time, packets.close())
+            elif report.reason is CloseReason.RST:
+                self._hold(report.time, packets.reset(Direction.A_TO_B))
 
-    def _conversation(self, flow: Flow) -> Conversation:
-        secrets = self._dissector.secrets
-        if len(secrets) > self._secrets:
-            self._keys += embedded_keys(secrets[self._secrets :])
-            self._secrets = len(secrets)
-        return Conversation(keys=self._keys, client=0 if flow.client_known else None)
-
-    def _observe(self, connection: _Connection, observations: Iterator[Observation]) -> None:
-        for seen in observations:
-            talk = connection.talk or self._begin(connection)
-            if isinstance(seen, FrameObserved):
-                self.frames += 1
-                direction = Direction.A_TO_B if seen.sender is Role.CLIENT else Direction.B_TO_A
-                if isinstance(seen.frame, Envelope):
-                    data = _websocket_frame(self._envelope(seen.frame), masked=seen.sender is Role.CLIENT)
-                else:
-                    data = self._frame(connection, seen.frame, seen.encryption)
-                self._hold(seen.time, talk.send(direction, data))
-            elif isinstance(seen, UndecodedObserved):
-                direction = Direction.A_TO_B if seen.sender is Role.CLIENT else Direction.B_TO_A
-                self._hold(seen.time, talk.send(direction, bytes(seen.undecoded.length - seen.undecoded.missing)))
-                talk.skip(direction, seen.undecoded.missing)
-
-    def _begin(self, connection: _Connection) -> TcpConversation:
-        """Begin a connection of the new capture: addresses replaced, handshake where the old one has it."""
-        flow, conversation = connection.flow, connection.conversation
-        client, server = (flow.a, flow.b) if conversation.client == 0 else (flow.b, flow.a)
+    def _open(self, opened: ConversationOpened) -> None:
+        """Begin a connection of the new capture: addresses replaced, with a handshake where the old one has it."""
+        if opened.client is None or opened.server is None:
+            raise ValueError("a stream without packets has no addresses to be written")
+        client, server = self._endpoint(opened.client), self._endpoint(opened.server)
         # Far from each other, so that no connection is taken for an earlier one of the same ports.
-        start = (flow.index + 1) * 0x0100_0001
-        talk = TcpConversation(self._endpoint(client), self._endpoint(server), isns=(start, start + 0x8000_0000))
-        connection.talk = talk
-        if flow.client_known:
-            self._hold(connection.opened_ns, talk.open())
-            if conversation.transport == "websocket":
-                self._hold(connection.opened_ns, talk.send(Direction.A_TO_B, _upgrade(self._endpoint(server))))
-                self._hold(connection.opened_ns, talk.send(Direction.B_TO_A, _UPGRADED))
-        return talk
-
-    def _end(self, connection: _Connection, event: FlowClosed) -> None:
-        talk = connection.talk
-        if talk is None:
-            self.left_out += 1
-        elif event.reason is CloseReason.FIN:
-            self._hold(event.time_ns, talk.close())
-        elif event.reason is CloseReason.RST:
-            self._hold(event.time_ns, talk.reset(Direction.A_TO_B))
+        start = opened.conversation.number * 0x0100_0001
+        packets = TcpConversation(client, server, isns=(start, start + 0x8000_0000))
+        self._connections[opened.conversation.number] = _Connection(packets)
+        if opened.from_start:
+            self._hold(opened.time, packets.open())
+            if opened.conversation.transport == "websocket":
+                self._hold(opened.time, packets.send(Direction.A_TO_B, _upgrade(server)))
+                self._hold(opened.time, packets.send(Direction.B_TO_A, _UPGRADED))
 
     def _endpoint(self, end: Endpoint) -> Endpoint:
         if Category.ADDRESS not in self._redaction.categories:
@@ -220,7 +184,7 @@ class Rewriter:
             if encryption == Rsa.name:
                 cipher = Rsa(self._new_key)
             else:
-                # Frames are decrypted with what InitConnect said, so it was there.
+                # Frames could only be decrypted because the reply to InitConnect came before.
                 key, iv = connection.secrets or ("", "")
                 cipher = (
                     AesCbc(key, iv)
@@ -251,7 +215,7 @@ class Rewriter:
         return made.encode()
 
     def _body(self, frame: Frame | Envelope) -> tuple[bytes | None, Message | None]:
-        """Return the redacted body, and the message it is; nothing where it cannot be read."""
+        """Return the redacted body and its message; twice ``None`` where it cannot be read."""
         if frame.error is None and not frame.body:
             return b"", None
         try:
@@ -260,7 +224,7 @@ class Rewriter:
             return self._unreadable(type(error).__name__)
         if isinstance(found, UnknownBody):
             return self._unreadable("UnknownProtocolError")
-        # The observer still needs its own: keys are in it.
+        # A copy, since the observer reads keys from the original.
         message = type(found)()
         message.CopyFrom(found)
         self._redaction.message(message)
@@ -279,16 +243,20 @@ class Rewriter:
             heapq.heappush(self._held, (time_ns, self._order, frame))
 
     def _release(self, time_ns: int | None) -> Iterator[bytes]:
-        """Give the packets that nothing earlier can come before any more, or without a time all."""
+        """Return the held packets that are ``HELD_NS`` older than this time; all of them without a time."""
         held = self._held
         while held and (time_ns is None or held[0][0] <= time_ns - HELD_NS or len(held) > MAX_HELD):
             at, _, frame = heapq.heappop(held)
-            # Damaged captures have times that no file can say.
+            # A damaged capture may have times that the new file cannot hold.
             yield self._writer.packet(min(max(at, 0), LATEST_NS), frame)
 
 
+def _direction(sender: Role) -> Direction:
+    return Direction.A_TO_B if sender is Role.CLIENT else Direction.B_TO_A
+
+
 def _upgrade(server: Endpoint) -> bytes:
-    """Return an HTTP upgrade that says nothing of the one that was captured."""
+    """Return an HTTP upgrade request that has nothing of the captured one but the address."""
     return (
         b"GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n" % (str(server).encode(), _WEBSOCKET_KEY)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftwire.capture import read_body, status_of
 from ftwire.errors import WireError
-from ftwire_tools.captures.sighting import read_body, status_of
 from ftwire_tools.messages.masking import MessageView, error_text, may_be_secret
 from ftwire_tools.messages.summary import summary_of, summary_of_frame
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire.capture import Conversation
     from ftwire.events import FrameObserved
-    from ftwire_tools.captures.sighting import Talk
 
 __all__ = ["FrameView"]
 
@@ -25,16 +25,18 @@ __all__ = ["FrameView"]
 class FrameView:
     """One frame of one conversation, with its secrets or without."""
 
-    __slots__ = ("_shows_secrets", "error", "number", "seen", "talk")
+    __slots__ = ("_shows_secrets", "conversation", "error", "number", "observation")
 
     error: WireError | None
     """Why the body cannot be had, ``None`` where it can. Read with the body, or when it is first asked for."""
 
-    def __init__(self, number: int, talk: Talk, seen: FrameObserved, shows_secrets: bool) -> None:
+    def __init__(
+        self, number: int, conversation: Conversation, observation: FrameObserved, shows_secrets: bool
+    ) -> None:
         self.number = number
         """Running number among all frames of the input, from 1."""
-        self.talk = talk
-        self.seen = seen
+        self.conversation = conversation
+        self.observation = observation
         self._shows_secrets = shows_secrets
 
     def __getattr__(self, name: str) -> Any:
@@ -44,14 +46,14 @@ class FrameView:
         return self.error
 
     def _read(self) -> Message | None:
-        message, self.error = read_body(self.seen.frame)
+        message, self.error = read_body(self.observation.frame)
         return message
 
     @property
     def why(self) -> str:
         """The text of ``error``, without a word of a body that may hold secrets; empty where there is none."""
         error = self.error
-        return "" if error is None else error_text(error, self.seen.frame, show_secrets=self._shows_secrets)
+        return "" if error is None else error_text(error, self.observation.frame, show_secrets=self._shows_secrets)
 
     @property
     def message(self) -> MessageView | None:
@@ -62,7 +64,7 @@ class FrameView:
     @property
     def summary(self) -> str:
         """The one-line account of the message, empty where there is none. Secrets are never in it."""
-        frame = self.seen.frame
+        frame = self.observation.frame
         if frame.error is None and frame.payload:
             try:
                 text = summary_of_frame(frame)
@@ -77,7 +79,7 @@ class FrameView:
     @property
     def json(self) -> str | None:
         """The message as JSON text with lowerCamel names, ``None`` where there is none."""
-        frame = self.seen.frame
+        frame = self.observation.frame
         # Which class a renamed protocol's body is of is only known when it is read.
         open_class = self._shows_secrets or not (may_be_secret(frame) or frame.proto_id in frame.classes.formers)
         if open_class and frame.error is None and frame.payload:
@@ -94,18 +96,18 @@ class FrameView:
     @property
     def status(self) -> str:
         """The error that an envelope carries beside its body: empty where there is none, and on TCP."""
-        return status_of(self.seen.frame)
+        return status_of(self.observation.frame)
 
     @property
     def header_bytes(self) -> bytes:
         """The bytes in front of the body."""
-        raw = self.seen.frame.encode()
-        return raw[: len(raw) - len(self.seen.frame.payload)]
+        raw = self.observation.frame.encode()
+        return raw[: len(raw) - len(self.observation.frame.payload)]
 
     @property
     def is_plain(self) -> bool:
         """Whether ``body_bytes`` are what was sent before encryption, not what was on the wire."""
-        return self.seen.frame.error is None
+        return self.observation.frame.error is None
 
     @property
     def body_bytes(self) -> bytes | None:
@@ -116,8 +118,10 @@ class FrameView:
         message = self.message
         # What looks encrypted may as well be a plain body that was damaged.
         hidden = (
-            message.hides_bytes if message is not None else not self._shows_secrets and may_be_secret(self.seen.frame)
+            message.hides_bytes
+            if message is not None
+            else not self._shows_secrets and may_be_secret(self.observation.frame)
         )
         if hidden:
             return None
-        return self.seen.frame.body if self.is_plain else self.seen.frame.payload
+        return self.observation.frame.body if self.is_plain else self.observation.frame.payload

@@ -44,14 +44,14 @@ class JsonRenderer:
 
     def frame(self, view: FrameView) -> str:
         """Return the line of one frame."""
-        number, talk, seen = view.number, view.talk, view.seen
-        frame, sender, kind, encryption, time, packet, _, latency = seen
-        ends = self._ends.get((talk.number, sender))
+        number, conversation, observation = view.number, view.conversation, view.observation
+        frame, sender, kind, encryption, time, packet, _, latency = observation
+        ends = self._ends.get((conversation.number, sender))
         if ends is None:
-            pair = talk.ends(sender)
-            ends = self._ends[talk.number, sender] = (
-                f'"conversation": {talk.number}, "src": {dump_json(pair[0])}, "dst": {dump_json(pair[1])}, '
-                f'"transport": "{talk.transport}", '
+            pair = conversation.ends(sender)
+            ends = self._ends[conversation.number, sender] = (
+                f'"conversation": {conversation.number}, "src": {dump_json(pair[0])}, "dst": {dump_json(pair[1])}, '
+                f'"transport": "{conversation.transport}", '
             )
         protocol = frame.protocol
         name = "null" if protocol is None else f'"{protocol.name}"'
@@ -62,14 +62,14 @@ class JsonRenderer:
             reason = '"error": null, "error_type": null'
         else:
             reason = f'"error": {dump_json(view.why)}, "error_type": "{type(error).__name__}"'
-        sha1_ok = "null" if talk.transport == "websocket" else _sha1_ok(frame.error)
+        sha1_ok = "null" if conversation.transport == "websocket" else _sha1_ok(frame.error)
         return (
             f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'
             f'"kind": "{kind}", "proto_id": {frame.proto_id}, "proto": {name}, "serial": {frame.serial}, '
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
-            f"{_status(view) if talk.transport == 'websocket' else NO_STATUS}"
+            f"{_status(view) if conversation.transport == 'websocket' else NO_STATUS}"
             f"{_bytes(view) if self._with_bytes else ''}}}\n"
         )
 

@@ -22,9 +22,9 @@ from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftwire.capture import Conversation
     from ftwire.events import KeyMissing, UndecodedObserved
     from ftwire.frame import FrameType
-    from ftwire_tools.captures.sighting import Talk
     from ftwire_tools.messages.masking import MessageView
     from ftwire_tools.render.frame_view import FrameView
 
@@ -42,7 +42,7 @@ class LineRenderer:
         self._clock: Final = Clock()
         self._introduced: set[int] = set()
         # The conversation of the last line, and lines of its types of frames, with places for what differs.
-        self._talk: Talk | None = None
+        self._conversation: Conversation | None = None
         self._forms: Final[dict[FrameType, str]] = {}
         # The second of the last line, from when until when, and how it is written.
         self._since = self._until = 0
@@ -50,13 +50,14 @@ class LineRenderer:
 
     def frame(self, view: FrameView) -> str:
         """Return the line, and those that must be before it."""
-        talk, seen = view.talk, view.seen
-        frame, _, _, encryption, time, _, _, latency = seen
+        conversation, observation = view.conversation, view.observation
+        frame, _, _, encryption, time, _, _, latency = observation
         text = self._chosen(view.message) if self._fields else view.summary
         if view.error is not None:
             text = self._why(view)
         # Frames come in bursts: most share their second and their conversation with the one before.
-        before = "" if talk is self._talk and self._since <= time < self._until else self._before(talk, time)
+        is_new = conversation is not self._conversation or not self._since <= time < self._until
+        before = self._before(conversation, time) if is_new else ""
         form = (self._forms.get(frame.frame_type) if type(frame) is Frame else None) or self._form(view)
         micros = f"{(time - self._since) // 1000:06d}" if time else ""
         took = "" if latency is None else duration(latency)
@@ -69,17 +70,19 @@ class LineRenderer:
             return f"{self._paint.faint}encrypted, no key{self._paint.reset}"
         return f"{self._paint.bad}{type(view.error).__name__}: {printable(view.why)}{self._paint.reset}"
 
-    def gap(self, talk: Talk, seen: UndecodedObserved) -> str:
+    def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
-        arrow = "->" if seen.sender is Role.CLIENT else "<-"
+        arrow = "->" if observation.sender is Role.CLIENT else "<-"
+        before, time = self._before(conversation, observation.time), self._clock.time(observation.time)
         return (
-            f"{self._before(talk, seen.time)}{'':>6} {self._clock.time(seen.time)} {talk.number} {arrow} "
-            f"{self._paint.bad}gap      {printable(gap_text(seen))}{self._paint.reset}\n"
+            f"{before}{'':>6} {time} {conversation.number} {arrow} "
+            f"{self._paint.bad}gap      {printable(gap_text(observation))}{self._paint.reset}\n"
         )
 
-    def key_missing(self, talk: Talk, seen: KeyMissing) -> str:
+    def key_missing(self, conversation: Conversation, observation: KeyMissing) -> str:
         """Return the line, one a conversation, about a key that is needed."""
-        return f"{self._before(talk, seen.time)}{self.note(f'{talk.number}: {seen.reason} (--key)')}"
+        before = self._before(conversation, observation.time)
+        return before + self.note(f"{conversation.number}: {observation.reason} (--key)")
 
     def note(self, text: str) -> str:
         """Return a line that is about no single frame."""
@@ -87,19 +90,18 @@ class LineRenderer:
 
     def _form(self, view: FrameView) -> str:
         """Return the line of such a frame in this conversation, with places for what differs."""
-        talk, seen, paint = view.talk, view.seen, self._paint
-        frame, protocol = seen.frame, seen.frame.protocol
-        arrow = "->" if seen.sender is Role.CLIENT else "<-"
+        conversation, observation, paint = view.conversation, view.observation, self._paint
+        frame, protocol = observation.frame, observation.frame.protocol
+        arrow = "->" if observation.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"
-        head = (
-            f"{arrow} {getattr(paint, seen.kind)}{seen.kind:<8}{paint.reset} {frame.proto_id:<4} {name:<{NAME_WIDTH}}"
-        )
+        kind = f"{getattr(paint, observation.kind)}{observation.kind:<8}{paint.reset}"
+        head = f"{arrow} {kind} {frame.proto_id:<4} {name:<{NAME_WIDTH}}"
         said = f"{paint.bad}OpenD says: error {printable(view.status)}{paint.reset} " if view.status else ""
         if frame.body_format == BodyFormat.JSON:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        form = f"%6d %s%s {talk.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        form = f"%6d %s%s {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form
@@ -112,10 +114,10 @@ class LineRenderer:
         found = ((path, message.at(path)) for path in self._fields)
         return " ".join(f"{'.'.join(path)}={'-' if value is None else printable(str(value))}" for path, value in found)
 
-    def _before(self, talk: Talk, time: int) -> str:
+    def _before(self, conversation: Conversation, time: int) -> str:
         """Return what must be before the next line: its day and its conversation, where they are new."""
-        if talk is not self._talk:
-            self._talk = talk
+        if conversation is not self._conversation:
+            self._conversation = conversation
             self._forms.clear()
         self._since = time // SECOND * SECOND
         # 0 is no time. The rest of its second has lines one by one.
@@ -125,15 +127,16 @@ class LineRenderer:
         day = self._clock.new_day(time) if time else None
         if day is not None:
             lines = self.note(day)
-        if talk.number not in self._introduced:
-            self._introduced.add(talk.number)
-            lines += self.note(f"{talk.number}: client {talk.client}, server {talk.server}, {talk.transport}")
+        if conversation.number not in self._introduced:
+            self._introduced.add(conversation.number)
+            number, transport, client, server = conversation
+            lines += self.note(f"{number}: client {client}, server {server}, {transport}")
         return lines
 
 
-def gap_text(seen: UndecodedObserved) -> str:
+def gap_text(observation: UndecodedObserved) -> str:
     """Return which bytes are in no frame, and why."""
-    gap = seen.undecoded
+    gap = observation.undecoded
     text = f"{gap.length} bytes at stream offset {gap.offset} are in no frame"
     if gap.missing:
         text += f", {gap.missing} of them are not in the capture"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.capture import read_body
 from ftwire.errors import WireError
-from ftwire_tools.captures.sighting import read_body
 from ftwire_tools.client.errors import ClientError
 from ftwire_tools.messages.masking import message_of
 from ftwire_tools.messages.trading import trades

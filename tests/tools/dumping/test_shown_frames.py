@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from ftwire.capture import Conversation, DissectedFrame
 from ftwire.errors import BodyError, UnknownProtocolError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
-from ftwire_tools.captures.sighting import Talk
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.filters.selection import Selection
 from ftwire_tools.render.frame_view import FrameView
@@ -18,7 +18,7 @@ from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
 from support.frames import rt_request, rt_response
 
-TALK = Talk(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
+TALK = Conversation(1, "websocket", "127.0.0.1:50112", "127.0.0.1:33333")
 
 
 def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
@@ -26,8 +26,8 @@ def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
 
 
 def view_of(frame: Frame | Envelope) -> FrameView:
-    seen = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return FrameView(1, TALK, seen, False)
+    observation = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
+    return FrameView(1, TALK, observation, False)
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
@@ -49,7 +49,7 @@ def test_an_empty_body_is_an_error_where_opend_reports_none() -> None:
 
 def test_the_push_that_opend_was_disconnected_says_all_by_its_command() -> None:
     found = view_of(envelope(DISCONNECTED))
-    assert (found.message, found.error, found.seen.kind) == (None, None, "push")
+    assert (found.message, found.error, found.observation.kind) == (None, None, "push")
 
 
 def test_unknown_protocols_are_errors_on_either_transport() -> None:
@@ -60,9 +60,9 @@ def test_unknown_protocols_are_errors_on_either_transport() -> None:
 
 def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     body = rt_response().SerializeToString()
-    seen = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).seen
+    observation = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
     form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     dump = Dump(form, Selection(), None, file=None)
-    dump.show(iter([(TALK, seen)]))
+    dump.show([DissectedFrame(1, TALK, observation)])
     dump.flush()
     assert "OpenD says: error 1 late HK.00700 rtList[" in capsys.readouterr().out

@@ -1,8 +1,8 @@
 """An RSA private key inside a capture, so that one file can be handed on and read.
 
-It stands in a Decryption Secrets Block, the block pcapng has for this (draft-ietf-opsawg-pcapng section 4.7),
-under a type of ours. Wireshark passes it over, ``editcap --discard-all-secrets`` and ``ftwire redact`` take it
-out. The key opens every session that was ever made with it, not only those in the file: hence opt-in only.
+The key is in a Decryption Secrets Block, the block that pcapng has for this (draft-ietf-opsawg-pcapng section 4.7),
+with a type of our own. Wireshark ignores it; ``editcap --discard-all-secrets`` and ``ftwire redact`` remove it. The
+key opens every session that was ever made with it, not only those in the file: it is embedded only on request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SECRETS_TYPE", "embedded_keys", "pem_of"]
 
 SECRETS_TYPE: Final = int.from_bytes(b"OPND", "big")
-"""``0x4f504e44``: says that the secret is a PEM of OpenD. Four letters, as the registered types are; the
+"""``0x4f504e44``: the type of a secret that is a PEM of OpenD. Four letters, as the registered types are; the
 registry at https://www.iana.org/assignments/pcapng has no range for private use."""
 
 MAX_KEYS: Final = 8
@@ -42,7 +42,7 @@ def pem_of(data: bytes) -> bytes:
 
 
 def embedded_keys(secrets: Iterable[Secrets]) -> list[RsaKey]:
-    """Return the keys that a capture carries; what is none is passed over."""
+    """Return the keys among the secrets of a capture, at most ``MAX_KEYS``; other secrets are ignored."""
     keys: list[RsaKey] = []
     for secret in secrets:
         if secret.kind == SECRETS_TYPE and len(keys) < MAX_KEYS:

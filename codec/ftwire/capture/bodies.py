@@ -1,0 +1,51 @@
+"""The message of a frame, and what counts as an error in a capture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ftwire.errors import UnknownProtocolError, WireError
+from ftwire.frame import UnknownBody
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
+
+__all__ = ["LOWEST_PROTOCOL", "read_body", "status_of"]
+
+LOWEST_PROTOCOL: Final = 1001
+"""Smallest protocol ID. Smaller numbers in a WebSocket envelope are commands of the WebSocket service itself."""
+
+
+def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None]:
+    """Return the message of a frame, or the error that keeps it from being read.
+
+    Both are ``None`` where a frame has no body and needs none: an envelope with an error of OpenD's own, and
+    WebSocket's push that OpenD has lost its connection.
+    """
+    if frame.error is not None:
+        return None, frame.error
+    if not frame.payload and status_of(frame):
+        # An envelope with an error code comes without a body, which is not an empty body.
+        return None, None
+    try:
+        message = frame.message
+    except WireError as error:
+        return None, error
+    if not isinstance(message, UnknownBody):
+        return message, None
+    if message.proto_id < LOWEST_PROTOCOL and not message.body:
+        # The command alone is the whole message.
+        return None, None
+    return None, UnknownProtocolError(message.proto_id)
+
+
+def status_of(frame: Frame | Envelope) -> str:
+    """Return code and text of the error that an envelope carries beside its body.
+
+    Empty where there is none, and for frames on TCP, which have no such field.
+    """
+    code = getattr(frame, "error_code", 0)
+    return f"{code} {frame.error_text}".rstrip() if code else ""  # type: ignore[union-attr]

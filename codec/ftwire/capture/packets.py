@@ -1,0 +1,267 @@
+"""A capture file's packets, turned into the frames of numbered conversations.
+
+A ``Dissector`` makes TCP streams of the packets, a ``ConversationObserver`` per connection finds frames in its two
+streams. Connections in which none is found are never reported as conversations and take no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ftwire.capture.account import Account
+from ftwire.capture.dissected import (
+    Conversation,
+    ConversationClosed,
+    ConversationOpened,
+    Dissected,
+    DissectedBytes,
+    DissectedFrame,
+    KeyNeeded,
+    UnrecognisedConnection,
+)
+from ftwire.capture.embedded_key import embedded_keys
+from ftwire.capture.kept import ConnectionHead, PendingBytes
+from ftwire.conversation import ConversationObserver
+from ftwire.errors import CaptureError, NotACaptureError, UnsupportedLinkError
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
+from ftwire.frame import Role
+from ftwire.pcap import (
+    CloseReason,
+    Conflict,
+    Data,
+    Dissector,
+    Flow,
+    FlowClosed,
+    FlowOpened,
+    Late,
+    MissingBytes,
+    PacketSkipped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftwire.cipher import RsaKey
+    from ftwire.pcap import Event, Limits
+    from ftwire.protocols import Registry
+
+__all__ = ["PacketFrames", "report_of"]
+
+# Reading the value of an enum's member takes as long as the rest of the loop that reads it.
+_ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
+_MAKE: Final = tuple.__new__
+
+
+class _Connection:
+    """One TCP connection of the capture."""
+
+    __slots__ = ("conversation", "flow", "head", "observer", "opened_ns", "pending")
+
+    def __init__(self, flow: Flow, opened_ns: int, observer: ConversationObserver, *, keep_bytes: bool) -> None:
+        self.flow: Final = flow
+        self.opened_ns: Final = opened_ns
+        self.observer: Final = observer
+        self.conversation: Conversation | None = None
+        self.head: Final = ConnectionHead() if keep_bytes else None
+        self.pending: Final = (PendingBytes(), PendingBytes()) if keep_bytes else None
+
+    def keep(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
+        """Keep what an endpoint sent for as long as it may be asked for."""
+        if self.head is not None and self.pending is not None:
+            if self.conversation is None:
+                self.head.add(endpoint, data, time, packet)
+            if not self.observer.settled or self.observer.transport == "tcp":
+                self.pending[endpoint].add(data)
+
+    def take(self, sender: Role, size: int) -> bytes:
+        """Return the next bytes of this side that were kept."""
+        if self.pending is None:
+            return b""
+        client = self.observer.client or 0
+        return self.pending[client if sender is Role.CLIENT else 1 - client].take(size)
+
+
+def report_of(
+    account: Account, conversation: Conversation, observation: Observation, data: bytes, ended: CloseReason | None
+) -> Dissected:
+    """Count an observation, and return it as a report. ``data`` and ``ended`` are those of ``DissectedBytes``."""
+    if isinstance(observation, FrameObserved):
+        account.frames += 1
+        return DissectedFrame(account.frames, conversation, observation)
+    if isinstance(observation, UndecodedObserved):
+        undecoded = observation.undecoded
+        account.undecoded_bytes += undecoded.length - undecoded.missing
+        account.missing_bytes += undecoded.missing
+        return DissectedBytes(conversation, observation, data, ended)
+    account.without_key += 1
+    return KeyNeeded(conversation, observation)
+
+
+class PacketFrames:
+    """What is reported of a pcap or pcapng file, or gzip of either."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        keys: Sequence[RsaKey],
+        max_body: int,
+        registry: Registry,
+        limits: Limits | None,
+        keep_bytes: bool,
+        refusal: str,
+    ) -> None:
+        """``refusal`` stands in front of the reason why an input is no capture file."""
+        self._account: Final = account
+        self._keys = keys
+        self._max_body: Final = max_body
+        self._registry: Final = registry
+        self._keep_bytes: Final = keep_bytes
+        self._refusal: Final = refusal
+        self._dissector: Final = Dissector(limits)
+        self._opened: Final[dict[int, int]] = {}  # connections without data: when each began
+        self._connections: Final[dict[int, _Connection]] = {}
+        self._secrets = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Dissected]:
+        """Take the next bytes of the file. Raises ``CaptureError``."""
+        connections, account, keep_bytes = self._connections, self._account, self._keep_bytes
+        try:
+            for event in self._dissector.feed(chunk):
+                if type(event) is not Data:
+                    yield from self._other(event)
+                    continue
+                flow, direction, data, packet, time, _ = event
+                connection = connections.get(flow.index) or self._follow(flow)
+                conversation = connection.conversation
+                if keep_bytes:
+                    connection.keep(direction, data, time, packet)
+                for observation in connection.observer.receive(_ENDPOINTS[direction], data, time, packet):
+                    if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
+                        number = account.frames = account.frames + 1
+                        yield _MAKE(DissectedFrame, (number, conversation, observation))
+                    else:
+                        yield from self._report(connection, observation)
+                        conversation = connection.conversation
+        except NotACaptureError as error:
+            account.damage = NotACaptureError(f"{self._refusal}{error}")
+            raise account.damage from None
+        except CaptureError as error:
+            account.damage = error
+            raise
+
+    def close(self) -> Iterator[Dissected]:
+        """Settle what waits, at the end of the file. Raises ``CaptureError`` after everything was reported."""
+        try:
+            for event in self._dissector.close():
+                yield from self._other(event)
+        except CaptureError as error:
+            self._account.damage = error
+            raise
+
+    def _other(self, event: Event) -> Iterator[Dissected]:
+        """Report what follows from an event."""
+        ended: CloseReason | None = None
+        observations: Any
+        if isinstance(event, Data):
+            # Bytes that waited for earlier ones until the end of the file.
+            connection = self._connections.get(event.flow.index) or self._follow(event.flow)
+            endpoint = _ENDPOINTS[event.direction]
+            if self._keep_bytes:
+                connection.keep(endpoint, event.data, event.time_ns, event.packet_number)
+            observations = connection.observer.receive(endpoint, event.data, event.time_ns, event.packet_number)
+        elif isinstance(event, MissingBytes):
+            connection = self._connections.get(event.flow.index) or self._follow(event.flow)
+            observations = connection.observer.skip(
+                _ENDPOINTS[event.direction], event.length, event.time_ns, event.packet_number
+            )
+        elif isinstance(event, FlowClosed) and event.flow.index in self._connections:
+            connection = self._connections[event.flow.index]
+            ended = event.reason
+            observations = connection.observer.close(event.time_ns, event.packet_number)
+        else:
+            self._count(event)
+            return
+        for observation in observations:
+            yield from self._report(connection, observation, ended)
+        if isinstance(event, FlowClosed):
+            del self._connections[event.flow.index]
+            yield from self._closed(connection, event)
+
+    def _count(self, event: Event) -> None:
+        """Count an event from which no report follows."""
+        account = self._account
+        if isinstance(event, FlowOpened):
+            self._opened[event.flow.index] = event.time_ns
+        elif isinstance(event, FlowClosed):
+            self._opened.pop(event.flow.index, None)
+            account.other_connections += 1
+        elif isinstance(event, Conflict | Late):
+            connection = self._connections.get(event.flow.index)
+            if connection is not None and connection.conversation is not None:
+                account.refused_packets += 1
+        elif isinstance(event, PacketSkipped):
+            if isinstance(event.error, UnsupportedLinkError):
+                reason = str(event.error)
+                account.unsupported_links[reason] = account.unsupported_links.get(reason, 0) + 1
+            else:
+                account.other_packets += 1
+
+    def _follow(self, flow: Flow) -> _Connection:
+        """Begin to watch a connection: its first bytes have come."""
+        secrets = self._dissector.secrets
+        if len(secrets) > self._secrets:
+            self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
+            self._secrets = len(secrets)
+        observer = ConversationObserver(
+            keys=self._keys, client=0 if flow.client_known else None, known=self._registry, max_body=self._max_body
+        )
+        opened_ns = self._opened.pop(flow.index)
+        connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes)
+        self._connections[flow.index] = connection
+        return connection
+
+    def _report(
+        self, connection: _Connection, observation: Observation, ended: CloseReason | None = None
+    ) -> Iterator[Dissected]:
+        conversation = connection.conversation
+        if conversation is None:
+            opened = self._introduce(connection)
+            conversation = opened.conversation
+            yield opened
+        data = b""
+        if self._keep_bytes and conversation.transport == "tcp":
+            if isinstance(observation, FrameObserved):
+                connection.take(observation.sender, len(observation.frame))
+            elif isinstance(observation, UndecodedObserved):
+                undecoded = observation.undecoded
+                data = connection.take(observation.sender, undecoded.length - undecoded.missing)
+        yield report_of(self._account, conversation, observation, data, ended)
+
+    def _introduce(self, connection: _Connection) -> ConversationOpened:
+        """Number a connection that has turned out to be a conversation with OpenD."""
+        flow, observer = connection.flow, connection.observer
+        client, server = (flow.a, flow.b) if observer.client == 0 else (flow.b, flow.a)
+        self._account.conversations += 1
+        conversation = Conversation(self._account.conversations, str(observer.transport), str(client), str(server))
+        connection.conversation = conversation
+        if connection.head is not None and connection.pending is not None:
+            connection.head.clear()
+            if observer.transport != "tcp":
+                for each in connection.pending:
+                    each.clear()
+        return ConversationOpened(conversation, client, server, flow.client_known, connection.opened_ns)
+
+    def _closed(self, connection: _Connection, event: FlowClosed) -> Iterator[Dissected]:
+        conversation, flow = connection.conversation, connection.flow
+        if conversation is not None:
+            yield ConversationClosed(conversation, event.reason, event.time_ns, event.packet_number)
+            return
+        self._account.other_connections += 1
+        sent = () if connection.head is None else connection.head.sent()
+        if sent:
+            unknown = Conversation(0, "unknown", str(flow.a), str(flow.b))
+            yield UnrecognisedConnection(
+                unknown, flow.client_known, sent, event.reason, event.time_ns, event.packet_number
+            )

@@ -1,0 +1,108 @@
+"""The bytes that one side of one connection sent, as a socket gives them, turned into frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from ftwire.capture.account import Account
+from ftwire.capture.dissected import (
+    Conversation,
+    ConversationClosed,
+    ConversationOpened,
+    Dissected,
+)
+from ftwire.capture.packets import report_of
+from ftwire.conversation import ConversationObserver
+from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
+from ftwire.events import Observation, UndecodedObserved
+from ftwire.frame import Role
+from ftwire.header import HEADER_SIZE, MAGIC, Header
+from ftwire.pcap import CloseReason
+from ftwire.resync import UndecodedBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ftwire.cipher import RsaKey
+    from ftwire.protocols import Registry
+
+__all__ = ["NEITHER", "RawFrames"]
+
+NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
+
+SEARCH_LIMIT: Final = 4 << 20
+"""Bytes searched for the first frame. More than of a captured connection, since the user says that there is one."""
+
+
+class RawFrames:
+    """What is reported of a stream without packets: one conversation, without times and addresses."""
+
+    def __init__(
+        self, account: Account, *, keys: Sequence[RsaKey], max_body: int, registry: Registry, sender: Role | None
+    ) -> None:
+        """``sender`` is the side that sent the bytes; without it, their content decides."""
+        self._account: Final = account
+        self._observer: Final = ConversationObserver(
+            keys=keys,
+            client=None if sender is None else 0 if sender is Role.CLIENT else 1,
+            known=registry,
+            max_body=max_body,
+            search_limit=SEARCH_LIMIT,
+        )
+        self._max_body: Final = max_body
+        self._sender: Final = sender
+        self._registry: Final = registry
+        self._head = b""
+        self._size = 0
+        self._conversation: Conversation | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[Dissected]:
+        """Take the next bytes of the stream."""
+        if len(self._head) < HEADER_SIZE:
+            self._head += chunk[: HEADER_SIZE - len(self._head)]
+        self._size += len(chunk)
+        return self._reports(self._observer.receive(0, chunk), None)
+
+    def close(self) -> Iterator[Dissected]:
+        """Settle what waits, at the end of the stream. Raises ``NotACaptureError`` where it holds no frame."""
+        yield from self._reports(self._observer.close(), CloseReason.END)
+        if self._conversation is None:
+            yield from self._reports([self._damaged_frame()], CloseReason.END)
+        if self._conversation is not None:
+            yield ConversationClosed(self._conversation, CloseReason.END, 0, 0)
+
+    def _reports(self, observations: Iterable[Observation], ended: CloseReason | None) -> Iterator[Dissected]:
+        conversation = self._conversation
+        for observation in observations:
+            if conversation is None:
+                transport = str(self._observer.transport or "tcp")
+                conversation = self._conversation = Conversation(1, transport, "client", "server")
+                self._account.conversations = 1
+                yield ConversationOpened(conversation, None, None, False, 0)
+            yield report_of(self._account, conversation, observation, b"", ended)
+
+    def _damaged_frame(self) -> UndecodedObserved:
+        """Return a stream that begins like a frame and holds none as undecoded bytes. Raises ``NotACaptureError``."""
+        if not self._size:
+            raise self._nothing("empty: neither a capture nor OpenD frames")
+        error = self._damage()
+        if error is None:
+            raise self._nothing(NEITHER)
+        undecoded = UndecodedBytes(0, self._size, 0, truncated=True, error=error)
+        return UndecodedObserved(undecoded, self._sender or Role.CLIENT, 0, 0)
+
+    def _nothing(self, reason: str) -> NotACaptureError:
+        error = self._account.damage = NotACaptureError(reason)
+        return error
+
+    def _damage(self) -> WireError | None:
+        """Return what is wrong with the frame that the stream begins with; ``None`` where it does not begin so."""
+        head = self._head
+        if not head.startswith(MAGIC) or int.from_bytes(head[2:6], "little") not in self._registry:
+            return None
+        try:
+            header = Header.decode(head)
+        except (TruncatedHeaderError, BadMagicError) as error:
+            return error
+        return BodyTooLargeError(limit=self._max_body, actual=header.body_length, proto_id=header.proto_id)

@@ -1,0 +1,153 @@
+"""``CaptureReader``: bytes of a capture in, frames and everything else that is known about it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from ftwire.capture.account import Account
+from ftwire.capture.packets import PacketFrames
+from ftwire.capture.raw import NEITHER, RawFrames
+from ftwire.cipher import RsaKey
+from ftwire.errors import CaptureError, NotACaptureError
+from ftwire.pcap import PacketReader
+from ftwire.protocols import Registry, registry
+from ftwire.stream import DEFAULT_MAX_BODY
+
+if TYPE_CHECKING:
+    from ftwire.capture.dissected import Dissected
+    from ftwire.frame import Role
+    from ftwire.pcap import Limits
+
+__all__ = ["ENOUGH_TO_TELL", "CaptureReader", "is_capture"]
+
+ENOUGH_TO_TELL: Final = 4
+"""Bytes that tell pcap, pcapng and gzip from everything else."""
+
+
+def is_capture(head: bytes) -> bool:
+    """Whether an input that begins with these bytes, at least ``ENOUGH_TO_TELL``, is pcap, pcapng or gzip."""
+    try:
+        for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
+            pass
+    except NotACaptureError:
+        return False
+    return len(head) >= ENOUGH_TO_TELL
+
+
+class CaptureReader:
+    """Reads a capture that comes in chunks of any size: a file, or what a capturing program has written so far.
+
+    The input is pcap, pcapng or gzip of either, with any number of connections on any port; or, unless ``raw`` is
+    ``False``, the bare bytes that one side of one connection sent. The first four bytes tell which::
+
+        reader = CaptureReader(keys=[key])
+        for chunk in chunks:
+            for report in reader.feed(chunk):
+                if isinstance(report, DissectedFrame):
+                    ...
+        for report in reader.close():
+            ...
+
+    ``read`` is this loop where all chunks are at hand. Reports come as soon as the bytes for them are there,
+    whatever the chunking; iterate over all of them before feeding more. Frames are numbered through the input,
+    conversations in the order of their first frames. ``account`` counts what was not turned into frames.
+
+    :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read. Keys that a pcapng
+        file carries are tried after these.
+    :param sender: the side whose bytes a raw stream holds; by default the content decides.
+    :param raw: ``False``: an input that is no capture file is an error.
+    :param registry: the protocols to recognise and decode.
+    :param max_body: largest body of a frame, in bytes.
+    :param limits: what the packets of a capture may cost.
+    :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and connections that
+        begin as OpenD's do and were not recognised (``UnrecognisedConnection``). Costs a copy of all bytes.
+    :raises KeyFormatError: a PEM without a usable key.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Iterable[RsaKey | str | bytes] = (),
+        sender: Role | None = None,
+        raw: bool = True,
+        registry: Registry = registry,
+        max_body: int = DEFAULT_MAX_BODY,
+        limits: Limits | None = None,
+        keep_bytes: bool = False,
+    ) -> None:
+        self.account: Final = Account()
+        """What was read so far, and what of it was not turned into frames."""
+        self._keys: Final = [key if isinstance(key, RsaKey) else RsaKey.from_pem(key) for key in keys]
+        self._sender: Final = sender
+        self._registry: Final = registry
+        self._max_body: Final = max_body
+        self._limits: Final = limits
+        self._keep_bytes: Final = keep_bytes
+        self._takes_raw: Final = raw
+        self._head = b""
+        self._frames: PacketFrames | RawFrames | None = None if raw else self._packet_frames()
+
+    def feed(self, chunk: bytes) -> Iterator[Dissected]:
+        """Take the next bytes of the input; return an iterator over what they bring about.
+
+        The iterator raises
+
+        * ``NotACaptureError``: the input is no capture file (and, where raw streams are taken, its gzip holds
+          something else);
+        * ``CaptureFormatError``: the file is damaged. Everything in front of the damage was reported; ``close``
+          still reports what waits.
+        """
+        if self._frames is None:
+            self._head += chunk
+            if len(self._head) < ENOUGH_TO_TELL:
+                return iter(())
+            chunk, self._frames = self._head, self._choose()
+        return self._frames.feed(chunk)
+
+    def close(self) -> Iterator[Dissected]:
+        """Say that the input has ended; return an iterator over what had to wait for that.
+
+        After the last report it raises
+
+        * ``TruncatedCaptureError``: the file ends inside a packet;
+        * ``NotACaptureError``: the input was empty, or held nothing that could be read.
+        """
+        if self._frames is None:
+            self._frames = self._choose()
+            return chain(self._frames.feed(self._head), self._frames.close())
+        return self._frames.close()
+
+    def read(self, chunks: Iterable[bytes]) -> Iterator[Dissected]:
+        """Feed all chunks and close: iterate over the reports of a whole input.
+
+        Raises what ``feed`` and ``close`` raise, after the last report, and whatever ``chunks`` raises.
+        """
+        damage: CaptureError | None = None
+        try:
+            for chunk in chunks:
+                yield from self.feed(chunk)
+        except CaptureError as error:
+            damage = error
+        yield from self.close()
+        if damage is not None:
+            raise damage
+
+    def _choose(self) -> PacketFrames | RawFrames:
+        if is_capture(self._head):
+            return self._packet_frames()
+        return RawFrames(
+            self.account, keys=self._keys, max_body=self._max_body, registry=self._registry, sender=self._sender
+        )
+
+    def _packet_frames(self) -> PacketFrames:
+        return PacketFrames(
+            self.account,
+            keys=self._keys,
+            max_body=self._max_body,
+            registry=self._registry,
+            limits=self._limits,
+            keep_bytes=self._keep_bytes,
+            refusal=f"{NEITHER}: " if self._takes_raw else "",
+        )
