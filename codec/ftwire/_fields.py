@@ -1,4 +1,4 @@
-"""What a message class declares, asked in one way whatever protobuf's version, and described for the compiled core."""
+"""The fields of message classes, in one way for all versions of protobuf, and described for the compiled core."""
 
 from __future__ import annotations
 

@@ -227,9 +227,9 @@ def test_list() -> None:
 
 def test_describe() -> None:
     text = call("--describe", "Qot_GetRT").stdout
-    assert "3008 Qot_GetRT: request" in text
-    assert re.search(r"required Qot_Common.Security +security +=", text)
-    assert re.search(r"^ +11  QotMarket_US_Security$", text, re.M)
+    assert "protocol 3008 Qot_GetRT, request, since SDK 3.6.3" in text
+    assert re.search(r"required +Qot_Common.Security +security +=", text)
+    assert re.search(r"^ +QotMarket_US_Security += 11$", text, re.M)
     template = json.loads(text[text.index("request template") :].partition("\n")[2])
     with serving() as gateway:
         assert call("Qot_GetRT", json.dumps(template), to=gateway).exit_code == 0

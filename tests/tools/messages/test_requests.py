@@ -12,7 +12,7 @@ from ftwire.protocols import registry
 from ftwire_tools.markets.codes import parse_security, security_name
 from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.request_builder import RequestError, build_request
-from ftwire_tools.schemas.describe import describe, description, template
+from ftwire_tools.schemas.outline import describe, description, template
 
 
 def build(name: str, values: dict[str, Any]) -> Any:
@@ -86,7 +86,7 @@ def test_every_template_is_a_request(entry: Any) -> None:
 @pytest.mark.parametrize("entry", list(registry), ids=lambda entry: f"{entry.proto_id}-{entry.name}")
 def test_every_protocol_is_described_with_every_field(entry: Any) -> None:
     text, facts = describe(entry), description(entry)
-    assert text.startswith(f"{entry.proto_id} {entry.name}: ")
+    assert text.startswith(f"protocol {entry.proto_id} {entry.name}, ")
     for fields in facts["messages"].values():
         for field in fields:
             assert f" {field['name']} " in text

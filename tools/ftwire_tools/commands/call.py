@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -26,8 +27,8 @@ from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
+    from ftwire.frame import Frame
     from ftwire_tools.client import Client, ClientEvent
-    from ftwire_tools.render.reply import AnswerRenderer
 
 __all__ = ["command"]
 
@@ -36,8 +37,11 @@ NOT_DECODED: Final = 3
 RECONNECT: Final = 6.0
 """Longest pause between attempts to reconnect, in seconds, where pushes are watched."""
 
+FrameWriter = Callable[["Frame", "int | None"], None]
+"""Writes a frame, and its latency in nanoseconds if it is a reply."""
 
-async def run(client: Client, job: CallPlan, renderer: AnswerRenderer) -> int:
+
+async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
     """Carry a plan out, and return the exit code."""
     async with client:
         # Before the subscription is sent, so that no push is missed.
@@ -46,7 +50,7 @@ async def run(client: Client, job: CallPlan, renderer: AnswerRenderer) -> int:
             await client.request("Qot_Sub", job.subscription)
         if job.protocol is not None and job.request is not None:
             reply = await client.exchange(job.protocol.proto_id, job.request)
-            write(renderer.frame(reply.frame, reply.latency))
+            write_frame(reply.frame, reply.latency)
             message: Any = reply.frame.message
             if message.retType:
                 name = enum_name(message.DESCRIPTOR.fields_by_name["retType"], message.retType)
@@ -58,7 +62,7 @@ async def run(client: Client, job: CallPlan, renderer: AnswerRenderer) -> int:
             seen = 0
             async for frame in stream:
                 try:
-                    write(renderer.frame(frame))
+                    write_frame(frame, None)
                 except WireError as error:
                     complain(str(error))
                     code = NOT_DECODED
@@ -90,7 +94,7 @@ def report(event: ClientEvent) -> None:
 
 
 def call(
-    job: CallPlan, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, renderer: AnswerRenderer
+    job: CallPlan, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, write_frame: FrameWriter
 ) -> int:
     """Connect and carry a plan out. Raises ``click.ClickException`` for what goes wrong."""
     from ftwire_tools.client import Client
@@ -106,7 +110,7 @@ def call(
         on_event=report if job.watched else None,
     )
     try:
-        return asyncio.run(run(client, job, renderer))
+        return asyncio.run(run(client, job, write_frame))
     except HandshakeError as error:
         raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except (ClientError, WireError, RequestError) as error:
@@ -133,7 +137,7 @@ def show_list(pattern: str | None, *, as_json: bool) -> None:
 
 def show_description(text: str, *, as_json: bool) -> None:
     """Write what a protocol's messages look like."""
-    from ftwire_tools.schemas.describe import describe, description
+    from ftwire_tools.schemas.outline import describe, description
 
     protocol = find_protocol(text)
     write(f"{json.dumps(description(protocol))}\n" if as_json else describe(protocol))
@@ -232,7 +236,12 @@ def command(
         if reason is not None:
             refuse(reason)
     # Imported only now, since it takes time that a usage error does not need.
+    from ftwire_tools.messages.masking import message_view
     from ftwire_tools.render.reply import AnswerRenderer
 
-    renderer = AnswerRenderer(as_json=as_json, table=table, show_secrets=show_secrets)
-    ctx.exit(call(job, to, read_key(key), BodyFormat[body_format.upper()], timeout, renderer))
+    renderer = AnswerRenderer(as_json=as_json, table=table)
+
+    def write_frame(frame: Frame, latency: int | None) -> None:
+        write(renderer.frame(frame, message_view(frame, show_secrets=show_secrets), latency))
+
+    ctx.exit(call(job, to, read_key(key), BodyFormat[body_format.upper()], timeout, write_frame))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.protocols import Registry, registry
-from ftwire_tools.messages.securities import securities_in
+from ftwire_tools.messages.securities import securities_of_frame
 
 if TYPE_CHECKING:
     from ftwire.capture import Conversation
@@ -22,7 +22,7 @@ __all__ = ["Selection", "protocol_ids"]
 
 
 class Selection(NamedTuple):
-    """What to show; an empty condition lets everything pass."""
+    """Conditions on frames; an empty one is met by all."""
 
     protocols: frozenset[int] = frozenset()
     kinds: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class Selection(NamedTuple):
     def _names(self, frame: Frame | Envelope) -> bool:
         """Return whether one of the securities in the body of a frame is wanted."""
         try:
-            names = [name.upper() for name in securities_in(frame)]
+            names = [name.upper() for name in securities_of_frame(frame)]
         except WireError:
             return False
         return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)

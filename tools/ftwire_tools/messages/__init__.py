@@ -1,1 +1,1 @@
-"""What is known of messages and their fields: names, enums, paths, which are secret, summaries, comparison."""
+"""Messages and their fields: enums, securities, secrets, summaries, comparison, and requests built from values."""

@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
 
 class Tolerance(NamedTuple):
-    """How far two numbers may lie apart."""
+    """How far two numbers may be apart to count as equal."""
 
     pattern: re.Pattern[str] | None
     """Which fields it holds for, all if ``None``."""
@@ -71,7 +71,7 @@ def parse_tolerance(text: str) -> Tolerance:
 
 
 class Comparison:
-    """How messages are compared."""
+    """Compares messages, with fields to ignore and tolerances for numbers."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What messages say about their own class, whatever protobuf's versions and type stubs call it."""
+"""Properties of message classes and fields, in one way for all versions of protobuf and its type stubs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def descriptor_of(message: Any) -> Descriptor:
 
 
 def is_repeated(field: FieldDescriptor) -> bool:
-    """Say whether a field is a list. ``label`` ended with protobuf 7, ``is_repeated`` began with 6."""
+    """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
     asked: Any = field
     known = getattr(asked, "is_repeated", None)
     return bool(asked.label == asked.LABEL_REPEATED if known is None else known)
 
 
 def is_required(field: FieldDescriptor) -> bool:
-    """Say whether a message without this field is incomplete."""
+    """Return whether a message without this field is incomplete."""
     asked: Any = field
     known = getattr(asked, "is_required", None)
     return bool(asked.label == asked.LABEL_REQUIRED if known is None else known)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, WireError
+from ftwire.frame import UnknownBody
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
 from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, is_secret
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-    from ftwire.frame import Frame, UnknownBody
+    from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "may_be_secret",
     "may_hold_secrets",
     "message_of",
+    "message_view",
 ]
 
 MASK: Final = "***"
@@ -234,6 +236,14 @@ def message_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> Messag
         return frame.message
     except WireError as error:
         raise WireError(error_text(error, frame, show_secrets=show_secrets)) from None
+
+
+def message_view(frame: Frame | Envelope, *, show_secrets: bool) -> MessageView:
+    """Return a view of ``frame.message``. Raises ``WireError`` where there is none."""
+    message = message_of(frame, show_secrets=show_secrets)
+    if isinstance(message, UnknownBody):
+        raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
+    return MessageView(message, show_secrets=show_secrets)
 
 
 def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:

@@ -1,6 +1,6 @@
 """The securities that a message is about, for messages of any class.
 
-The field paths to them come from the descriptor, once for each class.
+The field paths to them are found once for each class, from its descriptor.
 """
 
 from __future__ import annotations
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = [
-    "SecurityFinder",
-    "market_of",
-    "securities_in",
-    "securities_of",
-    "security_finder",
-]
+__all__ = ["SecurityFinder", "market_of", "securities_of", "securities_of_frame", "security_finder"]
 
 _MARKETS: Final = (("market", QOT_PREFIXES), ("secMarket", TRADE_PREFIXES))
 """Fields that hold the market of the field ``code`` beside them, and the prefixes of their numbers."""
@@ -50,13 +44,13 @@ _projections: dict[type[Message], tuple[Projection, SecurityFinder] | None] = {}
 
 
 def securities_of(message: Message) -> Iterator[str]:
-    """Give every security named in a message, in the order of its fields, repetitions included."""
+    """Yield every security named in a message, in the order of its fields, repetitions included."""
     found = _projection(type(message))
     return iter(()) if found is None else found[1].names(found[0].of(message))
 
 
-def securities_in(frame: Frame | Envelope) -> Iterator[str]:
-    """Give every security named in the body of a frame; none where it has no message. Raises ``BodyError``."""
+def securities_of_frame(frame: Frame | Envelope) -> Iterator[str]:
+    """Yield every security named in the body of a frame; none where it has no message. Raises ``BodyError``."""
     message_class = frame.body_class
     if message_class is not None:
         found = _projection(message_class)

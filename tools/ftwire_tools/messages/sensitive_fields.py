@@ -1,8 +1,8 @@
-"""How sensitive each field of the schema is: one table, reviewed by name, for whoever hides or replaces values.
+"""How sensitive each field of the schema is: one table, reviewed by name, for all code that hides or replaces values.
 
-Every string, every identifier and every number of money in the schema stands here, in ``SENSITIVE`` or in
-``PUBLIC``; a test holds that. A name means the field of that name in whatever message; a full name goes before
-it. What stands nowhere, in a schema newer than the table, is treated as sensitive text.
+Every string, every identifier and every number of money in the schema is here, in ``SENSITIVE`` or in ``PUBLIC``; a
+test checks that. A name means the field of that name in any message, a full name overrides it. Text of a newer schema
+that is in neither is treated as sensitive.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ PUBLIC: Final = frozenset(
 own order numbers in the order book are everybody's."""
 
 SECRET: Final = frozenset({_K.KEY, _K.PASSWORD, _K.USER, _K.NAME, _K.ACCOUNT})
-"""What is not even shown on the user's own terminal unless asked for.
+"""Categories that are hidden even on the user's own terminal, unless ``--show-secrets`` asks for them.
 
 Order and connection numbers are not in it: they open nothing, name nobody, and without them a session cannot be
 followed.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "short_enum_name", "summary_in", "summary_of"]
+__all__ = ["Summary", "short_enum_name", "summary_of", "summary_of_frame"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -66,7 +66,7 @@ def summary_of(message: Message) -> str:
     return summary.text(summary.projection.of(message))
 
 
-def summary_in(frame: Frame | Envelope) -> str:
+def summary_of_frame(frame: Frame | Envelope) -> str:
     """Return the summary of the body of a frame. Raises ``BodyError``, and ``UnknownProtocolError`` without message."""
     message_class = frame.body_class
     if message_class is not None:
@@ -92,7 +92,7 @@ class Summary:
         fields = _fields_of(descriptor if payload is None else payload.message_type, prefix)
         # The first paths are those of the fields, one each; behind them are those of the other values.
         paths = [field.path for field in fields]
-        self._writers: Final = [(field.write, _getter(paths, field.more)) for field in fields]
+        self._writers: Final = [(slot, field.write, _getter(paths, field.more)) for slot, field in enumerate(fields)]
         responds = payload is not None and payload.name == "s2c" and set(_OUTCOME) <= set(descriptor.fields_by_name)
         self._failure: Final = _failure_writer(descriptor) if responds else None
         self._outcome: Final = len(paths)
@@ -102,11 +102,11 @@ class Summary:
 
     def text(self, values: Values) -> str:
         """Return the summary of the message that has these values at the paths of the projection."""
-        parts = [
-            text
-            for value, (write, get) in zip(values, self._writers, strict=False)
-            if value is not None and (text := write(value if get is None else get(values)))
-        ]
+        parts = []
+        for slot, write, get in self._writers:
+            value = values[slot]
+            if value is not None and (text := write(value if get is None else get(values))):
+                parts.append(text)
         if len(parts) > MAX_FACTS:
             del parts[MAX_FACTS:]
         if self._failure is not None and values[self._outcome] != 0:
@@ -125,7 +125,7 @@ def _getter(paths: list[str], wanted: Sequence[str]) -> Callable[[Values], tuple
 
 
 class _Texts(dict[Any, str]):
-    """What a writer makes of values that come again and again: securities, names, counts."""
+    """The texts that a writer makes of values, kept for values that come again and again: securities, names, counts."""
 
     __slots__ = ("_write",)
 
@@ -140,9 +140,16 @@ class _Texts(dict[Any, str]):
 
     def __missing__(self, key: Any) -> str:
         text = self._write(key)
-        if len(self) < self.MOST and len(repr(key)) <= self.LONGEST:
+        if len(self) < self.MOST and _length(key) <= self.LONGEST:
             self[key] = text
         return text
+
+
+def _length(key: Any) -> int:
+    """Return the characters of text in a value, or in a tuple of values."""
+    if isinstance(key, tuple):
+        return sum(map(_length, key))
+    return len(key) if isinstance(key, str | bytes) else 0
 
 
 def _kept(write: Writer) -> Writer:

@@ -48,7 +48,7 @@ _TRADING_IDS: Final = range(2000, 3000)
 
 
 def trades(proto_id: int, known: Registry = registry) -> str | None:
-    """Say what a request would do that needs ``--allow-trading``; ``None`` for one that may be sent."""
+    """Return what a request would do that needs ``--allow-trading``; ``None`` for one that may be sent."""
     reason = TRADING.get(proto_id)
     if reason is not None:
         return reason

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftwire.capture import read_body, status_of
 from ftwire.errors import WireError
 from ftwire_tools.messages.masking import MessageView, error_text, may_be_secret
-from ftwire_tools.messages.summary import summary_in, summary_of
+from ftwire_tools.messages.summary import summary_of, summary_of_frame
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -67,7 +67,7 @@ class FrameView:
         frame = self.observation.frame
         if frame.error is None and frame.payload:
             try:
-                text = summary_in(frame)
+                text = summary_of_frame(frame)
             except WireError:
                 pass
             else:

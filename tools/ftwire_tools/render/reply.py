@@ -6,14 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Final
 
-from ftwire.errors import WireError
-from ftwire.frame import UnknownBody
-from ftwire_tools.messages.masking import MessageView, message_of
 from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.terminal.json_text import readable_json
 
 if TYPE_CHECKING:
     from ftwire.frame import Frame
+    from ftwire_tools.messages.masking import MessageView
 
 __all__ = ["AnswerRenderer"]
 
@@ -21,23 +19,18 @@ __all__ = ["AnswerRenderer"]
 class AnswerRenderer:
     """Writes frames: as an indented body, as one JSON object a line, or as a table."""
 
-    def __init__(self, *, as_json: bool = False, table: bool = False, show_secrets: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, table: bool = False) -> None:
         self._as_json: Final = as_json
         self._table: Final = table
-        self._show_secrets: Final = show_secrets
         self._headed: tuple[str, ...] | None = None
 
-    def frame(self, frame: Frame, latency: int | None = None) -> str:
-        """Return the text of a reply (with its ``latency`` in nanoseconds) or push. Raises ``WireError``."""
-        message = message_of(frame, show_secrets=self._show_secrets)
-        if isinstance(message, UnknownBody):
-            raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
-        view = MessageView(message, show_secrets=self._show_secrets)
+    def frame(self, frame: Frame, message: MessageView, latency: int | None = None) -> str:
+        """Return the text of a reply (with its ``latency`` in nanoseconds) or push that holds ``message``."""
         if self._table:
-            text = self._rows(view)
+            text = self._rows(message)
             if text is not None:
                 return text
-        body = view.to_dict()
+        body = message.to_dict()
         if not self._as_json:
             return f"{readable_json(body, indent=2)}\n"
         protocol = frame.protocol

@@ -58,7 +58,7 @@ class _Row:
 
 
 class Stats:
-    """What was shown, counted."""
+    """Counts of the frames that were shown."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[int, str], _Row] = {}

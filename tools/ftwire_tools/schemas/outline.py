@@ -1,4 +1,4 @@
-"""Describe messages and enums: as objects for JSON, and as lines of text."""
+"""Describe protocols, messages and enums: as objects for JSON, as lines of text, and by a request to start from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,29 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.messages.descriptors import label_of
-from ftwire_tools.messages.enums import enum_of
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required, label_of
+from ftwire_tools.messages.enums import enum_names, enum_of
+from ftwire_tools.schemas.lookup import reachable
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-__all__ = ["enum_facts", "enum_lines", "field_facts", "field_line", "message_facts", "message_lines", "type_of"]
+    from ftwire.protocols import Protocol
+
+__all__ = [
+    "describe",
+    "description",
+    "enum_facts",
+    "field_facts",
+    "field_line",
+    "message_facts",
+    "outline",
+    "protocol_facts",
+    "template",
+    "type_of",
+]
+
+SECURITY: Final = "Qot_Common.Security"
 
 # FieldDescriptor.TYPE_*
 _SCALARS: Final = {
@@ -24,7 +40,7 @@ _SCALARS: Final = {
 
 
 def type_of(field: FieldDescriptor) -> str:
-    """The type as ``.proto`` text has it: ``int32``, or a full name."""
+    """Return the type as ``.proto`` text has it: ``int32``, or a full name."""
     if field.message_type is not None:
         return str(field.message_type.full_name)
     if field.enum_type is not None:
@@ -33,7 +49,7 @@ def type_of(field: FieldDescriptor) -> str:
 
 
 def _default(field: FieldDescriptor) -> Any:
-    """The default a schema states, as JSON can hold it; None where it states none."""
+    """Return the default a schema declares, as JSON can hold it; ``None`` where it declares none."""
     if not field.has_default_value:
         return None
     value = field.default_value
@@ -46,7 +62,7 @@ def _default(field: FieldDescriptor) -> Any:
 
 
 def field_facts(field: FieldDescriptor) -> dict[str, Any]:
-    """A field as an object; ``enum`` is the one an integer holds, whether it is declared so or not."""
+    """Return a field as an object; ``enum`` is the one an integer holds, whether it is declared so or not."""
     facts = {
         "name": field.name,
         "number": field.number,
@@ -62,17 +78,17 @@ def field_facts(field: FieldDescriptor) -> dict[str, Any]:
 
 
 def message_facts(message: Descriptor) -> dict[str, Any]:
-    """A message as an object."""
+    """Return a message as an object."""
     return {"name": message.full_name, "fields": [field_facts(field) for field in message.fields]}
 
 
 def enum_facts(enum: EnumDescriptor) -> dict[str, Any]:
-    """An enum as an object."""
+    """Return an enum as an object."""
     return {"name": enum.full_name, "values": {value.name: value.number for value in enum.values}}
 
 
 def field_line(field: FieldDescriptor, kind_width: int = 0, name_width: int = 0) -> str:
-    """A field as a line: label, type, name, number; its default, and the enum that an integer holds."""
+    """Return a field as a line: label, type, name, number; its default, and the enum that an integer holds."""
     notes = ""
     if field.has_default_value:
         notes += f"  [default = {json.dumps(_default(field))}]"
@@ -82,8 +98,8 @@ def field_line(field: FieldDescriptor, kind_width: int = 0, name_width: int = 0)
     return f"{label_of(field)}  {type_of(field):{kind_width}}  {field.name:{name_width}} = {field.number}{notes}"
 
 
-def message_lines(message: Descriptor) -> Iterator[str]:
-    """A message as lines of text."""
+def _message_lines(message: Descriptor) -> Iterator[str]:
+    """Give a message as lines of text."""
     yield f"message {message.full_name}"
     if not message.fields:
         return
@@ -93,11 +109,135 @@ def message_lines(message: Descriptor) -> Iterator[str]:
         yield f"  {field_line(field, kind_width, name_width)}"
 
 
-def enum_lines(enums: Iterable[EnumDescriptor]) -> Iterator[str]:
-    """Enums as lines of text."""
+def _enum_lines(enums: Iterable[EnumDescriptor]) -> Iterator[str]:
+    """Give enums as lines of text."""
     for enum in enums:
         yield ""
         yield f"enum {enum.full_name}"
         width = max(len(value.name) for value in enum.values)
         for value in enum.values:
             yield f"  {value.name:{width}} = {value.number}"
+
+
+def protocol_facts(protocol: Protocol) -> dict[str, Any]:
+    """Return a protocol as an object."""
+    return {
+        "id": protocol.proto_id,
+        "name": protocol.name,
+        "kind": _kind_of(protocol),
+        "file": protocol.file,
+        "request": protocol.request_name,
+        "response": protocol.response_name,
+        "since": protocol.since,
+        "last": protocol.last,
+        "former_names": list(protocol.former_names),
+    }
+
+
+def _kind_of(protocol: Protocol) -> str:
+    return "push" if protocol.is_push else "request"
+
+
+def outline(protocol: Protocol | None, messages: Iterable[Descriptor], enums: Iterable[EnumDescriptor]) -> str:
+    """Return a protocol, if there is one, messages and enums as text."""
+    lines: list[str] = []
+    if protocol is not None:
+        line = (
+            f"protocol {protocol.proto_id} {protocol.name}, {_kind_of(protocol)}, since SDK {protocol.since or '3.6.3'}"
+        )
+        if protocol.last:
+            line += f", last in {protocol.last}"
+        if protocol.is_websocket_only:
+            line += ", WebSocket only"
+        if protocol.former_names:
+            line += f", formerly {', '.join(protocol.former_names)}"
+        lines.append(line)
+    for message in messages:
+        lines += ["", *_message_lines(message)]
+    lines += _enum_lines(enums)
+    return "\n".join(lines).strip("\n")
+
+
+def _messages_of(protocol: Protocol) -> list[Descriptor]:
+    return [descriptor_of(each) for each in (protocol.request, protocol.response) if each is not None]
+
+
+def describe(protocol: Protocol) -> str:
+    """Return a protocol with all that its messages hold as text, and a request to start from."""
+    from ftwire.schema import schema
+
+    text = outline(protocol, *reachable(_messages_of(protocol), schema))
+    if not protocol.is_push:
+        text += f"\n\nrequest template (c2s may be left out)\n{json.dumps(template(protocol), indent=2)}"
+    return f"{text}\n"
+
+
+def description(protocol: Protocol) -> dict[str, Any]:
+    """Return the same as plain values, for ``--json``."""
+    from ftwire.schema import schema
+
+    messages, _ = reachable(_messages_of(protocol), schema)
+    return {
+        "proto_id": protocol.proto_id,
+        "proto": protocol.name,
+        "kind": _kind_of(protocol),
+        "former_names": list(protocol.former_names),
+        "since": protocol.since,
+        "last": protocol.last,
+        "websocket_only": protocol.is_websocket_only,
+        "request": protocol.request_name,
+        "response": protocol.response_name,
+        "messages": {
+            message.full_name: [
+                {
+                    **field_facts(field),
+                    "enum": {str(number): name for number, name in (enum_names(field) or {}).items()} or None,
+                }
+                for field in message.fields
+            ]
+            for message in messages
+        },
+        "template": None if protocol.is_push else template(protocol),
+    }
+
+
+def template(protocol: Protocol) -> dict[str, Any]:
+    """Return a request with every field in it, as ``ftwire call`` takes it; optional ones are ``null``."""
+    message_class = protocol.request
+    if message_class is None:
+        return {}
+    descriptor: Any = message_class.DESCRIPTOR
+    c2s = descriptor.fields_by_name.get("c2s")
+    made = _template(descriptor if c2s is None or c2s.message_type is None else c2s.message_type, ())
+    # The connection fills it in.
+    made.pop("packetID", None)
+    return made
+
+
+def _template(descriptor: Descriptor, above: tuple[Descriptor, ...]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for field in descriptor.fields:
+        if not is_repeated(field) and not is_required(field):
+            made[field.name] = None
+        elif field.message_type in above:
+            made[field.name] = [] if is_repeated(field) else {}
+        else:
+            value = _example(field, (*above, descriptor))
+            made[field.name] = [value] if is_repeated(field) else value
+    return made
+
+
+def _example(field: FieldDescriptor, above: tuple[Descriptor, ...]) -> Any:
+    inner = field.message_type
+    if inner is not None:
+        return "HK.00700" if inner.full_name == SECURITY else _template(inner, above)
+    names = enum_names(field)
+    if names:
+        return next((number for number in names if number), 0)
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return ""
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return False
+    if field.cpp_type in {field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT}:
+        return 0.0
+    return 0

@@ -167,7 +167,9 @@ impl Projection {
                 count += pass_block(field, &mut walk.reader)?;
             } else {
                 match &want.items {
-                    None => self.inner(py, field, want.inner.filter(|_| count == 0), &mut walk.reader, depth, values)?,
+                    None => {
+                        self.inner(py, field, want.inner.filter(|_| count == 0), &mut walk.reader, depth, values)?
+                    }
                     Some(Items { wants: None, .. }) => {
                         columns.first_mut()?.push(Some(scalar(py, field, &mut walk.reader)?));
                     }

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ftwire_tools.commands._options import schema_of, schema_option
-from ftwire_tools.schemas.lookup import LookupResult, NotFoundError, look_up, reachable
-from ftwire_tools.schemas.outline import enum_facts, enum_lines, message_facts, message_lines
+from ftwire_tools.schemas.lookup import NotFoundError, look_up, reachable
+from ftwire_tools.schemas.outline import enum_facts, message_facts, outline, protocol_facts
 from ftwire_tools.terminal.output import write
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor
-
-    from ftwire.protocols import Protocol
     from ftwire.schema import Schema
 
 __all__ = ["command"]
 
 
 def proto_of(schema: Schema, file: str) -> str:
-    """A file as ``.proto`` text, with nothing in it that protoc alone does not know."""
+    """Return a file as ``.proto`` text, with nothing in it that protoc does not read."""
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
     from ftwire_tools.schemas.proto_writer import UnsupportedFeatureError, proto_text
@@ -31,37 +28,6 @@ def proto_of(schema: Schema, file: str) -> str:
         return proto_text(FileDescriptorProto.FromString(schema.serialized_file(file)))
     except UnsupportedFeatureError as error:
         raise click.ClickException(str(error)) from None
-
-
-def protocol_facts(protocol: Protocol) -> dict[str, Any]:
-    """A protocol as an object of ``--json``."""
-    return {
-        "id": protocol.proto_id,
-        "name": protocol.name,
-        "kind": "push" if protocol.is_push else "request",
-        "file": protocol.file,
-        "request": protocol.request_name,
-        "response": protocol.response_name,
-        "since": protocol.since,
-        "last": protocol.last,
-        "former_names": list(protocol.former_names),
-    }
-
-
-def as_text(found: LookupResult, messages: list[Descriptor], enums: list[EnumDescriptor]) -> str:
-    """What was found as lines of text."""
-    lines: list[str] = []
-    if (protocol := found.protocol) is not None:
-        kind = "push" if protocol.is_push else "request"
-        lines.append(f"protocol {protocol.proto_id} {protocol.name}, {kind}, since SDK {protocol.since or '3.6.3'}")
-        if protocol.last:
-            lines[-1] += f", last in {protocol.last}"
-        if protocol.former_names:
-            lines[-1] += f", formerly {', '.join(protocol.former_names)}"
-    for message in messages:
-        lines += ["", *message_lines(message)]
-    lines += enum_lines(enums)
-    return "\n".join(lines).strip("\n")
 
 
 @click.command()
@@ -109,4 +75,4 @@ def command(name: str, form: str | None, strict: bool, schema: str | None) -> No
         }
         write(f"{json.dumps(facts)}\n")
     else:
-        write(f"{as_text(found, messages, enums)}\n")
+        write(f"{outline(found.protocol, messages, enums)}\n")

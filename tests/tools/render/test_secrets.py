@@ -1,0 +1,114 @@
+"""No renderer, and no comparison, writes a secret of a message: each is planted in every field that may hold one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from ftwire.capture import Conversation
+from ftwire.events import FrameObserved
+from ftwire.frame import Frame, Role
+from ftwire.protocols import registry
+from ftwire_tools.messages.comparison import Comparison
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.masking import is_secret, may_hold_secrets, message_view
+from ftwire_tools.render.detail import DetailRenderer
+from ftwire_tools.render.frame_view import FrameView
+from ftwire_tools.render.json_rows import RowsRenderer
+from ftwire_tools.render.jsonlines import JsonRenderer
+from ftwire_tools.render.line import LineRenderer
+from ftwire_tools.render.reply import AnswerRenderer
+from support.planted import fill
+
+CONVERSATION = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
+NUMBER, TEXT = 987_654_321, "planted"
+"""Every number and text that is secret is one of these, or begins so."""
+
+HOLDERS = [
+    (entry.proto_id, sender, message_class)
+    for entry in registry
+    for sender, message_class in ((Role.CLIENT, entry.request), (Role.SERVER, entry.response))
+    if message_class is not None and may_hold_secrets(descriptor_of(message_class))
+]
+
+
+def value_of(field: Any, variant: int) -> Any:
+    secret = is_secret(field)
+    if field.cpp_type == field.CPPTYPE_STRING:
+        text = f"{TEXT}{variant}" if secret else "open"
+        return text.encode() if field.type == field.TYPE_BYTES else text
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return True
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return field.enum_type.values[0].number
+    return NUMBER + variant if secret else 1
+
+
+def planted(message_class: type[Message], variant: int = 0) -> Message:
+    message = message_class()
+    fill(message, lambda field: value_of(field, variant))
+    return message
+
+
+def paths(descriptor: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for field in descriptor.fields:
+        path = (*above, field.name)
+        yield path
+        if field.message_type is not None and len(path) < 6:
+            yield from paths(field.message_type, path)
+
+
+def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
+    frame = Frame.build(proto_id, 1, message.SerializePartialToString(), sender=sender)
+    view = FrameView(1, CONVERSATION, FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None), show_secrets)
+    fields = tuple(paths(descriptor_of(message)))
+    lines = LineRenderer()
+    yield from (
+        renderer.frame(view)
+        for renderer in (
+            lines,
+            LineRenderer(fields=fields),
+            DetailRenderer(lines, tree=True),
+            DetailRenderer(lines, table=True),
+            DetailRenderer(lines, with_hex=True),
+            JsonRenderer(),
+            JsonRenderer(fields=fields),
+            JsonRenderer(with_bytes=True),
+            RowsRenderer(),
+        )
+    )
+    for options in ({}, {"as_json": True}, {"table": True}, {"table": True, "as_json": True}):
+        yield AnswerRenderer(**options).frame(frame, message_view(frame, show_secrets=show_secrets))
+    comparison = Comparison(ignore=(), show_secrets=show_secrets)
+    for other in (planted(type(message), 1), type(message)()):
+        yield "\n".join(map(str, comparison.differences(message, other)))
+
+
+def has_secret(text: str) -> bool:
+    hexadecimal = text.replace(" ", "")
+    return str(NUMBER) in text or TEXT in text or TEXT.encode().hex() in hexadecimal
+
+
+@pytest.mark.parametrize(("proto_id", "sender", "message_class"), HOLDERS, ids=lambda value: str(value)[:40])
+def test_no_text_has_a_secret(proto_id: int, sender: Role, message_class: type[Message]) -> None:
+    message = planted(message_class)
+    assert not any(map(has_secret, texts(proto_id, sender, message, show_secrets=False)))
+    shown = [has_secret(text) for text in texts(proto_id, sender, message, show_secrets=True)]
+    # But for summaries and tables, which have no place for most.
+    assert sum(shown) >= 8, shown
+
+
+def test_secrets_that_differ_are_found_to_differ() -> None:
+    proto_id, sender, message_class = next(
+        each for each in HOLDERS if each[2].DESCRIPTOR.full_name == "InitConnect.Response"
+    )
+    message = planted(message_class)
+    comparison = Comparison(ignore=())
+    assert not list(comparison.differences(message, planted(message_class)))
+    differences = [str(each) for each in comparison.differences(message, planted(message_class, 1))]
+    assert "s2c.connAESKey: '***' -> '***'" in differences
+    assert registry[proto_id].name == "InitConnect"
+    assert sender is Role.SERVER
