@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, GatewayTarget
 
 __all__ = ["FUZZ", "GATEWAY_CRASH", "campaign_of", "command_of", "fails", "first_find", "free_port", "saved_test"]
 
-Plan = Callable[[Random], tuple[Step, ...]]
+Plan = Callable[[Random], tuple[FuzzStep, ...]]
 
 FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
 GATEWAY_CRASH = {
@@ -48,14 +48,16 @@ def free_port() -> int:
         return int(bound.getsockname()[1])
 
 
-def campaign_of(target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Find], tries: int) -> Campaign:
+def campaign_of(
+    target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Reproduction], tries: int
+) -> Campaign:
     """A campaign that puts into ``finds`` what it finds."""
-    return Campaign(target, plan, seed=seed, tries=tries, told=finds.append, progress=lambda _: None)
+    return Campaign(target, plan, seed=seed, tries=tries, report=finds.append)
 
 
-def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 1, tries: int, runs: int) -> Find:
+def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 9, tries: int, runs: int) -> Reproduction:
     """The first find of a kind that can be provoked again."""
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, seed, finds, tries)
     while campaign.totals.runs < runs:
         campaign.run(campaign.totals.runs + 1, None)

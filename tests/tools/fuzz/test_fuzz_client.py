@@ -18,14 +18,14 @@ from ftwire.cipher import RsaKey
 from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
-from ftwire_tools.fuzz.campaign import Find
+from ftwire_tools.fuzz.campaign import Reproduction
 from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.transport import transport_for
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 from support.places import SUPPORT
@@ -45,7 +45,7 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
     port = int(listening.getsockname()[1])
     target = ClientTarget(
         listening,
-        wire=wire_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
+        transport=transport_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
@@ -57,14 +57,14 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
         target.close()
 
 
-def plan(random: Random) -> tuple[Step, ...]:
+def plan(random: Random) -> tuple[FuzzStep, ...]:
     return client_plan(random, 4)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for(bug) as (target, _):
         campaign = campaign_of(target, plan, seed, finds, 8)
         while campaign.totals.runs < 4 and not any(find.finding.kind == kind for find in finds):
@@ -75,14 +75,13 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         place = save(
             tmp_path,
             find,
-            facts_of(
+            crash_facts(
                 find,
                 mode="client",
                 seed=seed,
                 encrypted=False,
                 timeout=TIMEOUT,
-                come_back=COME_BACK,
-                crashes={"exit_codes": [0, 1], "crash_text": CRASH_TEXT},
+                of_client={"come_back": COME_BACK, "exit_codes": [0, 1], "crash_text": CRASH_TEXT},
             ),
         )
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
@@ -98,7 +97,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
 def test_a_sound_client_stands_it(encrypted: bool) -> None:
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for(encrypted=encrypted) as (target, _):
         campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(12, None)
@@ -140,9 +139,9 @@ def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
     target = ClientTarget(
-        listening, wire=wire_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
+        listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
     )
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, 11, finds, 0)
     asking.start()
     try:

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from ftwire.frame import Role
-from ftwire_tools.fuzz.campaign import Find
+from ftwire_tools.fuzz.campaign import Reproduction
 from ftwire_tools.fuzz.hostile_gateway import listen
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.plans import client_plan
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.transport import transport_for
 from support.broken_websocket_client import BUGS, BrokenClient
 from support.hunting import campaign_of, fails, free_port, saved_test
 from support.places import SUPPORT
@@ -41,7 +41,7 @@ def target_for(bug: str = "") -> Iterator[ClientTarget]:
     program: Any = BrokenClient(int(listening.getsockname()[1]), bug)
     target = ClientTarget(
         listening,
-        wire=wire_for(Role.SERVER, websocket=True),
+        transport=transport_for(Role.SERVER, websocket=True),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=program,
@@ -53,21 +53,27 @@ def target_for(bug: str = "") -> Iterator[ClientTarget]:
         target.close()
 
 
-def plan(random: Random) -> tuple[Step, ...]:
-    return websocket_client_plan(random, 3)
+def plan(random: Random) -> tuple[FuzzStep, ...]:
+    return client_plan(random, 3, websocket=True)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for(bug) as target:
         campaign_of(target, plan, seed, finds, 4).run(1, None)
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
-    facts = {"mode": "client", "seed": seed, "encrypted": False, "timeout": TIMEOUT, "come_back": COME_BACK}
-    place = save(tmp_path, find, facts_of(find, **facts, websocket=True))  # type: ignore[arg-type]
+    facts = {
+        "mode": "client",
+        "seed": seed,
+        "encrypted": False,
+        "timeout": TIMEOUT,
+        "of_client": {"come_back": COME_BACK},
+    }
+    place = save(tmp_path, find, crash_facts(find, **facts, websocket=True))  # type: ignore[arg-type]
     crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
     assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
     if kind == "crashed":
@@ -83,7 +89,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 
 
 def test_a_sound_client_stands_it() -> None:
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for() as target:
         campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(10, None)

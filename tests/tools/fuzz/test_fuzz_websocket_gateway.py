@@ -18,13 +18,12 @@ from click.testing import CliRunner
 from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
 from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
-from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.plans import requests_to_draw
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import GatewayTarget
-from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
@@ -36,14 +35,14 @@ REQUESTS = requests_to_draw(allow_trading=False)
 RUNS, TRIES, TIMEOUT, PATIENT = 60, 30, 0.25, 2.0
 
 
-def plan(random: Random) -> tuple[Step, ...]:
-    return websocket_gateway_plan(random, 8, REQUESTS)
+def plan(random: Random) -> tuple[FuzzStep, ...]:
+    return gateway_plan(random, 8, REQUESTS, websocket=True)
 
 
 def target_at(port: int, timeout: float, program: Any = None, ws_key: str = "") -> GatewayTarget:
     address = Address("127.0.0.1", port)
-    wire = wire_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
-    return GatewayTarget(address, wire=wire, timeout=timeout, program=program)
+    transport = transport_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
+    return GatewayTarget(address, transport=transport, timeout=timeout, program=program)
 
 
 @contextmanager
@@ -56,7 +55,7 @@ def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, 
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str) -> Find:
+def fuzz(target: GatewayTarget, kind: str) -> Reproduction:
     return first_find(target, plan, kind, tries=TRIES, runs=RUNS)
 
 
@@ -66,7 +65,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     with broken(bug) as (target, running):
         find = fuzz(target, kind)
         assert len(find.steps) <= steps
-        facts = facts_of(find, mode="gateway", seed=1, encrypted=False, timeout=PATIENT, websocket=True)
+        facts = crash_facts(find, mode="gateway", seed=1, encrypted=False, timeout=PATIENT, websocket=True)
         place = save(tmp_path, find, facts)
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
         assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
@@ -82,9 +81,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 
 def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
     with broken("", timeout=PATIENT) as (target, _):
-        campaign = Campaign(
-            target, plan, seed=1, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
-        )
+        campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)
         assert campaign.totals.runs == RUNS
 
@@ -92,9 +89,7 @@ def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
 def test_a_sound_gateway_stands_it() -> None:
     with gateway(synthetic=True, websocket=True, ws_key="secret") as opend:
         target = target_at(int(opend.ws_port or 0), 20.0, ws_key="secret")
-        campaign = Campaign(
-            target, plan, seed=5, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
-        )
+        campaign = Campaign(target, plan, seed=5, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(60, None)
     assert campaign.totals.runs == 60
     assert campaign.totals.steps > 200

@@ -1,4 +1,4 @@
-"""What is fuzzed: a gateway or a client, with a program that is started for it or without."""
+"""What is fuzzed: a gateway or a client, with a program that we start or without."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
 from ftwire_tools.fuzz.hostile_gateway import HostileGateway
-from ftwire_tools.fuzz.judgement import Finding, Outcome
+from ftwire_tools.fuzz.judgement import PlayOutcome
 
 if TYPE_CHECKING:
     import socket
 
     from ftwire_tools.fuzz.program import Program
-    from ftwire_tools.fuzz.steps import Step
-    from ftwire_tools.fuzz.wire_format import Wire
-    from ftwire_tools.terminal.addresses import Address
+    from ftwire_tools.fuzz.steps import FuzzStep
+    from ftwire_tools.fuzz.transport import FuzzTransport
 
-__all__ = ["ClientTarget", "GatewayTarget", "LostTargetError", "Target"]
+__all__ = ["ClientTarget", "FuzzTarget", "GatewayTarget", "LostTargetError"]
 
 START_SECONDS: Final = 30.0
 """Time for a gateway to serve its first session, or to come back."""
 EXIT_SECONDS: Final = 0.5
-"""Time for a program to be gone after its connections are."""
+"""Time for a program to end after its connections."""
 POLL: Final = 0.05
 
 
@@ -31,10 +30,10 @@ class LostTargetError(Exception):
     """There is nobody to fuzz any more; the sentence says why."""
 
 
-class Target(Protocol):
+class FuzzTarget(Protocol):
     """What steps are performed against."""
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
         """Perform steps; ``fresh`` against a program started for them alone. Raises ``LostTargetError``."""
         ...
 
@@ -44,143 +43,141 @@ class Target(Protocol):
 
 
 class GatewayTarget:
-    """A gateway that listens at ``address``, started by ``program`` where there is one; it speaks ``wire``."""
+    """A gateway that listens at ``address``, started by ``program`` where there is one."""
 
-    def __init__(self, address: Address, *, wire: Callable[[], Wire], timeout: float, program: Program | None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        transport: Callable[[], FuzzTransport],
+        timeout: float,
+        program: Program | None = None,
+    ) -> None:
         self._address: Final = address
-        self._wire: Final = wire
+        self._transport: Final = transport
         self._timeout: Final = timeout
         self._program: Final = program
         self._serves = False
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
-        """See ``Target``."""
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+        """See ``FuzzTarget``."""
         program = self._program
         if program is not None and (fresh or not self._serves):
             program.start()
             self._serves = False
         if not self._serves:
             self._wait()
-        outcome = play_against_gateway(
-            steps, self._address.host, self._address.port, wire=self._wire, timeout=self._timeout
-        )
-        outcome = outcome if program is None else outcome._replace(output=program.output())
-        self._serves = not (outcome.has("dead") or (program is not None and outcome.findings))
-        if program is None or not outcome.has("dead"):
+        outcome = play_against_gateway(steps, self._address, transport=self._transport, timeout=self._timeout)
+        is_dead = outcome.has("dead")
+        self._serves = not is_dead and (program is None or not outcome.findings)
+        if program is None:
             return outcome
-        end = time.monotonic() + EXIT_SECONDS
-        while program.is_running and time.monotonic() < end:
-            time.sleep(POLL)
-        code = program.exit_code
-        if how := program.crash() or ("" if code is None else f"exit code {code}"):
-            return outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
+        outcome = outcome._replace(output=program.output())
+        if is_dead:
+            _wait_for_exit(program)
+            code = program.exit_code
+            if how := program.crash() or ("" if code is None else f"exit code {code}"):
+                return outcome.with_crash(how)
         return outcome
 
     def _wait(self) -> None:
         """Wait until a legal session is served."""
         program = self._program
         end = time.monotonic() + START_SECONDS
-        while True:
-            why = probe_gateway(self._address.host, self._address.port, wire=self._wire, timeout=self._timeout)
-            if not why:
-                self._serves = True
-                return
+        while why := probe_gateway(self._address, transport=self._transport, timeout=self._timeout):
             if program is not None and not program.is_running:
                 raise LostTargetError(f"the gateway's program has ended before it served anybody: {why}")
             if time.monotonic() > end or program is None:
-                raise LostTargetError(f"{self._address}: {why}")
+                host, port = self._address
+                raise LostTargetError(f"{f'[{host}]' if ':' in host else host}:{port}: {why}")
             time.sleep(POLL)
+        self._serves = True
 
     def close(self) -> None:
-        """See ``Target``."""
+        """See ``FuzzTarget``."""
         if self._program is not None:
             self._program.close()
 
 
 class ClientTarget:
-    """Clients that connect to a listening socket, started by ``program`` where there is one; they speak ``wire``.
+    """Clients that connect to a listening socket, started by ``program`` where there is one.
 
-    ``keep_running`` is for a program that connects again and again: it is started anew only when it has ended
-    or misbehaved.
+    ``come_back`` is how long a client may stay away, in seconds. ``keep_running`` is for a program that connects again
+    and again: it is started anew only when it has ended or something was found.
     """
 
     def __init__(
         self,
         listening: socket.socket,
         *,
-        wire: Callable[[], Wire],
+        transport: Callable[[], FuzzTransport],
         timeout: float,
         come_back: float,
-        program: Program | None,
-        keep_running: bool,
+        program: Program | None = None,
+        keep_running: bool = False,
     ) -> None:
         self._listening: Final = listening
-        self._wire: Final = wire
+        self._transport: Final = transport
         self._timeout: Final = timeout
         self._come_back: Final = come_back
         self._program: Final = program
         self._keep_running: Final = keep_running
-        self._misbehaved = False
-        self._seen = False
+        self._has_misbehaved = False
+        self._was_seen = False
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
-        """See ``Target``."""
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+        """See ``FuzzTarget``."""
         program = self._program
-        if program is not None and (fresh or self._misbehaved or not (self._keep_running and program.is_running)):
+        if program is not None and (fresh or self._has_misbehaved or not (self._keep_running and program.is_running)):
             program.stop()
-            self._forget_waiting()
+            self._refuse_waiting()
             program.start()
         gateway = HostileGateway(
             self._listening,
             steps,
-            wire=self._wire,
+            transport=self._transport,
             timeout=self._timeout,
             come_back=self._come_back,
             longest=max(30.0, 4 * self._timeout),
-            ended=self._has_ended,
+            ended=lambda: program is not None and not program.is_running,
         )
-        outcome, words = gateway.play(), ""
-        if not gateway.has_client and not self._seen:
-            ended = program is not None and not program.is_running
-            how = f"; the program has ended: {self._last_words()}" if ended else ""
-            raise LostTargetError(f"nobody has connected{how}")
-        self._seen = self._seen or gateway.has_client
+        outcome = gateway.play()
+        self._was_seen = self._was_seen or gateway.has_client
+        if not self._was_seen:
+            ended = "" if program is None or program.is_running else f"; the program has ended: {_last_line(program)}"
+            raise LostTargetError(f"nobody has connected{ended}")
         if program is not None:
-            self._wait_for_exit(outcome)
+            if not self._keep_running and not outcome.findings:
+                _wait_for_exit(program)
             if how := program.crash():
-                outcome = outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
-            words = program.output()
+                outcome = outcome.with_crash(how)
+            outcome = outcome._replace(output=program.output())
             if not self._keep_running:
                 program.stop()
-        self._misbehaved = bool(outcome.findings)
-        return outcome if program is None else outcome._replace(output=words)
+        self._has_misbehaved = bool(outcome.findings)
+        return outcome
 
-    def _wait_for_exit(self, outcome: Outcome) -> None:
-        """Give a program that is done the time to say so."""
-        program = self._program
-        if program is None or self._keep_running or outcome.findings:
-            return
-        end = time.monotonic() + EXIT_SECONDS
-        while program.is_running and time.monotonic() < end:
-            time.sleep(POLL)
-
-    def _has_ended(self) -> bool:
-        return self._program is not None and not self._program.is_running
-
-    def _forget_waiting(self) -> None:
-        """Close connections that the program before has left in the queue."""
+    def _refuse_waiting(self) -> None:
+        """Close connections of the program before that nobody has accepted."""
         while True:
             try:
                 self._listening.accept()[0].close()
             except OSError:
                 return
 
-    def _last_words(self) -> str:
-        lines = [] if self._program is None else self._program.output().strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
-
     def close(self) -> None:
-        """See ``Target``."""
+        """See ``FuzzTarget``."""
         if self._program is not None:
             self._program.close()
         self._listening.close()
+
+
+def _wait_for_exit(program: Program) -> None:
+    end = time.monotonic() + EXIT_SECONDS
+    while program.is_running and time.monotonic() < end:
+        time.sleep(POLL)
+
+
+def _last_line(program: Program) -> str:
+    lines = program.output().strip().splitlines()
+    return lines[-1][:200] if lines else "it wrote nothing"

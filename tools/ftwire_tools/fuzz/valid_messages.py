@@ -1,7 +1,4 @@
-"""The smallest legal messages: what a session consists of before anything is wrong with it.
-
-Copied into saved tests, see ``steps``.
-"""
+"""The smallest legal messages: what a session consists of before anything is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,22 +7,25 @@ from typing import Any, Final
 from ftwire.protocols import registry
 from ftwire_tools.messages.descriptors import is_repeated, is_required
 
-__all__ = ["AES_IV", "AES_KEY", "hello", "hello_websocket", "request_message", "response_message"]
+__all__ = ["AES_IV", "AES_KEY", "init_connect", "init_websocket", "request_message", "response_message"]
 
 AES_KEY: Final = "ftwire-fuzz-key0"
-"""What the hostile gateway gives for ``connAESKey``: known to all, for nothing secret passes."""
+"""``connAESKey`` of the hostile gateway: public, for nothing secret is sent."""
 AES_IV: Final = "ftwire-fuzz-iv-0"
 CONN_ID: Final = 4711
 MARKET: Final = 1
 CODE: Final = "00700"
 MOMENT: Final = "2026-01-05 09:30:00"
 SECONDS: Final = 1_767_576_600
-"""The same, since 1970."""
+"""The same in seconds since 1970."""
 MAX_DEPTH: Final = 6
 
 
 def fill(message: Any, like: Any = None, depth: int = 0) -> None:
-    """Set the required fields of a message, and one of each repeated message: as ``like`` has them, or plausibly."""
+    """Set the required fields of a message, and one item of each list of messages.
+
+    Values are those of the fields of the same name in ``like``, or plausible ones.
+    """
     for field in message.DESCRIPTOR.fields:
         if depth > MAX_DEPTH:
             return
@@ -64,7 +64,7 @@ def _plausible(field: Any) -> Any:
     return {"market": MARKET, "retType": 0}.get(field.name, 1)
 
 
-def hello(*, encrypted: bool) -> Any:
+def init_connect(*, encrypted: bool) -> Any:
     """Return an InitConnect request."""
     made: Any = registry[1001].request
     message = made()
@@ -76,8 +76,8 @@ def hello(*, encrypted: bool) -> Any:
     return message
 
 
-def hello_websocket() -> Any:
-    """Return an InitWebSocket request, without the key that a gateway may want."""
+def init_websocket() -> Any:
+    """Return an InitWebSocket request, without the digest of a key."""
     made: Any = registry[1].request
     message = made()
     message.c2s.clientID = "ftwire-fuzz"
@@ -86,7 +86,7 @@ def hello_websocket() -> Any:
 
 
 def request_message(proto_id: int) -> Any:
-    """Return a request that can be sent; a subscription is to a stock's time shares, with pushes."""
+    """Return a legal request; a subscription is to a stock's time shares, with pushes."""
     made: Any = registry[proto_id].request
     message = made()
     fill(message, None, 0)

@@ -1,67 +1,77 @@
-"""What both subcommands share: their options, a campaign or a replay run to its end, to its exit code."""
+"""What both subcommands share: their options, and a campaign or a replay run to its exit code."""
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.program import Program, ProgramError
-from ftwire_tools.fuzz.report import Manner, Report
-from ftwire_tools.fuzz.saving import Crash, CrashFileError, load_crash
+from ftwire_tools.fuzz.report import CampaignReport
+from ftwire_tools.fuzz.saving import CrashFile, CrashFileError, crash_facts, load_crash
 from ftwire_tools.fuzz.targets import LostTargetError
 from ftwire_tools.terminal.output import Interrupted, write
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from random import Random
 
-    from ftwire_tools.fuzz.steps import Step
-    from ftwire_tools.fuzz.targets import Target
+    from ftwire_tools.fuzz.steps import FuzzStep
+    from ftwire_tools.fuzz.targets import FuzzTarget
 
-__all__ = ["Manner", "check_key", "fuzz", "load", "program_of", "replay", "shared_options"]
+__all__ = ["FuzzOptions", "fuzz", "program_of", "replay", "saved_crash", "shared_options"]
 
 DEFAULT_RUNS: Final = 200
+
+
+class FuzzOptions(NamedTuple):
+    """The options that both subcommands have."""
+
+    key: str | None
+    seed: int | None
+    runs: int | None
+    minutes: float | None
+    steps: int
+    timeout: float
+    shrink_tries: int
+    output: Path | None
+    replay: str | None
+    as_json: bool
+    websocket: bool
 
 
 def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what adds the options that both subcommands have."""
     positive = click.FloatRange(min=0, min_open=True)
+    at_least_0, at_least_1 = click.IntRange(min=0), click.IntRange(min=1)
+    folder = click.Path(path_type=Path, file_okay=False)
+    shown: dict[str, Any] = {"show_default": True}
     options = (
-        click.option("--seed", type=int, metavar="N", help="Draw the same again; a random one is said otherwise."),
-        click.option("--runs", type=click.IntRange(min=1), metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
+        click.option("--seed", type=int, metavar="N", help="Draw the same again; by default a random one is printed."),
+        click.option("--runs", type=at_least_1, metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
         click.option("--minutes", type=positive, metavar="M", help="Go on for so long instead, or at most."),
+        click.option("--steps", type=click.IntRange(1, 1000), default=8, metavar="N", help="Most in one run.", **shown),
         click.option(
-            "--steps", type=click.IntRange(1, 1000), default=8, metavar="N", show_default=True, help="Most in one run."
-        ),
-        click.option(
-            "--timeout",
-            type=positive,
-            default=default_timeout,
-            show_default=True,
-            metavar="SECONDS",
-            help="What counts as hung.",
+            "--timeout", type=positive, default=default_timeout, metavar="SECONDS", help="What counts as hung.", **shown
         ),
         click.option(
             "--shrink-tries",
-            type=click.IntRange(min=0),
+            type=at_least_0,
             default=200,
-            show_default=True,
             metavar="N",
             help="Most performances that shortening one finding may take.",
+            **shown,
         ),
-        click.option(
-            "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep finds here."
-        ),
+        click.option("--output", type=folder, metavar="DIR", help="Keep finds here."),
         click.option("--replay", metavar="FILE", help='Perform a saved crash.json again; "-" for stdin.'),
         click.option("--key", metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."),
         click.option("--ws", "websocket", is_flag=True, help="Speak WebSocket, as browsers and Node.js do (no TLS)."),
@@ -77,9 +87,7 @@ def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Cal
 
 
 def program_of(command: str | None, allowed: tuple[int, ...] = (0, 1), crash_text: str | None = None) -> Program | None:
-    """Return the program that an option names."""
-    import re
-
+    """Return the program of ``--command``. Raises ``click.BadParameter``."""
     if command is None:
         return None
     try:
@@ -90,8 +98,13 @@ def program_of(command: str | None, allowed: tuple[int, ...] = (0, 1), crash_tex
         raise click.BadParameter(f"no regular expression: {error}", param_hint="--crash-text") from None
 
 
-def load(path: str, mode: str, *, encrypted: bool, websocket: bool) -> Crash:
-    """Read what ``--replay`` names; what goes wrong is one line."""
+def saved_crash(options: FuzzOptions, mode: str) -> CrashFile | None:
+    """Read what ``--replay`` names, and check it and ``--key`` against the other options. Raises click's errors."""
+    if options.websocket and options.key is not None:
+        raise click.UsageError("--key is for TCP: nothing is encrypted on WebSocket")
+    path = options.replay
+    if path is None:
+        return None
     try:
         with open_input(path) as source:
             crash = load_crash(b"".join(source.chunks()).decode(), mode)
@@ -99,45 +112,37 @@ def load(path: str, mode: str, *, encrypted: bool, websocket: bool) -> Crash:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (CrashFileError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path}: {printable(str(error))}") from None
-    if crash.encrypted != encrypted:
+    if crash.encrypted != (options.key is not None):
         raise click.UsageError(f"{path} is of {'an encrypted' if crash.encrypted else 'a plain'} session (--key)")
-    if crash.websocket != websocket:
+    if crash.websocket != options.websocket:
         kind = "a WebSocket session (--ws)" if crash.websocket else "a TCP session (no --ws)"
         raise click.UsageError(f"{path} is of {kind}")
     return crash
 
 
-def check_key(key: str | None, *, websocket: bool) -> None:
-    """Refuse an RSA key for WebSocket. Raises ``click.UsageError``."""
-    if websocket and key is not None:
-        raise click.UsageError("--key is for TCP: nothing is encrypted on WebSocket")
-
-
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end a campaign as Ctrl-C does, so that no program stays behind."""
+def _running(target: FuzzTarget) -> Iterator[None]:
+    """Turn errors into click's, close the target, and let SIGTERM end it as Ctrl-C does: no program stays behind."""
 
-    def stop(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def replay(crash: Crash, target: Target, *, as_json: bool) -> int:
-    """Perform saved steps once; returns the exit code."""
-    try:
-        with _ended_by_sigterm():
-            outcome = target.play(crash.steps, fresh=True)
     except (LostTargetError, ProgramError) as error:
         raise click.ClickException(printable(str(error))) from None
     except KeyboardInterrupt:
         raise Interrupted from None
     finally:
         target.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
+    """Perform saved steps once; returns the exit code."""
+    with _running(target):
+        outcome = target.play(crash.steps, fresh=True)
     again = outcome.has(crash.kind)
     if as_json:
         facts = {
@@ -156,29 +161,30 @@ def replay(crash: Crash, target: Target, *, as_json: bool) -> int:
 
 
 def fuzz(
-    target: Target,
-    plan: Callable[[Random], tuple[Step, ...]],
-    manner: Manner,
+    target: FuzzTarget,
+    plan: Callable[[Random], tuple[FuzzStep, ...]],
+    options: FuzzOptions,
     *,
     mode: str,
-    encrypted: bool,
-    come_back: float | None = None,
-    crashes: dict[str, Any] | None = None,
+    of_client: dict[str, Any] | None = None,
 ) -> int:
     """Run a campaign and report; returns the exit code."""
-    seed = manner.seed if manner.seed is not None else secrets.randbelow(1 << 32)
-    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back, crashes=crashes or {})
-    campaign = Campaign(target, plan, seed=seed, tries=manner.shrink_tries, told=report.find, progress=report.progress)
-    runs = manner.runs if manner.runs is not None or manner.minutes is not None else DEFAULT_RUNS
-    try:
-        with _ended_by_sigterm():
-            campaign.run(runs, None if manner.minutes is None else manner.minutes * 60)
-    except (LostTargetError, ProgramError) as error:
-        raise click.ClickException(printable(str(error))) from None
-    except KeyboardInterrupt:
-        report.summary(campaign.totals, interrupted=True)
-        raise Interrupted from None
-    finally:
-        target.close()
-    report.summary(campaign.totals)
-    return int(bool(campaign.totals.finds))
+    seed = options.seed if options.seed is not None else secrets.randbelow(1 << 32)
+    facts: dict[str, Any] = {"mode": mode, "seed": seed, "encrypted": options.key is not None, "of_client": of_client}
+    report = CampaignReport(
+        lambda found: crash_facts(found, timeout=options.timeout, websocket=options.websocket, **facts),
+        folder=options.output,
+        as_json=options.as_json,
+    )
+    campaign = Campaign(
+        target, plan, seed=seed, tries=options.shrink_tries, report=report.finding, progress=report.progress
+    )
+    runs = options.runs if options.runs is not None or options.minutes is not None else DEFAULT_RUNS
+    with _running(target):
+        try:
+            campaign.run(runs, None if options.minutes is None else options.minutes * 60)
+        except KeyboardInterrupt:
+            report.summary(campaign.totals, mode=mode, seed=seed, interrupted=True)
+            raise
+    report.summary(campaign.totals, mode=mode, seed=seed)
+    return int(bool(campaign.totals.found))

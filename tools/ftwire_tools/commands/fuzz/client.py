@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -10,14 +11,13 @@ from click.core import ParameterSource
 from ftwire.frame import Role
 from ftwire_tools.commands._addresses import LISTEN
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands.fuzz._shared import Manner, check_key, fuzz, load, program_of, replay, shared_options
-from ftwire_tools.fuzz.stand_alone import COME_BACK
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, fuzz, program_of, replay, saved_crash, shared_options
+from ftwire_tools.fuzz.hostile_gateway import listen
+from ftwire_tools.fuzz.plans import client_plan
+from ftwire_tools.fuzz.saving import COME_BACK
+from ftwire_tools.fuzz.targets import ClientTarget
+from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address, is_loopback
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from ftwire_tools.fuzz.steps import Step
 
 __all__ = ["command"]
 
@@ -56,19 +56,18 @@ def command(
     ctx: click.Context,
     /,
     address: Address,
-    key: str | None,
     program_line: str | None,
     keep_running: bool,
     come_back: float,
     allowed: tuple[int, ...],
     crash_text: str | None,
     allow_remote: bool,
-    **options: Any,
+    **given: Any,
 ) -> None:
-    """Be a hostile gateway to the clients that connect, and say what they do.
+    """Be a hostile gateway to the clients that connect, and report what they do.
 
     Each run is one connection of a client, which gets the smallest legal answers but for what is drawn to be wrong,
-    then legal ones again. A client may close, come back, fail. It must not crash, send what is no frame, say nothing
+    then legal ones again. A client may close, come back, fail. It must not crash, send what is no frame, send nothing
     for ever, or stay away: docs/fuzzing.md says what is a finding. A client that connects by itself has to come back;
     with --command it is started for each run, and its exit code counts.
 
@@ -82,25 +81,17 @@ def command(
 
     TCP, or with --ws WebSocket (without TLS; any --ws-key of a client will do).
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    options = FuzzOptions(**given)
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"--listen {address} can be reached from other machines (--allow-remote)")
     if program_line is None and (keep_running or crash_text is not None):
         raise click.UsageError("--keep-running and --crash-text need --command")
-    check_key(key, websocket=options["websocket"])
-    from ftwire_tools.fuzz.hostile_gateway import listen
-    from ftwire_tools.fuzz.targets import ClientTarget
-    from ftwire_tools.fuzz.wire_formats import wire_for
-
-    manner = Manner(**options)
-    websocket = manner.websocket
-    crash = (
-        None if manner.replay is None else load(manner.replay, "client", encrypted=key is not None, websocket=websocket)
-    )
-    rsa_key = read_key(key)
+    crash = saved_crash(options, "client")
     if crash is not None:
         crash_text = crash.crash_text if crash_text is None else crash_text
         if crash.exit_codes is not None and ctx.get_parameter_source("allowed") is ParameterSource.DEFAULT:
             allowed = crash.exit_codes
+    transport = transport_for(Role.SERVER, address, key=read_key(options.key), websocket=options.websocket)
     program = program_of(program_line, allowed, crash_text)
     try:
         listening = listen(address.host, address.port)
@@ -108,8 +99,8 @@ def command(
         raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
     target = ClientTarget(
         listening,
-        wire=wire_for(Role.SERVER, key=rsa_key, websocket=websocket),
-        timeout=manner.timeout if crash is None else crash.timeout,
+        transport=transport,
+        timeout=options.timeout if crash is None else crash.timeout,
         come_back=come_back if crash is None or crash.come_back is None else crash.come_back,
         program=program,
         keep_running=keep_running,
@@ -118,23 +109,10 @@ def command(
         port = listening.getsockname()[1]
         click.echo(f"ftwire: listening on {Address(address.host, port)} for clients", err=True)
     if crash is not None:
-        ctx.exit(replay(crash, target, as_json=manner.as_json))
-
-    from ftwire_tools.fuzz.plans import client_plan
-    from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
-
-    def plan(random: Random) -> tuple[Step, ...]:
-        return websocket_client_plan(random, manner.steps) if websocket else client_plan(random, manner.steps)
-
-    crashes = {"exit_codes": list(allowed), **({} if crash_text is None else {"crash_text": crash_text})}
-    ctx.exit(
-        fuzz(
-            target,
-            plan,
-            manner,
-            mode="client",
-            encrypted=key is not None,
-            come_back=come_back,
-            crashes=None if program is None else crashes,
-        )
-    )
+        ctx.exit(replay(crash, target, as_json=options.as_json))
+    of_client: dict[str, Any] = {"come_back": come_back}
+    if program is not None:
+        of_client["exit_codes"] = list(allowed)
+        of_client |= {} if crash_text is None else {"crash_text": crash_text}
+    plan = partial(client_plan, most=options.steps, websocket=options.websocket)
+    ctx.exit(fuzz(target, plan, options, mode="client", of_client=of_client))
