@@ -22,14 +22,14 @@ from ftwire.protocols import registry
 
 BUGS = {
     # Bug: what is found, and a seed that comes to it soon.
-    "aborts-on-bad-digest": ("crashed", 50),
-    "exits-with-3-on-odd-ret-type": ("crashed", 138),
+    "aborts-on-bad-digest": ("crashed", 199),
+    "exits-with-3-on-odd-ret-type": ("crashed", 74),
     "loses-a-thread-to-empty-bodies": ("crashed", 36),
     "hangs-on-empty-body": ("silent", 36),
-    "stays-away-after-a-reset": ("gone", 45),
-    "wrong-digest-after-unknown-format": ("wrong digest", 173),
-    "speaks-http-after-bad-magic": ("garbage", 50),
-    "nonsense-after-a-push": ("undecodable", 0),
+    "stays-away-after-a-reset": ("gone", 166),
+    "wrong-digest-after-unknown-format": ("wrong digest", 69),
+    "speaks-http-after-bad-magic": ("garbage", 234),
+    "nonsense-after-a-push": ("undecodable", 55),
 }
 ASKS, PATIENCE = 4, 0.5
 

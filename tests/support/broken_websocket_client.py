@@ -29,13 +29,13 @@ from support.broken_client import question, subscription
 
 BUGS = {
     # Bug: what is found, and a seed that comes to it soon.
-    "aborts-on-a-short-message": ("crashed", 22),
-    "ends-on-an-error-code": ("crashed", 43),
-    "hangs-on-an-empty-body": ("silent", 40),
-    "stays-away-after-a-close-frame": ("gone", 190),
-    "text-after-a-push": ("garbage", 84),
-    "no-mask-after-fragments": ("garbage", 140),
-    "nonsense-after-an-unknown-command": ("undecodable", 56),
+    "aborts-on-a-short-message": ("crashed", 162),
+    "ends-on-an-error-code": ("crashed", 55),
+    "hangs-on-an-empty-body": ("silent", 79),
+    "stays-away-after-a-close-frame": ("gone", 160),
+    "text-after-a-push": ("garbage", 25),
+    "no-mask-after-fragments": ("garbage", 11),
+    "nonsense-after-an-unknown-command": ("undecodable", 67),
 }
 ASKS, PATIENCE = 4, 0.5
 QUIET = logging.Logger("quiet")

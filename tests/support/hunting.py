@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import socket
 import subprocess
@@ -9,18 +10,31 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, GatewayTarget
+from support.places import ROOT, SUPPORT
 
-__all__ = ["FUZZ", "GATEWAY_CRASH", "campaign_of", "command_of", "fails", "first_find", "free_port", "saved_test"]
+__all__ = [
+    "ENVIRONMENT",
+    "FUZZ",
+    "GATEWAY_CRASH",
+    "campaign_of",
+    "command_of",
+    "fails",
+    "first_find",
+    "free_port",
+    "saved_test",
+]
 
 Plan = Callable[[Random], tuple[FuzzStep, ...]]
 
+PATHS = [str(SUPPORT.parent), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+"""Where programs of ``tests/support`` find what they import."""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
 GATEWAY_CRASH = {
     "format": 1,
@@ -36,8 +50,9 @@ GATEWAY_CRASH = {
 def command_of(who: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """What runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
 
-    def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*FUZZ, who, *words], capture_output=True, text=True, check=False, timeout=100, **options)
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [*FUZZ, who, *words]
+        return subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=100)
 
     return command
 
@@ -70,6 +85,7 @@ def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 9, t
 def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """The test that was saved, in this process: starting pytest for each takes longer than all of them."""
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_stands_it"]
     return found
 

@@ -24,7 +24,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
 from ftwire_tools.fuzz.transport import transport_for
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
@@ -49,7 +49,6 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
-        keep_running=False,
     )
     try:
         yield target, port
@@ -72,18 +71,8 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         find = next(find for find in finds if find.finding.kind == kind)
         assert find.again
         assert len(find.steps) <= 2
-        place = save(
-            tmp_path,
-            find,
-            crash_facts(
-                find,
-                mode="client",
-                seed=seed,
-                encrypted=False,
-                timeout=TIMEOUT,
-                of_client={"come_back": COME_BACK, "exit_codes": [0, 1], "crash_text": CRASH_TEXT},
-            ),
-        )
+        setup = FuzzSetup("client", TIMEOUT, come_back=COME_BACK, crash_text=CRASH_TEXT)
+        place = save(tmp_path, find, crash_facts(find, setup, seed))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
     port = free_port()
@@ -138,9 +127,7 @@ class _Asking(threading.Thread):
 def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
-    target = ClientTarget(
-        listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
-    )
+    target = ClientTarget(listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0)
     finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, 11, finds, 0)
     asking.start()
@@ -162,7 +149,7 @@ def test_the_command_says_how_the_program_ended(tmp_path: Path) -> None:
     port = free_port()
     line = client_line(port, "aborts-on-bad-digest")
     words = ["--listen", str(port), "--command", line, "--timeout", "3", "--come-back", "3"]
-    done = command(*words, "--seed", "50", "--runs", "2", "--steps", "4", "--json", "--output", str(tmp_path))
+    done = command(*words, "--seed", "199", "--runs", "2", "--steps", "4", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, summary = map(json.loads, done.stdout.splitlines())
     assert finding["finding"] == {"kind": "crashed", "detail": "ended by SIGABRT"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
 from ftwire_tools.fuzz.transport import transport_for
 from support.broken_websocket_client import BUGS, BrokenClient
 from support.hunting import campaign_of, fails, free_port, saved_test
@@ -45,7 +44,6 @@ def target_for(bug: str = "") -> Iterator[ClientTarget]:
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=program,
-        keep_running=False,
     )
     try:
         yield target
@@ -66,16 +64,10 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
-    facts = {
-        "mode": "client",
-        "seed": seed,
-        "encrypted": False,
-        "timeout": TIMEOUT,
-        "of_client": {"come_back": COME_BACK},
-    }
-    place = save(tmp_path, find, crash_facts(find, **facts, websocket=True))  # type: ignore[arg-type]
+    setup = FuzzSetup("client", TIMEOUT, websocket=True, come_back=COME_BACK)
+    place = save(tmp_path, find, crash_facts(find, setup, seed))
     crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
-    assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
+    assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
     if kind == "crashed":
         return  # without --command nobody sees it, and the command's test has one
     client = BrokenClient(free_port(), bug)
@@ -109,7 +101,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     words = ["--listen", str(port), "--ws", "--command", line, "--timeout", "3", "--come-back", "3"]
     # As Node.js ends of what nobody catches; a replay and the saved test know that this is a crash.
     told = ["--exit-code", "0", "--crash-text", "no such text"]
-    done = command(*words, *told, "--seed", "43", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
+    done = command(*words, *told, "--seed", "55", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, _ = map(json.loads, done.stdout.splitlines())
     assert (finding["transport"], finding["finding"]["detail"]) == ("websocket", "exit code 1")
@@ -121,8 +113,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     read = subprocess.run(dump, capture_output=True, text=True, check=False)
     names = [json.loads(row)["proto"] for row in read.stdout.splitlines()]
     assert {"InitWebSocket", "Qot_Sub"} <= set(names), read.stderr
-    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
-    test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
+    test = saved_test(place / "test_crash.py", "client", port, monkeypatch)
     monkeypatch.setenv("FTWIRE_FUZZ_COMMAND", line)
     with pytest.raises(AssertionError, match="exit code 1"):
         test()

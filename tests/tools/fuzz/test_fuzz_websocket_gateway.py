@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import GatewayTarget
+from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
 from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
@@ -65,10 +64,10 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     with broken(bug) as (target, running):
         find = fuzz(target, kind)
         assert len(find.steps) <= steps
-        facts = crash_facts(find, mode="gateway", seed=1, encrypted=False, timeout=PATIENT, websocket=True)
+        facts = crash_facts(find, FuzzSetup("gateway", PATIENT, websocket=True), 9)
         place = save(tmp_path, find, facts)
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
-        assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
+        assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
         assert target.play(crash.steps, fresh=True).has(kind)
         test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         running.start()
@@ -104,13 +103,12 @@ def program(port: int, bug: str) -> str:
 
 
 def test_the_command_keeps_a_capture_of_websocket_and_no_key(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SUPPORT), str(SUPPORT.parent)))}
     port = free_port()
     key = tmp_path / "key"
     key.write_text("a secret of clients\n", encoding="utf-8")
     words = [f":{port}", "--ws", "--ws-key-file", str(key), "--timeout", "2"]
     dies = [*words, "--command", program(port, "dies-on-a-cut-envelope")]
-    done = command(*dies, "--seed", "32", "--runs", "1", "--json", "--output", str(tmp_path), env=environment)
+    done = command(*dies, "--seed", "1163", "--runs", "1", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, summary = map(json.loads, done.stdout.splitlines())
     assert (finding["finding"]["detail"], finding["transport"]) == ("exit code 70", "websocket")

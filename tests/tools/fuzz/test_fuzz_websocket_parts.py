@@ -200,10 +200,10 @@ def test_two_wires_shake_hands_and_understand_each_other() -> None:
     response = response_message(1, asked.message, 1)
     (answer,) = client.feed(gateway.render(FuzzStep("reply", 1), response.SerializeToString(), 2).data)
     assert (answer.section, answer.error_code, answer.message.s2c.connID) == (2, 0, 4711)
-    assert list(client.feed(gateway.beat())) == []
+    assert list(client.feed(gateway.render(FuzzStep("ping", data="62656174")).data)) == []
     assert list(gateway.feed(client.outgoing())) == [PongReceived(b"beat")]
-    assert list(gateway.feed(client.farewell())) == [CloseReceived()]
-    assert client.farewell() == b""
+    assert list(gateway.feed(client.render(FuzzStep("bye", data="03e8")).data)) == [CloseReceived()]
+    assert client.sent_close
 
 
 def test_what_no_envelope_is_is_an_error() -> None:

@@ -20,6 +20,7 @@ from ftwire_tools.fuzz.valid_messages import request_message
 
 __all__ = ["AttackSession", "NoGatewayError"]
 
+NORMAL_CLOSE: Final = (1000).to_bytes(2).hex()
 GRACE: Final = 0.05
 """Seconds for a handshake that need not be answered, and for what follows lost boundaries."""
 
@@ -58,7 +59,7 @@ class AttackSession(FuzzConnection):
         """Whether the gateway cannot know where the next frame begins: nothing must be answered any more."""
         self.is_provoked = False
         """Whether something wrong was sent."""
-        self.is_finished = self.sent_close = False
+        self.is_finished = False
         self._is_hanging = False
         self._init: Any = None
         if upgrade is None:
@@ -71,8 +72,6 @@ class AttackSession(FuzzConnection):
         if data := transport.opening():
             self.write(data)
             self.receive(lambda: transport.is_ready or transport.refused != "", self.timeout)
-        if self.end == "closed":
-            transport.feed_end()
         if not transport.is_ready:
             why = transport.refused or self.end or f"no answer within {self.timeout:g} s"
             self.leave()
@@ -115,12 +114,12 @@ class AttackSession(FuzzConnection):
         """Send bytes that need not be frames, or a control frame of WebSocket."""
         if self._has_ended():
             return
-        rendered = self.transport.render_raw(step)
+        rendered = self.transport.render(step)
         is_close = step.do == "bye"
         must = is_close and rendered.ends and not self.is_lost
         if is_close:
             # What is still unanswered need not be, but the connection has to end.
-            self.sent_close = self.is_finished = True
+            self.is_finished = True
             self.expectations.release()
         self._add(Expectation(step.label, None, must), rendered)
         self._write_step(rendered, step)
@@ -238,9 +237,9 @@ class AttackSession(FuzzConnection):
         )
 
     def say_goodbye(self) -> None:
-        """Close as the transport wants it."""
-        if not self.end and not self.is_finished:
-            self.write(self.transport.farewell())
+        """Close, on WebSocket after a close frame."""
+        if not (self.end or self.is_finished or self.transport.has_keep_alive):
+            self.write(self.transport.render(FuzzStep("bye", data=NORMAL_CLOSE)).data)
         self.leave()
 
     def drop(self, *, reset: bool) -> None:

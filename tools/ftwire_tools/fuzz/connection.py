@@ -41,7 +41,7 @@ class FuzzConnection:
         self.is_stuck = False
         """Whether the peer has not read all of what was written."""
         self._us, self._peer = ("client", "gateway") if transport.role is Role.CLIENT else ("gateway", "client")
-        self._held = self._later = b""
+        self._held = b""
         self._is_writing = False
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,11 +57,8 @@ class FuzzConnection:
 
     def write(self, data: bytes, chunk: int = 0, *, hold: bool = False) -> None:
         """Write bytes, in pieces of ``chunk`` if it is not 0, or with ``hold`` together with the next ones."""
-        if self._is_writing:
+        if hold or self._is_writing:
             # An answer to what is read meanwhile must not go into the middle of what is being written.
-            self._later += data
-            return
-        if hold:
             self._held += data
             return
         data, self._held = self._held + data, b""
@@ -78,8 +75,7 @@ class FuzzConnection:
             if chunk:
                 time.sleep(BETWEEN_PIECES)
         self._is_writing = False
-        later, self._later = self._later, b""
-        self.write(later)
+        self.write(b"")
 
     def _write_piece(self, piece: bytes) -> None:
         # Reading meanwhile: a peer that answers before it has read everything must not block.

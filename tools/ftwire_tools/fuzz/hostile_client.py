@@ -84,7 +84,7 @@ class _Play:
     @staticmethod
     def _begins_anew(session: AttackSession, step: FuzzStep) -> bool:
         is_init = step.do == "send" and step.proto == session.transport.init
-        return step.do == "upgrade" or (is_init and (session.end != "" or session.sent_close))
+        return step.do == "upgrade" or (is_init and (session.end != "" or session.transport.sent_close))
 
     @staticmethod
     def _end(session: AttackSession) -> None:

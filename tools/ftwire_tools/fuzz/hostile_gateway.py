@@ -85,10 +85,11 @@ class ClientConnection(FuzzConnection):
 
     def beat(self) -> None:
         """Ping a client without KeepAlive as often as it would send that."""
-        now = time.monotonic()
-        if now - self._beaten > self._gateway.keep_alive:
+        transport, now = self.transport, time.monotonic()
+        is_due = now - self._beaten > self._gateway.keep_alive
+        if is_due and not transport.has_keep_alive and transport.is_ready and not transport.sent_close:
             self._beaten = now
-            self.write(self.transport.beat())
+            self.write(transport.render(FuzzStep("ping", data=b"beat".hex())).data)
 
 
 class HostileGateway:
@@ -273,7 +274,7 @@ class HostileGateway:
             if step.do == "push":
                 connection.push(step, self._last_request)
             elif step.do in {"raw", "ping", "pong", "bye"}:
-                connection.write(connection.transport.render_raw(step).data, step.chunk)
+                connection.write(connection.transport.render(step).data, step.chunk)
             elif step.do == "pause":
                 time.sleep(step.ms / 1000)
             elif step.do == "finish":

@@ -33,11 +33,14 @@ class Program:
         try:
             self._words: Final = shlex.split(command)
         except ValueError as error:
-            raise ProgramError(str(error)) from None
+            raise ProgramError(f"no command: {error}") from None
         if not self._words:
-            raise ProgramError("names no program")
+            raise ProgramError("no command: it names no program")
         self._allowed: Final = allowed
-        self._crash_text: Final = re.compile(crash_text) if crash_text else None
+        try:
+            self._crash_text: Final = re.compile(crash_text) if crash_text else None
+        except re.error as error:
+            raise ProgramError(f"no regular expression: {error}") from None
         self._process: subprocess.Popen[bytes] | None = None
         self._output: Final = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
 

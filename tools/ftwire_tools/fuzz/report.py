@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ftwire.protocols import registry
 from ftwire_tools.fuzz.judgement import KINDS
-from ftwire_tools.fuzz.saving import save
+from ftwire_tools.fuzz.saving import crash_facts, save
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import CampaignTotals, Reproduction
     from ftwire_tools.fuzz.steps import FuzzStep
+    from ftwire_tools.fuzz.targets import FuzzSetup
 
 __all__ = ["CampaignReport"]
 
@@ -29,15 +29,11 @@ _ERASE: Final = "\r\x1b[K"
 
 
 class CampaignReport:
-    """Writes to standard output, and with ``folder`` saves findings below it.
+    """Writes to standard output, and with ``folder`` saves findings below it."""
 
-    ``facts_of`` gives the values of a finding's ``crash.json``.
-    """
-
-    def __init__(
-        self, facts_of: Callable[[Reproduction], dict[str, Any]], *, folder: Path | None, as_json: bool
-    ) -> None:
-        self._facts_of: Final = facts_of
+    def __init__(self, setup: FuzzSetup, seed: int, *, folder: Path | None, as_json: bool) -> None:
+        self._setup: Final = setup
+        self._seed: Final = seed
         self._folder: Final = folder
         self._as_json: Final = as_json
         self._on_terminal: Final = sys.stderr.isatty()
@@ -59,7 +55,7 @@ class CampaignReport:
     def finding(self, found: Reproduction) -> None:
         """Write a finding, after saving it."""
         self._clear()
-        facts = self._facts_of(found)
+        facts = crash_facts(found, self._setup, self._seed)
         place = None
         if self._folder is not None:
             try:
@@ -82,7 +78,7 @@ class CampaignReport:
         ]
         write("\n".join(lines) + "\n")
 
-    def summary(self, totals: CampaignTotals, *, mode: str, seed: int, interrupted: bool = False) -> None:
+    def summary(self, totals: CampaignTotals, *, interrupted: bool = False) -> None:
         """Write how the whole campaign went."""
         self._clear()
         seconds = time.monotonic() - totals.began
@@ -90,8 +86,8 @@ class CampaignReport:
         if self._as_json:
             facts = {
                 "event": "summary",
-                "mode": mode,
-                "seed": seed,
+                "mode": self._setup.mode,
+                "seed": self._seed,
                 "runs": totals.runs,
                 "steps": totals.steps,
                 "seconds": round(seconds, 1),
@@ -114,7 +110,7 @@ class CampaignReport:
         found = _count(len(totals.found), "finding") if totals.found else "nothing found"
         repeats = "".join(f", {count} more of {kind}" for kind, count in totals.repeats.items())
         lost = f"; ended early: {printable(totals.lost)}" if totals.lost else ""
-        done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {seed}"
+        done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self._seed}"
         write("\n".join([*lines, f"--- {done}: {found}{repeats}{lost}"]) + "\n")
 
 

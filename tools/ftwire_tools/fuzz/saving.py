@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire import __version__
 from ftwire.cipher import RsaKey
-from ftwire.frame import Role
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
 from ftwire_tools.captures.capture_writer import create_private
-from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
-from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
-from ftwire_tools.fuzz.targets import ClientTarget, FuzzTarget, GatewayTarget
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.targets import FuzzSetup, target_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,18 +21,17 @@ if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import Reproduction
     from ftwire_tools.fuzz.judgement import Traffic
 
-__all__ = ["COME_BACK", "CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
+__all__ = ["CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
 
 FORMAT: Final = 1
 """Version of ``crash.json``."""
-COME_BACK: Final = 30.0
-"""Seconds that a client may stay away, where nothing else is said."""
 _LOOPBACK: Final = bytes((127, 0, 0, 1))
 _PORTS: Final = {False: 11_111, True: 33_333}
 """The gateway's port in a capture and by default, on TCP and on WebSocket."""
 
 _TEST: Final = '''\
-"""Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}): the {mode} {verdict}.
+"""Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}):
+the {mode} {verdict}.
 
 Fails while that is so. Needs pytest, ``pip install "ftwire[cli]"``, crash.json beside this file, and the environment:
 
@@ -65,19 +60,9 @@ class CrashFileError(Exception):
 class CrashFile(NamedTuple):
     """The contents of a ``crash.json``."""
 
-    mode: str
-    """``gateway`` or ``client``: what was fuzzed."""
+    setup: FuzzSetup
     kind: str
     """The kind of the finding."""
-    encrypted: bool
-    websocket: bool
-    timeout: float
-    come_back: float | None
-    """A client's: how long it may stay away, in seconds."""
-    exit_codes: tuple[int, ...] | None
-    """A client's: those that are no crash."""
-    crash_text: str | None
-    """A client's: what in its output is a crash."""
     steps: tuple[FuzzStep, ...]
 
 
@@ -85,16 +70,16 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
     """Read a ``crash.json``, of this mode if it is given. Raises ``CrashFileError``."""
     try:
         values = json.loads(text)
-        crash = CrashFile(
-            str(values["mode"]),
-            str(values["finding"]["kind"]),
-            bool(values["encrypted"]),
-            values.get("transport", "tcp") == "websocket",
+        of_client = {"come_back": float, "exit_codes": tuple, "crash_text": str}
+        setup = FuzzSetup(
+            values["mode"],
             float(values["timeout"]),
-            float(values["come_back"]) if "come_back" in values else None,
-            tuple(map(int, values["exit_codes"])) if "exit_codes" in values else None,
-            str(values["crash_text"]) if "crash_text" in values else None,
-            tuple(step_from_json(step) for step in values["steps"]),
+            encrypted=bool(values["encrypted"]),
+            websocket=values.get("transport", "tcp") == "websocket",
+            **{name: kind(values[name]) for name, kind in of_client.items() if name in values},
+        )
+        crash = CrashFile(
+            setup, str(values["finding"]["kind"]), tuple(step_from_json(step) for step in values["steps"])
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CrashFileError(f"no crash.json: {type(error).__name__}: {error}") from None
@@ -102,35 +87,24 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
         raise CrashFileError(f"format {values.get('format')!r}, not {FORMAT}: of another version of ftwire")
     if values.get("transport", "tcp") not in {"tcp", "websocket"}:
         raise CrashFileError(f"transport {values['transport']!r} is neither tcp nor websocket")
-    if crash.mode != (mode or crash.mode):
-        raise CrashFileError(f"the steps are for a {crash.mode}: ftwire fuzz {crash.mode}")
+    if setup.mode != (mode or setup.mode):
+        raise CrashFileError(f"the steps are for a {setup.mode}: ftwire fuzz {setup.mode}")
     return crash
 
 
-def crash_facts(
-    found: Reproduction,
-    *,
-    mode: str,
-    seed: int,
-    encrypted: bool,
-    timeout: float,
-    websocket: bool = False,
-    of_client: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the values of a ``crash.json``: no keys, and nothing that the peer has sent.
-
-    ``of_client`` are the values of ``CrashFile`` that only a client has.
-    """
+def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, Any]:
+    """Return the values of a ``crash.json``: no keys, and nothing that the peer has sent."""
+    of_client = {"come_back": setup.come_back, "exit_codes": setup.exit_codes, "crash_text": setup.crash_text}
     return {
         "format": FORMAT,
         "ftwire": __version__,
-        "mode": mode,
+        "mode": setup.mode,
         "seed": seed,
         "run": found.run,
-        "encrypted": encrypted,
-        **({"transport": "websocket"} if websocket else {}),
-        "timeout": timeout,
-        **(of_client or {}),
+        "encrypted": setup.encrypted,
+        "transport": "websocket" if setup.websocket else "tcp",
+        "timeout": setup.timeout,
+        **(of_client if setup.mode == "client" else {}),
         "finding": found.finding._asdict(),
         "provoked_again": found.again,
         "steps": [step_to_json(step) for step in found.steps],
@@ -150,7 +124,7 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
             number += 1
     files = {
         "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
-        "session.pcap": capture_of(found.outcome.traffic, websocket="transport" in facts),
+        "session.pcap": capture_of(found.outcome.traffic, websocket=_is_websocket(facts)),
         "test_crash.py": _test_of(facts).encode(),
         **({"output.txt": found.outcome.output.encode()} if found.outcome.output else {}),
     }
@@ -159,6 +133,10 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     return place
+
+
+def _is_websocket(facts: Mapping[str, Any]) -> bool:
+    return bool(facts["transport"] == "websocket")
 
 
 def _test_of(facts: Mapping[str, Any]) -> str:
@@ -170,7 +148,7 @@ def _test_of(facts: Mapping[str, Any]) -> str:
         run=facts["run"],
         verdict=KINDS[facts["finding"]["kind"]],
         where="the gateway listens" if of_gateway else "to listen for the client",
-        port=_PORTS["transport" in facts],
+        port=_PORTS[_is_websocket(facts)],
         alone="it has to be running" if of_gateway else "one has to connect by itself",
         key="" if facts["encrypted"] else " (none here)",
     )
@@ -183,28 +161,15 @@ def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...
     ``LostTargetError`` where there is no peer.
     """
     crash = load_crash(path.read_text(encoding="utf-8"))
-    address = (
-        environment.get("FTWIRE_FUZZ_HOST", "127.0.0.1"),
-        int(environment.get("FTWIRE_FUZZ_PORT", _PORTS[crash.websocket])),
-    )
-    command = environment.get("FTWIRE_FUZZ_COMMAND")
-    transport = transport_for(
-        Role.CLIENT if crash.mode == "gateway" else Role.SERVER,
-        address,
-        key=RsaKey.from_pem(Path(environment["FTWIRE_FUZZ_KEY"]).read_bytes()) if crash.encrypted else None,
-        websocket=crash.websocket,
+    host = environment.get("FTWIRE_FUZZ_HOST", "127.0.0.1")
+    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS[crash.setup.websocket]))
+    target = target_for(
+        crash.setup,
+        (host, port),
+        key=RsaKey.from_pem(Path(environment["FTWIRE_FUZZ_KEY"]).read_bytes()) if crash.setup.encrypted else None,
         ws_key=environment.get("FTWIRE_FUZZ_WS_KEY", ""),
+        command=environment.get("FTWIRE_FUZZ_COMMAND"),
     )
-    allowed = (0, 1) if crash.exit_codes is None else crash.exit_codes
-    program = Program(command, allowed=allowed, crash_text=crash.crash_text or "") if command else None
-    target: FuzzTarget
-    if crash.mode == "gateway":
-        target = GatewayTarget(address, transport=transport, timeout=crash.timeout, program=program)
-    else:
-        come_back = COME_BACK if crash.come_back is None else crash.come_back
-        target = ClientTarget(
-            listen(*address), transport=transport, timeout=crash.timeout, come_back=come_back, program=program
-        )
     try:
         return target.play(crash.steps, fresh=True).findings
     finally:

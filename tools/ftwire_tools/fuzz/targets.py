@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
+from ftwire.cipher import RsaKey
+from ftwire.frame import Role
 from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
-from ftwire_tools.fuzz.hostile_gateway import HostileGateway
+from ftwire_tools.fuzz.hostile_gateway import HostileGateway, listen
 from ftwire_tools.fuzz.judgement import PlayOutcome
+from ftwire_tools.fuzz.program import Program
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.transport import FuzzTransport, transport_for
 
-if TYPE_CHECKING:
-    import socket
-
-    from ftwire_tools.fuzz.program import Program
-    from ftwire_tools.fuzz.steps import FuzzStep
-    from ftwire_tools.fuzz.transport import FuzzTransport
-
-__all__ = ["ClientTarget", "FuzzTarget", "GatewayTarget", "LostTargetError"]
+__all__ = ["ClientTarget", "FuzzSetup", "FuzzTarget", "GatewayTarget", "LostTargetError", "target_for"]
 
 START_SECONDS: Final = 30.0
 """Time for a gateway to serve its first session, or to come back."""
@@ -28,6 +28,24 @@ POLL: Final = 0.05
 
 class LostTargetError(Exception):
     """There is nobody to fuzz any more; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzSetup:
+    """Which peer is fuzzed and how it is judged: what a ``crash.json`` keeps beside the steps."""
+
+    mode: str
+    """``gateway`` or ``client``."""
+    timeout: float
+    """Seconds until a gateway counts as hung, a client as silent."""
+    encrypted: bool = False
+    websocket: bool = False
+    come_back: float = 30.0
+    """A client's: how long it may stay away, in seconds."""
+    exit_codes: tuple[int, ...] = (0, 1)
+    """A client's: those that are no crash."""
+    crash_text: str = ""
+    """A client's: what in its output is a crash, a regular expression."""
 
 
 class FuzzTarget(Protocol):
@@ -125,6 +143,11 @@ class ClientTarget:
         self._has_misbehaved = False
         self._was_seen = False
 
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return int(self._listening.getsockname()[1])
+
     def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
         """See ``FuzzTarget``."""
         program = self._program
@@ -181,3 +204,35 @@ def _wait_for_exit(program: Program) -> None:
 def _last_line(program: Program) -> str:
     lines = program.output().strip().splitlines()
     return lines[-1][:200] if lines else "it wrote nothing"
+
+
+def target_for(
+    setup: FuzzSetup,
+    address: tuple[str, int],
+    *,
+    key: RsaKey | None = None,
+    ws_key: str = "",
+    command: str | None = None,
+    keep_running: bool = False,
+) -> GatewayTarget | ClientTarget:
+    """Return the target: the gateway at ``address``, or clients that connect there; ``command`` starts its program.
+
+    ``key`` is the RSA key of both sides, ``ws_key`` the key of a gateway's WebSocket clients. Raises ``ProgramError``,
+    and ``OSError`` where nobody can listen at ``address``.
+    """
+    of_gateway = setup.mode == "gateway"
+    role = Role.CLIENT if of_gateway else Role.SERVER
+    transport = transport_for(role, address, key=key, websocket=setup.websocket, ws_key=ws_key)
+    program = None
+    if command is not None:
+        program = Program(command, allowed=setup.exit_codes, crash_text=setup.crash_text)
+    if of_gateway:
+        return GatewayTarget(address, transport=transport, timeout=setup.timeout, program=program)
+    return ClientTarget(
+        listen(*address),
+        transport=transport,
+        timeout=setup.timeout,
+        come_back=setup.come_back,
+        program=program,
+        keep_running=keep_running,
+    )

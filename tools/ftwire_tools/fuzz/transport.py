@@ -68,10 +68,12 @@ class FuzzTransport:
     init_name: str
     first_serial: int
     has_keep_alive: bool
-    """Whether a client has to send something regularly."""
+    """Whether a client has to send KeepAlive; else there are pings and close frames."""
     is_encrypted = False
     is_ready = True
     """Whether the transport's own handshake, the upgrade, is done."""
+    sent_close = False
+    """Whether a close frame was sent, after which nothing legal may come."""
     refused = ""
     """Why the peer's side of the upgrade is wrong."""
 
@@ -90,31 +92,16 @@ class FuzzTransport:
         """Return a client's body with the values that belong to this connection."""
         raise NotImplementedError
 
-    def render(self, step: FuzzStep, body: bytes, serial: int) -> Rendered:
-        """Return the bytes of a message, with the step's mutations."""
-        raise NotImplementedError
-
-    def render_raw(self, step: FuzzStep) -> Rendered:
-        """Return the bytes of a ``raw``, ``ping``, ``pong`` or ``bye`` step."""
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
+        """Return the bytes of a step: a message with its mutations, bytes as they are, or a control frame."""
         raise NotImplementedError
 
     def feed(self, data: bytes) -> Iterable[Any]:
         """Give the frames or envelopes, and the events above, in received bytes. Raises ``WireError``."""
         raise NotImplementedError
 
-    def feed_end(self) -> None:
-        """Take the end of the peer's bytes."""
-
     def outgoing(self) -> bytes:
         """Return what the transport itself has to send now: an upgrade, pongs, a close frame."""
-        return b""
-
-    def farewell(self) -> bytes:
-        """Return what a legal end of a connection begins with."""
-        return b""
-
-    def beat(self) -> bytes:
-        """Return what makes a client without KeepAlive send something."""
         return b""
 
     def agree(self, request: Any, response: Any) -> None:
@@ -143,19 +130,16 @@ class FrameTransport(FuzzTransport):
         """See ``FuzzTransport``."""
         return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial)
 
-    def render(self, step: FuzzStep, body: bytes, serial: int) -> Rendered:
-        """See ``FuzzTransport``."""
-        message_class = message_class_of(step.proto, of_gateway=self.role is Role.SERVER)
-        body = mutate_body(body, step.mutations, step.format, message_class)
-        frame = Frame.build(
-            step.proto, serial, body, sender=self.role, body_format=step.format, cipher=self._cipher
-        ).encode()
-        data = mutate_frame(frame, step.mutations)
-        return Rendered(data, boundaries(data))
-
-    def render_raw(self, step: FuzzStep) -> Rendered:
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
         """See ``FuzzTransport``."""
         data = bytes.fromhex(step.data)
+        if step.do != "raw":
+            message_class = message_class_of(step.proto, of_gateway=self.role is Role.SERVER)
+            body = mutate_body(body, step.mutations, step.format, message_class)
+            frame = Frame.build(
+                step.proto, serial, body, sender=self.role, body_format=step.format, cipher=self._cipher
+            )
+            data = mutate_frame(frame.encode(), step.mutations)
         return Rendered(data, boundaries(data))
 
     def feed(self, data: bytes) -> Iterable[Frame]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import WebSocketException
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request, Response
@@ -48,7 +47,7 @@ from ftwire_tools.fuzz.websocket_frames import (
 
 __all__ = ["EnvelopeTransport"]
 
-_NORMAL_CLOSE: Final = (1000).to_bytes(2)
+_CONTROLS: Final = {"ping": PING, "pong": PONG, "bye": CLOSE}
 _QUIET: Final = logging.Logger("ftwire.fuzz")
 _QUIET.addHandler(logging.NullHandler())
 
@@ -71,7 +70,7 @@ class EnvelopeTransport(FuzzTransport):
             else ServerProtocol(max_size=MAX_BODY[role], logger=_QUIET)
         )
         self._parts: list[bytes] = []
-        self._is_text = self._sent_close = False
+        self._is_text = False
 
     def opening(self) -> bytes:
         """See ``FuzzTransport``: the request to upgrade."""
@@ -92,25 +91,21 @@ class EnvelopeTransport(FuzzTransport):
             message.c2s.websocketKey = websocket_key_digest(self._key)
         return bytes(message.SerializePartialToString())
 
-    def render(self, step: FuzzStep, body: bytes, serial: int) -> Rendered:
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
         """See ``FuzzTransport``."""
+        content = bytes.fromhex(step.data)
+        if step.do in {"raw", "upgrade"}:
+            return Rendered(content, None)
+        if step.do in _CONTROLS:
+            self.sent_close = self.sent_close or step.do == "bye"
+            pings = (content,) if step.do == "ping" else ()
+            ends = step.do == "bye" and is_legal_close(content)
+            return Rendered(control_frame(_CONTROLS[step.do], content, self.role), (), pings, ends)
         messages = messages_of(step, body, serial, self.role)
         data = frames_of(step, messages, self.role)
         is_broken = any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations)
         pings = (BETWEEN,) if step.ping and step.fragments > 1 else ()
         return Rendered(data, None if is_broken else asked_in(step, messages, serial), pings)
-
-    def render_raw(self, step: FuzzStep) -> Rendered:
-        """See ``FuzzTransport``."""
-        content = bytes.fromhex(step.data)
-        if step.do == "ping":
-            return Rendered(control_frame(PING, content, self.role), (), (content,))
-        if step.do == "pong":
-            return Rendered(control_frame(PONG, content, self.role), ())
-        if step.do == "bye":
-            self._sent_close = True
-            return Rendered(control_frame(CLOSE, content, self.role), (), ends=is_legal_close(content))
-        return Rendered(content, None)
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """See ``FuzzTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
@@ -150,27 +145,7 @@ class EnvelopeTransport(FuzzTransport):
                     raise EnvelopeError(reason="an envelope is a binary message, here is text", data=message)
                 yield Envelope.decode(message, sender=self.role.peer, max_body=MAX_BODY[self.role])
 
-    def feed_end(self) -> None:
-        """See ``FuzzTransport``."""
-        try:
-            self._protocol.receive_eof()
-        except (WebSocketException, EOFError):
-            return
-        if not self.is_ready and self._protocol.handshake_exc is not None:
-            self.refused = self.refused or str(self._protocol.handshake_exc)
-
     def outgoing(self) -> bytes:
         """See ``FuzzTransport``. Nothing comes after a close frame."""
         data = b"".join(self._protocol.data_to_send())
-        return b"" if self._sent_close else data
-
-    def farewell(self) -> bytes:
-        """See ``FuzzTransport``."""
-        if self._sent_close or not self.is_ready or self._protocol.state is not State.OPEN:
-            return b""
-        self._sent_close = True
-        return control_frame(CLOSE, _NORMAL_CLOSE, self.role)
-
-    def beat(self) -> bytes:
-        """See ``FuzzTransport``: a client that waits for pushes answers pings and sends nothing else."""
-        return control_frame(PING, b"beat", self.role) if self.is_ready and not self._sent_close else b""
+        return b"" if self.sent_close else data

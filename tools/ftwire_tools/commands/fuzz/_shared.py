@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.commands._keys import read_key
 from ftwire_tools.fuzz.campaign import Campaign
-from ftwire_tools.fuzz.program import Program, ProgramError
+from ftwire_tools.fuzz.program import ProgramError
 from ftwire_tools.fuzz.report import CampaignReport
-from ftwire_tools.fuzz.saving import CrashFile, CrashFileError, crash_facts, load_crash
-from ftwire_tools.fuzz.targets import LostTargetError
+from ftwire_tools.fuzz.saving import CrashFile, CrashFileError, load_crash
+from ftwire_tools.fuzz.targets import LostTargetError, target_for
+from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import Interrupted, write
 from ftwire_tools.terminal.style import printable
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from ftwire_tools.fuzz.steps import FuzzStep
-    from ftwire_tools.fuzz.targets import FuzzTarget
+    from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup, FuzzTarget, GatewayTarget
 
-__all__ = ["FuzzOptions", "fuzz", "program_of", "replay", "saved_crash", "shared_options"]
+__all__ = ["FuzzOptions", "make_target", "run", "saved_crash", "shared_options"]
 
 DEFAULT_RUNS: Final = 200
 
@@ -86,18 +87,6 @@ def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Cal
     return add
 
 
-def program_of(command: str | None, allowed: tuple[int, ...] = (0, 1), crash_text: str | None = None) -> Program | None:
-    """Return the program of ``--command``. Raises ``click.BadParameter``."""
-    if command is None:
-        return None
-    try:
-        return Program(command, allowed=allowed, crash_text=crash_text or "")
-    except ProgramError as error:
-        raise click.BadParameter(str(error), param_hint="--command") from None
-    except re.error as error:
-        raise click.BadParameter(f"no regular expression: {error}", param_hint="--crash-text") from None
-
-
 def saved_crash(options: FuzzOptions, mode: str) -> CrashFile | None:
     """Read what ``--replay`` names, and check it and ``--key`` against the other options. Raises click's errors."""
     if options.websocket and options.key is not None:
@@ -112,12 +101,39 @@ def saved_crash(options: FuzzOptions, mode: str) -> CrashFile | None:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (CrashFileError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path}: {printable(str(error))}") from None
-    if crash.encrypted != (options.key is not None):
-        raise click.UsageError(f"{path} is of {'an encrypted' if crash.encrypted else 'a plain'} session (--key)")
-    if crash.websocket != options.websocket:
-        kind = "a WebSocket session (--ws)" if crash.websocket else "a TCP session (no --ws)"
+    if crash.setup.encrypted != (options.key is not None):
+        kind = "an encrypted" if crash.setup.encrypted else "a plain"
+        raise click.UsageError(f"{path} is of {kind} session (--key)")
+    if crash.setup.websocket != options.websocket:
+        kind = "a WebSocket session (--ws)" if crash.setup.websocket else "a TCP session (no --ws)"
         raise click.UsageError(f"{path} is of {kind}")
     return crash
+
+
+def make_target(
+    setup: FuzzSetup, address: Address, command: str | None, options: FuzzOptions, **more: Any
+) -> GatewayTarget | ClientTarget:
+    """Return ``target_for`` these. Raises click's errors."""
+    try:
+        return target_for(setup, address, key=read_key(options.key), command=command, **more)
+    except ProgramError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def run(
+    target: FuzzTarget,
+    setup: FuzzSetup,
+    options: FuzzOptions,
+    *,
+    crash: CrashFile | None,
+    plan: Callable[[Random], tuple[FuzzStep, ...]],
+) -> int:
+    """Replay a crash, or else run a campaign; returns the exit code."""
+    if crash is not None:
+        return _replay(crash, target, as_json=options.as_json)
+    return _fuzz(target, plan, setup, options)
 
 
 @contextmanager
@@ -139,8 +155,7 @@ def _running(target: FuzzTarget) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
-    """Perform saved steps once; returns the exit code."""
+def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
     with _running(target):
         outcome = target.play(crash.steps, fresh=True)
     again = outcome.has(crash.kind)
@@ -160,22 +175,11 @@ def replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
     return int(again)
 
 
-def fuzz(
-    target: FuzzTarget,
-    plan: Callable[[Random], tuple[FuzzStep, ...]],
-    options: FuzzOptions,
-    *,
-    mode: str,
-    of_client: dict[str, Any] | None = None,
+def _fuzz(
+    target: FuzzTarget, plan: Callable[[Random], tuple[FuzzStep, ...]], setup: FuzzSetup, options: FuzzOptions
 ) -> int:
-    """Run a campaign and report; returns the exit code."""
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 32)
-    facts: dict[str, Any] = {"mode": mode, "seed": seed, "encrypted": options.key is not None, "of_client": of_client}
-    report = CampaignReport(
-        lambda found: crash_facts(found, timeout=options.timeout, websocket=options.websocket, **facts),
-        folder=options.output,
-        as_json=options.as_json,
-    )
+    report = CampaignReport(setup, seed, folder=options.output, as_json=options.as_json)
     campaign = Campaign(
         target, plan, seed=seed, tries=options.shrink_tries, report=report.finding, progress=report.progress
     )
@@ -184,7 +188,7 @@ def fuzz(
         try:
             campaign.run(runs, None if options.minutes is None else options.minutes * 60)
         except KeyboardInterrupt:
-            report.summary(campaign.totals, mode=mode, seed=seed, interrupted=True)
+            report.summary(campaign.totals, interrupted=True)
             raise
-    report.summary(campaign.totals, mode=mode, seed=seed)
+    report.summary(campaign.totals)
     return int(bool(campaign.totals.found))

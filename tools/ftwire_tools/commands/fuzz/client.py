@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from ftwire.frame import Role
 from ftwire_tools.commands._addresses import LISTEN
-from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands.fuzz._shared import FuzzOptions, fuzz, program_of, replay, saved_crash, shared_options
-from ftwire_tools.fuzz.hostile_gateway import listen
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
 from ftwire_tools.fuzz.plans import client_plan
-from ftwire_tools.fuzz.saving import COME_BACK
-from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
 
 __all__ = ["command"]
@@ -34,14 +30,14 @@ __all__ = ["command"]
 @click.option(
     "--come-back",
     type=click.FloatRange(min=0, min_open=True),
-    default=COME_BACK,
+    default=30.0,
     show_default=True,
     metavar="SECONDS",
     help="How long a client may stay away.",
 )
 @click.option(
     "--exit-code",
-    "allowed",
+    "exit_codes",
     type=int,
     multiple=True,
     default=(0, 1),
@@ -59,7 +55,7 @@ def command(
     program_line: str | None,
     keep_running: bool,
     come_back: float,
-    allowed: tuple[int, ...],
+    exit_codes: tuple[int, ...],
     crash_text: str | None,
     allow_remote: bool,
     **given: Any,
@@ -87,32 +83,20 @@ def command(
     if program_line is None and (keep_running or crash_text is not None):
         raise click.UsageError("--keep-running and --crash-text need --command")
     crash = saved_crash(options, "client")
-    if crash is not None:
-        crash_text = crash.crash_text if crash_text is None else crash_text
-        if crash.exit_codes is not None and ctx.get_parameter_source("allowed") is ParameterSource.DEFAULT:
-            allowed = crash.exit_codes
-    transport = transport_for(Role.SERVER, address, key=read_key(options.key), websocket=options.websocket)
-    program = program_of(program_line, allowed, crash_text)
-    try:
-        listening = listen(address.host, address.port)
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
-    target = ClientTarget(
-        listening,
-        transport=transport,
-        timeout=options.timeout if crash is None else crash.timeout,
-        come_back=come_back if crash is None or crash.come_back is None else crash.come_back,
-        program=program,
-        keep_running=keep_running,
-    )
-    if program is None:
-        port = listening.getsockname()[1]
-        click.echo(f"ftwire: listening on {Address(address.host, port)} for clients", err=True)
-    if crash is not None:
-        ctx.exit(replay(crash, target, as_json=options.as_json))
-    of_client: dict[str, Any] = {"come_back": come_back}
-    if program is not None:
-        of_client["exit_codes"] = list(allowed)
-        of_client |= {} if crash_text is None else {"crash_text": crash_text}
-    plan = partial(client_plan, most=options.steps, websocket=options.websocket)
-    ctx.exit(fuzz(target, plan, options, mode="client", of_client=of_client))
+    of_client: dict[str, Any] = {"come_back": come_back, "exit_codes": exit_codes, "crash_text": crash_text or ""}
+    if crash is None:
+        setup = FuzzSetup(
+            "client", options.timeout, encrypted=options.key is not None, websocket=options.websocket, **of_client
+        )
+    else:
+        # What is said here goes before what the file says.
+        sources = {name: ctx.get_parameter_source(name) for name in of_client}
+        setup = replace(
+            crash.setup,
+            **{name: value for name, value in of_client.items() if sources[name] is ParameterSource.COMMANDLINE},
+        )
+    target = make_target(setup, address, program_line, options, keep_running=keep_running)
+    if program_line is None and isinstance(target, ClientTarget):
+        click.echo(f"ftwire: listening on {Address(address.host, target.port)} for clients", err=True)
+    plan = partial(client_plan, most=options.steps, websocket=setup.websocket)
+    ctx.exit(run(target, setup, options, crash=crash, plan=plan))

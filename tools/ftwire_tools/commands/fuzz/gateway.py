@@ -7,13 +7,11 @@ from typing import Any
 
 import click
 
-from ftwire.frame import Role
 from ftwire_tools.commands._addresses import ADDRESS
-from ftwire_tools.commands._keys import read_key, read_ws_key
-from ftwire_tools.commands.fuzz._shared import FuzzOptions, fuzz, program_of, replay, saved_crash, shared_options
+from ftwire_tools.commands._keys import read_ws_key
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
-from ftwire_tools.fuzz.targets import GatewayTarget
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.targets import FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
 
 __all__ = ["command"]
@@ -69,26 +67,17 @@ def command(
     if (ws_key or ws_key_file is not None) and not options.websocket:
         raise click.UsageError("--ws-key and --ws-key-file need --ws")
     crash = saved_crash(options, "gateway")
-    transport = transport_for(
-        Role.CLIENT,
-        address,
-        key=read_key(options.key),
-        websocket=options.websocket,
-        ws_key=read_ws_key(ws_key, ws_key_file),
+    setup = (
+        FuzzSetup("gateway", options.timeout, encrypted=options.key is not None, websocket=options.websocket)
+        if crash is None
+        else crash.setup
     )
-    target = GatewayTarget(
-        address,
-        transport=transport,
-        timeout=options.timeout if crash is None else crash.timeout,
-        program=program_of(program_line),
-    )
-    if crash is not None:
-        ctx.exit(replay(crash, target, as_json=options.as_json))
+    target = make_target(setup, address, program_line, options, ws_key=read_ws_key(ws_key, ws_key_file))
     plan = partial(
         gateway_plan,
         most=options.steps,
         requests=requests_to_draw(allow_trading=allow_trading),
-        encrypted=options.key is not None,
-        websocket=options.websocket,
+        encrypted=setup.encrypted,
+        websocket=setup.websocket,
     )
-    ctx.exit(fuzz(target, plan, options, mode="gateway"))
+    ctx.exit(run(target, setup, options, crash=crash, plan=plan))
