@@ -1,4 +1,4 @@
-"""``ftwire fuzz client`` against the vendor's SDKs: what docs/fuzzing.md says of them, and the path there."""
+"""``ftwire fuzz client`` against the vendor's SDKs: the findings that docs/fuzzing.md describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzzing planted bugs: what the tests of ``ftwire fuzz`` share, whoever is fuzzed and on whatever transport."""
+"""Helpers to fuzz peers with planted bugs, shared by the tests of all sides and transports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GATEWAY_CRASH = {
 
 
 def command_of(who: str) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """What runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
+    """Return a function that runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
 
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         line = [*FUZZ, who, *words]
@@ -66,12 +66,12 @@ def free_port() -> int:
 def campaign_of(
     target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Reproduction], tries: int
 ) -> Campaign:
-    """A campaign that puts into ``finds`` what it finds."""
+    """Return a campaign that appends what it finds to ``finds``."""
     return Campaign(target, plan, seed=seed, tries=tries, report=finds.append)
 
 
 def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 9, tries: int, runs: int) -> Reproduction:
-    """The first find of a kind that can be provoked again."""
+    """Return the first finding of a kind that can be provoked again."""
     finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, seed, finds, tries)
     while campaign.totals.runs < runs:
@@ -83,7 +83,7 @@ def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 9, t
 
 
 def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The test that was saved, in this process: starting pytest for each takes longer than all of them."""
+    """Return a saved test to call in this process: pytest takes longer to start than all of them to run."""
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_stands_it"]

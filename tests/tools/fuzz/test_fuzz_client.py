@@ -1,4 +1,4 @@
-"""``ftwire fuzz client``: finds what was planted in a client, and nothing in sound ones."""
+"""``ftwire fuzz client``: finds the planted bugs of a client, and nothing in correct ones."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_sound_client_stands_it(encrypted: bool) -> None:
 
 
 class _Asking(threading.Thread):
-    """Our asyncio client, asking again and again whatever happens, until it is told to stop."""
+    """Runs our asyncio client, which sends requests whatever happens, until ``over`` is set."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)

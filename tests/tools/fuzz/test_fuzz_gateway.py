@@ -1,4 +1,4 @@
-"""``ftwire fuzz gateway``: finds what was planted, finds nothing where nothing is, keeps what it finds."""
+"""``ftwire fuzz gateway``: finds the planted bugs, nothing in correct gateways, and saves what it finds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from support.places import SUPPORT
 command = command_of("gateway")
 REQUESTS = requests_to_draw(allow_trading=False)
 RUNS, TRIES, TIMEOUT, PATIENT = 60, 40, 0.25, 3.0
-ATTEMPTS = 5  # two of the bugs are provoked by what shares a segment, which nobody can force
+ATTEMPTS = 5  # two of the bugs depend on what shares a TCP segment, which nobody can force
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
@@ -49,7 +49,7 @@ def plan(random: Random, *, encrypted: bool = False) -> tuple[FuzzStep, ...]:
 def broken(
     bug: str, key: RsaKey | None = None, timeout: float = TIMEOUT
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
-    # The gateway stands in for the program that --command starts: it begins anew as often, in less time.
+    # The gateway takes the place of a program, which would take longer to start.
     running: Any = BrokenGateway(free_port(), bug, key=key)
     transport = transport_for(Role.CLIENT, key=key)
     target = GatewayTarget(Address("127.0.0.1", running.port), transport=transport, timeout=timeout, program=running)
@@ -121,7 +121,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
         running.start()
         assert fails(saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch))
     kept = b"".join(path.read_bytes() for path in place.iterdir())
-    # Neither the RSA key nor the one that the gateway gave.
+    # Neither the RSA key nor the session key of the gateway.
     assert b"PRIVATE KEY" not in kept
     assert b"0123456789ABCDEF" not in kept
 

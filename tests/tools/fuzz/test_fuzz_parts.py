@@ -1,4 +1,4 @@
-"""The parts of ``ftwire fuzz`` by themselves: what is drawn, what bytes come of it, how it is shortened and kept."""
+"""The parts of ``ftwire fuzz`` by themselves: what is drawn, rendered, shortened and saved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
         for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS):
             sent = FrameTransport(Role.CLIENT).render(step, bytes.fromhex(step.body), 1).data
             data = sent + bytes.fromhex(step.data)
-            # Wherever a reader of the stream finds a frame, past whatever damage.
+            # Wherever a reader that searches for frames may find one.
             for found in re.finditer(b"FT", data[: max(0, len(data) - 4)]):
                 proto_id = header.unpack_from(data, found.start())[1]
                 assert not 2000 <= proto_id < 3000
@@ -105,7 +105,7 @@ def test_everything_that_can_be_wrong_is_drawn() -> None:
     assert {step.do for step in steps} == {"reply", "push", "skip", "late", "raw", "pause", "finish", "close", "reset"}
 
 
-# What bytes come of it
+# What is sent
 
 
 def test_without_a_mutation_it_is_the_frame_the_library_makes() -> None:
@@ -205,7 +205,7 @@ def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> 
 
 
 class Fragile:
-    """A target that every sequence with protocol 3008 in it brings down."""
+    """A target in which every sequence with protocol 3008 provokes a finding."""
 
     def __init__(self) -> None:
         self.played = 0
@@ -245,7 +245,7 @@ def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.Monke
     assert target.played == 1
 
 
-# How it is kept
+# What is saved
 
 
 def test_steps_survive_json() -> None:
@@ -322,7 +322,7 @@ def test_a_program_says_how_it_ended() -> None:
         Program("/no/such/program").start()
 
 
-# What is written about it
+# The documentation
 
 
 def test_the_table_of_findings_is_complete() -> None:

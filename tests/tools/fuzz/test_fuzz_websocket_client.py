@@ -1,4 +1,4 @@
-"""``ftwire fuzz client --ws``: finds what was planted in a client, and nothing in a sound one."""
+"""``ftwire fuzz client --ws``: finds the planted bugs of a client, and nothing in a correct one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client_line(port: int, bug: str = "") -> str:
 
 @contextmanager
 def target_for(bug: str = "") -> Iterator[ClientTarget]:
-    # The client stands in for the program that --command starts: it begins anew as often, in less time.
+    # The client takes the place of a program, which would take longer to start.
     listening = listen("127.0.0.1", 0)
     program: Any = BrokenClient(int(listening.getsockname()[1]), bug)
     target = ClientTarget(
@@ -69,7 +69,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
     assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
     if kind == "crashed":
-        return  # without --command nobody sees it, and the command's test has one
+        return  # a thread cannot crash like a program; the test of the command has one
     client = BrokenClient(free_port(), bug)
     test = saved_test(place / "test_crash.py", "client", client.port, monkeypatch)
     client.start()
@@ -99,7 +99,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     port = free_port()
     line = client_line(port, "ends-on-an-error-code")
     words = ["--listen", str(port), "--ws", "--command", line, "--timeout", "3", "--come-back", "3"]
-    # As Node.js ends of what nobody catches; a replay and the saved test know that this is a crash.
+    # Exit code 1, as of an exception in Node.js. Replay and the saved test must take it for a crash, too.
     told = ["--exit-code", "0", "--crash-text", "no such text"]
     done = command(*words, *told, "--seed", "55", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr

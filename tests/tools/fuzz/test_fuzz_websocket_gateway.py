@@ -1,4 +1,4 @@
-"""``ftwire fuzz gateway --ws``: finds what was planted, finds nothing where nothing is, keeps what it finds."""
+"""``ftwire fuzz gateway --ws``: finds the planted bugs, nothing in correct gateways, and saves what it finds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The parts of ``ftwire fuzz --ws`` by themselves: what is drawn and what bytes come of it.
+"""The parts of ``ftwire fuzz --ws`` by themselves: what is drawn and what is sent.
 
-What is right is read by the library ``websockets`` and by ours; what is wrong is refused by one of the two, or is what
-it should be.
+Correct messages must be read by the library ``websockets`` and by ours, wrong ones refused by one of the two.
 """
 
 from __future__ import annotations
@@ -86,9 +85,9 @@ def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
     for number in range(1500):
         for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS, websocket=True):
             body = bytes.fromhex(step.body)
-            # Megabytes of zeros behind it would only take time.
+            # Megabytes of zeros would only take time.
             step = replace(step, mutations=tuple(each for each in step.mutations if each.name != "grow body"))
-            # Wherever a reader of messages, or of the stream, finds an envelope.
+            # Wherever a reader of messages, strict or not, may find an envelope.
             for message in (*messages_of(step, body, 1, Role.CLIENT), bytes.fromhex(step.data)):
                 for start in re.finditer(b"ft-|^", message[:-11]) if len(message) >= 12 else ():
                     proto_id = command.unpack_from(message, start.start())[1]
@@ -124,7 +123,7 @@ def test_fragments_and_pings_that_do_not_matter_are_left_out() -> None:
     assert short == (FuzzStep("send", 3008, mutations=(NamedMutation("text", 0),)),)
 
 
-# What bytes come of it
+# What is sent
 
 
 @pytest.mark.parametrize("of_gateway", [False, True])
@@ -183,7 +182,7 @@ def test_a_peer_may_answer_whatever_stands_in_a_message() -> None:
     assert [len(message) for message in messages] == [2 * (20 + len(BODY))]
 
 
-# The two wires against each other
+# Both transports against each other
 
 
 def test_two_wires_shake_hands_and_understand_each_other() -> None:

@@ -1,12 +1,12 @@
-"""One connection's protocol, from a hostile side: steps to bytes, and bytes to frames or envelopes.
+"""One connection's protocol, from a hostile side: steps to bytes, and bytes to frames.
 
-``FuzzTransport`` is the interface, ``FrameTransport`` frames on TCP; envelopes are in ``websocket_transport``.
+``FuzzTransport`` is either of ``FrameTransport`` here and ``EnvelopeTransport`` in ``websocket_transport``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
@@ -17,6 +17,9 @@ from ftwire.stream import FrameDecoder
 from ftwire_tools.fuzz.bodies import message_class_of, mutate_body, stamp_packet_id
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.valid_messages import init_connect
+
+if TYPE_CHECKING:
+    from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
 
 __all__ = [
     "MAX_BODY",
@@ -30,6 +33,7 @@ __all__ = [
     "transport_for",
 ]
 
+FuzzTransport: TypeAlias = "FrameTransport | EnvelopeTransport"
 MAX_BODY: Final = {Role.CLIENT: 64 << 20, Role.SERVER: 16 << 20}
 """Largest body that each hostile side takes, in bytes."""
 
@@ -60,16 +64,18 @@ class UpgradeReceived(NamedTuple):
     """A client's request to upgrade to WebSocket; ``outgoing`` gives the answer to it."""
 
 
-class FuzzTransport:
-    """Encodes and decodes for ``role`` on one connection. What has no meaning on TCP does nothing here."""
+class FrameTransport:
+    """Frames on TCP, encrypted where both sides hold ``key``; ``role`` is our side.
 
-    init: int
+    ``EnvelopeTransport`` has the same methods. Those that only WebSocket has a use for do nothing here.
+    """
+
+    init = INIT_CONNECT
     """Protocol ID of the handshake."""
-    init_name: str
-    first_serial: int
-    has_keep_alive: bool
+    init_name = "InitConnect"
+    first_serial = 1
+    has_keep_alive = True
     """Whether a client has to send KeepAlive; else there are pings and close frames."""
-    is_encrypted = False
     is_ready = True
     """Whether the transport's own handshake, the upgrade, is done."""
     sent_close = False
@@ -77,61 +83,30 @@ class FuzzTransport:
     refused = ""
     """Why the peer's side of the upgrade is wrong."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, key: RsaKey | None = None) -> None:
         self.role: Final = role
+        self.is_encrypted: Final = key is not None
+        self._cipher: Cipher = NONE if key is None else Rsa(key)
+        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
 
     def opening(self) -> bytes:
         """Return what a client begins a connection with."""
         return b""
 
-    def init_message(self) -> Any:
-        """Return the request of a client's handshake, without secrets."""
-        raise NotImplementedError
-
-    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
-        """Return a client's body with the values that belong to this connection."""
-        raise NotImplementedError
-
-    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
-        """Return the bytes of a step: a message with its mutations, bytes as they are, or a control frame."""
-        raise NotImplementedError
-
-    def feed(self, data: bytes) -> Iterable[Any]:
-        """Give the frames or envelopes, and the events above, in received bytes. Raises ``WireError``."""
-        raise NotImplementedError
-
     def outgoing(self) -> bytes:
         """Return what the transport itself has to send now: an upgrade, pongs, a close frame."""
         return b""
 
-    def agree(self, request: Any, response: Any) -> None:
-        """Use the cipher that a handshake agreed on. Raises ``WireError``."""
-
-
-class FrameTransport(FuzzTransport):
-    """Frames on TCP, encrypted where both sides hold ``key``."""
-
-    init = INIT_CONNECT
-    init_name = "InitConnect"
-    first_serial = 1
-    has_keep_alive = True
-
-    def __init__(self, role: Role, key: RsaKey | None = None) -> None:
-        super().__init__(role)
-        self.is_encrypted = key is not None
-        self._cipher: Cipher = NONE if key is None else Rsa(key)
-        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
-
     def init_message(self) -> Any:
-        """See ``FuzzTransport``."""
+        """Return the request of a client's handshake, without secrets."""
         return init_connect(encrypted=self.is_encrypted)
 
     def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
-        """See ``FuzzTransport``."""
+        """Return a client's body with the values that belong to this connection."""
         return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial)
 
     def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
-        """See ``FuzzTransport``."""
+        """Return the bytes of a step: a message with its mutations, bytes as they are, or a control frame."""
         data = bytes.fromhex(step.data)
         if step.do != "raw":
             message_class = message_class_of(step.proto, of_gateway=self.role is Role.SERVER)
@@ -143,11 +118,11 @@ class FrameTransport(FuzzTransport):
         return Rendered(data, boundaries(data))
 
     def feed(self, data: bytes) -> Iterable[Frame]:
-        """See ``FuzzTransport``."""
+        """Give the frames, and on WebSocket the events above, in received bytes. Raises ``WireError``."""
         return self._decoder.feed(data)
 
     def agree(self, request: Any, response: Any) -> None:
-        """See ``FuzzTransport``."""
+        """Use the cipher that a handshake agreed on. Raises ``WireError``."""
         if self.is_encrypted:
             self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
 

@@ -27,7 +27,6 @@ from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.transport import (
     MAX_BODY,
     CloseReceived,
-    FuzzTransport,
     PongReceived,
     Rendered,
     UpgradeReceived,
@@ -52,17 +51,19 @@ _QUIET: Final = logging.Logger("ftwire.fuzz")
 _QUIET.addHandler(logging.NullHandler())
 
 
-class EnvelopeTransport(FuzzTransport):
+class EnvelopeTransport:
     """Envelopes on one WebSocket connection. ``key`` is the one that the gateway's clients have."""
 
     init = INIT
     init_name = "InitWebSocket"
     first_serial = 2
     has_keep_alive = False
+    is_encrypted = False
 
     def __init__(self, role: Role, address: tuple[str, int], key: str = "") -> None:
-        super().__init__(role)
-        self.is_ready = False
+        self.role: Final = role
+        self.is_ready = self.sent_close = False
+        self.refused = ""
         self._key: Final = key
         self._protocol: Final = (
             ClientProtocol(WebSocketURI(False, *address, "/", ""), max_size=MAX_BODY[role], logger=_QUIET)
@@ -73,17 +74,17 @@ class EnvelopeTransport(FuzzTransport):
         self._is_text = False
 
     def opening(self) -> bytes:
-        """See ``FuzzTransport``: the request to upgrade."""
+        """See ``FrameTransport``: the request to upgrade."""
         if isinstance(self._protocol, ClientProtocol):
             self._protocol.send_request(self._protocol.connect())
         return self.outgoing()
 
     def init_message(self) -> Any:
-        """See ``FuzzTransport``: without the key's digest."""
+        """See ``FrameTransport``: without the key's digest."""
         return init_websocket()
 
     def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
-        """See ``FuzzTransport``: the digest of the key, or the connection's ID and the section."""
+        """See ``FrameTransport``: the digest of the key, or the connection's ID and the section."""
         if step.proto != self.init:
             return stamp_packet_id(step.proto, body, conn_id, serial & 0xFFFF_FFFF)
         message = message_class_of(self.init, of_gateway=False).FromString(body)
@@ -92,7 +93,7 @@ class EnvelopeTransport(FuzzTransport):
         return bytes(message.SerializePartialToString())
 
     def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
-        """See ``FuzzTransport``."""
+        """See ``FrameTransport``."""
         content = bytes.fromhex(step.data)
         if step.do in {"raw", "upgrade"}:
             return Rendered(content, None)
@@ -108,7 +109,7 @@ class EnvelopeTransport(FuzzTransport):
         return Rendered(data, None if is_broken else asked_in(step, messages, serial), pings)
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """See ``FuzzTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
+        """See ``FrameTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
         protocol = self._protocol
         if protocol.state is State.CLOSED:
             return
@@ -146,6 +147,9 @@ class EnvelopeTransport(FuzzTransport):
                 yield Envelope.decode(message, sender=self.role.peer, max_body=MAX_BODY[self.role])
 
     def outgoing(self) -> bytes:
-        """See ``FuzzTransport``. Nothing comes after a close frame."""
+        """See ``FrameTransport``. Nothing comes after a close frame."""
         data = b"".join(self._protocol.data_to_send())
         return b"" if self.sent_close else data
+
+    def agree(self, request: Any, response: Any) -> None:
+        """See ``FrameTransport``: nothing is encrypted."""
