@@ -86,7 +86,7 @@ def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch)
     """Return a saved test to call in this process: pytest takes longer to start than all of them to run."""
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
-    found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_stands_it"]
+    found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_withstands_it"]
     return found
 
 

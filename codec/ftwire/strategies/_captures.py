@@ -1,4 +1,4 @@
-"""Packets, put into the bytes of a capture file."""
+"""Capture files of packets."""
 
 from __future__ import annotations
 

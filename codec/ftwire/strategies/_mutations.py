@@ -1,4 +1,4 @@
-"""A frame, a stream of frames or a capture, damaged: as wires, disks, bugs and attackers damage them."""
+"""Damaged copies of a frame, a stream of frames or a capture."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ _MAX_FRAMES: Final = 256
 
 
 def _frames(data: bytes) -> list[Span]:
-    """Return where frames stand that follow each other from the start."""
+    """Return where frames begin and end that follow each other from the start."""
     found: list[Span] = []
     at = 0
     while data.startswith(MAGIC, at) and at + HEADER_SIZE <= len(data) and len(found) < _MAX_FRAMES:
@@ -230,7 +230,7 @@ def _record_format(data: bytes) -> str | None:
 
 
 def _records(data: bytes) -> list[Span]:
-    """Return where the records of a pcap file, or the blocks of a pcapng file, stand."""
+    """Return where the records of a pcap file, or the blocks of a pcapng file, begin and end."""
     kind = _record_format(data)
     if kind is None:
         return []

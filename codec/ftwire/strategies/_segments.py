@@ -1,4 +1,4 @@
-"""One direction of a TCP connection as the segments of a bad day."""
+"""One direction of a TCP connection as segments: lost, late, repeated, contradicting."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Segment:
     """One segment that carries data."""
 
     start: int
-    """Where in the stream its first byte stands."""
+    """Offset in the stream of its first byte."""
     data: bytes
     """Its bytes, not always those of the stream."""
 
     @property
     def end(self) -> int:
-        """Where in the stream the byte after its last stands."""
+        """Offset in the stream of the byte after its last."""
         return self.start + len(self.data)
 
 
@@ -56,8 +56,8 @@ class SegmentSchedule:
         self, source: Endpoint = CLIENT, destination: Endpoint = SERVER, *, link_type: int = LinkType.ETHERNET
     ) -> list[bytes]:
         """Return the packets from their link header on: the SYN if there is one, then the segments."""
-        said = [(self.isn, _SYN, b"")] if self.syn else []
-        said += [(self.isn + 1 + each.start, _ACK, each.data) for each in self.segments]
+        sent = [(self.isn, _SYN, b"")] if self.syn else []
+        sent += [(self.isn + 1 + each.start, _ACK, each.data) for each in self.segments]
         return [
             link_frame(
                 link_type,
@@ -67,7 +67,7 @@ class SegmentSchedule:
                     tcp_segment(source, destination, seq=seq % _SEQUENCES, flags=flags, data=data),
                 ),
             )
-            for seq, flags, data in said
+            for seq, flags, data in sent
         ]
 
     def capture(self, *, pcapng: bool = False) -> bytes:
@@ -79,7 +79,7 @@ class SegmentSchedule:
 def segment_schedules(
     draw: st.DrawFn, stream: bytes, *, max_segments: int = 8, max_changes: int = 6
 ) -> SegmentSchedule:
-    """Ways (``SegmentSchedule``) in which one direction's bytes may arrive at who captures them.
+    """Ways (``SegmentSchedule``) in which the bytes of one direction may appear in a capture.
 
     The stream is cut into up to ``max_segments`` segments. Then some are lost, moved to another place, sent
     again, or joined by ones cut elsewhere, which overlap them with the same bytes or with others. Sequence

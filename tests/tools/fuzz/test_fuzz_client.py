@@ -85,7 +85,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-def test_a_sound_client_stands_it(encrypted: bool) -> None:
+def test_a_sound_client_withstands_it(encrypted: bool) -> None:
     finds: list[Reproduction] = []
     with target_for(encrypted=encrypted) as (target, _):
         campaign = campaign_of(target, plan, 3, finds, 0)
@@ -124,7 +124,7 @@ class _Asking(threading.Thread):
             await asyncio.sleep(0.02)
 
 
-def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
+def test_our_own_client_withstands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
     target = ClientTarget(listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0)

@@ -127,7 +127,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
-def test_a_sound_gateway_stands_it(key: RsaKey | None) -> None:
+def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
         address, transport = Address(opend.host, opend.port), transport_for(Role.CLIENT, key=key)
         target = GatewayTarget(address, transport=transport, timeout=20.0, program=None)
@@ -145,7 +145,7 @@ def test_a_sound_gateway_stands_it(key: RsaKey | None) -> None:
         assert {"answered", "refused", "ignored", "closed"} <= reactions
 
 
-def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
+def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
     with broken("") as (target, _):
         campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)

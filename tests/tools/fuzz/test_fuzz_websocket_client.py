@@ -80,7 +80,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     client.stop()
 
 
-def test_a_sound_client_stands_it() -> None:
+def test_a_sound_client_withstands_it() -> None:
     finds: list[Reproduction] = []
     with target_for() as target:
         campaign = campaign_of(target, plan, 3, finds, 0)

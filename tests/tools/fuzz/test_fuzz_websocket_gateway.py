@@ -78,14 +78,14 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         test()
 
 
-def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
+def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
     with broken("", timeout=PATIENT) as (target, _):
         campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)
         assert campaign.totals.runs == RUNS
 
 
-def test_a_sound_gateway_stands_it() -> None:
+def test_a_sound_gateway_withstands_it() -> None:
     with gateway(synthetic=True, websocket=True, ws_key="secret") as opend:
         target = target_at(int(opend.ws_port or 0), 20.0, ws_key="secret")
         campaign = Campaign(target, plan, seed=5, tries=0, report=lambda find: pytest.fail(f"{find}"))

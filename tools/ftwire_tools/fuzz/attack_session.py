@@ -26,7 +26,7 @@ GRACE: Final = 0.05
 
 
 class NoGatewayError(Exception):
-    """Nobody listens, or nobody who speaks our transport."""
+    """Nothing listens there, or nothing that uses our transport."""
 
 
 class AttackSession(FuzzConnection):
@@ -217,7 +217,7 @@ class AttackSession(FuzzConnection):
         return expectation is not None and expectation.answer != ""
 
     def settle(self) -> None:
-        """Wait for what must come, send one more legal request, and judge."""
+        """Wait for what must come, send one more legal request, judge, and close."""
         self.write(b"")
         if not self.is_lost and not self.end:
             self._wait_for_all()
@@ -235,6 +235,7 @@ class AttackSession(FuzzConnection):
         self.record.reactions.extend(
             (each.label, each.answer or (self.end if self.end and each is odd[-1] else "ignored")) for each in odd
         )
+        self.say_goodbye()
 
     def say_goodbye(self) -> None:
         """Close, on WebSocket after a close frame."""

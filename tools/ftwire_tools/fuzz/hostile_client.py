@@ -17,49 +17,69 @@ from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.transport import FuzzTransport
 
-__all__ = ["play_against_gateway", "probe_gateway"]
+__all__ = ["GatewayPlay"]
 
 
-class _Play:
-    """One performance of steps."""
+class GatewayPlay:
+    """One performance of steps. ``transport`` makes that of each connection.
+
+    ``timeout`` is how long a reply may take, in seconds.
+    """
 
     def __init__(self, address: tuple[str, int], transport: Callable[[], FuzzTransport], timeout: float) -> None:
-        self.record: Final = PlayRecord()
-        self.performed = 0
+        self._record: Final = PlayRecord()
+        self._performed = 0
         self._address: Final = address
         self._transport: Final = transport
         self._timeout: Final = timeout
         self._connections = 0
 
-    def connect(self, upgrade: FuzzStep | None = None) -> AttackSession:
+    def run(self, steps: Sequence[FuzzStep]) -> PlayOutcome:
+        """Perform steps beside a session that does nothing wrong, then see whether it and a new one are served."""
+        bystander = self._legal_session()
+        if bystander is not None:
+            try:
+                self._perform(steps)
+            except NoGatewayError as error:
+                self._record.found("dead", f"no new connection: {error}")
+            is_served = bystander.is_served()
+            fresh = self._legal_session()
+            if fresh is not None:
+                fresh.say_goodbye()
+                if not is_served:
+                    self._record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
+            bystander.say_goodbye()
+        return self._record.outcome(self._performed)
+
+    def _connect(self, upgrade: FuzzStep | None = None) -> AttackSession:
         """Open a connection. Raises ``NoGatewayError``."""
         self._connections += 1
         return AttackSession(
-            self.record, self._connections, self._address, self._transport(), self._timeout, upgrade=upgrade
+            self._record, self._connections, self._address, self._transport(), self._timeout, upgrade=upgrade
         )
 
-    def legal_session(self) -> AttackSession | None:
+    def _legal_session(self) -> AttackSession | None:
         """Open a session that does nothing wrong; ``None`` and a finding where it is not served."""
         try:
-            session = self.connect()
+            session = self._connect()
         except NoGatewayError as error:
-            self.record.found("dead", f"no new connection: {error}")
+            self._record.found("dead", f"no new connection: {error}")
             return None
         transport = session.transport
         session.send(FuzzStep("send", transport.init, transport.init_message().SerializeToString().hex()))
         if session.is_open and session.is_served():
             return session
         what = "KeepAlive is not answered" if session.is_open else f"{transport.init_name} is not granted"
-        self.record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
+        self._record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
         session.say_goodbye()
         return None
 
-    def perform(self, steps: Sequence[FuzzStep]) -> None:
+    def _perform(self, steps: Sequence[FuzzStep]) -> None:
         """Do the steps, then judge the connection that is open. Raises ``NoGatewayError``."""
         session: AttackSession | None = None
         for step in steps:
             if session is not None and self._begins_anew(session, step):
-                self._end(session)
+                session.settle()
                 session = None
             if step.do == "pause":
                 time.sleep(step.ms / 1000)
@@ -68,55 +88,20 @@ class _Play:
                     session.drop(reset=step.do == "reset")
                 session = None
             elif step.do == "upgrade":
-                session = self.connect(step)
+                session = self._connect(step)
             else:
-                session = session or self.connect()
+                session = session or self._connect()
                 if step.do == "finish":
                     session.finish()
                 elif step.do == "send":
                     session.send(step)
                 else:
                     session.send_raw(step)
-            self.performed += 1
+            self._performed += 1
         if session is not None:
-            self._end(session)
+            session.settle()
 
     @staticmethod
     def _begins_anew(session: AttackSession, step: FuzzStep) -> bool:
         is_init = step.do == "send" and step.proto == session.transport.init
         return step.do == "upgrade" or (is_init and (session.end != "" or session.transport.sent_close))
-
-    @staticmethod
-    def _end(session: AttackSession) -> None:
-        session.settle()
-        session.say_goodbye()
-
-
-def play_against_gateway(
-    steps: Sequence[FuzzStep], address: tuple[str, int], *, transport: Callable[[], FuzzTransport], timeout: float
-) -> PlayOutcome:
-    """Perform steps beside a session that does nothing wrong, then see whether both it and a new one are served.
-
-    ``transport`` makes that of each connection; ``timeout`` is how long a reply may take, in seconds.
-    """
-    play = _Play(address, transport, timeout)
-    bystander = play.legal_session()
-    if bystander is not None:
-        try:
-            play.perform(steps)
-        except NoGatewayError as error:
-            play.record.found("dead", f"no new connection: {error}")
-        is_served = bystander.is_served()
-        fresh = play.legal_session()
-        if fresh is not None:
-            fresh.say_goodbye()
-            if not is_served:
-                play.record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
-        bystander.say_goodbye()
-    return play.record.outcome(play.performed)
-
-
-def probe_gateway(address: tuple[str, int], *, transport: Callable[[], FuzzTransport], timeout: float) -> str:
-    """Return why a legal session is not served, nothing where it is."""
-    outcome = play_against_gateway((), address, transport=transport, timeout=timeout)
-    return outcome.findings[0].detail if outcome.findings else ""

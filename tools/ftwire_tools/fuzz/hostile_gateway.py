@@ -96,20 +96,18 @@ class HostileGateway:
     """One performance on a listening socket. ``transport`` makes that of each connection.
 
     ``timeout`` is how long a client may be silent, ``come_back`` how long it may stay away after its connection has
-    ended, ``longest`` how long the performance may take, all in seconds. ``ended`` returns whether the client's program
-    has ended.
+    ended, in seconds. ``has_ended`` returns whether the client's program has ended.
     """
 
     def __init__(
         self,
         listening: socket.socket,
         steps: Sequence[FuzzStep],
-        *,
         transport: Callable[[], FuzzTransport],
+        *,
         timeout: float,
         come_back: float,
-        longest: float,
-        ended: Callable[[], bool],
+        has_ended: Callable[[], bool],
     ) -> None:
         self.record: Final = PlayRecord()
         self.transport: Final = transport
@@ -119,8 +117,8 @@ class HostileGateway:
         self._listening: Final = listening
         self._steps: Final = list(steps)
         self._come_back: Final = come_back
-        self._longest: Final = longest
-        self._has_ended: Final = ended
+        self._longest: Final = max(30.0, 4 * timeout)
+        self._has_ended: Final = has_ended
         self._connections: Final[list[ClientConnection]] = []
         self._victim: ClientConnection | None = None
         self._last_request: Any = None

@@ -47,7 +47,7 @@ from pathlib import Path
 from ftwire_tools.fuzz.saving import replay
 
 
-def test_the_{mode}_stands_it() -> None:
+def test_the_{mode}_withstands_it() -> None:
     findings = replay(Path(__file__).with_name("crash.json"), os.environ)
     assert not findings, "; ".join(f"{{kind}}: {{detail}}" for kind, detail in findings)
 '''

@@ -6,11 +6,12 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from ftwire.cipher import RsaKey
 from ftwire.frame import Role
-from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
+from ftwire_tools.fuzz.hostile_client import GatewayPlay
 from ftwire_tools.fuzz.hostile_gateway import HostileGateway, listen
 from ftwire_tools.fuzz.judgement import PlayOutcome
 from ftwire_tools.fuzz.program import Program
@@ -72,8 +73,7 @@ class GatewayTarget:
         program: Program | None = None,
     ) -> None:
         self._address: Final = address
-        self._transport: Final = transport
-        self._timeout: Final = timeout
+        self._new_play: Final = partial(GatewayPlay, address, transport, timeout)
         self._program: Final = program
         self._serves = False
 
@@ -85,7 +85,7 @@ class GatewayTarget:
             self._serves = False
         if not self._serves:
             self._wait()
-        outcome = play_against_gateway(steps, self._address, transport=self._transport, timeout=self._timeout)
+        outcome = self._new_play().run(steps)
         is_dead = outcome.has("dead")
         self._serves = not is_dead and (program is None or not outcome.findings)
         if program is None:
@@ -102,7 +102,8 @@ class GatewayTarget:
         """Wait until a legal session is served."""
         program = self._program
         end = time.monotonic() + START_SECONDS
-        while why := probe_gateway(self._address, transport=self._transport, timeout=self._timeout):
+        while findings := self._new_play().run(()).findings:
+            why = findings[0].detail
             if program is not None and not program.is_running:
                 raise LostTargetError(f"the gateway's program has ended before it served anybody: {why}")
             if time.monotonic() > end or program is None:
@@ -158,11 +159,10 @@ class ClientTarget:
         gateway = HostileGateway(
             self._listening,
             steps,
-            transport=self._transport,
+            self._transport,
             timeout=self._timeout,
             come_back=self._come_back,
-            longest=max(30.0, 4 * self._timeout),
-            ended=lambda: program is not None and not program.is_running,
+            has_ended=lambda: program is not None and not program.is_running,
         )
         outcome = gateway.play()
         self._was_seen = self._was_seen or gateway.has_client

@@ -89,7 +89,7 @@ def command(
             "client", options.timeout, encrypted=options.key is not None, websocket=options.websocket, **of_client
         )
     else:
-        # What is said here goes before what the file says.
+        # Options of this command line go before the values of the file.
         sources = {name: ctx.get_parameter_source(name) for name in of_client}
         setup = replace(
             crash.setup,
