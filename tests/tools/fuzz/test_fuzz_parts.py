@@ -330,6 +330,13 @@ def test_the_table_of_findings_is_complete() -> None:
     assert set(re.findall(r"^\| `([a-z -]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
 
 
+def test_the_examples_of_crash_files_can_be_loaded() -> None:
+    examples = re.findall(r"^ *```json\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 2
+    for text in examples:
+        assert load_crash(text, "client").steps
+
+
 def test_the_examples_use_options_that_there_are() -> None:
     lines = re.findall(r"^ *(ftwire fuzz [^#\n]*)", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(lines) >= 7
