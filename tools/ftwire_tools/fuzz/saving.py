@@ -26,8 +26,8 @@ __all__ = ["CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_cra
 FORMAT: Final = 1
 """Version of ``crash.json``."""
 _LOOPBACK: Final = bytes((127, 0, 0, 1))
-_PORTS: Final = {False: 11_111, True: 33_333}
-"""The gateway's port in a capture and by default, on TCP and on WebSocket."""
+_PORTS: Final = {"tcp": 11_111, "websocket": 33_333}
+"""The gateway's port in a capture and by default, by transport."""
 
 _TEST: Final = '''\
 """Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}):
@@ -85,7 +85,7 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
         raise CrashFileError(f"no crash.json: {type(error).__name__}: {error}") from None
     if values.get("format") != FORMAT:
         raise CrashFileError(f"format {values.get('format')!r}, not {FORMAT}: of another version of ftwire")
-    if values.get("transport", "tcp") not in {"tcp", "websocket"}:
+    if values.get("transport", "tcp") not in _PORTS:
         raise CrashFileError(f"transport {values['transport']!r} is neither tcp nor websocket")
     if setup.mode != (mode or setup.mode):
         raise CrashFileError(f"the steps are for a {setup.mode}: ftwire fuzz {setup.mode}")
@@ -124,7 +124,7 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
             number += 1
     files = {
         "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
-        "session.pcap": capture_of(found.outcome.traffic, websocket=_is_websocket(facts)),
+        "session.pcap": capture_of(found.outcome.traffic, facts["transport"]),
         "test_crash.py": _test_of(facts).encode(),
         **({"output.txt": found.outcome.output.encode()} if found.outcome.output else {}),
     }
@@ -133,10 +133,6 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     return place
-
-
-def _is_websocket(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["transport"] == "websocket")
 
 
 def _test_of(facts: Mapping[str, Any]) -> str:
@@ -148,7 +144,7 @@ def _test_of(facts: Mapping[str, Any]) -> str:
         run=facts["run"],
         verdict=KINDS[facts["finding"]["kind"]],
         where="the gateway listens" if of_gateway else "to listen for the client",
-        port=_PORTS[_is_websocket(facts)],
+        port=_PORTS[facts["transport"]],
         alone="it has to be running" if of_gateway else "one has to connect by itself",
         key="" if facts["encrypted"] else " (none here)",
     )
@@ -162,7 +158,7 @@ def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...
     """
     crash = load_crash(path.read_text(encoding="utf-8"))
     host = environment.get("FTWIRE_FUZZ_HOST", "127.0.0.1")
-    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS[crash.setup.websocket]))
+    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS["websocket" if crash.setup.websocket else "tcp"]))
     target = target_for(
         crash.setup,
         (host, port),
@@ -176,7 +172,7 @@ def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...
         target.close()
 
 
-def capture_of(traffic: Sequence[Traffic], *, websocket: bool = False) -> bytes:
+def capture_of(traffic: Sequence[Traffic], transport: str = "tcp") -> bytes:
     """Return a pcap file of the traffic, each connection from a port of its own."""
     writer = PcapWriter()
     parts = [writer.header()]
@@ -186,7 +182,7 @@ def capture_of(traffic: Sequence[Traffic], *, websocket: bool = False) -> bytes:
         packets = []
         if number not in conversations:
             client = Endpoint(_LOOPBACK, 50_000 + number % 10_000)
-            conversations[number] = TcpConversation(client, Endpoint(_LOOPBACK, _PORTS[websocket]))
+            conversations[number] = TcpConversation(client, Endpoint(_LOOPBACK, _PORTS[transport]))
             packets = conversations[number].open()
         conversation = conversations[number]
         direction = Direction.A_TO_B if what.startswith("client") else Direction.B_TO_A

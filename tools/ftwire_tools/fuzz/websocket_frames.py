@@ -14,21 +14,13 @@ from ftwire.header import ENVELOPE_MAGIC
 from ftwire_tools.fuzz.bodies import message_class_of, mutate_body
 from ftwire_tools.fuzz.steps import FuzzStep
 
-__all__ = [
-    "BETWEEN",
-    "CLOSE",
-    "PING",
-    "PONG",
-    "asked_in",
-    "control_frame",
-    "frames_of",
-    "is_legal_close",
-    "messages_of",
-]
+__all__ = ["BETWEEN", "CONTROLS", "asked_in", "control_frame", "frames_of", "is_legal_close", "messages_of"]
 
 _CLIENT: Final = struct.Struct(">8sIQ")
 _GATEWAY: Final = struct.Struct(">8sIQi20s")
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+CONTINUATION, TEXT, BINARY, PING = 0, 1, 2, 9
+CONTROLS: Final = {"ping": PING, "pong": 10, "bye": 8}
+"""Opcodes of the control frames, by the steps that send them."""
 FIN: Final = 0x80
 MASK: Final = b"\x37\xfa\x21\x3d"
 """The mask of RFC 6455's examples."""
@@ -136,9 +128,9 @@ def _frame(first: int, data: bytes, *, masked: bool, announced: int | None = Non
     return head + MASK + (int.from_bytes(data) ^ int.from_bytes(mask)).to_bytes(len(data))
 
 
-def control_frame(opcode: int, data: bytes, role: Role) -> bytes:
-    """Return a ping, a pong or a close frame."""
-    return _frame(FIN | opcode, data, masked=role is Role.CLIENT)
+def control_frame(name: str, data: bytes, role: Role) -> bytes:
+    """Return one of ``CONTROLS``."""
+    return _frame(FIN | CONTROLS[name], data, masked=role is Role.CLIENT)
 
 
 def is_legal_close(content: bytes) -> bool:

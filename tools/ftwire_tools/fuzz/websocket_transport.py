@@ -34,9 +34,7 @@ from ftwire_tools.fuzz.transport import (
 from ftwire_tools.fuzz.valid_messages import init_websocket
 from ftwire_tools.fuzz.websocket_frames import (
     BETWEEN,
-    CLOSE,
-    PING,
-    PONG,
+    CONTROLS,
     asked_in,
     control_frame,
     frames_of,
@@ -46,7 +44,6 @@ from ftwire_tools.fuzz.websocket_frames import (
 
 __all__ = ["EnvelopeTransport"]
 
-_CONTROLS: Final = {"ping": PING, "pong": PONG, "bye": CLOSE}
 _QUIET: Final = logging.Logger("ftwire.fuzz")
 _QUIET.addHandler(logging.NullHandler())
 
@@ -97,11 +94,11 @@ class EnvelopeTransport:
         content = bytes.fromhex(step.data)
         if step.do in {"raw", "upgrade"}:
             return Rendered(content, None)
-        if step.do in _CONTROLS:
+        if step.do in CONTROLS:
             self.sent_close = self.sent_close or step.do == "bye"
             pings = (content,) if step.do == "ping" else ()
             ends = step.do == "bye" and is_legal_close(content)
-            return Rendered(control_frame(_CONTROLS[step.do], content, self.role), (), pings, ends)
+            return Rendered(control_frame(step.do, content, self.role), (), pings, ends)
         messages = messages_of(step, body, serial, self.role)
         data = frames_of(step, messages, self.role)
         is_broken = any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations)

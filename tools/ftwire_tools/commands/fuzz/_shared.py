@@ -52,26 +52,18 @@ class FuzzOptions(NamedTuple):
 
 def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what adds the options that both subcommands have."""
-    positive = click.FloatRange(min=0, min_open=True)
-    at_least_0, at_least_1 = click.IntRange(min=0), click.IntRange(min=1)
+    positive, count = click.FloatRange(min=0, min_open=True), click.IntRange(min=1)
     folder = click.Path(path_type=Path, file_okay=False)
     shown: dict[str, Any] = {"show_default": True}
+    seconds: dict[str, Any] = {"type": positive, "metavar": "SECONDS", "default": default_timeout, **shown}
+    tries: dict[str, Any] = {"type": click.IntRange(min=0), "metavar": "N", "default": 200, **shown}
     options = (
         click.option("--seed", type=int, metavar="N", help="Draw the same again; by default a random one is printed."),
-        click.option("--runs", type=at_least_1, metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
+        click.option("--runs", type=count, metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
         click.option("--minutes", type=positive, metavar="M", help="Go on for so long instead, or at most."),
         click.option("--steps", type=click.IntRange(1, 1000), default=8, metavar="N", help="Most in one run.", **shown),
-        click.option(
-            "--timeout", type=positive, default=default_timeout, metavar="SECONDS", help="What counts as hung.", **shown
-        ),
-        click.option(
-            "--shrink-tries",
-            type=at_least_0,
-            default=200,
-            metavar="N",
-            help="Most performances that shortening one finding may take.",
-            **shown,
-        ),
+        click.option("--timeout", help="What counts as hung.", **seconds),
+        click.option("--shrink-tries", help="Most performances that shortening one finding may take.", **tries),
         click.option("--output", type=folder, metavar="DIR", help="Keep finds here."),
         click.option("--replay", metavar="FILE", help='Perform a saved crash.json again; "-" for stdin.'),
         click.option("--key", metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."),
