@@ -22,6 +22,7 @@ __all__ = [
     "ENVIRONMENT",
     "FUZZ",
     "GATEWAY_CRASH",
+    "SEED",
     "campaign_of",
     "command_of",
     "fails",
@@ -36,6 +37,8 @@ PATHS = [str(SUPPORT.parent), str(ROOT), *filter(None, [os.environ.get("PYTHONPA
 """Where programs of ``tests/support`` find what they import."""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
+SEED = 9
+"""Draws plans that find every planted bug of the gateways."""
 GATEWAY_CRASH = {
     "format": 1,
     "mode": "gateway",
@@ -70,16 +73,21 @@ def campaign_of(
     return Campaign(target, plan, seed=seed, tries=tries, report=finds.append)
 
 
-def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 9, tries: int, runs: int) -> Reproduction:
-    """Return the first finding of a kind that can be provoked again."""
+def first_find(target: GatewayTarget, plan: Plan, kind: str, steps: int, *, tries: int, runs: int) -> Reproduction:
+    """Return the first finding of a kind that can be provoked again in so many steps.
+
+    One that depends on which of two packets comes first is provoked again now and then, but not shortened.
+    """
     finds: list[Reproduction] = []
-    campaign = campaign_of(target, plan, seed, finds, tries)
+    campaign = campaign_of(target, plan, SEED, finds, tries)
     while campaign.totals.runs < runs:
         campaign.run(campaign.totals.runs + 1, None)
         for find in finds:
-            if find.finding.kind == kind and find.again:
+            if find.finding.kind == kind and find.again and len(find.steps) <= steps:
                 return find
-    raise AssertionError(f"not found in {runs} runs; found: {[find.finding for find in finds]}")
+    raise AssertionError(
+        f"not found in {steps} steps by {runs} runs; found: {[(find.finding, find.steps) for find in finds]}"
+    )
 
 
 def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:

