@@ -92,15 +92,15 @@ class FuzzConnection:
                     continue
                 except OSError:
                     self._ended("reset")
-            if not readable and not writable:
+            if not writable and time.monotonic() >= end:
                 self.is_stuck = True
                 return
 
     def receive(self, done: Callable[[], bool], seconds: float) -> bool:
         """Read until ``done()``, the end of the connection or of the time; returns the last ``done()``."""
         end = time.monotonic() + seconds
-        while not done() and not self.end:
-            left = end - time.monotonic()
+        # What has arrived is read even when the time is over, but not what a peer never stops to send.
+        while not done() and not self.end and (left := end - time.monotonic()) > -self.timeout:
             if select.select([self.socket], [], [], max(0, left))[0]:
                 self.read()
             elif left <= 0:
