@@ -27,6 +27,7 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
+``ftwire.frame_mutations``       what can be wrong with a frame, by name
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
 ===============================  ==============================================================================
 

@@ -1,6 +1,6 @@
-"""A client with a planted bug, and the same client without: ``python broken_client.py PORT [BUG] [KEY]``.
+"""A client with a planted bug, or without one: ``python broken_client.py PORT [BUG] [KEY]``.
 
-It subscribes, asks a few times and ends. Without a bug it takes whatever comes: it gives a reply up after a second
+It subscribes, sends a few requests and ends. Without a bug it survives any input: it waits half a second for a reply
 and makes a new connection when the one it has is lost. It shares no code with the fuzzer.
 """
 
@@ -21,21 +21,21 @@ from ftwire.frame import Role, UnknownBody
 from ftwire.protocols import registry
 
 BUGS = {
-    # Bug: what is found, and a seed that comes to it soon.
-    "aborts-on-bad-digest": ("crashed", 50),
-    "exits-with-3-on-odd-ret-type": ("crashed", 138),
+    # Bug: the kind of finding, and a seed whose first runs provoke it.
+    "aborts-on-bad-digest": ("crashed", 199),
+    "exits-with-3-on-odd-ret-type": ("crashed", 74),
     "loses-a-thread-to-empty-bodies": ("crashed", 36),
     "hangs-on-empty-body": ("silent", 36),
-    "stays-away-after-a-reset": ("gone", 45),
-    "wrong-digest-after-unknown-format": ("wrong digest", 173),
-    "speaks-http-after-bad-magic": ("garbage", 50),
-    "nonsense-after-a-push": ("undecodable", 0),
+    "stays-away-after-a-reset": ("gone", 166),
+    "wrong-digest-after-unknown-format": ("wrong digest", 69),
+    "speaks-http-after-bad-magic": ("garbage", 234),
+    "nonsense-after-a-push": ("undecodable", 55),
 }
 ASKS, PATIENCE = 4, 0.5
 
 
 def subscription() -> Any:
-    """What a client asks first: to be told of a stock's time shares."""
+    """Return the first request: a subscription to the time shares of a stock."""
     message: Any = registry[3001].request()  # type: ignore[misc]  # there is one
     message.c2s.securityList.add(market=1, code="00700")
     message.c2s.subTypeList.append(5)
@@ -44,7 +44,7 @@ def subscription() -> Any:
 
 
 def question() -> Any:
-    """What it asks from then on."""
+    """Return the request that it sends from then on."""
     message: Any = registry[3008].request()  # type: ignore[misc]
     message.c2s.security.market, message.c2s.security.code = 1, "00700"
     return message

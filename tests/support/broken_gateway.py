@@ -1,7 +1,7 @@
-"""A gateway with a planted bug, and the same gateway without: what ``ftwire fuzz gateway`` has to tell apart.
+"""A gateway with a planted bug that ``ftwire fuzz gateway`` has to find, or without one.
 
-In this process, on a thread of its own, or as a program (``python broken_gateway.py PORT BUG``). It shares no code
-with the fuzzer and answers from ``fixtures.scenario``.
+It runs in this process, on a thread of its own, or as a program (``python broken_gateway.py PORT BUG``). It shares no
+code with the fuzzer and answers from ``fixtures.scenario``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ftwire.frame import Frame, Role
 from ftwire.protocols import registry
 
 BUGS = {
-    # Bug: what is found, and how many steps it takes to provoke it.
+    # Bug: the kind of finding, and how many steps provoke it.
     "serial-plus-one": ("wrong serial", 2),
     "digest-of-another-body": ("wrong digest", 2),
     "hangs-on-empty-body": ("hung", 2),
@@ -45,7 +45,7 @@ BUGS = {
 
 
 class BrokenGateway:
-    """Has the interface of the fuzzer's ``Program``: ``start`` and ``stop`` it as often as you like."""
+    """A gateway with the interface of the fuzzer's ``Program``: it can be started and stopped repeatedly."""
 
     def __init__(
         self, port: int, bug: str = "", *, key: RsaKey | None = None, dies: Callable[[], None] | None = None

@@ -1,7 +1,7 @@
-"""A gateway on WebSocket with a planted bug, and the same gateway without.
+"""A gateway on WebSocket with a planted bug, or without one.
 
-As ``broken_gateway``, in this process or as a program (``python broken_websocket_gateway.py PORT BUG``). It shares no
-code with the fuzzer: it stands on the asyncio server of ``websockets``, whose handling of frames some bugs spoil.
+Like ``broken_gateway`` it runs in this process or as a program (``python broken_websocket_gateway.py PORT BUG``). It
+shares no code with the fuzzer: it uses the asyncio server of ``websockets``, whose handling of frames some bugs change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ftwire.websocket_connection import WebSocketConnection
 from support.broken_gateway import BrokenGateway
 
 BUGS = {
-    # Bug: what is found, and how many steps it takes to provoke it.
+    # Bug: the kind of finding, and how many steps provoke it.
     "takes-fragments-for-messages": ("closed", 2),
     "stops-after-an-empty-message": ("hung", 2),
     "dies-on-a-cut-envelope": ("crashed", 2),
@@ -42,7 +42,7 @@ CLIENT_HEADER = struct.Struct(">8sIQ")
 
 
 class BrokenWebSocketGateway(BrokenGateway):
-    """Has the interface of the fuzzer's ``Program``, as its parent."""
+    """A gateway with the interface of the fuzzer's ``Program``."""
 
     def run(self) -> None:
         self._loop = loop = asyncio.new_event_loop()
@@ -87,7 +87,7 @@ class BrokenWebSocketGateway(BrokenGateway):
             pass
 
     def _spoil(self, socket: ServerConnection) -> None:
-        """Have the library handle frames as no library should."""
+        """Make the library handle frames wrongly."""
         protocol: Any = socket.protocol
         receive = protocol.recv_frame
 

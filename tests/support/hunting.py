@@ -1,7 +1,8 @@
-"""Fuzzing planted bugs: what the tests of ``ftwire fuzz`` share, whoever is fuzzed and on whatever transport."""
+"""Helpers to fuzz peers with planted bugs, shared by the tests of all sides and transports."""
 
 from __future__ import annotations
 
+import os
 import runpy
 import socket
 import subprocess
@@ -9,19 +10,35 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
-from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, GatewayTarget
+from support.places import ROOT, SUPPORT
 
-__all__ = ["FUZZ", "GATEWAY_CRASH", "campaign_of", "command_of", "fails", "first_find", "free_port", "saved_test"]
+__all__ = [
+    "ENVIRONMENT",
+    "FUZZ",
+    "GATEWAY_CRASH",
+    "SEED",
+    "campaign_of",
+    "command_of",
+    "fails",
+    "first_find",
+    "free_port",
+    "saved_test",
+]
 
-Plan = Callable[[Random], tuple[Step, ...]]
+Plan = Callable[[Random], tuple[FuzzStep, ...]]
 
+PATHS = [str(SUPPORT.parent), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+"""Where programs of ``tests/support`` find what they import."""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 FUZZ = [sys.executable, "-m", "ftwire_tools.cli", "fuzz"]
+SEED = 9
+"""Draws plans that find every planted bug of the gateways."""
 GATEWAY_CRASH = {
     "format": 1,
     "mode": "gateway",
@@ -34,10 +51,11 @@ GATEWAY_CRASH = {
 
 
 def command_of(who: str) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """What runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
+    """Return a function that runs ``ftwire fuzz gateway`` or ``ftwire fuzz client`` with arguments."""
 
-    def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*FUZZ, who, *words], capture_output=True, text=True, check=False, timeout=100, **options)
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [*FUZZ, who, *words]
+        return subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=100)
 
     return command
 
@@ -48,27 +66,35 @@ def free_port() -> int:
         return int(bound.getsockname()[1])
 
 
-def campaign_of(target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Find], tries: int) -> Campaign:
-    """A campaign that puts into ``finds`` what it finds."""
-    return Campaign(target, plan, seed=seed, tries=tries, told=finds.append, progress=lambda _: None)
+def campaign_of(
+    target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Reproduction], tries: int
+) -> Campaign:
+    """Return a campaign that appends what it finds to ``finds``."""
+    return Campaign(target, plan, seed=seed, tries=tries, report=finds.append)
 
 
-def first_find(target: GatewayTarget, plan: Plan, kind: str, *, seed: int = 1, tries: int, runs: int) -> Find:
-    """The first find of a kind that can be provoked again."""
-    finds: list[Find] = []
-    campaign = campaign_of(target, plan, seed, finds, tries)
+def first_find(target: GatewayTarget, plan: Plan, kind: str, steps: int, *, tries: int, runs: int) -> Reproduction:
+    """Return the first finding of a kind that can be provoked again in so many steps.
+
+    One that depends on which of two packets comes first is provoked again now and then, but not shortened.
+    """
+    finds: list[Reproduction] = []
+    campaign = campaign_of(target, plan, SEED, finds, tries)
     while campaign.totals.runs < runs:
         campaign.run(campaign.totals.runs + 1, None)
         for find in finds:
-            if find.finding.kind == kind and find.again:
+            if find.finding.kind == kind and find.again and len(find.steps) <= steps:
                 return find
-    raise AssertionError(f"not found in {runs} runs; found: {[find.finding for find in finds]}")
+    raise AssertionError(
+        f"not found in {steps} steps by {runs} runs; found: {[(find.finding, find.steps) for find in finds]}"
+    )
 
 
 def saved_test(path: Path, who: str, port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The test that was saved, in this process: starting pytest for each takes longer than all of them."""
+    """Return a saved test to call in this process: pytest takes longer to start than all of them to run."""
     monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
-    found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_stands_it"]
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    found: Callable[[], None] = runpy.run_path(str(path))[f"test_the_{who}_withstands_it"]
     return found
 
 

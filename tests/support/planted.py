@@ -1,4 +1,4 @@
-"""Secrets planted in captures, and the search for them in every encoding we know."""
+"""Secrets to plant in captures, and the search for them in every encoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fill(message: Any, value_of: Callable[[Any], Any], depth: int = 0) -> None:
 
 
 class Planted:
-    """Makes secrets, each another one, and remembers them."""
+    """Makes secrets, all different, and keeps them for the search."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)
@@ -82,7 +82,7 @@ class Planted:
         return self.token() if field.type == BYTES else self.number()
 
     def left_in(self, data: bytes) -> list[str]:
-        """Every secret that stands in ``data``, and how it is written there."""
+        """Return every secret that ``data`` contains, with its encoding."""
         return [f"{secret!r} as {how}" for secret, how, encoded in self._encodings() if encoded in data]
 
     def _encodings(self) -> Iterator[tuple[object, str, bytes]]:

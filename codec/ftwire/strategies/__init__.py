@@ -1,6 +1,6 @@
-"""Hypothesis strategies for what goes over the wire; needs the extra ``fuzz``.
+"""Hypothesis strategies for frames, sessions and captures; needs the extra ``fuzz``.
 
-To test a program that speaks to OpenD, or in its place::
+To test a program that uses OpenD, or replaces it::
 
     @given(frames(3008, kind=Kind.RESPONSE))
     def test_every_reply_is_read(frame): ...
@@ -12,7 +12,7 @@ To test a program that speaks to OpenD, or in its place::
     @given(conversations().flatmap(mutations))
     def test_damage(mutation): ...
 
-In the order of the work, each in a module of its own:
+From the inside out, each in a module of its own:
 
 ========================  =====================================================================
 ``messages``              a protocol's messages, or those of any class, from its descriptor
@@ -26,8 +26,8 @@ In the order of the work, each in a module of its own:
 ``segment_schedules``     one stream as TCP segments: lost, late, repeated, contradicting
 ========================  =====================================================================
 
-Everything shrinks towards what is small and legal: no optional field, zeros, one chunk, no damage. Where an example
-is bytes of several parts, it is a record that says which.
+Everything shrinks towards what is small and legal: no optional field, zeros, one chunk, no damage. An example that
+consists of several parts is a record of them.
 """
 
 try:

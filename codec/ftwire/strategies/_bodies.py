@@ -32,7 +32,7 @@ def bodies(
     """
     if proto is None:
         return any_proto(known, kind).flatmap(lambda each: bodies(each, kind=kind, format=format, known=known))
-    # Raises at once, not at the first draw.
+    # Errors are raised here, not at the first draw.
     messages(proto, kind, known=known)
     return _bodies(proto, kind, format, known)
 
@@ -56,7 +56,7 @@ def any_proto(known: Registry, kind: Kind | None) -> st.SearchStrategy[int]:
 
 
 def kinds_of(proto: int | str, known: Registry) -> tuple[Kind, ...]:
-    """What frames a protocol has, that of the server first."""
+    """Return the kinds of frames that a protocol has, that of the server first."""
     from ftwire.frame import Kind
 
     return (Kind.PUSH,) if known[proto].is_push else (Kind.RESPONSE, Kind.REQUEST)

@@ -1,4 +1,4 @@
-"""Capture files made of packets, for the strategies."""
+"""Capture files of packets."""
 
 from __future__ import annotations
 

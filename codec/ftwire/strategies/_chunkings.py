@@ -20,7 +20,7 @@ def chunkings(draw: st.DrawFn, data: bytes, *, max_cuts: int = 12) -> list[bytes
     size = len(data)
     if not size:
         return draw(st.lists(st.just(b""), max_size=2))
-    # Whole comes first: of two examples Hypothesis takes that of fewer draws for the simpler one.
+    # Whole comes first: Hypothesis takes the example of fewer draws for the simpler one.
     step = draw(st.sampled_from([size, 0, 0, 0, 0, 1, 2, 7, HEADER_SIZE - 1, HEADER_SIZE, HEADER_SIZE + 1, 1448]))
     if step:
         return [data[start : start + step] for start in range(0, size, step)]

@@ -1,4 +1,4 @@
-"""Ciphers with keys, and an RSA that gives the same bytes twice."""
+"""Ciphers with keys, and an RSA that always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ciphers() -> st.SearchStrategy[Cipher]:
 
 
 class RepeatableRsa(Rsa):
-    """RSA PKCS#1 v1.5 whose padding is computed from what it pads.
+    """RSA PKCS#1 v1.5 whose padding is computed from the chunk that it pads.
 
     Tests and vectors need the same bytes every time, which real padding, being random, cannot give. Nothing
     encrypted with it is secret: never use it elsewhere. It decrypts as ``Rsa`` does, and is decrypted by it.

@@ -61,14 +61,14 @@ class Session:
 
     def capture(self, *, pcapng: bool = False) -> bytes:
         """Return the session as a capture file, pcap or pcapng, of one TCP connection."""
-        talk = TcpConversation(CLIENT, SERVER)
+        conversation = TcpConversation(CLIENT, SERVER)
         directions = {Role.CLIENT: Direction.A_TO_B, Role.SERVER: Direction.B_TO_A}
         said = ((directions[each.sender], each.frame.encode(), each.time) for each in self.said)
-        return capture_file(talk.frames(said), pcapng=pcapng)
+        return capture_file(conversation.frames(said), pcapng=pcapng)
 
 
-class _Talk:
-    """What is being said: ciphers, serials, requests without a reply."""
+class _SessionDraw:
+    """A session while it is drawn: its frames, ciphers and serials, and the requests without a reply."""
 
     def __init__(self, draw: st.DrawFn, known: Registry) -> None:
         self.draw = draw
@@ -80,7 +80,7 @@ class _Talk:
         self.pending: list[Frame] = []
         self.push_format = BodyFormat.PROTOBUF
 
-    def say(self, proto_id: int, serial: int, message: Message, sender: Role, body_format: BodyFormat) -> Frame:
+    def send(self, proto_id: int, serial: int, message: Message, sender: Role, body_format: BodyFormat) -> Frame:
         frame = Frame.build(
             proto_id,
             serial,
@@ -94,7 +94,7 @@ class _Talk:
         return frame
 
     def request(self, proto_id: int, body_format: BodyFormat, message: Any = None) -> Frame:
-        # Serials increase; nothing says by how much.
+        # Serials increase; by how much is not specified.
         self.serial += 1
         if message is None:
             message = self.draw(_small(proto_id, Kind.REQUEST, self.known))
@@ -102,7 +102,7 @@ class _Talk:
         if c2s is not None and "packetID" in c2s.DESCRIPTOR.fields_by_name:
             c2s.packetID.connID = self.conn_id
             c2s.packetID.serialNo = self.serial
-        frame = self.say(proto_id, self.serial, message, Role.CLIENT, body_format)
+        frame = self.send(proto_id, self.serial, message, Role.CLIENT, body_format)
         self.pending.append(frame)
         return frame
 
@@ -110,7 +110,7 @@ class _Talk:
         request = self.pending.pop(at)
         if message is None:
             message = self.draw(_small(request.proto_id, Kind.RESPONSE, self.known))
-        return self.say(request.proto_id, request.serial, message, Role.SERVER, BodyFormat(request.body_format))
+        return self.send(request.proto_id, request.serial, message, Role.SERVER, BodyFormat(request.body_format))
 
 
 @lru_cache(maxsize=1024)
@@ -135,40 +135,42 @@ _PUSH_SERIALS = st.just(0) | st.integers(0, (1 << 32) - 1)
 _ALGORITHMS: st.SearchStrategy[PacketEncAlgo | None] = st.sampled_from([PacketEncAlgo.NONE, None, *PacketEncAlgo])
 
 
-def _handshake(talk: _Talk, key: RsaKey | None, algorithm: PacketEncAlgo | None, body_format: BodyFormat | None) -> str:
-    """Say InitConnect and its reply, install what they agree on, and return the name of that cipher."""
-    draw = talk.draw
+def _handshake(
+    drawn: _SessionDraw, key: RsaKey | None, algorithm: PacketEncAlgo | None, body_format: BodyFormat | None
+) -> str:
+    """Add InitConnect and its reply, use the cipher they agree on, and return its name."""
+    draw = drawn.draw
     if key is not None:
-        talk.ciphers = dict.fromkeys(Role, RepeatableRsa(key))
+        drawn.ciphers = dict.fromkeys(Role, RepeatableRsa(key))
     asked = algorithm if algorithm is not None else draw(_ALGORITHMS)
-    init: Any = talk.known[INIT_CONNECT].request
+    init: Any = drawn.known[INIT_CONNECT].request
     hello = init()
     hello.c2s.clientVer = 1011
     hello.c2s.clientID = "strategies"
     if asked is not None:
         hello.c2s.packetEncAlgo = asked
-    talk.push_format = draw(_FORMATS)
-    hello.c2s.pushProtoFmt = talk.push_format
+    drawn.push_format = draw(_FORMATS)
+    hello.c2s.pushProtoFmt = drawn.push_format
     chosen = body_format if body_format is not None else BodyFormat.PROTOBUF
-    talk.request(INIT_CONNECT, chosen, hello)
+    drawn.request(INIT_CONNECT, chosen, hello)
 
     aes_key, aes_iv = draw(keys()), draw(keys())
-    welcome: Any = talk.known[INIT_CONNECT].response()
+    welcome: Any = drawn.known[INIT_CONNECT].response()
     welcome.retType = 0
     s2c = welcome.s2c
     s2c.serverVer = 1011
     s2c.loginUserID = 0
-    s2c.connID = talk.conn_id = draw(st.integers(1, 100) | st.integers(0, (1 << 64) - 1))
+    s2c.connID = drawn.conn_id = draw(st.integers(1, 100) | st.integers(0, (1 << 64) - 1))
     s2c.connAESKey = aes_key
     s2c.keepAliveInterval = 10
     if asked is PacketEncAlgo.AES_CBC:
         s2c.aesCBCiv = aes_iv
-    talk.reply(0, welcome)
+    drawn.reply(0, welcome)
     if key is None:
         return NONE.name
     iv = aes_iv if asked is PacketEncAlgo.AES_CBC else None
-    talk.ciphers = {role: cipher_for(asked, aes_key, iv) for role in Role}
-    return talk.ciphers[Role.CLIENT].name
+    drawn.ciphers = {role: cipher_for(asked, aes_key, iv) for role in Role}
+    return drawn.ciphers[Role.CLIENT].name
 
 
 @st.composite
@@ -187,21 +189,21 @@ def conversations(
     ``None`` for any; without one, nothing is. ``format`` is that of every body, ``None`` lets each request
     choose. At most ``max_steps`` steps follow the handshake; requests unanswered then get their replies.
     """
-    talk = _Talk(draw, known)
-    encryption = _handshake(talk, key, algorithm, format)
-    push_format = talk.push_format if format is None else format
+    drawn = _SessionDraw(draw, known)
+    encryption = _handshake(drawn, key, algorithm, format)
+    push_format = drawn.push_format if format is None else format
     requests, pushes = _choices(known)
     for step in draw(st.lists(st.sampled_from(["request", "reply", "push", "keep-alive"]), max_size=max_steps)):
         if step == "request":
-            talk.request(draw(requests), format if format is not None else draw(_FORMATS))
+            drawn.request(draw(requests), format if format is not None else draw(_FORMATS))
         elif step == "keep-alive":
-            talk.request(KEEP_ALIVE, format if format is not None else BodyFormat.PROTOBUF)
+            drawn.request(KEEP_ALIVE, format if format is not None else BodyFormat.PROTOBUF)
         elif step == "push":
             proto_id = draw(pushes)
             message = draw(_small(proto_id, Kind.PUSH, known))
-            talk.say(proto_id, draw(_PUSH_SERIALS), message, Role.SERVER, push_format)
-        elif talk.pending:
-            talk.reply(draw(st.integers(0, len(talk.pending) - 1)))
-    while talk.pending:
-        talk.reply(0)
-    return Session(tuple(talk.said), encryption, talk.conn_id, key)
+            drawn.send(proto_id, draw(_PUSH_SERIALS), message, Role.SERVER, push_format)
+        elif drawn.pending:
+            drawn.reply(draw(st.integers(0, len(drawn.pending) - 1)))
+    while drawn.pending:
+        drawn.reply(0)
+    return Session(tuple(drawn.said), encryption, drawn.conn_id, key)

@@ -98,7 +98,7 @@ def _messages(
 
 
 class _Plan(NamedTuple):
-    """What is asked of a class again for every message of it."""
+    """What is computed once for a class and used for every message of it."""
 
     fields: tuple[FieldDescriptor, ...]
     bits: tuple[int, ...]
@@ -126,7 +126,7 @@ def _bits(count: int) -> st.SearchStrategy[int]:
 
 def _fill(draw: st.DrawFn, message: Any, depth: int, items: int, finite: bool, unknown: bool) -> None:
     plan = _plan(message.DESCRIPTOR)
-    # One draw decides which optional fields are there: a draw per field of a class of a hundred is slow.
+    # One draw decides which optional fields are there: a draw for each of a hundred fields is slow.
     present = 0
     if depth > 0:
         count = plan.optional + (_UNKNOWN_BITS if unknown else 0)

@@ -1,16 +1,18 @@
-"""A frame, a stream of frames or a capture, damaged: as wires, disks, bugs and attackers damage them."""
+"""Damaged copies of a frame, a stream of frames or a capture."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha1
 from typing import Final
 
 from hypothesis import strategies as st
 
 from ftwire.frame import Frame
+from ftwire.frame_mutations import FRAME_MUTATIONS, MutationKind, NamedMutation, flip_bit, mutate_frame
 from ftwire.header import HEADER_SIZE, MAGIC
 from ftwire.strategies._conversations import Session
 from ftwire.strategies._segments import SegmentSchedule
@@ -37,8 +39,8 @@ def mutations(
 
     ``source`` is a ``Frame``, bytes of a stream or of a capture (told apart by their first bytes), or what
     becomes a capture: a ``Session`` or a ``SegmentSchedule``. Any bytes are flipped, cut off, doubled, taken
-    out, exchanged or filled with parts of others; frames get wrong lengths, digests, magics and cipher tails,
-    exchanged fields and big-endian ones; records of a capture get wrong lengths.
+    out, exchanged or filled with parts of others; frames get everything that ``ftwire.frame_mutations`` names, or
+    two fields of their header exchanged; records of a capture get wrong lengths.
     """
     if isinstance(source, Frame):
         data = source.encode()
@@ -89,7 +91,7 @@ def _span(draw: st.DrawFn, data: bytes) -> Span:
 
 def _flip(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
     at, bit = draw(st.integers(0, len(data) - 1)), draw(st.integers(0, 7))
-    return data[:at] + bytes((data[at] ^ 1 << bit,)) + data[at + 1 :], f"bit {bit} of byte {at} flipped"
+    return flip_bit(data, 8 * at + bit), f"bit {bit} of byte {at} flipped"
 
 
 def _truncate(draw: st.DrawFn, data: bytes) -> tuple[bytes, str]:
@@ -128,16 +130,16 @@ _ANYWHERE: Final[tuple[Change, ...]] = (_flip, _truncate, _duplicate, _remove, _
 # In frames
 
 _FIELDS: Final = {
-    # Name: offset and struct code, as in the vendor's table.
-    "proto_id": (2, "I"),
-    "serial": (8, "I"),
-    "body_length": (12, "I"),
+    # Name: offset of a number of four bytes, as in the vendor's table.
+    "proto_id": 2,
+    "serial": 8,
+    "body_length": 12,
 }
 _MAX_FRAMES: Final = 256
 
 
 def _frames(data: bytes) -> list[Span]:
-    """Return where frames stand that follow each other from the start."""
+    """Return where frames begin and end that follow each other from the start."""
     found: list[Span] = []
     at = 0
     while data.startswith(MAGIC, at) and at + HEADER_SIZE <= len(data) and len(found) < _MAX_FRAMES:
@@ -159,33 +161,43 @@ def _frame(draw: st.DrawFn, data: bytes) -> Span | None:
     return draw(st.sampled_from(found)) if found else None
 
 
-def _lie_about_length(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+def _frame_mutations() -> st.SearchStrategy[NamedMutation]:
+    return st.one_of([_values(kind).map(partial(NamedMutation, name)) for name, kind in FRAME_MUTATIONS.items()])
+
+
+def _values(kind: MutationKind) -> st.SearchStrategy[int | str]:
+    values: list[st.SearchStrategy[int | str]] = []
+    if kind.values or not (kind.random_bytes or kind.random_bits):
+        known = [value.hex() if isinstance(value, bytes) else value for value in kind.values]
+        values.append(st.sampled_from(known or [0]))
+    if kind.random_bytes:
+        least, most = kind.random_bytes
+        values.append(st.binary(min_size=least, max_size=most).map(bytes.hex))
+    if kind.random_bits:
+        values.append(st.integers(0, (1 << kind.random_bits) - 1))
+    return st.one_of(values)
+
+
+_NAMED: Final = _frame_mutations()
+
+
+def _mutate_a_frame(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
     frame = _frame(draw, data)
     if frame is None:
         return None
-    true = frame[1] - frame[0] - HEADER_SIZE
-    lies = {0, true - 1, true + 1, true + HEADER_SIZE, -true % (1 << 32), 1 << 26, (1 << 26) + 1, 1 << 31, 0xFFFFFFFF}
-    lie = draw(st.sampled_from(sorted(lies - {true, -1})) | st.integers(0, 0xFFFFFFFF))
-    return _put(data, frame[0] + 12, struct.pack("<I", lie)), f"the frame at {frame[0]} says {lie} bytes, not {true}"
+    mutation = draw(_NAMED)
+    start, end = frame
+    changed = mutate_frame(data[start:end], [mutation])
+    return data[:start] + changed + data[end:], f"the frame at {start}: {mutation.name} {mutation.value}"
 
 
-def _lie_about_digest(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+def _digest_of_ciphertext(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    # What many clients did first.
     frame = _frame(draw, data)
     if frame is None:
         return None
-    body = data[frame[0] + HEADER_SIZE : frame[1]]
-    # Over the ciphertext is what many clients did first; over header and body is another reading of the table.
-    lie = draw(
-        st.sampled_from(
-            [
-                bytes(20),
-                sha1(body, usedforsecurity=False).digest(),
-                sha1(data[frame[0] : frame[1]], usedforsecurity=False).digest(),
-            ]
-        )
-        | st.binary(min_size=20, max_size=20)
-    )
-    return _put(data, frame[0] + 16, lie), f"the frame at {frame[0]} has the digest {lie.hex()}"
+    digest = sha1(data[frame[0] + HEADER_SIZE : frame[1]], usedforsecurity=False).digest()
+    return _put(data, frame[0] + 16, digest), f"the frame at {frame[0]}: digest {digest.hex()} of its payload"
 
 
 def _exchange_fields(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
@@ -193,48 +205,13 @@ def _exchange_fields(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
     if frame is None:
         return None
     one, other = draw(st.sampled_from([("proto_id", "serial"), ("serial", "body_length"), ("proto_id", "body_length")]))
-    (at, code), (beside, _) = ((frame[0] + _FIELDS[name][0], _FIELDS[name][1]) for name in (one, other))
-    size = struct.calcsize("<" + code)
-    first, second = data[at : at + size], data[beside : beside + size]
-    return _put(_put(data, at, second), beside, first), f"the frame at {frame[0]} has {one} and {other} exchanged"
+    at, beside = frame[0] + _FIELDS[one], frame[0] + _FIELDS[other]
+    first, second = data[at : at + 4], data[beside : beside + 4]
+    return _put(_put(data, at, second), beside, first), f"the frame at {frame[0]}: {one} and {other} exchanged"
 
 
-def _turn_bytes(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
-    frame = _frame(draw, data)
-    if frame is None:
-        return None
-    names = draw(st.sampled_from([*((name,) for name in _FIELDS), tuple(_FIELDS)]))
-    for name in names:
-        at = frame[0] + _FIELDS[name][0]
-        data = _put(data, at, data[at : at + 4][::-1])
-    return data, f"the frame at {frame[0]} has {', '.join(names)} big-endian"
-
-
-def _spoil_magic(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
-    frame = _frame(draw, data)
-    if frame is None:
-        return None
-    magic = draw(st.sampled_from([b"TF", b"ft", b"FU", b"\0\0"]) | st.binary(min_size=2, max_size=2))
-    return _put(data, frame[0], magic), f"the frame at {frame[0]} begins with {magic.hex()}"
-
-
-def _spoil_tail(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
-    frame = _frame(draw, data)
-    if frame is None or frame[1] - frame[0] < HEADER_SIZE + 1:
-        return None
-    # The last byte is FTAES_ECB's count of bytes in the last block, or the end of PKCS#7 padding, encrypted.
-    last = draw(st.sampled_from([0, 1, 15, 16, 17, 255]) | st.integers(0, 255))
-    return _put(data, frame[1] - 1, bytes((last,))), f"the frame at {frame[0]} ends in byte {last}"
-
-
-_IN_FRAMES: Final[tuple[Change, ...]] = (
-    _lie_about_length,
-    _lie_about_digest,
-    _exchange_fields,
-    _turn_bytes,
-    _spoil_magic,
-    _spoil_tail,
-)
+# Four times as often as the others: it has two dozen kinds.
+_IN_FRAMES: Final[tuple[Change, ...]] = (*(_mutate_a_frame,) * 4, _digest_of_ciphertext, _exchange_fields)
 
 
 # In captures
@@ -253,7 +230,7 @@ def _record_format(data: bytes) -> str | None:
 
 
 def _records(data: bytes) -> list[Span]:
-    """Return where the records of a pcap file, or the blocks of a pcapng file, stand."""
+    """Return where the records of a pcap file, or the blocks of a pcapng file, begin and end."""
     kind = _record_format(data)
     if kind is None:
         return []
@@ -282,4 +259,4 @@ def _lie_about_a_record(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | Non
     lie = draw(st.sampled_from([0, 1, 4, 12, end - start + 4, 1 << 24, 0x7FFFFFFF, 0xFFFFFFFF]))
     if at + 4 > len(data):
         return None
-    return _put(data, at, struct.pack(kind[0] + "I", lie)), f"the record at {start} says {lie} at {at}"
+    return _put(data, at, struct.pack(kind[0] + "I", lie)), f"the record at {start} has the number {lie} at {at}"

@@ -1,4 +1,4 @@
-"""Strategies for one direction of a TCP connection: its segments lost, repeated, moved and overlapping."""
+"""One direction of a TCP connection as segments: lost, late, repeated, contradicting."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Segment:
     """One segment that carries data."""
 
     start: int
-    """Position in the stream of its first byte."""
+    """Offset in the stream of its first byte."""
     data: bytes
-    """Its bytes; they may differ from those of the stream."""
+    """Its bytes, not always those of the stream."""
 
     @property
     def end(self) -> int:
-        """Position in the stream of the byte after its last."""
+        """Offset in the stream of the byte after its last."""
         return self.start + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentSchedule:
-    """The segments of a stream in the order in which they were captured."""
+    """The segments of a stream in the order of their capture."""
 
     stream: bytes
     segments: tuple[Segment, ...]
@@ -44,20 +44,20 @@ class SegmentSchedule:
 
     @property
     def missing(self) -> set[int]:
-        """Positions in the stream that no segment covers."""
+        """Offsets of the stream that no segment brings."""
         return set(range(len(self.stream))).difference(*(range(each.start, each.end) for each in self.segments))
 
     @property
     def contradictory(self) -> bool:
-        """Whether some segment has other bytes than the stream."""
+        """Some segment brings bytes that are not the stream's."""
         return any(self.stream[each.start : each.end] != each.data for each in self.segments)
 
     def packets(
         self, source: Endpoint = CLIENT, destination: Endpoint = SERVER, *, link_type: int = LinkType.ETHERNET
     ) -> list[bytes]:
         """Return the packets from their link header on: the SYN if there is one, then the segments."""
-        segments = [(self.isn, _SYN, b"")] if self.syn else []
-        segments += [(self.isn + 1 + each.start, _ACK, each.data) for each in self.segments]
+        sent = [(self.isn, _SYN, b"")] if self.syn else []
+        sent += [(self.isn + 1 + each.start, _ACK, each.data) for each in self.segments]
         return [
             link_frame(
                 link_type,
@@ -67,7 +67,7 @@ class SegmentSchedule:
                     tcp_segment(source, destination, seq=seq % _SEQUENCES, flags=flags, data=data),
                 ),
             )
-            for seq, flags, data in segments
+            for seq, flags, data in sent
         ]
 
     def capture(self, *, pcapng: bool = False) -> bytes:
@@ -79,12 +79,12 @@ class SegmentSchedule:
 def segment_schedules(
     draw: st.DrawFn, stream: bytes, *, max_segments: int = 8, max_changes: int = 6
 ) -> SegmentSchedule:
-    """Ways (``SegmentSchedule``) in which the bytes of one direction may be captured.
+    """Ways (``SegmentSchedule``) in which the bytes of one direction may appear in a capture.
 
     The stream is cut into up to ``max_segments`` segments. Then some are lost, moved to another place, sent
-    again, or joined by segments cut elsewhere, which overlap them with the same bytes or with others. Sequence
-    numbers may wrap, and the capture may have begun after the SYN. The simplest example changes nothing: one
-    segment after a SYN.
+    again, or joined by ones cut elsewhere, which overlap them with the same bytes or with others. Sequence
+    numbers may wrap on the way, and the capture may have begun after the SYN. Nothing is changed in the
+    simplest example: one segment after a SYN.
     """
     size = len(stream)
     cuts = sorted(set(draw(st.lists(st.integers(1, max(size - 1, 1)), max_size=max_segments - 1))))

@@ -1,4 +1,4 @@
-"""Fields that a message class does not have: what a newer release, or another program, might send."""
+"""Fields that a message class does not have, as a newer release or another program might send."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def values(field: FieldDescriptor, finite: bool) -> st.SearchStrategy[Any]:
 def _integers(bits: int, signed: bool) -> st.SearchStrategy[int]:
     low = -(1 << (bits - 1)) if signed else 0
     high = (1 << (bits - 1 if signed else bits)) - 1
-    # Both ends, and around them the places where a narrower or a floating type gives out.
+    # Both ends of the range, and the limits of narrower and of floating types.
     edges = [0, 1, 127, 128, high, high - 1, low, low + 1, *(1 << power for power in (31, 32, 53, 63))]
     if signed:
         edges.append(-1)
@@ -88,7 +88,7 @@ def _integers(bits: int, signed: bool) -> st.SearchStrategy[int]:
 
 
 def _enum_numbers(field: FieldDescriptor) -> list[int]:
-    """Numbers of the enums that an ``int32`` field may stand for: nearly all of the vendor's travel so.
+    """Return the numbers of the enums that an ``int32`` field may hold: nearly all of the vendor's enums are sent so.
 
     ``klType`` is ``KLType``; ``market`` may be ``QotMarket`` or ``TrdMarket``, and takes the numbers of both.
     """

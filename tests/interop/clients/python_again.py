@@ -1,8 +1,8 @@
-"""Drives a vendor's Python SDK in a circle: a context, some calls, closed, and another, until somebody ends it.
+"""Uses a vendor's Python SDK in a loop: opens a context, makes some calls, closes it, until somebody ends it.
 
-Runs inside the peer's own environment (see ``tests/interop/peers.py``), with nothing of ours on the path. What calls
-answer is not looked at: this is for ``ftwire fuzz client``, which watches the wire. What the SDK prints, tracebacks
-of its threads among it, goes to standard error.
+Runs inside the peer's own environment (see ``tests/interop/peers.py``), with nothing of ours on the path. Results of
+calls do not matter: this is for ``ftwire fuzz client``, which observes the connection. What the SDK prints, tracebacks
+of its threads included, goes to standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 CODES = ["HK.00700"]
 
 
-def circle(sdk: Any, port: int) -> None:
+def use_once(sdk: Any, port: int) -> None:
     context = sdk.OpenQuoteContext(host="127.0.0.1", port=port)
     try:
         for base in ("RTDataHandlerBase", "StockQuoteHandlerBase", "OrderBookHandlerBase", "TickerHandlerBase"):
@@ -35,7 +35,7 @@ def circle(sdk: Any, port: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="drive a vendor's Python SDK again and again")
+    parser = argparse.ArgumentParser(description="use a vendor's Python SDK in a loop")
     parser.add_argument("--package", choices=["futu", "moomoo"], default="futu")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--encrypt", metavar="KEY")
@@ -50,9 +50,9 @@ def main() -> None:
     while not options.times or done < options.times:
         done += 1
         try:
-            circle(sdk, options.port)
+            use_once(sdk, options.port)
         except Exception:
-            # A call that raises is the caller's to catch: no crash, but worth knowing.
+            # A program can catch what a call raises: this is no crash, but worth printing.
             print("call raised:", traceback.format_exc(limit=-1).strip().splitlines()[-1], file=sys.stderr, flush=True)
     for thread in threading.enumerate():
         print("left:", thread.name, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``ftwire fuzz client``: finds what was planted in a client, and nothing in sound ones."""
+"""``ftwire fuzz client``: finds the planted bugs of a client, and nothing in correct ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ftwire.cipher import RsaKey
 from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
-from ftwire_tools.fuzz.campaign import Find
+from ftwire_tools.fuzz.campaign import Reproduction
 from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
+from ftwire_tools.fuzz.transport import transport_for
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 from support.places import SUPPORT
@@ -45,11 +45,10 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
     port = int(listening.getsockname()[1])
     target = ClientTarget(
         listening,
-        wire=wire_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
+        transport=transport_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
-        keep_running=False,
     )
     try:
         yield target, port
@@ -57,14 +56,14 @@ def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[Clie
         target.close()
 
 
-def plan(random: Random) -> tuple[Step, ...]:
+def plan(random: Random) -> tuple[FuzzStep, ...]:
     return client_plan(random, 4)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for(bug) as (target, _):
         campaign = campaign_of(target, plan, seed, finds, 8)
         while campaign.totals.runs < 4 and not any(find.finding.kind == kind for find in finds):
@@ -72,19 +71,8 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         find = next(find for find in finds if find.finding.kind == kind)
         assert find.again
         assert len(find.steps) <= 2
-        place = save(
-            tmp_path,
-            find,
-            facts_of(
-                find,
-                mode="client",
-                seed=seed,
-                encrypted=False,
-                timeout=TIMEOUT,
-                come_back=COME_BACK,
-                crashes={"exit_codes": [0, 1], "crash_text": CRASH_TEXT},
-            ),
-        )
+        setup = FuzzSetup("client", TIMEOUT, come_back=COME_BACK, crash_text=CRASH_TEXT)
+        place = save(tmp_path, find, crash_facts(find, setup, seed))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
     port = free_port()
@@ -97,8 +85,8 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-def test_a_sound_client_stands_it(encrypted: bool) -> None:
-    finds: list[Find] = []
+def test_a_sound_client_withstands_it(encrypted: bool) -> None:
+    finds: list[Reproduction] = []
     with target_for(encrypted=encrypted) as (target, _):
         campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(12, None)
@@ -108,7 +96,7 @@ def test_a_sound_client_stands_it(encrypted: bool) -> None:
 
 
 class _Asking(threading.Thread):
-    """Our asyncio client, asking again and again whatever happens, until it is told to stop."""
+    """Runs our asyncio client, which sends requests whatever happens, until ``over`` is set."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
@@ -136,13 +124,11 @@ class _Asking(threading.Thread):
             await asyncio.sleep(0.02)
 
 
-def test_our_own_client_stands_it_and_comes_back_by_itself() -> None:
+def test_our_own_client_withstands_it_and_comes_back_by_itself() -> None:
     listening = listen("127.0.0.1", 0)
     asking = _Asking(int(listening.getsockname()[1]))
-    target = ClientTarget(
-        listening, wire=wire_for(Role.SERVER), timeout=15.0, come_back=15.0, program=None, keep_running=False
-    )
-    finds: list[Find] = []
+    target = ClientTarget(listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0)
+    finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, 11, finds, 0)
     asking.start()
     try:
@@ -163,7 +149,7 @@ def test_the_command_says_how_the_program_ended(tmp_path: Path) -> None:
     port = free_port()
     line = client_line(port, "aborts-on-bad-digest")
     words = ["--listen", str(port), "--command", line, "--timeout", "3", "--come-back", "3"]
-    done = command(*words, "--seed", "50", "--runs", "2", "--steps", "4", "--json", "--output", str(tmp_path))
+    done = command(*words, "--seed", "199", "--runs", "2", "--steps", "4", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, summary = map(json.loads, done.stdout.splitlines())
     assert finding["finding"] == {"kind": "crashed", "detail": "ended by SIGABRT"}

@@ -1,4 +1,4 @@
-"""The parts of ``ftwire fuzz`` by themselves: what is drawn, what bytes come of it, how it is shortened and kept."""
+"""The parts of ``ftwire fuzz`` by themselves: what is drawn, rendered, shortened and saved."""
 
 from __future__ import annotations
 
@@ -8,31 +8,34 @@ import shlex
 import struct
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 import click
 import pytest
 
-from ftwire.cipher import NONE, AesCbc
+from fixtures.make_keys import TEST_KEY
+from ftwire.cipher import Rsa, RsaKey
 from ftwire.errors import DigestError
 from ftwire.frame import Role
+from ftwire.frame_mutations import NamedMutation
 from ftwire.pcap import Packet, PacketReader
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.commands.fuzz import command
-from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.frames import boundaries, render_frame
-from ftwire_tools.fuzz.judgement import KINDS, Finding, Outcome, Traffic
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayOutcome, Traffic
+from ftwire_tools.fuzz.mutations import MUTATIONS, TCP_MUTATIONS
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
-from ftwire_tools.fuzz.steps import FRAME_MUTATIONS, MUTATIONS, Mutation, Step, step_from_json, step_to_json
-from ftwire_tools.fuzz.valid_messages import hello, request_message, response_message
+from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.transport import FrameTransport, boundaries
+from ftwire_tools.fuzz.valid_messages import init_connect, request_message, response_message
 from support.places import ROOT
 
 DOCS = ROOT / "docs" / "fuzzing.md"
 REQUESTS = requests_to_draw(allow_trading=False)
+KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 BODY = request_message(3008).SerializeToString()
 VALUES: dict[str, int | str] = {
     "random body": "ff00",
@@ -45,6 +48,7 @@ VALUES: dict[str, int | str] = {
     "digest": "00" * 20,
     "length": 5,
     "length off": 1,
+    "big-endian": 0,
     "magic": "5446",
     "bytes before": "aa",
     "bytes behind": "bb",
@@ -52,9 +56,8 @@ VALUES: dict[str, int | str] = {
 }
 
 
-def frame_with(*mutations: Mutation, serial: int = 5) -> bytes:
-    made: Any = registry[3008].request
-    return render_frame(Step("send", 3008, mutations=mutations), BODY, serial, NONE, made)
+def frame_with(*mutations: NamedMutation, serial: int = 5) -> bytes:
+    return FrameTransport(Role.CLIENT).render(FuzzStep("send", 3008, mutations=mutations), BODY, serial).data
 
 
 def drawn(seed: object) -> Random:
@@ -66,22 +69,20 @@ def drawn(seed: object) -> Random:
 
 def test_the_same_seed_draws_the_same_steps() -> None:
     for number in range(50):
-        plans = [gateway_plan(drawn(f"1/{number}"), 8, REQUESTS, encrypted=False) for _ in range(2)]
+        plans = [gateway_plan(drawn(f"1/{number}"), 8, REQUESTS) for _ in range(2)]
         assert plans[0] == plans[1]
         assert client_plan(drawn(f"1/{number}"), 8) == client_plan(drawn(f"1/{number}"), 8)
-    assert gateway_plan(drawn("1/1"), 8, REQUESTS, encrypted=False) != gateway_plan(
-        drawn("1/2"), 8, REQUESTS, encrypted=False
-    )
+    assert gateway_plan(drawn("1/1"), 8, REQUESTS) != gateway_plan(drawn("1/2"), 8, REQUESTS, encrypted=False)
 
 
 def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
     assert not {proto for proto in REQUESTS if 2000 <= proto < 3000} | (set(REQUESTS) & set(CHANGING))
     header = struct.Struct("<2sI")
     for number in range(3000):
-        for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS, encrypted=False):
-            message_class = None if step.proto not in registry else registry[step.proto].request
-            data = render_frame(step, bytes.fromhex(step.body), 1, NONE, message_class) + bytes.fromhex(step.data)
-            # Wherever a reader of the stream finds a frame, past whatever damage.
+        for step in gateway_plan(drawn(f"trade/{number}"), 8, REQUESTS):
+            sent = FrameTransport(Role.CLIENT).render(step, bytes.fromhex(step.body), 1).data
+            data = sent + bytes.fromhex(step.data)
+            # Wherever a reader that searches for frames may find one.
             for found in re.finditer(b"FT", data[: max(0, len(data) - 4)]):
                 proto_id = header.unpack_from(data, found.start())[1]
                 assert not 2000 <= proto_id < 3000
@@ -93,18 +94,18 @@ def test_trading_requests_are_drawn_when_they_are_asked_for() -> None:
 
 
 def test_everything_that_can_be_wrong_is_drawn() -> None:
-    steps = [step for n in range(600) for step in gateway_plan(drawn(n), 8, REQUESTS, encrypted=False)]
-    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
+    steps = [step for n in range(600) for step in gateway_plan(drawn(n), 8, REQUESTS)]
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(TCP_MUTATIONS)
     assert {step.do for step in steps} == {"send", "raw", "pause", "finish", "close", "reset"}
     assert any(step.hold for step in steps)
     assert any(step.chunk == 1 for step in steps)
     assert any(step.format == 1 for step in steps)
     steps = [step for n in range(600) for step in client_plan(drawn(n), 8)]
-    assert {mutation.name for step in steps for mutation in step.mutations} == set(FRAME_MUTATIONS)
+    assert {mutation.name for step in steps for mutation in step.mutations} == set(TCP_MUTATIONS)
     assert {step.do for step in steps} == {"reply", "push", "skip", "late", "raw", "pause", "finish", "close", "reset"}
 
 
-# What bytes come of it
+# What is sent
 
 
 def test_without_a_mutation_it_is_the_frame_the_library_makes() -> None:
@@ -112,42 +113,40 @@ def test_without_a_mutation_it_is_the_frame_the_library_makes() -> None:
     assert (frame.proto_id, frame.serial, frame.body, frame.error) == (3008, 5, BODY, None)
 
 
-@pytest.mark.parametrize("name", FRAME_MUTATIONS)
+@pytest.mark.parametrize("name", TCP_MUTATIONS)
 def test_each_mutation_changes_the_frame(name: str) -> None:
-    spoiled = frame_with(Mutation(name, VALUES.get(name, 3)))
+    spoiled = frame_with(NamedMutation(name, VALUES.get(name, 3)))
     assert spoiled != frame_with()
-    assert (boundaries(spoiled) is None) == (
-        name in {"length", "length off", "magic", "big-endian", "cut frame", "bytes before", "bytes behind"}
-        or (name == "flip header" and boundaries(spoiled) is None)
-    )
+    loses_boundaries = {"length", "length off", "magic", "big-endian", "cut frame", "bytes before", "bytes behind"}
+    # Bit 3 of the header is one of the magic's.
+    assert (boundaries(spoiled) is None) == (name in {*loses_boundaries, "flip header"})
 
 
 def test_mutations_of_the_body_keep_the_digest_right_and_those_of_the_payload_do_not() -> None:
     for name in ("empty body", "cut body", "flip body", "random body", "missing field", "unknown enum", "odd string"):
-        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(Mutation(name, VALUES.get(name, 1))))
+        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(NamedMutation(name, VALUES.get(name, 1))))
         assert frame.error is None, name
     for name in ("flip payload", "cut payload", "payload tail", "digest", "digest of payload"):
-        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(Mutation(name, VALUES.get(name, 3))))
+        (frame,) = FrameDecoder(Role.CLIENT).feed(frame_with(NamedMutation(name, VALUES.get(name, 3))))
         assert isinstance(frame.error, DigestError), name
 
 
 def test_a_body_is_spoiled_before_it_is_encrypted() -> None:
-    cipher = AesCbc("0" * 16, "1" * 16)
-    made: Any = registry[3008].request
-    data = render_frame(Step("send", 3008, mutations=(Mutation("empty body"),)), BODY, 1, cipher, made)
-    (frame,) = FrameDecoder(Role.CLIENT, cipher=cipher).feed(data)
-    assert (frame.body, len(frame.payload)) == (b"", 16)
+    step = FuzzStep("send", 3008, mutations=(NamedMutation("cut body", 5),))
+    data = FrameTransport(Role.CLIENT, KEY).render(step, BODY, 1).data
+    (frame,) = FrameDecoder(Role.CLIENT, cipher=Rsa(KEY)).feed(data)
+    assert (frame.error, frame.body, len(frame.payload)) == (None, BODY[:5], KEY.size)
 
 
 def test_boundaries_are_those_of_whole_frames() -> None:
-    assert boundaries(frame_with() + frame_with(serial=6)) == [(3008, 5), (3008, 6)]
+    assert boundaries(frame_with() + frame_with(serial=6)) == ((3008, 5), (3008, 6))
     assert boundaries(frame_with()[:-1]) is None
     assert boundaries(frame_with() + b"F") is None
-    assert boundaries(b"") == []
+    assert boundaries(b"") == ()
 
 
 def test_every_request_that_is_drawn_and_every_reply_to_it_is_legal() -> None:
-    assert hello(encrypted=True).IsInitialized()
+    assert init_connect(encrypted=True).IsInitialized()
     for proto_id in requests_to_draw(allow_trading=True):
         request = request_message(proto_id)
         assert request.IsInitialized(), proto_id
@@ -163,19 +162,19 @@ def test_every_request_that_is_drawn_and_every_reply_to_it_is_legal() -> None:
 
 
 def test_what_does_not_matter_is_left_out() -> None:
-    steps = tuple(Step("send", proto, mutations=(Mutation("digest", "00"),)) for proto in range(20))
+    steps = tuple(FuzzStep("send", proto, mutations=(NamedMutation("digest", "00"),)) for proto in range(20))
 
-    def provokes(candidate: tuple[Step, ...]) -> bool:
+    def provokes(candidate: tuple[FuzzStep, ...]) -> bool:
         protos = [step.proto for step in candidate]
         return 3 in protos and any(step.proto == 17 and step.mutations for step in candidate)
 
     short, tries = shrink(steps, provokes, 200)
-    assert short == (Step("send", 3), Step("send", 17, mutations=(Mutation("digest", "00"),)))
+    assert short == (FuzzStep("send", 3), FuzzStep("send", 17, mutations=(NamedMutation("digest", "00"),)))
     assert tries < 60
 
 
 def test_shortening_ends_when_its_tries_are_spent() -> None:
-    steps = tuple(Step("send", proto) for proto in range(64))
+    steps = tuple(FuzzStep("send", proto) for proto in range(64))
     short, tries = shrink(steps, lambda candidate: len(candidate) > 1, 5)
     assert tries == 5
     assert 1 < len(short) < 64
@@ -183,51 +182,59 @@ def test_shortening_ends_when_its_tries_are_spent() -> None:
 
 
 def test_numbers_of_mutations_become_small() -> None:
-    steps = (Step("send", 3008, mutations=(Mutation("grow body", 70_000), Mutation("serial", 12)), chunk=7, hold=True),)
+    steps = (
+        FuzzStep(
+            "send",
+            3008,
+            mutations=(NamedMutation("grow body", 70_000), NamedMutation("serial", 12)),
+            chunk=7,
+            hold=True,
+        ),
+    )
     short, _ = shrink(steps, lambda tried: any(m.name == "grow body" for s in tried for m in s.mutations), 200)
-    assert short == (Step("send", 3008, mutations=(Mutation("grow body", 0),)),)
+    assert short == (FuzzStep("send", 3008, mutations=(NamedMutation("grow body", 0),)),)
 
 
 def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> None:
     for bit in (*range(16), *range(48, 352)):
-        steps = (Step("send", 3008, mutations=(Mutation("flip header", bit),)),)
-        seen: list[tuple[Step, ...]] = []
+        steps = (FuzzStep("send", 3008, mutations=(NamedMutation("flip header", bit),)),)
+        seen: list[tuple[FuzzStep, ...]] = []
         shrink(steps, lambda tried: bool(seen.append(tried)), 200)  # type: ignore[func-returns-value]  # noqa: B023
         bits = {mutation.value for tried in seen for step in tried for mutation in step.mutations}
         assert bits <= {bit}
 
 
 class Fragile:
-    """A target that every sequence with protocol 3008 in it brings down."""
+    """A target in which every sequence with protocol 3008 provokes a finding."""
 
     def __init__(self) -> None:
         self.played = 0
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
         self.played += fresh
-        findings = (Finding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
-        return Outcome(findings, (), (), len(steps))
+        findings = (FuzzFinding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
+        return PlayOutcome(findings, (), (), len(steps))
 
     def close(self) -> None:
         pass
 
 
-def campaign_of(target: Fragile, finds: list[Find]) -> Campaign:
-    plan = tuple(Step("send", proto) for proto in (1001, 1004, 3008, 1004))
-    return Campaign(target, lambda _: plan, seed=1, tries=50, told=finds.append, progress=lambda _: None)
+def campaign_of(target: Fragile, finds: list[Reproduction]) -> Campaign:
+    plan = tuple(FuzzStep("send", proto) for proto in (1001, 1004, 3008, 1004))
+    return Campaign(target, lambda _: plan, seed=1, tries=50, report=finds.append)
 
 
 def test_what_is_found_again_is_only_counted() -> None:
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     campaign = campaign_of(Fragile(), finds)
     campaign.run(20, None)
-    assert [find.steps for find in finds] == [(Step("send", 3008),)]
+    assert [find.steps for find in finds] == [(FuzzStep("send", 3008),)]
     assert campaign.totals.repeats == {"hung": 19}
     assert campaign.totals.steps == 80
 
 
 def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     target = Fragile()
     campaign = campaign_of(target, finds)
     begun = campaign.totals.began
@@ -238,7 +245,7 @@ def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.Monke
     assert target.played == 1
 
 
-# How it is kept
+# What is saved
 
 
 def test_steps_survive_json() -> None:
@@ -269,7 +276,7 @@ def test_a_crash_file_with_an_unknown_step_is_refused() -> None:
     ):
         with pytest.raises(CrashFileError):
             load_crash(json.dumps({**crash, "steps": [step]}), "gateway")
-    assert load_crash(json.dumps({**crash, "steps": [{"do": "close"}]}), "gateway").steps == (Step("close"),)
+    assert load_crash(json.dumps({**crash, "steps": [{"do": "close"}]}), "gateway").steps == (FuzzStep("close"),)
 
 
 def test_the_capture_holds_every_byte_and_every_end() -> None:
@@ -315,12 +322,19 @@ def test_a_program_says_how_it_ended() -> None:
         Program("/no/such/program").start()
 
 
-# What is written about it
+# The documentation
 
 
 def test_the_table_of_findings_is_complete() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([a-z -]+)` \|", text, re.MULTILINE)) == {*KINDS, *MUTATIONS}
+
+
+def test_the_examples_of_crash_files_can_be_loaded() -> None:
+    examples = re.findall(r"^ *```json\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 2
+    for text in examples:
+        assert load_crash(text, "client").steps
 
 
 def test_the_examples_use_options_that_there_are() -> None:

@@ -1,9 +1,8 @@
-"""``ftwire fuzz client --ws``: finds what was planted in a client, and nothing in a sound one."""
+"""``ftwire fuzz client --ws``: finds the planted bugs of a client, and nothing in a correct one."""
 
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,13 +14,13 @@ from typing import Any
 import pytest
 
 from ftwire.frame import Role
-from ftwire_tools.fuzz.campaign import Find
+from ftwire_tools.fuzz.campaign import Reproduction
 from ftwire_tools.fuzz.hostile_gateway import listen
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.targets import ClientTarget
-from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.plans import client_plan
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
+from ftwire_tools.fuzz.transport import transport_for
 from support.broken_websocket_client import BUGS, BrokenClient
 from support.hunting import campaign_of, fails, free_port, saved_test
 from support.places import SUPPORT
@@ -36,16 +35,15 @@ def client_line(port: int, bug: str = "") -> str:
 
 @contextmanager
 def target_for(bug: str = "") -> Iterator[ClientTarget]:
-    # The client stands in for the program that --command starts: it begins anew as often, in less time.
+    # The client takes the place of a program, which would take longer to start.
     listening = listen("127.0.0.1", 0)
     program: Any = BrokenClient(int(listening.getsockname()[1]), bug)
     target = ClientTarget(
         listening,
-        wire=wire_for(Role.SERVER, websocket=True),
+        transport=transport_for(Role.SERVER, websocket=True),
         timeout=TIMEOUT,
         come_back=COME_BACK,
         program=program,
-        keep_running=False,
     )
     try:
         yield target
@@ -53,25 +51,25 @@ def target_for(bug: str = "") -> Iterator[ClientTarget]:
         target.close()
 
 
-def plan(random: Random) -> tuple[Step, ...]:
-    return websocket_client_plan(random, 3)
+def plan(random: Random) -> tuple[FuzzStep, ...]:
+    return client_plan(random, 3, websocket=True)
 
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
-    finds: list[Find] = []
+    finds: list[Reproduction] = []
     with target_for(bug) as target:
         campaign_of(target, plan, seed, finds, 4).run(1, None)
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
-    facts = {"mode": "client", "seed": seed, "encrypted": False, "timeout": TIMEOUT, "come_back": COME_BACK}
-    place = save(tmp_path, find, facts_of(find, **facts, websocket=True))  # type: ignore[arg-type]
+    setup = FuzzSetup("client", TIMEOUT, websocket=True, come_back=COME_BACK)
+    place = save(tmp_path, find, crash_facts(find, setup, seed))
     crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
-    assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
+    assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
     if kind == "crashed":
-        return  # without --command nobody sees it, and the command's test has one
+        return  # a thread cannot crash like a program; the test of the command has one
     client = BrokenClient(free_port(), bug)
     test = saved_test(place / "test_crash.py", "client", client.port, monkeypatch)
     client.start()
@@ -82,8 +80,8 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     client.stop()
 
 
-def test_a_sound_client_stands_it() -> None:
-    finds: list[Find] = []
+def test_a_sound_client_withstands_it() -> None:
+    finds: list[Reproduction] = []
     with target_for() as target:
         campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(10, None)
@@ -101,9 +99,9 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     port = free_port()
     line = client_line(port, "ends-on-an-error-code")
     words = ["--listen", str(port), "--ws", "--command", line, "--timeout", "3", "--come-back", "3"]
-    # As Node.js ends of what nobody catches; a replay and the saved test know that this is a crash.
+    # Exit code 1, as of an exception in Node.js. Replay and the saved test must take it for a crash, too.
     told = ["--exit-code", "0", "--crash-text", "no such text"]
-    done = command(*words, *told, "--seed", "43", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
+    done = command(*words, *told, "--seed", "55", "--runs", "1", "--steps", "3", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, _ = map(json.loads, done.stdout.splitlines())
     assert (finding["transport"], finding["finding"]["detail"]) == ("websocket", "exit code 1")
@@ -115,8 +113,7 @@ def test_the_command_keeps_a_capture_and_a_test_that_starts_the_program(
     read = subprocess.run(dump, capture_output=True, text=True, check=False)
     names = [json.loads(row)["proto"] for row in read.stdout.splitlines()]
     assert {"InitWebSocket", "Qot_Sub"} <= set(names), read.stderr
-    monkeypatch.setenv("FTWIRE_FUZZ_PORT", str(port))
-    test = runpy.run_path(str(place / "test_crash.py"))["test_the_client_stands_it"]
+    test = saved_test(place / "test_crash.py", "client", port, monkeypatch)
     monkeypatch.setenv("FTWIRE_FUZZ_COMMAND", line)
     with pytest.raises(AssertionError, match="exit code 1"):
         test()

@@ -1,9 +1,8 @@
-"""``ftwire fuzz gateway --ws``: finds what was planted, finds nothing where nothing is, keeps what it finds."""
+"""``ftwire fuzz gateway --ws``: finds the planted bugs, nothing in correct gateways, and saves what it finds."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,17 +17,16 @@ from click.testing import CliRunner
 from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
 from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
-from ftwire_tools.fuzz.campaign import Campaign, Find
-from ftwire_tools.fuzz.plans import requests_to_draw
-from ftwire_tools.fuzz.saving import facts_of, load_crash, save
-from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.targets import GatewayTarget
-from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
-from ftwire_tools.fuzz.wire_formats import wire_for
+from ftwire_tools.fuzz.campaign import Campaign
+from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
+from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
+from ftwire_tools.fuzz.transport import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
-from support.hunting import GATEWAY_CRASH, command_of, fails, first_find, free_port, saved_test
+from support.hunting import GATEWAY_CRASH, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
 command = command_of("gateway")
@@ -36,14 +34,14 @@ REQUESTS = requests_to_draw(allow_trading=False)
 RUNS, TRIES, TIMEOUT, PATIENT = 60, 30, 0.25, 2.0
 
 
-def plan(random: Random) -> tuple[Step, ...]:
-    return websocket_gateway_plan(random, 8, REQUESTS)
+def plan(random: Random) -> tuple[FuzzStep, ...]:
+    return gateway_plan(random, 8, REQUESTS, websocket=True)
 
 
 def target_at(port: int, timeout: float, program: Any = None, ws_key: str = "") -> GatewayTarget:
     address = Address("127.0.0.1", port)
-    wire = wire_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
-    return GatewayTarget(address, wire=wire, timeout=timeout, program=program)
+    transport = transport_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
+    return GatewayTarget(address, transport=transport, timeout=timeout, program=program)
 
 
 @contextmanager
@@ -56,20 +54,15 @@ def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, 
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str) -> Find:
-    return first_find(target, plan, kind, tries=TRIES, runs=RUNS)
-
-
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, steps = BUGS[bug]
     with broken(bug) as (target, running):
-        find = fuzz(target, kind)
-        assert len(find.steps) <= steps
-        facts = facts_of(find, mode="gateway", seed=1, encrypted=False, timeout=PATIENT, websocket=True)
+        find = first_find(target, plan, kind, steps, tries=TRIES, runs=RUNS)
+        facts = crash_facts(find, FuzzSetup("gateway", PATIENT, websocket=True), SEED)
         place = save(tmp_path, find, facts)
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
-        assert (crash.kind, crash.steps, crash.websocket) == (kind, find.steps, True)
+        assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
         assert target.play(crash.steps, fresh=True).has(kind)
         test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         running.start()
@@ -80,21 +73,17 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         test()
 
 
-def test_the_healthy_twin_of_the_broken_gateway_stands_it() -> None:
+def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
     with broken("", timeout=PATIENT) as (target, _):
-        campaign = Campaign(
-            target, plan, seed=1, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
-        )
+        campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)
         assert campaign.totals.runs == RUNS
 
 
-def test_a_sound_gateway_stands_it() -> None:
+def test_a_sound_gateway_withstands_it() -> None:
     with gateway(synthetic=True, websocket=True, ws_key="secret") as opend:
         target = target_at(int(opend.ws_port or 0), 20.0, ws_key="secret")
-        campaign = Campaign(
-            target, plan, seed=5, tries=0, told=lambda find: pytest.fail(f"{find}"), progress=lambda _: None
-        )
+        campaign = Campaign(target, plan, seed=5, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(60, None)
     assert campaign.totals.runs == 60
     assert campaign.totals.steps > 200
@@ -109,13 +98,12 @@ def program(port: int, bug: str) -> str:
 
 
 def test_the_command_keeps_a_capture_of_websocket_and_no_key(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SUPPORT), str(SUPPORT.parent)))}
     port = free_port()
     key = tmp_path / "key"
     key.write_text("a secret of clients\n", encoding="utf-8")
     words = [f":{port}", "--ws", "--ws-key-file", str(key), "--timeout", "2"]
     dies = [*words, "--command", program(port, "dies-on-a-cut-envelope")]
-    done = command(*dies, "--seed", "32", "--runs", "1", "--json", "--output", str(tmp_path), env=environment)
+    done = command(*dies, "--seed", "1163", "--runs", "1", "--json", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     finding, summary = map(json.loads, done.stdout.splitlines())
     assert (finding["finding"]["detail"], finding["transport"]) == ("exit code 70", "websocket")

@@ -1,278 +1,266 @@
-"""One connection of a hostile client: what it has sent, what must come of it, and what came.
-
-Copied into saved tests, see ``steps``.
-"""
+"""One connection of a hostile client: what it has sent, what must come of it, and what came."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from google.protobuf.message import DecodeError
+
+from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire_tools.fuzz.bodies import message_class_of
-from ftwire_tools.fuzz.expectations import Ledger, Sent
-from ftwire_tools.fuzz.judgement import Notebook, fault_of
-from ftwire_tools.fuzz.replies import judge_reply
-from ftwire_tools.fuzz.socket import Line, NoGatewayError
-from ftwire_tools.fuzz.steps import Step
+from ftwire_tools.fuzz.connection import FuzzConnection
+from ftwire_tools.fuzz.expectations import Expectation, Expectations
+from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, Rendered
 from ftwire_tools.fuzz.valid_messages import request_message
-from ftwire_tools.fuzz.wire_format import Farewell, Pong, Rendered, Wire
 
-__all__ = ["ALIVE", "Talk"]
+__all__ = ["AttackSession", "NoGatewayError"]
 
-ALIVE: Final = 1004
+NORMAL_CLOSE: Final = (1000).to_bytes(2).hex()
 GRACE: Final = 0.05
-"""Seconds given to a handshake that need not be answered, and to what follows lost boundaries."""
+"""Seconds for a handshake that need not be answered, and for what follows lost boundaries."""
 
 
-class Talk:
-    """One connection to the gateway. With ``upgrade`` it begins with these bytes, not as it should.
+class NoGatewayError(Exception):
+    """Nothing listens there, or nothing that uses our transport."""
 
-    Raises ``NoGatewayError`` where there is nobody who speaks ``wire``.
+
+class AttackSession(FuzzConnection):
+    """A connection to the gateway. With ``upgrade`` it begins with these bytes, not with a correct upgrade.
+
+    Raises ``NoGatewayError``.
     """
 
     def __init__(
         self,
-        book: Notebook,
+        record: PlayRecord,
         number: int,
         address: tuple[str, int],
-        wire: Wire,
+        transport: FuzzTransport,
         timeout: float,
         *,
-        upgrade: Step | None = None,
+        upgrade: FuzzStep | None = None,
     ) -> None:
-        self.book: Final = book
-        self.wire: Final = wire
-        self.timeout: Final = timeout
-        self.serial = wire.first_serial - 1
+        try:
+            connected = socket.create_connection(address, timeout)
+        except OSError as error:
+            raise NoGatewayError(error.strerror or str(error)) from None
+        super().__init__(connected, number, transport, record, timeout)
+        self.serial = transport.first_serial - 1
         self.conn_id = 0
-        self.opened = self.lost = self.provoked = self.finished = self.hangs = self.said_bye = False
-        self.ledger: Final = Ledger()
-        self.hello: Any = None
-        self.line: Final = Line(book, number, address, timeout, self._heard)
+        self.expectations: Final = Expectations()
+        self.is_open = False
+        """Whether the handshake was granted."""
+        self.is_lost = False
+        """Whether the gateway cannot know where the next frame begins: nothing must be answered any more."""
+        self.is_provoked = False
+        """Whether something wrong was sent."""
+        self.is_finished = False
+        self._is_hanging = False
+        self._init: Any = None
         if upgrade is None:
-            self._open()
+            self._upgrade()
         else:
-            self.raw(upgrade)
+            self.send_raw(upgrade)
 
-    @property
-    def over(self) -> str:
-        """How it ended, nothing while it goes on."""
-        return self.line.over
-
-    def _open(self) -> None:
-        wire, line = self.wire, self.line
-        if data := wire.opening():
-            line.write(data)
-            line.receive(lambda: wire.is_ready or wire.refused != "", self.timeout)
-        if line.over == "closed":
-            wire.end()
-        if not wire.is_ready:
-            why = wire.refused or line.over or f"no answer within {self.timeout:g} s"
-            line.leave()
+    def _upgrade(self) -> None:
+        transport = self.transport
+        if data := transport.opening():
+            self.write(data)
+            self.receive(lambda: transport.is_ready or transport.refused != "", self.timeout)
+        if not transport.is_ready:
+            why = transport.refused or self.end or f"no answer within {self.timeout:g} s"
+            self.leave()
             raise NoGatewayError(f"{why} (as the transport's handshake)")
 
     # What is sent
 
-    def send(self, step: Step) -> None:
-        """Send a frame; remember what must come of it."""
-        if self._is_over():
+    def send(self, step: FuzzStep) -> None:
+        """Send the message of a step, and add what must come of it to the expectations."""
+        if self._has_ended():
             return
+        transport, is_init = self.transport, step.proto == self.transport.init
         self.serial += 1
-        init = self.wire.init
-        body = self.wire.stamped(step, bytes.fromhex(step.body), self.conn_id, self.serial)
-        rendered = self.wire.render(step, body, self.serial)
-        legal = not step.mutations and not self.lost and not self.finished
-        must = legal and (self.opened if step.proto != init else not self.opened and not self.hello)
-        again = step.proto == init and (self.opened or self.hello is not None)
-        early = step.proto != init and not self.opened
-        label = step.label or (
-            f"second {self.wire.init_name}" if again else f"request before {self.wire.init_name}" if early else ""
-        )
-        message = _parsed(step, body)
-        sent = Sent(label, message if legal else None, must)
-        if label:
-            self.provoked = True
-            self._is_odd(sent)
-        if rendered.asks is None:
-            sent.is_last = self.lost = True
-        for proto_id, serial in rendered.asks or ():
-            self.ledger.add(sent, proto_id, serial)
-            # Later requests have serials that nothing has used: a reply says which one it is for.
-            if self.serial <= serial < 1 << 31:
-                self.serial = serial
-        self._expect_pongs(rendered)
-        if step.proto == init and (legal or self.hello is None):
-            self.hello = message
-        self._write(rendered.data, step)
+        body = transport.stamp(step, bytes.fromhex(step.body), self.conn_id, self.serial)
+        rendered = transport.render(step, body, self.serial)
+        is_legal = not step.mutations and not self.is_lost and not self.is_finished
+        must = is_legal and (not self.is_open and not self._init if is_init else self.is_open)
+        label = step.label
+        if not label and is_init and (self.is_open or self._init is not None):
+            label = f"second {transport.init_name}"
+        elif not label and not is_init and not self.is_open:
+            label = f"request before {transport.init_name}"
+        message = _message_of(step, body)
+        expectation = Expectation(label, message if is_legal else None, must)
+        self._add(expectation, rendered)
+        if is_init and (is_legal or self._init is None):
+            self._init = message
+        self._write_step(rendered, step)
         if step.hold:
             return
-        if must and (step.wait or step.proto == init):
-            self._await(lambda: sent.answer != "")
+        if must and (step.wait or is_init):
+            self._wait(lambda: expectation.answer != "")
         else:
-            self.line.receive(lambda: sent.answer != "", GRACE if step.proto == init else 0)
-        if self.opened and step.proto == init and step.mutations and self.wire.is_encrypted:
-            # What was agreed on by a handshake that says something else is anybody's guess.
-            self.lost = True
+            self.receive(lambda: expectation.answer != "", GRACE if is_init else 0)
+        if self.is_open and is_init and step.mutations and transport.is_encrypted:
+            # Nobody can tell which cipher a handshake with something wrong in it has agreed on.
+            self.is_lost = True
 
-    def raw(self, step: Step) -> None:
-        """Send bytes that need not be frames, or a control frame of the transport."""
-        if self._is_over():
+    def send_raw(self, step: FuzzStep) -> None:
+        """Send bytes that need not be frames, or a control frame of WebSocket."""
+        if self._has_ended():
             return
-        rendered = self.wire.raw(step)
-        lost = rendered.asks is None
-        sent = Sent(step.do, None, must=False, is_last=lost)
-        if step.label:
-            self.provoked = True
-            self._is_odd(sent)
-        if step.do == "bye":
+        rendered = self.transport.render(step)
+        is_close = step.do == "bye"
+        must = is_close and rendered.ends and not self.is_lost
+        if is_close:
             # What is still unanswered need not be, but the connection has to end.
-            self.said_bye = self.finished = True
-            sent.must = rendered.ends and not self.lost
-            self.ledger.release()
-        self._expect_pongs(rendered)
-        self.lost = self.lost or lost
-        self._write(rendered.data, step)
-        if step.do == "bye":
-            self.line.receive(lambda: False, self.timeout if sent.must else GRACE)
-            if sent.must and not self.over:
-                self.book.found("hung", f"no end within {self.timeout:g} s after a close frame")
+            self.is_finished = True
+            self.expectations.release()
+        self._add(Expectation(step.label, None, must), rendered)
+        self._write_step(rendered, step)
+        if is_close:
+            self.receive(lambda: False, self.timeout if must else GRACE)
+            if must and not self.end:
+                self.record.found("hung", f"no end within {self.timeout:g} s after a close frame")
 
-    def _write(self, data: bytes, step: Step) -> None:
-        self.line.write(data, step.chunk, hold=step.hold)
-        self.lost = self.lost or self.line.is_stuck
-
-    def _expect_pongs(self, rendered: Rendered) -> None:
+    def _add(self, expectation: Expectation, rendered: Rendered) -> None:
+        if expectation.label:
+            self.is_provoked = True
+            if not self.is_lost:
+                self.expectations.odd.append(expectation)
+        self.is_lost = self.is_lost or rendered.asks is None
         for content in rendered.pings:
-            self.ledger.expect_pong(content, must=not self.lost and not self.finished)
+            self.expectations.add_ping(content, must=not self.is_lost and not self.is_finished)
+        for proto_id, serial in rendered.asks or ():
+            self.expectations.add(expectation, proto_id, serial)
+            # Serials that increase are used once: a reply then belongs to one request.
+            if self.serial <= serial < 1 << 31:
+                self.serial = serial
 
-    # What comes
+    def _write_step(self, rendered: Rendered, step: FuzzStep) -> None:
+        self.write(rendered.data, step.chunk, hold=step.hold)
+        self.is_lost = self.is_lost or self.is_stuck
 
-    def _heard(self, data: bytes) -> None:
-        try:
-            for event in self.wire.feed(data):
-                self._take(event)
-        except WireError as error:
-            if not self.lost and not (self.wire.refused and not self.wire.is_ready):
-                self.book.found("garbage", str(error))
-            self.lost = True
-            self.line.over = "refused" if self.wire.refused else "garbage"
-        if (answer := self.wire.outgoing()) and not self.line.over:
-            self.line.write(answer)
+    # What is received
 
-    def _take(self, event: Any) -> None:
-        if isinstance(event, Pong):
-            self.ledger.ponged(event.data)
+    def take_garbage(self, error: WireError) -> None:
+        """See ``FuzzConnection``."""
+        if not self.is_lost and not (self.transport.refused and not self.transport.is_ready):
+            self.record.found("garbage", str(error))
+        self.is_lost = True
+
+    def take(self, event: Any) -> None:
+        """See ``FuzzConnection``."""
+        if isinstance(event, PongReceived):
+            self.expectations.take_pong(event.data)
             return
-        if isinstance(event, Farewell):
-            # Our answer to it is under way; what it says besides is of no interest.
-            self.line.write(self.wire.outgoing())
-            self.line.over = self.line.over or "closed"
+        if self.is_lost and self.transport.is_encrypted:
             return
         frame = event
-        by_proto = self.ledger.under(frame.serial)
-        sent = by_proto.get(frame.proto_id)
-        if self.lost and self.wire.is_encrypted:
-            return
-        fault = fault_of(frame, check_format=sent is not None and sent.must)
+        sent = self.expectations.with_serial(frame.serial)
+        expectation = sent.get(frame.proto_id)
+        fault = fault_of(frame, check_format=expectation is not None and expectation.must)
         if fault is not None:
-            self.book.findings.append(fault)
-        if sent is not None:
-            sent.answer = sent.answer or "answered"
-        if getattr(frame, "error", None) is not None or fault is not None:
+            self.record.findings.append(fault)
+        if expectation is not None:
+            expectation.answer = expectation.answer or "answered"
+        if fault is not None:
             return
-        protocol = frame.protocol
-        if protocol is not None and protocol.is_push and sent is None:
+        if expectation is None:
+            is_push = frame.protocol is not None and frame.protocol.is_push
+            if not is_push and not self.is_lost:
+                self.record.unexpected_reply(frame, sent)
             return
-        if sent is None:
-            if not self.lost:
-                judge_reply(self.book, frame, by_proto)
-            return
-        message: Any = frame.message
-        if getattr(frame, "error_code", 0) or getattr(message, "retType", 0):
-            sent.answer = "refused"
-        elif frame.proto_id == self.wire.init and not self.opened:
-            self._agree(message)
-        elif sent.message is not None:
-            judge_reply(self.book, frame, by_proto, sent.message)
+        if getattr(frame, "error_code", 0) or getattr(frame.message, "retType", 0):
+            expectation.answer = "refused"
+        elif frame.proto_id == self.transport.init and not self.is_open:
+            self._agree(frame.message)
+        elif expectation.request is not None:
+            self.record.compare(frame, expectation.request)
 
     def _agree(self, response: Any) -> None:
-        self.opened = True
+        self.is_open = True
         self.conn_id = response.s2c.connID
         try:
-            self.wire.agree(self.hello, response)
+            self.transport.agree(self._init, response)
         except WireError as error:
-            self.book.found("undecodable", f"{self.wire.init_name}: {error}")
-            self.lost = True
+            self.record.found("undecodable", f"{self.transport.init_name}: {error}")
+            self.is_lost = True
 
-    def _await(self, done: Callable[[], bool]) -> bool:
-        """Wait for what must come: once for so long, for one that hangs need not be waited for again."""
-        found = self.line.receive(done, 0 if self.hangs else self.timeout)
-        self.hangs = self.hangs or not (found or self.over)
+    def _wait(self, done: Callable[[], bool]) -> bool:
+        # Once for the whole time: a gateway that hangs need not be waited for again.
+        found = self.receive(done, 0 if self._is_hanging else self.timeout)
+        self._is_hanging = self._is_hanging or not (found or self.end)
         return found
 
-    def _await_all(self) -> None:
-        ledger = self.ledger
-        while (waiting := ledger.waiting) and not self.over:
-            count = len(waiting)
-            if not self._await(lambda: len(ledger.waiting) < count):  # noqa: B023 - asked before the next turn
-                return
+    def _wait_for_all(self) -> None:
+        missing = self.expectations.missing
+        while missing and not self.end and self._wait(lambda: len(self.expectations.missing) < len(missing)):  # noqa: B023 - called before the next turn
+            missing = self.expectations.missing
+
+    def _has_ended(self) -> bool:
+        self.receive(lambda: False, 0)
+        return self.end != ""
 
     # The end
 
+    def is_served(self) -> bool:
+        """Send KeepAlive, and return whether it is answered."""
+        serial = self.serial + 1
+        self.send(FuzzStep("send", KEEP_ALIVE, request_message(KEEP_ALIVE).SerializeToString().hex()))
+        expectation = self.expectations.with_serial(serial).get(KEEP_ALIVE)
+        return expectation is not None and expectation.answer != ""
+
     def settle(self) -> None:
-        """Wait for what must come, ask one more legal request, and judge."""
-        self.line.write(b"")
-        if not self.lost and not self.over:
-            self._await_all()
-            if self.opened and not self.finished and not self.over and not self.ledger.waiting:
-                body = request_message(ALIVE).SerializeToString().hex()
-                self.send(Step("send", ALIVE, body, wait=False))
-                self._await_all()
-        if not self.over and (self.lost or not self.opened):
-            # Nothing answers for it that it has been read: give that a moment, or what comes of it is seen too late.
-            self.line.receive(lambda: False, GRACE)
-        waiting = self.ledger.waiting
-        if not self.lost and waiting and not self.over:
-            self.book.found("hung", f"no {', no '.join(waiting[:3])} within {self.timeout:g} s")
-        if self.over in {"closed", "reset"} and not self.provoked and not self.finished:
-            self.book.found("closed", f"{self.over} after legal frames only")
-        self.book.reactions.extend(self.ledger.reactions(self.over))
+        """Wait for what must come, send one more legal request, judge, and close."""
+        self.write(b"")
+        if not self.is_lost and not self.end:
+            self._wait_for_all()
+            if self.is_open and not self.is_finished and not self.end and not self.expectations.missing:
+                self.is_served()
+        if not self.end and (self.is_lost or not self.is_open):
+            # No reply shows that it was read: without a moment more, what comes of it would be missed.
+            self.receive(lambda: False, GRACE)
+        missing = self.expectations.missing
+        if not self.is_lost and missing and not self.end:
+            self.record.found("hung", f"no {', no '.join(missing[:3])} within {self.timeout:g} s")
+        if self.end in {"closed", "reset"} and not self.is_provoked and not self.is_finished:
+            self.record.found("closed", f"{self.end} after legal frames only")
+        odd = self.expectations.odd
+        self.record.reactions.extend(
+            (each.label, each.answer or (self.end if self.end and each is odd[-1] else "ignored")) for each in odd
+        )
+        self.say_goodbye()
 
-    def _is_over(self) -> bool:
-        """Look whether the gateway has closed meanwhile."""
-        self.line.receive(lambda: False, 0)
-        return self.over != ""
-
-    def _is_odd(self, sent: Sent) -> None:
-        """Remember what is wrong, unless it stands behind what nobody can read."""
-        if not self.lost:
-            self.ledger.odd.append(sent)
-
-    def leave(self) -> None:
-        """Close our side as one does."""
-        if not self.over and not self.finished:
-            self.line.write(self.wire.farewell())
-        self.line.leave()
+    def say_goodbye(self) -> None:
+        """Close, on WebSocket after a close frame."""
+        if not (self.end or self.is_finished or self.transport.has_keep_alive):
+            self.write(self.transport.render(FuzzStep("bye", data=NORMAL_CLOSE)).data)
+        self.leave()
 
     def drop(self, *, reset: bool) -> None:
-        """Close in the middle, whatever is under way."""
-        self.line.write(b"")
-        self.line.receive(lambda: False, 0)
-        self.book.reactions.extend((sent.label, sent.answer) for sent in self.ledger.odd if sent.answer)
-        self.line.leave(reset=reset)
+        """Close or reset, whatever is under way."""
+        self.write(b"")
+        self.receive(lambda: False, 0)
+        self.record.reactions.extend((each.label, each.answer) for each in self.expectations.odd if each.answer)
+        self.leave(reset=reset)
 
     def finish(self) -> None:
-        """Say that we send no more."""
-        self.finished = True
-        self.line.finish()
+        """Close for writing."""
+        self.is_finished = True
+        super().finish()
 
 
-def _parsed(step: Step, body: bytes) -> Any:
+def _message_of(step: FuzzStep, body: bytes) -> Any:
     message_class = message_class_of(step.proto, of_gateway=False)
     if message_class is None or step.format:
         return None
     try:
         return message_class.FromString(body)
-    except Exception:
+    except DecodeError:
         return None

@@ -1,75 +1,71 @@
-"""What a hostile client has sent on a connection, and what must come of it. Copied into saved tests, see ``steps``."""
+"""What must come of what a hostile client has sent on a connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["Ledger", "Sent"]
+__all__ = ["Expectation", "Expectations"]
 
 
 @dataclass(slots=True)
-class Sent:
-    """A frame that a gateway may answer."""
+class Expectation:
+    """One frame that a gateway may answer."""
 
     label: str
-    message: Any
+    """What is wrong with it, if anything."""
+    request: Any
+    """The message to compare the reply with, ``None`` where there is none."""
     must: bool
-    """Whether it has to."""
+    """Whether it has to be answered."""
     answer: str = ""
-    is_last: bool = False
-    """Whether frame boundaries were lost with it: what comes behind it is not read as what it is."""
+    """``answered`` or ``refused``."""
 
 
-class Ledger:
-    """What is owed by the gateway."""
+class Expectations:
+    """The open expectations of one connection."""
 
     def __init__(self) -> None:
-        self.odd: Final[list[Sent]] = []
-        """What is wrong, in the order in which it was sent."""
-        self._sent: Final[dict[int, dict[int, Sent]]] = {}  # by serial, then by protocol
-        self._pings: Final[dict[bytes, Sent]] = {}
+        self.odd: Final[list[Expectation]] = []
+        """Those of everything that is wrong, in the order of sending."""
+        self._requests: Final[dict[int, dict[int, Expectation]]] = {}  # by serial, then by protocol
+        self._pings: Final[dict[bytes, Expectation]] = {}
 
-    def add(self, sent: Sent, proto_id: int, serial: int) -> None:
-        """Remember what a reply with this protocol and serial would answer."""
-        self._sent.setdefault(serial, {})[proto_id] = sent
+    def add(self, expectation: Expectation, proto_id: int, serial: int) -> None:
+        """Expect a reply with this protocol and serial."""
+        self._requests.setdefault(serial, {})[proto_id] = expectation
 
-    def under(self, serial: int) -> dict[int, Sent]:
+    def with_serial(self, serial: int) -> dict[int, Expectation]:
         """Return what was sent with a serial, by protocol."""
-        return self._sent.get(serial, {})
+        return self._requests.get(serial, {})
 
-    def expect_pong(self, content: bytes, *, must: bool) -> None:
-        """Remember a ping."""
-        self._pings[content] = Sent("ping", None, must)
+    def add_ping(self, content: bytes, *, must: bool) -> None:
+        """Expect a pong with this content."""
+        self._pings[content] = Expectation("ping", None, must)
 
-    def ponged(self, content: bytes) -> None:
-        """Take a pong."""
+    def take_pong(self, content: bytes) -> None:
+        """Fulfil the expectations of a pong."""
         if content not in self._pings:
             return
-        for before, sent in self._pings.items():
-            # RFC 6455, 5.5.3: of several pings the last one alone may be answered.
-            sent.answer = "answered"
+        for before, expectation in self._pings.items():
+            # RFC 6455, 5.5.3: of several pings only the last one need be answered.
+            expectation.answer = "answered"
             if before == content:
                 return
 
     def release(self) -> None:
-        """Let what is still unanswered remain so."""
-        for sent in (*self._pings.values(), *(sent for by_proto in self._sent.values() for sent in by_proto.values())):
-            sent.must = False
+        """Allow everything that is still unanswered to remain so."""
+        requests = (each for by_proto in self._requests.values() for each in by_proto.values())
+        for expectation in (*self._pings.values(), *requests):
+            expectation.must = False
 
     @property
-    def waiting(self) -> list[str]:
-        """What must still come."""
+    def missing(self) -> list[str]:
+        """What must still come, in words."""
         found = [
-            f"reply to {proto} (serial {serial})"
-            for serial, by_proto in self._sent.items()
-            for proto, sent in by_proto.items()
-            if sent.must and not sent.answer
+            f"reply to {proto_id} (serial {serial})"
+            for serial, by_proto in self._requests.items()
+            for proto_id, expectation in by_proto.items()
+            if expectation.must and not expectation.answer
         ]
-        return found + ["answer to a ping" for sent in self._pings.values() if sent.must and not sent.answer]
-
-    def reactions(self, over: str) -> list[tuple[str, str]]:
-        """Return what was done about each thing that was wrong; ``over`` is how the connection ended."""
-        return [
-            (sent.label, sent.answer or (over if over and sent is self.odd[-1] else "ignored")) for sent in self.odd
-        ]
+        return found + ["answer to a ping" for each in self._pings.values() if each.must and not each.answer]

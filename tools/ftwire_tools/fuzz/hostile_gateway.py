@@ -1,27 +1,30 @@
-"""A hostile gateway: answers whatever client connects, wrongly where a step says so, and says what the client did.
+"""A hostile gateway: answers a client that connects, wrongly where a step says so, and records what the client does.
 
-The first connection of a performance on which anything is said is the one the steps are for; others, which are those
-of a client that has come back, get legal answers alone. Copied into saved tests, see ``steps``.
+The steps are for the first connection on which the client sends anything. Others, which are those of a client that has
+come back, get legal answers alone.
 """
 
 from __future__ import annotations
 
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from ftwire.body import encode_body
 from ftwire.errors import WireError
-from ftwire_tools.fuzz.client_connection import Guest
-from ftwire_tools.fuzz.judgement import Finding, Notebook, Outcome, fault_of
-from ftwire_tools.fuzz.steps import Step
-from ftwire_tools.fuzz.wire_format import Farewell, Pong, Upgrade, Wire
+from ftwire_tools.fuzz.bodies import message_class_of
+from ftwire_tools.fuzz.connection import FuzzConnection
+from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord, fault_of
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, UpgradeReceived
+from ftwire_tools.fuzz.valid_messages import response_message
 
 __all__ = ["HostileGateway", "listen"]
 
 START_SECONDS: Final = 30.0
-"""How long a first connection may take: a program has to start."""
+"""How long the first connection may take: a program has to start."""
 PROOF: Final = 2
 """Frames of a client after the last step that show that it goes on; pongs, where it has no KeepAlive."""
 LINGER: Final = 1.5
@@ -37,268 +40,243 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-class HostileGateway:
-    """One performance on a listening socket. ``wire`` makes what each connection speaks.
+class ClientConnection(FuzzConnection):
+    """One connection of the client."""
 
-    ``timeout`` is how long a client may be silent, in seconds, ``come_back`` how long it may stay away after its
-    connection has ended. ``ended`` says that the client's program has ended, ``False`` where nobody knows.
+    def __init__(self, gateway: HostileGateway, connected: socket.socket, number: int) -> None:
+        super().__init__(connected, number, gateway.transport(), gateway.record, gateway.timeout)
+        self._gateway: Final = gateway
+        self.requests = 0
+        self.asked = self._beaten = time.monotonic()
+        """When its last request came."""
+        self.late: Any = None
+        """A request that is answered after the next one."""
+        self._is_granted = False
+
+    def take(self, event: Any) -> None:
+        """See ``FuzzConnection``."""
+        self._gateway.take(self, event)
+
+    def take_garbage(self, error: WireError) -> None:
+        """See ``FuzzConnection``."""
+        self.record.found("garbage", str(error))
+
+    def answer(self, request: Any, step: FuzzStep) -> None:
+        """Send the reply to a request, with what is wrong in ``step``."""
+        proto_id = request.proto_id
+        if message_class_of(proto_id, of_gateway=True) is None:
+            return
+        asked: Any = request.message
+        response = response_message(proto_id, asked, self._gateway.keep_alive)
+        body_format = 1 if request.body_format == 1 else 0
+        reply = FuzzStep(
+            "reply", proto_id, format=body_format, mutations=step.mutations, fragments=step.fragments, ping=step.ping
+        )
+        rendered = self.transport.render(reply, encode_body(response, body_format), request.serial)
+        self.write(rendered.data, step.chunk)
+        if proto_id == self.transport.init and not self._is_granted:
+            self._is_granted = True
+            self.transport.agree(asked, response)
+
+    def push(self, step: FuzzStep, like: Any) -> None:
+        """Send a push about the security of the request ``like``."""
+        response = response_message(step.proto, like, self._gateway.keep_alive)
+        self.write(self.transport.render(step, encode_body(response), 0).data, step.chunk)
+
+    def beat(self) -> None:
+        """Ping a client without KeepAlive as often as it would send that."""
+        transport, now = self.transport, time.monotonic()
+        is_due = now - self._beaten > self._gateway.keep_alive
+        if is_due and not transport.has_keep_alive and transport.is_ready and not transport.sent_close:
+            self._beaten = now
+            self.write(transport.render(FuzzStep("ping", data=b"beat".hex())).data)
+
+
+class HostileGateway:
+    """One performance on a listening socket. ``transport`` makes that of each connection.
+
+    ``timeout`` is how long a client may be silent, ``come_back`` how long it may stay away after its connection has
+    ended, in seconds. ``has_ended`` returns whether the client's program has ended.
     """
 
     def __init__(
         self,
         listening: socket.socket,
-        steps: Sequence[Step],
+        steps: Sequence[FuzzStep],
+        transport: Callable[[], FuzzTransport],
         *,
-        wire: Callable[[], Wire],
-        timeout: float = 10.0,
-        come_back: float = 30.0,
-        longest: float = 60.0,
-        ended: Callable[[], bool] = lambda: False,
+        timeout: float,
+        come_back: float,
+        has_ended: Callable[[], bool],
     ) -> None:
-        self.book = Notebook()
-        self.timeout = timeout
-        self.keep_alive = max(1, int(timeout / 10))
-        """``keepAliveInterval`` as told to clients, in seconds."""
-        self.last_request: Any = None
-        self.performed = 0
-        self._wire: Final = wire
+        self.record: Final = PlayRecord()
+        self.transport: Final = transport
+        self.timeout: Final = timeout
+        self.keep_alive: Final = max(1, int(timeout / 10))
+        """``keepAliveInterval`` for clients, in seconds."""
         self._listening: Final = listening
         self._steps: Final = list(steps)
         self._come_back: Final = come_back
-        self._longest: Final = longest
-        self._has_ended: Final = ended
-        self._selector: Final = selectors.DefaultSelector()
-        self._guests: Final[list[Guest]] = []
-        self._victim: Guest | None = None
-        self._begin = self._heard = self._asked = time.monotonic()
-        self._proof = 0
+        self._longest: Final = max(30.0, 4 * timeout)
+        self._has_ended: Final = has_ended
+        self._connections: Final[list[ClientConnection]] = []
+        self._victim: ClientConnection | None = None
+        self._last_request: Any = None
+        self._began: Final = time.monotonic()
+        self._performed = self._proof = 0
         self._proven_at: float | None = None
         self._wrong: Final[list[str]] = []
 
     @property
     def has_client(self) -> bool:
         """Whether anybody has connected."""
-        return bool(self._guests)
+        return bool(self._connections)
 
-    def play(self) -> Outcome:
+    def play(self) -> PlayOutcome:
         """Serve until the client has shown what it does."""
-        self._selector.register(self._listening, selectors.EVENT_READ, None)
-        end = "went on"
         try:
-            while not (found := self._is_over()):
-                self._turn()
-            end = found
+            while not (end := self._how_it_ended()):
+                self._read_ready(TICK)
+                for connection in self._connections:
+                    connection.beat()
+                if self._connections:
+                    self._perform(self._victim or self._connections[0])
         finally:
-            self._close()
-        reactions = [(label, "went on") for label in self._wrong[:-1]]
-        reactions += [(label, end) for label in self._wrong[-1:]]
-        self.book.reactions.extend(reactions)
-        return self.book.outcome(self.performed)
+            for connection in self._connections:
+                connection.leave()
+        self.record.reactions.extend((label, "went on") for label in self._wrong[:-1])
+        self.record.reactions.extend((label, end) for label in self._wrong[-1:])
+        return self.record.outcome(self._performed)
 
-    def _close(self) -> None:
-        for guest in self._guests:
-            guest.leave("close")
-            guest.socket.close()
-        self._selector.close()
-
-    def _turn(self) -> None:
-        for key, _ in self._selector.select(TICK):
-            if key.data is None:
-                self._accept()
-            else:
-                self.read(key.data)
-        for guest in self._guests:
-            if not guest.over:
-                guest.beat()
-        victim = self._victim or (self._guests[0] if self._guests else None)
-        if victim is not None:
-            self._perform(victim)
-
-    def _is_over(self) -> str:
-        """Say how it has ended, nothing while it goes on."""
+    def _how_it_ended(self) -> str:
+        """Return how the performance has ended, nothing while it goes on."""
         now = time.monotonic()
         if self._has_ended():
-            while self._drain():
+            while self._read_ready(0):
                 pass
             return "ended"
-        quiet = now - self._heard
-        open_now = [guest for guest in self._guests if not guest.over]
         victim = self._victim
-        if victim is not None and not victim.over and self._is_forgotten(victim, now):
+        elsewhere = sum(each.requests for each in self._connections if each is not victim)
+        is_open = victim is not None and not victim.end
+        if victim is not None and is_open and elsewhere >= PROOF and now - victim.heard > 2 * self.keep_alive + LINGER:
+            # It goes on with other connections: nothing more comes of the steps.
             return "went on"
-        if victim is not None and (victim.over or not self._steps) and self._proof >= PROOF:
-            back = self._requests_elsewhere()
-            if victim.over in {"closed", "reset"}:
-                return f"{victim.over} and came back" if back else "went on"
-            if back >= PROOF:
+        if victim is not None and (victim.end or not self._steps) and self._proof >= PROOF:
+            if victim.end in {"closed", "reset"}:
+                return f"{victim.end} and came back" if elsewhere else "went on"
+            if elsewhere >= PROOF:
                 return "went on"
-            # A client can look alive and be past help: what shows it is whether it stands a new connection.
+            # A client can seem to work and have lost a thread: whether it can use a new connection shows that.
             self._proven_at = self._proven_at or now
-            if not victim.over and now - self._proven_at > LINGER:
-                victim.leave("close")
-                self._forget(victim)
-                victim.socket.close()
-        if open_now and quiet > self.timeout:
-            self.book.findings.append(Finding("silent", f"nothing for {quiet:.1f} s, with a connection open"))
-            return "silent"
-        if any(not guest.wire.speaks_alone for guest in open_now) and now - self._asked > self.timeout:
-            # It answers pings and asks nothing more, as one does that waits for pushes.
-            return "went on"
-        victim = victim or (self._guests[0] if self._guests else None)
-        if victim is not None and not open_now and quiet > self._come_back:
-            how = "we ended" if victim.over == "left" else f"it {victim.over}"
-            self.book.findings.append(Finding("gone", f"{quiet:.0f} s after the connection that {how}"))
+            if is_open and now - self._proven_at > LINGER:
+                victim.leave()
+        return self._missed(now) or ("went on" if now - self._began > self._longest else "")
+
+    def _missed(self, now: float) -> str:
+        """Judge a client that is silent or away; returns how the performance has ended, if it has."""
+        quiet = now - max([self._began, *(each.heard for each in self._connections)])
+        open_now = [each for each in self._connections if not each.end]
+        if open_now:
+            if quiet > self.timeout:
+                self.record.found("silent", f"nothing for {quiet:.1f} s, with a connection open")
+                return "silent"
+            last = max(each.asked for each in self._connections)
+            # A client without KeepAlive that answers pings and asks nothing more waits for pushes.
+            return "went on" if not open_now[0].transport.has_keep_alive and now - last > self.timeout else ""
+        if not self._connections:
+            if quiet > max(self._come_back, START_SECONDS):
+                self.record.found("gone", f"nobody has connected for {quiet:.0f} s")
+                return "gone"
+        elif quiet > self._come_back:
+            victim = self._victim or self._connections[0]
+            how = "we ended" if victim.end == "left" else f"it {victim.end}"
+            self.record.found("gone", f"{quiet:.0f} s after the connection that {how}")
             return "gone"
-        if victim is None and quiet > max(self._come_back, START_SECONDS):
-            self.book.findings.append(Finding("gone", f"nobody has connected for {quiet:.0f} s"))
-            return "gone"
-        return "went on" if now - self._begin > self._longest else ""
+        return ""
 
-    def _is_forgotten(self, victim: Guest, now: float) -> bool:
-        """Say whether a client goes on with other connections: nothing more comes of the steps then."""
-        return self._requests_elsewhere() >= PROOF and now - victim.heard > 2 * self.keep_alive + LINGER
-
-    def _requests_elsewhere(self) -> int:
-        return sum(guest.requests for guest in self._guests if guest is not self._victim)
-
-    def _drain(self) -> bool:
-        """Read what the client's program has left behind; returns whether there was something."""
-        ready = self._selector.select(0)
-        if not any(key.data is None or not key.data.over for key, _ in ready):
-            return False
-        for key, _ in ready:
-            if key.data is None:
+    def _read_ready(self, seconds: float) -> bool:
+        """Accept and read what there is within so many seconds; returns whether there was anything."""
+        sockets = {each.socket: each for each in self._connections if not each.end}
+        ready, _, _ = select.select([self._listening, *sockets], [], [], seconds)
+        for each in ready:
+            if each is self._listening:
                 self._accept()
-            elif not key.data.over:
-                self.read(key.data)
-        return True
+            elif not sockets[each].end:
+                sockets[each].read()
+        return bool(ready)
 
     def _accept(self) -> None:
         try:
             connected, _ = self._listening.accept()
         except OSError:
             return
-        guest = Guest(self, connected, len(self._guests) + 1, self._wire())
-        self._guests.append(guest)
-        self._selector.register(connected, selectors.EVENT_READ, guest)
-        self._heard = self._asked = time.monotonic()
-        self.book.note(guest.number, "open")
+        self._connections.append(ClientConnection(self, connected, len(self._connections) + 1))
 
-    def read(self, guest: Guest) -> None:
-        """Take what a client has sent."""
-        try:
-            data = guest.socket.recv(1 << 16)
-        except BlockingIOError:
+    def take(self, connection: ClientConnection, event: Any) -> None:
+        """Handle what a client has sent."""
+        self._victim = self._victim or connection
+        is_victim = connection is self._victim
+        if isinstance(event, UpgradeReceived):
+            answer = connection.transport.outgoing()
+            if is_victim and self._steps and self._steps[0].do == "upgrade":
+                answer = bytes.fromhex(self._next_step().data)
+            connection.write(answer)
             return
-        except OSError as error:
-            guest.ended(error)
-            self._forget(guest)
+        if isinstance(event, PongReceived):
+            self._proof += is_victim and not self._steps
             return
-        if not data:
-            guest.ended(None)
-            self._forget(guest)
-            return
-        guest.heard = self._heard = time.monotonic()
-        self.book.note(guest.number, "client", data)
-        try:
-            for event in guest.wire.feed(data):
-                if isinstance(event, Upgrade):
-                    self._upgrade(guest)
-                elif isinstance(event, Pong):
-                    self._proof += guest is self._victim and not self._steps
-                elif isinstance(event, Farewell):
-                    guest.send(guest.wire.outgoing())
-                    guest.ended(None)
-                    self._forget(guest)
-                    guest.socket.close()
-                    return
-                else:
-                    self._take(guest, event)
-        except WireError as error:
-            self.book.findings.append(Finding("garbage", str(error)))
-            guest.over = "garbage"
-            self._forget(guest)
-        guest.send(guest.wire.outgoing())
-
-    def _upgrade(self, guest: Guest) -> None:
-        """Let the transport answer a client's request to speak it, or answer as the first step says."""
-        self._victim = self._victim or guest
-        answer = guest.wire.outgoing()
-        if guest is self._victim and self._steps and self._steps[0].do == "upgrade":
-            step = self._steps.pop(0)
-            self.performed += 1
-            self._wrong.append(step.label)
-            answer = bytes.fromhex(step.data)
-        guest.send(answer)
-
-    def _forget(self, guest: Guest) -> None:
-        self._heard = time.monotonic()
-        if guest.socket in self._selector.get_map():
-            self._selector.unregister(guest.socket)
-
-    def _take(self, guest: Guest, frame: Any) -> None:
-        self._victim = self._victim or guest
-        # What was agreed on by a handshake that says something else is anybody's guess.
-        spoiled = (
-            guest.wire.is_encrypted
-            and guest is self._victim
-            and any(guest.wire.init_name in label for label in self._wrong)
-        )
-        fault = fault_of(frame)
-        if fault is not None:
+        transport = connection.transport
+        if (fault := fault_of(event)) is not None:
+            # Nobody can tell which cipher a handshake with something wrong in it has agreed on.
+            spoiled = transport.is_encrypted and is_victim and any(transport.init_name in each for each in self._wrong)
             if not spoiled:
-                self.book.findings.append(fault)
+                self.record.findings.append(fault)
             return
-        self.last_request = frame.message if hasattr(frame.message, "c2s") else None
-        guest.requests += 1
-        self._asked = time.monotonic()
-        if guest is not self._victim or not self._steps:
-            self._proof += 1
-        step = self._step_for(guest) if guest is self._victim else None
-        if guest.over:
+        self._last_request = event.message if hasattr(event.message, "c2s") else None
+        connection.requests += 1
+        connection.asked = time.monotonic()
+        self._proof += not is_victim or not self._steps
+        step = self._step_for(connection, event) if is_victim else FuzzStep("reply")
+        if connection.end:
             return
-        if step is not None and step.label:
-            init = frame.proto_id == guest.wire.init
-            self._wrong.append(f"{step.label} ({guest.wire.init_name})" if init else step.label)
-        if step is not None and step.do == "late":
-            guest.late = frame
-        elif step is None or step.do == "reply":
-            guest.answer(frame, step or Step("reply"))
-            self._answer_late(guest)
+        if step.do == "late":
+            connection.late = event
+        elif step.do == "reply":
+            connection.answer(event, step)
+            if connection.late is not None:
+                late, connection.late = connection.late, None
+                connection.answer(late, FuzzStep("reply"))
 
-    def _step_for(self, guest: Guest) -> Step | None:
-        """Do what is due before a request is answered, and return what is to be done about that."""
-        self._perform(guest)
-        if guest.over or not self._steps or self._steps[0].after > guest.requests:
-            return None
-        self.performed += 1
-        return self._steps.pop(0)
+    def _step_for(self, connection: ClientConnection, request: Any) -> FuzzStep:
+        """Do what is due before a request is answered, and return what to do about the request."""
+        self._perform(connection)
+        if connection.end or not self._steps or self._steps[0].after > connection.requests:
+            return FuzzStep("reply")
+        is_init = request.proto_id == connection.transport.init
+        return self._next_step(f" ({connection.transport.init_name})" if is_init else "")
 
-    @staticmethod
-    def _answer_late(guest: Guest) -> None:
-        late, guest.late = guest.late, None
-        if late is not None:
-            guest.answer(late, Step("reply"))
+    def _next_step(self, about: str = "") -> FuzzStep:
+        step = self._steps.pop(0)
+        self._performed += 1
+        if step.label:
+            self._wrong.append(step.label + about)
+        return step
 
-    def _perform(self, guest: Guest) -> None:
-        """Do the steps whose time has come and that are no replies."""
-        while self._steps and self._steps[0].after <= guest.requests and not guest.over:
-            step = self._steps[0]
-            if step.do in {"reply", "skip", "late"} or (step.do == "upgrade" and not guest.wire.is_ready):
+    def _perform(self, connection: ClientConnection) -> None:
+        """Do the steps whose time has come and that are not about a request."""
+        while self._steps and self._steps[0].after <= connection.requests and not connection.end:
+            waits = {"reply", "skip", "late"} if connection.transport.is_ready else {"reply", "skip", "late", "upgrade"}
+            if self._steps[0].do in waits:
                 return
-            self._steps.pop(0)
-            self.performed += 1
-            if step.label:
-                self._wrong.append("push" if step.label == "push" else step.label)
+            step = self._next_step()
             if step.do == "push":
-                guest.push(step)
+                connection.push(step, self._last_request)
             elif step.do in {"raw", "ping", "pong", "bye"}:
-                guest.send(guest.wire.raw(step).data, step.chunk)
+                connection.write(connection.transport.render(step).data, step.chunk)
             elif step.do == "pause":
                 time.sleep(step.ms / 1000)
+            elif step.do == "finish":
+                connection.finish()
+                connection.heard = time.monotonic()
             elif step.do != "upgrade":
-                guest.leave(step.do)
-                self._heard = time.monotonic()
-                if guest.over:
-                    self._forget(guest)
-                    guest.socket.close()
+                connection.leave(reset=step.do == "reset")

@@ -1,15 +1,16 @@
-"""What a peer did, and which of it is a finding. Copied into saved tests, see ``steps``."""
+"""What a peer did, and which of it is a finding."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from ftwire.body import missing_fields
 from ftwire.errors import DigestError, WireError
 from ftwire.frame import UnknownBody
 
-__all__ = ["KINDS", "Finding", "Notebook", "Outcome", "Traffic", "fault_of"]
+__all__ = ["KINDS", "FuzzFinding", "PlayOutcome", "PlayRecord", "Traffic", "fault_of"]
 
 KINDS: Final = {
     "hung": "leaves a legal request on an open connection unanswered",
@@ -22,14 +23,14 @@ KINDS: Final = {
     "wrong digest": "sends a digest that is not its body's",
     "undecodable": "sends a body that is not the message it should be",
     "garbage": "sends bytes that are no frames",
-    "crashed": "the program ended as no program should",
-    "silent": "says nothing more on an open connection, no KeepAlive either",
+    "crashed": "ended as no program should",
+    "silent": "sends nothing more on an open connection, no KeepAlive either",
     "gone": "lost its connection and does not come back, though it runs",
 }
-"""The findings. Whatever else a peer does on hostile input is reported, and nothing more."""
+"""The findings. Whatever else a peer does about wrong input is a reaction: counted, and nothing more."""
 
 
-class Finding(NamedTuple):
+class FuzzFinding(NamedTuple):
     """Something that a peer must not do."""
 
     kind: str
@@ -39,69 +40,99 @@ class Finding(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """What passed: ``open``, ``client`` and ``gateway`` (bytes), ``client-end``, ``gateway-end``, ``reset``."""
+    """One thing that happened on a connection."""
 
     time_ns: int
     connection: int
     what: str
+    """``open``, ``client`` or ``gateway`` (bytes of that side), ``client-end``, ``gateway-end`` or ``reset``."""
     data: bytes = b""
 
 
-class Outcome(NamedTuple):
-    """How a sequence of steps went."""
+class PlayOutcome(NamedTuple):
+    """How one performance of steps went."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[FuzzFinding, ...]
     reactions: tuple[tuple[str, str], ...]
     """What was wrong, and what the peer did about it."""
     traffic: tuple[Traffic, ...]
     performed: int
     """Steps done."""
     output: str = ""
-    """The end of what the program wrote, where the tool has started it."""
+    """The end of what the program wrote, where we have started it."""
 
     def has(self, kind: str) -> bool:
-        """Say whether there is such a finding."""
+        """Return whether there is such a finding."""
         return any(finding.kind == kind for finding in self.findings)
 
+    def with_crash(self, how: str) -> PlayOutcome:
+        """Return this outcome with a crash in front of the other findings."""
+        return self._replace(findings=(FuzzFinding("crashed", how), *self.findings))
 
-class Notebook:
-    """What is written down of a performance while it goes on."""
+
+class PlayRecord:
+    """What is written down while steps are performed."""
 
     def __init__(self) -> None:
-        self.findings: Final[list[Finding]] = []
+        self.findings: Final[list[FuzzFinding]] = []
         self.reactions: Final[list[tuple[str, str]]] = []
         self.traffic: Final[list[Traffic]] = []
 
     def note(self, connection: int, what: str, data: bytes = b"") -> None:
-        """Remember what passed."""
+        """Add to the traffic, at this moment."""
         self.traffic.append(Traffic(time.time_ns(), connection, what, data))
 
     def found(self, kind: str, detail: str) -> None:
-        """Take a finding."""
-        self.findings.append(Finding(kind, detail))
+        """Add a finding."""
+        self.findings.append(FuzzFinding(kind, detail))
 
-    def outcome(self, performed: int) -> Outcome:
+    def outcome(self, performed: int) -> PlayOutcome:
         """Return all of it."""
-        return Outcome(tuple(self.findings), tuple(self.reactions), tuple(self.traffic), performed)
+        return PlayOutcome(tuple(self.findings), tuple(self.reactions), tuple(self.traffic), performed)
+
+    def unexpected_reply(self, frame: Any, asked: Collection[int]) -> None:
+        """Add the finding of a reply to no request; ``asked`` are the protocols that were sent with its serial."""
+        reply = f"protocol {frame.proto_id} with serial {frame.serial}"
+        if asked:
+            self.found("wrong protocol", f"{reply}, which was sent with {', '.join(map(str, asked))}")
+        else:
+            self.found("wrong serial", reply)
+
+    def compare(self, frame: Any, request: Any) -> None:
+        """Add a finding where a reply names another security than its request."""
+        wanted, given = _security_in(request, "c2s"), _security_in(frame.message, "s2c")
+        if wanted and given and wanted != given:
+            self.found(
+                "mixed up",
+                f"protocol {frame.proto_id}, serial {frame.serial}: asked for {wanted[1]}, answered {given[1]}",
+            )
 
 
-def fault_of(frame: Any, *, check_format: bool = True) -> Finding | None:
-    """Return what is wrong with a frame of the peer by itself, whatever it answers."""
+def _security_in(message: Any, part: str) -> tuple[int, str] | None:
+    content: Any = getattr(message, part, None)
+    field = None if content is None else content.DESCRIPTOR.fields_by_name.get("security")
+    if field is None or field.message_type is None or not content.HasField("security"):
+        return None
+    return content.security.market, content.security.code
+
+
+def fault_of(frame: Any, *, check_format: bool = True) -> FuzzFinding | None:
+    """Return what is wrong with a frame or an envelope of the peer by itself, whatever it answers."""
     name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    error = getattr(frame, "error", None)  # an envelope that was read has none
+    error = getattr(frame, "error", None)  # a decoded envelope has none
     if isinstance(error, DigestError):
-        return Finding("wrong digest", name)
+        return FuzzFinding("wrong digest", name)
     if error is not None:
-        return Finding("undecodable", f"{name}: {error}")
+        return FuzzFinding("undecodable", f"{name}: {error}")
     if getattr(frame, "error_code", 0):
-        return None  # the envelope says no, and need not have a body
+        return None  # a refusal need not have a body
     try:
         message = frame.message
     except WireError as error:
-        return Finding("undecodable", f"{name}: {error}")
+        return FuzzFinding("undecodable", f"{name}: {error}")
     if isinstance(message, UnknownBody):
         odd = check_format and frame.body_format > 1
-        return Finding("undecodable", f"{name}: body format {frame.body_format}") if odd else None
+        return FuzzFinding("undecodable", f"{name}: body format {frame.body_format}") if odd else None
     if missing := missing_fields(message):
-        return Finding("undecodable", f"{name}: required fields are missing: {', '.join(missing[:3])}")
+        return FuzzFinding("undecodable", f"{name}: required fields are missing: {', '.join(missing[:3])}")
     return None

@@ -1,4 +1,4 @@
-"""Draws what a hostile peer does: a legal session for a skeleton, with things that are wrong in it.
+"""Draws what a hostile peer does: a legal session, with things in it that are wrong.
 
 The same random numbers make the same steps. Trading requests are left out unless they are asked for.
 """
@@ -10,18 +10,22 @@ from random import Random
 from typing import Any, Final
 
 from ftwire.body import encode_body
+from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
+from ftwire.frame_mutations import NamedMutation
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
-from ftwire_tools.fuzz.mutating import PUSHES, WEIGHTS, draw_mutations, draw_value
-from ftwire_tools.fuzz.steps import Mutation, Step
-from ftwire_tools.fuzz.valid_messages import hello, request_message
+from ftwire.websocket import INIT
+from ftwire_tools.fuzz.http_openings import REQUESTS, RESPONSES
+from ftwire_tools.fuzz.mutations import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, draw_mutations
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.valid_messages import init_connect, init_websocket, request_message
 from ftwire_tools.messages.trading import trades
 
-__all__ = ["GatewayDraw", "client_plan", "gateway_plan", "requests_to_draw"]
+__all__ = ["CHANGING", "client_plan", "gateway_plan", "requests_to_draw"]
 
-INIT, ALIVE, SUBSCRIBE = 1001, 1004, 3001
-COMMON: Final = (ALIVE, 1002, SUBSCRIBE, 3001, 3003, 3004, 3008, 3008, 3010, 3012)
-"""What ordinary sessions consist of."""
+COMMON: Final = (KEEP_ALIVE, 1002, 3001, 3001, 3003, 3004, 3008, 3008, 3010, 3012)
+"""Protocols of ordinary sessions."""
+PUSHES: Final = (1003, 3005, 3007, 3009, 3011, 3013, 3015, 3019)
 CHANGING: Final = {
     1006: "Verification",
     1008: "TestCmd",
@@ -30,8 +34,57 @@ CHANGING: Final = {
     3220: "Qot_SetPriceReminder",
     3309: "Qot_SetOptionEventAlert",
 }
-"""Requests that are no trading and change something all the same: left out like trading."""
+"""Requests that do not trade and change something all the same: left out like trading."""
 TRADING_IDS: Final = range(2000, 3000)
+CHUNKS: Final = (1, 1, 7, 43, 44, 45)
+CLOSES: Final = (
+    b"",
+    b"\x03\xe8",
+    b"\x03\xe9going",
+    b"\x03\xf3",
+    b"\x0f\xa0private",
+    b"\x03",  # half a code
+    b"\x00\x00",  # reserved codes
+    b"\x03\xed",
+    b"\x03\xf7",
+    b"\x13\x88",
+    b"\x03\xe8\xff\xfe",  # a reason that is no UTF-8
+    b"\x03\xe8" + b"x" * 123,  # the longest
+)
+"""Contents of close frames."""
+BYTES: Final = (
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"FT",
+    bytes(44),
+    b"ft-v1.0\0" + bytes(36),
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",  # the beginning of TLS
+)
+"""Bytes that are no frames, beside random ones."""
+
+# What may come next, with its weight on TCP and on WebSocket.
+_OF_CLIENT: Final = {
+    "legal": (40, 35),
+    "wrong": (40, 40),
+    "held": (6, 6),
+    "control": (0, 4),
+    "init": (4, 3),
+    "raw": (3, 3),
+    "pause": (2, 2),
+    "finish": (1, 1),
+    "bye": (0, 3),
+    "end": (4, 3),
+}
+_OF_GATEWAY: Final = {
+    "wrong": (50, 50),
+    "push": (25, 22),
+    "order": (7, 6),
+    "raw": (4, 3),
+    "pause": (4, 3),
+    "legal": (5, 6),
+    "control": (0, 3),
+    "bye": (0, 3),
+    "end": (5, 4),
+}
 
 
 def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
@@ -40,7 +93,7 @@ def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
         entry.proto_id
         for entry in registry
         if not (entry.is_push or entry.is_retired or entry.is_websocket_only)
-        and entry.proto_id != INIT
+        and entry.proto_id != INIT_CONNECT
         and entry.request is not None
         and "c2s" in entry.request.DESCRIPTOR.fields_by_name
         and (allow_trading or not _is_left_out(entry.proto_id))
@@ -51,141 +104,155 @@ def _is_left_out(proto_id: int) -> bool:
     return proto_id in TRADING_IDS or proto_id in CHANGING or trades(proto_id) is not None
 
 
-def gateway_plan(random: Random, most: int, requests: tuple[int, ...], *, encrypted: bool) -> tuple[Step, ...]:
-    """Draw what is done to a gateway: ``most`` steps at most, a handshake apart."""
-    draw = _Draw(random, requests, encrypted=encrypted)
+def gateway_plan(
+    random: Random, most: int, requests: tuple[int, ...], *, encrypted: bool = False, websocket: bool = False
+) -> tuple[FuzzStep, ...]:
+    """Draw what is done to a gateway: about ``most`` steps at most, a handshake apart.
+
+    ``requests`` are the protocols to draw from, ``encrypted`` says what the handshake asks for.
+    """
+    draw = _GatewayPlan(random, requests, encrypted=encrypted, websocket=websocket)
     draw.begin()
     for _ in range(random.randint(1, most)):
-        draw.step()
+        draw.add()
     return tuple(draw.steps)
 
 
-def client_plan(random: Random, most: int) -> tuple[Step, ...]:
-    """Draw what is done to a client: steps that each wait for a number of its requests."""
-    steps: list[Step] = []
+def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[FuzzStep, ...]:
+    """Draw what is done to a client: at most ``most`` steps, each after a number of its requests."""
+    if websocket and random.random() < 0.04:
+        return (FuzzStep("upgrade", data=random.choice(RESPONSES).hex()),)
+    draw = _Plan(random, websocket=websocket)
     after = 1 if random.random() < 0.15 else random.randint(2, 4)
     for _ in range(random.randint(1, most)):
-        kind = random.random()
-        if kind < 0.5:
-            steps.append(Step("reply", after=after, mutations=_mutations(random, 0)))
-            after += 1
-        elif kind < 0.75:
-            spoiled = _mutations(random, 0) if random.random() < 0.7 else ()
-            steps.append(Step("push", random.choice(PUSHES), after=after, mutations=spoiled))
-        elif kind < 0.82:
-            steps.append(Step(random.choice(("skip", "late")), after=after))
-            after += 1
-        elif kind < 0.86:
-            steps.append(Step("raw", data=_garbage(random).hex(), after=after))
-        elif kind < 0.9:
-            steps.append(Step("pause", ms=random.choice((1, 20, 200)), after=after))
-        elif kind < 0.95:
-            steps.append(Step("reply", after=after, chunk=random.choice((1, 3, 43))))
-            after += 1
-        else:
-            steps.append(Step(random.choice(("close", "reset", "finish")), after=after))
+        match draw.kind(_OF_GATEWAY):
+            case "wrong":
+                step = FuzzStep("reply", mutations=draw.mutations())
+            case "push":
+                mutations = draw.mutations() if random.random() < 0.7 else ()
+                step = FuzzStep("push", random.choice(PUSHES), mutations=mutations)
+            case "order":
+                step = FuzzStep(random.choice(("skip", "late")))
+            case "legal":
+                step = draw.in_pieces(FuzzStep("reply"))
+            case "pause":
+                step = FuzzStep("pause", ms=random.choice((1, 20, 200)))
+            case "end":
+                step = FuzzStep(random.choice(("close", "reset", "finish")))
+            case kind:
+                step = draw.bytes_of(kind)
+        draw.steps.append(replace(step, after=after))
+        if step.do in {"close", "reset", "finish", "bye"}:
             break
-        after += random.choice((0, 0, 1, 2))
-    return tuple(steps)
+        after += random.choice((0, 0, 1, 2)) + (step.do in {"reply", "skip", "late"})
+    return tuple(draw.steps)
 
 
-class GatewayDraw:
-    """Draws the steps against a gateway, on whatever transport."""
+class _Plan:
+    """The steps drawn so far, and what both sides draw alike."""
 
-    def __init__(self, random: Random, requests: tuple[int, ...]) -> None:
+    def __init__(self, random: Random, *, websocket: bool) -> None:
         self.random: Final = random
-        self.requests: Final = requests
-        self.common: Final = tuple(proto for proto in COMMON if proto in requests)
-        self.steps: list[Step] = []
+        self.websocket: Final = websocket
+        self.steps: Final[list[FuzzStep]] = []
+        self._kinds = WEBSOCKET_MUTATIONS if websocket else TCP_MUTATIONS
 
-    def protocol(self) -> int:
-        """Draw the protocol of a request."""
-        return self.random.choice(self.common if self.random.random() < 0.8 else self.requests)
+    def kind(self, weights: dict[str, tuple[int, int]]) -> str:
+        """Draw what comes next."""
+        return self.random.choices(list(weights), [each[self.websocket] for each in weights.values()])[0]
 
-    def message(self, proto: int) -> Any:
-        """Return a request, not always about the same security."""
-        message = request_message(proto)
-        chosen = getattr(message.c2s, "security", None)
-        if chosen is not None and self.random.random() < 0.5:
-            chosen.market, chosen.code = self.random.choice(((1, "00001"), (11, "AAPL")))
-        return message
+    def mutations(self, *, small: bool = False) -> tuple[NamedMutation, ...]:
+        """Draw what is wrong with a frame."""
+        return draw_mutations(self.random, self._kinds, small=small)
 
-    def again(self, *ways: str) -> None:
-        """End the connection in one of these ways, and begin another."""
-        self.steps += [Step(self.random.choice(ways)), self.hello()]
+    def in_pieces(self, step: FuzzStep) -> FuzzStep:
+        """Return a step that is as legal, in several writes or fragments."""
+        random = self.random
+        if self.websocket and random.random() < 0.6:
+            return replace(step, fragments=random.choice((2, 2, 3, 20)), ping=random.random() < 0.5)
+        return replace(step, chunk=random.choice(CHUNKS))
 
-    def hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
-        """Return a handshake."""
-        raise NotImplementedError
+    def bytes_of(self, kind: str) -> FuzzStep:
+        """Draw a step that is no frame: ``raw``, ``bye`` or ``control``."""
+        random = self.random
+        if kind == "raw":
+            data = random.randbytes(random.randint(1, 200))
+            return FuzzStep("raw", data=(data if random.random() < 0.2 else random.choice(BYTES)).hex())
+        if kind == "bye":
+            return FuzzStep("bye", data=random.choice(CLOSES).hex())
+        data = random.choice((b"", b"ftwire", random.randbytes(125)))
+        return FuzzStep("ping" if random.random() < 0.75 else "pong", data=data.hex())
 
 
-class _Draw(GatewayDraw):
-    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool) -> None:
-        super().__init__(random, requests)
-        self.encrypted: Final = encrypted
+class _GatewayPlan(_Plan):
+    """Draws the steps of a hostile client."""
+
+    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool, websocket: bool) -> None:
+        super().__init__(random, websocket=websocket)
+        self._requests: Final = requests
+        self._common: Final = tuple(proto_id for proto_id in COMMON if proto_id in requests)
+        self._encrypted: Final = encrypted
+        # A client's header has no place for an error.
+        self._kinds = {name: kind for name, kind in self._kinds.items() if not name.startswith("error ")}
 
     def begin(self) -> None:
-        kind = self.random.random()
+        """Draw how the first connection begins."""
+        random = self.random
+        kind = random.random()
         if kind < 0.05:
             self.steps.append(self._request(wait=False))
         elif kind < 0.12:
-            self.steps.append(self.hello(_mutations(self.random, INIT)))
-        if kind < 0.12 and self.random.random() < 0.5:
-            self.steps.append(Step("close"))
-        self.steps.append(self.hello())
+            self.steps.append(self._init(self.mutations(small=True)))
+        elif kind < 0.17 and self.websocket:
+            steps = [FuzzStep("upgrade", data=random.choice(REQUESTS).hex()), FuzzStep("close")]
+            self.steps.extend(steps)
+        if kind < 0.12 and random.random() < 0.5:
+            self.steps.append(FuzzStep("close"))
+        self.steps.append(self._init())
 
-    def step(self) -> None:
+    def add(self) -> None:
+        """Draw one step more, or two that belong together."""
+        random, steps = self.random, self.steps
+        match self.kind(_OF_CLIENT):
+            case "legal":
+                step = self._request(wait=random.random() < 0.7)
+                steps.append(self.in_pieces(step) if random.random() < (0.3 if self.websocket else 0.12) else step)
+            case "wrong":
+                steps.append(replace(self._request(wait=False), mutations=self.mutations()))
+                if random.random() < 0.3:
+                    self._begin_again("close", "close", "reset")
+            case "held":
+                steps += [replace(self._request(wait=False), hold=True), self._request(wait=True)]
+            case "init":
+                steps.append(self._init(self.mutations(small=True) if random.random() < 0.5 else ()))
+            case "pause":
+                steps.append(FuzzStep("pause", ms=random.choice((1, 5, 20))))
+            case "finish":
+                steps.append(FuzzStep("finish"))
+            case "end":
+                self._begin_again("close", "reset")
+            case "bye":
+                steps += [self.bytes_of("bye"), self._init()]
+            case kind:
+                steps.append(self.bytes_of(kind))
+
+    def _begin_again(self, *ends: str) -> None:
+        self.steps.extend((FuzzStep(self.random.choice(ends)), self._init()))
+
+    def _request(self, *, wait: bool) -> FuzzStep:
         random = self.random
-        kind = random.random()
-        if kind < 0.4:
-            self.steps.append(self._request(wait=random.random() < 0.7))
-        elif kind < 0.8:
-            step = self._request(wait=False)
-            spoiled = _mutations(random, step.proto)
-            self.steps.append(replace(step, mutations=spoiled))
-            if random.random() < 0.3:
-                self.again("close", "close", "reset")
-        elif kind < 0.86:
-            self.steps.append(replace(self._request(wait=False), hold=True))
-            self.steps.append(self._request(wait=True))
-        elif kind < 0.9:
-            self.steps.append(self.hello() if random.random() < 0.5 else self.hello(_mutations(random, INIT)))
-        elif kind < 0.93:
-            self.steps.append(Step("raw", data=_garbage(random).hex()))
-        elif kind < 0.95:
-            self.steps.append(Step("pause", ms=random.choice((1, 5, 20))))
-        elif kind < 0.96:
-            self.steps.append(Step("finish"))
-        else:
-            self.again("close", "reset")
+        proto_id = random.choice(self._common if random.random() < 0.8 else self._requests)
+        message = request_message(proto_id)
+        security: Any = getattr(message.c2s, "security", None)
+        if security is not None and random.random() < 0.5:
+            security.market, security.code = random.choice(((1, "00001"), (11, "AAPL")))
+        body_format = BodyFormat.PROTOBUF
+        if not self.websocket and random.random() < 0.12:
+            body_format = BodyFormat.JSON
+        return FuzzStep("send", proto_id, encode_body(message, body_format).hex(), int(body_format), wait=wait)
 
-    def _request(self, *, wait: bool) -> Step:
-        random = self.random
-        proto = self.protocol()
-        body_format = BodyFormat.JSON if random.random() < 0.12 else BodyFormat.PROTOBUF
-        body = encode_body(self.message(proto), body_format).hex()
-        chunk = random.choice((1, 1, 7, 43, 44, 45)) if random.random() < 0.12 else 0
-        return Step("send", proto, body, int(body_format), chunk=chunk, wait=wait)
-
-    def hello(self, mutations: tuple[Mutation, ...] = ()) -> Step:
-        body = hello(encrypted=self.encrypted).SerializeToString().hex()
-        chunk = self.random.choice((1, 7)) if self.random.random() < 0.05 else 0
-        return Step("send", INIT, body, mutations=mutations, chunk=chunk)
-
-
-def _garbage(random: Random) -> bytes:
-    return random.choice(
-        (
-            random.randbytes(random.randint(1, 200)),
-            b"GET / HTTP/1.1\r\n\r\n",
-            b"FT",
-            bytes(44),
-            b"ft-v1.0\0" + bytes(36),
-            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
-        )
-    )
-
-
-def _mutations(random: Random, proto: int) -> tuple[Mutation, ...]:
-    # Megabytes are for sound sessions: RSA would take seconds over them.
-    return draw_mutations(random, WEIGHTS, lambda name: draw_value(random, name, small=proto == INIT))
+    def _init(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
+        message = init_websocket() if self.websocket else init_connect(encrypted=self._encrypted)
+        proto_id = INIT if self.websocket else INIT_CONNECT
+        step = FuzzStep("send", proto_id, message.SerializeToString().hex(), mutations=mutations)
+        return self.in_pieces(step) if self.random.random() < 0.05 else step

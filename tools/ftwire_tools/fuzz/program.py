@@ -1,4 +1,4 @@
-"""The program under test, where it is ours to start: begun anew, watched, ended."""
+"""The program under test, where we start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Program", "ProgramError"]
 END_SECONDS: Final = 2.0
 """Time to end by itself after SIGTERM."""
 LAST: Final = 64 << 10
-"""Bytes of its output that are looked at, the last ones."""
+"""Bytes of its output that are kept, the last ones."""
 
 
 class ProgramError(Exception):
@@ -23,24 +23,26 @@ class ProgramError(Exception):
 
 
 class Program:
-    """Starts ``command``, a line as for a shell, which is not used.
+    """Starts and ends ``command``, words as for a shell, which is not used.
 
-    ``allowed`` are the exit codes that are no crash; a signal always is one, unless we sent it. ``crash_text``
-    is a regular expression: what it finds in the program's output is a crash too.
+    ``allowed`` are the exit codes that are no crash; a signal is always one, unless we sent it. ``crash_text`` is a
+    regular expression: what it finds in the program's output is a crash, too. Raises ``ProgramError``.
     """
 
     def __init__(self, command: str, *, allowed: tuple[int, ...] = (0, 1), crash_text: str = "") -> None:
         try:
-            self.words: Final = shlex.split(command)
+            self._words: Final = shlex.split(command)
         except ValueError as error:
-            raise ProgramError(str(error)) from None
-        if not self.words:
-            raise ProgramError("names no program")
+            raise ProgramError(f"no command: {error}") from None
+        if not self._words:
+            raise ProgramError("no command: it names no program")
         self._allowed: Final = allowed
-        self._crash_text: Final = re.compile(crash_text) if crash_text else None
+        try:
+            self._crash_text: Final = re.compile(crash_text) if crash_text else None
+        except re.error as error:
+            raise ProgramError(f"no regular expression: {error}") from None
         self._process: subprocess.Popen[bytes] | None = None
         self._output: Final = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
-        self.starts = 0
 
     @property
     def is_running(self) -> bool:
@@ -49,21 +51,20 @@ class Program:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended by itself: negative for a signal; ``None`` while it runs."""
+        """Its exit code, negative for a signal; ``None`` while it runs."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Begin it, ending the one before. Raises ``ProgramError``."""
+        """Start it, after ending the one before. Raises ``ProgramError``."""
         self.stop()
         self._output.seek(0)
         self._output.truncate()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own command
-                self.words, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output, start_new_session=True
+                self._words, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output, start_new_session=True
             )
         except OSError as error:
-            raise ProgramError(f"{self.words[0]}: {error.strerror or error}") from None
-        self.starts += 1
+            raise ProgramError(f"{self._words[0]}: {error.strerror or error}") from None
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -79,15 +80,16 @@ class Program:
         process.wait()
 
     def crash(self) -> str:
-        """Say how it crashed, nothing where it did not."""
+        """Return how it crashed, nothing where it did not."""
         code = self.exit_code
         if code is not None and code < 0:
-            return f"ended by {_signal_name(-code)}"
+            with suppress(ValueError):
+                return f"ended by {signal.Signals(-code).name}"
+            return f"ended by signal {-code}"
         if code is not None and code not in self._allowed:
             return f"exit code {code}"
-        if self._crash_text is not None and (found := self._crash_text.search(self.output())):
-            return found[0][:200]
-        return ""
+        found = self._crash_text.search(self.output()) if self._crash_text is not None else None
+        return found[0][:200] if found else ""
 
     def output(self) -> str:
         """Return the end of what it has written."""
@@ -101,9 +103,3 @@ class Program:
         """End it for good."""
         self.stop()
         self._output.close()
-
-
-def _signal_name(number: int) -> str:
-    with suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"

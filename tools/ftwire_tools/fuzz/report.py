@@ -1,4 +1,4 @@
-"""What is said of a campaign: finds as they come, how far it is, and what there was in all."""
+"""The output of a campaign: each finding as it comes, progress on a terminal, and a summary."""
 
 from __future__ import annotations
 
@@ -6,167 +6,123 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from ftwire.protocols import registry
 from ftwire_tools.fuzz.judgement import KINDS
-from ftwire_tools.fuzz.saving import facts_of, save
+from ftwire_tools.fuzz.saving import crash_facts, save
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
-    from ftwire_tools.fuzz.campaign import Find, Totals
-    from ftwire_tools.fuzz.steps import Step
+    from ftwire_tools.fuzz.campaign import CampaignTotals, Reproduction
+    from ftwire_tools.fuzz.steps import FuzzStep
+    from ftwire_tools.fuzz.targets import FuzzSetup
 
-__all__ = ["Manner", "Report"]
-
-
-class Manner(NamedTuple):
-    """What the options say that both subcommands have."""
-
-    seed: int | None
-    runs: int | None
-    minutes: float | None
-    steps: int
-    timeout: float
-    shrink_tries: int
-    output: Path | None
-    replay: str | None
-    as_json: bool
-    websocket: bool
+__all__ = ["CampaignReport"]
 
 
-class Report:
-    """Says what is found as it is found, and what there was in all."""
+class CampaignReport:
+    """Writes to standard output, and with ``folder`` saves findings below it."""
 
-    def __init__(
-        self,
-        manner: Manner,
-        seed: int,
-        mode: str,
-        *,
-        encrypted: bool,
-        come_back: float | None,
-        crashes: dict[str, Any],
-    ) -> None:
-        self._manner: Final = manner
+    def __init__(self, setup: FuzzSetup, seed: int, *, folder: Path | None, as_json: bool) -> None:
+        self._setup: Final = setup
         self._seed: Final = seed
-        self._mode: Final = mode
-        self._encrypted: Final = encrypted
-        self._come_back: Final = come_back
-        self._crashes: Final = crashes
-        self._paint: Final = paint_for(sys.stdout)
+        self._folder: Final = folder
+        self._as_json: Final = as_json
         self._progress: Final = Progress(prints=False)
 
-    def progress(self, totals: Totals) -> None:
+    def progress(self, totals: CampaignTotals) -> None:
         """Show how far it has come, on a terminal."""
-        self._progress.show(f"{totals.runs} runs, {totals.steps} steps, {len(totals.finds)} finds")
+        self._progress.show(f"{totals.runs} runs, {totals.steps} steps, {len(totals.found)} finds")
 
-    def find(self, find: Find) -> None:
-        """Take one."""
+    def finding(self, found: Reproduction) -> None:
+        """Write a finding, after saving it."""
         self._progress.clear()
-        manner = self._manner
-        facts = facts_of(
-            find,
-            mode=self._mode,
-            seed=self._seed,
-            encrypted=self._encrypted,
-            timeout=manner.timeout,
-            come_back=self._come_back,
-            websocket=manner.websocket,
-            crashes=self._crashes,
-        )
+        facts = crash_facts(found, self._setup, self._seed)
         place = None
-        if manner.output is not None:
+        if self._folder is not None:
             try:
-                place = save(manner.output, find, facts)
+                place = save(self._folder, found, facts)
             except OSError as error:
-                raise click.ClickException(f"{manner.output}: {error.strerror or error}") from None
-        if manner.as_json:
-            where = None if place is None else str(place)
-            write(f"{json.dumps({'event': 'finding', **facts, 'tries': find.tries, 'saved': where})}\n")
+                raise click.ClickException(f"{self._folder}: {error.strerror or error}") from None
+        if self._as_json:
+            saved = None if place is None else str(place)
+            write(f"{json.dumps({'event': 'finding', **facts, 'tries': found.tries, 'saved': saved})}\n")
             return
-        paint = self._paint
-        finding = find.finding
+        paint = paint_for(sys.stdout)
+        kind, detail = found.finding
+        again = "" if found.again else "; not provoked a second time, so not shortened"
         lines = [
-            f"{paint.bad}{finding.kind}{paint.reset}: {KINDS[finding.kind]}",
-            f"  {printable(finding.detail)}",
-            f"  run {find.run}, {_count(len(find.steps), 'step')} of {find.original}"
-            + ("" if find.again else "; not provoked a second time, so not shortened"),
+            f"{paint.bad}{kind}{paint.reset}: {KINDS[kind]}",
+            f"  {printable(detail)}",
+            f"  run {found.run}, {_count(len(found.steps), 'step')} of {found.original}{again}",
+            *(f"    {_in_words(step)}" for step in found.steps),
+            *([f"  saved in {printable(str(place))}"] if place is not None else []),
         ]
-        lines += [f"    {line}" for line in map(_in_words, find.steps)]
-        lines += [f"  saved in {printable(str(place))}"] if place is not None else []
         write("\n".join(lines) + "\n")
 
-    def summary(self, totals: Totals, *, interrupted: bool = False) -> None:
-        """Say how it went."""
+    def summary(self, totals: CampaignTotals, *, interrupted: bool = False) -> None:
+        """Write how the whole campaign went."""
         self._progress.clear()
         seconds = time.monotonic() - totals.began
-        if self._manner.as_json:
+        reactions = sorted(totals.reactions.items())
+        if self._as_json:
             facts = {
                 "event": "summary",
-                "mode": self._mode,
+                "mode": self._setup.mode,
                 "seed": self._seed,
                 "runs": totals.runs,
                 "steps": totals.steps,
                 "seconds": round(seconds, 1),
-                "findings": len(totals.finds),
+                "findings": len(totals.found),
                 "repeats": dict(totals.repeats),
                 "reactions": [
-                    {"input": label, "reaction": reaction, "count": count}
-                    for (label, reaction), count in sorted(totals.reactions.items())
+                    {"input": label, "reaction": reaction, "count": count} for (label, reaction), count in reactions
                 ],
                 "lost": totals.lost or None,
                 "interrupted": interrupted,
             }
             write(f"{json.dumps(facts)}\n")
             return
-        write(_reaction_table(totals))
+        rows: dict[str, list[str]] = {}
+        for (label, reaction), count in reactions:
+            if " + " not in label:  # where two things were wrong nobody can tell which one it was
+                rows.setdefault(label, []).append(f"{reaction} {count}")
+        width = max(map(len, rows), default=0)
+        lines = [f"{label:<{width}}  {', '.join(done)}" for label, done in rows.items()]
+        found = _count(len(totals.found), "finding") if totals.found else "nothing found"
         repeats = "".join(f", {count} more of {kind}" for kind, count in totals.repeats.items())
-        found = _count(len(totals.finds), "finding") if totals.finds else "nothing found"
         lost = f"; ended early: {printable(totals.lost)}" if totals.lost else ""
-        write(
-            f"--- {_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self._seed}: "
-            f"{found}{repeats}{lost}\n"
-        )
+        done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self._seed}"
+        write("\n".join([*lines, f"--- {done}: {found}{repeats}{lost}"]) + "\n")
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _in_words(step: Step) -> str:
+def _shortened(text: str) -> str:
+    return text if len(text) <= 48 else text[:45] + "..."
+
+
+def _in_words(step: FuzzStep) -> str:
     """Return one line about a step."""
-    from ftwire.protocols import registry
-
-    words = [step.do]
-    if step.proto:
-        entry = registry.get(step.proto)
-        words.append(str(step.proto) if entry is None else f"{step.proto} {entry.name}")
-    if step.after:
-        words.append(f"after request {step.after}")
-    for mutation in step.mutations:
-        text = str(mutation.value)
-        words.append(f"[{mutation.name} {text if len(text) <= 48 else text[:45] + '...'}]")
-    words += [f"in pieces of {step.chunk}"] if step.chunk else []
-    words += [f"in {step.fragments} fragments"] if step.fragments > 1 else []
-    words += ["with a ping between"] if step.ping else []
-    words += ["with the next"] if step.hold else []
-    words += [f"{step.ms} ms"] if step.do == "pause" else []
-    words += [f"{step.data[:48]}{'...' if len(step.data) > 48 else ''}"] if step.data else []
+    entry = registry.get(step.proto)
+    words = [
+        step.do,
+        *([str(step.proto)] if step.proto else []),
+        *([entry.name] if entry is not None else []),
+        *([f"after request {step.after}"] if step.after else []),
+        *(f"[{name} {_shortened(str(value))}]" for name, value in step.mutations),
+        *([f"in pieces of {step.chunk}"] if step.chunk else []),
+        *([f"in {step.fragments} fragments"] if step.fragments > 1 else []),
+        *(["with a ping between"] if step.ping else []),
+        *(["with the next"] if step.hold else []),
+        *([f"{step.ms} ms"] if step.do == "pause" else []),
+        *([_shortened(step.data)] if step.data else []),
+    ]
     return " ".join(words)
-
-
-def _reaction_table(totals: Totals) -> str:
-    """Return what was done about each thing that was wrong, where only one thing was."""
-    rows: dict[str, dict[str, int]] = {}
-    for (label, reaction), count in totals.reactions.items():
-        if " + " not in label:
-            rows.setdefault(label, {})[reaction] = count
-    width = max(map(len, rows), default=0)
-    return "".join(
-        f"{label:<{width}}  {', '.join(f'{reaction} {count}' for reaction, count in sorted(done.items()))}\n"
-        for label, done in sorted(rows.items())
-    )

@@ -1,7 +1,4 @@
-"""What is kept of a finding: its steps, a capture of them, and a test that performs them by itself.
-
-The test is made by ``stand_alone``.
-"""
+"""What is kept of a finding: its steps, a capture of them, and a test that performs them again."""
 
 from __future__ import annotations
 
@@ -11,110 +8,112 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire import __version__
+from ftwire.cipher import RsaKey
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
 from ftwire_tools.captures.capture_writer import create_private
-from ftwire_tools.fuzz.stand_alone import test_of
-from ftwire_tools.fuzz.steps import Step, step_from_json, step_to_json
+from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
+from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.targets import FuzzSetup, target_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ftwire_tools.fuzz.campaign import Find
+    from ftwire_tools.fuzz.campaign import Reproduction
     from ftwire_tools.fuzz.judgement import Traffic
 
-__all__ = ["Crash", "CrashFileError", "capture_of", "load_crash", "save"]
+__all__ = ["CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
 
 FORMAT: Final = 1
 """Version of ``crash.json``."""
 _LOOPBACK: Final = bytes((127, 0, 0, 1))
-_PORTS: Final = {False: 11_111, True: 33_333}
-"""What stands for the gateway's port in a capture, on TCP and on WebSocket."""
+_PORTS: Final = {"tcp": 11_111, "websocket": 33_333}
+"""The gateway's port in a capture and by default, by transport."""
+
+_TEST: Final = '''\
+"""Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}):
+the {mode} {verdict}.
+
+Fails while that is so. Needs pytest, ``pip install "ftwire[cli]"``, crash.json beside this file, and the environment:
+
+FTWIRE_FUZZ_HOST, FTWIRE_FUZZ_PORT  where {where} (127.0.0.1, {port})
+FTWIRE_FUZZ_COMMAND                 starts the {mode}; without it, {alone}
+FTWIRE_FUZZ_KEY                     PEM file of the RSA private key that both sides hold{key}
+FTWIRE_FUZZ_WS_KEY                  the key that WebSocket clients of a gateway must know, if there is one
+"""
+
+import os
+from pathlib import Path
+
+from ftwire_tools.fuzz.saving import replay
+
+
+def test_the_{mode}_withstands_it() -> None:
+    findings = replay(Path(__file__).with_name("crash.json"), os.environ)
+    assert not findings, "; ".join(f"{{kind}}: {{detail}}" for kind, detail in findings)
+'''
 
 
 class CrashFileError(Exception):
     """A file that is no ``crash.json``; the sentence says why."""
 
 
-class Crash(NamedTuple):
-    """What a ``crash.json`` says."""
+class CrashFile(NamedTuple):
+    """The contents of a ``crash.json``."""
 
-    mode: str
-    """``gateway`` or ``client``: what was fuzzed."""
+    setup: FuzzSetup
     kind: str
-    """The finding."""
-    encrypted: bool
-    websocket: bool
-    timeout: float
-    come_back: float | None
-    """A client's: how long it may stay away, in seconds."""
-    exit_codes: tuple[int, ...] | None
-    """A client's: those that are no crash."""
-    crash_text: str | None
-    """A client's: what in its output is a crash."""
-    steps: tuple[Step, ...]
+    """The kind of the finding."""
+    steps: tuple[FuzzStep, ...]
 
 
-def load_crash(text: str, mode: str) -> Crash:
-    """Read a ``crash.json``. Raises ``CrashFileError``."""
+def load_crash(text: str, mode: str | None = None) -> CrashFile:
+    """Read a ``crash.json``, of this mode if it is given. Raises ``CrashFileError``."""
     try:
         values = json.loads(text)
-        crash = Crash(
-            str(values["mode"]),
-            str(values["finding"]["kind"]),
-            bool(values["encrypted"]),
-            values.get("transport", "tcp") == "websocket",
+        of_client = {"come_back": float, "exit_codes": tuple, "crash_text": str}
+        setup = FuzzSetup(
+            values["mode"],
             float(values["timeout"]),
-            float(values["come_back"]) if "come_back" in values else None,
-            tuple(map(int, values["exit_codes"])) if "exit_codes" in values else None,
-            str(values["crash_text"]) if "crash_text" in values else None,
-            tuple(step_from_json(step) for step in values["steps"]),
+            encrypted=bool(values["encrypted"]),
+            websocket=values.get("transport", "tcp") == "websocket",
+            **{name: kind(values[name]) for name, kind in of_client.items() if name in values},
+        )
+        crash = CrashFile(
+            setup, str(values["finding"]["kind"]), tuple(step_from_json(step) for step in values["steps"])
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CrashFileError(f"no crash.json: {type(error).__name__}: {error}") from None
     if values.get("format") != FORMAT:
         raise CrashFileError(f"format {values.get('format')!r}, not {FORMAT}: of another version of ftwire")
-    if values.get("transport", "tcp") not in {"tcp", "websocket"}:
-        raise CrashFileError(f"transport {values['transport']!r} is none that there is")
-    if crash.mode != mode:
-        raise CrashFileError(f"the steps are for a {crash.mode}: ftwire fuzz {crash.mode}")
+    if values.get("transport", "tcp") not in _PORTS:
+        raise CrashFileError(f"transport {values['transport']!r} is neither tcp nor websocket")
+    if setup.mode != (mode or setup.mode):
+        raise CrashFileError(f"the steps are for a {setup.mode}: ftwire fuzz {setup.mode}")
     return crash
 
 
-def facts_of(
-    find: Find,
-    *,
-    mode: str,
-    seed: int,
-    encrypted: bool,
-    timeout: float,
-    come_back: float | None = None,
-    websocket: bool = False,
-    crashes: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return what ``crash.json`` holds: no keys and nothing that the peer has sent.
-
-    ``crashes`` are the values that say when a client's program has crashed, see ``Crash``.
-    """
+def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, Any]:
+    """Return the values of a ``crash.json``: no keys, and nothing that the peer has sent."""
+    of_client = {"come_back": setup.come_back, "exit_codes": setup.exit_codes, "crash_text": setup.crash_text}
     return {
         "format": FORMAT,
         "ftwire": __version__,
-        "mode": mode,
+        "mode": setup.mode,
         "seed": seed,
-        "run": find.run,
-        "encrypted": encrypted,
-        **({"transport": "websocket"} if websocket else {}),
-        "timeout": timeout,
-        **({} if come_back is None else {"come_back": come_back}),
-        **(crashes or {}),
-        "finding": find.finding._asdict(),
-        "provoked_again": find.again,
-        "steps": [step_to_json(step) for step in find.steps],
+        "run": found.run,
+        "encrypted": setup.encrypted,
+        "transport": "websocket" if setup.websocket else "tcp",
+        "timeout": setup.timeout,
+        **(of_client if setup.mode == "client" else {}),
+        "finding": found.finding._asdict(),
+        "provoked_again": found.again,
+        "steps": [step_to_json(step) for step in found.steps],
     }
 
 
-def save(folder: Path, find: Find, facts: dict[str, Any]) -> Path:
+def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
     """Write the files into a new folder below ``folder``, readable by their owner alone. Raises ``OSError``."""
-    name = find.finding.kind.replace(" ", "-")
+    name = found.finding.kind.replace(" ", "-")
     number = 1
     while True:
         place = folder / f"{name}-{number}"
@@ -123,46 +122,78 @@ def save(folder: Path, find: Find, facts: dict[str, Any]) -> Path:
             break
         except FileExistsError:
             number += 1
-    _write(place / "crash.json", (json.dumps(facts, indent=1) + "\n").encode())
-    _write(place / "session.pcap", capture_of(find.outcome.traffic, websocket="transport" in facts))
-    _write(place / "test_crash.py", test_of(facts).encode())
-    if find.outcome.output:
-        _write(place / "output.txt", find.outcome.output.encode())
+    files = {
+        "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
+        "session.pcap": capture_of(found.outcome.traffic, facts["transport"]),
+        "test_crash.py": _test_of(facts).encode(),
+        **({"output.txt": found.outcome.output.encode()} if found.outcome.output else {}),
+    }
+    for name, data in files.items():
+        descriptor, _ = create_private(place / name, overwrite=False)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
     return place
 
 
-def _write(path: Path, data: bytes) -> None:
-    descriptor, _ = create_private(path, overwrite=False)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+def _test_of(facts: Mapping[str, Any]) -> str:
+    of_gateway = facts["mode"] == "gateway"
+    return _TEST.format(
+        mode=facts["mode"],
+        version=facts["ftwire"],
+        seed=facts["seed"],
+        run=facts["run"],
+        verdict=KINDS[facts["finding"]["kind"]],
+        where="the gateway listens" if of_gateway else "to listen for the client",
+        port=_PORTS[facts["transport"]],
+        alone="it has to be running" if of_gateway else "one has to connect by itself",
+        key="" if facts["encrypted"] else " (none here)",
+    )
 
 
-def capture_of(traffic: Sequence[Traffic], *, websocket: bool = False) -> bytes:
-    """Return a pcap file of what passed, each connection from a port of its own."""
-    gateway = Endpoint(_LOOPBACK, _PORTS[websocket])
+def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...]:
+    """Perform the steps of a ``crash.json`` and return what was found; saved tests call this.
+
+    ``environment`` has the names that the tests list. Raises ``CrashFileError``, ``OSError``, ``ProgramError``, and
+    ``LostTargetError`` where there is no peer.
+    """
+    crash = load_crash(path.read_text(encoding="utf-8"))
+    host = environment.get("FTWIRE_FUZZ_HOST", "127.0.0.1")
+    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS["websocket" if crash.setup.websocket else "tcp"]))
+    target = target_for(
+        crash.setup,
+        (host, port),
+        key=RsaKey.from_pem(Path(environment["FTWIRE_FUZZ_KEY"]).read_bytes()) if crash.setup.encrypted else None,
+        ws_key=environment.get("FTWIRE_FUZZ_WS_KEY", ""),
+        command=environment.get("FTWIRE_FUZZ_COMMAND"),
+    )
+    try:
+        return target.play(crash.steps, fresh=True).findings
+    finally:
+        target.close()
+
+
+def capture_of(traffic: Sequence[Traffic], transport: str = "tcp") -> bytes:
+    """Return a pcap file of the traffic, each connection from a port of its own."""
     writer = PcapWriter()
     parts = [writer.header()]
-    talks: dict[int, TcpConversation] = {}
-    closed: dict[int, set[Direction]] = {}
-    for each in traffic:
-        talk = talks.get(each.connection)
-        if talk is None:
-            client = Endpoint(_LOOPBACK, 50_000 + each.connection % 10_000)
-            talk = talks[each.connection] = TcpConversation(client, gateway)
-            closed[each.connection] = set()
-            frames = talk.open()
-        else:
-            frames = []
-        ended = closed[each.connection]
-        direction = Direction.A_TO_B if each.what.startswith("client") else Direction.B_TO_A
-        if direction not in ended:
-            if each.what in {"client", "gateway"}:
-                frames = frames + talk.send(direction, each.data)
-            elif each.what == "reset":
-                ended.update(Direction)
-                frames = frames + talk.reset(direction)
-            elif each.what != "open":
-                ended.add(direction)
-                frames = frames + talk.finish(direction)
-        parts += [writer.packet(each.time_ns, frame) for frame in frames]
+    conversations: dict[int, TcpConversation] = {}
+    ended: set[tuple[int, Direction]] = set()
+    for time_ns, number, what, data in traffic:
+        packets = []
+        if number not in conversations:
+            client = Endpoint(_LOOPBACK, 50_000 + number % 10_000)
+            conversations[number] = TcpConversation(client, Endpoint(_LOOPBACK, _PORTS[transport]))
+            packets = conversations[number].open()
+        conversation = conversations[number]
+        direction = Direction.A_TO_B if what.startswith("client") else Direction.B_TO_A
+        if (number, direction) not in ended:
+            if what in {"client", "gateway"}:
+                packets += conversation.send(direction, data)
+            elif what == "reset":
+                ended |= {(number, each) for each in Direction}
+                packets += conversation.reset(direction)
+            elif what != "open":
+                ended.add((number, direction))
+                packets += conversation.finish(direction)
+        parts += [writer.packet(time_ns, packet) for packet in packets]
     return b"".join(parts)

@@ -1,29 +1,29 @@
-"""What is fuzzed: a gateway or a client, with a program that is started for it or without."""
+"""What is fuzzed: a gateway or a client, with a program that we start or without."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
 
-from ftwire_tools.fuzz.hostile_client import play_against_gateway, probe_gateway
-from ftwire_tools.fuzz.hostile_gateway import HostileGateway
-from ftwire_tools.fuzz.judgement import Finding, Outcome
+from ftwire.cipher import RsaKey
+from ftwire.frame import Role
+from ftwire_tools.fuzz.hostile_client import GatewayPlay
+from ftwire_tools.fuzz.hostile_gateway import HostileGateway, listen
+from ftwire_tools.fuzz.judgement import PlayOutcome
+from ftwire_tools.fuzz.program import Program
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.transport import FuzzTransport, transport_for
 
-if TYPE_CHECKING:
-    import socket
-
-    from ftwire_tools.fuzz.program import Program
-    from ftwire_tools.fuzz.steps import Step
-    from ftwire_tools.fuzz.wire_format import Wire
-    from ftwire_tools.terminal.addresses import Address
-
-__all__ = ["ClientTarget", "GatewayTarget", "LostTargetError", "Target"]
+__all__ = ["ClientTarget", "FuzzSetup", "FuzzTarget", "GatewayTarget", "LostTargetError", "target_for"]
 
 START_SECONDS: Final = 30.0
 """Time for a gateway to serve its first session, or to come back."""
 EXIT_SECONDS: Final = 0.5
-"""Time for a program to be gone after its connections are."""
+"""Time for a program to end after its connections."""
 POLL: Final = 0.05
 
 
@@ -31,10 +31,28 @@ class LostTargetError(Exception):
     """There is nobody to fuzz any more; the sentence says why."""
 
 
-class Target(Protocol):
+@dataclass(frozen=True, slots=True)
+class FuzzSetup:
+    """Which peer is fuzzed and how it is judged: what a ``crash.json`` keeps beside the steps."""
+
+    mode: str
+    """``gateway`` or ``client``."""
+    timeout: float
+    """Seconds until a gateway counts as hung, a client as silent."""
+    encrypted: bool = False
+    websocket: bool = False
+    come_back: float = 30.0
+    """A client's: how long it may stay away, in seconds."""
+    exit_codes: tuple[int, ...] = (0, 1)
+    """A client's: those that are no crash."""
+    crash_text: str = ""
+    """A client's: what in its output is a crash, a regular expression."""
+
+
+class FuzzTarget(Protocol):
     """What steps are performed against."""
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
         """Perform steps; ``fresh`` against a program started for them alone. Raises ``LostTargetError``."""
         ...
 
@@ -44,143 +62,177 @@ class Target(Protocol):
 
 
 class GatewayTarget:
-    """A gateway that listens at ``address``, started by ``program`` where there is one; it speaks ``wire``."""
+    """A gateway that listens at ``address``, started by ``program`` where there is one."""
 
-    def __init__(self, address: Address, *, wire: Callable[[], Wire], timeout: float, program: Program | None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        transport: Callable[[], FuzzTransport],
+        timeout: float,
+        program: Program | None = None,
+    ) -> None:
         self._address: Final = address
-        self._wire: Final = wire
-        self._timeout: Final = timeout
+        self._new_play: Final = partial(GatewayPlay, address, transport, timeout)
         self._program: Final = program
         self._serves = False
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
-        """See ``Target``."""
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+        """See ``FuzzTarget``."""
         program = self._program
         if program is not None and (fresh or not self._serves):
             program.start()
             self._serves = False
         if not self._serves:
             self._wait()
-        outcome = play_against_gateway(
-            steps, self._address.host, self._address.port, wire=self._wire, timeout=self._timeout
-        )
-        outcome = outcome if program is None else outcome._replace(output=program.output())
-        self._serves = not (outcome.has("dead") or (program is not None and outcome.findings))
-        if program is None or not outcome.has("dead"):
+        outcome = self._new_play().run(steps)
+        is_dead = outcome.has("dead")
+        self._serves = not is_dead and (program is None or not outcome.findings)
+        if program is None:
             return outcome
-        end = time.monotonic() + EXIT_SECONDS
-        while program.is_running and time.monotonic() < end:
-            time.sleep(POLL)
-        code = program.exit_code
-        if how := program.crash() or ("" if code is None else f"exit code {code}"):
-            return outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
+        outcome = outcome._replace(output=program.output())
+        if is_dead:
+            _wait_for_exit(program)
+            code = program.exit_code
+            if how := program.crash() or ("" if code is None else f"exit code {code}"):
+                return outcome.with_crash(how)
         return outcome
 
     def _wait(self) -> None:
         """Wait until a legal session is served."""
         program = self._program
         end = time.monotonic() + START_SECONDS
-        while True:
-            why = probe_gateway(self._address.host, self._address.port, wire=self._wire, timeout=self._timeout)
-            if not why:
-                self._serves = True
-                return
+        while findings := self._new_play().run(()).findings:
+            why = findings[0].detail
             if program is not None and not program.is_running:
                 raise LostTargetError(f"the gateway's program has ended before it served anybody: {why}")
             if time.monotonic() > end or program is None:
-                raise LostTargetError(f"{self._address}: {why}")
+                host, port = self._address
+                raise LostTargetError(f"{f'[{host}]' if ':' in host else host}:{port}: {why}")
             time.sleep(POLL)
+        self._serves = True
 
     def close(self) -> None:
-        """See ``Target``."""
+        """See ``FuzzTarget``."""
         if self._program is not None:
             self._program.close()
 
 
 class ClientTarget:
-    """Clients that connect to a listening socket, started by ``program`` where there is one; they speak ``wire``.
+    """Clients that connect to a listening socket, started by ``program`` where there is one.
 
-    ``keep_running`` is for a program that connects again and again: it is started anew only when it has ended
-    or misbehaved.
+    ``come_back`` is how long a client may stay away, in seconds. ``keep_running`` is for a program that connects again
+    and again: it is started anew only when it has ended or something was found.
     """
 
     def __init__(
         self,
         listening: socket.socket,
         *,
-        wire: Callable[[], Wire],
+        transport: Callable[[], FuzzTransport],
         timeout: float,
         come_back: float,
-        program: Program | None,
-        keep_running: bool,
+        program: Program | None = None,
+        keep_running: bool = False,
     ) -> None:
         self._listening: Final = listening
-        self._wire: Final = wire
+        self._transport: Final = transport
         self._timeout: Final = timeout
         self._come_back: Final = come_back
         self._program: Final = program
         self._keep_running: Final = keep_running
-        self._misbehaved = False
-        self._seen = False
+        self._has_misbehaved = False
+        self._was_seen = False
 
-    def play(self, steps: Sequence[Step], *, fresh: bool = False) -> Outcome:
-        """See ``Target``."""
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return int(self._listening.getsockname()[1])
+
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+        """See ``FuzzTarget``."""
         program = self._program
-        if program is not None and (fresh or self._misbehaved or not (self._keep_running and program.is_running)):
+        if program is not None and (fresh or self._has_misbehaved or not (self._keep_running and program.is_running)):
             program.stop()
-            self._forget_waiting()
+            self._refuse_waiting()
             program.start()
         gateway = HostileGateway(
             self._listening,
             steps,
-            wire=self._wire,
+            self._transport,
             timeout=self._timeout,
             come_back=self._come_back,
-            longest=max(30.0, 4 * self._timeout),
-            ended=self._has_ended,
+            has_ended=lambda: program is not None and not program.is_running,
         )
-        outcome, words = gateway.play(), ""
-        if not gateway.has_client and not self._seen:
-            ended = program is not None and not program.is_running
-            how = f"; the program has ended: {self._last_words()}" if ended else ""
-            raise LostTargetError(f"nobody has connected{how}")
-        self._seen = self._seen or gateway.has_client
+        outcome = gateway.play()
+        self._was_seen = self._was_seen or gateway.has_client
+        if not self._was_seen:
+            ended = "" if program is None or program.is_running else f"; the program has ended: {_last_line(program)}"
+            raise LostTargetError(f"nobody has connected{ended}")
         if program is not None:
-            self._wait_for_exit(outcome)
+            if not self._keep_running and not outcome.findings:
+                _wait_for_exit(program)
             if how := program.crash():
-                outcome = outcome._replace(findings=(Finding("crashed", how), *outcome.findings))
-            words = program.output()
+                outcome = outcome.with_crash(how)
+            outcome = outcome._replace(output=program.output())
             if not self._keep_running:
                 program.stop()
-        self._misbehaved = bool(outcome.findings)
-        return outcome if program is None else outcome._replace(output=words)
+        self._has_misbehaved = bool(outcome.findings)
+        return outcome
 
-    def _wait_for_exit(self, outcome: Outcome) -> None:
-        """Give a program that is done the time to say so."""
-        program = self._program
-        if program is None or self._keep_running or outcome.findings:
-            return
-        end = time.monotonic() + EXIT_SECONDS
-        while program.is_running and time.monotonic() < end:
-            time.sleep(POLL)
-
-    def _has_ended(self) -> bool:
-        return self._program is not None and not self._program.is_running
-
-    def _forget_waiting(self) -> None:
-        """Close connections that the program before has left in the queue."""
+    def _refuse_waiting(self) -> None:
+        """Close connections of the program before that nobody has accepted."""
         while True:
             try:
                 self._listening.accept()[0].close()
             except OSError:
                 return
 
-    def _last_words(self) -> str:
-        lines = [] if self._program is None else self._program.output().strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
-
     def close(self) -> None:
-        """See ``Target``."""
+        """See ``FuzzTarget``."""
         if self._program is not None:
             self._program.close()
         self._listening.close()
+
+
+def _wait_for_exit(program: Program) -> None:
+    end = time.monotonic() + EXIT_SECONDS
+    while program.is_running and time.monotonic() < end:
+        time.sleep(POLL)
+
+
+def _last_line(program: Program) -> str:
+    lines = program.output().strip().splitlines()
+    return lines[-1][:200] if lines else "it wrote nothing"
+
+
+def target_for(
+    setup: FuzzSetup,
+    address: tuple[str, int],
+    *,
+    key: RsaKey | None = None,
+    ws_key: str = "",
+    command: str | None = None,
+    keep_running: bool = False,
+) -> GatewayTarget | ClientTarget:
+    """Return the target: the gateway at ``address``, or clients that connect there; ``command`` starts its program.
+
+    ``key`` is the RSA key of both sides, ``ws_key`` the key of a gateway's WebSocket clients. Raises ``ProgramError``,
+    and ``OSError`` where nobody can listen at ``address``.
+    """
+    of_gateway = setup.mode == "gateway"
+    role = Role.CLIENT if of_gateway else Role.SERVER
+    transport = transport_for(role, address, key=key, websocket=setup.websocket, ws_key=ws_key)
+    program = None
+    if command is not None:
+        program = Program(command, allowed=setup.exit_codes, crash_text=setup.crash_text)
+    if of_gateway:
+        return GatewayTarget(address, transport=transport, timeout=setup.timeout, program=program)
+    return ClientTarget(
+        listen(*address),
+        transport=transport,
+        timeout=setup.timeout,
+        come_back=setup.come_back,
+        program=program,
+        keep_running=keep_running,
+    )

@@ -1,7 +1,4 @@
-"""The smallest legal messages: what a session consists of before anything is wrong with it.
-
-Copied into saved tests, see ``steps``.
-"""
+"""The smallest legal messages: what a session consists of before anything is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,52 +7,53 @@ from typing import Any, Final
 from ftwire.protocols import registry
 from ftwire_tools.messages.descriptors import is_repeated, is_required
 
-__all__ = ["AES_IV", "AES_KEY", "hello", "hello_websocket", "request_message", "response_message"]
+__all__ = ["AES_IV", "AES_KEY", "init_connect", "init_websocket", "request_message", "response_message"]
 
 AES_KEY: Final = "ftwire-fuzz-key0"
-"""What the hostile gateway gives for ``connAESKey``: known to all, for nothing secret passes."""
+"""``connAESKey`` of the hostile gateway: public, for nothing secret is sent."""
 AES_IV: Final = "ftwire-fuzz-iv-0"
 CONN_ID: Final = 4711
 MARKET: Final = 1
 CODE: Final = "00700"
 MOMENT: Final = "2026-01-05 09:30:00"
 SECONDS: Final = 1_767_576_600
-"""The same, since 1970."""
+"""The same in seconds since 1970."""
 MAX_DEPTH: Final = 6
 
 
-def fill(message: Any, like: Any = None, depth: int = 0) -> None:
-    """Set the required fields of a message, and one of each repeated message: as ``like`` has them, or plausibly."""
+def _fill(message: Any, like: Any = None, depth: int = 0) -> None:
+    """Set the required fields of a message, and one item of each list of messages.
+
+    Values are those of the fields of the same name in ``like``, or plausible ones.
+    """
     for field in message.DESCRIPTOR.fields:
-        if depth > MAX_DEPTH:
-            return
         is_message = field.cpp_type == field.CPPTYPE_MESSAGE
         if is_repeated(field):
             if is_message and 0 < depth <= 2:
-                fill(getattr(message, field.name).add(), like, depth + 1)
-            continue
-        if not is_required(field) and not (depth == 0 and field.name == "s2c"):
-            continue
-        known = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
-        if known is not None and known.cpp_type == field.cpp_type and not is_repeated(known):
-            if is_message:
-                if known.message_type is field.message_type and like.HasField(field.name):
-                    getattr(message, field.name).CopyFrom(getattr(like, field.name))
-                    continue
-            elif like.HasField(field.name):
-                setattr(message, field.name, getattr(like, field.name))
-                continue
-        if is_message:
-            inner = getattr(message, field.name)
-            inner.SetInParent()
-            fill(inner, like, depth + 1)
-        elif field.cpp_type != field.CPPTYPE_ENUM:
-            setattr(message, field.name, _plausible(field))
-        else:
-            setattr(message, field.name, field.enum_type.values[0].number)
+                _fill(getattr(message, field.name).add(), like, depth + 1)
+        elif (is_required(field) or (depth == 0 and field.name == "s2c")) and depth <= MAX_DEPTH:
+            known = _same_field(field, like)
+            if is_message and known is not None:
+                getattr(message, field.name).CopyFrom(known)
+            elif is_message:
+                getattr(message, field.name).SetInParent()
+                _fill(getattr(message, field.name), like, depth + 1)
+            else:
+                setattr(message, field.name, _plausible(field) if known is None else known)
+
+
+def _same_field(field: Any, like: Any) -> Any:
+    """Return what ``like`` has in a field of the same name and type, ``None`` where there is none."""
+    found = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
+    if found is None or is_repeated(found) or not like.HasField(field.name):
+        return None
+    is_same = found.cpp_type == field.cpp_type and found.message_type is field.message_type
+    return getattr(like, field.name) if is_same else None
 
 
 def _plausible(field: Any) -> Any:
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return field.enum_type.values[0].number
     if field.cpp_type == field.CPPTYPE_STRING:
         if field.type == field.TYPE_BYTES:
             return b""
@@ -64,7 +62,7 @@ def _plausible(field: Any) -> Any:
     return {"market": MARKET, "retType": 0}.get(field.name, 1)
 
 
-def hello(*, encrypted: bool) -> Any:
+def init_connect(*, encrypted: bool) -> Any:
     """Return an InitConnect request."""
     made: Any = registry[1001].request
     message = made()
@@ -76,8 +74,8 @@ def hello(*, encrypted: bool) -> Any:
     return message
 
 
-def hello_websocket() -> Any:
-    """Return an InitWebSocket request, without the key that a gateway may want."""
+def init_websocket() -> Any:
+    """Return an InitWebSocket request, without the digest of a key."""
     made: Any = registry[1].request
     message = made()
     message.c2s.clientID = "ftwire-fuzz"
@@ -86,10 +84,10 @@ def hello_websocket() -> Any:
 
 
 def request_message(proto_id: int) -> Any:
-    """Return a request that can be sent; a subscription is to a stock's time shares, with pushes."""
+    """Return a legal request; a subscription is to a stock's time shares, with pushes."""
     made: Any = registry[proto_id].request
     message = made()
-    fill(message, None, 0)
+    _fill(message)
     if hasattr(message.c2s, "securityList") and not message.c2s.securityList:
         message.c2s.securityList.add(market=MARKET, code=CODE)
     if proto_id == 3001:
@@ -104,7 +102,7 @@ def response_message(proto_id: int, request: Any, keep_alive: int) -> Any:
     """Return a success that answers a request; ``keep_alive`` in seconds. ``request`` is ``None`` for a push."""
     message: Any = registry[proto_id].response()
     like = None if request is None else request.c2s
-    fill(message, like)
+    _fill(message, like)
     message.retType = 0
     if proto_id == 1:
         message.s2c.connID, message.s2c.serverTime = CONN_ID, SECONDS

@@ -1,67 +1,70 @@
-"""What both subcommands share: their options, a campaign or a replay run to its end, to its exit code."""
+"""What both subcommands share: their options, and a campaign or a replay run to its exit code."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.commands._keys import read_key
 from ftwire_tools.fuzz.campaign import Campaign
-from ftwire_tools.fuzz.program import Program, ProgramError
-from ftwire_tools.fuzz.report import Manner, Report
-from ftwire_tools.fuzz.saving import Crash, CrashFileError, load_crash
-from ftwire_tools.fuzz.targets import LostTargetError
+from ftwire_tools.fuzz.program import ProgramError
+from ftwire_tools.fuzz.report import CampaignReport
+from ftwire_tools.fuzz.saving import CrashFile, CrashFileError, load_crash
+from ftwire_tools.fuzz.targets import LostTargetError, target_for
+from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import Interrupted, write
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from random import Random
 
-    from ftwire_tools.fuzz.steps import Step
-    from ftwire_tools.fuzz.targets import Target
+    from ftwire_tools.fuzz.steps import FuzzStep
+    from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup, FuzzTarget, GatewayTarget
 
-__all__ = ["Manner", "check_key", "fuzz", "load", "program_of", "replay", "shared_options"]
+__all__ = ["FuzzOptions", "make_target", "run", "saved_crash", "shared_options"]
 
 DEFAULT_RUNS: Final = 200
 
 
+class FuzzOptions(NamedTuple):
+    """The options that both subcommands have."""
+
+    key: str | None
+    seed: int | None
+    runs: int | None
+    minutes: float | None
+    steps: int
+    timeout: float
+    shrink_tries: int
+    output: Path | None
+    replay: str | None
+    as_json: bool
+    websocket: bool
+
+
 def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what adds the options that both subcommands have."""
-    positive = click.FloatRange(min=0, min_open=True)
+    positive, count = click.FloatRange(min=0, min_open=True), click.IntRange(min=1)
+    folder = click.Path(path_type=Path, file_okay=False)
+    shown: dict[str, Any] = {"show_default": True}
+    seconds: dict[str, Any] = {"type": positive, "metavar": "SECONDS", "default": default_timeout, **shown}
+    tries: dict[str, Any] = {"type": click.IntRange(min=0), "metavar": "N", "default": 200, **shown}
     options = (
-        click.option("--seed", type=int, metavar="N", help="Draw the same again; a random one is said otherwise."),
-        click.option("--runs", type=click.IntRange(min=1), metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
+        click.option("--seed", type=int, metavar="N", help="Draw the same again; by default a random one is printed."),
+        click.option("--runs", type=count, metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
         click.option("--minutes", type=positive, metavar="M", help="Go on for so long instead, or at most."),
-        click.option(
-            "--steps", type=click.IntRange(1, 1000), default=8, metavar="N", show_default=True, help="Most in one run."
-        ),
-        click.option(
-            "--timeout",
-            type=positive,
-            default=default_timeout,
-            show_default=True,
-            metavar="SECONDS",
-            help="What counts as hung.",
-        ),
-        click.option(
-            "--shrink-tries",
-            type=click.IntRange(min=0),
-            default=200,
-            show_default=True,
-            metavar="N",
-            help="Most performances that shortening one finding may take.",
-        ),
-        click.option(
-            "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep finds here."
-        ),
+        click.option("--steps", type=click.IntRange(1, 1000), default=8, metavar="N", help="Most in one run.", **shown),
+        click.option("--timeout", help="What counts as hung.", **seconds),
+        click.option("--shrink-tries", help="Most performances that shortening one finding may take.", **tries),
+        click.option("--output", type=folder, metavar="DIR", help="Keep finds here."),
         click.option("--replay", metavar="FILE", help='Perform a saved crash.json again; "-" for stdin.'),
         click.option("--key", metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."),
         click.option("--ws", "websocket", is_flag=True, help="Speak WebSocket, as browsers and Node.js do (no TLS)."),
@@ -76,22 +79,13 @@ def shared_options(default_timeout: float) -> Callable[[Callable[..., Any]], Cal
     return add
 
 
-def program_of(command: str | None, allowed: tuple[int, ...] = (0, 1), crash_text: str | None = None) -> Program | None:
-    """Return the program that an option names."""
-    import re
-
-    if command is None:
+def saved_crash(options: FuzzOptions, mode: str) -> CrashFile | None:
+    """Read what ``--replay`` names, and check it and ``--key`` against the other options. Raises click's errors."""
+    if options.websocket and options.key is not None:
+        raise click.UsageError("--key is for TCP: nothing is encrypted on WebSocket")
+    path = options.replay
+    if path is None:
         return None
-    try:
-        return Program(command, allowed=allowed, crash_text=crash_text or "")
-    except ProgramError as error:
-        raise click.BadParameter(str(error), param_hint="--command") from None
-    except re.error as error:
-        raise click.BadParameter(f"no regular expression: {error}", param_hint="--crash-text") from None
-
-
-def load(path: str, mode: str, *, encrypted: bool, websocket: bool) -> Crash:
-    """Read what ``--replay`` names; what goes wrong is one line."""
     try:
         with open_input(path) as source:
             crash = load_crash(b"".join(source.chunks()).decode(), mode)
@@ -99,45 +93,63 @@ def load(path: str, mode: str, *, encrypted: bool, websocket: bool) -> Crash:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (CrashFileError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path}: {printable(str(error))}") from None
-    if crash.encrypted != encrypted:
-        raise click.UsageError(f"{path} is of {'an encrypted' if crash.encrypted else 'a plain'} session (--key)")
-    if crash.websocket != websocket:
-        kind = "a WebSocket session (--ws)" if crash.websocket else "a TCP session (no --ws)"
+    if crash.setup.encrypted != (options.key is not None):
+        kind = "an encrypted" if crash.setup.encrypted else "a plain"
+        raise click.UsageError(f"{path} is of {kind} session (--key)")
+    if crash.setup.websocket != options.websocket:
+        kind = "a WebSocket session (--ws)" if crash.setup.websocket else "a TCP session (no --ws)"
         raise click.UsageError(f"{path} is of {kind}")
     return crash
 
 
-def check_key(key: str | None, *, websocket: bool) -> None:
-    """Refuse an RSA key for WebSocket. Raises ``click.UsageError``."""
-    if websocket and key is not None:
-        raise click.UsageError("--key is for TCP: nothing is encrypted on WebSocket")
+def make_target(
+    setup: FuzzSetup, address: Address, command: str | None, options: FuzzOptions, **more: Any
+) -> GatewayTarget | ClientTarget:
+    """Return ``target_for`` these. Raises click's errors."""
+    try:
+        return target_for(setup, address, key=read_key(options.key), command=command, **more)
+    except ProgramError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
+
+
+def run(
+    target: FuzzTarget,
+    setup: FuzzSetup,
+    options: FuzzOptions,
+    *,
+    crash: CrashFile | None,
+    plan: Callable[[Random], tuple[FuzzStep, ...]],
+) -> int:
+    """Replay a crash, or else run a campaign; returns the exit code."""
+    if crash is not None:
+        return _replay(crash, target, as_json=options.as_json)
+    return _fuzz(target, plan, setup, options)
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end a campaign as Ctrl-C does, so that no program stays behind."""
+def _running(target: FuzzTarget) -> Iterator[None]:
+    """Turn errors into click's, close the target, and let SIGTERM end it as Ctrl-C does: no program stays behind."""
 
-    def stop(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def replay(crash: Crash, target: Target, *, as_json: bool) -> int:
-    """Perform saved steps once; returns the exit code."""
-    try:
-        with _ended_by_sigterm():
-            outcome = target.play(crash.steps, fresh=True)
     except (LostTargetError, ProgramError) as error:
         raise click.ClickException(printable(str(error))) from None
     except KeyboardInterrupt:
         raise Interrupted from None
     finally:
         target.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
+    with _running(target):
+        outcome = target.play(crash.steps, fresh=True)
     again = outcome.has(crash.kind)
     if as_json:
         facts = {
@@ -155,30 +167,20 @@ def replay(crash: Crash, target: Target, *, as_json: bool) -> int:
     return int(again)
 
 
-def fuzz(
-    target: Target,
-    plan: Callable[[Random], tuple[Step, ...]],
-    manner: Manner,
-    *,
-    mode: str,
-    encrypted: bool,
-    come_back: float | None = None,
-    crashes: dict[str, Any] | None = None,
+def _fuzz(
+    target: FuzzTarget, plan: Callable[[Random], tuple[FuzzStep, ...]], setup: FuzzSetup, options: FuzzOptions
 ) -> int:
-    """Run a campaign and report; returns the exit code."""
-    seed = manner.seed if manner.seed is not None else secrets.randbelow(1 << 32)
-    report = Report(manner, seed, mode, encrypted=encrypted, come_back=come_back, crashes=crashes or {})
-    campaign = Campaign(target, plan, seed=seed, tries=manner.shrink_tries, told=report.find, progress=report.progress)
-    runs = manner.runs if manner.runs is not None or manner.minutes is not None else DEFAULT_RUNS
-    try:
-        with _ended_by_sigterm():
-            campaign.run(runs, None if manner.minutes is None else manner.minutes * 60)
-    except (LostTargetError, ProgramError) as error:
-        raise click.ClickException(printable(str(error))) from None
-    except KeyboardInterrupt:
-        report.summary(campaign.totals, interrupted=True)
-        raise Interrupted from None
-    finally:
-        target.close()
+    seed = options.seed if options.seed is not None else secrets.randbelow(1 << 32)
+    report = CampaignReport(setup, seed, folder=options.output, as_json=options.as_json)
+    campaign = Campaign(
+        target, plan, seed=seed, tries=options.shrink_tries, report=report.finding, progress=report.progress
+    )
+    runs = options.runs if options.runs is not None or options.minutes is not None else DEFAULT_RUNS
+    with _running(target):
+        try:
+            campaign.run(runs, None if options.minutes is None else options.minutes * 60)
+        except KeyboardInterrupt:
+            report.summary(campaign.totals, interrupted=True)
+            raise
     report.summary(campaign.totals)
-    return int(bool(campaign.totals.finds))
+    return int(bool(campaign.totals.found))

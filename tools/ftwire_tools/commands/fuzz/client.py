@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from ftwire.frame import Role
 from ftwire_tools.commands._addresses import LISTEN
-from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands.fuzz._shared import Manner, check_key, fuzz, load, program_of, replay, shared_options
-from ftwire_tools.fuzz.stand_alone import COME_BACK
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
+from ftwire_tools.fuzz.plans import client_plan
+from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from ftwire_tools.fuzz.steps import Step
 
 __all__ = ["command"]
 
@@ -34,14 +30,14 @@ __all__ = ["command"]
 @click.option(
     "--come-back",
     type=click.FloatRange(min=0, min_open=True),
-    default=COME_BACK,
+    default=30.0,
     show_default=True,
     metavar="SECONDS",
     help="How long a client may stay away.",
 )
 @click.option(
     "--exit-code",
-    "allowed",
+    "exit_codes",
     type=int,
     multiple=True,
     default=(0, 1),
@@ -56,19 +52,18 @@ def command(
     ctx: click.Context,
     /,
     address: Address,
-    key: str | None,
     program_line: str | None,
     keep_running: bool,
     come_back: float,
-    allowed: tuple[int, ...],
+    exit_codes: tuple[int, ...],
     crash_text: str | None,
     allow_remote: bool,
-    **options: Any,
+    **given: Any,
 ) -> None:
-    """Be a hostile gateway to the clients that connect, and say what they do.
+    """Be a hostile gateway to the clients that connect, and report what they do.
 
     Each run is one connection of a client, which gets the smallest legal answers but for what is drawn to be wrong,
-    then legal ones again. A client may close, come back, fail. It must not crash, send what is no frame, say nothing
+    then legal ones again. A client may close, come back, fail. It must not crash, send what is no frame, send nothing
     for ever, or stay away: docs/fuzzing.md says what is a finding. A client that connects by itself has to come back;
     with --command it is started for each run, and its exit code counts.
 
@@ -82,59 +77,26 @@ def command(
 
     TCP, or with --ws WebSocket (without TLS; any --ws-key of a client will do).
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    options = FuzzOptions(**given)
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"--listen {address} can be reached from other machines (--allow-remote)")
     if program_line is None and (keep_running or crash_text is not None):
         raise click.UsageError("--keep-running and --crash-text need --command")
-    check_key(key, websocket=options["websocket"])
-    from ftwire_tools.fuzz.hostile_gateway import listen
-    from ftwire_tools.fuzz.targets import ClientTarget
-    from ftwire_tools.fuzz.wire_formats import wire_for
-
-    manner = Manner(**options)
-    websocket = manner.websocket
-    crash = (
-        None if manner.replay is None else load(manner.replay, "client", encrypted=key is not None, websocket=websocket)
-    )
-    rsa_key = read_key(key)
-    if crash is not None:
-        crash_text = crash.crash_text if crash_text is None else crash_text
-        if crash.exit_codes is not None and ctx.get_parameter_source("allowed") is ParameterSource.DEFAULT:
-            allowed = crash.exit_codes
-    program = program_of(program_line, allowed, crash_text)
-    try:
-        listening = listen(address.host, address.port)
-    except OSError as error:
-        raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
-    target = ClientTarget(
-        listening,
-        wire=wire_for(Role.SERVER, key=rsa_key, websocket=websocket),
-        timeout=manner.timeout if crash is None else crash.timeout,
-        come_back=come_back if crash is None or crash.come_back is None else crash.come_back,
-        program=program,
-        keep_running=keep_running,
-    )
-    if program is None:
-        port = listening.getsockname()[1]
-        click.echo(f"ftwire: listening on {Address(address.host, port)} for clients", err=True)
-    if crash is not None:
-        ctx.exit(replay(crash, target, as_json=manner.as_json))
-
-    from ftwire_tools.fuzz.plans import client_plan
-    from ftwire_tools.fuzz.websocket_plans import websocket_client_plan
-
-    def plan(random: Random) -> tuple[Step, ...]:
-        return websocket_client_plan(random, manner.steps) if websocket else client_plan(random, manner.steps)
-
-    crashes = {"exit_codes": list(allowed), **({} if crash_text is None else {"crash_text": crash_text})}
-    ctx.exit(
-        fuzz(
-            target,
-            plan,
-            manner,
-            mode="client",
-            encrypted=key is not None,
-            come_back=come_back,
-            crashes=None if program is None else crashes,
+    crash = saved_crash(options, "client")
+    of_client: dict[str, Any] = {"come_back": come_back, "exit_codes": exit_codes, "crash_text": crash_text or ""}
+    if crash is None:
+        setup = FuzzSetup(
+            "client", options.timeout, encrypted=options.key is not None, websocket=options.websocket, **of_client
         )
-    )
+    else:
+        # Options of this command line go before the values of the file.
+        sources = {name: ctx.get_parameter_source(name) for name in of_client}
+        setup = replace(
+            crash.setup,
+            **{name: value for name, value in of_client.items() if sources[name] is ParameterSource.COMMANDLINE},
+        )
+    target = make_target(setup, address, program_line, options, keep_running=keep_running)
+    if program_line is None and isinstance(target, ClientTarget):
+        click.echo(f"ftwire: listening on {Address(address.host, target.port)} for clients", err=True)
+    plan = partial(client_plan, most=options.steps, websocket=setup.websocket)
+    ctx.exit(run(target, setup, options, crash=crash, plan=plan))

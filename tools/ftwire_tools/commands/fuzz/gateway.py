@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import click
 
-from ftwire.frame import Role
 from ftwire_tools.commands._addresses import ADDRESS
-from ftwire_tools.commands._keys import read_key, read_ws_key
-from ftwire_tools.commands.fuzz._shared import Manner, check_key, fuzz, load, program_of, replay, shared_options
+from ftwire_tools.commands._keys import read_ws_key
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
+from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
+from ftwire_tools.fuzz.targets import FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from ftwire_tools.fuzz.steps import Step
 
 __all__ = ["command"]
 
@@ -39,15 +36,14 @@ def command(
     ctx: click.Context,
     /,
     address: Address,
-    key: str | None,
     program_line: str | None,
     ws_key: str,
     ws_key_file: str | None,
     allow_remote: bool,
     allow_trading: bool,
-    **options: Any,
+    **given: Any,
 ) -> None:
-    """Be a hostile client of the gateway at HOST:PORT, and say what it does.
+    """Be a hostile client of the gateway at HOST:PORT, and report what it does.
 
     Each run is a session, legal but for what is drawn to be wrong in it. A gateway may answer, ignore or refuse what
     is wrong, and close. It must answer legal requests on connections it leaves open, and serve others: docs/fuzzing.md
@@ -65,38 +61,23 @@ def command(
     TCP, or with --ws WebSocket (without TLS). Never a trading request (Trd_*), nor one that changes something, without
     --allow-trading.
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    options = FuzzOptions(**given)
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"{address} is not on this machine (--allow-remote)")
-    websocket = options["websocket"]
-    check_key(key, websocket=websocket)
-    if (ws_key or ws_key_file is not None) and not websocket:
+    if (ws_key or ws_key_file is not None) and not options.websocket:
         raise click.UsageError("--ws-key and --ws-key-file need --ws")
-    from ftwire_tools.fuzz.targets import GatewayTarget
-    from ftwire_tools.fuzz.wire_formats import wire_for
-
-    manner = Manner(**options)
-    crash = (
-        None
-        if manner.replay is None
-        else load(manner.replay, "gateway", encrypted=key is not None, websocket=websocket)
+    crash = saved_crash(options, "gateway")
+    setup = (
+        FuzzSetup("gateway", options.timeout, encrypted=options.key is not None, websocket=options.websocket)
+        if crash is None
+        else crash.setup
     )
-    program = program_of(program_line)
-    timeout = manner.timeout if crash is None else crash.timeout
-    wire = wire_for(
-        Role.CLIENT, address, key=read_key(key), websocket=websocket, ws_key=read_ws_key(ws_key, ws_key_file)
+    target = make_target(setup, address, program_line, options, ws_key=read_ws_key(ws_key, ws_key_file))
+    plan = partial(
+        gateway_plan,
+        most=options.steps,
+        requests=requests_to_draw(allow_trading=allow_trading),
+        encrypted=setup.encrypted,
+        websocket=setup.websocket,
     )
-    target = GatewayTarget(address, wire=wire, timeout=timeout, program=program)
-    if crash is not None:
-        ctx.exit(replay(crash, target, as_json=manner.as_json))
-
-    from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
-    from ftwire_tools.fuzz.websocket_plans import websocket_gateway_plan
-
-    requests = requests_to_draw(allow_trading=allow_trading)
-
-    def plan(random: Random) -> tuple[Step, ...]:
-        if websocket:
-            return websocket_gateway_plan(random, manner.steps, requests)
-        return gateway_plan(random, manner.steps, requests, encrypted=key is not None)
-
-    ctx.exit(fuzz(target, plan, manner, mode="gateway", encrypted=key is not None))
+    ctx.exit(run(target, setup, options, crash=crash, plan=plan))

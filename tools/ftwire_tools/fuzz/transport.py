@@ -1,0 +1,160 @@
+"""One connection's protocol, from a hostile side: steps to bytes, and bytes to frames.
+
+``FuzzTransport`` is either of ``FrameTransport`` here and ``EnvelopeTransport`` in ``websocket_transport``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from ftwire.cipher import NONE, Cipher, Rsa, RsaKey
+from ftwire.connection import INIT_CONNECT, negotiated_cipher
+from ftwire.frame import Frame, Role
+from ftwire.frame_mutations import mutate_frame
+from ftwire.header import HEADER_SIZE, MAGIC, Header
+from ftwire.stream import FrameDecoder
+from ftwire_tools.fuzz.bodies import message_class_of, mutate_body, stamp_packet_id
+from ftwire_tools.fuzz.steps import FuzzStep
+from ftwire_tools.fuzz.valid_messages import init_connect
+
+if TYPE_CHECKING:
+    from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
+
+__all__ = [
+    "MAX_BODY",
+    "CloseReceived",
+    "FrameTransport",
+    "FuzzTransport",
+    "PongReceived",
+    "Rendered",
+    "UpgradeReceived",
+    "boundaries",
+    "transport_for",
+]
+
+FuzzTransport: TypeAlias = "FrameTransport | EnvelopeTransport"
+MAX_BODY: Final = {Role.CLIENT: 64 << 20, Role.SERVER: 16 << 20}
+"""Largest body that each hostile side takes, in bytes."""
+
+
+class Rendered(NamedTuple):
+    """The bytes of a step."""
+
+    data: bytes
+    asks: tuple[tuple[int, int], ...] | None
+    """(protocol, serial) of each frame in them; ``None`` where a reader cannot find where the next frame begins."""
+    pings: tuple[bytes, ...] = ()
+    """Content of the pings in them, which have to be answered."""
+    ends: bool = False
+    """Whether the peer has to end the connection for it."""
+
+
+class PongReceived(NamedTuple):
+    """A WebSocket pong."""
+
+    data: bytes
+
+
+class CloseReceived(NamedTuple):
+    """A WebSocket close frame."""
+
+
+class UpgradeReceived(NamedTuple):
+    """A client's request to upgrade to WebSocket; ``outgoing`` gives the answer to it."""
+
+
+class FrameTransport:
+    """Frames on TCP, encrypted where both sides hold ``key``; ``role`` is our side.
+
+    ``EnvelopeTransport`` has the same methods. Those that only WebSocket has a use for do nothing here.
+    """
+
+    init = INIT_CONNECT
+    """Protocol ID of the handshake."""
+    init_name = "InitConnect"
+    first_serial = 1
+    has_keep_alive = True
+    """Whether a client has to send KeepAlive; else there are pings and close frames."""
+    is_ready = True
+    """Whether the transport's own handshake, the upgrade, is done."""
+    sent_close = False
+    """Whether a close frame was sent, after which nothing legal may come."""
+    refused = ""
+    """Why the peer's side of the upgrade is wrong."""
+
+    def __init__(self, role: Role, key: RsaKey | None = None) -> None:
+        self.role: Final = role
+        self.is_encrypted: Final = key is not None
+        self._cipher: Cipher = NONE if key is None else Rsa(key)
+        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
+
+    def opening(self) -> bytes:
+        """Return what a client begins a connection with."""
+        return b""
+
+    def outgoing(self) -> bytes:
+        """Return what the transport itself has to send now: an upgrade, pongs, a close frame."""
+        return b""
+
+    def init_message(self) -> Any:
+        """Return the request of a client's handshake, without secrets."""
+        return init_connect(encrypted=self.is_encrypted)
+
+    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
+        """Return a client's body with the values that belong to this connection."""
+        return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial)
+
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
+        """Return the bytes of a step: a message with its mutations, bytes as they are, or a control frame."""
+        data = bytes.fromhex(step.data)
+        if step.do != "raw":
+            message_class = message_class_of(step.proto, of_gateway=self.role is Role.SERVER)
+            body = mutate_body(body, step.mutations, step.format, message_class)
+            frame = Frame.build(
+                step.proto, serial, body, sender=self.role, body_format=step.format, cipher=self._cipher
+            )
+            data = mutate_frame(frame.encode(), step.mutations)
+        return Rendered(data, boundaries(data))
+
+    def feed(self, data: bytes) -> Iterable[Frame]:
+        """Give the frames, and on WebSocket the events above, in received bytes. Raises ``WireError``."""
+        return self._decoder.feed(data)
+
+    def agree(self, request: Any, response: Any) -> None:
+        """Use the cipher that a handshake agreed on. Raises ``WireError``."""
+        if self.is_encrypted:
+            self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
+
+
+def boundaries(data: bytes) -> tuple[tuple[int, int], ...] | None:
+    """Return protocol ID and serial of each frame, or ``None`` where the bytes are not whole frames."""
+    found = []
+    at = 0
+    while at < len(data):
+        if not data.startswith(MAGIC, at) or len(data) - at < HEADER_SIZE:
+            return None
+        header = Header.decode(data[at : at + HEADER_SIZE])
+        at += HEADER_SIZE + header.body_length
+        found.append((header.proto_id, header.serial))
+    return tuple(found) if at == len(data) else None
+
+
+def transport_for(
+    role: Role,
+    address: tuple[str, int] = ("127.0.0.1", 33_333),
+    *,
+    key: RsaKey | None = None,
+    websocket: bool = False,
+    ws_key: str = "",
+) -> Callable[[], FuzzTransport]:
+    """Return what makes the transport of each connection.
+
+    On WebSocket ``address`` is the gateway's, for the request to upgrade, and ``ws_key`` the key its clients have.
+    """
+    if not websocket:
+        return lambda: FrameTransport(role, key)
+    # Here, not above: TCP needs no WebSocket library.
+    from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
+
+    return lambda: EnvelopeTransport(role, address, ws_key)
