@@ -25,7 +25,7 @@ from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.transports import transport_for
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 from support.places import SUPPORT

@@ -20,7 +20,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.transports import transport_for
 from support.broken_websocket_client import BUGS, BrokenClient
 from support.hunting import campaign_of, fails, free_port, saved_test
 from support.places import SUPPORT

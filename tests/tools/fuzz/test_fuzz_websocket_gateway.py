@@ -22,7 +22,7 @@ from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
-from ftwire_tools.fuzz.transport import transport_for
+from ftwire_tools.fuzz.transports import transport_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.testing import gateway
 from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway

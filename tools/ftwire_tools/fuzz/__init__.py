@@ -5,6 +5,7 @@
 ``steps``, ``plans``     what a hostile peer does, as data, and drawing of it
 ``valid_messages``       the smallest legal messages, ``bodies`` the same with mutations
 ``transport``            steps to bytes, bytes to frames; ``websocket_*`` the same for envelopes
+``transports``           which of the two a connection uses
 ``connection``           the socket of either side
 ``attack_session``       a hostile client's connection, with the ``expectations`` of it
 ``hostile_client``       performs steps against a gateway, ``hostile_gateway`` against a client

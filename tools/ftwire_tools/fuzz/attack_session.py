@@ -15,7 +15,8 @@ from ftwire_tools.fuzz.connection import FuzzConnection
 from ftwire_tools.fuzz.expectations import Expectation, Expectations
 from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, Rendered
+from ftwire_tools.fuzz.transport import PongReceived, Rendered
+from ftwire_tools.fuzz.transports import FuzzTransport
 from ftwire_tools.fuzz.valid_messages import request_message
 
 __all__ = ["AttackSession", "NoGatewayError"]

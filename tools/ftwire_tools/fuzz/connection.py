@@ -12,7 +12,8 @@ from typing import Any, Final
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
-from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
+from ftwire_tools.fuzz.transport import CloseReceived
+from ftwire_tools.fuzz.transports import FuzzTransport
 
 __all__ = ["FuzzConnection"]
 

@@ -15,7 +15,7 @@ from typing import Final
 from ftwire_tools.fuzz.attack_session import AttackSession, NoGatewayError
 from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport
+from ftwire_tools.fuzz.transports import FuzzTransport
 
 __all__ = ["GatewayPlay"]
 

@@ -18,7 +18,8 @@ from ftwire_tools.fuzz.bodies import message_class_of
 from ftwire_tools.fuzz.connection import FuzzConnection
 from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord, fault_of
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, UpgradeReceived
+from ftwire_tools.fuzz.transport import PongReceived, UpgradeReceived
+from ftwire_tools.fuzz.transports import FuzzTransport
 from ftwire_tools.fuzz.valid_messages import response_message
 
 __all__ = ["HostileGateway", "listen"]

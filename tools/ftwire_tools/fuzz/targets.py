@@ -16,7 +16,7 @@ from ftwire_tools.fuzz.hostile_gateway import HostileGateway, listen
 from ftwire_tools.fuzz.judgement import PlayOutcome
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport, transport_for
+from ftwire_tools.fuzz.transports import FuzzTransport, transport_for
 
 __all__ = ["ClientTarget", "FuzzSetup", "FuzzTarget", "GatewayTarget", "LostTargetError", "target_for"]
 

@@ -1,12 +1,9 @@
-"""One connection's protocol, from a hostile side: steps to bytes, and bytes to frames.
-
-``FuzzTransport`` is either of ``FrameTransport`` here and ``EnvelopeTransport`` in ``websocket_transport``.
-"""
+"""Frames on TCP from a hostile side: steps to bytes, and bytes to frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
@@ -18,22 +15,16 @@ from ftwire_tools.fuzz.bodies import message_class_of, mutate_body, stamp_packet
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.valid_messages import init_connect
 
-if TYPE_CHECKING:
-    from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
-
 __all__ = [
     "MAX_BODY",
     "CloseReceived",
     "FrameTransport",
-    "FuzzTransport",
     "PongReceived",
     "Rendered",
     "UpgradeReceived",
     "boundaries",
-    "transport_for",
 ]
 
-FuzzTransport: TypeAlias = "FrameTransport | EnvelopeTransport"
 MAX_BODY: Final = {Role.CLIENT: 64 << 20, Role.SERVER: 16 << 20}
 """Largest body that each hostile side takes, in bytes."""
 
@@ -138,23 +129,3 @@ def boundaries(data: bytes) -> tuple[tuple[int, int], ...] | None:
         at += HEADER_SIZE + header.body_length
         found.append((header.proto_id, header.serial))
     return tuple(found) if at == len(data) else None
-
-
-def transport_for(
-    role: Role,
-    address: tuple[str, int] = ("127.0.0.1", 33_333),
-    *,
-    key: RsaKey | None = None,
-    websocket: bool = False,
-    ws_key: str = "",
-) -> Callable[[], FuzzTransport]:
-    """Return what makes the transport of each connection.
-
-    On WebSocket ``address`` is the gateway's, for the request to upgrade, and ``ws_key`` the key its clients have.
-    """
-    if not websocket:
-        return lambda: FrameTransport(role, key)
-    # Here, not above: TCP needs no WebSocket library.
-    from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
-
-    return lambda: EnvelopeTransport(role, address, ws_key)

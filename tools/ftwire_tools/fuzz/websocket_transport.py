@@ -24,13 +24,7 @@ from ftwire.websocket import INIT, Envelope, websocket_key_digest
 from ftwire_tools.fuzz.bodies import message_class_of, stamp_packet_id
 from ftwire_tools.fuzz.mutations import BROKEN_WEBSOCKET
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import (
-    MAX_BODY,
-    CloseReceived,
-    PongReceived,
-    Rendered,
-    UpgradeReceived,
-)
+from ftwire_tools.fuzz.transport import MAX_BODY, CloseReceived, PongReceived, Rendered, UpgradeReceived
 from ftwire_tools.fuzz.valid_messages import init_websocket
 from ftwire_tools.fuzz.websocket_frames import (
     BETWEEN,
