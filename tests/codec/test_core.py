@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from hashlib import sha1
@@ -14,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ftwire.framing
-from ftwire._core import INTERFACE
 from ftwire.cipher import KEY_UNKNOWN, NONE, Cipher, FtAesEcb, NoCipher, codec_of
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
@@ -26,6 +26,7 @@ from ftwire.strategies import Session, chunkings, ciphers, conversations, mutati
 from ftwire.stream import FrameDecoder
 from support.cores import MAKERS, Reversing, needs_core, pure, streams
 from support.frames import rt_response
+from support.places import ROOT
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 
@@ -262,6 +263,9 @@ def run(program: str, core: str | None) -> subprocess.CompletedProcess[str]:
         variables["FTWIRE_CORE"] = core
     return subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
 
+
+INTERFACE = int(re.findall(r"const INTERFACE: u32 = (\d+);", (ROOT / "codec/core/src/lib.rs").read_text("utf-8"))[0])
+"""Number of the core's interface, from its source: ``ftwire`` needs the same."""
 
 MISSING = "import sys; sys.modules['ftwire_core'] = None"
 OTHER = (

@@ -314,12 +314,12 @@ def forgetful_close(self: Connection) -> None:
     self.state = State.CLOSED
 
 
-def off_by_one(self: Connection, proto_id: int) -> int:  # noqa: ARG001 - the method's signature
-    self._serial += 2
-    return self._serial
+def skipping_request(self: Connection, *arguments: Any, **options: Any) -> int:
+    self.last_serial += 1
+    return REQUEST(self, *arguments, **options)
 
 
-HANDLE_TIMER = Connection.handle_timer
+HANDLE_TIMER, REQUEST = Connection.handle_timer, Connection.request
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ HANDLE_TIMER = Connection.handle_timer
     [
         ("handle_timer", late_keep_alive),
         ("close", forgetful_close),
-        ("_next_serial", off_by_one),
+        ("request", skipping_request),
     ],
     ids=["timers a nanosecond late", "a cut frame unnoticed", "serials skipped"],
 )

@@ -15,8 +15,7 @@ from itertools import pairwise
 from google.protobuf.message import Message
 
 from fixtures.make_keys import TEST_KEY
-from ftwire._json import body_to_json, message_to_json
-from ftwire.body import decode_body, encode_body, to_dict, to_json
+from ftwire.body import body_to_json, decode_body, encode_body, to_dict, to_json, to_json_in_python
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import Connection
 from ftwire.conversation import ConversationObserver
@@ -148,7 +147,7 @@ def _check_carrier(frame: BaseFrame) -> None:
         assert text is None
         return
     to_dict(message)
-    assert text == to_json(message) == message_to_json(message)
+    assert text == to_json(message) == to_json_in_python(message)
     json.loads(text)
 
 
@@ -206,7 +205,7 @@ def _body(data: bytes, body_format: BodyFormat) -> None:
     if body_format == BodyFormat.PROTOBUF:
         straight = body_to_json(body, found, lower_camel=False)
         if straight is not None:
-            assert straight == message_to_json(decode_body(body, found, check_required=False))
+            assert straight == to_json_in_python(decode_body(body, found, check_required=False))
     try:
         message = decode_body(body, found, body_format)
     except BodyError as error:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ftwire.header import BodyFormat
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from support.captures import pcap, session
 from support.hostile import Frames, Hostile, changed, over_websocket, printed, said
 from tools.redaction.test_redact import capture
