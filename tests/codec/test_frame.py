@@ -282,7 +282,6 @@ def test_frames_decoded_and_frames_built_are_the_same() -> None:
         assert decoded == frame
         assert decoded.sender is frame.sender is role
         assert decoded.message == frame.message
-        assert decoded.message is decoded.message
 
 
 @pytest.mark.parametrize("cipher", [NONE, AesEcb(KEY), KEY_UNKNOWN], ids=lambda cipher: cipher.name)

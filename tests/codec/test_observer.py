@@ -1,6 +1,7 @@
 """Observer: somebody else's connection, encrypted or not, whole or with holes."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -218,8 +219,14 @@ def test_whatever_happens_to_a_session_it_is_observed(
         mutable = bytearray(data)
         mutable[where % len(data)] ^= value
         steps[index] = sender, bytes(mutable)
-    for event in frames(observe(Observer(keys=[KEY]), steps + extra + steps, source)):
-        try:
-            _ = event.frame.message
-        except WireError:
-            continue
+    sent = steps + extra + steps
+    seen = observe(Observer(keys=[KEY]), sent, source)
+    reported = dict.fromkeys(Role, 0)
+    for event in seen:
+        if isinstance(event, FrameObserved):
+            reported[event.sender] += len(event.frame)
+            with suppress(WireError):
+                assert event.frame.message is not None
+        elif isinstance(event, UndecodedObserved):
+            reported[event.sender] += event.undecoded.length
+    assert reported == {role: sum(len(data) for sender, data in sent if sender is role) for role in Role}

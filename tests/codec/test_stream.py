@@ -161,7 +161,8 @@ def test_the_cipher_may_change_behind_a_handshake_in_a_chunk() -> None:
 
 def test_a_body_is_parsed_on_first_touch_only() -> None:
     (frame,) = FrameDecoder().feed(response().encode())
-    assert frame.message is frame.message
+    first = frame.message
+    assert frame.message is first
     assert frame.kind is Kind.RESPONSE
     assert frame.protocol is not None
     assert frame.protocol.name == "Qot_GetRT"

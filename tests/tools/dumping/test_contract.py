@@ -46,7 +46,9 @@ def test_every_contract_has_seeds_and_keeps_them() -> None:
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_what_fuzzing_found_worth_keeping(name: str) -> None:
-    for path in sorted((CORPUS / name).glob("*")):
+    paths = sorted((CORPUS / name).glob("*"))
+    assert paths
+    for path in paths:
         CONTRACTS[name](path.read_bytes())
 
 

@@ -152,12 +152,16 @@ def test_what_clients_say_of_themselves_cannot_forge_a_line(write: Any, capsys: 
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
     class Gone:
-        def write(self, _: str) -> None:
+        def write(self, text: str) -> None:
+            written.append(text)
             raise BrokenPipeError
 
     monkeypatch.setattr("sys.stderr", Gone())
     as_text("connected", {})
+    assert len(written) == 1
 
 
 def test_a_bug_of_ours_is_said_and_stays_with_one_request() -> None:
