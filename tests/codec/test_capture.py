@@ -390,11 +390,11 @@ class TestAccount:
 
     def test_undecoded_and_missing_bytes(self) -> None:
         assert read_all(pcap_of(junk()))[1] == Account(frames=2, conversations=1, undecoded_bytes=100)
-        talk = TcpConversation(CLIENT, SERVER)
+        conversation = TcpConversation(CLIENT, SERVER)
         first, last = asked(3008, 2, rt_request()).data, asked(3008, 3, rt_request()).data
-        frames = [*talk.open(), *talk.send(Direction.A_TO_B, first)]
-        talk.skip(Direction.A_TO_B, 1000)
-        frames += [*talk.send(Direction.A_TO_B, last), *talk.close()]
+        frames = [*conversation.open(), *conversation.send(Direction.A_TO_B, first)]
+        conversation.skip(Direction.A_TO_B, 1000)
+        frames += [*conversation.send(Direction.A_TO_B, last), *conversation.close()]
         account = read_all(pcap_of((START + number, frame) for number, frame in enumerate(frames)))[1]
         assert account == Account(frames=2, conversations=1, missing_bytes=1000)
 

@@ -161,8 +161,8 @@ def test_missing_bytes_cost_what_they_touch(missing: int, source: st.DataObject)
     size = len(more[0][1])
     assert len(frames(seen)) == 5 + (len(pushes) - missing) // size
     assert all(event.frame.error is None for event in frames(seen))
-    (gap,) = (event for event in seen if isinstance(event, UndecodedObserved))
-    assert (gap.sender, gap.undecoded.missing) == (S, missing)
+    (hole,) = (event for event in seen if isinstance(event, UndecodedObserved))
+    assert (hole.sender, hole.undecoded.missing) == (S, missing)
 
 
 def test_a_corrupted_frame_is_shown_where_it_stands() -> None:

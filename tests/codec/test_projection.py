@@ -163,7 +163,7 @@ def test_whatever_is_read_is_what_the_message_has(message_class: type[Message], 
 
 
 def value_at(message: Any, path: str) -> Any:
-    """What stands at a path, said in another way: step by step, without a plan."""
+    """The value at a path, found in another way: field by field, without a plan."""
     name, _, rest = path.partition(".")
     every = name.endswith("[]")
     name = name.removesuffix("[]")

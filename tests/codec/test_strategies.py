@@ -321,8 +321,8 @@ def test_captures_get_records_that_lie(pcapng: bool) -> None:
 @given(frames(), st.data())
 def test_a_frame_can_be_damaged_too(frame: Frame, data: st.DataObject) -> None:
     mutation = data.draw(mutations(frame))
-    scanner = ResyncDecoder(frame.sender)
-    items = [*scanner.feed(mutation.data), *scanner.close()]
+    decoder = ResyncDecoder(frame.sender)
+    items = [*decoder.feed(mutation.data), *decoder.close()]
     assert mutation.changes or items == [frame]
 
 

@@ -90,7 +90,7 @@ STREAMS = st.lists(frames(), min_size=1, max_size=4).map(lambda made: b"".join(f
 def test_damaged_streams(mutation: Mutation, cut: int) -> None:
     data = bytes((cut,)) + mutation.data
     CONTRACTS["frame_decoder"](data)
-    CONTRACTS["frame_scanner"](data)
+    CONTRACTS["resync_decoder"](data)
 
 
 @QUIET
