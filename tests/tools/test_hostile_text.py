@@ -20,6 +20,7 @@ CAPTURES: dict[str, Callable[[], Frames]] = {
     "refused": lambda: said(Hostile(), ret_type=-1),
     "json": lambda: said(Hostile(), BodyFormat.JSON),
     "surrogates": lambda: said(Hostile(), BodyFormat.JSON, surrogates=True),
+    "digest": lambda: changed(said(Hostile()), "digest"),
     "half": lambda: changed(said(Hostile()), "half"),
     "half json": lambda: changed(said(Hostile(), BodyFormat.JSON), "half"),
     "unknown": lambda: changed(said(Hostile()), "unknown"),

@@ -98,7 +98,7 @@ def test_securities_are_read_as_they_are_written(market: int, code: str) -> None
     assert parse_security(security_name(market, code)) == (market, code)
 
 
-@given(st.text(max_size=12))
+@given(st.text(max_size=12) | st.builds("{}.{}".format, st.sampled_from(["HK", "us", "11", ""]), st.text(max_size=8)))
 def test_any_text_is_a_security_or_a_value_error(text: str) -> None:
     try:
         market, code = parse_security(text)
