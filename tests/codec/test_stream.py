@@ -197,5 +197,6 @@ def test_any_bytes_give_frames_or_a_header_error_whatever_the_chunking(raw: byte
             return seen, (type(error), error.args)
         return seen, decoder.pending
 
-    data = response().encode()[: len(raw)] + raw
+    whole = response().encode() * 2
+    data = whole[: source.draw(st.sampled_from([0, 1, 40, 44, 100, len(whole) // 2, len(whole)]))] + raw
     assert outcome([data]) == outcome(chunked(data, source))
