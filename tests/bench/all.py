@@ -4,10 +4,10 @@
 
 ``--record`` writes ``recorded.json`` and the tables of docs/performance.md: of those benchmarks that take less than a
 minute, each ratio's median of three runs. ``--check`` fails where a ratio is more
-than a fifth worse than in ``recorded.json``: against peers and the floor within the run itself, so another machine's
-record tells too. A benchmark in which one is, is run again, twice at most, and each of its ratios counts by the best
-run: what a busy minute does passes, and what the code does stays. With names only those benchmarks run, and the
-others' record stays.
+than a fifth worse than in ``recorded.json``. Ratios compare with peers and the floor within one run, so a record from
+another machine will do. A benchmark with a worse ratio is run again, twice at most, and the best run of each ratio
+counts: a busy minute passes, slower code does not. With names, only those benchmarks run, and the record of the others
+is kept.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ CORES = {
     "client": ("off", "required"),
     "export": ("off", "required"),
 }
-"""Values of ``FTWIRE_CORE`` to run a benchmark with: one that is not named here runs without the compiled core.
-``bench_dump`` sees to it itself."""
+"""Values of ``FTWIRE_CORE`` to run a benchmark with; one that is not listed runs without the compiled core.
+``bench_dump`` sets it itself."""
 QUICK = ("codec", "pcap", "start", "gateway", "client")
 TOLERANCE = 0.2
 RUNS = 3
 
 
 def measure(name: str, core: str) -> list[dict[str, Any]]:
-    """The ratios of one benchmark, which runs as a program of its own."""
+    """Run one benchmark as a program and return its ratios."""
     command = [
         sys.executable,
         str(BENCH / f"bench_{name}.py"),
@@ -61,7 +61,7 @@ def measure(name: str, core: str) -> list[dict[str, Any]]:
 
 
 def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Whether it fell by more than a fifth."""
+    """Return whether a ratio is worse by more than a fifth."""
     if ratio["at_most"]:
         bound = ratio["aim"] if ratio["micros"] else max(before["value"], 0)
         return bool(ratio["value"] > bound / (1 - TOLERANCE))
@@ -69,7 +69,7 @@ def is_worse(ratio: dict[str, Any], before: dict[str, Any]) -> bool:
 
 
 def typical(name: str, core: str) -> list[dict[str, Any]]:
-    """Each ratio as in the middle one of several runs, or as in the only one where it takes minutes."""
+    """Return the median of each ratio over several runs, or over one where a run takes minutes."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for _ in range(RUNS if name in QUICK else 1):
         for ratio in measure(name, core):
@@ -78,7 +78,7 @@ def typical(name: str, core: str) -> list[dict[str, Any]]:
 
 
 def checked(name: str, core: str, recorded: dict[tuple[str, str], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best ratios of as many runs as it takes for none to be worse than recorded, or of all that it gets."""
+    """Return the best ratios of up to three runs, fewer if none is worse than recorded."""
     best: dict[tuple[str, str], dict[str, Any]] = {}
     for run in range(RUNS):
         for ratio in measure(name, core):

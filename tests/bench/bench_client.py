@@ -1,4 +1,4 @@
-"""How fast pushes arrive: our client beside the vendor's Python SDK, on the same pushes, in one run.
+"""How fast pushes arrive: ftwire's client and the vendor's Python SDK, with the same pushes, in one run.
 
     python tests/bench/bench_client.py            # needs the peer futu-api-10.11
     python tests/bench/bench_client.py --default-log
@@ -23,7 +23,7 @@ from ftwire_tools.client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, report, told
+from bench.harness import Ratio, report, with_core_named
 from bench.programs import environment
 from interop import peers
 
@@ -33,12 +33,12 @@ TYPES = {"rt": ("RT", "Qot_UpdateRT"), "book": ("OrderBook", "Qot_UpdateOrderBoo
 
 
 def now() -> tuple[float, float]:
-    """The clock and the processor time of this process, in seconds."""
+    """Return the time of the clock and the CPU time of this process, in seconds."""
     return time.perf_counter(), time.process_time()
 
 
 async def receive(port: int, wanted: int, kind: str) -> tuple[float, float]:
-    """Seconds from the first push to the last, by the clock and of processor time."""
+    """Return the seconds from the first push to the last, by the clock and as CPU time."""
     sub_type, protocol = TYPES[kind]
     async with Client(port=port) as client, client.pushes(protocol) as pushes:
         await client.subscribe("HK.00700", sub_type)
@@ -74,7 +74,7 @@ def _seconds(line: str) -> tuple[float, float]:
 
 
 def compare(kind: str, count: int, rounds: int, log: list[str]) -> Ratio:
-    """Both clients in turns, on one gateway."""
+    """Measure both clients in turns, with one gateway."""
     command = [sys.executable, str(Path(__file__).parent / "push_source.py"), "--count", str(count), "--kind", kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as source:
         assert source.stdout is not None
@@ -109,7 +109,7 @@ def main() -> None:
         return
     log = ["default"] if options.default_log else []
     peers.ensure(PEER)
-    report("client", told([compare(kind, options.count, options.rounds, log) for kind in options.kinds]))
+    report("client", with_core_named([compare(kind, options.count, options.rounds, log) for kind in options.kinds]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Run it: ``python tests/bench/bench_codec.py`` (the SDK is installed as a test peer on first use).
 
 The floor is what no decoder in Python can do without: ``struct``, SHA-1, cipher and protobuf, each one C call,
-over frames that are already cut. The SDK runs in a process of its own, on the same bytes, in turns with ours.
+over frames that are already separate. The SDK runs in a process of its own, on the same bytes, in turns with ours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ftwire.stream import FrameDecoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.harness import Ratio, keep_memory, report, take_turns, told, turns, within_rounds
+from bench.harness import Ratio, keep_memory, report, take_turns, turns, with_core_named, within_rounds
 from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
@@ -53,7 +53,7 @@ class Case(NamedTuple):
 
 
 def points(target: Any, count: int) -> None:
-    """Add ``count`` minutes of the published reply's shape."""
+    """Add ``count`` points like those of the vendor's published reply."""
     for minute in range(count):
         target.add(
             time=f"2021-06-09 {9 + minute // 60:02}:{minute % 60:02}:00",
@@ -116,11 +116,11 @@ AIMS = {
     ("encode", "push", "FTAES_ECB"): 4.5,
     ("encode", "push", "AES_CBC"): 8.5,
 }
-"""What is aimed at, by what is measured, case and cipher."""
+"""Aims by measurement, case and cipher."""
 
 
 def floor(cipher: str, frames: list[bytes], parse: Callable[[bytes], object]) -> Callable[[], object]:
-    """The unavoidable C calls over frames that are already cut."""
+    """Make only the unavoidable C calls, over frames that are already separate."""
     unpack = struct.Struct("<2sIBBII20s8s").unpack_from
     ecb = Context(algorithms.AES(KEY.encode()), modes.ECB()).decryptor().update
     cbc = Context(algorithms.AES(KEY.encode()), modes.CBC(IV.encode())).decryptor().update
@@ -145,7 +145,7 @@ def floor(cipher: str, frames: list[bytes], parse: Callable[[bytes], object]) ->
 
 
 def decode(cipher: str, chunks: list[bytes], *, messages: bool) -> Callable[[], object]:
-    """Ours, from chunks as a socket gives them."""
+    """Decode with ftwire, from chunks like those of a socket."""
 
     def work() -> None:
         decoder = FrameDecoder(cipher=CIPHERS[cipher]())
@@ -162,12 +162,12 @@ def decode(cipher: str, chunks: list[bytes], *, messages: bool) -> Callable[[], 
 
 
 def cut(stream: bytes, size: int) -> list[bytes]:
-    """The stream in chunks of one size."""
+    """Return the stream in chunks of one size."""
     return [stream[at : at + size] for at in range(0, len(stream), size)]
 
 
 def encode(case: Case, cipher: str) -> Callable[[], object]:
-    """Ours, from message to bytes."""
+    """Encode with ftwire, from message to bytes."""
     count, proto_id, message = case.frames, case.proto_id, case.message
     made = CIPHERS[cipher]()
 
@@ -179,7 +179,7 @@ def encode(case: Case, cipher: str) -> Callable[[], object]:
 
 
 def connected(case: Case, chunks: list[bytes]) -> Callable[[], object]:
-    """Frames through a connection."""
+    """Decode frames with a connection."""
     hello = InitConnect.Response(retType=0)
     s2c = hello.s2c
     s2c.serverVer, s2c.loginUserID, s2c.connID, s2c.keepAliveInterval, s2c.connAESKey = 1011, 1, 2, 10, KEY
@@ -188,7 +188,7 @@ def connected(case: Case, chunks: list[bytes]) -> Callable[[], object]:
     for _ in connection.receive_data(encode_frame(1001, 1, hello.SerializeToString()), 1):
         pass
     requests = case.frames if case.name == "3008 reply" else 0
-    # What Connection.request notes of a request.
+    # The entries that Connection.request makes.
     waiting = {(case.proto_id, serial): SentRequest(case.proto_id, serial, 1) for serial in range(requests)}
 
     def work() -> None:
@@ -201,7 +201,7 @@ def connected(case: Case, chunks: list[bytes]) -> Callable[[], object]:
 
 
 def observed(chunks: list[bytes]) -> Callable[[], object]:
-    """Frames through an observer."""
+    """Decode frames with an observer."""
 
     def work() -> None:
         observer = Observer()
@@ -256,7 +256,7 @@ def against_floor_and_sdk() -> list[Ratio]:
             asked[name] = {"name": name, "frames": encoded, "count": case.frames, "cipher": cipher}
     for _ in range(SDK_ROUNDS):
         for name, (case, _, contestants) in work.items():
-            # One case right after the other's: a slow minute has both.
+            # In turns, so that a slow minute of the machine affects both.
             (figures,) = sdk([asked[name]]).values()
             theirs.setdefault(name, []).append(figures)
             turn = take_turns(contestants, rounds=5)
@@ -290,12 +290,12 @@ def against_floor_and_sdk() -> list[Ratio]:
 
 
 def by_what(rounds: list[dict[str, float]]) -> dict[str, list[float]]:
-    """The figures of all rounds, by what was measured."""
+    """Return the figures of all rounds by measurement."""
     return {what: [figures[what] for figures in rounds] for what in rounds[0] if what != "name"}
 
 
 def against_ourselves() -> list[Ratio]:
-    """Chunkings, and what stands on top of the decoder."""
+    """Measure sizes of chunks, and the layers above the decoder."""
     ratios: list[Ratio] = []
     for case in (push(), order_book(), time_share()):
         body = case.message.SerializeToString()
@@ -344,7 +344,7 @@ def against_ourselves() -> list[Ratio]:
 
 def main() -> None:
     ensure(PEER)
-    report("codec", told(against_floor_and_sdk() + against_ourselves()))
+    report("codec", with_core_named(against_floor_and_sdk() + against_ourselves()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """``ftwire dump`` against tshark with a protobuf-calling dissector in Lua, and messages as JSON against protobuf's.
 
 Run it: ``python tests/bench/bench_dump.py [--quick]``. tshark gets the same capture for its lines, and a hundredth
-of it for JSON, which it takes 100 us a frame and more for; ``--quick`` takes a tenth of everything. What the
-compiled core does is measured beside what Python does alone, where the core is installed (``make core``).
+of it for JSON, which it takes 100 us a frame and more for; ``--quick`` takes a tenth of everything. Where the
+compiled core is installed (``make core``), it is measured beside Python alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TURNS = 3
 
 
 def plain_protos(directory: Path) -> None:
-    """Our message definitions without the option that tshark's own parser does not read."""
+    """Write our message definitions without the option that tshark's parser does not accept."""
     for path in PROTO.glob("*.proto"):
         text = path.read_text(encoding="utf-8")
         text = text.replace('import "ftwire/options.proto";\n', "")
@@ -47,13 +47,13 @@ def plain_protos(directory: Path) -> None:
 
 
 def tshark(path: Path, protos: Path, *form: str) -> list[str]:
-    """The command of a user who has the dissector."""
+    """Return the tshark command with the Lua dissector."""
     lua = f"lua_script:{BENCH / 'opend.lua'}"
     return ["tshark", "-r", str(path), "-X", lua, "-o", f'uat:protobuf_search_paths:"{protos}","TRUE"', *form]
 
 
 def succeed(command: Sequence[str], **settings: str) -> Run:
-    """One run, which must succeed."""
+    """Run a command that must succeed."""
     done = run(command, env=environment(**settings))
     if done.code:
         raise RuntimeError(f"{command[0]} fails")
@@ -73,7 +73,7 @@ def dumps(megabytes: int) -> list[Ratio]:
         scale = whole.stat().st_size / part.stat().st_size
         contestants: dict[str, Callable[[], Run]] = {
             "tshark": lambda: succeed(tshark(whole, protos)),
-            # Of its JSON forms the one that takes it least, with only the layers a reader wants.
+            # The fastest of its JSON formats, with only the layers that are of use.
             "tshark, JSON": lambda: succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend")),
             "tshark, start": lambda: succeed(["tshark", "-v"]),
         }
@@ -109,7 +109,7 @@ def dumps(megabytes: int) -> list[Ratio]:
 
 
 def flat_memory(megabytes: int) -> Ratio:
-    """A capture that is made while it is read."""
+    """Measure memory on a capture that is generated while it is read."""
     made = subprocess.Popen(
         [sys.executable, str(BENCH / "traffic.py"), str(megabytes)],
         stdout=subprocess.PIPE,

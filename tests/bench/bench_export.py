@@ -35,7 +35,7 @@ from ftwire_tools.synthetic.day import Plan, write_capture
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bench_codec import points
-from bench.harness import Ratio, report, take_turns, told
+from bench.harness import Ratio, report, take_turns, with_core_named
 from interop.peers import ensure, environment, python
 
 PEER = "futu-api-10.11"
@@ -82,7 +82,7 @@ def rows(converter: Converter, bodies: list[bytes]) -> Callable[[], int]:
 
 
 def with_sdk(bodies: list[bytes]) -> float:
-    """CPU seconds a point of the SDK."""
+    """Return the CPU seconds that the SDK takes for a point."""
     ensure(PEER)
     frames = b"".join(encode_frame(3008, number, body) for number, body in enumerate(bodies))
     work = {"frames": base64.b64encode(frames).decode(), "count": len(bodies), "repeat": 5}
@@ -165,7 +165,7 @@ def spent(inputs: Path, out: Path, jobs: int) -> tuple[float, float]:
 
 
 def two_processes(folder: Path) -> list[Ratio]:
-    """Wall time, the one thing here that a busy machine spoils; and CPU time, which tells what it would be."""
+    """Measure wall time, which a busy machine distorts, and CPU time, from which it could be estimated."""
     inputs = folder / "several"
     inputs.mkdir()
     for seed in range(4):
@@ -199,10 +199,10 @@ def main() -> None:
         folder = Path(name)
         whole = [*whole_files(folder), *two_processes(folder)]
         if not ftwire.compiled:
-            # The core has no part in these.
+            # These do not use the core.
             report("export: bodies to rows", bodies_to_rows())
             whole += memory(folder)
-        report("export: whole captures", told(whole))
+        report("export: whole captures", with_core_named(whole))
 
 
 if __name__ == "__main__":

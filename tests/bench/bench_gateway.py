@@ -1,4 +1,4 @@
-"""What pushing costs the gateway: frames a second of CPU time, in turns.
+"""How many pushes a gateway sends in a second of CPU time.
 
     python tests/bench/bench_gateway.py [--json]
 
@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.harness import Ratio, report, told, turns, within_rounds
+from bench.harness import Ratio, report, turns, with_core_named, within_rounds
 from ftwire.connection import Connection, State
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
@@ -126,7 +126,7 @@ def writing(turn: Callable[[asyncio.Transport, int], None]) -> None:
 
 
 def a_write_per_frame() -> None:
-    """What an asyncio server does that does not coalesce: every frame is written, and the reader waited for."""
+    """Write every frame by itself and wait for the reader, as a simple asyncio server does."""
 
     async def run() -> None:
         with reader() as connection:
@@ -153,7 +153,7 @@ def encoded_on_the_fly() -> Callable[[asyncio.Transport, int], None]:
 
 
 def gateway(clients: int, frames: int = MANY, codes: tuple[str, ...] = ("HK.00700",)) -> None:
-    """The whole gateway, replaying to so many clients at top speed; what it takes to connect them counts too."""
+    """Run the whole gateway, replaying to so many clients at top speed; connecting them is included."""
 
     async def run() -> None:
         async with Gateway(captured(), Settings(port=0), SILENT) as server:
@@ -171,7 +171,7 @@ def gateway(clients: int, frames: int = MANY, codes: tuple[str, ...] = ("HK.0070
 
 
 def echo() -> None:
-    """An asyncio server that sends back what it gets: the same bytes, and no thought."""
+    """Run an asyncio server that echoes: the same bytes without any processing."""
 
     async def run() -> None:
         done = asyncio.Event()
@@ -225,7 +225,7 @@ def main() -> None:
 
     report(
         "gateway",
-        told(
+        with_core_named(
             [
                 Ratio(
                     "the gateway's pushes, coalesced / a write and drain per frame",

@@ -40,7 +40,7 @@ from ftwire.stream import FrameDecoder
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.bench_codec import order_book
-from bench.harness import Ratio, report, take_turns, told
+from bench.harness import Ratio, report, take_turns, with_core_named
 from bench.traffic import capture as traffic
 
 CLIENT = Endpoint(bytes([127, 0, 0, 1]), 50000)
@@ -51,13 +51,13 @@ SIZE = 20_000_000
 
 
 def noise(size: int) -> list[bytes]:
-    """What the server sends, in pieces of two segments of ``size`` bytes: nothing that means anything."""
+    """Return random bytes for the server to send, in pieces of two segments of ``size`` bytes."""
     piece = random.Random(1).randbytes(size)  # noqa: S311
     return [piece + piece] * (SEGMENTS // 2)
 
 
 def order_books(size: int) -> list[bytes]:
-    """As many pieces of a stream of order books."""
+    """Return as many pieces of a stream of order books."""
     case = order_book()
     body = case.message.SerializeToString()
     count = SEGMENTS * size // (HEADER_SIZE + len(body)) + 1
@@ -124,7 +124,7 @@ def with_ftwire(capture: bytes, chunk: int = 1 << 16) -> int:
 
 
 def verified_by_ftwire(capture: bytes, chunk: int = 1 << 17) -> int:
-    """Frames in the capture whose digest agrees."""
+    """Return the number of frames in the capture whose digest is right."""
     dissector, total = Dissector(), 0
     decoders: dict[tuple[int, Direction], FrameDecoder] = {}
     for start in range(0, len(capture), chunk):
@@ -141,7 +141,7 @@ def verified_by_ftwire(capture: bytes, chunk: int = 1 << 17) -> int:
 
 
 class _Frames:
-    """What somebody writes who has the bytes of a direction and wants its frames."""
+    """A plain decoder of the frames in one direction, for the other contestants."""
 
     def __init__(self) -> None:
         self.buffer = b""
@@ -163,7 +163,7 @@ class _Frames:
 
 
 class _Stream:
-    """What a careful user of dpkt writes: next sequence number, and a dictionary of what is ahead."""
+    """A plain reassembly for users of dpkt: the next sequence number, and a dictionary of segments that are ahead."""
 
     def __init__(self) -> None:
         self.next: int | None = None
@@ -228,7 +228,7 @@ TSHARK = ("-T", "fields", "-e", "tcp.stream", "-e", "tcp.srcport", "-e", "tcp.se
 
 
 def verified_by_tshark(path: Path) -> int:
-    """Its fields, put in order and cut as with the others."""
+    """Read tshark's fields; reassemble and decode them as with the other contestants."""
     listing = subprocess.run(["tshark", "-r", str(path), *TSHARK], capture_output=True, text=True, check=True).stdout
     streams: dict[tuple[str, str], tuple[_Stream, _Frames]] = {}
     total = 0
@@ -246,7 +246,7 @@ def verified_by_tshark(path: Path) -> int:
 
 
 def child_seconds(work: Callable[[], object]) -> float:
-    """CPU time of the work and of the programs it runs."""
+    """Return the CPU time of the work and of the programs that it runs."""
     before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     work()
     after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -281,7 +281,7 @@ def against_others() -> list[Ratio]:
 
 
 def out_of_order() -> list[Ratio]:
-    """What disorder costs on the way to the same frames; and by the packet, on the way to bytes in order."""
+    """Measure the cost of packets out of order, up to frames; and per packet, up to bytes in order."""
     size = 1448
     ratios = []
     for what, pieces, take, aim in (
@@ -316,7 +316,7 @@ def out_of_order() -> list[Ratio]:
 
 
 def other_files() -> list[Ratio]:
-    """What other formats of file and link cost."""
+    """Measure other file formats and link types."""
     size = 1448
     pieces = noise(size)
     packets = segments(pieces, size)
@@ -349,9 +349,9 @@ def pcap_cooked(pieces: list[bytes], size: int) -> bytes:
 
 
 def main() -> None:
-    report("pcap", told(against_others()))
-    report("pcap", told(out_of_order()))
-    report("pcap", told(other_files()))
+    report("pcap", with_core_named(against_others()))
+    report("pcap", with_core_named(out_of_order()))
+    report("pcap", with_core_named(other_files()))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def drawer(strategy: st.SearchStrategy[Any], examples: int) -> Callable[[], None]:
-    """Draw that many examples, the same in every round."""
+    """Return a function that draws that many examples, the same in every round."""
 
     @settings(
         max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
@@ -71,7 +71,7 @@ def drawer(strategy: st.SearchStrategy[Any], examples: int) -> Callable[[], None
 
 
 def measured(name: str, strategy: st.SearchStrategy[Any], examples: int, rounds: int) -> tuple[Ratio, float]:
-    """One line, and examples a second."""
+    """Return a line of the table, with the examples a second."""
     times = take_turns(
         {"engine": drawer(st.integers(), examples), "ours": drawer(strategy, examples)},
         rounds,

@@ -22,7 +22,7 @@ import ftwire
 
 ROUNDS = 11
 COMPILED = " (compiled)"
-"""Ends the names of what the compiled core does; measured where it is installed."""
+"""End of the name of a ratio that was measured with the compiled core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +34,36 @@ class Ratio:
     value: float
     """How many times faster than the peer, or which part of the floor's speed."""
     aim: float | None
-    """What is aimed at, ``None`` where nothing is."""
+    """The value to reach; ``None`` if there is no such aim."""
     note: str = ""
     """The figures behind it."""
     at_most: bool = False
-    """Smaller is better."""
+    """Whether smaller is better."""
     micros: bool = False
-    """No ratio but microseconds, of which another machine takes others: they are held against the aim only."""
+    """Whether the value is in microseconds and no ratio: it is compared with the aim alone, since machines differ."""
 
     @property
     def is_reached(self) -> bool:
-        """Whether the aim is, if there is one."""
+        """Whether the aim is reached, or there is none."""
         if self.aim is None:
             return True
         return self.value <= self.aim if self.at_most else self.value >= self.aim
 
 
-def told(ratios: list[Ratio]) -> list[Ratio]:
-    """The same under names that say so where this process uses the compiled core."""
+def with_core_named(ratios: list[Ratio]) -> list[Ratio]:
+    """Return the ratios with ``COMPILED`` behind their names, if this process uses the compiled core."""
     return [replace(ratio, name=ratio.name + COMPILED) for ratio in ratios] if ftwire.compiled else ratios
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """CPU time of one turn."""
+    """Return the CPU time of one turn."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """CPU seconds of each contestant's turns, who go one after the other, another one first in every round."""
+    """Return the CPU seconds of each contestant's turns. They take turns; in every round another one begins."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for work in contestants.values():
         work()  # imports, caches
@@ -81,20 +81,20 @@ def turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS)
 
 
 def take_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """The median of each."""
+    """Return the median of each contestant's turns."""
     return {name: statistics.median(taken) for name, taken in turns(contestants, rounds).items()}
 
 
 def within_rounds(compare: Callable[[float, float], float], mine: list[float], theirs: list[float]) -> float:
-    """The median of what each round says: for differences smaller than those between a machine's minutes."""
+    """Return the median of the rounds' ratios: for differences smaller than those between one minute and the next."""
     return statistics.median(map(compare, mine, theirs))
 
 
 def keep_memory() -> None:
     """Have glibc's malloc keep the pages it has; other systems are left as they are.
 
-    Whether it gives those of a large frame back to the kernel, and gets others with zeros in them for the next, hangs
-    on what was freed before, and takes as long as the frame does.
+    Otherwise it returns the pages of a large frame to the kernel, or not, depending on what was freed before, and new
+    pages are zeroed first, which takes as long as decoding the frame.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

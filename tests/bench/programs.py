@@ -1,4 +1,4 @@
-"""Running whole programs and counting what they take, as a user would start them: with compiled bytecode."""
+"""Run whole programs as a user would start them, with compiled bytecode, and measure time and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FTWIRE = str(Path(sys.executable).with_name("ftwire"))
 
 
 class Run(NamedTuple):
-    """What one run of a program took."""
+    """Time and memory of one run of a program."""
 
     seconds: float
     """CPU time, user and system."""
@@ -23,7 +23,7 @@ class Run(NamedTuple):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The caller's, without what makes Python programs slower than they are."""
+    """Return the caller's environment without variables that slow Python programs down."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return own | more
 

@@ -89,7 +89,7 @@ class Paths:
         return context
 
     def receive(self, context: Any, chunks: list[bytes]) -> int:
-        """How many pushes a connection object handed on."""
+        """Return how many pushes a connection object handed on."""
         received, conn_id = context._callback_executor.queue, context._conn_id
         pushes = 0
         for chunk in chunks:
@@ -100,7 +100,7 @@ class Paths:
         return pushes
 
     def set_log(self, level: int) -> None:
-        """The least that the SDK's log file takes; DEBUG is its default."""
+        """Set the lowest level that the SDK writes to its log file; its default is DEBUG."""
         self._logger.file_level = level
 
     def pack(self, messages: list[Any], proto_id: int, cipher: str) -> list[bytes]:

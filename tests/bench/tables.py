@@ -1,4 +1,4 @@
-"""The result tables of docs/performance.md, written from what was recorded: nobody copies figures by hand."""
+"""The result tables of docs/performance.md, generated from the recorded ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captures of any size, as a gateway and a client would make them.
+"""Captures of any size, with the traffic of a gateway and a client.
 
     python tests/bench/traffic.py 2000 | ftwire dump - > /dev/null
 
@@ -39,7 +39,7 @@ def script() -> list[tuple[Direction, bytes]]:
 
 
 def handshake() -> list[tuple[Direction, bytes]]:
-    """What every connection begins with."""
+    """Return the handshake that every connection begins with."""
     request = InitConnect.Request()
     request.c2s.clientVer, request.c2s.clientID = 300, "bench"
     reply = InitConnect.Response(retType=0)

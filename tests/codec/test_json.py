@@ -327,7 +327,8 @@ def test_what_no_message_class_has_is_refused() -> None:
     with pytest.raises(ValueError, match="numbered"):
         ftwire_core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
     nothing = ftwire_core.JsonWriter([])
-    assert nothing.text(b"") is nothing.values(b"") is None
+    assert nothing.text(b"") is None
+    assert nothing.values(b"") is None
 
 
 def with_oneof(message: DescriptorProto) -> None:

@@ -460,6 +460,7 @@ def test_any_bytes_at_all_give_observations(data: bytes, start: bytes) -> None:
     for sender in Role:
         end = 0
         for item in observe([(sender, start + data)]):
+            assert isinstance(item, FrameObserved | UndecodedObserved)
             assert item.sender is sender
             if isinstance(item, UndecodedObserved):
                 assert end <= item.undecoded.offset

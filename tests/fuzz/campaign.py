@@ -1,11 +1,11 @@
-"""Runs every fuzzing target for some minutes, two at a time, and says what came of it.
+"""Run every fuzzing target for some minutes, two at a time, and print the results.
 
     PYTHONPATH=tests:. python tests/fuzz/campaign.py --minutes 10 [--jobs 2] [--keep] [TARGET ...]
 
 Each target starts from its seeds (``contracts.seeds``) and from ``fixtures/corpus/TARGET``, and keeps what it finds
 in ``.fuzz/TARGET``. ``--keep`` minimises both into ``fixtures/corpus``: the fewest inputs that reach every edge
-reached, as libFuzzer's set cover has them. Those of the properties stay out of it, since what Hypothesis makes of
-bytes changes with its releases. ``--minutes 0 --keep`` only minimises.
+reached (libFuzzer's set cover). Inputs of properties are not kept, since Hypothesis makes other examples of the same
+bytes in other releases. ``--minutes 0 --keep`` only minimises.
 Exit code 1 when a target found something: the input is named, and belongs in a named regression test.
 """
 
@@ -29,12 +29,12 @@ WORK = ROOT / ".fuzz"
 
 
 class Result(NamedTuple):
-    """What one target came to."""
+    """The result of one target."""
 
     target: str
     executions: int
     coverage: int
-    """Edges of instrumented bytecode reached."""
+    """Number of edges of instrumented bytecode that were reached."""
     features: int
     inputs: int
     finding: str
@@ -45,7 +45,7 @@ def folder(target: str) -> str:
 
 
 def run(target: str, seconds: int) -> Result:
-    """Fuzz one target."""
+    """Fuzz one target and return its result."""
     work = WORK / folder(target)
     found = work / "corpus"
     found.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def run(target: str, seconds: int) -> Result:
 
 
 def keep(target: str) -> int:
-    """Have in the tree what, of all that is there and was found, is needed to reach every edge again."""
+    """Reduce the corpus in the tree and what was found to the inputs that reach every edge; keep these in the tree."""
     goal, chosen = CORPUS / folder(target), WORK / folder(target) / "chosen"
     goal.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(chosen, ignore_errors=True)
@@ -85,7 +85,7 @@ def keep(target: str) -> int:
 
 
 def plant_seeds() -> None:
-    """Put the contracts' own seeds where each target starts."""
+    """Write the contracts' own seeds to the folder that each target starts from."""
     from support.contracts import seeds
 
     for target, found in seeds().items():
@@ -96,7 +96,7 @@ def plant_seeds() -> None:
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="coverage-guided fuzzing of every contract")
     parser.add_argument("--minutes", type=float, default=10, help="for each target")
     parser.add_argument("--jobs", type=int, default=2)
@@ -112,7 +112,7 @@ def main() -> int:
     failed = False
     seconds = int(options.minutes * 60)
     with ThreadPoolExecutor(options.jobs) as pool:
-        # libFuzzer would take 0 seconds for no limit.
+        # For libFuzzer, 0 seconds are no limit.
         for result in pool.map(lambda target: run(target, seconds), targets if seconds else ()):
             failed = failed or bool(result.finding)
             sys.stdout.write(

@@ -5,7 +5,7 @@
 
 A target is a contract of ``tests/support/contracts.py``, given bytes, or ``property:NAME``, a property test of
 ``tests/tools/dumping/test_contract.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``).
-What fails is written to ``crash-*``; it belongs in a named regression test.
+An input that fails is written to ``crash-*``; add it to a named regression test.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 
 
 def main() -> None:
-    """Run one target until libFuzzer says stop."""
+    """Run one target until libFuzzer stops."""
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["ftwire"]):
@@ -25,7 +25,7 @@ def main() -> None:
     targets = dict(CONTRACTS)
     for named, function in vars(test_contract).items():
         handle = getattr(function, "hypothesis", None)
-        # Those that pytest gives a parameter run the contracts themselves.
+        # Properties that are parametrized run the contracts, which are targets themselves.
         if named.startswith("test_damaged_") and handle is not None and not hasattr(function, "pytestmark"):
             targets[f"property:{named.removeprefix('test_')}"] = handle.fuzz_one_input
     if len(sys.argv) < 2 or sys.argv[1] not in targets:

@@ -1,4 +1,4 @@
-"""Peers: programs of others that ftwire is tested with, each installed once.
+"""Peers: SDKs and programs of other vendors that ftwire is tested with, each installed once.
 
 Every peer lives in ``.peers/<name>/``: a virtual environment, an npm prefix, a Maven or a Cargo build, with a
 ``.ready`` marker that holds the pins it was made from. Change a pin and it is made again. Nothing of a peer becomes
@@ -73,20 +73,20 @@ class Peer:
 
     @property
     def recipe(self) -> str:
-        """What the ready marker holds."""
+        """Content of the ready marker."""
         return "\n".join((self.kind, f"{self.package} {self.version}", *self.pins))
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A client we would drive if it could be had."""
+    """A client that would be tested with if it could be installed."""
 
     name: str
     """What it is."""
     reason: str
 
 
-# What the Python SDKs require without a bound.
+# Dependencies for which the Python SDKs set no upper bound.
 _PANDAS = ("pandas==3.1.1", "numpy==2.4.6")
 
 PEERS = {
@@ -141,7 +141,7 @@ def ensure(name: str) -> Peer:
     """Install a peer unless it is there already.
 
     Raises:
-        PeerUnavailableError: It cannot be had here.
+        PeerUnavailableError: It cannot be installed here.
     """
     peer = PEERS[name]
     marker = peer.folder / ".ready"
@@ -250,7 +250,7 @@ def _install_rust(peer: Peer) -> None:
 
 
 def _run_rust(peer: Peer) -> list[str]:
-    _install_rust(peer)  # cargo finds out itself whether the source has changed
+    _install_rust(peer)  # cargo itself checks whether the source has changed
     return [str(peer.folder / "target" / "debug" / "rust-client")]
 
 

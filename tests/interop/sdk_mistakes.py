@@ -4,7 +4,7 @@ Runs inside a Python peer's environment:
 
     python sdk_mistakes.py --key KEY --other-key KEY [--package futu]
 
-Each is packed by the SDK itself, header, digest, encryption and all; what is wrong is what it was told: another key
+Each is packed by the SDK itself, header, digest, encryption and all; its settings are wrong: another key
 file, another mode than the other side's, no encryption, a big-endian header.
 """
 

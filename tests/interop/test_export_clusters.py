@@ -47,8 +47,8 @@ def tasks_for(inputs: Path, out: Path) -> list[Task]:
 def have(module: str) -> None:
     """Skip a test without a package, by name; with ``CI`` set, fail it."""
     if importlib.util.find_spec(module) is None:
-        told = f"{module} is not installed: pip install 'ftwire[{'ray' if module == 'ray' else 'dask'}]'"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+        reason = f"{module} is not installed: pip install 'ftwire[{'ray' if module == 'ray' else 'dask'}]'"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
 def files_of(out: Path) -> dict[str, bytes]:

@@ -33,7 +33,7 @@ Line = dict[str, Any]
 
 
 def run(name: str, opend: RunningGateway, *arguments: str, status: int = 0, seconds: float = 60) -> list[Line]:
-    """What an SDK's client program says."""
+    """Run an SDK's client program and return its output."""
     port = opend.ws_port if PEERS[name].kind == "node" else opend.port
     words = command(name, "--port", str(port), *arguments)
     done = subprocess.run(words, env=environment(name), capture_output=True, text=True, timeout=seconds, check=False)
@@ -194,7 +194,7 @@ def test_javascript_with_a_wrong_key(name: str, peer: Callable[[str], Peer]) -> 
 
 @pytest.mark.parametrize("name", ["futu-api-10.11", "java-futu-api"])
 def test_the_wrong_rsa_key(name: str, peer: Callable[[str], Peer]) -> None:
-    """The SDK is told nothing, as by OpenD: the connection ends, the reason stands in the gateway's log."""
+    """As with OpenD, the connection ends without a reply; the reason is in the gateway's log."""
     peer(name)
     other = TEST_KEY.with_name("TEST-ONLY-other-1024.pem")
     with gateway(PLAIN, key=KEY) as opend:

@@ -61,7 +61,7 @@ def start(peer: Peer, home: Path, *arguments: str, path: tuple[Path, ...] = ()) 
 
 
 def finish(process: subprocess.Popen[str], stdin: str = "") -> str:
-    """What a program says once it has ended well."""
+    """Wait for a program that must succeed, and return its output."""
     output, errors = process.communicate(stdin)
     assert process.returncode == 0, errors[-2000:]
     return output
@@ -145,7 +145,7 @@ def test_ids_and_classes_of_older_sdks_are_ours_too(name: str, peer: PeerOf) -> 
 
 
 def facts(message: DescriptorProto) -> dict[str, Any]:
-    """What a message says about the wire."""
+    """Return the facts of a message that concern the wire format."""
     return {
         "fields": [
             (
@@ -183,7 +183,7 @@ def test_the_newest_sdk_has_not_drifted_from_ours(name: str, peer: PeerOf) -> No
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["changes"] == []
-    # What ours keeps of old releases, by name.
+    # Fields of old releases that our schema keeps, by name.
     assert {"Qot_GetTradeDate.proto", "Qot_Common.OrderDetail", "3100 Qot_GetHistoryKL"} <= set(facts["kept"])
 
 

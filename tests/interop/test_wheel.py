@@ -52,8 +52,8 @@ def test_the_command_asks_those_of_the_wheel(wheel: Path) -> None:
     ).strip()
     assert Path(place) == wheel / "ftwire_tools" / "golden"
     program = f"{sys.executable} {ROOT / 'tests' / 'support' / 'vector_program.py'}"
-    told = run(wheel, "-m", "ftwire_tools.cli", "vectors", "check", "--json", "--command", program)
-    score = json.loads(told.splitlines()[-1])
+    output = run(wheel, "-m", "ftwire_tools.cli", "vectors", "check", "--json", "--command", program)
+    score = json.loads(output.splitlines()[-1])
     asked = sum(json.loads((VECTORS / name).read_text())["numberOfTests"] for name in GROUPS if "schema" not in name)
     assert score["total"] == {"passed": asked}
 

@@ -1,13 +1,13 @@
-"""Mutation testing, with mutmut, of the modules that read hostile bytes before any other does.
+"""Mutation testing, with mutmut, of the modules through which untrusted bytes enter.
 
     python tests/mutation/mutate.py [MODULE ...]           stage, mutate, test; exit 1 where a survivor is not explained
-    python tests/mutation/mutate.py --again [MODULE ...]   try what lived again, with the tests of today
-    python tests/mutation/mutate.py --report [MODULE ...]  say again what the last run found
+    python tests/mutation/mutate.py --again [MODULE ...]   run the survivors again, with today's tests
+    python tests/mutation/mutate.py --report [MODULE ...]  print the results of the last run again
 
 Each module is mutated in copies of the tree below ``.mutation/MODULE``, one for each selection of tests, where
-``codec`` is called ``src``: mutmut knows a module by its path and takes only that name off it. ``survivors.toml``
-says of every mutant that no test kills why none can; a mutant is known there by its function and the lines it
-changes, since numbers move.
+``codec`` is called ``src``: mutmut names a module by its path and strips only that folder. ``survivors.toml``
+gives the reason why no test can kill a mutant, for every survivor; it identifies a mutant by its function and the
+lines that it changes, since line numbers move.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 
 
 class Tests(NamedTuple):
-    """Tests that mutants are given to."""
+    """Tests that are run against mutants."""
 
     paths: tuple[str, ...]
     only: str = ""
-    """Those of them that run, as pytest's ``-k`` names them."""
+    """Expression for pytest's ``-k`` that selects some of them."""
     compiled: bool = False
-    """They run with the compiled core, and without it otherwise."""
+    """Whether they run with the compiled core."""
 
 
 class Module(NamedTuple):
-    """What is mutated, and the tests that are to notice."""
+    """A module to mutate, and the tests that should kill its mutants."""
 
     path: str
     tests: tuple[Tests, ...]
-    """Each is given what lived through those before it: the first ones are fast, and about the module."""
+    """Each is run on the survivors of those before it, so the fast tests of the module itself come first."""
     examples: int = 40
-    """Hypothesis examples of each property: the same ones for each mutant."""
+    """Number of Hypothesis examples of each property; they are the same for each mutant."""
 
 
 STREAM, FRAMING, RESYNC = "tests/codec/test_stream.py", "tests/codec/test_framing.py", "tests/codec/test_resync.py"
@@ -96,8 +96,8 @@ MODULES: Final = {
     ),
 }
 
-# A text in another case says nothing about the tests that the text inside XX does not say. A mutant's time is that of
-# the processor: on a busy machine the clock would stop those that live.
+# Mutants that change the case of a text are left out: a text inside XX tests the same. The limit of a mutant's time is
+# CPU time: by the clock, mutants would time out on a busy machine.
 _RUN: Final = """\
 import sys
 from itertools import islice
@@ -142,32 +142,32 @@ timeout = 120
 
 
 class Survivor(NamedTuple):
-    """A mutant that no test noticed."""
+    """A mutant that no test killed."""
 
     function: str
     old: str
-    """The lines it takes away, without indentation, joined by a blank."""
+    """The lines that it removes, without indentation, joined by a space."""
     new: str
     """The lines in their place."""
 
 
 class Result(NamedTuple):
-    """What came of one module."""
+    """The result of one module."""
 
     module: str
     statuses: Counter[str]
-    """How many mutants came to what, in mutmut's words."""
+    """Number of mutants by their status, in mutmut's words."""
     survivors: list[Survivor]
 
 
 def stage(name: str, number: int, *, afresh: bool) -> Path:
-    """Lay the copy out that mutmut works in, or bring it up to date."""
+    """Make the copy of the tree that mutmut works in, or update it."""
     module, place = MODULES[name], WORK / name / str(number)
     if afresh:
         shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True, exist_ok=True)
     for old in (place / "mutants").glob("**/*"):
-        # mutmut copies a file once. Verdicts are kept, those of functions that are other ones now excepted.
+        # mutmut copies a file once. It keeps the status of mutants, except in functions that have changed.
         if old.is_file() and old.suffix not in {".meta", ".json"}:
             old.unlink()
     unwanted = shutil.ignore_patterns("__pycache__", "interop", "bench", "fuzz", "mutation", "corpus")
@@ -204,7 +204,7 @@ def mutmut(name: str, number: int, program: str, *arguments: str) -> str:
 
 
 def statuses(name: str) -> tuple[dict[str, str], int]:
-    """Read what became of every mutant of a module, and which were the last tests that any was given to."""
+    """Read the status of every mutant of a module, and the tests that were run last."""
     found: dict[str, str] = {}
     last = 0
     for number in range(len(MODULES[name].tests)):
@@ -217,12 +217,12 @@ def statuses(name: str) -> tuple[dict[str, str], int]:
 
 
 def alive(found: dict[str, str]) -> list[str]:
-    """Names of the mutants that no test noticed."""
+    """Return the names of the mutants that no test killed."""
     return [mutant for mutant, status in found.items() if status not in {"killed", "timeout"}]
 
 
 def run(name: str, *, again: bool) -> None:
-    """Give all mutants of a module, or those that lived, to its tests."""
+    """Run a module's tests on all of its mutants, or on the survivors."""
     names = alive(statuses(name)[0]) if again else []
     for old in WORK.glob(f"{name}/[1-9]*" if again else name):
         shutil.rmtree(old)
@@ -233,11 +233,11 @@ def run(name: str, *, again: bool) -> None:
         if names:
             mutmut(name, number, _RUN, *names)
         if not number:
-            mutmut(name, number, _RUN)  # all, or those of functions that are other ones today
+            mutmut(name, number, _RUN)  # all, or those of functions that have changed
 
 
 def collect(name: str) -> Result:
-    """Read what mutmut found out."""
+    """Read mutmut's results."""
     found, last = statuses(name)
     living = alive(found)
     shown = json.loads(mutmut(name, last, _SHOW, *living))[1]
@@ -256,7 +256,7 @@ def _survivor(mutant: str, shown: str) -> Survivor:
 
 
 def explained(name: str) -> dict[Survivor, str]:
-    """Survivors of a module with the reason why no test can kill them."""
+    """Return the survivors of a module that ``survivors.toml`` explains, with the reasons."""
     table = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.is_file() else {}
     return {
         Survivor(entry["function"], entry["old"], entry["new"]): group["why"]
@@ -266,7 +266,7 @@ def explained(name: str) -> dict[Survivor, str]:
 
 
 def report(result: Result) -> bool:
-    """Print a module's figures and whatever is not explained; say whether all is."""
+    """Print a module's figures and its unexplained survivors; return whether there are none."""
     reasons = explained(result.module)
     open_ = [each for each in result.survivors if each not in reasons]
     stale = reasons.keys() - set(result.survivors)
@@ -281,7 +281,7 @@ def report(result: Result) -> bool:
 
 
 def main() -> int:
-    """Do what was asked for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="mutation testing with mutmut")
     parser.add_argument("--report", action="store_true", help="do not run, say what the last run found")
     parser.add_argument("--again", action="store_true", help="only what lived in the last run")

@@ -1,4 +1,4 @@
-"""Capture files that several test modules make: a session with OpenD, and ways to spoil it."""
+"""Capture files for tests: a session with OpenD as packets and as a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AES_IV = "FEDCBA9876543210"
 
 @dataclass(frozen=True)
 class Said:
-    """What one side sent at once."""
+    """Bytes that one side sends at once."""
 
     sender: Role
     data: bytes
@@ -48,12 +48,12 @@ def init_request() -> InitConnect.Request:
 
 
 def push() -> Qot_UpdateRT.Response:
-    """What rt_response says, pushed."""
+    """Return a push with a point like those of ``rt_response``."""
     return Qot_UpdateRT.Response.FromString(rt_response([572]).SerializeToString())
 
 
 def session(key: RsaKey | None = None) -> list[Said]:
-    """Frames 1 and 2: InitConnect; 3 and 4: Qot_GetRT; 5: Qot_UpdateRT. Encrypted when there is a key."""
+    """Return InitConnect (frames 1 and 2), Qot_GetRT (3 and 4) and Qot_UpdateRT (5), encrypted if there is a key."""
     rsa: Cipher = NONE if key is None else Rsa(key)
     aes = [NONE, NONE] if key is None else [AesCbc(AES_KEY, AES_IV), AesCbc(AES_KEY, AES_IV)]
     return [
@@ -66,7 +66,7 @@ def session(key: RsaKey | None = None) -> list[Said]:
 
 
 def packets(said: Iterable[Said], client: Endpoint = CLIENT, server: Endpoint = SERVER) -> list[tuple[int, bytes]]:
-    """The packets of a connection, a millisecond between what was said."""
+    """Return times and packets of a connection that carries these bytes, each a millisecond after the one before."""
     return TcpConversation(client, server).frames(
         (
             Direction.A_TO_B if each.sender is Role.CLIENT else Direction.B_TO_A,
@@ -78,7 +78,7 @@ def packets(said: Iterable[Said], client: Endpoint = CLIENT, server: Endpoint = 
 
 
 def pcap(said: Iterable[Said], client: Endpoint = CLIENT, server: Endpoint = SERVER) -> bytes:
-    """A capture file of one connection."""
+    """Return a capture file of one connection that carries these bytes."""
     return pcap_of(packets(said, client, server))
 
 

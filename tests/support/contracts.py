@@ -1,6 +1,6 @@
-"""The contract of every decoder: a value or a documented error, whatever the bytes.
+"""The contract of every decoder: for any bytes, a value or a documented error.
 
-Each function here takes any bytes, gives them to one decoder and fails on everything that is neither. Property
+Each function here gives any bytes to one decoder and fails on a result that is neither. Property
 tests and the coverage-guided targets in ``tests/fuzz`` run the same functions.
 """
 

@@ -24,7 +24,7 @@ def rt_request(code: str = "00700", market: int = 1) -> Qot_GetRT.Request:
 
 
 def rt_response(minutes: Sequence[int] = (570, 571)) -> Qot_GetRT.Response:
-    """The published reply's shape, at these minutes."""
+    """Return a reply with a point for each of these minutes, like the one that the vendor's pages show."""
     response = Qot_GetRT.Response(retType=0)
     response.s2c.security.market = 1
     response.s2c.security.code = "00700"
@@ -72,20 +72,20 @@ def response(proto_id: int = 3008, serial: int = 1, body: object = None, cipher:
 
 
 def opened(header: Header, payload: bytes, classes: MessageClasses, cipher: Cipher = NONE) -> Frame:
-    """What a decoder makes of a header and a payload."""
+    """Return the frame that a decoder makes of a header and a payload."""
     packed = unpack_packed_header(header.encode())
     return open_frame(packed, payload, cipher, classes.frame_types[packed[0]])
 
 
 def chunked(data: bytes, source: st.DataObject | None) -> list[bytes]:
-    """``data`` in chunks drawn from ``source``; in one without it."""
+    """Return ``data`` in chunks drawn from ``source``, or in one chunk if there is no source."""
     return [data] if source is None else source.draw(chunkings(data))
 
 
 def fed(feed: Callable[[bytes], Iterable[T]], chunks: Iterable[bytes]) -> list[T]:
-    """Everything a reader returns for these chunks."""
+    """Return all that a decoder's ``feed`` returns for these chunks."""
     return [item for chunk in chunks for item in feed(chunk)]
 
 
 FRAMES = frames(body=st.binary(max_size=300), kind=Kind.RESPONSE) | frames(99999)
-"""Frames with any bytes for a body, of protocols known and unknown."""
+"""Frames of known and unknown protocols, whose bodies are any bytes."""

@@ -21,7 +21,7 @@ SECONDS = 10.0
 
 
 class PlainClient:
-    """Connects, sends requests, and keeps every event."""
+    """A client that connects, sends requests and keeps every event."""
 
     def __init__(self, port: int, *, key: RsaKey | None = None, **handshake: Any) -> None:
         self.socket = socket.socket()
@@ -46,7 +46,7 @@ class PlainClient:
         self.socket.sendall(self.connection.data_to_send())
 
     def receive(self) -> list[Event]:
-        """The next bytes, as events; ``ConnectionError`` when there are no more."""
+        """Receive once and return the events; raises ``ConnectionError`` where the gateway has closed."""
         data = self.socket.recv(1 << 16)
         if not data:
             raise ConnectionError("the gateway has closed the connection")
@@ -61,7 +61,7 @@ class PlainClient:
                     return event
 
     def ask(self, protocol: str, **fields: Any) -> Any:
-        """The ``Response`` to a request whose ``c2s`` has these fields."""
+        """Send a request whose ``c2s`` has these fields, and return the message of its reply."""
         request: Any = registry[protocol].request()  # type: ignore[misc]
         request.c2s.SetInParent()
         fill(request.c2s, fields)
@@ -80,7 +80,7 @@ class PlainClient:
         return [event.frame for event in self.events if isinstance(event, PushReceived)]
 
     def wait_for_pushes(self, count: int) -> list[Any]:
-        """The first so many pushes' ``s2c``."""
+        """Return the ``s2c`` of so many pushes, once they have come."""
         while len(self.pushes) < count:
             self.receive()
         return [frame.message.s2c for frame in self.pushes[:count]]  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
-"""Frames whose every text is hostile: what a terminal would obey stands in each string field of each message.
+"""Frames with hostile text: each string field of each message holds control sequences that a terminal would obey.
 
-``Hostile`` fills messages, ``said`` and ``over_websocket`` make frames of them and ``changed`` spoils those;
-``printed`` judges what a command made of it.
+``Hostile`` fills messages; ``frames_of`` and ``over_websocket`` make frames of them, and ``damaged`` damages those.
+``unprintable`` finds the lines of a command's output that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ftwire.websocket import Envelope
 from support.planted import BOOL, BYTES, DOUBLE, ENUM, FLOAT, STRING, fill
 from tools.redaction.test_redact import websocket_frame
 
-__all__ = ["TEXTS", "Frames", "Hostile", "bodies", "changed", "over_websocket", "printed", "said"]
+__all__ = ["TEXTS", "Frames", "Hostile", "bodies", "damaged", "frames_of", "over_websocket", "unprintable"]
 
 Frames = list[tuple[Direction, bytes]]
-"""What each side sent, in order."""
+"""Bytes in the order of sending, each with its direction."""
 
 TEXTS = (
     "\x1b[2J\x1b]0;owned\x07",
@@ -37,13 +37,13 @@ TEXTS = (
     "'; \"%s %n {0} \\",
     "long \x1b[5m" * 400,
 )
-"""What no line may hold as it is. All of it is UTF-8; see ``surrogates`` of ``bodies`` for what is not."""
+"""Texts that no line of output may hold as they are. All are UTF-8; ``surrogates`` of ``frames_of`` makes others."""
 
 _LONE = "LONE-SURROGATE"
 
 
 class Hostile:
-    """Fills messages with these texts, one after the other."""
+    """Fills the string fields of messages with these texts in turn."""
 
     def __init__(self, texts: tuple[str, ...] = TEXTS) -> None:
         self._texts = itertools.cycle(texts)
@@ -74,7 +74,7 @@ def bodies(filler: Any, *, ret_type: int = 0) -> Iterator[tuple[int, Direction, 
                 yield protocol.proto_id, direction, message
 
 
-def said(
+def frames_of(
     filler: Any,
     body_format: BodyFormat = BodyFormat.PROTOBUF,
     *,
@@ -82,7 +82,7 @@ def said(
     surrogates: bool = False,
     cipher: Cipher = NONE,
 ) -> Frames:
-    """Every protocol's frames; with ``surrogates``, JSON whose texts are no text."""
+    """Return the frames of every protocol; with ``surrogates``, JSON whose texts hold halves of surrogate pairs."""
     found = []
     for serial, (proto_id, direction, message) in enumerate(bodies(filler, ret_type=ret_type), 10):
         if body_format:
@@ -106,8 +106,8 @@ def _with_surrogates(value: Any) -> Any:
     return value
 
 
-def changed(frames: Frames, how: str) -> Frames:
-    """The same frames: with another digest, with half a body that its digest agrees with, or of other protocols."""
+def damaged(frames: Frames, how: str) -> Frames:
+    """Return the frames with a wrong digest ("digest"), half a body ("half") or an unknown protocol ("unknown")."""
     found = []
     for direction, frame in frames:
         head, body = frame[:44], frame[44:]
@@ -118,19 +118,19 @@ def changed(frames: Frames, how: str) -> Frames:
             found.append(
                 (direction, encode_frame(proto_id, serial, body[: len(body) // 2], body_format=BodyFormat(head[6])))
             )
-        else:  # a protocol that nobody knows
+        else:
             proto_id, serial = int.from_bytes(head[2:6], "little"), int.from_bytes(head[8:12], "little")
             found.append((direction, encode_frame(proto_id + 0x7000, serial, body, body_format=BodyFormat(head[6]))))
     return found
 
 
-def printed(text: str) -> list[str]:
-    """The lines of a text that a terminal would not just show; ``\\n`` alone ends one."""
+def unprintable(text: str) -> list[str]:
+    """Return the lines of a text, ended by ``\\n`` alone, that hold characters which are not printable."""
     return [line for line in text.split("\n") if not line.isprintable()]
 
 
 def over_websocket(filler: Any) -> Frames:
-    """Every protocol's envelopes, and one with an error."""
+    """Return an upgrade, the envelopes of every protocol, and one that reports an error."""
     start = (
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What the tests of captures share: packets by hand, and reassembly as simple as it can be said."""
+"""Packets made by hand, and the simplest possible reassembly as a model, for tests of captures."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def frame(
 
 
 class Snapped(NamedTuple):
-    """A packet of which the capture kept the first bytes only."""
+    """A packet of which the capture holds the first bytes only."""
 
     data: bytes
     captured: int
 
 
 def kept(packet: bytes | Snapped) -> tuple[bytes, int]:
-    """What a capture holds of a packet, and how long the packet was."""
+    """Return the bytes that a capture holds of a packet, and how long the packet was."""
     if isinstance(packet, Snapped):
         return packet.data[: packet.captured], len(packet.data)
     return packet, len(packet)
@@ -83,7 +83,7 @@ def chunks(data: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def dissect(parts: Iterable[bytes], dissector: Dissector | None = None) -> list[Event]:
-    """All events of a file that is in order."""
+    """Return all events of an undamaged file."""
     dissector = dissector or Dissector()
     events = [event for part in parts for event in dissector.feed(part)]
     return events + list(dissector.close())
@@ -92,7 +92,7 @@ def dissect(parts: Iterable[bytes], dissector: Dissector | None = None) -> list[
 def dissect_damaged(
     parts: Iterable[bytes], dissector: Dissector | None = None
 ) -> tuple[list[Event], CaptureError | None]:
-    """All events of a file that may not be, and the error it ends with."""
+    """Return all events of a file that may be damaged, and the error it ends with."""
     dissector = dissector or Dissector()
     events: list[Event] = []
     error: CaptureError | None = None
@@ -111,12 +111,12 @@ def dissect_damaged(
 
 
 def texts(events: Iterable[Event]) -> list[str]:
-    """Events as text, to compare those that hold errors: two errors are never equal."""
+    """Return events as text, so that events with errors can be compared: two errors are never equal."""
     return [repr(event) for event in events]
 
 
 def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector, step_ns: int = 1000) -> list[Event]:
-    """The same as ``dissect([pcap(frames)])``, by the general chain alone."""
+    """Return the events of packets that are given one by one: the same as of ``dissect([pcap(frames)])``."""
     events: list[Event] = []
     for at, data in enumerate(frames):
         events += dissector.packet(Packet(at + 1, step_ns * at, *kept(data), ETHERNET))
@@ -125,7 +125,7 @@ def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector, step_ns: 
 
 @dataclass
 class Stream:
-    """One direction, byte by byte: whoever brings a byte first has brought it."""
+    """A model of one direction of a connection, byte by byte: of two values of a byte the first counts."""
 
     start: int | None = None
     have: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class Stream:
     next_offset: int = 0
 
     def take(self, position: int, data: bytes, number: int) -> None:
-        """``position`` counts from anywhere; the first one taken is offset 0 unless ``start`` is set."""
+        """Take a segment at a position in sequence numbers; the first one is at offset 0 unless ``start`` is set."""
         if self.start is None:
             self.start = position
         offset = position - self.start
@@ -158,7 +158,7 @@ class Stream:
         return set(range(end)) - set(self.have)
 
 
-# A connection between A and B, and what comes of packets in it.
+# A connection between A and B, and the events of packets in it.
 
 
 ISN_A, ISN_B = 1000, 5000
@@ -178,7 +178,7 @@ def b(offset: int, data: bytes = b"", ack: int = 0, flags: int = ACK) -> bytes:
 
 
 def run(*frames: bytes | Snapped, limits: Limits | None = None) -> list[Event]:
-    """The events of a file and of its packets one by one, which must be the same."""
+    """Return the events of a file, and check that its packets one by one give the same."""
     events = dissect([pcap(frames)], Dissector(limits))
     assert texts(by_packet(frames, Dissector(limits))) == texts(events)
     check_origins(frames, events)

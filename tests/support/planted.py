@@ -116,7 +116,7 @@ def _wrapped(secret: object, data: bytes) -> Iterator[tuple[object, str, bytes]]
     yield secret, "hex", data.hex().encode()
     yield secret, "HEX", data.hex().upper().encode()
     for at in range(3):
-        # Whatever stands around it: the characters of base64 that depend on these bytes alone.
+        # Whatever surrounds it: the characters of base64 that depend on these bytes alone.
         encoded = base64.b64encode(bytes(at) + data)
         inner = encoded[4 if at else 0 : len(encoded) - (4 if (len(data) + at) % 3 else 0)]
         if len(inner) >= 8:

@@ -1,4 +1,4 @@
-"""Programs from outside that tests compare with: skipped by name where absent, required where ``CI`` is set.
+"""External programs that tests compare with: a test is skipped where one is absent, and fails where ``CI`` is set.
 
 A pytest plugin (``tests/conftest.py`` loads it): a test asks for ``tshark`` by a parameter of that name.
 """
@@ -36,7 +36,7 @@ PACKAGES: Final = {
     "npm": "npm",
     "mvn": "maven",
 }
-"""Program to the Debian package that brings it."""
+"""Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"
 _ABSENT_PROGRAM: Final = re.compile(_ABSENT.format(f"({'|'.join(PACKAGES)})"))
 SECONDS: Final = 60

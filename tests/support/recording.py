@@ -1,4 +1,4 @@
-"""For tests of recordings: a running ``ftwire record``, and servers behind it."""
+"""A running ``ftwire record`` and servers behind it, for tests of recordings."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Recording:
     ports: list[int]
     said: list[str] = field(default_factory=list)
 
-    def says(self, text: str) -> bool:
-        """Wait for a line on standard error that contains ``text``; returns whether there is one."""
+    def reports(self, text: str) -> bool:
+        """Wait for a line on standard error that contains ``text``, and return whether it came."""
         if any(text in line for line in self.said):
             return True
         assert self.process.stderr is not None
@@ -47,7 +47,7 @@ class Recording:
         return False
 
     def stop(self, number: int = 15) -> int:
-        """Send a signal; returns the exit code."""
+        """Send a signal, wait for the end and return the exit code."""
         self.process.send_signal(number)
         assert self.process.stderr is not None
         self.said += [raw.decode() for raw in self.process.stderr]

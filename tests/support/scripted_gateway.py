@@ -37,7 +37,7 @@ class FloodingSource(ScenarioSource):
     def __init__(self, run: PushRun, times: int, **settings: Any) -> None:
         super().__init__(pushes=False, **settings)
         self.flooded = 0
-        """Runs that the client has taken, or that wait in the sockets' buffers."""
+        """Number of runs that the client has received or that are in the sockets' buffers."""
         self._run = run
         self._times = times
         self._floods: set[asyncio.Task[None]] = set()
@@ -79,7 +79,7 @@ class ScriptedGateway:
         return self.source.flooded
 
     def names(self, connection: int | None = None) -> list[str]:
-        """Names of the requests that came, KeepAlive apart."""
+        """Return the names of the requests received, without KeepAlive."""
         return [
             seen.name
             for seen in self.seen
@@ -97,7 +97,7 @@ class ScriptedGateway:
         self.port = self._gateway.port
 
     async def stop(self) -> None:
-        """Listen no longer, and cut everybody off."""
+        """Stop listening, and close every connection."""
         assert self._gateway is not None
         self.cut_all()
         await self._gateway.__aexit__()

@@ -12,19 +12,19 @@ from click.testing import CliRunner, Result
 from ftwire.header import BodyFormat
 from ftwire_tools.commands import ftwire
 from support.captures import pcap, session
-from support.hostile import Frames, Hostile, changed, over_websocket, printed, said
+from support.hostile import Frames, Hostile, damaged, frames_of, over_websocket, unprintable
 from tools.redaction.test_redact import capture
 
 CAPTURES: dict[str, Callable[[], Frames]] = {
-    "protobuf": lambda: said(Hostile()),
-    "refused": lambda: said(Hostile(), ret_type=-1),
-    "json": lambda: said(Hostile(), BodyFormat.JSON),
-    "surrogates": lambda: said(Hostile(), BodyFormat.JSON, surrogates=True),
-    "digest": lambda: changed(said(Hostile()), "digest"),
-    "half": lambda: changed(said(Hostile()), "half"),
-    "half json": lambda: changed(said(Hostile(), BodyFormat.JSON), "half"),
-    "unknown": lambda: changed(said(Hostile()), "unknown"),
-    "unknown json": lambda: changed(said(Hostile(), BodyFormat.JSON), "unknown"),
+    "protobuf": lambda: frames_of(Hostile()),
+    "refused": lambda: frames_of(Hostile(), ret_type=-1),
+    "json": lambda: frames_of(Hostile(), BodyFormat.JSON),
+    "surrogates": lambda: frames_of(Hostile(), BodyFormat.JSON, surrogates=True),
+    "digest": lambda: damaged(frames_of(Hostile()), "digest"),
+    "half": lambda: damaged(frames_of(Hostile()), "half"),
+    "half json": lambda: damaged(frames_of(Hostile(), BodyFormat.JSON), "half"),
+    "unknown": lambda: damaged(frames_of(Hostile()), "unknown"),
+    "unknown json": lambda: damaged(frames_of(Hostile(), BodyFormat.JSON), "unknown"),
     "websocket": lambda: over_websocket(Hostile()),
 }
 
@@ -37,7 +37,7 @@ NAMES = ["clear\x1b[2J", "\x9b2J", "\u202egnp.exe", "two\rlines", "\udcff"]
 def run(*words: object) -> Result:
     result = CliRunner().invoke(ftwire, list(map(str, words)))
     assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    assert printed(result.output) == []
+    assert unprintable(result.output) == []
     return result
 
 

@@ -190,7 +190,7 @@ def test_an_unreachable_gateway_closes_the_client_and_nothing_else(tmp_path: Pat
         for _ in range(2):
             with connect(record.ports[0]) as side, pytest.raises(ConnectionResetError):
                 side.recv(1)
-            assert record.says(f"cannot reach the gateway 127.0.0.1:{port}: Connection refused; closed the client")
+            assert record.reports(f"cannot reach the gateway 127.0.0.1:{port}: Connection refused; closed the client")
             record.said.clear()
         assert record.stop() == 0
 
@@ -313,7 +313,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_traffic(tmp_path: Path) -> N
 
     with serving(echo) as port, recording(port, "-w", path, prepare=small_files) as record:
         assert converse(record.ports[0], data) == data
-        assert record.says("cannot write the capture: File too large; the recording ends here")
+        assert record.reports("cannot write the capture: File too large; the recording ends here")
         assert converse(record.ports[0], data) == data
         assert record.stop() == 1
     # Up to its last whole packet, by no more than the limit.
