@@ -4,7 +4,7 @@
     PYTHONPATH=tests:. python tests/fuzz/fuzz.py --list
 
 A target is a contract of ``tests/support/contracts.py``, given bytes, or ``property:NAME``, a property test of
-``tests/tools/dumping/test_contract.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``).
+``tests/codec/test_contracts.py``, given what Hypothesis makes of the bytes (``fuzz_one_input``).
 An input that fails is written to ``crash-*``; add it to a named regression test.
 """
 
@@ -19,11 +19,11 @@ def main() -> None:
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["ftwire"]):
+        from codec import test_contracts
         from support.contracts import CONTRACTS
-        from tools.dumping import test_contract
 
     targets = dict(CONTRACTS)
-    for named, function in vars(test_contract).items():
+    for named, function in vars(test_contracts).items():
         handle = getattr(function, "hypothesis", None)
         # Properties that are parametrized run the contracts, which are targets themselves.
         if named.startswith("test_damaged_") and handle is not None and not hasattr(function, "pytestmark"):

@@ -1,4 +1,4 @@
-"""JSON for people: it shows what was there, and moves no cursor."""
+"""JSON on a terminal: every character is visible, and none is a control character."""
 
 from __future__ import annotations
 
