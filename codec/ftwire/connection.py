@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_attribute, renamed_keyword
 from ftwire.body import encode_body
 from ftwire.cipher import NONE, Cipher, PacketEncAlgo, Rsa, RsaKey, cipher_for
 from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
@@ -96,18 +97,21 @@ class Connection:
     (client) and of OpenD (server).
     """
 
+    known = renamed_attribute("known", "registry")
+
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         role: Role,
         *,
         key: RsaKey | None = None,
-        known: Registry = registry,
+        registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         request_timeout: int = REQUEST_TIMEOUT,
         silence: int | None = None,
     ) -> None:
         self.role: Final = role
-        self.known: Final = known
+        self.registry: Final = registry
         self.state = State.NEW
         """How far the connection has come."""
         self.conn_id = 0
@@ -116,7 +120,7 @@ class Connection:
         """``keepAliveInterval`` in nanoseconds, 0 before the handshake."""
         self._key = key
         self._cipher: Cipher = Rsa(key) if key is not None else NONE
-        self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, known=known)
+        self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, registry=registry)
         self._out: list[bytes] = []
         self._serial = 0
         self._waiting: dict[tuple[int, int], SentRequest] = {}  # in the order of sending
@@ -402,7 +406,7 @@ class Connection:
     # Common parts
 
     def _protocol(self, key: int | str) -> Protocol:
-        return self.known[key]
+        return self.registry[key]
 
     def _request_message(self, proto_id: int) -> Any:
         """Return a new request message; its fields are accessed by name, since the registry may be the user's own."""

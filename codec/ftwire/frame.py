@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from google.protobuf.message import DecodeError
 
 from ftwire._json import body_to_json
+from ftwire._renamed import renamed_keyword
 from ftwire.body import decode_body, encode_body, to_json
 from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError, WireError
@@ -97,11 +98,12 @@ class MessageClasses(dict[int, "type[Message] | None"]):
 
     __slots__ = ("formers", "frame_types", "kinds", "registry", "sender")
 
-    def __init__(self, sender: Role, known: Registry = registry) -> None:
+    @renamed_keyword("known", "registry")
+    def __init__(self, sender: Role, registry: Registry = registry) -> None:
         super().__init__()
         self.sender: Final = sender
-        self.registry: Final = known
-        self.kinds: Final[dict[int, Kind]] = _Kinds(sender, known)
+        self.registry: Final = registry
+        self.kinds: Final[dict[int, Kind]] = _Kinds(sender, registry)
         """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
         """The classes that IDs met so far had in older releases, for those few that had others."""
@@ -128,17 +130,17 @@ class MessageClasses(dict[int, "type[Message] | None"]):
 
 
 class _Kinds(dict[int, Kind]):
-    __slots__ = ("_known", "_sender")
+    __slots__ = ("_registry", "_sender")
 
-    def __init__(self, sender: Role, known: Registry) -> None:
+    def __init__(self, sender: Role, registry: Registry) -> None:
         super().__init__()
         self._sender = sender
-        self._known = known
+        self._registry = registry
 
     def __missing__(self, proto_id: int) -> Kind:
         if self._sender is Role.CLIENT:
             return Kind.REQUEST
-        protocol = self._known.get(proto_id)
+        protocol = self._registry.get(proto_id)
         if protocol is None:
             return Kind.RESPONSE
         found = self[proto_id] = Kind.PUSH if protocol.is_push else Kind.RESPONSE
@@ -327,6 +329,7 @@ class Frame(BaseFrame):
         self._message = None
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def build(
         cls,
         proto_id: int,
@@ -336,7 +339,7 @@ class Frame(BaseFrame):
         sender: Role,
         body_format: int = BodyFormat.PROTOBUF,
         cipher: Cipher = NONE,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Frame:
         """Return the frame that ``sender`` would send; ``frame.encode()`` gives its bytes.
 
@@ -346,7 +349,7 @@ class Frame(BaseFrame):
         payload = cipher.encrypt(plain)
         header = Header(proto_id, serial, len(payload), body_digest(plain), body_format)
         packed = unpack_packed_header(header.encode())
-        return cls(packed, payload, plain, MessageClasses(sender, known).frame_types[packed[0]], cipher.name)
+        return cls(packed, payload, plain, MessageClasses(sender, registry).frame_types[packed[0]], cipher.name)
 
     @property
     def header(self) -> Header:

@@ -205,13 +205,13 @@ class StreamDecoder(Generic[Item]):
 class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
     """Chunks of one direction in, frames and whatever else ``Item`` is out."""
 
-    def __init__(self, sender: Role, cipher: Cipher, max_body: int, known: Registry) -> None:
+    def __init__(self, sender: Role, cipher: Cipher, max_body: int, registry: Registry) -> None:
         super().__init__()
         self.cipher = cipher
         """Decrypts the frames that are not taken yet. To be set behind an InitConnect: see ``ftwire.framing``."""
         self.max_body: Final = max_body
         """Largest body taken, in bytes on the wire."""
-        self.classes: Final = MessageClasses(sender, known)
+        self.classes: Final = MessageClasses(sender, registry)
         """Message classes of what ``sender`` sends."""
         self._in_step = True  # a frame is what comes next, as far as is known
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import BadFrame, Frame, Role, open_frame
@@ -63,16 +64,17 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
     is spent, which only a stream made for that purpose brings about, candidates are passed over unchecked.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         cipher: Cipher = NONE,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
         recover: Recover | None = None,
     ) -> None:
-        super().__init__(sender, cipher, max_body, known)
+        super().__init__(sender, cipher, max_body, registry)
         self._recover = recover
         self._final = False  # no bytes follow those received
         self._undecoded = 0  # bytes passed over and not yet reported; they end at offset

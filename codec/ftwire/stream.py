@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError
 from ftwire.frame import Frame, Role, open_frame
@@ -35,15 +36,16 @@ class FrameDecoder(FrameReader[Frame]):
     the same chunk are decrypted with the new one.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         cipher: Cipher = NONE,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> None:
-        super().__init__(sender, cipher, max_body, known)
+        super().__init__(sender, cipher, max_body, registry)
         self.failure: HeaderError | None = None
         """The fatal error, once there was one."""
 

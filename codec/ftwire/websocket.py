@@ -16,6 +16,7 @@ from enum import IntEnum
 from hashlib import md5
 from typing import TYPE_CHECKING, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.body import encode_body
 from ftwire.errors import EnvelopeError
 from ftwire.frame import BaseFrame, Kind, MessageClasses, Role
@@ -88,6 +89,7 @@ class Envelope(BaseFrame):
         self._message = None
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def build(
         cls,
         command: int,
@@ -97,7 +99,7 @@ class Envelope(BaseFrame):
         sender: Role,
         error_code: int = EnvelopeStatus.OK,
         error_text: str = "",
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Envelope:
         """Return the envelope that ``sender`` would send; ``envelope.encode()`` gives its bytes.
 
@@ -114,7 +116,7 @@ class Envelope(BaseFrame):
             if not low <= value <= high:
                 raise ValueError(f"envelope field {name} holds {low} to {high}, not {value}")
         plain = body if isinstance(body, bytes) else encode_body(body, BodyFormat.PROTOBUF)
-        classes = MessageClasses(sender, known)
+        classes = MessageClasses(sender, registry)
         if sender is Role.SERVER:
             padded = text.ljust(_TEXT_SIZE, b"\0")
             return cls((ENVELOPE_MAGIC, command, section, int(error_code), padded), plain, classes)
@@ -123,19 +125,20 @@ class Envelope(BaseFrame):
         return cls((ENVELOPE_MAGIC, command, section), plain, classes)
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def decode(
         cls,
         data: Buffer,
         *,
         sender: Role,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Envelope:
         """Read one binary message that ``sender`` sent.
 
         Raises ``EnvelopeError`` for one that is no envelope, or whose body has more than ``max_body`` bytes.
         """
-        return open_envelope(bytes(data), MessageClasses(sender, known), max_body)
+        return open_envelope(bytes(data), MessageClasses(sender, registry), max_body)
 
     @property
     def classes(self) -> MessageClasses:

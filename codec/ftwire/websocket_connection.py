@@ -17,6 +17,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.body import encode_body
 from ftwire.connection import State
 from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
@@ -47,14 +48,15 @@ class WebSocketConnection:
     ``key`` is the key that clients have to know, empty for none. ``max_body`` is in bytes.
     """
 
-    def __init__(self, *, key: str = "", known: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
+    @renamed_keyword("known", "registry")
+    def __init__(self, *, key: str = "", registry: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
         self.state = State.NEW
         """``NEW``, ``OPEN`` after ``accept``, ``CLOSED`` after an error."""
         self.conn_id = 0
         """``connID`` of the handshake."""
         self._digest: Final = websocket_key_digest(key)
-        self._known: Final = known
-        self._classes: Final = MessageClasses(Role.CLIENT, known)
+        self._registry: Final = registry
+        self._classes: Final = MessageClasses(Role.CLIENT, registry)
         self._max_body: Final = max_body
         self._out: list[bytes] = []
 
@@ -98,7 +100,7 @@ class WebSocketConnection:
         """Answer ``InitWebSocket`` with success. ``server_time`` is in seconds since 1970."""
         if self.state is not State.NEW or request.command != INIT:
             raise LocalProtocolError("accept answers the InitWebSocket that opens a connection")
-        response: Any = self._known[INIT].response()
+        response: Any = self._registry[INIT].response()
         response.retType = 0
         response.s2c.serverTime = server_time
         response.s2c.connID = conn_id
@@ -119,7 +121,7 @@ class WebSocketConnection:
 
     def push(self, protocol: int | str, message: Message | bytes) -> None:
         """Send a push. Raises ``LocalProtocolError`` before the handshake and for a protocol that is no push."""
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         if not entry.is_push:
             raise LocalProtocolError(f"{entry.name} is not a push")
         if self.state is not State.OPEN:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
 from ftwire.observer import PendingRequests
@@ -33,8 +34,11 @@ class WebSocketObserver:
     Raises ``ImportError`` when made without the package ``websockets`` (extra ``websocket``).
     """
 
-    def __init__(self, *, known: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
-        self._decoders: Final = {side: WebSocketResyncDecoder(side, max_body=max_body, known=known) for side in Role}
+    @renamed_keyword("known", "registry")
+    def __init__(self, *, registry: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
+        self._decoders: Final = {
+            side: WebSocketResyncDecoder(side, max_body=max_body, registry=registry) for side in Role
+        }
         self._pending: Final = PendingRequests()
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire._renamed import renamed_keyword
 from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
 from ftwire.framing import StreamDecoder
@@ -191,12 +192,13 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
     Raises ``ImportError`` when made without the package ``websockets``.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> None:
         try:
             from websockets.exceptions import WebSocketException
@@ -209,7 +211,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         super().__init__()
         self.max_body: Final = max_body
         """Largest body taken, in bytes."""
-        self.classes: Final = MessageClasses(sender, known)
+        self.classes: Final = MessageClasses(sender, registry)
         """Message classes of what ``sender`` sends."""
         self.complete = False
         """The HTTP upgrade was seen, and every byte since then was there and made sense."""

@@ -215,7 +215,7 @@ class PacketFrames:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
         observer = ConversationObserver(
-            keys=self._keys, client=0 if flow.client_known else None, known=self._registry, max_body=self._max_body
+            keys=self._keys, client=0 if flow.client_known else None, registry=self._registry, max_body=self._max_body
         )
         opened_ns = self._opened.pop(flow.index)
         connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes)

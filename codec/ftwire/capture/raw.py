@@ -46,7 +46,7 @@ class RawFrames:
         self._observer: Final = ConversationObserver(
             keys=keys,
             client=None if sender is None else 0 if sender is Role.CLIENT else 1,
-            known=registry,
+            registry=registry,
             max_body=max_body,
             search_limit=SEARCH_LIMIT,
         )

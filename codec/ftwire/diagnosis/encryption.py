@@ -44,7 +44,7 @@ class Encryption:
     """The encryption of one conversation; see ``ConversationChecker`` for the arguments."""
 
     def __init__(
-        self, keys: Sequence[RsaKey], secrets: SessionKeys | None, mode: str | None, known: Registry, *, alone: bool
+        self, keys: Sequence[RsaKey], secrets: SessionKeys | None, mode: str | None, registry: Registry, *, alone: bool
     ) -> None:
         self.secrets = secrets
         """AES key and IV of the frames after the handshake, once known."""
@@ -53,7 +53,7 @@ class Encryption:
         if secrets is not None and mode is not None:
             self.agreed = cipher_of(mode, secrets)
         self._keys: Final = keys
-        self._known: Final = known
+        self._registry: Final = registry
         self._alone: Final = alone
         self._init: Message | None = None
         self._rsa: Final[dict[Role, bool]] = {}
@@ -100,7 +100,7 @@ class Encryption:
             return None
         name, body = found
         if name == "none" and self.agreed is not None and self.agreed is not NONE and body:
-            return body if reads(body, header.proto_id, header.body_format, sender, self._known) else None
+            return body if reads(body, header.proto_id, header.body_format, sender, self._registry) else None
         return body
 
     def encrypted_lengths(self, header: Header) -> set[int]:
@@ -128,9 +128,9 @@ class Encryption:
         if agreed is None or name == agreed.name or not payload:
             return Opened(name, body)
         # Plain, where encryption was agreed.
-        if not reads(body, header.proto_id, header.body_format, sender, self._known):
+        if not reads(body, header.proto_id, header.body_format, sender, self._registry):
             inner = _decrypted(agreed, payload)
-            if inner is not None and reads(inner, header.proto_id, header.body_format, sender, self._known):
+            if inner is not None and reads(inner, header.proto_id, header.body_format, sender, self._registry):
                 proof = (
                     f"Decrypted with {agreed.name.upper()} the payload is a whole message, and the SHA-1 is that of "
                     f"the {len(payload)} encrypted bytes."
@@ -145,8 +145,8 @@ class Encryption:
             and self.secrets is None
             and bool(payload)
             and len(payload) % BLOCK == 0
-            and header.proto_id in self._known
-            and not reads(payload, header.proto_id, header.body_format, sender, self._known)
+            and header.proto_id in self._registry
+            and not reads(payload, header.proto_id, header.body_format, sender, self._registry)
             and not looks_like_json(payload)
         )
 
@@ -170,17 +170,17 @@ class Encryption:
     ) -> Opened:
         if found is not None:
             name, body = found
-            is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._known)
+            is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._registry)
             if is_plain or not looks_like_rsa(payload) or looks_like_json(body):
                 return Opened(name, body)
         keys = self._keys_for(payload)
         if self._keys and not keys:
             return Opened(*found) if found is not None else Opened(UNKNOWN, None, key_unknown=True)
-        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._known)
+        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
         if found is not None and finding is None:
             return Opened(*found)
         if finding is None:
-            if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._known):
+            if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._registry):
                 return Opened(UNKNOWN, None, key_unknown=True)
             return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         if finding.mistake.id == "rsa_not_decrypted" and not self._alone:
@@ -188,7 +188,7 @@ class Encryption:
         if finding.mistake.id == "sha1_of_ciphertext":
             for key in self._keys:
                 inner = _decrypted(Rsa(key), payload)
-                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._known):
+                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._registry):
                     return Opened("rsa", inner, (finding,))
         return Opened(UNKNOWN, None, (finding,), key_unknown=True)
 
@@ -208,7 +208,7 @@ class Encryption:
             and payload
             and len(payload) % BLOCK == 0
             and sender not in self._plain
-            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._known)
+            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._registry)
         )
         if may_be_sealed:
             if sender is not None and sender.peer in self._plain:

@@ -28,6 +28,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.connection import CLIENT_SILENCE, SECOND
 from ftwire.header import BodyFormat
 from ftwire.protocols import Registry, registry
@@ -64,6 +65,7 @@ class Client:
     The first connection is made, or fails with ``ConnectError``, on entering the block or in ``open``.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -79,7 +81,7 @@ class Client:
         reconnect_attempts: int | None = None,
         max_buffered: int = 8 * 1024 * 1024,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
         init: Mapping[str, Any] | None = None,
         on_event: Callable[[ClientEvent], None] | None = None,
     ) -> None:
@@ -88,7 +90,7 @@ class Client:
         self.body_format: Final = body_format
         """Of requests, replies and pushes."""
         self._timeout: Final = timeout
-        self._known: Final = known
+        self._registry: Final = registry
         self._subscriptions: Final = Subscriptions()
         self._router: Final = PushRouter(max_buffered)
         settings = ConnectionSettings(
@@ -107,7 +109,7 @@ class Client:
             reconnect=reconnect,
             reconnect_attempts=reconnect_attempts,
             max_body=max_body,
-            known=known,
+            registry=registry,
             body_format=body_format,
         )
         report = on_event or (lambda _: None)
@@ -145,7 +147,7 @@ class Client:
         ``message`` is a message, its values (see ``ftwire_tools.messages.request_builder``), or a plain body in the
         client's format. ``timeout`` in seconds, at most the client's, includes waiting for a connection.
         """
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         if isinstance(message, Mapping):
             message = build_request(entry, message)
         seconds = self._timeout if timeout is None else min(timeout, self._timeout)
@@ -170,7 +172,7 @@ class Client:
         Arguments and errors are those of ``exchange``; raises ``ReplyError`` for a ``retType`` other than 0, and
         ``ReplyDamagedError`` for a body that cannot be decoded.
         """
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         reply = await self.exchange(entry.proto_id, message, timeout=timeout)
         return read_reply(reply.frame, entry.name)
 
@@ -211,7 +213,7 @@ class Client:
 
         Raises ``UnknownProtocolError``.
         """
-        stream = self._router.add({self._known[protocol].proto_id for protocol in protocols})
+        stream = self._router.add({self._registry[protocol].proto_id for protocol in protocols})
         if self._lasting.over is not None and self._lasting.is_open:
             stream.end(self._lasting.over)
         return stream

@@ -51,7 +51,7 @@ class ConnectionSettings:
     reconnect: float | None
     reconnect_attempts: int | None
     max_body: int
-    known: Registry
+    registry: Registry
     body_format: BodyFormat
 
 
@@ -124,7 +124,7 @@ class LastingConnection:
             connection = Connection(
                 Role.CLIENT,
                 key=settings.key,
-                known=settings.known,
+                registry=settings.registry,
                 max_body=settings.max_body,
                 request_timeout=int(timeout * SECOND),
                 silence=int(settings.silence * SECOND),
@@ -204,7 +204,7 @@ class LastingConnection:
         for proto_id, message in list(self._subscriptions.requests()):
             reply = await transport.request(proto_id, message, self._settings.body_format)
             try:
-                read_reply(reply.frame, self._settings.known[proto_id].name)
+                read_reply(reply.frame, self._settings.registry[proto_id].name)
             except ReplyError as error:
                 self._report(SubscriptionRefused(error))
             else:

@@ -229,7 +229,7 @@ class GatewayTransport(asyncio.BufferedProtocol):
         self._on_oddity(event)
 
     def _name(self, request: SentRequest) -> str:
-        protocol = self._connection.known.get(request.proto_id)
+        protocol = self._connection.registry.get(request.proto_id)
         return protocol.name if protocol else str(request.proto_id)
 
     def _flush(self) -> None:

@@ -117,9 +117,9 @@ def command(
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, gaps and notes go to standard error.
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
-    known = known_with(schema)
+    registry = known_with(schema)
     try:
-        wanted = protocol_ids(protocols, known)
+        wanted = protocol_ids(protocols, registry)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
     form = Form(
@@ -150,7 +150,7 @@ def command(
                 dump.note(path)
             try:
                 reader = CaptureReader(
-                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=known, max_body=max_body
+                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
                 with open_input(path) as source:
                     run(source, dump, reader)

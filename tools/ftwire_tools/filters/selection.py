@@ -80,7 +80,7 @@ def _is_in(conversation: Conversation, wanted: str) -> bool:
     return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
 
 
-def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozenset[int]:
+def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> frozenset[int]:
     """Return the IDs that names, IDs and globs stand for.
 
     A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
@@ -90,7 +90,7 @@ def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozens
         if pattern.isdecimal():
             found.add(int(pattern))
             continue
-        named = {entry.proto_id for entry in known.find(pattern)}
+        named = {entry.proto_id for entry in registry.find(pattern)}
         if not named:
             raise ValueError(f"no protocol is called {pattern!r}")
         found |= named
