@@ -56,3 +56,12 @@ def test_the_registry_of_a_connection_may_be_read_as_known() -> None:
     connection = ftwire.Connection(Role.CLIENT, registry=REGISTRY)
     with pytest.warns(DeprecationWarning, match=r"Connection\.known is called registry now"):
         assert connection.known is REGISTRY
+
+
+def test_the_frames_of_a_drawn_session_may_be_read_as_said() -> None:
+    session = strategies.Session((), "none", 1, None)
+    with pytest.warns(DeprecationWarning, match=r"Session\.said is called sent now"):
+        assert session.said is session.sent
+    with pytest.warns(DeprecationWarning, match=r"Said is called ftwire\.strategies\.SentFrame now"):
+        assert strategies.Said is strategies.SentFrame
+    assert not hasattr(strategies, "Sold")

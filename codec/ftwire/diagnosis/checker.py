@@ -16,9 +16,9 @@ from ftwire.cipher import NONE, RsaKey
 from ftwire.connection import INIT_CONNECT
 from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, side_of
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
-from ftwire.diagnosis.encryption import UNKNOWN, Encryption, Opened
+from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
-from ftwire.diagnosis.exchange import Exchange
+from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.payloads import SessionKeys
@@ -68,7 +68,7 @@ class ConversationChecker:
     ) -> None:
         self._registry: Final = registry
         self._encryption: Final = Encryption(keys, secrets, mode, registry, alone=alone)
-        self._exchange: Final = Exchange(registry, from_start=from_start)
+        self._exchange: Final = ExchangeChecker(registry, from_start=from_start)
         self._count = 0
         self._window = 0  # bytes that may have been decrypted or hashed for the piece being read
 
@@ -180,7 +180,7 @@ class ConversationChecker:
         payload = data[at + HEADER_SIZE : end]
         whole = end <= len(data)
         self._window += len(payload)
-        opened = self._encryption.open(header, payload, sender) if whole else Opened(UNKNOWN, None)
+        opened = self._encryption.open(header, payload, sender) if whole else OpenedPayload(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
             if opened.findings or opened.key_unknown:
@@ -193,7 +193,7 @@ class ConversationChecker:
                 payload = data[at + HEADER_SIZE : at + bounds.size]
                 found = self._encryption.opening(bounds.header, payload) if bounds.body is not None else None
                 finding = bounds.finding._replace(sender=sender)
-                opened = Opened(found[0] if found else UNKNOWN, bounds.body, (finding,))
+                opened = OpenedPayload(found[0] if found else UNKNOWN, bounds.body, (finding,))
                 return self._finish(header, bounds.header, payload, sender, opened, at, time)
         if not whole:
             return self._no_frame(data, at, sender)
@@ -260,7 +260,7 @@ class ConversationChecker:
         header: Header,
         payload: bytes,
         sender: Role | None,
-        opened: Opened,
+        opened: OpenedPayload,
         offset: int,
         time: int,
     ) -> Piece:

@@ -9,13 +9,13 @@ from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.frame import Role
 from ftwire.protocols import Registry
 
-__all__ = ["Exchange"]
+__all__ = ["ExchangeChecker"]
 
 MAX_KEPT: Final = 65536
 """Requests and replies remembered, each."""
 
 
-class Exchange:
+class ExchangeChecker:
     """Pairs the requests and replies of one conversation, and checks their order."""
 
     def __init__(self, registry: Registry, *, from_start: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from ftwire._renamed import renamed_keyword
+from ftwire._renamed import renamed_attribute, renamed_keyword
 from ftwire.cipher import NONE, Cipher, PacketEncAlgo, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.frame import Frame, Kind, Role
@@ -22,7 +22,7 @@ from ftwire.strategies._messages import messages
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["Said", "Session", "conversations"]
+__all__ = ["SentFrame", "Session", "conversations"]
 
 SUBSCRIBE = 3001
 _START_NS = 1_623_202_200 * 1_000_000_000
@@ -30,7 +30,7 @@ _STEP_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentFrame:
     """One frame of a session."""
 
     sender: Role
@@ -43,7 +43,7 @@ class Said:
 class Session:
     """A whole session as both sides sent it."""
 
-    said: tuple[Said, ...]
+    sent: tuple[SentFrame, ...]
     """Every frame, in the order of sending."""
     encryption: str
     """Name of the cipher after the handshake: ``none``, ``ftaes_ecb``, ``aes_ecb`` or ``aes_cbc``."""
@@ -51,10 +51,11 @@ class Session:
     """``connID`` of the handshake."""
     key: RsaKey | None = field(repr=False)
     """The RSA private key that both sides hold, ``None`` where nothing is encrypted."""
+    said = renamed_attribute("said", "sent")
 
     def frames(self, sender: Role) -> list[Frame]:
         """Return what one side sent."""
-        return [said.frame for said in self.said if said.sender is sender]
+        return [each.frame for each in self.sent if each.sender is sender]
 
     def stream(self, sender: Role) -> bytes:
         """Return the bytes that one side sent."""
@@ -64,8 +65,8 @@ class Session:
         """Return the session as a capture file, pcap or pcapng, of one TCP connection."""
         conversation = TcpConversation(CLIENT, SERVER)
         directions = {Role.CLIENT: Direction.A_TO_B, Role.SERVER: Direction.B_TO_A}
-        said = ((directions[each.sender], each.frame.encode(), each.time) for each in self.said)
-        return capture_file(conversation.frames(said), pcapng=pcapng)
+        sent = ((directions[each.sender], each.frame.encode(), each.time) for each in self.sent)
+        return capture_file(conversation.frames(sent), pcapng=pcapng)
 
 
 class _SessionDraw:
@@ -74,7 +75,7 @@ class _SessionDraw:
     def __init__(self, draw: st.DrawFn, registry: Registry) -> None:
         self.draw = draw
         self.registry = registry
-        self.said: list[Said] = []
+        self.sent: list[SentFrame] = []
         self.ciphers: dict[Role, Cipher] = {Role.CLIENT: NONE, Role.SERVER: NONE}
         self.conn_id = 0
         self.serial = 0
@@ -91,7 +92,7 @@ class _SessionDraw:
             cipher=self.ciphers[sender],
             registry=self.registry,
         )
-        self.said.append(Said(sender, frame, _START_NS + _STEP_NS * len(self.said)))
+        self.sent.append(SentFrame(sender, frame, _START_NS + _STEP_NS * len(self.sent)))
         return frame
 
     def request(self, proto_id: int, body_format: BodyFormat, message: Any = None) -> Frame:
@@ -208,4 +209,4 @@ def conversations(
             drawn.reply(draw(st.integers(0, len(drawn.pending) - 1)))
     while drawn.pending:
         drawn.reply(0)
-    return Session(tuple(drawn.said), encryption, drawn.conn_id, key)
+    return Session(tuple(drawn.sent), encryption, drawn.conn_id, key)

@@ -38,7 +38,7 @@ from ftwire_tools.client.errors import ClientError, RequestTimeoutError
 from ftwire_tools.client.push_router import PushRouter
 from ftwire_tools.client.replies import Reply, read_reply
 from ftwire_tools.client.rt_table import Columns, rt_table
-from ftwire_tools.client.subscriptions import QOT_SUB, SUBSCRIBING, Subscriptions
+from ftwire_tools.client.subscriptions import QOT_SUB, SUBSCRIBING, SubscriptionsToRestore
 from ftwire_tools.messages.request_builder import build_request
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Client:
         """Of requests, replies and pushes."""
         self._timeout: Final = timeout
         self._registry: Final = registry
-        self._subscriptions: Final = Subscriptions()
+        self._subscriptions: Final = SubscriptionsToRestore()
         self._router: Final = PushRouter(max_buffered)
         settings = ConnectionSettings(
             host=host,

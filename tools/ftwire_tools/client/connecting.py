@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftwire.protocols import Registry
     from ftwire_tools.client.events import ClientEvent
     from ftwire_tools.client.push_router import PushRouter
-    from ftwire_tools.client.subscriptions import Subscriptions
+    from ftwire_tools.client.subscriptions import SubscriptionsToRestore
 
 __all__ = ["ConnectionSettings", "LastingConnection"]
 
@@ -62,7 +62,7 @@ class LastingConnection:
         self,
         settings: ConnectionSettings,
         router: PushRouter,
-        subscriptions: Subscriptions,
+        subscriptions: SubscriptionsToRestore,
         report: Callable[[ClientEvent], None],
     ) -> None:
         self.connected: Connected | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["SUBSCRIBING", "Subscriptions"]
+__all__ = ["SUBSCRIBING", "SubscriptionsToRestore"]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
@@ -29,7 +29,7 @@ Item = tuple[int, str, int]
 """Market, code, SubType."""
 
 
-class Subscriptions:
+class SubscriptionsToRestore:
     """The subscriptions of one client."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Toler
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import Part, Script, read_script
-from ftwire_tools.replaying.replayer import Manner, Outcome, Status, perform
+from ftwire_tools.replaying.replayer import Manner, Outcome, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
@@ -42,21 +42,21 @@ class ReplayReport:
         self._as_json: Final = as_json
         self._only_differences: Final = only_differences
         self._paint: Final[Paint] = PLAIN if as_json else paint_for(sys.stdout)
-        self.counts: Final[Counter[Status]] = Counter()
+        self.counts: Final[Counter[ReplayStatus]] = Counter()
         self.left_out: Final[Counter[str]] = Counter()
 
     def outcome(self, outcome: Outcome) -> None:
         """Print one result and count it."""
         self.counts[outcome.status] += 1
-        if outcome.status is Status.LEFT_OUT:
+        if outcome.status is ReplayStatus.LEFT_OUT:
             self.left_out[outcome.reason] += 1
-        if self._only_differences and outcome.status in {Status.SAME, Status.UNCOMPARED}:
+        if self._only_differences and outcome.status in {ReplayStatus.SAME, ReplayStatus.UNCOMPARED}:
             return
         write(self._json(outcome) if self._as_json else self._lines(outcome))
 
     def summary(self, unreadable: list[str]) -> None:
         """Print the counts, and which requests were not sent."""
-        counts = {status.value: self.counts[status] for status in Status if self.counts[status]}
+        counts = {status.value: self.counts[status] for status in ReplayStatus if self.counts[status]}
         if self._as_json:
             facts = {
                 "summary": counts,
@@ -75,7 +75,7 @@ class ReplayReport:
 
     def _lines(self, outcome: Outcome) -> str:
         step, paint = outcome.step, self._paint
-        colour = {Status.SAME: paint.response, Status.LEFT_OUT: paint.push}.get(outcome.status, paint.bad)
+        colour = {ReplayStatus.SAME: paint.response, ReplayStatus.LEFT_OUT: paint.push}.get(outcome.status, paint.bad)
         copy = f"/{outcome.copy}" if outcome.copy > 1 else ""
         took = "" if outcome.latency is None else duration(outcome.latency)
         line = (
@@ -285,6 +285,6 @@ def command(
     except ClientError as error:
         raise click.ClickException(printable(str(error))) from None
     report.summary(script.unreadable)
-    if report.counts[Status.DIFFERENT] or report.counts[Status.FAILED]:
+    if report.counts[ReplayStatus.DIFFERENT] or report.counts[ReplayStatus.FAILED]:
         ctx.exit(FAILED)
     ctx.exit(NOT_DECODED if script.unreadable else 0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.push import Push, PushRun
-    from ftwire_tools.gateway.subscriptions import Change, Subscriptions
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
 __all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "failure", "success"]
 
@@ -73,7 +73,7 @@ class AnswerSource(Protocol):
         """Return the answer to a request. The session itself answers the handshake, KeepAlive and Qot_GetSubInfo."""
         ...
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """React to a change of a client's subscriptions. Called after the reply was handed to the connection."""
         ...
 

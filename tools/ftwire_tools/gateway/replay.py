@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.forward import Forward
-    from ftwire_tools.gateway.subscriptions import Change
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
 __all__ = ["OnMiss", "Replay"]
 
@@ -178,7 +178,7 @@ class Replay:
         wider = "" if self._match is Match.PROTOCOL else f" (matched by {self._match})"
         return Answer(failure(entry, f"not in the capture: {what}{wider}"))
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Start the pushes of new topics, and stop those of topics that were given up."""
         scheduler = self._clients[client.number].scheduler
         scheduler.forget()

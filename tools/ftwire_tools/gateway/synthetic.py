@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import Accounts, OrderEvent, TradeError
+from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
-    from ftwire_tools.gateway.subscriptions import Change
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
 
 __all__ = ["Synthetic"]
@@ -41,7 +41,7 @@ class Synthetic:
     def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start."""
         self.market: Final = Market(seed, None if now is None else now / SECOND)
-        self.accounts: Final = Accounts(self.market)
+        self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
         self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
@@ -110,7 +110,7 @@ class Synthetic:
         s2c.subQuota, s2c.historyKLQuota = 1000, 100
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client wants it."""
         if change.first:
             for topic in change.started:

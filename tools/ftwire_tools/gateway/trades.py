@@ -11,7 +11,7 @@ from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.account import Account, Accounts, Fill, Holding, Order
+    from ftwire_tools.gateway.account import Fill, Holding, Order, TradingAccount, TradingAccounts
 
 __all__ = ["Trades", "fill_deal", "fill_order", "pushes_of"]
 
@@ -22,7 +22,7 @@ MODIFY, CANCEL = 1, 2
 class Trades:
     """Makes replies from accounts; ``notify`` is called with changes of orders."""
 
-    def __init__(self, accounts: Accounts, notify: Callable[[OrderEvent], None]) -> None:
+    def __init__(self, accounts: TradingAccounts, notify: Callable[[OrderEvent], None]) -> None:
         self._accounts: Final = accounts
         self._notify: Final = notify
         self.answers: Final[dict[str, Callable[[Any, Any], OrderEvent | None]]] = {
@@ -43,7 +43,7 @@ class Trades:
         Each raises ``TradeError``.
         """
 
-    def _account(self, c2s: Any, s2c: Any) -> Account:
+    def _account(self, c2s: Any, s2c: Any) -> TradingAccount:
         header = c2s.header
         s2c.header.CopyFrom(header)
         return self._accounts.find(header.accID, header.trdEnv, header.trdMarket)
@@ -180,7 +180,7 @@ def _market(order: Order) -> int:
     return {1: 1, 2: 2}.get(order.stock.listing.sec_market, 4)
 
 
-def fill_order(message: Any, account: Account, order: Order) -> None:
+def fill_order(message: Any, account: TradingAccount, order: Order) -> None:
     """Write an order into a ``Trd_Common.Order``."""
     listing = order.stock.listing
     message.trdSide, message.orderType, message.orderStatus = order.side, order.order_type, order.status
@@ -208,7 +208,7 @@ def fill_deal(message: Any, fill: Fill) -> None:
     message.status = 0
 
 
-def _fill_position(position: Any, account: Account, holding: Holding) -> None:
+def _fill_position(position: Any, account: TradingAccount, holding: Holding) -> None:
     listing, price = holding.stock.listing, holding.stock.price
     gain = (price - holding.cost) * holding.qty
     position.positionSide = 0 if holding.qty > 0 else 1

@@ -22,14 +22,14 @@ from ftwire_tools.replaying.id_translation import IdTranslation, UnknownOrderErr
 if TYPE_CHECKING:
     from ftwire_tools.client import Client
     from ftwire_tools.messages.comparison import Comparison, Difference
-    from ftwire_tools.replaying.capture_script import Part, Step
+    from ftwire_tools.replaying.capture_script import Part, ScriptStep
 
-__all__ = ["Manner", "Outcome", "Status", "perform"]
+__all__ = ["Manner", "Outcome", "ReplayStatus", "perform"]
 
 SECOND: Final = 1_000_000_000
 
 
-class Status(StrEnum):
+class ReplayStatus(StrEnum):
     """Result of sending one captured request."""
 
     SAME = "same"
@@ -47,11 +47,11 @@ class Status(StrEnum):
 class Outcome:
     """A captured request that was sent or left out, with its result."""
 
-    step: Step
+    step: ScriptStep
     part: Part
     copy: int
     """Number of the connection, from 1, among those that send the same requests."""
-    status: Status
+    status: ReplayStatus
     differences: tuple[Difference, ...] = ()
     more: int = 0
     """Number of differences beyond those kept."""
@@ -111,12 +111,12 @@ class _Performer:
                 # Let the task start, and so send, before the next request is looked at.
                 await asyncio.sleep(0)
 
-    async def _play(self, step: Step) -> None:
+    async def _play(self, step: ScriptStep) -> None:
         expected: Any = None if step.reply is None else read_body(step.reply)[0]
         reason = None if self._manner.allow_trading else trades(step.proto_id)
         if reason is not None:
             self._rewriter.learn(step.proto_id, expected, None)
-            self._finish(step, Status.LEFT_OUT, reason=reason)
+            self._finish(step, ReplayStatus.LEFT_OUT, reason=reason)
             return
         actual: Any = None
         try:
@@ -124,25 +124,25 @@ class _Performer:
             reply = await self._client.exchange(step.proto_id, request)
             actual = message_of(reply.frame)
         except UnknownOrderError as error:
-            self._finish(step, Status.LEFT_OUT, reason=str(error))
+            self._finish(step, ReplayStatus.LEFT_OUT, reason=str(error))
             return
         except (ClientError, WireError) as error:
             self._rewriter.learn(step.proto_id, expected, None)
-            self._finish(step, Status.FAILED, reason=str(error))
+            self._finish(step, ReplayStatus.FAILED, reason=str(error))
             return
         self._rewriter.learn(step.proto_id, expected, actual)
         if expected is None or type(expected) is not type(actual):
-            self._finish(step, Status.UNCOMPARED, latency=reply.latency)
+            self._finish(step, ReplayStatus.UNCOMPARED, latency=reply.latency)
             return
         found = list(self._manner.comparison.differences(expected, actual))
         kept = self._manner.max_differences
         self._finish(
             step,
-            Status.DIFFERENT if found else Status.SAME,
+            ReplayStatus.DIFFERENT if found else ReplayStatus.SAME,
             differences=tuple(found[:kept]),
             more=max(len(found) - kept, 0),
             latency=reply.latency,
         )
 
-    def _finish(self, step: Step, status: Status, **facts: Any) -> None:
+    def _finish(self, step: ScriptStep, status: ReplayStatus, **facts: Any) -> None:
         self._done(Outcome(step, self._part, self._copy, status, **facts))
