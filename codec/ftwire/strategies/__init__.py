@@ -30,7 +30,7 @@ Everything shrinks towards what is small and legal: no optional field, zeros, on
 consists of several parts is a record of them.
 """
 
-from warnings import warn
+from warnings import warn as _warn
 
 try:
     from ftwire.strategies._bodies import bodies
@@ -71,5 +71,5 @@ __all__ = [
 def __getattr__(name: str) -> type[SentFrame]:
     if name != "Said":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warn("ftwire.strategies.Said is called ftwire.strategies.SentFrame now", DeprecationWarning, stacklevel=2)
+    _warn("ftwire.strategies.Said is called ftwire.strategies.SentFrame now", DeprecationWarning, stacklevel=2)
     return SentFrame
