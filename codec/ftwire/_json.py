@@ -1,11 +1,11 @@
 """Messages and protobuf bodies as plain Python values and as JSON text.
 
-The result is that of protobuf's ``MessageToDict`` and ``MessageToJson``, which ask every field of every message for
-its type. Here that is asked once per class: ``_Writers`` keep the name and the converter of each field.
+The result is that of protobuf's ``MessageToDict`` and ``MessageToJson``, which look up the type of every field in every
+message. Here it is looked up once per class: ``_Writers`` keep the name and the converter of each field.
 
-Where the compiled core is installed it reads the serialized body, which takes less time than asking a message for
-its fields. It reads only bodies as every serializer of protobuf writes them: fields in order, repeated ones together,
-text in UTF-8, no unknown enum values. For any other it returns ``None``, and the message is walked here.
+Where the compiled core is installed it reads the serialized body, which takes less time than reading the fields of a
+message. It reads only bodies as every serializer of protobuf writes them: fields in order, repeated ones together, text
+in UTF-8, no unknown enum values. For any other it returns ``None``, and the message is walked here.
 """
 
 from __future__ import annotations
@@ -60,24 +60,24 @@ def to_json(message: Message, *, lower_camel: bool = False, indent: int | None =
 
 
 def body_to_json(body: bytes, message_class: type[Message], *, lower_camel: bool) -> str | None:
-    """Return what ``to_json`` makes of the message in a protobuf body; ``None`` where that takes the message."""
+    """Return what ``to_json`` makes of the message in a protobuf body; ``None`` where the message is needed for it."""
     writer = _core_writers[lower_camel][message_class.DESCRIPTOR]
     return None if writer is None else writer.text(body)
 
 
 def message_to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
-    """Do what ``to_dict`` does without the core."""
+    """Return what ``to_dict`` does, without the core."""
     found: dict[str, Any] = (_camel_dicts if lower_camel else _dicts)[message.DESCRIPTOR](message)
     return found
 
 
 def message_to_json(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
-    """Do what ``to_json`` does without the core."""
+    """Return what ``to_json`` does, without the core."""
     if indent is None:
         try:
             text: str = (_camel_texts if lower_camel else _texts)[message.DESCRIPTOR](message)
         except TypeError:
-            # A string field holds bytes that are not UTF-8: so rare that it is found out in this way.
+            # A string field holds bytes that are not UTF-8. That is so rare that nothing checks for it before.
             pass
         else:
             return text
@@ -140,7 +140,7 @@ class _Writers(dict[Any, Converter]):
         return writer
 
     def message_to_dict(self, message: Message) -> dict[str, Any]:
-        """Have protobuf do it: for messages with rules of their own."""
+        """Let protobuf convert messages that have rules of their own."""
         from google.protobuf.json_format import MessageToDict
 
         return MessageToDict(message, preserving_proto_field_name=not self._lower_camel)

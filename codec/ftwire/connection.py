@@ -80,7 +80,7 @@ def negotiated_cipher(request: Any, response: Any) -> Cipher:
     """Return the cipher that an InitConnect pair made under an RSA key settles on.
 
     ``request`` and ``response`` are ``InitConnect.Request`` and ``InitConnect.Response`` messages; ``request``
-    may be ``None`` where it was not seen. Raises ``KeyFormatError`` (see ``cipher_for``).
+    may be ``None`` where it was not captured. Raises ``KeyFormatError`` (see ``cipher_for``).
     """
     asked = None
     if request is not None and request.c2s.HasField("packetEncAlgo"):
@@ -157,8 +157,8 @@ class Connection:
 
         Events that were not taken come first in the next iteration, for which ``data`` may be empty.
 
-        Raises ``HeaderError`` or ``RemoteProtocolError`` where the other side cannot be followed any further;
-        what came before has been returned by then.
+        Raises ``HeaderError`` or ``RemoteProtocolError`` where the bytes that follow cannot be read; the events before
+        them have been returned by then.
         """
         if self.state is State.CLOSED:
             raise LocalProtocolError("the connection is closed")
@@ -416,7 +416,7 @@ class Connection:
         return made()
 
     def _next_serial(self, proto_id: int) -> int:
-        """Return the next serial: 1 to 2**32 - 1 and round again, never one that still waits."""
+        """Return the next serial: 1 to 2**32 - 1, then from 1 again; never that of a request without its reply."""
         while True:
             self._serial = (self._serial + 1) % _SERIALS
             if self._serial and (proto_id, self._serial) not in self._waiting:

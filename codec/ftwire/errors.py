@@ -10,7 +10,7 @@
     ├── DigestError               the plain body's SHA-1 is not the header's
     ├── CipherError
     │   ├── KeyFormatError        a PEM, key or IV that cannot be used
-    │   ├── KeyRequiredError      encrypted, and nobody gave the key
+    │   ├── KeyRequiredError      encrypted, and the key is missing
     │   └── DecryptionError       ciphertext that no such key or mode can have made
     ├── BodyError                 a verified body that is not the message it should be
     ├── SchemaError
@@ -24,7 +24,7 @@
         ├── NotACaptureError      neither pcap nor pcapng
         ├── CaptureFormatError    a record whose lengths contradict each other
         ├── TruncatedCaptureError the file ends inside a record
-        ├── UnsupportedLinkError  a link type we do not take apart
+        ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
@@ -158,7 +158,7 @@ class KeyFormatError(CipherError):
 
 
 class KeyRequiredError(CipherError):
-    """The frame is encrypted and the key was not given (or not yet seen in the handshake)."""
+    """The frame is encrypted and its key is missing: not passed in, or not learnt from the handshake."""
 
     def __init__(self, needed: str = "the RSA private key") -> None:
         super().__init__(needed)

@@ -74,7 +74,7 @@ class Role(Enum):
 
 
 class Kind(StrEnum):
-    """What a frame is to the exchange it belongs to."""
+    """Whether a frame is a request, its response, or a push."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -104,11 +104,11 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         self.sender: Final = sender
         self.registry: Final = registry
         self.kinds: Final[dict[int, Kind]] = _Kinds(sender, registry)
-        """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
+        """Protocol ID to the kind of frame that this side sends under it. Only the protocol ID marks a push."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
-        """The classes that IDs met so far had in older releases, for those few that had others."""
+        """Classes of older releases, for the few IDs that had other ones; filled as IDs are looked up."""
         self.frame_types: Final[dict[int, FrameType]] = _FrameTypes(self)
-        """The first eight bytes of a header, as a number, to what they determine; ``ValueError`` without magic."""
+        """The first eight bytes of a header, as a number, to the frame type; ``ValueError`` without magic."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
@@ -124,7 +124,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         return found
 
     def body_class(self, proto_id: int, body_format: int) -> type[Message] | None:
-        """Return the class of such bodies, if they are protobuf, and were of no other class in older releases."""
+        """Return the class of such bodies if they are protobuf and the ID had no other class in older releases."""
         found = self[proto_id]
         return found if body_format == BodyFormat.PROTOBUF and proto_id not in self.formers else None
 
@@ -164,13 +164,13 @@ class FrameType:
         self.kind: Final = classes.kinds[proto_id]
         self.classes: Final = classes
         self.parse: Callable[[bytes], Message] = _not_yet
-        """What makes a message of a body; raises ``DecodeError`` where it takes more than one call."""
+        """Parses a body; raises ``DecodeError`` where that takes more than one call (``learn``)."""
         self.body_class: type[Message] | None = None
         """See ``BaseFrame.body_class``, once learnt."""
         self.is_learnt = False
 
     def learn(self) -> None:
-        """Look the message class up; ``parse`` is its parser from then on, if one call of that is all it takes."""
+        """Look the message class up, and set ``parse`` to its parser where one call of that is enough."""
         self.body_class = self.classes.body_class(self.proto_id, self.body_format)
         if self.body_class is not None:
             self.parse = self.body_class.FromString
@@ -203,11 +203,11 @@ class BaseFrame:
     error: WireError | None = None
     """Why the body cannot be read: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
     encryption: str
-    """Name of the cipher that opened it, or was to: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``, or
+    """Name of the cipher that opened it, or failed to: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``, or
     ``unknown`` where it is encrypted and there is no key."""
 
     payload: bytes
-    """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
+    """The bytes after the header, as they were on the wire: ciphertext when encrypted."""
     body: bytes
     """The plain body."""
     _message: Message | UnknownBody | None
@@ -249,9 +249,9 @@ class BaseFrame:
 
     @property
     def body_class(self) -> type[Message] | None:
-        """The message class of the body, where its bytes can be read as that by whatever reads protobuf.
+        """The message class of the body, where any protobuf parser can read its bytes as that class.
 
-        ``None`` for JSON, for protocols that are not known, and for the few whose class had another name.
+        ``None`` for JSON, for protocols that are not known, and for the few that had another class in older releases.
         """
         return self.classes.body_class(self.proto_id, self.body_format)
 
@@ -313,7 +313,7 @@ class Frame(BaseFrame):
     __slots__ = ("encryption", "frame_type", "packed_header")
 
     packed_header: PackedHeader
-    """The header in few pieces; ``header`` is the record of its fields."""
+    """The header as few integers and its digest; ``header`` is the record of its fields."""
     frame_type: FrameType
     """What the first eight bytes of its header determine. Frames of one side of one connection with the same eight
     bytes share it, if their protocol is known."""

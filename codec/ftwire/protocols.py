@@ -71,7 +71,7 @@ class Protocol:
 
 
 class _Classes(dict[int, "type[Message] | None"]):
-    """Protocol ID to message class, filled as IDs are met; an ID without a class gives None."""
+    """Protocol ID to message class, filled as IDs are met; ``None`` for one without a class."""
 
     __slots__ = ("_is_request", "_registry")
 
@@ -169,7 +169,7 @@ class Registry:
         return found
 
     def find(self, pattern: str) -> list[Protocol]:
-        """Entries whose current or old name matches a glob such as ``Qot_Update*``, letter case aside."""
+        """Return the entries whose current or old name matches a glob such as ``Qot_Update*``, in any letter case."""
         folded = pattern.casefold()
         return [
             entry
@@ -191,7 +191,7 @@ class Registry:
         return sum(len(self.all(proto_id)) for proto_id in self.ids)
 
     def beside(self, schema: Schema) -> Registry:
-        """A registry that prefers the protocols of ``schema`` and falls back to those of this one."""
+        """Return a registry that prefers the protocols of ``schema`` and falls back to those of this one."""
         return Registry(schema, *self._schemas)
 
     @property

@@ -60,8 +60,8 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
     One kind of damage costs the next frame too: of FTAES_ECB's last block only the last byte is checked (as by the
     vendor's SDK), so a frame cut off in that block verifies with the next one's first bytes in its place.
 
-    The work is linear: candidates that fail are paid from a budget of ``SPARE_WORK`` bytes for each byte fed. Once that
-    is spent, which only a stream made for that purpose brings about, candidates are passed over unchecked.
+    The work is linear: for each byte fed, ``SPARE_WORK`` bytes of failing candidates are hashed or copied. Beyond that,
+    which only a stream made for this purpose reaches, candidates are passed over unchecked.
     """
 
     @renamed_keyword("known", "registry")
@@ -152,7 +152,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
     def _look(self) -> Frame | int | None:
         """Return the frame at the front of the buffer, or how many bytes are needed to decide, or that there is none.
 
-        In step, it is what ``take`` did not take.
+        In step, that is the frame at which ``take`` stopped.
         """
         data, at, final = self.buffer.data, self.buffer.start, self._final
         available = len(data) - at
@@ -201,9 +201,9 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         return length + len(MAGIC)
 
     def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:
-        """Return whether there is a frame that verifies in these bytes: then a length was wrong.
+        """Return whether a frame that verifies is in these bytes: if so, the outer frame's length is wrong.
 
-        It may well end where some later frame does, and that frame begin in what was taken for the header.
+        It may end where a later frame does, and begin in the bytes that were read as the outer frame's header.
         """
         while (start := data.find(MAGIC, start, end)) >= 0:
             body_at = start + HEADER_SIZE
@@ -232,7 +232,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         return undecoded
 
     def _pay(self, work: int) -> bool:
-        """Take ``work`` bytes from the budget; return whether they were there."""
+        """Take ``work`` bytes from the budget; return whether so many were left."""
         received = self.offset + len(self.buffer) - self._skipped
         if self._spent + work > SPARE_WORK_FLOOR + SPARE_WORK * received:
             return False

@@ -87,7 +87,7 @@ class Schema:
         return self._rows
 
     def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
-        """What these definitions declare of one ID, the newest first; nothing for an unknown ID."""
+        """Return the protocols that these definitions have under one ID, newest first; none for an unknown one."""
         if not self._rows_by_id:
             for row in self.protocols:
                 self._rows_by_id.setdefault(row.proto_id, []).append(row)

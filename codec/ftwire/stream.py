@@ -27,10 +27,10 @@ DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 class FrameDecoder(FrameReader[Frame]):
     """Frames of one direction of a live connection.
 
-    ``for frame in decoder.feed(chunk)`` gives every frame that is whole by then. A frame whose digest or padding is
+    ``for frame in decoder.feed(chunk)`` yields every frame that is whole by then. A frame whose digest or padding is
     wrong comes as a ``BadFrame`` and costs nothing but itself, as in the vendor's SDK. Wrong magic and a body above
     ``max_body`` raise ``BadMagicError`` and ``BodyTooLargeError`` from the iteration, after the frames that came
-    before; the decoder then raises the same error for ever.
+    before; from then on the decoder raises the same error.
 
     Setting ``cipher`` when an InitConnect frame has come is how a connection goes from RSA to AES: frames behind it in
     the same chunk are decrypted with the new one.
@@ -57,7 +57,7 @@ class FrameDecoder(FrameReader[Frame]):
     def _read_on(self) -> list[Frame]:
         """Return the frame that is not in order, or nothing where too little of it is there; raise what is fatal."""
         if self.failure is not None:
-            # Nothing is kept, and nothing is lacking for the next chunk, however small, to be answered with the error.
+            # Nothing is kept. ``lacking`` is 0, so that the next chunk, however small, raises the error again.
             self.buffer.consume(self.pending)
             self.buffer.lacking = 0
             raise self.failure

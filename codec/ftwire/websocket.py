@@ -1,4 +1,4 @@
-"""The envelope of OpenD's WebSocket clients: ``ft-v1.0``, one a binary message.
+"""The envelope of OpenD's WebSocket clients: ``ft-v1.0``, one in each binary message.
 
 It differs from the frame on TCP: big-endian, no digest, no encryption, bodies always protobuf, and a header that
 depends on the direction. An ``Envelope`` has the attributes of a ``Frame`` all the same: its command is a protocol ID,
@@ -69,7 +69,7 @@ _Fields = tuple[bytes, int, int] | tuple[bytes, int, int, int, bytes]
 
 
 class Envelope(BaseFrame):
-    """One envelope, its header field for field as it stood on the wire.
+    """One envelope, its header field for field as it was on the wire.
 
     Made by ``Envelope.decode`` or ``Envelope.build``. Immutable in meaning: only the decoded message is filled
     in, on first use.
@@ -189,8 +189,8 @@ class Envelope(BaseFrame):
     def kind(self) -> Kind:
         """Request, response or push, as far as the command determines.
 
-        The vendor's client takes any section that it does not wait for as a push; only who sees the whole
-        conversation (``WebSocketObserver``) knows that of commands that the registry does not hold.
+        The vendor's client takes any section that it does not wait for as a push. For commands that the registry does
+        not hold, that can be decided only with the whole conversation (``WebSocketObserver``).
         """
         if self._fields[1] == DISCONNECTED and self.sender is Role.SERVER:
             return Kind.PUSH
@@ -263,7 +263,7 @@ class BadEnvelope(Envelope):
 
 
 def open_envelope(data: bytes, classes: MessageClasses, max_body: int) -> Envelope:
-    """Return the envelope that a message is; raises ``EnvelopeError``."""
+    """Return a message as an envelope; raises ``EnvelopeError``."""
     header = CLIENT_ENVELOPE_STRUCT if classes.sender is Role.CLIENT else SERVER_ENVELOPE_STRUCT
     if not data.startswith(ENVELOPE_MAGIC):
         start = data[: len(ENVELOPE_MAGIC)].hex()

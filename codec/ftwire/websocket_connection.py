@@ -66,7 +66,7 @@ class WebSocketConnection:
         return messages
 
     def receive_message(self, data: bytes) -> Envelope:
-        """Take one binary message and return the request that it is.
+        """Take one binary message and return it as a request.
 
         Raises ``EnvelopeError`` for one that is no envelope, and ``RemoteProtocolError`` for a first one that is
         not ``InitWebSocket``: the connection is over then.
@@ -85,7 +85,7 @@ class WebSocketConnection:
         return envelope
 
     def knows_key(self, request: Envelope) -> bool:
-        """Whether an ``InitWebSocket`` carries the right ``websocketKey``; any will do where there is none.
+        """Return whether an ``InitWebSocket`` carries the right ``websocketKey``; without a key, any is right.
 
         Raises ``RemoteProtocolError`` for a body that cannot be read.
         """

@@ -111,7 +111,7 @@ class DissectedFrame(NamedTuple):
 
     @property
     def message(self) -> Message | None:
-        """The body as a message, parsed when first asked for; ``None`` where there is none, see ``error``."""
+        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``."""
         return read_body(self.observation.frame)[0]
 
     @property

@@ -67,7 +67,7 @@ class _Connection:
         self.pending: Final = (PendingBytes(), PendingBytes()) if keep_bytes else None
 
     def keep(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
-        """Keep what an endpoint sent for as long as it may be asked for."""
+        """Keep what an endpoint sent, as long as a report may need it."""
         if self.head is not None and self.pending is not None:
             if self.conversation is None:
                 self.head.add(endpoint, data, time, packet)
@@ -112,7 +112,7 @@ class PacketFrames:
         keep_bytes: bool,
         refusal: str,
     ) -> None:
-        """``refusal`` stands in front of the reason why an input is no capture file."""
+        """``refusal`` is put in front of the reason why an input is no capture file."""
         self._account: Final = account
         self._keys = keys
         self._max_body: Final = max_body

@@ -1,4 +1,4 @@
-"""The bytes that one side of one connection sent, as a socket gives them, turned into frames."""
+"""The bytes that one side of one connection sent, without packets, turned into frames."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, reg
 
 
 def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, registry: Registry) -> bool:
-    """Return the same, all fields known: random bytes are rarely such a message."""
+    """Return the same, but only if all fields are known: random bytes are rarely such a message."""
     if body_format > BodyFormat.JSON:
         return False
     sides = tuple(Role) if sender is None else (sender,)

@@ -47,9 +47,9 @@ class ConversationChecker:
     """Checks one conversation on TCP or WebSocket.
 
     ``keys`` are RSA private keys to open the handshake with; ``secrets`` are the AES key and IV of a handshake that
-    was not captured, and ``mode`` is the name of its cipher, if known. ``from_start``: the conversation is seen from
-    its first byte. ``alone``: the bytes are the input that a program could not read, not captured traffic, so that
-    encryption without a key is a finding.
+    was not captured, and ``mode`` is the name of its cipher, if known. ``from_start``: the conversation was captured
+    from its first byte on. ``alone``: the bytes are the input that a program could not read, not captured traffic, so
+    that encryption without a key is a finding.
 
     Pass the frames of both directions in the order they were captured: bytes to ``read``, or frames that an observer
     has cut to ``see``; then call ``close``. Never raises on account of the bytes.
@@ -142,7 +142,7 @@ class ConversationChecker:
         return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
 
     def skip(self) -> None:
-        """Note that bytes are missing: from here on nothing is reported that depends on having seen everything."""
+        """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
         self._exchange.incomplete()
 
     def close(self, time: int = 0) -> list[tuple[int, Finding]]:
@@ -316,11 +316,11 @@ class ConversationChecker:
             return Role.SERVER
         if body:
             waits = self._exchange.waits(header.proto_id, header.serial)
-            told = side_of(
+            side = side_of(
                 body, header.proto_id, header.body_format, self._registry, first=Role.SERVER if waits else Role.CLIENT
             )
-            if told is not None:
-                return told
+            if side is not None:
+                return side
         if body:
             if looks_like_json(body):
                 return Role.CLIENT if b'"c2s"' in body else Role.SERVER

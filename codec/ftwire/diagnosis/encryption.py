@@ -75,7 +75,7 @@ class Encryption:
         yield NONE
 
     def opening(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
-        """Return the body whose digest is the header's, and the name of the cipher that gave it."""
+        """Return the body whose digest is the header's, and the name of the cipher that opened it."""
         if header.proto_id == INIT_CONNECT:
             ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys_for(payload))))
         else:

@@ -93,9 +93,9 @@ def _with_key(
         proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
         return Finding(MISTAKES["rsa_no_padding"], proof, sender)
     first = opened[0]
-    seen = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
+    beginning = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
     proof = (
-        f"With this key block 1 is {seen} where PKCS#1 v1.5 has 00 02, so no block was encrypted for it; "
+        f"With this key block 1 is {beginning} where PKCS#1 v1.5 has 00 02, so no block was encrypted for it; "
         "an RSA library hides that behind random bytes and the SHA-1 fails instead."
     )
     return Finding(MISTAKES["rsa_wrong_key"], proof, sender)

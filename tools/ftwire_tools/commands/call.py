@@ -59,15 +59,15 @@ async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
                 return FAILED
         code = 0
         if stream is not None:
-            seen = 0
+            shown = 0
             async for frame in stream:
                 try:
                     write_frame(frame, None)
                 except WireError as error:
                     complain(str(error))
                     code = NOT_DECODED
-                seen += 1
-                if seen == job.limit:
+                shown += 1
+                if shown == job.limit:
                     break
     return code
 

@@ -117,7 +117,7 @@ def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[
         damage.append(str(error))
 
 
-def _tell(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
+def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
     """Print what was changed, by field."""
     changed = sorted(redaction.changed.items(), key=lambda item: (item[0][1], item[0][0]))
     if as_json:
@@ -218,5 +218,5 @@ def command(
     )
     damage: list[str] = []
     _convert(file, out, overwrite, lambda source: _redacted(source, rewriter, damage))
-    _tell(redaction, rewriter, damage, as_json=as_json)
+    _print_changes(redaction, rewriter, damage, as_json=as_json)
     ctx.exit(NOT_DECODED if rewriter.unreadable or damage else 0)
