@@ -9,10 +9,10 @@
             async for frame in pushes:
                 print(frame.message.s2c)
 
-The protocol is in ``ftwire.Connection``; here are the socket, the waiting, and what outlives a connection: when one is
-lost a new one is made, the subscriptions are requested again, and push streams go on. Requests that were under way fail
-with ``ConnectionLostError``. They are never sent again by the client, since the gateway may have carried them out. All
-errors are in ``ftwire_tools.client.errors``.
+The protocol is in ``ftwire.Connection``; here are the socket, the waiting, and what lasts longer than a connection:
+when one is lost a new one is made, the subscriptions are requested again, and push streams go on. Requests without a
+reply fail with ``ConnectionLostError``. They are never sent again by the client, since the gateway may have carried
+them out. All errors are in ``ftwire_tools.client.errors``.
 
 Memory is bounded. When the pushes that wait in a stream reach ``max_buffered`` bytes, nothing more is read from the
 socket until a quarter of them is taken, so that the gateway has to wait. While a reply is awaited, reading goes on for
@@ -117,7 +117,7 @@ class Client:
 
     @property
     def connected(self) -> Connected | None:
-        """What the latest handshake gave."""
+        """The result of the latest handshake."""
         return self._lasting.connected
 
     async def __aenter__(self) -> Client:

@@ -66,7 +66,7 @@ class LastingConnection:
         report: Callable[[ClientEvent], None],
     ) -> None:
         self.connected: Connected | None = None
-        """What the latest handshake gave."""
+        """The result of the latest handshake."""
         self.over: ClientError | None = ClientClosedError()
         """Why there is no connection and will be none; ``None`` while there is one or may be one again."""
         self._settings: Final = settings
@@ -112,7 +112,7 @@ class LastingConnection:
             transport = self._router.transport
             if self._ready.is_set() and transport is not None and not transport.lost.done():
                 return transport
-            self._ready.clear()  # the keeper has not reacted to the loss yet
+            self._ready.clear()  # ``_keep`` has not reacted to the loss yet
             await self._ready.wait()
 
     async def _connect(self) -> GatewayTransport:
@@ -167,7 +167,7 @@ class LastingConnection:
             transport = restored
 
     async def _restore(self, lost: ClientError) -> GatewayTransport | None:
-        """Make a new connection; return ``None`` where that is given up."""
+        """Make a new connection; return ``None`` after the last attempt."""
         longest, most = self._settings.reconnect, self._settings.reconnect_attempts
         attempts, pause = 0, FIRST_RETRY
         while longest is not None and attempts != most:

@@ -1,7 +1,7 @@
-"""What a client has subscribed to, to be subscribed to again on a new connection.
+"""The subscriptions of a client, to be requested again on a new connection.
 
-OpenD drops the subscriptions of a connection with the connection. They are noted from successful requests, whoever
-made them: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
+OpenD drops the subscriptions of a connection with the connection. They are taken from successful requests, also those
+that a user makes by ``request``: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
 """
 
 from __future__ import annotations

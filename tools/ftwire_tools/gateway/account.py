@@ -249,14 +249,14 @@ class TradingAccounts:
         return found
 
     def change(self, account: TradingAccount, order: Order, qty: float, price: float) -> None:
-        """Give an order another quantity and price. Raises ``TradeError``."""
+        """Change quantity and price of an order. Raises ``TradeError``."""
         self._check_unlocked(account)
         if not order.is_open:
             raise TradeError("the order is not open any more")
         if qty <= order.filled:
             raise TradeError("less than what is filled already")
         before = order.qty, order.price
-        order.qty, order.price = order.filled, 0.0  # its own money and shares are free for the change
+        order.qty, order.price = order.filled, 0.0  # its own money and shares are available for the change
         try:
             self._check(account, order.stock, order.side, qty, price)
         except TradeError:

@@ -1,7 +1,7 @@
-"""Where a gateway's answers come from: the interface between sessions and what they answer with.
+"""Where a gateway's answers come from: the interface that sessions call for replies and pushes.
 
-``Replay`` answers from captures, ``Synthetic`` from a made-up market. An answer source sees clients only as
-``Subscriber``. All its methods are called in the thread of the gateway's event loop.
+``Replay`` answers from captures, ``Synthetic`` from a made-up market. A client is passed to it as ``Subscriber``. All
+its methods are called in the thread of the gateway's event loop.
 """
 
 from __future__ import annotations

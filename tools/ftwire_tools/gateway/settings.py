@@ -22,7 +22,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of a gateway but its answers."""
+    """Everything about a gateway except its answers."""
 
     host: str = LOOPBACK
     """Address to listen on. One that others can reach needs ``key``."""

@@ -124,7 +124,7 @@ class Synthetic:
                 client.push(push)
 
     def step(self) -> None:
-        """Let a market second pass, and push what has changed."""
+        """Advance the market by a second, and push what has changed."""
         self.market.step()
         for event in self.accounts.step():
             self._push_to_all(event)
@@ -145,7 +145,7 @@ class Synthetic:
             return
         due = time.monotonic()
         while True:
-            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # more than a second late is not made up for
+            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # longer delays are not caught up
             await asyncio.sleep(due - time.monotonic())
             self.step()
 

@@ -38,7 +38,7 @@ class Trades:
             "Trd_GetOrderFillList": self._fills,
             "Trd_GetHistoryOrderFillList": self._fills,
         }
-        """By protocol, what fills ``s2c`` from ``c2s`` and returns a change of an order.
+        """Protocol to the function that fills ``s2c`` from ``c2s`` and returns a change of an order.
 
         Each raises ``TradeError``.
         """
@@ -114,7 +114,7 @@ class Trades:
     def _modify(self, c2s: Any, s2c: Any) -> OrderEvent | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
-        if isinstance(c2s.orderIDEx, str):  # protobuf gives text that is not UTF-8 as bytes
+        if isinstance(c2s.orderIDEx, str):  # protobuf returns text that is not UTF-8 as bytes
             s2c.orderIDEx = c2s.orderIDEx
         if c2s.forAll:
             if c2s.modifyOrderOp != CANCEL:

@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Options of a replay."""
+    """How a replay is sent."""
 
     comparison: Comparison
     start: int
