@@ -42,7 +42,7 @@ FrameWriter = Callable[["Frame", "int | None"], None]
 
 
 async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
-    """Carry a plan out, and return the exit code."""
+    """Carry out a plan, and return the exit code."""
     async with client:
         # Before the subscription is sent, so that no push is missed.
         stream = client.pushes(*(entry.proto_id for entry in job.watched)) if job.watched else None
@@ -96,7 +96,7 @@ def report(event: ClientEvent) -> None:
 def call(
     job: CallPlan, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, write_frame: FrameWriter
 ) -> int:
-    """Connect and carry a plan out. Raises ``click.ClickException`` for what goes wrong."""
+    """Connect and carry out a plan. Raises ``click.ClickException`` for what goes wrong."""
     from ftwire_tools.client import Client
     from ftwire_tools.client.errors import ClientError, HandshakeError
 

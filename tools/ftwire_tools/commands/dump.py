@@ -12,7 +12,7 @@ from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import known_with, max_body_option, schema_option, show_secrets_option
+from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.filters.selection import Selection, protocol_ids
 from ftwire_tools.render.stats import Stats
@@ -115,9 +115,9 @@ def command(
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, gaps and notes go to standard error.
+    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
-    registry = known_with(schema)
+    registry = decoding_registry(schema)
     try:
         wanted = protocol_ids(protocols, registry)
     except ValueError as error:

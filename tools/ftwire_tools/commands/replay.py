@@ -20,7 +20,7 @@ from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Toler
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import Part, Script, read_script
-from ftwire_tools.replaying.replayer import Manner, Outcome, ReplayStatus, perform
+from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
@@ -111,7 +111,13 @@ class ReplayReport:
 
 
 async def play(
-    script: Script, to: Address, key: RsaKey | None, copies: int, timeout: float, manner: Manner, report: ReplayReport
+    script: Script,
+    to: Address,
+    key: RsaKey | None,
+    copies: int,
+    timeout: float,
+    options: ReplayOptions,
+    report: ReplayReport,
 ) -> None:
     """Send the requests of every captured client on its connections. Raises ``ConnectError`` if one cannot be made."""
     from ftwire_tools.client import Client
@@ -135,7 +141,7 @@ async def play(
             await client.open()
         async with asyncio.TaskGroup() as group:
             for part, copy, client in cast:
-                group.create_task(perform(client, part, copy, manner, report.outcome))
+                group.create_task(perform(client, part, copy, options, report.outcome))
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
     finally:
@@ -150,7 +156,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def load(path: str, key: RsaKey | None) -> Script:
-    """Read the capture; an error becomes one line."""
+    """Read the capture. Raises ``click.ClickException``."""
     try:
         with open_input(path) as source_input:
             script = read_script(source_input, [] if key is None else [key])
@@ -270,7 +276,7 @@ def command(
         raise click.BadParameter(str(error), param_hint="--ignore") from None
     gateway_key = read_key(key)
     script = load(capture, read_key(capture_key) or gateway_key)
-    manner = Manner(
+    options = ReplayOptions(
         comparison=comparison,
         start=min(part.steps[0].time for part in script.parts),
         speed=None if topspeed else speed,
@@ -279,7 +285,7 @@ def command(
     )
     report = ReplayReport(as_json=as_json, only_differences=only_differences)
     try:
-        asyncio.run(play(script, to, gateway_key, connections, timeout, manner, report))
+        asyncio.run(play(script, to, gateway_key, connections, timeout, options, report))
     except HandshakeError as error:
         raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except ClientError as error:

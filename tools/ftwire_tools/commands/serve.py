@@ -174,7 +174,7 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="KeepAlive interval that clients are told.",
+    help="KeepAlive interval sent to clients.",
 )
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")

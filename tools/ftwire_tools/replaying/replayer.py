@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftwire_tools.messages.comparison import Comparison, Difference
     from ftwire_tools.replaying.capture_script import Part, ScriptStep
 
-__all__ = ["Manner", "Outcome", "ReplayStatus", "perform"]
+__all__ = ["Outcome", "ReplayOptions", "ReplayStatus", "perform"]
 
 SECOND: Final = 1_000_000_000
 
@@ -62,7 +62,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ReplayOptions:
     """How a replay is sent."""
 
     comparison: Comparison
@@ -75,18 +75,22 @@ class Manner:
     """Largest number of differences kept of one reply."""
 
 
-async def perform(client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+async def perform(
+    client: Client, part: Part, copy: int, options: ReplayOptions, done: Callable[[Outcome], None]
+) -> None:
     """Send all requests on an open client; ``done`` is called with the result of each."""
-    performer = _Performer(client, part, copy, manner, done)
+    performer = _Performer(client, part, copy, options, done)
     await performer.run()
 
 
 class _Performer:
-    def __init__(self, client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, client: Client, part: Part, copy: int, options: ReplayOptions, done: Callable[[Outcome], None]
+    ) -> None:
         self._client: Final = client
         self._part: Final = part
         self._copy: Final = copy
-        self._manner: Final = manner
+        self._options: Final = options
         self._done: Final = done
         connected = client.connected
         init: Any = None if connected is None else connected.frame.message
@@ -101,8 +105,8 @@ class _Performer:
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for step in self._part.steps:
-                if self._manner.speed is not None:
-                    due = begin + (step.time - self._manner.start) / SECOND / self._manner.speed
+                if self._options.speed is not None:
+                    due = begin + (step.time - self._options.start) / SECOND / self._options.speed
                     await asyncio.sleep(max(due - loop.time(), 0))
                 earlier = [task for task in tasks[: step.after] if not task.done()]
                 if earlier:
@@ -113,7 +117,7 @@ class _Performer:
 
     async def _play(self, step: ScriptStep) -> None:
         expected: Any = None if step.reply is None else read_body(step.reply)[0]
-        reason = None if self._manner.allow_trading else trades(step.proto_id)
+        reason = None if self._options.allow_trading else trades(step.proto_id)
         if reason is not None:
             self._rewriter.learn(step.proto_id, expected, None)
             self._finish(step, ReplayStatus.LEFT_OUT, reason=reason)
@@ -134,8 +138,8 @@ class _Performer:
         if expected is None or type(expected) is not type(actual):
             self._finish(step, ReplayStatus.UNCOMPARED, latency=reply.latency)
             return
-        found = list(self._manner.comparison.differences(expected, actual))
-        kept = self._manner.max_differences
+        found = list(self._options.comparison.differences(expected, actual))
+        kept = self._options.max_differences
         self._finish(
             step,
             ReplayStatus.DIFFERENT if found else ReplayStatus.SAME,
