@@ -60,9 +60,9 @@ SECOND: Final = 1_000_000_000
 REQUEST_TIMEOUT: Final = 12 * SECOND
 """How long the vendor's SDK waits for a reply."""
 CLIENT_SILENCE: Final = 33 * SECOND
-"""How long the vendor's SDK receives nothing before it gives the connection up."""
+"""Silence after which the vendor's SDK closes the connection."""
 SERVER_SILENCE: Final = 30 * SECOND
-"""How long OpenD receives nothing before it gives a connection up."""
+"""Silence after which OpenD closes a connection."""
 
 _SERIALS: Final = 1 << 32
 

@@ -99,7 +99,7 @@ class BadMagicError(HeaderError):
         self.actual = actual
         """The two bytes found."""
         self.offset = offset
-        """Where in the stream they stand, in bytes from its start."""
+        """Where in the stream they are, in bytes from its start."""
 
     def __str__(self) -> str:
         return f'a frame starts with "FT" (4654), here is {self.actual.hex()} at stream offset {self.offset}'
@@ -117,7 +117,7 @@ class BodyTooLargeError(HeaderError):
         self.proto_id = proto_id
         """Protocol ID of that header."""
         self.offset = offset
-        """Where in the stream the header stands, in bytes from its start."""
+        """Where in the stream the header is, in bytes from its start."""
 
     def __str__(self) -> str:
         return (

@@ -113,7 +113,7 @@ class MessageClasses(dict[int, "type[Message] | None"]):
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
         if protocol is None:
-            # Not stored: whoever sends unknown IDs would decide how large this grows.
+            # Not stored: a peer that sends unknown IDs could make this grow without limit.
             return None
         found, *formers = (
             entry.request if self.sender is Role.CLIENT else entry.response for entry in self.registry.all(proto_id)
@@ -190,7 +190,7 @@ class _FrameTypes(dict[int, FrameType]):
             raise ValueError(f"a header starts with {MAGIC!r}, not {magic!r}")
         frame_type = FrameType(proto_id, body_format, version, self._classes)
         if body_format <= BodyFormat.JSON and version == 0 and self._classes.registry.get(proto_id) is not None:
-            # Others are not stored: whoever sends them would decide how large this grows.
+            # Others are not stored: a peer that sends them could make this grow without limit.
             self[first] = frame_type
         return frame_type
 
@@ -341,7 +341,7 @@ class Frame(BaseFrame):
         cipher: Cipher = NONE,
         registry: Registry = registry,
     ) -> Frame:
-        """Return the frame that ``sender`` would send; ``frame.encode()`` gives its bytes.
+        """Return the frame that ``sender`` would send; ``frame.encode()`` returns its bytes.
 
         ``body`` is a message or plain body bytes. Raises ``ValueError`` for an ID or serial above u32.
         """
@@ -433,7 +433,7 @@ class Frame(BaseFrame):
 
 
 class BadFrame(Frame):
-    """A frame that was taken from its stream whole, but whose body cannot be read; ``error`` says why.
+    """A frame that was taken from its stream whole, but whose body cannot be read; ``error`` is the reason.
 
     ``body`` and ``message`` raise that error, so that nothing untrusted is read by accident. The stream goes on after
     it. Its ``encryption`` is that of the cipher that did not open it.

@@ -86,8 +86,8 @@ _U8: Final = 0xFF
 class Header:
     """One frame header, field for field as it was on the wire.
 
-    Nothing is normalised: odd versions, formats and reserved bytes are kept, so that encoding a decoded
-    header gives its 44 bytes again. Raises ``ValueError`` for a field its bytes cannot hold.
+    Nothing is normalised: odd versions, formats and reserved bytes are kept, so that encoding a decoded header results
+    in the same 44 bytes. Raises ``ValueError`` for a field its bytes cannot hold.
     """
 
     proto_id: int

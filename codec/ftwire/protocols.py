@@ -46,7 +46,7 @@ class Protocol:
     is_websocket_only: bool
     """Never in a 44-byte frame header, only in the WebSocket envelope."""
     former_names: tuple[str, ...]
-    """Names that older SDK releases gave this ID."""
+    """Names of this ID in older SDK releases."""
     _schema: Schema = field(repr=False, compare=False)
 
     @property
@@ -89,7 +89,7 @@ class _Classes(dict[int, "type[Message] | None"]):
 
 
 class Registry:
-    """Every protocol that can be decoded, by ID and by name. Iterating gives entries in ID order."""
+    """Every protocol that can be decoded, by ID and by name. Iterating yields entries in ID order."""
 
     requests: dict[int, type[Message] | None]
     """``requests[proto_id]``: class of a request; None for a push or an unknown ID."""

@@ -101,7 +101,7 @@ class Envelope(BaseFrame):
         error_text: str = "",
         registry: Registry = registry,
     ) -> Envelope:
-        """Return the envelope that ``sender`` would send; ``envelope.encode()`` gives its bytes.
+        """Return the envelope that ``sender`` would send; ``envelope.encode()`` returns its bytes.
 
         ``body`` is a message or its bytes. Raises ``ValueError`` for what its field cannot hold, and for an
         error from a client, which has no field for one.
@@ -225,7 +225,7 @@ class Envelope(BaseFrame):
 
 
 class BadEnvelope(Envelope):
-    """A WebSocket message that is no envelope, or that cannot be read; ``error`` says why.
+    """A WebSocket message that is no envelope, or that cannot be read; ``error`` is the reason.
 
     ``payload`` is the message, or as much of it as could be read. ``body`` and ``message`` raise the error.
     Command and section are 0.

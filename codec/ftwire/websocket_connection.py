@@ -45,7 +45,7 @@ _NO_TEXT: Final = bytes(20)
 class WebSocketConnection:
     """One client on WebSocket, as the gateway sees it.
 
-    ``key`` is the key that clients have to know, empty for none. ``max_body`` is in bytes.
+    ``key`` is the key that clients must send, empty for none. ``max_body`` is in bytes.
     """
 
     @renamed_keyword("known", "registry")

@@ -180,7 +180,7 @@ class UnrecognisedConnection(NamedTuple):
     """
 
     conversation: Conversation
-    """Its ends; number 0, and ``client`` is whoever opened the connection or was captured first."""
+    """Its ends; number 0, and ``client`` is the end that opened the connection or was captured first."""
     from_start: bool
     """The capture has the connection from its first packet on."""
     sent: tuple[SentBytes, ...]

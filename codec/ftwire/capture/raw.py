@@ -32,7 +32,7 @@ __all__ = ["NEITHER", "RawFrames"]
 NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
 SEARCH_LIMIT: Final = 4 << 20
-"""Bytes searched for the first frame. More than of a captured connection, since the user says that there is one."""
+"""Bytes searched for the first frame. More than in a captured connection, since a frame is expected."""
 
 
 class RawFrames:

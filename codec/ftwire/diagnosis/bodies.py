@@ -87,7 +87,7 @@ def side_of(body: bytes, proto_id: int, body_format: int, registry: Registry, *,
     for side in sides:
         if is_exactly(body, proto_id, body_format, side, registry):
             return side
-    # With fields that this schema does not know.
+    # With fields that this schema does not have.
     return next((side for side in sides if reads(body, proto_id, body_format, side, registry)), None)
 
 

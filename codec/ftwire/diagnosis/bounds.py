@@ -60,8 +60,8 @@ def bounds_finding(
 ) -> Bounds | None:
     """Return the mistake in the size of the frame at the start of ``data``, which does not open as it is.
 
-    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` says
-    that nothing follows ``data``.
+    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` means that
+    nothing follows ``data``.
     """
     return (
         _big_endian(data, header, opens, registry)

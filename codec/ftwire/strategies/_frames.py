@@ -30,8 +30,8 @@ def frames(
     """Frames of a protocol (ID or name; ``None`` for any), their digest and length as they should be.
 
     An ID that ``registry`` does not hold has any bytes for bodies, and is a response's unless ``kind`` is a request.
-    ``kind`` says whether requests, responses or pushes, and with that which side sent them; ``format`` which
-    body format, ``None`` any. ``cipher`` encrypts the body: one cipher, or a strategy for them (``ciphers()``).
+    ``kind`` chooses requests, responses or pushes, and so the side that sent them; ``format`` is the body format,
+    ``None`` means any. ``cipher`` encrypts the body: one cipher, or a strategy for them (``ciphers()``).
     ``body`` replaces the bodies that the protocol has by any others. Raises as ``messages`` does.
     """
     if proto is None:

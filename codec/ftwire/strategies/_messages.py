@@ -64,10 +64,10 @@ def messages(
 
     ``proto`` is a protocol's ID or name, or a message class; ``kind`` which of the protocol's messages, ``None``
     for any. Optional fields are there or not, lists hold up to ``max_items``. Below ``max_depth`` levels only
-    what is required is set. Integers reach the ends of their range; those that stand for an enum mostly hold a
-    number that it has. Strings are any Unicode text. ``finite`` leaves out NaN and the infinities (a message
-    with a NaN is not equal to itself). With ``unknown``, one message in eight, at any depth, carries fields
-    that its class does not have, or enum numbers that its enum does not have.
+    what is required is set. Integers reach the ends of their range; those that hold an enum's number mostly hold a
+    valid one. Strings are any Unicode text. ``finite`` leaves out NaN and the infinities (a message with a NaN is not
+    equal to itself). With ``unknown``, one message in eight, at any depth, carries fields that its class does not have,
+    or enum numbers that its enum does not have.
 
     Raises ``UnknownProtocolError`` for a protocol that ``registry`` does not hold, ``ValueError`` for a kind that
     the protocol does not have.

@@ -219,7 +219,7 @@ def command(
       ftwire call --list 'Qot_Get*'
 
     Requests that trade are not sent without --allow-trading.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_them:
         show_list(protocol, as_json=as_json)
         return

@@ -75,7 +75,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     "--from",
     "sender",
     type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content tells.",
+    help="Who sent the bytes of a raw stream; by default the content decides.",
 )
 @schema_option
 @show_secrets_option
@@ -116,7 +116,7 @@ def command(
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:
         wanted = protocol_ids(protocols, registry)

@@ -191,7 +191,7 @@ def command(
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if strip_key:
         if keys or encrypt_with or seed or amounts or keep or as_json:
             raise click.UsageError("--strip-key copies; it goes with no other option but -w and --overwrite")

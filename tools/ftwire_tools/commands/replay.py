@@ -267,7 +267,7 @@ def command(
       ftwire replay session.pcap --ignore s2c.time --tolerance price=0.01 --tolerance volume=1%
 
     Without --allow-trading, requests that trade are left out and listed.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.client.errors import ClientError, HandshakeError
 
     try:

@@ -221,7 +221,7 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
             click.echo(f"{name:18}{meaning}")

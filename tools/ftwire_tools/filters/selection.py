@@ -81,7 +81,7 @@ def _is_in(conversation: Conversation, wanted: str) -> bool:
 
 
 def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> frozenset[int]:
-    """Return the IDs that names, IDs and globs stand for.
+    """Return the protocol IDs that names, IDs and globs select.
 
     A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
     """

@@ -92,7 +92,7 @@ class ClientSession(ABC):
     @property
     @abstractmethod
     def _push_format(self) -> BodyFormat:
-        """The body format that the client wants pushes in."""
+        """The body format of the client's pushes."""
 
     # Subscriber: called by the answer source
 

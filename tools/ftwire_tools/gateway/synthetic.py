@@ -85,7 +85,7 @@ class Synthetic:
             elif entry.name in self._trades.answers:
                 event = self._trades.answers[entry.name](c2s, response.s2c)
                 if event is not None:
-                    # After the reply, since a client that gets the push first does not know the order.
+                    # After the reply, since before it the client does not have the order's ID.
                     asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
@@ -111,7 +111,7 @@ class Synthetic:
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
-        """Push the present state of new topics, where the client wants it."""
+        """Push the present state of new topics, where the client has requested that."""
         if change.first:
             for topic in change.started:
                 found = self._quotes.push(topic)

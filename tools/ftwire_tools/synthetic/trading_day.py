@@ -24,7 +24,7 @@ HISTORY: Final = 520
 DAY: Final = 24 * 60
 """Minutes kept: the market never closes, and what is older than a day is dropped."""
 TRADES: Final = 1000
-"""Trades kept: as many as a client can ask for."""
+"""Trades kept: as many as a client can request."""
 START: Final = datetime(2024, 6, 12, 10, 0, 0)
 """Time on every exchange's clock at which the market begins, unless it begins now."""
 
