@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from ftwire.capture import Conversation
+from ftwire.capture import Conversation, DissectedFrame
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.protocols import registry
@@ -63,7 +63,8 @@ def paths(descriptor: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
     frame = Frame.build(proto_id, 1, message.SerializePartialToString(), sender=sender)
-    view = FrameView(1, CONVERSATION, FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None), show_secrets)
+    observation = FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None)
+    view = FrameView(DissectedFrame(1, CONVERSATION, observation), show_secrets)
     fields = tuple(paths(descriptor_of(message)))
     lines = LineRenderer()
     yield from (
