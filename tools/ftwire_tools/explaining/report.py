@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.explaining.body_layout import body_json
 from ftwire_tools.explaining.frame_layout import draw, header_fields, title_of
+from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 from ftwire_tools.terminal.times import Clock
@@ -141,7 +142,8 @@ def print_text(report: ExplainReport, form: Form) -> None:
                 where = f", {within}, packet {place.packet}, {clock.time(place.time)}"
             name = f"frame {place.number}" if place.number else "in no frame"
             out.append(f"{paint.push}{name}{paint.reset}: {title_of(place.piece)}{where}")
-            out.extend(draw(place.piece, paint, show_secrets=form.show_secrets, everything=form.everything))
+            view = PieceView(place.piece, show_secrets=form.show_secrets)
+            out.extend(draw(view, paint, everything=form.everything))
             out.append("")
     if report.left_out and not form.brief:
         out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
@@ -187,7 +189,7 @@ def print_json(report: ExplainReport, form: Form) -> None:
                 {"offset": one.offset, "hex": one.raw.hex(), "name": one.name, "meaning": one.meaning, "good": one.good}
                 for one in header_fields(piece)
             ],
-            "body": body_json(piece, show_secrets=form.show_secrets),
+            "body": body_json(PieceView(piece, show_secrets=form.show_secrets)),
         }
         if place.conversation is not None:
             number = place.conversation.number or None
