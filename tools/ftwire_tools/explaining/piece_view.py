@@ -25,8 +25,10 @@ __all__ = ["PieceView"]
 
 TAG_BYTES: Final = 8
 """Bytes shown in front of a field: its tag and length, and its value if it is short."""
+SHOWN_OF_PAYLOAD: Final = 2
+"""Bytes shown of a payload that cannot be read and may hold secrets: the tag and length of a message's first field."""
 SHOWN_OF_ANYTHING: Final = 16
-"""Bytes shown of a payload that may hold secrets."""
+"""Bytes shown of what is in no frame: whether they resemble a header must be seen."""
 
 
 class PieceView:
@@ -52,7 +54,8 @@ class PieceView:
         either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
         classes = [descriptor_of(each) for each in either if each is not None] or [None]
         if any(BodyMask(each, show_secrets=False).hides_some for each in classes):
-            return piece.payload[:SHOWN_OF_ANYTHING]
+            has_header = piece.header is not None or piece.envelope is not None
+            return piece.payload[: SHOWN_OF_PAYLOAD if has_header else SHOWN_OF_ANYTHING]
         return piece.payload
 
     @property
