@@ -253,6 +253,17 @@ def test_a_verification_code_is_masked_in_either_format() -> None:
             assert b"s3cr3t".hex() not in result.output.replace(" ", "")
 
 
+def test_no_proof_quotes_a_body_with_secrets() -> None:
+    s2c = {"serverVer": 1, "loginUserID": "s3cr3t", "connID": "2", "connAESKey": "k", "keepAliveInterval": 10}
+    raw = bytearray(Frame.build(1001, 1, json.dumps({"s2c": s2c}).encode(), sender=Role.SERVER).encode())
+    raw[6] = 1
+    for words in ((), ("--json",), ("--brief",)):
+        output = run(bytes(raw).hex(), "--from", "server", *words).output
+        assert "not a InitConnect.Response at offset" in output
+        assert "s3cr3t" not in output
+        assert "s3cr3t" in run(bytes(raw).hex(), "--from", "server", "--show-secrets", *words).output
+
+
 @pytest.mark.parametrize("depth", [900, 2000])
 @pytest.mark.parametrize("proto_id", [1001, 3008])
 def test_json_nested_more_deeply_than_can_be_masked_is_no_json(proto_id: int, depth: int) -> None:

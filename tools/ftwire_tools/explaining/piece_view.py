@@ -6,7 +6,7 @@ Secret fields are hidden, and so is everything that may be one: unknown fields o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.diagnosis import Node, wire_tree
@@ -14,12 +14,12 @@ from ftwire.frame import Role
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import BodyMask, Hidden
+from ftwire_tools.messages.masking import BodyMask, Hidden, may_hold_secrets
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-    from ftwire.diagnosis import Piece
+    from ftwire.diagnosis import Finding, Piece
 
 __all__ = ["PieceView"]
 
@@ -38,7 +38,7 @@ class PieceView:
 
     def __init__(self, piece: Piece, *, show_secrets: bool) -> None:
         self.piece: Final = piece
-        """Its header, sizes and findings; ``payload`` and ``body`` are not to be shown as they are."""
+        """Its header and sizes; ``payload``, ``body`` and ``findings`` are not to be shown as they are."""
         self.descriptor: Final = _class_of(piece)
         """Descriptor of the message that the body is, or should be; ``None`` if it is unknown."""
         self._mask: Final = BodyMask(self.descriptor, show_secrets=show_secrets)
@@ -52,11 +52,17 @@ class PieceView:
             return piece.payload
         # Whose message it is may be unknown: a request or a response.
         either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
-        classes = [descriptor_of(each) for each in either if each is not None] or [None]
-        if any(BodyMask(each, show_secrets=False).hides_some for each in classes):
+        classes = [descriptor_of(each) for each in either if each is not None]
+        if not classes or any(map(may_hold_secrets, classes)):
             has_header = piece.header is not None or piece.envelope is not None
             return piece.payload[: SHOWN_OF_PAYLOAD if has_header else SHOWN_OF_ANYTHING]
         return piece.payload
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the mistakes found in it, with proofs that do not quote a body that may hold secrets."""
+        for finding in self.piece.findings:
+            hides_proof = self._mask.hides_some and finding.unquoted is not None
+            yield finding._replace(proof=finding.unquoted) if hides_proof else finding
 
     @property
     def is_json(self) -> bool:

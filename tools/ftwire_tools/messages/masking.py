@@ -266,10 +266,7 @@ class BodyMask:
 
     def error_text(self, error: WireError) -> str:
         """Return why a body could not be decoded, without quoting one that may hold secrets."""
-        if not isinstance(error, BodyError) or not self.hides_some:
-            return str(error)
-        where = "" if error.offset is None else f" at offset {error.offset}"
-        return f"not a {error.message}{where}"
+        return error.unquoted if isinstance(error, BodyError) and self.hides_some else str(error)
 
 
 def _mask_all(value: Any) -> Any:
