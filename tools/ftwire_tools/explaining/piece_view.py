@@ -61,8 +61,8 @@ class PieceView:
     def findings(self) -> Iterator[Finding]:
         """Yield the mistakes found in it, with proofs that do not quote a body that may hold secrets."""
         for finding in self.piece.findings:
-            hides_proof = self._mask.hides_some and finding.unquoted is not None
-            yield finding._replace(proof=finding.unquoted) if hides_proof else finding
+            unquoted = finding.unquoted if self._mask.hides_some else None
+            yield finding if unquoted is None else finding._replace(proof=unquoted)
 
     @property
     def is_json(self) -> bool:
