@@ -80,6 +80,8 @@ class ExplainReport:
         self.pieces += 1
         piece = place.piece
         self.key_unknown += piece.key_unknown and not piece.findings
+        if not keep and not piece.findings:
+            return
         view = PieceView(piece, show_secrets=self._show_secrets)
         if keep:
             self.drawn.append((place, view))
