@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import EncodeError
 
 from ftwire._core import core
-from ftwire._fields import describe_messages, enum_names, is_repeated, is_special
+from ftwire._fields import describe_messages, enum_names, is_special
+from ftwire.schema import is_64_bit, is_repeated
 
 if TYPE_CHECKING:
     from ftwire_core import JsonWriter
@@ -32,7 +33,6 @@ __all__ = ["body_to_json", "message_to_dict", "message_to_json", "to_dict", "to_
 
 # FieldDescriptor.TYPE_*
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
-_INT64 = {3, 4, 6, 16, 18}
 
 
 def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class _Dicts(_Writers):
         if kind == _ENUM:
             names = enum_names(field.enum_type)
             return lambda number: names.get(number, number)
-        if kind in _INT64:
+        if is_64_bit(field):
             return str
         converters: dict[int, Converter] = {
             _DOUBLE: _double, _FLOAT: _float, _STRING: _string, _BYTES: _base64, _BOOL: bool
@@ -222,7 +222,7 @@ class _Texts(_Writers):
         if kind == _ENUM:
             names = {number: _quote(name) for number, name in enum_names(field.enum_type).items()}
             return lambda number: names.get(number) or str(number)
-        if kind in _INT64:
+        if is_64_bit(field):
             return lambda number: f'"{number}"'
         if kind == _DOUBLE:
             return lambda value: repr(value) if value - value == 0.0 else _quote(_not_finite(value))

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ftwire._faults import find_fault, json_offset
-from ftwire._fields import is_repeated
 from ftwire._json import to_dict, to_json
 from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
+from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor

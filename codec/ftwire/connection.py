@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire._renamed import renamed_attribute, renamed_keyword
 from ftwire.body import encode_body
 from ftwire.cipher import NONE, Cipher, PacketEncAlgo, Rsa, RsaKey, cipher_for
-from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
+from ftwire.errors import BodyError, LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.events import (
     Connected,
     Event,
@@ -441,7 +441,9 @@ def _message(frame: Frame) -> Any:
     try:
         message = frame.message
     except WireError as error:
-        raise RemoteProtocolError(f"the handshake cannot be read: {error}") from error
+        # It holds keys, which the reason may quote.
+        text = error.unquoted if isinstance(error, BodyError) else str(error)
+        raise RemoteProtocolError(f"the handshake cannot be read: {text}") from error
     if isinstance(message, UnknownBody):
         raise RemoteProtocolError(f"the handshake is in unknown format {message.body_format}")
     return message

@@ -194,9 +194,14 @@ class BodyError(WireError):
         """Where in the body reading failed, in bytes (JSON: in characters), when it is known."""
         self.reason = reason
 
-    def __str__(self) -> str:
+    @property
+    def unquoted(self) -> str:
+        """The text of the error without its reason, which may quote the body."""
         where = "" if self.offset is None else f" at offset {self.offset}"
-        return f"not a {self.message}{where}: {self.reason}"
+        return f"not a {self.message}{where}"
+
+    def __str__(self) -> str:
+        return f"{self.unquoted}: {self.reason}"
 
 
 class SchemaError(WireError):

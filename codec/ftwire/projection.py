@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire._core import core
-from ftwire._fields import describe_messages, is_repeated
+from ftwire._fields import describe_messages
 from ftwire.body import decode_body
+from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

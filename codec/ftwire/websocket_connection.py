@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire._renamed import renamed_keyword
 from ftwire.body import encode_body
 from ftwire.connection import State
-from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
+from ftwire.errors import BodyError, LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import SERVER_ENVELOPE_STRUCT, BodyFormat
 from ftwire.protocols import Registry, registry
@@ -92,7 +92,9 @@ class WebSocketConnection:
         try:
             asked: Any = request.message
         except WireError as error:
-            raise RemoteProtocolError(f"the handshake cannot be read: {error}") from error
+            # It holds the key, which the reason may quote.
+            text = error.unquoted if isinstance(error, BodyError) else str(error)
+            raise RemoteProtocolError(f"the handshake cannot be read: {text}") from error
         offered = asked.c2s.websocketKey
         return not self._digest or hmac.compare_digest(offered.encode(), self._digest.encode())
 

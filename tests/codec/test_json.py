@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftwire._core import core
-from ftwire._fields import describe_messages, is_repeated
+from ftwire._fields import describe_messages
 from ftwire._json import body_to_json, message_to_dict, message_to_json
 from ftwire.body import to_dict, to_json
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
@@ -25,7 +25,7 @@ from ftwire.frame import BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
 from ftwire.protocols import registry
-from ftwire.schema import Schema
+from ftwire.schema import Schema, is_repeated
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
 from support.cores import needs_core

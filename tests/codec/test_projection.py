@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from codec.test_json import CLASSES, EVERYTHING, damaged
 from ftwire._core import core
-from ftwire._fields import describe_messages, is_repeated
+from ftwire._fields import describe_messages
 from ftwire.errors import BodyError
 from ftwire.messages import Qot_GetOptionChain, Qot_GetRT, Qot_Sub, Qot_UpdateBasicQot
 from ftwire.projection import Projection
+from ftwire.schema import is_repeated
 from ftwire.strategies import messages
 from support.cores import needs_core
 from support.frames import rt_request, rt_response

@@ -123,7 +123,9 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
             )
             return Finding(MISTAKES[mistake], proof, sender)
     if isinstance(message, BodyError):
-        return Finding(MISTAKES["body_unreadable"], f"The SHA-1 agrees, but this is {message}.", sender, proven=False)
+        agrees = "The SHA-1 agrees, but this is"
+        proof, unquoted = f"{agrees} {message}.", f"{agrees} {message.unquoted}."
+        return Finding(MISTAKES["body_unreadable"], proof, sender, proven=False, unquoted=unquoted)
     if missing == ["retType"]:
         holds = ", ".join(field.name for field, _ in message.ListFields()) or "nothing"
         proof = (

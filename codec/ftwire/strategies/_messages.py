@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from ftwire._fields import is_repeated
 from ftwire._renamed import renamed_keyword
 from ftwire.frame import Kind
 from ftwire.protocols import Registry, registry
+from ftwire.schema import is_repeated
 from ftwire.strategies._unknown import unknown_fields
 from ftwire.strategies._values import MESSAGE_TYPES, values
 

@@ -132,7 +132,7 @@ class _ScriptBuilder:
         protocol = frame.protocol
         if message is None or protocol is None:
             if frame.proto_id not in OWN:
-                why = "" if error is None else error_text(error, frame, show_secrets=False)
+                why = "" if error is None else error_text(error, frame)
                 self.unreadable.append(
                     f"conversation {part.conversation.number}: request {frame.proto_id} #{frame.serial}: {why}"
                 )
