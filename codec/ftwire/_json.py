@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["body_to_json", "message_to_dict", "message_to_json", "to_dict", "to_json"]
+__all__ = ["body_to_dict", "body_to_json", "to_dict", "to_dict_in_python", "to_json", "to_json_in_python"]
 
 # FieldDescriptor.TYPE_*
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
@@ -41,38 +41,44 @@ def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
     Names are those of the ``.proto`` file, or lowerCamel. 64-bit integers are decimal strings, enum values
     their names, bytes base64, floats that are no number ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
     """
-    writer = _core_writers[lower_camel][message.DESCRIPTOR]
-    if writer is not None and (body := _serialized(message)) is not None:
-        found = writer.values(body)
-        if found is not None:
-            return found
-    return message_to_dict(message, lower_camel=lower_camel)
+    if core is not None and (body := _serialized(message)) is not None:
+        values = body_to_dict(body, type(message), lower_camel=lower_camel)
+        if values is not None:
+            return values
+    return to_dict_in_python(message, lower_camel=lower_camel)
 
 
 def to_json(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
     """Return JSON text of ``to_dict``, ASCII only, on one line or with ``indent`` spaces a level."""
-    writer = _core_writers[lower_camel][message.DESCRIPTOR]
-    if writer is not None and (body := _serialized(message)) is not None:
-        text = writer.text(body, indent)
+    if core is not None and (body := _serialized(message)) is not None:
+        text = body_to_json(body, type(message), lower_camel=lower_camel, indent=indent)
         if text is not None:
             return text
-    return message_to_json(message, lower_camel=lower_camel, indent=indent)
+    return to_json_in_python(message, lower_camel=lower_camel, indent=indent)
 
 
-def body_to_json(body: bytes, message_class: type[Message], *, lower_camel: bool) -> str | None:
-    """Return what ``to_json`` makes of the message in a protobuf body; ``None`` where the message is needed for it."""
+def body_to_dict(body: bytes, message_class: type[Message], *, lower_camel: bool) -> dict[str, Any] | None:
+    """Return ``to_dict`` of the message in a protobuf body; ``None`` where that takes the message."""
     writer = _core_writers[lower_camel][message_class.DESCRIPTOR]
-    return None if writer is None else writer.text(body)
+    return None if writer is None else writer.values(body)
 
 
-def message_to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
-    """Return what ``to_dict`` does, without the core."""
+def body_to_json(
+    body: bytes, message_class: type[Message], *, lower_camel: bool, indent: int | None = None
+) -> str | None:
+    """Return ``to_json`` of the message in a protobuf body; ``None`` where that takes the message."""
+    writer = _core_writers[lower_camel][message_class.DESCRIPTOR]
+    return None if writer is None else writer.text(body, indent)
+
+
+def to_dict_in_python(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
+    """Do what ``to_dict`` does without the core."""
     found: dict[str, Any] = (_camel_dicts if lower_camel else _dicts)[message.DESCRIPTOR](message)
     return found
 
 
-def message_to_json(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
-    """Return what ``to_json`` does, without the core."""
+def to_json_in_python(message: Message, *, lower_camel: bool = False, indent: int | None = None) -> str:
+    """Do what ``to_json`` does without the core."""
     if indent is None:
         try:
             text: str = (_camel_texts if lower_camel else _texts)[message.DESCRIPTOR](message)
@@ -81,7 +87,7 @@ def message_to_json(message: Message, *, lower_camel: bool = False, indent: int 
             pass
         else:
             return text
-    return json.dumps(message_to_dict(message, lower_camel=lower_camel), indent=indent)
+    return json.dumps(to_dict_in_python(message, lower_camel=lower_camel), indent=indent)
 
 
 def _serialized(message: Message) -> bytes | None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ftwire._faults import find_fault, json_offset
-from ftwire._json import to_dict, to_json
+from ftwire._json import body_to_dict, body_to_json, to_dict, to_dict_in_python, to_json, to_json_in_python
 from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
 from ftwire.schema import is_repeated
@@ -33,7 +33,18 @@ from ftwire.schema import is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
-__all__ = ["decode_body", "encode_body", "missing_fields", "to_dict", "to_json"]
+__all__ = [
+    "body_to_dict",
+    "body_to_json",
+    "decode_body",
+    "encode_body",
+    "find_fault",
+    "missing_fields",
+    "to_dict",
+    "to_dict_in_python",
+    "to_json",
+    "to_json_in_python",
+]
 
 MessageT = TypeVar("MessageT", bound=Message)
 

@@ -122,7 +122,8 @@ class Connection:
         self._cipher: Cipher = Rsa(key) if key is not None else NONE
         self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, registry=registry)
         self._out: list[bytes] = []
-        self._serial = 0
+        self.last_serial = 0
+        """Client: serial of the last request; the next has the one after it. 0 before the first."""
         self._waiting: dict[tuple[int, int], SentRequest] = {}  # in the order of sending
         self._timeout: Final = request_timeout
         self._silence: Final = silence or (CLIENT_SILENCE if role is Role.CLIENT else SERVER_SILENCE)
@@ -418,9 +419,9 @@ class Connection:
     def _next_serial(self, proto_id: int) -> int:
         """Return the next serial: 1 to 2**32 - 1, then from 1 again; never that of a request without its reply."""
         while True:
-            self._serial = (self._serial + 1) % _SERIALS
-            if self._serial and (proto_id, self._serial) not in self._waiting:
-                return self._serial
+            self.last_serial = (self.last_serial + 1) % _SERIALS
+            if self.last_serial and (proto_id, self.last_serial) not in self._waiting:
+                return self.last_serial
 
     def _send(self, proto_id: int, serial: int, body: bytes, body_format: int) -> None:
         if self.state is State.CLOSED:

@@ -56,23 +56,23 @@ class BodyFormat(IntEnum):
 HeaderFields = tuple[bytes, int, int, int, int, int, bytes, bytes]
 """All fields of a header in wire order: magic, proto_id, body_format, version, serial, body_length, sha1, reserved."""
 
-_STRUCT: Final = struct.Struct(layout.HEADER)
-unpack_header: Final = _STRUCT.unpack_from
+HEADER_STRUCT: Final = struct.Struct(layout.HEADER)
+unpack_header: Final = HEADER_STRUCT.unpack_from
 """``unpack_header(buffer, offset)``: the fields of the 44 bytes there, magic unchecked."""
-pack_header: Final = _STRUCT.pack
+pack_header: Final = HEADER_STRUCT.pack
 """``pack_header(*fields)``: the 44 bytes of these fields."""
 
-HEADER_SIZE: Final = _STRUCT.size
+HEADER_SIZE: Final = HEADER_STRUCT.size
 """Bytes in a header: 44."""
 
 PackedHeader = tuple[int, int, int, bytes, int]
 """A header in fewer pieces: the first eight bytes as one number, which determines the frame's type (``FrameType`` in
 ``ftwire.frame``), serial, body_length, sha1, and the reserved bytes as one number."""
 
-_PACKED: Final = struct.Struct(layout.HEADER_COMPACT)
-unpack_packed_header: Final = _PACKED.unpack_from
+PACKED_HEADER_STRUCT: Final = struct.Struct(layout.HEADER_COMPACT)
+unpack_packed_header: Final = PACKED_HEADER_STRUCT.unpack_from
 """``unpack_packed_header(buffer, offset)``: the 44 bytes there in these pieces, magic unchecked."""
-pack_packed_header: Final = _PACKED.pack
+pack_packed_header: Final = PACKED_HEADER_STRUCT.pack
 """``pack_packed_header(*pieces)``: the 44 bytes of these pieces."""
 
 CLIENT_ENVELOPE_STRUCT: Final = struct.Struct(layout.CLIENT_ENVELOPE)

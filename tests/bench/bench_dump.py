@@ -21,9 +21,8 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict, MessageToJson
 
-from ftwire._core import core
-from ftwire._json import message_to_dict, message_to_json
-from ftwire.body import to_dict, to_json
+import ftwire
+from ftwire.body import to_dict, to_dict_in_python, to_json, to_json_in_python
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -78,7 +77,7 @@ def dumps(megabytes: int) -> list[Ratio]:
             "tshark, JSON": lambda: succeed(tshark(part, protos, "-T", "json", "-J", "opend protobuf", "-Y", "opend")),
             "tshark, start": lambda: succeed(["tshark", "-v"]),
         }
-        kinds = {"": "off"} if core is None else {"": "off", COMPILED: "required"}
+        kinds = {"": "off"} if not ftwire.compiled else {"": "off", COMPILED: "required"}
         for kind, setting in kinds.items():
             for form, options in (("", ()), ("JSON", ("--json",))):
                 command = [FTWIRE, "dump", *options, str(whole)]
@@ -134,15 +133,15 @@ def renderers() -> list[Ratio]:
             "MessageToDict": MessageToDict,
             "MessageToJson": partial(MessageToJson, indent=None),
             "MessageToJson, indented": MessageToJson,
-            "to_dict": partial(message_to_dict, lower_camel=True),
-            "to_json": partial(message_to_json, lower_camel=True),
+            "to_dict": partial(to_dict_in_python, lower_camel=True),
+            "to_json": partial(to_json_in_python, lower_camel=True),
         }
         pairs: list[tuple[str, str, str, float | None]] = [
             ("to_dict", "MessageToDict", "", 4.5),
             ("to_json", "MessageToJson", "", 8.0),
             ("to_json", "MessageToJson, indented", "", None),
         ]
-        if core is not None:
+        if ftwire.compiled:
             renderings |= {
                 f"to_dict{COMPILED}": partial(to_dict, lower_camel=True),
                 f"to_json{COMPILED}": partial(to_json, lower_camel=True),

@@ -11,8 +11,7 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ftwire._faults import find_fault
-from ftwire.body import decode_body, encode_body, missing_fields, to_dict, to_json
+from ftwire.body import decode_body, encode_body, find_fault, missing_fields, to_dict, to_json
 from ftwire.errors import BodyError
 from ftwire.messages import Common, InitConnect, Qot_Common, Qot_GetRT, Qot_UpdateRT, TestCmd
 from ftwire.protocols import registry

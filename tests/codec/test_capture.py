@@ -180,7 +180,7 @@ class TestChunkings:
         data = writer.section() + writer.interface() + writer.secrets(SECRETS_TYPE, PEM.encode())
         data += b"".join(writer.packet(time, frame) for time, frame in packets(session(KEY)))
         self.same_in_all_chunkings(data)
-        assert all(frame.error is None for frame in ftwire.read(data))
+        assert [frame.error for frame in ftwire.read(data)] == [None] * 5
 
     @pytest.mark.parametrize("sender", list(Role))
     def test_the_bytes_of_one_side(self, sender: Role) -> None:
@@ -296,7 +296,7 @@ class TestRead:
     def test_keys_are_keys_or_pem(self) -> None:
         data = pcap(session(KEY))
         for key in (KEY, PEM, PEM.encode()):
-            assert all(frame.error is None for frame in ftwire.read(data, keys=[key]))
+            assert [frame.error for frame in ftwire.read(data, keys=[key])] == [None] * 5
         with pytest.raises(KeyFormatError):
             ftwire.read(data, keys=["no key"])
 
@@ -390,11 +390,11 @@ class TestAccount:
 
     def test_undecoded_and_missing_bytes(self) -> None:
         assert read_all(pcap_of(junk()))[1] == Account(frames=2, conversations=1, undecoded_bytes=100)
-        talk = TcpConversation(CLIENT, SERVER)
+        conversation = TcpConversation(CLIENT, SERVER)
         first, last = asked(3008, 2, rt_request()).data, asked(3008, 3, rt_request()).data
-        frames = [*talk.open(), *talk.send(Direction.A_TO_B, first)]
-        talk.skip(Direction.A_TO_B, 1000)
-        frames += [*talk.send(Direction.A_TO_B, last), *talk.close()]
+        frames = [*conversation.open(), *conversation.send(Direction.A_TO_B, first)]
+        conversation.skip(Direction.A_TO_B, 1000)
+        frames += [*conversation.send(Direction.A_TO_B, last), *conversation.close()]
         account = read_all(pcap_of((START + number, frame) for number, frame in enumerate(frames)))[1]
         assert account == Account(frames=2, conversations=1, missing_bytes=1000)
 

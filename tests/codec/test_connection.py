@@ -207,10 +207,10 @@ def test_a_damaged_reply_fails_its_request_and_nothing_else() -> None:
 
 def test_serials_wrap_and_pass_over_those_in_use() -> None:
     client, _ = connected()
-    client._serial = 2**32 - 2
+    client.last_serial = 2**32 - 2
     serials = [client.request(3008, rt_request(), NOW) for _ in range(3)]
     assert serials == [2**32 - 1, 1, 2]
-    client._serial = 2**32 - 2
+    client.last_serial = 2**32 - 2
     assert client.request(3008, rt_request(), NOW) == 3
 
 

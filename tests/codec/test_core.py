@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from hashlib import sha1
@@ -14,7 +15,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ftwire.framing
-from ftwire._core import INTERFACE
 from ftwire.cipher import KEY_UNKNOWN, NONE, Cipher, FtAesEcb, NoCipher, codec_of
 from ftwire.connection import Connection
 from ftwire.errors import HeaderError, WireError
@@ -26,11 +26,12 @@ from ftwire.strategies import Session, chunkings, ciphers, conversations, mutati
 from ftwire.stream import FrameDecoder
 from support.cores import MAKERS, Reversing, needs_core, pure, streams
 from support.frames import rt_response
+from support.places import ROOT
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 
 
-def told(error: BaseException | None) -> object:
+def error_facts(error: BaseException | None) -> object:
     """An error as a value: what it is, and the facts it carries."""
     if error is None:
         return None
@@ -40,16 +41,16 @@ def told(error: BaseException | None) -> object:
     return type(error), str(error), facts
 
 
-def seen(item: Any) -> object:
-    """A frame, gap or event as a value, all of it."""
+def comparable(item: Any) -> object:
+    """A frame, undecoded bytes or an event as a value, with everything in it."""
     if isinstance(item, Frame):
         body = item.body if item.error is None else None
-        return type(item), item.header, item.payload, body, item.sender, item.kind, told(item.error)
+        return type(item), item.header, item.payload, body, item.sender, item.kind, error_facts(item.error)
     if isinstance(item, UndecodedBytes):
-        return (*item[:4], told(item.error))
+        return (*item[:4], error_facts(item.error))
     if isinstance(item, tuple):
-        return (type(item), *map(seen, item))
-    return told(item) if isinstance(item, BaseException) else item
+        return (type(item), *map(comparable, item))
+    return error_facts(item) if isinstance(item, BaseException) else item
 
 
 def decoded(chunks: list[bytes], cipher: Cipher, max_body: int, changes: dict[int, str], start: type) -> list[object]:
@@ -63,17 +64,17 @@ def decoded(chunks: list[bytes], cipher: Cipher, max_body: int, changes: dict[in
     for chunk in chunks:
         try:
             for item in reader.feed(chunk):
-                log.append(seen(item))
+                log.append(comparable(item))
                 count += isinstance(item, Frame)
                 if isinstance(item, Frame) and item.proto_id == 1001 and count in changes:
                     reader.cipher = MAKERS[changes.pop(count)]()
             log.append((reader.offset, reader.pending))
         except HeaderError as error:
-            log.append(told(error))
+            log.append(error_facts(error))
     try:
-        log += map(seen, reader.close() or ())
+        log += map(comparable, reader.close() or ())
     except WireError as error:
-        log.append(told(error))
+        log.append(error_facts(error))
     return log
 
 
@@ -104,17 +105,17 @@ def test_every_conversation_gives_the_same(session: Session, source: st.DataObje
         log: list[object] = []
         for side, chunks in parts.items():
             for chunk in chunks:
-                log += map(seen, observer.receive(side, chunk))
-        return [*log, *map(seen, observer.close())]
+                log += map(comparable, observer.receive(side, chunk))
+        return [*log, *map(comparable, observer.close())]
 
     def connected() -> list[object]:
         connection = Connection(Role.SERVER)
         log: list[object] = []
         try:
             for chunk in parts[Role.CLIENT]:
-                log += map(seen, connection.receive_data(chunk, 1))
+                log += map(comparable, connection.receive_data(chunk, 1))
         except WireError as error:
-            log.append(told(error))
+            log.append(error_facts(error))
         return log
 
     compiled = observed(), connected()
@@ -130,7 +131,7 @@ def test_every_frame_is_encoded_the_same(proto_id: int, form: int, serial: int, 
         try:
             return encode_frame(proto_id, serial, body, body_format=form, cipher=cipher)
         except Exception as error:
-            return told(error)
+            return error_facts(error)
 
     compiled = made()
     with pure():
@@ -160,9 +161,9 @@ def test_every_last_byte_of_a_payload(name: str) -> None:
         payload = bytes(16 * blocks - 1 if blocks else 0) + bytes((last,))
         for body in (b"", bytes(16), cipher.decrypt(payload) if _opens(cipher, payload) else b""):
             frame = pack_header(MAGIC, 3009, 0, 0, 1, len(payload), sha1(body).digest(), bytes(8)) + payload  # noqa: S324
-            compiled = list(map(seen, FrameDecoder(cipher=cipher).feed(frame)))
+            compiled = list(map(comparable, FrameDecoder(cipher=cipher).feed(frame)))
             with pure():
-                assert list(map(seen, FrameDecoder(cipher=cipher).feed(frame))) == compiled
+                assert list(map(comparable, FrameDecoder(cipher=cipher).feed(frame))) == compiled
 
 
 @needs_core
@@ -176,9 +177,9 @@ def test_padding_is_looked_at_in_full(name: str) -> None:
         payload = FtAesEcb(KEY).encrypt(bytes(a ^ b for a, b in zip(padded, iv, strict=True)))[:16]
         digest = sha1(padded[: 16 - count]).digest()  # noqa: S324 - the protocol's digest
         frame = pack_header(MAGIC, 3009, 0, 0, 1, 16, digest, bytes(8)) + payload
-        compiled = [seen(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)]
+        compiled = [comparable(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)]
         with pure():
-            assert [seen(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)] == compiled
+            assert [comparable(item) for item in FrameDecoder(cipher=MAKERS[name]()).feed(frame)] == compiled
 
 
 def _opens(cipher: Cipher, payload: bytes) -> bool:
@@ -205,7 +206,7 @@ def test_the_core_is_really_what_takes_frames(start: type, name: str, monkeypatc
         found: list[object] = []
         for chunk in chunks:
             for frame in reader.feed(chunk):
-                found.append(seen(frame))
+                found.append(comparable(frame))
                 if frame.serial == 20:
                     reader.cipher = MAKERS["ftaes_ecb"]()
         return found
@@ -262,6 +263,9 @@ def run(program: str, core: str | None) -> subprocess.CompletedProcess[str]:
         variables["FTWIRE_CORE"] = core
     return subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
 
+
+INTERFACE = int(re.findall(r"const INTERFACE: u32 = (\d+);", (ROOT / "codec/core/src/lib.rs").read_text("utf-8"))[0])
+"""Number of the core's interface, from its source: ``ftwire`` needs the same."""
 
 MISSING = "import sys; sys.modules['ftwire_core'] = None"
 OTHER = (

@@ -114,8 +114,8 @@ def test_after_a_fatal_error_the_next_byte_is_answered_with_it() -> None:
 
 
 def test_a_bad_frame_has_its_own_header_wherever_in_a_chunk_it_stands() -> None:
-    sealed = [response(serial=serial, cipher=AesEcb("0123456789ABCDEF")) for serial in range(4)]
-    parts = [bytearray(frame.encode()) for frame in sealed]
+    encrypted = [response(serial=serial, cipher=AesEcb("0123456789ABCDEF")) for serial in range(4)]
+    parts = [bytearray(frame.encode()) for frame in encrypted]
     parts[1][16] ^= 1  # the digest
     parts[2][-1] ^= 1  # the padding
     decoder = FrameDecoder(cipher=AesEcb("0123456789ABCDEF"))
@@ -193,10 +193,10 @@ def test_what_nobody_took_comes_before_what_comes_next(
 
 def test_what_nobody_took_comes_before_what_is_missing_and_at_the_end() -> None:
     stream = b"".join(response(serial=serial).encode() for serial in range(2))
-    for settle in (lambda scanner: scanner.skip(5), ResyncDecoder.close):
-        scanner = ResyncDecoder()
-        scanner.feed(stream)
-        assert [item.serial for item in settle(scanner) if isinstance(item, Frame)] == [0, 1]
+    for settle in (lambda decoder: decoder.skip(5), ResyncDecoder.close):
+        decoder = ResyncDecoder()
+        decoder.feed(stream)
+        assert [item.serial for item in settle(decoder) if isinstance(item, Frame)] == [0, 1]
 
 
 # --- take ------------------------------------------------------------------------------------------------------

@@ -6,13 +6,16 @@ from hypothesis import strategies as st
 
 import ftwire.header as header_module
 from ftwire import layout
-from ftwire._schema import layout as built
 from ftwire.errors import BadMagicError, TruncatedHeaderError
 from ftwire.header import (
     CLIENT_ENVELOPE,
+    CLIENT_ENVELOPE_STRUCT,
     HEADER,
     HEADER_SIZE,
+    HEADER_STRUCT,
+    PACKED_HEADER_STRUCT,
     SERVER_ENVELOPE,
+    SERVER_ENVELOPE_STRUCT,
     Header,
     pack_header,
     pack_packed_header,
@@ -72,10 +75,10 @@ def test_a_packed_header_is_the_same_44_bytes(raw: bytes) -> None:
 
 
 def test_the_package_was_built_from_the_declarations() -> None:
-    assert struct_format(HEADER) == built.HEADER
-    assert compact_format(HEADER) == built.HEADER_COMPACT
-    assert struct_format(CLIENT_ENVELOPE) == built.CLIENT_ENVELOPE
-    assert struct_format(SERVER_ENVELOPE) == built.SERVER_ENVELOPE
+    assert struct_format(HEADER) == HEADER_STRUCT.format
+    assert compact_format(HEADER) == PACKED_HEADER_STRUCT.format
+    assert struct_format(CLIENT_ENVELOPE) == CLIENT_ENVELOPE_STRUCT.format
+    assert struct_format(SERVER_ENVELOPE) == SERVER_ENVELOPE_STRUCT.format
 
 
 @given(headers())

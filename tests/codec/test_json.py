@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from functools import cache
 from random import Random
 from typing import Any
 
@@ -16,14 +15,12 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftwire._core import core
-from ftwire._fields import describe_messages
-from ftwire._json import body_to_json, message_to_dict, message_to_json
-from ftwire.body import to_dict, to_json
+from ftwire.body import body_to_dict, body_to_json, to_dict, to_dict_in_python, to_json, to_json_in_python
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
 from ftwire.frame import BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
+from ftwire.projection import Projection
 from ftwire.protocols import registry
 from ftwire.schema import Schema, is_repeated
 from ftwire.strategies import messages
@@ -74,30 +71,23 @@ ANY_CLASS = st.sampled_from([*CLASSES, *[EVERYTHING] * (len(CLASSES) // 4)])
 ANY_MESSAGE = ANY_CLASS.flatmap(messages)
 
 
-@cache
-def core_writer(descriptor: Any, *, lower_camel: bool = False) -> Any:
-    messages = describe_messages(descriptor, lower_camel=lower_camel)
-    assert core is not None
-    assert messages is not None
-    return core.JsonWriter(messages)
-
-
 def check(body: bytes, message_class: type[Message]) -> bool:
     """Compare what the core makes of a body with the parsed message's; return whether it made anything."""
     made = False
     for lower_camel in (False, True):
-        writer = core_writer(message_class.DESCRIPTOR, lower_camel=lower_camel)
-        text, values = writer.text(body), writer.values(body)
+        text = body_to_json(body, message_class, lower_camel=lower_camel)
+        values = body_to_dict(body, message_class, lower_camel=lower_camel)
         assert (text is None) == (values is None)
         if text is None:
             continue
         made = True
         message = message_class.FromString(body)
-        assert text == message_to_json(message, lower_camel=lower_camel)
+        assert text == to_json_in_python(message, lower_camel=lower_camel)
         # repr: a NaN is not equal to itself, and the order counts.
-        assert repr(values) == repr(message_to_dict(message, lower_camel=lower_camel))
+        assert repr(values) == repr(to_dict_in_python(message, lower_camel=lower_camel))
         for indent in (0, 2):
-            assert writer.text(body, indent) == message_to_json(message, lower_camel=lower_camel, indent=indent)
+            indented = body_to_json(body, message_class, lower_camel=lower_camel, indent=indent)
+            assert indented == to_json_in_python(message, lower_camel=lower_camel, indent=indent)
     return made
 
 
@@ -251,7 +241,7 @@ def test_of_an_enums_aliases_protobufs_is_written() -> None:
     message = EVERYTHING.FromString(field(numbers(F.TYPE_ENUM)[0], 0, b"\1"))
     assert "Buy" in to_json(message)
     written = MessageToJson(message, preserving_proto_field_name=True, indent=None)
-    assert to_json(message) == message_to_json(message) == written
+    assert to_json(message) == to_json_in_python(message) == written
 
 
 FLOATS = [
@@ -306,28 +296,30 @@ def test_nesting_has_a_limit(depth: int) -> None:
 
 @needs_core
 def test_bodies_and_texts_of_great_length_are_left_to_python() -> None:
-    writer = core_writer(EVERYTHING.DESCRIPTOR)
     number = numbers(F.TYPE_BOOL)[1]
     for length, is_read in ((2**20, True), (2**24 - 10, False), (2**24, False)):
         # Seven characters of text for a byte.
         body = field(number, 2, varint(length) + bytes(length))
-        assert (writer.text(body) is not None) is is_read
-        assert writer.text(body[:-1]) is None
-    assert writer.values(body) is None
-    assert writer.text(b"", 17) is writer.text(b"", -1) is None
+        assert (body_to_json(body, EVERYTHING, lower_camel=False) is not None) is is_read
+        assert body_to_json(body[:-1], EVERYTHING, lower_camel=False) is None
+    assert body_to_dict(body, EVERYTHING, lower_camel=False) is None
+    for indent in (-1, 17):
+        assert body_to_json(b"", EVERYTHING, lower_camel=False, indent=indent) is None
 
 
 @needs_core
 def test_what_no_message_class_has_is_refused() -> None:
-    assert core is not None
+    import ftwire_core
+
     with pytest.raises(ValueError, match="type 10"):
-        core.JsonWriter([[(1, 10, False, "group", 0, [])]])
+        ftwire_core.JsonWriter([[(1, 10, False, "group", 0, [])]])
     with pytest.raises(ValueError, match="nested"):
-        core.JsonWriter([[(1, 11, False, "inner", 1, [])]])
+        ftwire_core.JsonWriter([[(1, 11, False, "inner", 1, [])]])
     with pytest.raises(ValueError, match="numbered"):
-        core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
-    nothing = core.JsonWriter([])
-    assert nothing.text(b"") is nothing.values(b"") is None
+        ftwire_core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
+    nothing = ftwire_core.JsonWriter([])
+    assert nothing.text(b"") is None
+    assert nothing.values(b"") is None
 
 
 def with_oneof(message: DescriptorProto) -> None:
@@ -362,8 +354,9 @@ def with_map(message: DescriptorProto) -> None:
     ids=["no presence", "oneof", "group", "map", "extensions"],
 )
 def test_classes_with_rules_of_their_own_are_left_to_python(message_class: type[Message]) -> None:
-    assert describe_messages(message_class.DESCRIPTOR) is None
     assert body_to_json(b"", message_class, lower_camel=False) is None
+    assert body_to_dict(b"", message_class, lower_camel=False) is None
+    assert Projection(message_class, ()).decode_plain(b"") is None
     body = field(1, 1, bytes(8)) + field(4, 5, bytes(4))
     message = message_class.FromString(body)
     assert to_json(message) == MessageToJson(message, preserving_proto_field_name=True, indent=None)

@@ -1,6 +1,7 @@
 """Observer: somebody else's connection, encrypted or not, whole or with holes."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -160,8 +161,8 @@ def test_missing_bytes_cost_what_they_touch(missing: int, source: st.DataObject)
     size = len(more[0][1])
     assert len(frames(seen)) == 5 + (len(pushes) - missing) // size
     assert all(event.frame.error is None for event in frames(seen))
-    (gap,) = (event for event in seen if isinstance(event, UndecodedObserved))
-    assert (gap.sender, gap.undecoded.missing) == (S, missing)
+    (hole,) = (event for event in seen if isinstance(event, UndecodedObserved))
+    assert (hole.sender, hole.undecoded.missing) == (S, missing)
 
 
 def test_a_corrupted_frame_is_shown_where_it_stands() -> None:
@@ -218,8 +219,14 @@ def test_whatever_happens_to_a_session_it_is_observed(
         mutable = bytearray(data)
         mutable[where % len(data)] ^= value
         steps[index] = sender, bytes(mutable)
-    for event in frames(observe(Observer(keys=[KEY]), steps + extra + steps, source)):
-        try:
-            _ = event.frame.message
-        except WireError:
-            continue
+    sent = steps + extra + steps
+    seen = observe(Observer(keys=[KEY]), sent, source)
+    reported = dict.fromkeys(Role, 0)
+    for event in seen:
+        if isinstance(event, FrameObserved):
+            reported[event.sender] += len(event.frame)
+            with suppress(WireError):
+                assert event.frame.message is not None
+        elif isinstance(event, UndecodedObserved):
+            reported[event.sender] += event.undecoded.length
+    assert reported == {role: sum(len(data) for sender, data in sent if sender is role) for role in Role}

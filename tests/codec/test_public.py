@@ -1,7 +1,9 @@
 """What `import ftwire` offers, and what it costs."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,14 @@ from ftwire import errors
 def test_every_public_name_is_there_and_none_is_missing() -> None:
     for name in ftwire.__all__:
         assert getattr(ftwire, name) is not None
-    assert set(ftwire._HOME) == set(ftwire.__all__)
     assert set(ftwire.__all__) <= set(dir(ftwire))
+
+
+def test_type_checkers_find_the_names_that_importing_finds() -> None:
+    source = ast.parse(Path(ftwire.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in source.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert sorted(alias.name for node in imports for alias in node.names) == sorted(ftwire.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -30,12 +30,12 @@ KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 NO_FRAME = st.binary(max_size=80).filter(lambda raw: b"FT" not in raw and not raw.endswith(b"F"))
 
 
-def scan(chunks: list[bytes], scanner: ResyncDecoder | None = None) -> list[Frame | UndecodedBytes]:
-    """What a scanner makes of these chunks, without why gaps begin."""
-    scanner = scanner or ResyncDecoder()
-    items = fed(scanner.feed, chunks)
-    items.extend(scanner.close())
-    assert scanner.pending == 0
+def scan(chunks: list[bytes], decoder: ResyncDecoder | None = None) -> list[Frame | UndecodedBytes]:
+    """Return the frames and the undecoded bytes of these chunks, without the errors of the latter."""
+    decoder = decoder or ResyncDecoder()
+    items = fed(decoder.feed, chunks)
+    items.extend(decoder.close())
+    assert decoder.pending == 0
     return [item._replace(error=None) if isinstance(item, UndecodedBytes) else item for item in items]
 
 
@@ -130,7 +130,7 @@ def test_a_gap_at_the_end_is_the_same_however_its_first_bytes_were_cut() -> None
 
 
 def spans(items: list[Frame | UndecodedBytes]) -> list[tuple[int, int]]:
-    """Where each item stands in the stream."""
+    """The place of each item in the stream."""
     at, found = 0, []
     for item in items:
         length = item.length if isinstance(item, UndecodedBytes) else len(item)
@@ -160,24 +160,24 @@ def test_missing_bytes(missing: int, start: int, source: st.DataObject) -> None:
     data = b"".join(frame.encode() for frame in frames)
     start = min(start, len(data) - 1)
     end = min(start + missing, len(data))
-    scanner = ResyncDecoder()
-    items = fed(scanner.feed, chunked(data[:start], source))
-    items.extend(scanner.skip(end - start))
-    items.extend(fed(scanner.feed, chunked(data[end:], source)))
-    items.extend(scanner.close())
+    decoder = ResyncDecoder()
+    items = fed(decoder.feed, chunked(data[:start], source))
+    items.extend(decoder.skip(end - start))
+    items.extend(fed(decoder.feed, chunked(data[end:], source)))
+    items.extend(decoder.close())
     size = len(frames[0])
     whole = [frame for i, frame in enumerate(frames) if (i + 1) * size <= start or i * size >= end]
     assert [item for item in items if isinstance(item, Frame)] == whole
-    gaps = [item for item in items if isinstance(item, UndecodedBytes)]
-    assert sum(gap.missing for gap in gaps) == end - start
+    undecoded = [item for item in items if isinstance(item, UndecodedBytes)]
+    assert sum(part.missing for part in undecoded) == end - start
     assert spans(items)[-1][1] == len(data)
 
 
 def test_skipping_nothing_changes_nothing() -> None:
-    scanner = ResyncDecoder()
-    assert list(scanner.feed(response().encode()[:50])) == []
-    assert list(scanner.skip(0)) == []
-    assert list(scanner.feed(response().encode()[50:])) == [response()]
+    decoder = ResyncDecoder()
+    assert list(decoder.feed(response().encode()[:50])) == []
+    assert list(decoder.skip(0)) == []
+    assert list(decoder.feed(response().encode()[50:])) == [response()]
 
 
 def test_sealed_frames_are_listed_and_gaps_between_them_found() -> None:
@@ -247,29 +247,29 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
     ],
 )
 def test_a_gap_says_why_no_frame_stands_there(spoilt: bytes, error: HeaderError) -> None:
-    scanner = ResyncDecoder()
-    items = [*scanner.feed(response().encode() + spoilt + response().encode()), *scanner.close()]
-    gap = next(item for item in items if isinstance(item, UndecodedBytes))
-    assert (gap.offset, gap.length) == (len(response()), len(spoilt))
-    assert (type(gap.error), str(gap.error)) == (type(error), str(error))
+    decoder = ResyncDecoder()
+    items = [*decoder.feed(response().encode() + spoilt + response().encode()), *decoder.close()]
+    part = next(item for item in items if isinstance(item, UndecodedBytes))
+    assert (part.offset, part.length) == (len(response()), len(spoilt))
+    assert (type(part.error), str(part.error)) == (type(error), str(error))
 
 
 def test_a_gap_of_missing_bytes_has_no_other_reason() -> None:
-    scanner = ResyncDecoder()
+    decoder = ResyncDecoder()
     raw = response().encode()
-    items = [*scanner.feed(raw + raw[:30]), *scanner.skip(len(raw) - 30), *scanner.feed(raw), *scanner.close()]
+    items = [*decoder.feed(raw + raw[:30]), *decoder.skip(len(raw) - 30), *decoder.feed(raw), *decoder.close()]
     assert [item.error for item in items] == [None] * 3
     assert isinstance(items[1], UndecodedBytes)
 
 
-# What mutants of the scanner lived on: cases that the properties above meet too rarely.
+# Cases that mutants survived: the properties above meet them too rarely.
 
 
 GOOD, SIZE = response().encode(), len(response())
 
 
 def reasons(items: list[Frame | UndecodedBytes]) -> list[object]:
-    """Frames by their serial, gaps by where they stand, their end and the type of their reason."""
+    """Frames by their serial, undecoded bytes by their place, their end and the type of their reason."""
     return [
         item.serial if isinstance(item, Frame) else (item.offset, item.length, item.truncated, type(item.error))
         for item in items
@@ -289,14 +289,14 @@ def lying(length: int, serial: int = 9) -> bytes:
 
 
 def test_a_gap_comes_as_soon_as_the_next_frame_does() -> None:
-    scanner = ResyncDecoder()
-    assert reasons(list(scanner.feed(GOOD + spoilt() + b"X" + GOOD))) == [1, (SIZE, SIZE + 1, False, DigestError), 1]
-    assert list(scanner.close()) == []
+    decoder = ResyncDecoder()
+    assert reasons(list(decoder.feed(GOOD + spoilt() + b"X" + GOOD))) == [1, (SIZE, SIZE + 1, False, DigestError), 1]
+    assert list(decoder.close()) == []
     # Two bytes behind it tell.
-    scanner = ResyncDecoder()
-    assert reasons(list(scanner.feed(GOOD + spoilt()))) == [1]
-    assert list(scanner.feed(b"F")) == []
-    assert reasons(list(scanner.feed(b"X" + GOOD))) == [(SIZE, SIZE + 2, False, DigestError), 1]
+    decoder = ResyncDecoder()
+    assert reasons(list(decoder.feed(GOOD + spoilt()))) == [1]
+    assert list(decoder.feed(b"F")) == []
+    assert reasons(list(decoder.feed(b"X" + GOOD))) == [(SIZE, SIZE + 2, False, DigestError), 1]
 
 
 def test_garbage_that_claims_much_is_passed_over_at_once() -> None:
@@ -311,18 +311,18 @@ def test_messages_come_out_of_frames_in_one_chunk() -> None:
 
 
 def test_garbage_to_the_end_is_not_a_cut_frame() -> None:
-    scanner = ResyncDecoder()
-    assert list(scanner.feed(b"garbage" * 10)) == []
-    (gap,) = scanner.close()
-    assert isinstance(gap, UndecodedBytes)
-    assert gap == UndecodedBytes(0, 70, 0, False, gap.error)
-    assert gap.truncated is False
-    assert isinstance(gap.error, BadMagicError)
+    decoder = ResyncDecoder()
+    assert list(decoder.feed(b"garbage" * 10)) == []
+    (part,) = decoder.close()
+    assert isinstance(part, UndecodedBytes)
+    assert part == UndecodedBytes(0, 70, 0, False, part.error)
+    assert part.truncated is False
+    assert isinstance(part.error, BadMagicError)
 
 
 def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
-    scanner = ResyncDecoder()
-    items = [*scanner.feed(lying(1 << 20) + GOOD + b"garbage"), *scanner.close()]
+    decoder = ResyncDecoder()
+    items = [*decoder.feed(lying(1 << 20) + GOOD + b"garbage"), *decoder.close()]
     assert reasons(items) == [(0, 44, False, type(None)), 1, (44 + SIZE, 7, False, BadMagicError)]
 
 
@@ -330,14 +330,14 @@ def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
 def test_a_stream_that_ends_in_a_header_says_so(size: int) -> None:
     """Also where something was passed over in the same last bytes."""
     for before, shown in ((GOOD, [1]), (lying(1 << 20) + GOOD, [(0, 44, False, type(None)), 1])):
-        scanner = ResyncDecoder()
-        items = [*scanner.feed(before + GOOD[:size]), *scanner.close()]
-        *others, gap = items
+        decoder = ResyncDecoder()
+        items = [*decoder.feed(before + GOOD[:size]), *decoder.close()]
+        *others, part = items
         assert reasons(others) == shown
-        assert isinstance(gap, UndecodedBytes)
-        assert (gap.offset, gap.length, gap.truncated) == (len(before), size, True)
-        assert isinstance(gap.error, TruncatedHeaderError)
-        assert (gap.error.expected, gap.error.actual) == (44, size)
+        assert isinstance(part, UndecodedBytes)
+        assert (part.offset, part.length, part.truncated) == (len(before), size, True)
+        assert isinstance(part.error, TruncatedHeaderError)
+        assert (part.error.expected, part.error.actual) == (44, size)
 
 
 @pytest.mark.parametrize("inner", [b"FT" + bytes(60), lying(1 << 20), lying(5) + lying(1 << 20), b"F" * 50])
@@ -349,9 +349,9 @@ def test_a_cut_frame_is_cut_whatever_looks_like_a_header_in_it(inner: bytes) -> 
 
 def test_what_looks_like_a_header_out_of_step_is_no_cut_frame() -> None:
     for candidate in (lying(1 << 20), GOOD[:30], GOOD[:-1]):
-        scanner = ResyncDecoder()
+        decoder = ResyncDecoder()
         stream = b"garbage" + candidate
-        items = [*scanner.feed(stream), *scanner.close()]
+        items = [*decoder.feed(stream), *decoder.close()]
         assert reasons(items) == [(0, len(stream), False, BadMagicError)]
 
 
@@ -365,14 +365,14 @@ def test_the_limit_is_inclusive_however_a_frame_is_cut(cut: int) -> None:
 
 
 def test_bytes_missing_at_the_start_and_twice_in_a_row() -> None:
-    scanner = ResyncDecoder()
-    items = [*scanner.skip(5), *scanner.feed(GOOD), *scanner.close()]
+    decoder = ResyncDecoder()
+    items = [*decoder.skip(5), *decoder.feed(GOOD), *decoder.close()]
     assert items == [UndecodedBytes(0, 5, 5, truncated=False), response()]
-    scanner = ResyncDecoder()
-    items = [*scanner.skip(5), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
+    decoder = ResyncDecoder()
+    items = [*decoder.skip(5), *decoder.skip(7), *decoder.feed(GOOD), *decoder.close()]
     assert items == [UndecodedBytes(0, 12, 12, truncated=False), response()]
-    scanner = ResyncDecoder()
-    items = [*scanner.skip(5), *scanner.feed(b"xyz"), *scanner.skip(7), *scanner.feed(GOOD), *scanner.close()]
+    decoder = ResyncDecoder()
+    items = [*decoder.skip(5), *decoder.feed(b"xyz"), *decoder.skip(7), *decoder.feed(GOOD), *decoder.close()]
     assert items == [UndecodedBytes(0, 15, 12, truncated=False), response()]
 
 
@@ -384,15 +384,15 @@ def test_a_length_that_lies_over_frames_is_found_out_whatever_else_it_covers(
 ) -> None:
     swallowed = stray + inner.encode() + behind
     stream = GOOD + lying(len(swallowed)) + swallowed + GOOD
-    scanner = ResyncDecoder()
+    decoder = ResyncDecoder()
     # What stray bytes announce may have to be waited for.
-    items = [*scanner.feed(stream), *scanner.close()]
+    items = [*decoder.feed(stream), *decoder.close()]
     found = [item for item in items if isinstance(item, Frame)]
     assert found == [response(), inner, response()]
-    gap = items[1]
-    assert isinstance(gap, UndecodedBytes)
-    assert (gap.offset, gap.length) == (SIZE, 44 + len(stray))
-    assert isinstance(gap.error, DigestError)
+    part = items[1]
+    assert isinstance(part, UndecodedBytes)
+    assert (part.offset, part.length) == (SIZE, 44 + len(stray))
+    assert isinstance(part.error, DigestError)
     # A magic behind the lie's end is not in it.
     bad = spoilt()
     assert reasons(scan([GOOD + bad + GOOD + inner.encode()])) == [1, 9, 1, inner.serial]

@@ -1,5 +1,7 @@
 """The gateway's side of a WebSocket connection."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from ftwire.connection import State
 from ftwire.errors import EnvelopeError, LocalProtocolError, RemoteProtocolError, UnknownProtocolError, WireError
 from ftwire.frame import Role
 from ftwire.messages import InitWebSocket, Qot_UpdateRT
+from ftwire.strategies import mutations
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
 from ftwire.websocket_connection import WebSocketConnection
 from support.frames import rt_request, rt_response
@@ -111,12 +114,18 @@ def test_what_our_side_must_not_do() -> None:
     assert connection.messages_to_send() == []
 
 
-@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda tail: b"ft-v1.0\0" + tail))
+@given(
+    st.binary(max_size=200)
+    | st.binary(max_size=60).map(lambda tail: b"ft-v1.0\0" + tail)
+    | mutations(init()).map(lambda mutation: mutation.data)
+)
 def test_anything_is_a_request_or_a_documented_error(data: bytes) -> None:
-    connection = WebSocketConnection()
-    try:
-        request = connection.receive_message(data)
-        assert request.encode() == data
-        connection.knows_key(request)
-    except WireError:
-        pass
+    for connection in (WebSocketConnection(), opened()):
+        try:
+            request = connection.receive_message(data)
+        except WireError as error:
+            assert str(error)
+        else:
+            assert request.encode() == data
+            with suppress(WireError):
+                assert connection.knows_key(request) in (True, False)

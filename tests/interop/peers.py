@@ -29,7 +29,7 @@ from pathlib import Path
 __all__ = ["ABSENT", "PEERS", "Absent", "Peer", "PeerUnavailableError", "command", "ensure", "environment", "python"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_HOME = _ROOT / ".peers"
+HOME = _ROOT / ".peers"
 _CLIENTS = Path(__file__).resolve().parent / "clients"
 _STEP_SECONDS = 600
 
@@ -69,7 +69,7 @@ class Peer:
     @property
     def folder(self) -> Path:
         """Where it is installed."""
-        return _HOME / self.name
+        return HOME / self.name
 
     @property
     def recipe(self) -> str:
@@ -145,15 +145,15 @@ def ensure(name: str) -> Peer:
     """
     peer = PEERS[name]
     marker = peer.folder / ".ready"
-    _HOME.mkdir(exist_ok=True)
+    HOME.mkdir(exist_ok=True)
     # Tests run in several processes; the first one installs and the others wait.
-    with (_HOME / f"{name}.lock").open("w") as lock:
+    with (HOME / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if marker.is_file() and marker.read_text(encoding="utf-8") == peer.recipe:
             return peer
         shutil.rmtree(peer.folder, ignore_errors=True)
         (peer.folder / "home").mkdir(parents=True)
-        _INSTALLERS[peer.kind](peer)
+        INSTALLERS[peer.kind](peer)
         marker.write_text(peer.recipe, encoding="utf-8")
     return peer
 
@@ -254,7 +254,7 @@ def _run_rust(peer: Peer) -> list[str]:
     return [str(peer.folder / "target" / "debug" / "rust-client")]
 
 
-_INSTALLERS: dict[str, Callable[[Peer], None]] = {
+INSTALLERS: dict[str, Callable[[Peer], None]] = {
     "python": _install_python,
     "node": _install_node,
     "java": _install_java,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.synthetic.day import Plan, write_capture
 from interop.peers import Peer, environment, python
 

@@ -22,7 +22,7 @@ from ftwire.body import decode_body, encode_body, to_dict
 from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.schemas.changelog import CHANGES_FILE, ChangeLog, built_in_changes
 from ftwire_tools.schemas.proto_tree import proto_tree
 from ftwire_tools.schemas.proto_update import grown, read_tree

@@ -15,8 +15,7 @@ from itertools import pairwise
 from google.protobuf.message import Message
 
 from fixtures.make_keys import TEST_KEY
-from ftwire._json import body_to_json, message_to_json
-from ftwire.body import decode_body, encode_body, to_dict, to_json
+from ftwire.body import body_to_json, decode_body, encode_body, to_dict, to_json, to_json_in_python
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import Connection
 from ftwire.conversation import ConversationObserver
@@ -64,7 +63,7 @@ __all__ = ["CONTRACTS", "classes", "key", "seeds"]
 
 AES, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 MAX_BODY = 4096
-"""Small, so that fuzzers reach what stands behind it."""
+"""Small, so that fuzzers reach what lies behind it."""
 
 
 @cache
@@ -106,7 +105,7 @@ def _cipher(data: bytes, cipher: Cipher) -> None:
         assert str(error)
         return
     assert len(body) <= max(len(data), 0)
-    # What it gives is a body it would have made something of; the padding may have held what nobody looks at.
+    # Its body can be encrypted again; not to the same bytes where the padding held others than zeros.
     assert cipher.decrypt(cipher.encrypt(body)) == body
 
 
@@ -129,8 +128,8 @@ def pem(data: bytes) -> None:
         assert len(data) < 20 or data.decode("latin-1") not in str(error)
 
 
-def _check_carrier(frame: BaseFrame) -> None:
-    """Whatever was cut out can be asked for everything."""
+def _check_frame(frame: BaseFrame) -> None:
+    """Read every attribute of a decoded frame: each gives a value or a documented error."""
     assert repr(frame)
     assert frame.kind
     frame.protocol  # noqa: B018 - must not raise
@@ -148,7 +147,7 @@ def _check_carrier(frame: BaseFrame) -> None:
         assert text is None
         return
     to_dict(message)
-    assert text == to_json(message) == message_to_json(message)
+    assert text == to_json(message) == to_json_in_python(message)
     json.loads(text)
 
 
@@ -164,7 +163,7 @@ def _decoded(parts: Iterable[bytes], role: Role) -> object:
     try:
         for part in parts:
             for frame in decoder.feed(part):
-                _check_carrier(frame)
+                _check_frame(frame)
                 seen.append(frame.encode())
     except (BadMagicError, BodyTooLargeError) as error:
         assert decoder.failure is error
@@ -173,16 +172,16 @@ def _decoded(parts: Iterable[bytes], role: Role) -> object:
     return seen, decoder.pending
 
 
-def frame_scanner(data: bytes) -> None:
-    """ResyncDecoder: every byte in a frame or a gap, the same in any chunking, never an error."""
-    whole = _scanned([data[1:]], data[1:])
-    assert _scanned(chunks(data), data[1:]) == whole
+def resync_decoder(data: bytes) -> None:
+    """ResyncDecoder: every byte in a frame or undecoded, the same in any chunking, never an error."""
+    whole = _resynced([data[1:]], data[1:])
+    assert _resynced(chunks(data), data[1:]) == whole
 
 
-def _scanned(parts: Iterable[bytes], stream: bytes) -> list[object]:
-    scanner = ResyncDecoder(max_body=MAX_BODY)
-    items = [item for part in parts for item in scanner.feed(part)]
-    items += scanner.close()
+def _resynced(parts: Iterable[bytes], stream: bytes) -> list[object]:
+    decoder = ResyncDecoder(max_body=MAX_BODY)
+    items = [item for part in parts for item in decoder.feed(part)]
+    items += decoder.close()
     at = 0
     for item in items:
         if isinstance(item, UndecodedBytes):
@@ -192,7 +191,7 @@ def _scanned(parts: Iterable[bytes], stream: bytes) -> list[object]:
             at += item.length
         else:
             assert stream.startswith(item.encode(), at)
-            _check_carrier(item)
+            _check_frame(item)
             at += len(item)
     assert at == len(stream)
     return [item._replace(error=None) if isinstance(item, UndecodedBytes) else item for item in items]
@@ -206,7 +205,7 @@ def _body(data: bytes, body_format: BodyFormat) -> None:
     if body_format == BodyFormat.PROTOBUF:
         straight = body_to_json(body, found, lower_camel=False)
         if straight is not None:
-            assert straight == message_to_json(decode_body(body, found, check_required=False))
+            assert straight == to_json_in_python(decode_body(body, found, check_required=False))
     try:
         message = decode_body(body, found, body_format)
     except BodyError as error:
@@ -280,7 +279,7 @@ def observer(data: bytes) -> None:
         taken = 0
         for event in events:
             if isinstance(event, FrameObserved) and event.sender is role:
-                _check_carrier(event.frame)
+                _check_frame(event.frame)
                 taken += len(event.frame)
             elif isinstance(event, UndecodedObserved) and event.sender is role:
                 taken += event.undecoded.length
@@ -297,7 +296,7 @@ def envelope(data: bytes) -> None:
             continue
         assert decoded.encode() == data
         assert decoded.error_text is not None
-        _check_carrier(decoded)
+        _check_frame(decoded)
 
 
 def websocket(data: bytes) -> None:
@@ -309,7 +308,7 @@ def websocket(data: bytes) -> None:
     for side, part in _sides(data[1:]):
         for event in watching.receive(side, part):
             if isinstance(event, FrameObserved):
-                _check_carrier(event.frame)
+                _check_frame(event.frame)
                 assert len(event.frame.payload) <= MAX_BODY + 44
     list(watching.close())
 
@@ -343,14 +342,14 @@ def _captured(parts: Iterable[bytes]) -> list[str]:
     dissector = Dissector(SMALL)
     reader = PacketReader(SMALL)
     seen: list[str] = []
-    stands: dict[object, int] = {}
+    next_offsets: dict[object, int] = {}
     try:
         for part in parts:
             for event in dissector.feed(part):
                 if isinstance(event, Data):
                     place = event.flow.index, event.direction
-                    assert event.offset >= stands.get(place, 0)
-                    stands[place] = event.offset + len(event.data)
+                    assert event.offset >= next_offsets.get(place, 0)
+                    next_offsets[place] = event.offset + len(event.data)
                 seen.append(repr(event))
     except CaptureError as error:
         seen.append(str(error))
@@ -387,7 +386,7 @@ CONTRACTS: dict[str, Callable[[bytes], None]] = {
         ciphers,
         pem,
         frame_decoder,
-        frame_scanner,
+        resync_decoder,
         protobuf_body,
         json_body,
         connection,
@@ -410,8 +409,8 @@ def seeds() -> dict[str, list[bytes]]:
     bodies = [encode_body(message) for message in (hello, init_response(AES, None), rt_request(), reply)]
     plain = [encode_frame(pid, 1, body) for pid, body in zip((1001, 1001, 3008, 3008), bodies, strict=True)]
     rsa = RepeatableRsa(key())
-    sealed = [encode_frame(1001, 1, bodies[0], cipher=rsa), encode_frame(1001, 1, bodies[1], cipher=rsa)]
-    sealed += [encode_frame(3008, 2, body, cipher=FtAesEcb(AES)) for body in bodies[2:]]
+    encrypted = [encode_frame(1001, 1, bodies[0], cipher=rsa), encode_frame(1001, 1, bodies[1], cipher=rsa)]
+    encrypted += [encode_frame(3008, 2, body, cipher=FtAesEcb(AES)) for body in bodies[2:]]
     turns = b"\0\xff\0\xff".join
     index = classes().index(type(reply)).to_bytes(2, "little")
     envelopes = [
@@ -431,11 +430,11 @@ def seeds() -> dict[str, list[bytes]]:
         "ciphers": [FtAesEcb(AES).encrypt(b"x" * 20), AesEcb(AES).encrypt(b"x"), rsa.encrypt(b"x")],
         "pem": [TEST_KEY.read_bytes()],
         "frame_decoder": [stream],
-        "frame_scanner": [stream, b"\0junk" + plain[3] + b"FT" + plain[3]],
+        "resync_decoder": [stream, b"\0junk" + plain[3] + b"FT" + plain[3]],
         "protobuf_body": [index + bodies[3]],
         "json_body": [index + encode_body(reply, BodyFormat.JSON)],
-        "connection": [b"\0" + plain[0] + plain[2], b"\0" + plain[1] + plain[3], b"\0" + b"".join(sealed[:2])],
-        "observer": [turns(plain), turns(sealed)],
+        "connection": [b"\0" + plain[0] + plain[2], b"\0" + plain[1] + plain[3], b"\0" + b"".join(encrypted[:2])],
+        "observer": [turns(plain), turns(encrypted)],
         "envelope": envelopes,
         "websocket": [b"\0" + masked, b"\xff" + masked],
         "conversation": [turns(plain), masked],

@@ -134,14 +134,14 @@ class Stream:
     """Offset, first byte, refused byte, packet number."""
     late: set[tuple[int, int, int]] = field(default_factory=set)
     """Offset, byte, packet number."""
-    stands: int = 0
+    next_offset: int = 0
 
     def take(self, position: int, data: bytes, number: int) -> None:
         """``position`` counts from anywhere; the first one taken is offset 0 unless ``start`` is set."""
         if self.start is None:
             self.start = position
         offset = position - self.start
-        if len(data) == 1 and offset + 1 == self.stands:
+        if len(data) == 1 and offset + 1 == self.next_offset:
             return  # cannot be told from a keep-alive probe
         for at, byte in enumerate(data, offset):
             if at < 0:
@@ -150,8 +150,8 @@ class Stream:
                 self.have[at] = (byte, number)
             elif self.have[at][0] != byte:
                 self.conflicts.add((at, self.have[at][0], byte, number))
-        while self.stands in self.have:
-            self.stands += 1
+        while self.next_offset in self.have:
+            self.next_offset += 1
 
     def missing(self, end: int) -> set[int]:
         """Offsets below ``end`` that never came."""

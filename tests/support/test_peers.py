@@ -11,7 +11,7 @@ from interop.peers import ABSENT, PEERS, PeerUnavailableError, ensure
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(peers, "_HOME", tmp_path)
+    monkeypatch.setattr(peers, "HOME", tmp_path)
     return tmp_path
 
 
@@ -35,7 +35,7 @@ def test_a_python_too_new_is_the_reason_given(folder: Path, monkeypatch: pytest.
 
 def test_a_peer_is_made_once_and_again_when_a_pin_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setitem(peers._INSTALLERS, "node", lambda peer: made.append(peer.recipe))
+    monkeypatch.setitem(peers.INSTALLERS, "node", lambda peer: made.append(peer.recipe))
     ensure("npm-futu-api")
     ensure("npm-futu-api")
     assert len(made) == 1

@@ -18,7 +18,7 @@ import pytest
 import ftwire
 from ftwire.pcap import PcapWriter
 from ftwire_tools.cli import main
-from ftwire_tools.commands._group import COMMANDS
+from ftwire_tools.commands import COMMANDS
 from support.captures import answered, packets, pcap, push, session
 from support.frames import rt_response
 from support.places import ROOT
@@ -151,7 +151,7 @@ def test_an_import_that_should_have_succeeded_is_a_bug_and_shown_whole(monkeypat
     def broken(**_: object) -> None:
         raise ImportError("cannot import name 'x' from 'ftwire'", name="ftwire")
 
-    monkeypatch.setattr("ftwire_tools.commands._group.ftwire.main", broken)
+    monkeypatch.setattr("ftwire_tools.commands.ftwire.main", broken)
     with pytest.raises(ImportError, match="cannot import name"):
         main()
 

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ftwire_tools.commands._group import ftwire as cli
+from ftwire_tools.commands import ftwire as cli
 from support.places import ROOT
 
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ftwire.header import BodyFormat
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from support.captures import pcap, session
 from support.hostile import Frames, Hostile, changed, over_websocket, printed, said
 from tools.redaction.test_redact import capture
@@ -20,6 +20,7 @@ CAPTURES: dict[str, Callable[[], Frames]] = {
     "refused": lambda: said(Hostile(), ret_type=-1),
     "json": lambda: said(Hostile(), BodyFormat.JSON),
     "surrogates": lambda: said(Hostile(), BodyFormat.JSON, surrogates=True),
+    "digest": lambda: changed(said(Hostile()), "digest"),
     "half": lambda: changed(said(Hostile()), "half"),
     "half json": lambda: changed(said(Hostile(), BodyFormat.JSON), "half"),
     "unknown": lambda: changed(said(Hostile()), "unknown"),

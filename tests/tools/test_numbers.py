@@ -12,7 +12,7 @@ import ftwire
 from ftwire.pcap import Direction, Endpoint, TcpConversation
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.commands._group import ftwire as command_line
+from ftwire_tools.commands import ftwire as command_line
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.export import tables
 from ftwire_tools.filters.selection import Selection

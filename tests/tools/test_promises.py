@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import ftwire
 from ftwire.messages import Qot_GetRT
-from ftwire_tools.commands._group import ftwire as cli
+from ftwire_tools.commands import ftwire as cli
 from support.places import ROOT
 
 CAPTURES = sorted(path for path in (ROOT / "fixtures/captures").iterdir() if path.suffix in {".pcap", ".pcapng"})

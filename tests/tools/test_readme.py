@@ -7,7 +7,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from ftwire_tools.commands._group import ftwire as cli
+from ftwire_tools.commands import ftwire as cli
 from support.places import ROOT
 
 README = (ROOT / "README.md").read_text()

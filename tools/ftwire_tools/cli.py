@@ -72,7 +72,7 @@ def _run() -> int:
     except ModuleNotFoundError:
         sys.stderr.write("ftwire: the command line needs click: pip install 'ftwire[cli]'\n")
         return USAGE
-    from ftwire_tools.commands._group import ftwire
+    from ftwire_tools.commands import ftwire
 
     try:
         # The code that a command passed to ctx.exit().

@@ -43,7 +43,7 @@ WINDOW = 1 << 30
 HALF_SPACE = 1 << 31
 
 
-def told(events: list[Event]) -> list[tuple[object, ...]]:
+def described(events: list[Event]) -> list[tuple[object, ...]]:
     """The events of several flows, each by what can be read at a glance."""
     short: list[tuple[object, ...]] = []
     for event in events:
@@ -72,16 +72,16 @@ def test_what_opens_no_flow() -> None:
 
 def test_segments_without_bytes_are_no_event_wherever_they_stand() -> None:
     """Behind a FIN, far from the stream, in front of where it begins."""
-    talk = [a(0, b"abc"), a(3, flags=ACK | FIN), a(4), a(4), a(WINDOW + 100), a(1)]
-    assert after_handshake(*talk) == [("data", "A", 0, b"abc", 1), END]
+    exchange = [a(0, b"abc"), a(3, flags=ACK | FIN), a(4), a(4), a(WINDOW + 100), a(1)]
+    assert after_handshake(*exchange) == [("data", "A", 0, b"abc", 1), END]
     # A probe that keeps a connection alive has the number before the next.
     events = run(b(0, b"push"), a(49, ack=4), a(50, b"ask"))
-    assert told(events)[1:3] == [("data", 0, "A", 0, b"push"), ("data", 0, "B", 0, b"ask")]
+    assert described(events)[1:3] == [("data", 0, "A", 0, b"push"), ("data", 0, "B", 0, b"ask")]
 
 
 def test_bytes_that_the_capture_cut_off_open_one() -> None:
     packet = a(0, b"abc")
-    assert told(run(Snapped(packet, len(packet) - 3))) == [
+    assert described(run(Snapped(packet, len(packet) - 3))) == [
         ("opened", 0, "10.0.0.1:50000 <> 10.0.0.2:11111"),
         ("missing", 0, "A", 0, 3),
         ("closed", 0, "end"),
@@ -98,7 +98,7 @@ def test_a_handshake_that_comes_again_in_mid_stream_changes_nothing(isn: int, an
     syn = frame(A, B, isn, flags=SYN)
     syn_ack = frame(B, A, answer, flags=SYN | ACK, ack=isn + 1 & 0xFFFFFFFF)
     first, back = isn + 1 & 0xFFFFFFFF, answer + 1 & 0xFFFFFFFF
-    talk = [frame(A, B, first, b"abc", ack=back), frame(B, A, back, b"xyz", ack=first + 3)]
+    exchange = [frame(A, B, first, b"abc", ack=back), frame(B, A, back, b"xyz", ack=first + 3)]
     rest = [frame(A, B, first + 3, b"def", ack=back + 3), frame(B, A, back + 3, b"uvw", ack=first + 6)]
     whole = [
         ("opened", 0, "10.0.0.1:50000 -> 10.0.0.2:11111"),
@@ -109,10 +109,10 @@ def test_a_handshake_that_comes_again_in_mid_stream_changes_nothing(isn: int, an
         ("closed", 0, "end"),
     ]
     for again in ([], [syn], [syn_ack], [syn, syn_ack], [syn_ack, syn]):
-        assert told(run(syn, syn_ack, *talk, *again, *rest)) == whole
+        assert described(run(syn, syn_ack, *exchange, *again, *rest)) == whole
     # Whichever of the two the capture has, or comes first.
-    assert told(run(syn_ack, *talk, syn_ack, *rest)) == whole
-    assert told(run(syn, *talk[:1], syn_ack, *talk[1:], *rest)) == whole
+    assert described(run(syn_ack, *exchange, syn_ack, *rest)) == whole
+    assert described(run(syn, *exchange[:1], syn_ack, *exchange[1:], *rest)) == whole
 
 
 @pytest.mark.parametrize(("beyond", "same"), [(0, True), (1, True), (0xFFFF, True), (0x10000, False), (-1, False)])
@@ -128,7 +128,7 @@ def test_a_syn_ack_answers_the_syn_and_the_bytes_with_it(beyond: int, same: bool
 def test_a_syn_ack_that_answers_no_syn_begins_another_connection() -> None:
     """The flow before it began in the middle: nothing says that it was the same."""
     events = run(b(0, b"push"), frame(B, A, 70, flags=SYN | ACK, ack=30), frame(A, B, 30, b"ask"))
-    assert told(events) == [
+    assert described(events) == [
         ("opened", 0, "10.0.0.2:11111 <> 10.0.0.1:50000"),
         ("data", 0, "A", 0, b"push"),
         ("closed", 0, "reuse"),
@@ -139,9 +139,9 @@ def test_a_syn_ack_that_answers_no_syn_begins_another_connection() -> None:
 
 
 def test_a_syn_against_a_syn_is_another_connection() -> None:
-    """A SYN of its own, which acknowledges nothing, whatever stands in the field."""
+    """A SYN of its own, which acknowledges nothing, whatever the field holds."""
     other = frame(B, A, ISN_B, flags=SYN, ack=ISN_A + 1)
-    assert [event[0] for event in told(run(HANDSHAKE[0], other))] == ["opened", "closed", "opened", "closed"]
+    assert [event[0] for event in described(run(HANDSHAKE[0], other))] == ["opened", "closed", "opened", "closed"]
 
 
 def test_a_handshake_that_comes_again_behind_the_end_is_no_event() -> None:
@@ -189,7 +189,7 @@ def test_flows_end_in_the_order_in_which_they_began() -> None:
     """With what each of them still waits for."""
     other = A._replace(port=50001)
     packets = [frame(other, B, 10, flags=SYN), frame(other, B, 13, b"xyz"), a(2, b"c")]
-    assert told(run(*HANDSHAKE, *packets))[2:] == [
+    assert described(run(*HANDSHAKE, *packets))[2:] == [
         ("missing", 0, "A", 0, 2),
         ("data", 0, "A", 2, b"c"),
         ("closed", 0, "end"),
@@ -230,7 +230,7 @@ def test_bytes_further_than_a_window_from_the_end_of_a_flow_belong_to_another(en
 
 
 def test_a_direction_never_seen_has_no_end_to_be_behind() -> None:
-    assert told(run(b(0, b"push"), b(4, flags=RST), a(0, b"ask"))) == [
+    assert described(run(b(0, b"push"), b(4, flags=RST), a(0, b"ask"))) == [
         ("opened", 0, "10.0.0.2:11111 <> 10.0.0.1:50000"),
         ("data", 0, "A", 0, b"push"),
         ("closed", 0, "rst"),
@@ -241,7 +241,7 @@ def test_a_direction_never_seen_has_no_end_to_be_behind() -> None:
     # One that ended at zero has.
     syn = frame(A, B, 0xFFFFFFFF, flags=SYN)
     events = run(syn, frame(A, B, 0, flags=RST), frame(A, B, 0, b"x"))
-    assert [event[0] for event in told(events)] == ["opened", "closed", "PacketSkipped"]
+    assert [event[0] for event in described(events)] == ["opened", "closed", "PacketSkipped"]
 
 
 @pytest.mark.parametrize("isn", [0, 1, 2, ISN_A, 0xFFFFFFFE, 0xFFFFFFFF])
@@ -249,7 +249,7 @@ def test_a_repetition_behind_the_end_is_no_event_at_any_number(isn: int) -> None
     first = isn + 1 & 0xFFFFFFFF
     piece = frame(A, B, first, b"abc")
     events = run(frame(A, B, isn, flags=SYN), piece, frame(A, B, first + 3, flags=RST), piece, piece)
-    assert [event[0] for event in told(events)] == ["opened", "data", "closed"]
+    assert [event[0] for event in described(events)] == ["opened", "data", "closed"]
 
 
 def test_a_reset_behind_the_end_is_no_event() -> None:
@@ -274,13 +274,13 @@ def test_a_reset_behind_the_end_is_no_event() -> None:
 )
 def test_the_furthest_acknowledgement_counts(acks: list[int], missing: int) -> None:
     """Half the numbers are further, the others were before; more than a window away is no acknowledgement."""
-    told = after_handshake(*(b(0, ack=ack) for ack in acks))
-    assert told == [*([("missing", "A", 0, missing, "end")] if missing else []), END]
+    events = after_handshake(*(b(0, ack=ack) for ack in acks))
+    assert events == [*([("missing", "A", 0, missing, "end")] if missing else []), END]
     # The same where ten bytes further on the numbers begin again at zero.
     first = 0xFFFFFFFF - 9
     opening = [frame(A, B, first - 1, flags=SYN), frame(B, A, ISN_B, flags=SYN | ACK, ack=first)]
-    events = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
-    assert [event.length for event in events if isinstance(event, MissingBytes)] == ([missing] if missing else [])
+    later = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
+    assert [event.length for event in later if isinstance(event, MissingBytes)] == ([missing] if missing else [])
 
 
 def test_the_first_acknowledgement_of_all_counts_whatever_its_number() -> None:

@@ -100,7 +100,7 @@ def test_who_makes_room_for_a_new_flow(steps: list[tuple[int, bool]], max_flows:
     frames: list[bytes] = []
     open_flows: list[int] = []  # by port, the idlest first
     closed: list[int] = []
-    stands: dict[int, int] = {}
+    positions: dict[int, int] = {}
     evicted: list[int] = []
     for at, (port, ends) in enumerate(steps):
         near = A._replace(port=port + 1)
@@ -112,20 +112,20 @@ def test_who_makes_room_for_a_new_flow(steps: list[tuple[int, bool]], max_flows:
                     closed.pop(0)
                 else:
                     evicted.append(open_flows.pop(0))
-            stands[port] = 1000 * at
-            frames.append(frame(near, B, stands[port] - 1, flags=SYN))
+            positions[port] = 1000 * at
+            frames.append(frame(near, B, positions[port] - 1, flags=SYN))
         else:
             open_flows.remove(port)
-        frames.append(frame(near, B, stands[port], b"x"))
-        stands[port] += 1
+        frames.append(frame(near, B, positions[port], b"x"))
+        positions[port] += 1
         if ends:
-            frames.append(frame(near, B, stands[port], flags=RST))
+            frames.append(frame(near, B, positions[port], flags=RST))
             closed.append(port)
         else:
             open_flows.append(port)
     events = dissect([pcap(frames)], Dissector(Limits(max_flows=max_flows)))
-    told = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
-    assert [event.flow.a.port - 1 for event in told] == evicted
+    gone = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
+    assert [event.flow.a.port - 1 for event in gone] == evicted
 
 
 def test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is() -> None:
@@ -133,8 +133,8 @@ def test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_
         yield HEADER
         writer = PcapWriter()
         for number in range(count):
-            talk = TcpConversation(A, B, isns=(1000 * number, 1000 * number))
-            yield b"".join(writer.packet(0, data) for _, data in talk.frames([(Direction.A_TO_B, b"x", 0)]))
+            conversation = TcpConversation(A, B, isns=(1000 * number, 1000 * number))
+            yield b"".join(writer.packet(0, data) for _, data in conversation.frames([(Direction.A_TO_B, b"x", 0)]))
 
     limits = Limits(max_flows=100)
     few, many = (peak(partial(drain, Dissector(limits), sessions(count))) for count in (1000, 4000))
@@ -270,15 +270,15 @@ def test_tiny_fragments_in_the_worst_order_cost_linear_time() -> None:
 
 
 def test_what_is_delivered_is_not_kept() -> None:
-    talk = TcpConversation(A, B)
+    conversation = TcpConversation(A, B)
 
     def file() -> Iterator[bytes]:
         yield HEADER
         writer = PcapWriter()
-        for data in talk.open():
+        for data in conversation.open():
             yield writer.packet(0, data)
         for _ in range(3000):
-            for data in talk.send(Direction.B_TO_A, bytes(4096)):
+            for data in conversation.send(Direction.B_TO_A, bytes(4096)):
                 yield writer.packet(0, data)
 
     assert peak(lambda: drain(Dissector(), file())) < 2 * MIB

@@ -296,7 +296,6 @@ def test_fragments_that_come_too_late() -> None:
 def test_too_many_fragments_drop_the_oldest(limits: Limits) -> None:
     frames = [fragment(0, 24, number) for number in range(3)] + [fragment(24, 220, number) for number in (0, 1, 2)]
     events = dissect([pcap(frames)], Dissector(limits))
-    assert events[0] == events[0]
     first = next(event for event in events if isinstance(event, PacketSkipped))
     assert (first.packet_number, first.error.reason) == (1, "a fragment: too many fragments are waiting")
 
@@ -383,16 +382,16 @@ def test_mutated_files_give_events_or_a_documented_error(data: st.DataObject) ->
     st.booleans(),
 )
 def test_a_conversations_packets_are_those_that_the_layers_make(
-    link: LinkType, first: bytes, said: list[tuple[Direction, bytes]], isns: tuple[int, int], is_ipv6: bool
+    link: LinkType, first: bytes, sent: list[tuple[Direction, bytes]], isns: tuple[int, int], is_ipv6: bool
 ) -> None:
     if link in (LinkType.IPV4, LinkType.IPV6):
         is_ipv6 = link is LinkType.IPV6
     client, server = (A6, B6) if is_ipv6 else (A, B)
-    talk = TcpConversation(client, server, link_type=link, isns=isns, mss=31)
-    packets = talk.open()
-    for direction, data in [(Direction.A_TO_B, first), *said]:
-        packets += talk.send(direction, data)
-    packets += talk.close()
+    conversation = TcpConversation(client, server, link_type=link, isns=isns, mss=31)
+    packets = conversation.open()
+    for direction, data in [(Direction.A_TO_B, first), *sent]:
+        packets += conversation.send(direction, data)
+    packets += conversation.close()
     seen = [0, 0]
     for made in packets:
         ethertype, at = network_layer(link, made, 0, len(made))

@@ -350,18 +350,18 @@ def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> N
     missing: set[int] = set()
     late: set[tuple[int, int, int]] = set()
     conflicts: set[tuple[int, int, int, int]] = set()
-    stands = 0
+    next_offset = 0
     for event in events:
         match event:
             case Data():
-                assert event.offset == stands
+                assert event.offset == next_offset
                 assert event.data
-                stands += len(event.data)
+                next_offset += len(event.data)
                 delivered |= {at: (byte, event.packet_number) for at, byte in enumerate(event.data, event.offset)}
             case MissingBytes():
-                assert event.offset == stands
-                stands += event.length
-                missing |= set(range(event.offset, stands))
+                assert event.offset == next_offset
+                next_offset += event.length
+                missing |= set(range(event.offset, next_offset))
             case Late():
                 late |= {(at, byte, event.packet_number) for at, byte in enumerate(event.data, event.offset)}
             case Conflict():
@@ -371,13 +371,13 @@ def test_any_schedule_gives_what_the_model_gives(schedule: SegmentSchedule) -> N
                     if kept != refused
                 }
     assert delivered == model.have
-    assert missing == model.missing(stands)
+    assert missing == model.missing(next_offset)
     assert late == model.late
     assert conflicts == model.conflicts
 
 
 @st.composite
-def talks(draw: st.DrawFn) -> list[bytes]:
+def exchanges(draw: st.DrawFn) -> list[bytes]:
     """Packets of up to three connections on few ports: anything may come at any time."""
     frames = []
     for _ in range(draw(st.integers(1, 40))):
@@ -391,7 +391,7 @@ def talks(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(
-    talks(),
+    exchanges(),
     st.builds(
         Limits,
         max_flows=st.integers(1, 3),
@@ -404,7 +404,7 @@ def talks(draw: st.DrawFn) -> list[bytes]:
 @settings(max_examples=4 * settings().max_examples)
 def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limits) -> None:
     events = run(*frames, limits=limits)
-    stands: dict[tuple[int, Direction], int] = {}
+    next_offset: dict[tuple[int, Direction], int] = {}
     open_flows: set[int] = set()
     for event in events:
         match event:
@@ -417,8 +417,8 @@ def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limit
             case Data():
                 assert event.flow.index in open_flows
                 key = (event.flow.index, event.direction)
-                assert event.offset == stands.get(key, 0)
-                stands[key] = event.offset + len(event.data)
+                assert event.offset == next_offset.get(key, 0)
+                next_offset[key] = event.offset + len(event.data)
                 # The bytes are in the packet they are said to be in.
                 assert event.data in frames[event.packet_number - 1]
                 assert event.time_ns == 1000 * (event.packet_number - 1)
@@ -426,12 +426,12 @@ def test_whatever_comes_the_streams_are_whole(frames: list[bytes], limits: Limit
                 assert event.length > 0
                 assert event.flow.index in open_flows
                 key = (event.flow.index, event.direction)
-                assert event.offset == stands.get(key, 0)
-                stands[key] = event.offset + event.length
+                assert event.offset == next_offset.get(key, 0)
+                next_offset[key] = event.offset + event.length
     assert not open_flows
 
 
-@given(talks(), st.lists(st.integers(0, 4000), max_size=8))
+@given(exchanges(), st.lists(st.integers(0, 4000), max_size=8))
 def test_chunks_make_no_difference(frames: list[bytes], cuts: list[int]) -> None:
     file = pcap(frames)
     assert texts(dissect(chunks(file, cuts))) == texts(dissect([file]))
@@ -445,8 +445,8 @@ def test_chunks_make_no_difference(frames: list[bytes], cuts: list[int]) -> None
 def test_what_a_conversation_says_is_what_the_streams_hold(
     said: list[tuple[Direction, bytes]], mss: int, isns: tuple[int, int]
 ) -> None:
-    talk = TcpConversation(A, B, mss=mss, isns=isns)
-    frames = [data for _, data in talk.frames((direction, data, 7) for direction, data in said)]
+    conversation = TcpConversation(A, B, mss=mss, isns=isns)
+    frames = [data for _, data in conversation.frames((direction, data, 7) for direction, data in said)]
     events = run(*frames)
     for direction in Direction:
         got = b"".join(event.data for event in events if isinstance(event, Data) and event.direction is direction)

@@ -84,9 +84,15 @@ def test_wireshark_counts_them(capinfos: Program, tmp_path: Path) -> None:
 
 
 def test_one_side_finishes_and_the_other_goes_on() -> None:
-    talk = TcpConversation(CLIENT, SERVER)
+    tcp = TcpConversation(CLIENT, SERVER)
     writer = PcapngWriter()
-    frames = [*talk.open(), *talk.send(A, b"ask"), *talk.finish(A), *talk.send(B, b"answer"), *talk.finish(B)]
+    frames = [
+        *tcp.open(),
+        *tcp.send(A, b"ask"),
+        *tcp.finish(A),
+        *tcp.send(B, b"answer"),
+        *tcp.finish(B),
+    ]
     file = writer.section() + writer.interface() + b"".join(writer.packet(0, frame) for frame in frames)
     dissector = Dissector()
     events = [*dissector.feed(file), *dissector.close()]
@@ -96,11 +102,11 @@ def test_one_side_finishes_and_the_other_goes_on() -> None:
 
 
 def test_bytes_that_no_packet_carries_are_missing() -> None:
-    talk = TcpConversation(CLIENT, SERVER)
+    tcp = TcpConversation(CLIENT, SERVER)
     writer = PcapngWriter()
-    frames = [*talk.open(), *talk.send(A, b"one")]
-    talk.skip(A, 1000)
-    frames += [*talk.send(A, b"two"), *talk.close()]
+    frames = [*tcp.open(), *tcp.send(A, b"one")]
+    tcp.skip(A, 1000)
+    frames += [*tcp.send(A, b"two"), *tcp.close()]
     file = writer.section() + writer.interface() + b"".join(writer.packet(0, frame) for frame in frames)
     dissector = Dissector()
     events = [*dissector.feed(file), *dissector.close()]

@@ -21,7 +21,7 @@ from ftwire.cipher import RsaKey
 from ftwire.connection import SECOND, Connection
 from ftwire.events import RequestReceived
 from ftwire.frame import Role, encode_frame
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.messages.trading import TRADING
 from support.captures import Said, pcap, session
 from support.places import ROOT

@@ -626,6 +626,7 @@ async def test_a_reader_may_ask_between_its_pushes() -> None:
                 assert len((await client.request("Qot_GetRT", RT)).s2c.rtList) == 3
             if seen == count:
                 break
+    assert seen == count
 
 
 @running

@@ -20,7 +20,7 @@ from ftwire_tools.client.errors import (
     ReplyDamagedError,
     RequestTimeoutError,
 )
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.gateway.faults import NAMES
 from ftwire_tools.testing import RunningGateway, gateway
 from support.places import ROOT

@@ -22,7 +22,7 @@ from ftwire.messages import (
     Trd_UnlockTrade,
 )
 from ftwire.pcap import Endpoint, PcapWriter
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from support.captures import START, Said, answered, asked, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_request, rt_response
 from support.places import ROOT

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from fixtures.make_goldens import STYLES, captures, golden
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 
 CAPTURES = list(captures())
 

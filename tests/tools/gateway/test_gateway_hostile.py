@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,13 +79,13 @@ def whole(answer: Any, entry: Protocol) -> None:
     assert missing_fields(answer.message) == []
 
 
-@pytest.fixture(autouse=True)
-def loop() -> Iterator[None]:
-    """Answer sources ask for the running loop."""
-    with asyncio.Runner() as runner:
-        asyncio.events._set_running_loop(runner.get_loop())
-        yield
-        asyncio.events._set_running_loop(None)
+def in_a_loop(work: Callable[[], object]) -> None:
+    """Call a function while an event loop runs, which answer sources need."""
+
+    async def run() -> None:
+        work()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("entry", ANSWERED, ids=lambda entry: entry.name)
@@ -103,7 +103,7 @@ def test_the_made_up_market_answers_anything(entry: Protocol) -> None:
                 whole(SYNTHETIC.answer(client, entry, one), entry)
                 whole(SYNTHETIC.answer(client, entry, plausible(one)), entry)
 
-    check()
+    in_a_loop(check)
 
 
 @pytest.mark.parametrize("on_miss", [OnMiss.ERROR, OnMiss.EMPTY])
@@ -121,7 +121,7 @@ def test_a_replay_answers_anything(on_miss: OnMiss) -> None:
             if one.HasField("c2s"):
                 whole(replay.answer(client, entry, one), entry)
 
-    check()
+    in_a_loop(check)
     replay.leave(client)
 
 
@@ -131,7 +131,6 @@ BODIES = st.tuples(st.sampled_from([entry.proto_id for entry in ANSWERED]), st.b
 @settings(max_examples=10)
 @given(st.lists(BODIES, max_size=20))
 def test_any_bytes_get_an_answer_each(bodies: list[tuple[int, bytes, bool]]) -> None:
-    asyncio.events._set_running_loop(None)
     with gateway(source=Synthetic) as opend, PlainClient(opend.port) as client:
         for serial, (proto_id, body, as_text_) in enumerate(bodies, 100):
             body_format = BodyFormat.JSON if as_text_ else BodyFormat.PROTOBUF
@@ -153,16 +152,19 @@ def test_what_clients_say_of_themselves_cannot_forge_a_line(write: Any, capsys: 
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
     class Gone:
-        def write(self, _: str) -> None:
+        def write(self, text: str) -> None:
+            written.append(text)
             raise BrokenPipeError
 
     monkeypatch.setattr("sys.stderr", Gone())
     as_text("connected", {})
+    assert len(written) == 1
 
 
 def test_a_bug_of_ours_is_said_and_stays_with_one_request() -> None:
-    asyncio.events._set_running_loop(None)
 
     class Broken(Synthetic):
         def answer(self, *_: Any) -> Any:

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_said_with_its_place(name: str, values: dict[str, A
 
 @pytest.mark.parametrize("entry", [entry for entry in registry if not entry.is_push], ids=lambda entry: entry.name)
 def test_every_template_is_a_request(entry: Any) -> None:
-    build_request(entry, template(entry))
+    assert isinstance(build_request(entry, template(entry)), entry.request)
 
 
 @pytest.mark.parametrize("entry", list(registry), ids=lambda entry: f"{entry.proto_id}-{entry.name}")
@@ -98,7 +98,7 @@ def test_securities_are_read_as_they_are_written(market: int, code: str) -> None
     assert parse_security(security_name(market, code)) == (market, code)
 
 
-@given(st.text(max_size=12))
+@given(st.text(max_size=12) | st.builds("{}.{}".format, st.sampled_from(["HK", "us", "11", ""]), st.text(max_size=8)))
 def test_any_text_is_a_security_or_a_value_error(text: str) -> None:
     try:
         market, code = parse_security(text)

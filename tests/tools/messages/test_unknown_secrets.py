@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from ftwire.frame import Frame, Role
 from ftwire.messages import Trd_GetAccList
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from support.captures import Said, asked, pcap
 from support.planted import varint
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.schemas.changelog import CHANGES_FILE, ChangeLog
 from ftwire_tools.schemas.proto_tree import HISTORY_FILE, proto_tree
 from ftwire_tools.schemas.proto_update import grown, read_tree

@@ -21,7 +21,7 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.schema import schema
 from ftwire.strategies import messages
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.commands.schema import COMMANDS
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.request_builder import build_request

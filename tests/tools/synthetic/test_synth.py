@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ftwire.protocols import registry
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.markets.trading_clock import TradingClock
 from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments

@@ -16,7 +16,7 @@ from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from ftwire.events import FrameObserved, Observation, UndecodedObserved
+from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
 from ftwire.resync import UndecodedBytes
 from ftwire.websocket import DISCONNECTED, INIT, BadEnvelope, Envelope
@@ -145,7 +145,7 @@ def envelopes(seen: Iterable[Observation]) -> list[object]:
     return [item.frame for item in frames(seen)]
 
 
-def gaps(seen: Iterable[Observation]) -> list[tuple[UndecodedBytes, Role]]:
+def undecoded(seen: Iterable[Observation]) -> list[tuple[UndecodedBytes, Role]]:
     return [(item.undecoded, item.sender) for item in seen if isinstance(item, UndecodedObserved)]
 
 
@@ -194,7 +194,7 @@ def test_every_envelope_passes_by_whatever_is_agreed_and_however_it_is_cut(
     peers.end()
     seen = observe(in_pieces(peers.wire, size))
     assert envelopes(seen) == sent
-    assert gaps(seen) == []
+    assert undecoded(seen) == []
 
 
 def test_replies_are_paired_with_their_requests_by_section() -> None:
@@ -233,7 +233,7 @@ def test_heads_of_many_styles_pass(head: bytes, size: int) -> None:
     wire = [(Role.CLIENT, head + binary(sent.encode(), Role.CLIENT)), HEADS[1]]
     seen = observe(in_pieces(wire, size))
     assert envelopes(seen) == [sent]
-    assert gaps(seen) == []
+    assert undecoded(seen) == []
 
 
 def test_a_refused_upgrade_and_one_that_follows_it() -> None:
@@ -241,7 +241,7 @@ def test_a_refused_upgrade_and_one_that_follows_it() -> None:
     wire = [HEADS[0], (Role.SERVER, refused), *HEADS, (Role.SERVER, binary(reply(2).encode()))]
     seen = observe(wire)
     assert envelopes(seen) == [reply(2)]
-    assert all(not gap.missing for gap, _ in gaps(seen))
+    assert [part.missing for part, _ in undecoded(seen)] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_message_that_is_no_envelope_stands_where_it_stood(sent: bytes, reason
     seen = observe(wire, WebSocketObserver(max_body=100))
     bad, after = envelopes(seen)
     assert after == good
-    assert gaps(seen) == []
+    assert undecoded(seen) == []
     assert isinstance(bad, BadEnvelope)
     assert reason in str(bad.error)
 
@@ -282,7 +282,7 @@ def test_a_message_in_small_parts_above_the_limit_is_given_up_and_the_next_is_re
     bad, good = envelopes(seen)
     assert isinstance(bad, BadEnvelope)
     assert good == reply(2)
-    assert [(gap.length, gap.truncated) for gap, _ in gaps(seen)] == [(3 * 62, False)]
+    assert [(part.length, part.truncated) for part, _ in undecoded(seen)] == [(3 * 62, False)]
 
 
 def test_a_frame_above_the_limit_is_passed_over() -> None:
@@ -290,7 +290,7 @@ def test_a_frame_above_the_limit_is_passed_over() -> None:
         [*HEADS, (Role.SERVER, binary(bytes(500)) + binary(reply(2).encode()))], WebSocketObserver(max_body=100)
     )
     assert envelopes(seen) == [reply(2)]
-    assert [gap.length for gap, _ in gaps(seen)] == [504]
+    assert [part.length for part, _ in undecoded(seen)] == [504]
 
 
 def test_a_block_marked_last_ends_no_more_than_its_message() -> None:
@@ -313,7 +313,7 @@ def test_a_conversation_joined_in_the_middle_is_found(sender: Role, cut: int) ->
     expected = [make(section) for section in range(3 if cut else 2, 6)]
     assert envelopes(seen) == expected
     whole = len(binary(make(2).encode(), sender))
-    assert gaps(seen) == ([(UndecodedBytes(0, whole - cut, 0, False), sender)] if cut else [])
+    assert undecoded(seen) == ([(UndecodedBytes(0, whole - cut, 0, False), sender)] if cut else [])
 
 
 @settings(deadline=None)
@@ -339,7 +339,7 @@ def test_what_looks_like_headers_hides_no_envelope_behind_it(
     size = max(size, length // 100 + 1)
     seen = observe(in_pieces([(sender, before + binary(data, sender, compressed=compressed) + after)], size))
     assert sent in envelopes(seen)
-    assert sum(gap.length for gap, _ in gaps(seen)[:1]) >= len(before)
+    assert sum(part.length for part, _ in undecoded(seen)[:1]) >= len(before)
 
 
 def streamed(options: dict[str, bool], sender: Role, count: int) -> tuple[bytes, list[bytes], list[Envelope]]:
@@ -389,7 +389,7 @@ def test_a_hole_costs_what_it_must_and_nothing_is_read_wrongly(
         assert all(item in untouched for item in good)
     else:
         assert good == untouched
-    assert sum(gap.missing for gap, _ in gaps(seen)) == end - start
+    assert sum(part.missing for part, _ in undecoded(seen)) == end - start
 
 
 def test_a_hole_within_a_frame_keeps_the_step_even_where_nothing_can_be_inflated() -> None:
@@ -405,13 +405,13 @@ def test_a_hole_within_a_frame_keeps_the_step_even_where_nothing_can_be_inflated
     assert isinstance(rest[0], BadEnvelope)
     assert "may refer to messages that are missing" in str(rest[0].error)
     offset = len(head + messages[0])
-    assert gaps(seen) == [(UndecodedBytes(offset, len(messages[1]), 2, False), Role.SERVER)]
+    assert undecoded(seen) == [(UndecodedBytes(offset, len(messages[1]), 2, False), Role.SERVER)]
 
 
 def test_a_stream_cut_within_a_frame_ends_in_a_truncated_gap() -> None:
     data = binary(reply(2).encode())
     seen = observe([*HEADS, (Role.SERVER, data + data[:30])])
-    assert [gap for gap, _ in gaps(seen)] == [UndecodedBytes(len(HEADS[1][1] + data), 30, 0, True)]
+    assert [part for part, _ in undecoded(seen)] == [UndecodedBytes(len(HEADS[1][1] + data), 30, 0, True)]
 
 
 def test_missing_bytes_in_a_message_of_several_frames_take_all_of_it() -> None:
@@ -426,7 +426,7 @@ def test_missing_bytes_in_a_message_of_several_frames_take_all_of_it() -> None:
     seen += observer.skip(Role.SERVER, 20)
     seen += observer.receive(Role.SERVER, parts[1][30:] + parts[2] + binary(reply(3).encode()))
     assert envelopes(seen) == [reply(3)]
-    assert gaps(seen) == [(UndecodedBytes(len(HEADS[1][1]), sum(map(len, parts)), 20, False), Role.SERVER)]
+    assert undecoded(seen) == [(UndecodedBytes(len(HEADS[1][1]), sum(map(len, parts)), 20, False), Role.SERVER)]
 
 
 @settings(deadline=None)
@@ -445,9 +445,9 @@ def test_damaged_streams_give_observations_and_account_for_every_byte(
         stream[at % len(stream)] = value
     seen = observe(in_pieces([(sender, bytes(stream))], size))
     end = 0
-    for gap, _ in gaps(seen):
-        assert gap.offset >= end
-        end = gap.offset + gap.length
+    for part, _ in undecoded(seen):
+        assert part.offset >= end
+        end = part.offset + part.length
     assert end <= len(stream)
 
 
@@ -458,16 +458,23 @@ def test_damaged_streams_give_observations_and_account_for_every_byte(
 )
 def test_any_bytes_at_all_give_observations(data: bytes, start: bytes) -> None:
     for sender in Role:
-        observe([(sender, start + data)])
+        end = 0
+        for item in observe([(sender, start + data)]):
+            assert not isinstance(item, KeyMissing)
+            assert item.sender is sender
+            if isinstance(item, UndecodedObserved):
+                assert end <= item.undecoded.offset
+                end = item.undecoded.offset + item.undecoded.length
+        assert end <= len(start + data)
 
 
 def test_an_iterator_that_is_dropped_loses_nothing() -> None:
-    scanner = WebSocketResyncDecoder(Role.SERVER)
+    decoder = WebSocketResyncDecoder(Role.SERVER)
     sent = [reply(section) for section in (2, 3)]
     stream = HEADS[1][1] + b"".join(binary(item.encode()) for item in sent)
-    scanner.feed(stream)
-    assert next(scanner.feed(b"")) == sent[0]
-    assert list(scanner.feed(b"")) == [sent[1]]
+    decoder.feed(stream)
+    assert next(decoder.feed(b"")) == sent[0]
+    assert list(decoder.feed(b"")) == [sent[1]]
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
