@@ -19,16 +19,13 @@ import pytest
 
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
-from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
-from ftwire_tools.fuzz.judgement import FuzzFinding, PlayOutcome
+from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
-from ftwire_tools.fuzz.transports import transport_for
-from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
 from support.hunting import FUZZ, SEED, command_of, fails, first_find, free_port, saved_test
@@ -51,8 +48,8 @@ def broken(
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
     # The gateway takes the place of a program, which would take longer to start.
     running: Any = BrokenGateway(free_port(), bug, key=key)
-    transport = transport_for(Role.CLIENT, key=key)
-    target = GatewayTarget(Address("127.0.0.1", running.port), transport=transport, timeout=timeout, program=running)
+    target = GatewayTarget(FuzzSetup("gateway", timeout), ("127.0.0.1", running.port), key=key)
+    target.program = running
     try:
         yield target, running
     finally:
@@ -98,7 +95,7 @@ def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None
 
 def test_a_saved_test_is_a_page_that_imports_the_fuzzer(tmp_path: Path) -> None:
     finding = FuzzFinding("hung", "")
-    found = Reproduction(finding, 1, (FuzzStep("close"),), 1, 0, again=True, outcome=PlayOutcome((finding,), (), (), 1))
+    found = Reproduction(finding, 1, (FuzzStep("close"),), 1, 0, again=True, record=PlayRecord([finding]))
     for mode in ("gateway", "client"):
         for websocket in (False, True):
             facts = crash_facts(found, FuzzSetup(mode, 1.0, websocket=websocket), 1)
@@ -126,8 +123,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
-        address, transport = Address(opend.host, opend.port), transport_for(Role.CLIENT, key=key)
-        target = GatewayTarget(address, transport=transport, timeout=20.0, program=None)
+        target = GatewayTarget(FuzzSetup("gateway", timeout=20.0), (opend.host, opend.port), key=key)
         campaign = Campaign(
             target,
             lambda random: plan(random, encrypted=key is not None),

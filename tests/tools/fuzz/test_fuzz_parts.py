@@ -21,16 +21,16 @@ from ftwire.pcap import Packet, PacketReader
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.commands.fuzz import command
+from ftwire_tools.fuzz.bodies import init_request, request_message, response_message
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
-from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayOutcome, Traffic
-from ftwire_tools.fuzz.mutations import MUTATIONS, TCP_MUTATIONS
+from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayRecord, Traffic
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
-from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.steps import MUTATIONS, TCP_MUTATIONS, FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.targets import FuzzTarget
 from ftwire_tools.fuzz.transport import FrameTransport, boundaries
-from ftwire_tools.fuzz.valid_messages import init_connect, request_message, response_message
 from support.places import ROOT
 
 DOCS = ROOT / "docs" / "fuzzing.md"
@@ -146,7 +146,7 @@ def test_boundaries_are_those_of_whole_frames() -> None:
 
 
 def test_every_request_that_is_drawn_and_every_reply_to_it_is_legal() -> None:
-    assert init_connect(encrypted=True).IsInitialized()
+    assert init_request(websocket=False, encrypted=True).IsInitialized()
     for proto_id in requests_to_draw(allow_trading=True):
         request = request_message(proto_id)
         assert request.IsInitialized(), proto_id
@@ -204,19 +204,16 @@ def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> 
         assert bits <= {bit}
 
 
-class Fragile:
+class Fragile(FuzzTarget):
     """A target in which every sequence with protocol 3008 provokes a finding."""
 
     def __init__(self) -> None:
         self.played = 0
 
-    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayRecord:
         self.played += fresh
-        findings = (FuzzFinding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
-        return PlayOutcome(findings, (), (), len(steps))
-
-    def close(self) -> None:
-        pass
+        findings = [FuzzFinding("hung", "")] if any(step.proto == 3008 for step in steps) else []
+        return PlayRecord(findings, performed=len(steps))
 
 
 def campaign_of(target: Fragile, finds: list[Reproduction]) -> Campaign:

@@ -14,16 +14,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
 from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
 from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
-from ftwire_tools.fuzz.transports import transport_for
-from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
 from support.hunting import GATEWAY_CRASH, SEED, command_of, fails, first_find, free_port, saved_test
@@ -39,9 +36,9 @@ def plan(random: Random) -> tuple[FuzzStep, ...]:
 
 
 def target_at(port: int, timeout: float, program: Any = None, ws_key: str = "") -> GatewayTarget:
-    address = Address("127.0.0.1", port)
-    transport = transport_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
-    return GatewayTarget(address, transport=transport, timeout=timeout, program=program)
+    target = GatewayTarget(FuzzSetup("gateway", timeout, websocket=True), ("127.0.0.1", port), ws_key=ws_key)
+    target.program = program
+    return target
 
 
 @contextmanager

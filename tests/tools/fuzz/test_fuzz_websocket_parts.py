@@ -21,14 +21,12 @@ from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
 from ftwire.frame_mutations import NamedMutation
 from ftwire.websocket import Envelope
-from ftwire_tools.fuzz.mutations import BROKEN_WEBSOCKET, WEBSOCKET_MUTATIONS
+from ftwire_tools.fuzz.bodies import init_request, request_message, response_message
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.shrinking import shrink
-from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, WEBSOCKET_MUTATIONS, FuzzStep, step_from_json, step_to_json
 from ftwire_tools.fuzz.transport import CloseReceived, PongReceived, UpgradeReceived
-from ftwire_tools.fuzz.valid_messages import init_websocket, request_message, response_message
-from ftwire_tools.fuzz.websocket_frames import asked_in, frames_of, messages_of
-from ftwire_tools.fuzz.websocket_transport import EnvelopeTransport
+from ftwire_tools.fuzz.websocket import EnvelopeTransport, asked_in, frames_of, messages_of
 
 REQUESTS = requests_to_draw(allow_trading=False)
 GATEWAY = ("127.0.0.1", 33_333)
@@ -192,7 +190,7 @@ def test_two_wires_shake_hands_and_understand_each_other() -> None:
     assert (client.is_ready, gateway.is_ready) == (False, True)
     assert list(client.feed(gateway.outgoing())) == []
     assert client.is_ready
-    body = client.stamp(FuzzStep("send", 1), init_websocket().SerializeToString(), 0, 2)
+    body = client.stamp(FuzzStep("send", 1), init_request(websocket=True).SerializeToString(), 0, 2)
     (asked,) = gateway.feed(client.render(FuzzStep("send", 1), body, 2).data)
     assert (asked.command, asked.section) == (1, 2)
     assert asked.message.c2s.websocketKey == "5ebe2294ecd0e0f08eab7690d2a6ee69"

@@ -12,8 +12,7 @@ from typing import Any, Final
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
-from ftwire_tools.fuzz.transport import CloseReceived
-from ftwire_tools.fuzz.transports import FuzzTransport
+from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
 
 __all__ = ["FuzzConnection"]
 

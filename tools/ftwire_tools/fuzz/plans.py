@@ -15,10 +15,9 @@ from ftwire.frame_mutations import NamedMutation
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.websocket import INIT
+from ftwire_tools.fuzz.bodies import init_request, request_message
 from ftwire_tools.fuzz.http_openings import REQUESTS, RESPONSES
-from ftwire_tools.fuzz.mutations import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, draw_mutations
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.valid_messages import init_connect, init_websocket, request_message
+from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep, draw_mutations
 from ftwire_tools.messages.trading import trades
 
 __all__ = ["CHANGING", "client_plan", "gateway_plan", "requests_to_draw"]
@@ -35,7 +34,7 @@ CHANGING: Final = {
     3309: "Qot_SetOptionEventAlert",
 }
 """Requests that do not trade and change something all the same: left out like trading."""
-TRADING_IDS: Final = range(2000, 3000)
+LEFT_OUT: Final = frozenset((*CHANGING, *range(2000, 3000)))
 CHUNKS: Final = (1, 1, 7, 43, 44, 45)
 CLOSES: Final = (
     b"",
@@ -96,12 +95,8 @@ def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
         and entry.proto_id != INIT_CONNECT
         and entry.request is not None
         and "c2s" in entry.request.DESCRIPTOR.fields_by_name
-        and (allow_trading or not _is_left_out(entry.proto_id))
+        and (allow_trading or (trades(entry.proto_id) is None and entry.proto_id not in LEFT_OUT))
     )
-
-
-def _is_left_out(proto_id: int) -> bool:
-    return proto_id in TRADING_IDS or proto_id in CHANGING or trades(proto_id) is not None
 
 
 def gateway_plan(
@@ -252,7 +247,7 @@ class _GatewayPlan(_Plan):
         return FuzzStep("send", proto_id, encode_body(message, body_format).hex(), int(body_format), wait=wait)
 
     def _init(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
-        message = init_websocket() if self.websocket else init_connect(encrypted=self._encrypted)
+        message = init_request(websocket=self.websocket, encrypted=self._encrypted)
         proto_id = INIT if self.websocket else INIT_CONNECT
         step = FuzzStep("send", proto_id, message.SerializeToString().hex(), mutations=mutations)
         return self.in_pieces(step) if self.random.random() < 0.05 else step
