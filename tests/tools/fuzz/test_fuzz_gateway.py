@@ -28,6 +28,8 @@ from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
+from support.broken_websocket_gateway import BUGS as WEBSOCKET_BUGS
+from support.broken_websocket_gateway import BrokenWebSocketGateway
 from support.hunting import FUZZ, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
@@ -38,17 +40,19 @@ ATTEMPTS = 5  # two of the bugs depend on what shares a TCP segment, which nobod
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
-def plan(random: Random, *, encrypted: bool = False) -> tuple[FuzzStep, ...]:
-    return gateway_plan(random, 8, REQUESTS, encrypted=encrypted)
+def plan(random: Random, *, encrypted: bool = False, websocket: bool = False) -> tuple[FuzzStep, ...]:
+    return gateway_plan(random, 8, REQUESTS, encrypted=encrypted, websocket=websocket)
 
 
 @contextmanager
 def broken(
-    bug: str, key: RsaKey | None = None, timeout: float = TIMEOUT
+    bug: str, key: RsaKey | None = None, timeout: float = TIMEOUT, *, websocket: bool = False
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
     # The gateway takes the place of a program, which would take longer to start.
-    running: Any = BrokenGateway(free_port(), bug, key=key)
-    target = GatewayTarget(FuzzSetup("gateway", timeout), ("127.0.0.1", running.port), key=key)
+    made = BrokenWebSocketGateway if websocket else BrokenGateway
+    running: Any = made(free_port(), bug, key=key)
+    setup = FuzzSetup("gateway", timeout, websocket=websocket)
+    target = GatewayTarget(setup, ("127.0.0.1", running.port), key=key)
     target.program = running
     try:
         yield target, running
@@ -56,18 +60,24 @@ def broken(
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str, steps: int = 2, *, encrypted: bool = False) -> Reproduction:
-    return first_find(target, partial(plan, encrypted=encrypted), kind, steps, tries=TRIES, runs=RUNS)
+def fuzz(target: GatewayTarget, kind: str, steps: int = 2, **kind_of_plan: Any) -> Reproduction:
+    return first_find(target, partial(plan, **kind_of_plan), kind, steps, tries=TRIES, runs=RUNS)
 
 
-@pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, steps = BUGS[bug]
-    with broken(bug) as (target, running):
-        find = fuzz(target, kind, steps)
-        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), SEED))
+@pytest.mark.parametrize(
+    ("websocket", "bug"),
+    [*((False, bug) for bug in BUGS), *((True, bug) for bug in WEBSOCKET_BUGS)],
+)
+def test_a_planted_bug_is_found_shortened_and_kept(
+    websocket: bool, bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, steps = (WEBSOCKET_BUGS if websocket else BUGS)[bug]
+    with broken(bug, websocket=websocket) as (target, running):
+        find = fuzz(target, kind, steps, websocket=websocket)
+        setup = FuzzSetup("gateway", PATIENT, websocket=websocket)
+        place = save(tmp_path, find, crash_facts(find, setup, SEED))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
-        assert (crash.kind, crash.steps) == (kind, find.steps)
+        assert (crash.kind, crash.steps, crash.setup) == (kind, find.steps, setup)
         assert any(target.play(crash.steps, fresh=True).has(kind) for _ in range(ATTEMPTS))
         test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         for _ in range(ATTEMPTS):
@@ -75,7 +85,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
             if failed := fails(test):
                 break
         assert failed
-    with broken("", timeout=PATIENT) as (target, running):
+    with broken("", timeout=PATIENT, websocket=websocket) as (target, running):
         assert not target.play(crash.steps, fresh=True).findings
         saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)()
 
@@ -138,9 +148,11 @@ def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
         assert {"answered", "refused", "ignored", "closed"} <= reactions
 
 
-def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
-    with broken("") as (target, _):
-        campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
+@pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
+def test_the_healthy_twin_of_the_broken_gateway_withstands_it(websocket: bool) -> None:
+    with broken("", timeout=PATIENT if websocket else TIMEOUT, websocket=websocket) as (target, _):
+        draw = partial(plan, websocket=websocket)
+        campaign = Campaign(target, draw, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)
         assert campaign.totals.runs == RUNS
 

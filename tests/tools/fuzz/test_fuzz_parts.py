@@ -36,6 +36,7 @@ from support.places import ROOT
 DOCS = ROOT / "docs" / "fuzzing.md"
 REQUESTS = requests_to_draw(allow_trading=False)
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
+TRANSPORTS = pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
 BODY = request_message(3008).SerializeToString()
 VALUES: dict[str, int | str] = {
     "random body": "ff00",
@@ -67,12 +68,17 @@ def drawn(seed: object) -> Random:
 # What is drawn
 
 
-def test_the_same_seed_draws_the_same_steps() -> None:
+@TRANSPORTS
+def test_the_same_seed_draws_the_same_steps(websocket: bool) -> None:
+    def plans(seed: str) -> list[tuple[FuzzStep, ...]]:
+        return [
+            gateway_plan(drawn(seed), 8, REQUESTS, websocket=websocket),
+            client_plan(drawn(seed), 8, websocket=websocket),
+        ]
+
     for number in range(50):
-        plans = [gateway_plan(drawn(f"1/{number}"), 8, REQUESTS) for _ in range(2)]
-        assert plans[0] == plans[1]
-        assert client_plan(drawn(f"1/{number}"), 8) == client_plan(drawn(f"1/{number}"), 8)
-    assert gateway_plan(drawn("1/1"), 8, REQUESTS) != gateway_plan(drawn("1/2"), 8, REQUESTS, encrypted=False)
+        assert plans(f"1/{number}") == plans(f"1/{number}")
+    assert plans("1/1")[0] != plans("1/2")[0]
 
 
 def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
@@ -245,11 +251,12 @@ def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.Monke
 # What is saved
 
 
-def test_steps_survive_json() -> None:
+@TRANSPORTS
+def test_steps_survive_json(websocket: bool) -> None:
     for number in range(200):
         for step in (
-            *gateway_plan(drawn(number), 8, REQUESTS, encrypted=True),
-            *client_plan(drawn(number), 8),
+            *gateway_plan(drawn(number), 8, REQUESTS, encrypted=not websocket, websocket=websocket),
+            *client_plan(drawn(number), 8, websocket=websocket),
         ):
             assert step_from_json(json.loads(json.dumps(step_to_json(step)))) == step
 

@@ -18,7 +18,7 @@ from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget
-from support.broken_websocket_client import BUGS, BrokenClient
+from support.broken_websocket_client import BUGS, BrokenWebSocketClient
 from support.hunting import campaign_of, fails, free_port, saved_test
 from support.places import SUPPORT
 from tools.fuzz.test_fuzz_client import command
@@ -34,7 +34,7 @@ def client_line(port: int, bug: str = "") -> str:
 def target_for(bug: str = "") -> Iterator[ClientTarget]:
     # The client takes the place of a program, which would take longer to start.
     target: Any = ClientTarget(SETUP, ("127.0.0.1", 0))
-    target.program = BrokenClient(target.port, bug)
+    target.program = BrokenWebSocketClient(target.port, bug)
     try:
         yield target
     finally:
@@ -59,7 +59,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
     if kind == "crashed":
         return  # a thread cannot crash like a program; the test of the command has one
-    client = BrokenClient(free_port(), bug)
+    client = BrokenWebSocketClient(free_port(), bug)
     test = saved_test(place / "test_crash.py", "client", client.port, monkeypatch)
     client.start()
     assert fails(test)

@@ -70,13 +70,10 @@ class AttackSession(FuzzConnection):
         self._pings: Final[dict[bytes, Expectation]] = {}
         self._odd: Final[list[Expectation]] = []
         """Those of everything that is wrong, in the order of sending."""
-        self.is_open = False
-        """Whether the handshake was granted."""
         self.is_lost = False
         """Whether the gateway cannot know where the next frame begins: nothing must be answered any more."""
         self.is_provoked = False
         """Whether something wrong was sent."""
-        self.is_finished = False
         self._is_hanging = False
         self._init: Any = None
         if upgrade is None:
@@ -169,7 +166,7 @@ class AttackSession(FuzzConnection):
     def take_garbage(self, error: WireError) -> None:
         """See ``FuzzConnection``."""
         if not self.is_lost and not (self.transport.refused and not self.transport.is_ready):
-            self.record.found("garbage", str(error))
+            super().take_garbage(error)
         self.is_lost = True
 
     def take(self, event: Any) -> None:
@@ -288,11 +285,6 @@ class AttackSession(FuzzConnection):
         self.receive(lambda: False, 0)
         self.record.reactions.extend((each.label, each.answer) for each in self._odd if each.answer)
         self.leave(reset=reset)
-
-    def finish(self) -> None:
-        """Close for writing."""
-        self.is_finished = True
-        super().finish()
 
 
 def _message_of(step: FuzzStep, body: bytes) -> Any:

@@ -105,19 +105,18 @@ class Campaign:
             totals.steps += record.performed
             totals.reactions.update(record.reactions)
             if record.findings:
-                # What came first is what was provoked; what follows in the same run mostly follows from it.
-                self._take(record.findings[0], number, steps, record)
+                self._take(number, steps, record)
             self._progress(totals)
 
-    def _take(self, finding: FuzzFinding, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> None:
-        kind = finding.kind
+    def _take(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> None:
+        # What came first is what was provoked; what follows in the same run mostly follows from it.
+        kind = record.findings[0].kind
         if self._shortened[kind] == SAME_KIND:
             self.totals.repeats[kind] += 1
             return
         self._shortened[kind] += 1
-        found = self._shorten(finding, number, steps, record)
-        actions = ((step.do, step.label, step.proto if step.do == "send" else 0) for step in found.steps)
-        shape = (kind, *actions)
+        found = self._shorten(number, steps, record)
+        shape = (kind, *((step.do, step.label, step.proto if step.do == "send" else 0) for step in found.steps))
         if found.again and shape in self._known:
             self.totals.repeats[kind] += 1
             return
@@ -125,9 +124,8 @@ class Campaign:
         self.totals.found.append(found)
         self._report(found)
 
-    def _shorten(
-        self, finding: FuzzFinding, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord
-    ) -> Reproduction:
+    def _shorten(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> Reproduction:
+        finding = record.findings[0]
         best = record
 
         def provokes(candidate: Sequence[FuzzStep], *, late: bool = False) -> bool:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ftwire.body import encode_body
-from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.bodies import CLASSES, response_message
 from ftwire_tools.fuzz.connection import FuzzConnection
@@ -22,7 +21,7 @@ from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, UpgradeReceived
 
-__all__ = ["HostileGateway", "listen"]
+__all__ = ["HostileGateway"]
 
 START_SECONDS: Final = 30.0
 """How long the first connection may take: a program has to start."""
@@ -31,14 +30,6 @@ PROOF: Final = 2
 LINGER: Final = 1.5
 """Seconds in which a client that goes on may end its connection, or itself, of its own accord."""
 TICK: Final = 0.05
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ``OSError``."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, reuse_port=False)
-    listening.setblocking(False)
-    return listening
 
 
 class ClientConnection(FuzzConnection):
@@ -52,15 +43,10 @@ class ClientConnection(FuzzConnection):
         """When its last request came."""
         self.late: Any = None
         """A request that is answered after the next one."""
-        self._is_granted = False
 
     def take(self, event: Any) -> None:
         """See ``FuzzConnection``."""
         self._gateway.take(self, event)
-
-    def take_garbage(self, error: WireError) -> None:
-        """See ``FuzzConnection``."""
-        self.record.found("garbage", str(error))
 
     def answer(self, request: Any, step: FuzzStep) -> None:
         """Send the reply to a request, with what is wrong in ``step``."""
@@ -73,8 +59,8 @@ class ClientConnection(FuzzConnection):
         reply = replace(step, proto=proto_id, format=body_format)
         rendered = self.transport.render(reply, encode_body(response, body_format), request.serial)
         self.write(rendered.data, step.chunk)
-        if proto_id == self.transport.init and not self._is_granted:
-            self._is_granted = True
+        if proto_id == self.transport.init and not self.is_open:
+            self.is_open = True
             self.transport.agree(asked, response)
 
     def push(self, step: FuzzStep, like: Any) -> None:

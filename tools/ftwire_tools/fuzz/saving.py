@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -113,15 +115,11 @@ def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, A
 
 def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
     """Write the files into a new folder below ``folder``, readable by their owner alone. Raises ``OSError``."""
-    name = found.finding.kind.replace(" ", "-")
-    number = 1
-    while True:
-        place = folder / f"{name}-{number}"
-        try:
+    for number in count(1):
+        place = folder / f"{found.finding.kind.replace(' ', '-')}-{number}"
+        with suppress(FileExistsError):
             place.mkdir(parents=True, mode=0o700)
             break
-        except FileExistsError:
-            number += 1
     files = {
         "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
         "session.pcap": capture_of(found.record.traffic, facts["transport"]),

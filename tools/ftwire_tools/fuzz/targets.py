@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,11 +12,12 @@ from typing import Any, Final
 from ftwire.cipher import RsaKey
 from ftwire.frame import Role
 from ftwire_tools.fuzz.hostile_client import HostileClient
-from ftwire_tools.fuzz.hostile_gateway import HostileGateway, listen
+from ftwire_tools.fuzz.hostile_gateway import HostileGateway
 from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.transport import FrameTransport, FuzzTransport
+from ftwire_tools.terminal.addresses import Address
 
 __all__ = ["ClientTarget", "FuzzTarget", "GatewayTarget", "LostTargetError", "target_for"]
 
@@ -100,8 +102,7 @@ class GatewayTarget(FuzzTarget):
             if program is not None and not program.is_running:
                 raise LostTargetError(f"the gateway's program has ended before it served anybody: {why}")
             if time.monotonic() > end or program is None:
-                host, port = self._address
-                raise LostTargetError(f"{f'[{host}]' if ':' in host else host}:{port}: {why}")
+                raise LostTargetError(f"{Address(*self._address)}: {why}")
             time.sleep(POLL)
         self._serves = True
 
@@ -117,7 +118,9 @@ class ClientTarget(FuzzTarget):
 
     def __init__(self, setup: FuzzSetup, address: tuple[str, int], *, keep_running: bool = False, **keys: Any) -> None:
         super().__init__(setup, address, **keys)
-        self._listening: Final = listen(*address)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._listening: Final = socket.create_server(address, family=family)
+        self._listening.setblocking(False)
         self._keep_running: Final = keep_running
         self._has_misbehaved = self._was_seen = False
 

@@ -111,8 +111,12 @@ def run(
         raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
     if options.program_line is None and isinstance(target, ClientTarget):
         click.echo(f"ftwire: listening on {Address(address.host, target.port)} for clients", err=True)
-    code = _fuzz(target, plan, setup, options) if crash is None else _replay(crash, target, as_json=options.as_json)
-    ctx.exit(code)
+    with _running(target):
+        if crash is None:
+            found = _fuzz(target, plan, setup, options)
+        else:
+            found = _replay(crash, target, as_json=options.as_json)
+    ctx.exit(int(found))
 
 
 def _saved_crash(path: str, setup: FuzzSetup) -> CrashFile:
@@ -152,9 +156,9 @@ def _running(target: FuzzTarget) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
-    with _running(target):
-        record = target.play(crash.steps, fresh=True)
+def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> bool:
+    """Perform saved steps again; returns whether they provoke the same finding."""
+    record = target.play(crash.steps, fresh=True)
     again = record.has(crash.kind)
     if as_json:
         facts = {
@@ -169,23 +173,23 @@ def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> int:
         for each in record.findings:
             write(f"{each.kind}: {printable(each.detail)}\n")
         write(f"{crash.kind}: {'still provoked' if again else 'not provoked any more'}\n")
-    return int(again)
+    return again
 
 
 def _fuzz(
     target: FuzzTarget, plan: Callable[[Random], tuple[FuzzStep, ...]], setup: FuzzSetup, options: FuzzOptions
-) -> int:
+) -> bool:
+    """Run a campaign; returns whether anything was found."""
     seed = options.seed if options.seed is not None else secrets.randbelow(1 << 32)
     report = CampaignReport(setup, seed, folder=options.output, as_json=options.as_json)
     campaign = Campaign(
         target, plan, seed=seed, tries=options.shrink_tries, report=report.finding, progress=report.progress
     )
     runs = options.runs if options.runs is not None or options.minutes is not None else DEFAULT_RUNS
-    with _running(target):
-        try:
-            campaign.run(runs, None if options.minutes is None else options.minutes * 60)
-        except KeyboardInterrupt:
-            report.summary(campaign.totals, interrupted=True)
-            raise
+    try:
+        campaign.run(runs, None if options.minutes is None else options.minutes * 60)
+    except KeyboardInterrupt:
+        report.summary(campaign.totals, interrupted=True)
+        raise
     report.summary(campaign.totals)
-    return int(bool(campaign.totals.found))
+    return bool(campaign.totals.found)
