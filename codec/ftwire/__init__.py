@@ -14,12 +14,12 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.frame``                 one frame: header, payload, plain body, message
 ``ftwire.framing``               whole frames at the front of a buffer, and the buffer a stream is received into
 ``ftwire.stream``                frames out of a live byte stream
-``ftwire.resync``                  frames out of a captured stream, past damage and holes
+``ftwire.resync``                frames out of a captured stream, past damage and holes
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
 ``ftwire.observer``              one conversation on TCP, observed
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
-``ftwire.websocket_resync``        envelopes out of a captured WebSocket stream
+``ftwire.websocket_resync``      envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
 ``ftwire.websocket_observer``    one conversation on WebSocket, observed
 ``ftwire.conversation``          what a TCP connection carries, recognised by its content, then observed

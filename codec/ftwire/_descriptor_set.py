@@ -33,7 +33,7 @@ def parse(
     """Return the descriptors of all files one after the other, their index in the order of imports, and protocols.
 
     ``ids`` is as for ``Schema.from_descriptor_set``; ``builtin`` are the protocols of the built-in definitions, and
-    ``builtin_file`` gives one of their files by name. Raises ``DescriptorError``.
+    ``builtin_file`` returns one of their files by name. Raises ``DescriptorError``.
     """
     try:
         parsed = descriptor_pb2.FileDescriptorSet.FromString(bytes(data))
@@ -41,7 +41,7 @@ def parse(
         raise DescriptorError("not a FileDescriptorSet: its bytes do not parse") from error
     files: Files = {}
     for file in parsed.file:
-        # protobuf hands out bytes for a proto2 string that is not UTF-8.
+        # protobuf returns bytes for a proto2 string that is not UTF-8.
         if not isinstance(file.name, str) or not file.name:
             raise DescriptorError("a file of the descriptor set has no name")
         if file.name in files and file != files[file.name]:

@@ -1,7 +1,7 @@
-"""Where a body stops making sense.
+"""Find the place where a body stops making sense.
 
-protobuf says that bytes do not parse, but not where; and its JSON reader names a field, not a place in the
-text. These walks run only after a failure, so they are written to be clear, not fast.
+protobuf's errors have no position; those of its JSON reader have the name of a field only. The functions here run only
+after a failure, so they are written to be clear, not fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]  # undocumented, there since 2.6
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftwire._fields import is_repeated
+from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -42,7 +42,7 @@ class _Walk:
         self.data = data
 
     def varint(self, at: int, end: int) -> tuple[int, int] | None:
-        """Value and the position after it; None when it does not end within ten bytes, or within ``end``."""
+        """Return a value and the position after it; ``None`` where it does not end in ten bytes, or before ``end``."""
         value = 0
         for count in range(10):
             if at + count >= end:
@@ -56,7 +56,7 @@ class _Walk:
     def message(
         self, at: int, end: int, descriptor: Descriptor | None, depth: int, group: int, path: str
     ) -> tuple[int, Fault | None]:
-        """Walk fields up to ``end``, or to the end of ``group``; gives the position after, or the fault."""
+        """Read fields up to ``end``, or to the end of ``group``; return the position after them, or the fault."""
         while at < end:
             start = at
             read = self.varint(at, end)
@@ -142,12 +142,12 @@ class _Walk:
 
 
 def find_fault(body: bytes, descriptor: Any) -> Fault | None:
-    """The first place where ``body`` is not wire format for a message of this type; None when it is."""
+    """Return the first place where ``body`` is not wire format of such a message; ``None`` if there is none."""
     return _Walk(body).message(0, len(body), descriptor, 0, 0, descriptor.full_name)[1]
 
 
 def json_offset(text: str, path: Sequence[str | int]) -> int | None:
-    """Where in a JSON text, in characters, the value at ``path`` starts; None when there is none."""
+    """Return where in a JSON text, in characters, the value at ``path`` starts; ``None`` if there is none."""
     decode = json.JSONDecoder().raw_decode
     at = _skip(text, 0)
     for step in path:

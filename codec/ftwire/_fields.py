@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from ftwire.schema import is_repeated
 
-__all__ = ["FieldSpec", "describe_messages", "enum_names", "is_repeated", "is_special"]
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+__all__ = ["FieldSpec", "describe_messages", "enum_names", "is_special"]
 
 _GROUP = 10
 
 FieldSpec = tuple[int, int, bool, str, int, list[tuple[int, str]]]
 """A field as ``ftwire_core.JsonWriter`` takes it."""
-
-
-def is_repeated(field: FieldDescriptor) -> bool:
-    """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
-    declared = getattr(field, "is_repeated", None)
-    return bool(field.label == 3 if declared is None else declared)  # type: ignore[attr-defined]
 
 
 def enum_names(enum: Any) -> dict[int, str]:

@@ -1,11 +1,11 @@
 """Messages and protobuf bodies as plain Python values and as JSON text.
 
-The result is that of protobuf's ``MessageToDict`` and ``MessageToJson``, which ask every field of every message for
-its type. Here that is asked once per class: ``_Writers`` keep the name and the converter of each field.
+The result is that of protobuf's ``MessageToDict`` and ``MessageToJson``, which look up the type of every field in every
+message. Here it is looked up once per class: ``_Writers`` keep the name and the converter of each field.
 
-Where the compiled core is installed it reads the serialized body, which takes less time than asking a message for
-its fields. It reads only bodies as every serializer of protobuf writes them: fields in order, repeated ones together,
-text in UTF-8, no unknown enum values. For any other it returns ``None``, and the message is walked here.
+Where the compiled core is installed it reads the serialized body, which takes less time than reading the fields of a
+message. It reads only bodies as every serializer of protobuf writes them: fields in order, repeated ones together, text
+in UTF-8, no unknown enum values. For any other it returns ``None``, and the message is walked here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import EncodeError
 
 from ftwire._core import core
-from ftwire._fields import describe_messages, enum_names, is_repeated, is_special
+from ftwire._fields import describe_messages, enum_names, is_special
+from ftwire.schema import is_64_bit, is_repeated
 
 if TYPE_CHECKING:
     from ftwire_core import JsonWriter
@@ -32,7 +33,6 @@ __all__ = ["body_to_dict", "body_to_json", "to_dict", "to_dict_in_python", "to_j
 
 # FieldDescriptor.TYPE_*
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES, _ENUM = 1, 2, 8, 9, 10, 11, 12, 14
-_INT64 = {3, 4, 6, 16, 18}
 
 
 def to_dict(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def to_json_in_python(message: Message, *, lower_camel: bool = False, indent: in
         try:
             text: str = (_camel_texts if lower_camel else _texts)[message.DESCRIPTOR](message)
         except TypeError:
-            # A string field holds bytes that are not UTF-8: so rare that it is found out in this way.
+            # A string field holds bytes that are not UTF-8. That is so rare that nothing checks for it before.
             pass
         else:
             return text
@@ -146,7 +146,7 @@ class _Writers(dict[Any, Converter]):
         return writer
 
     def message_to_dict(self, message: Message) -> dict[str, Any]:
-        """Have protobuf do it: for messages with rules of their own."""
+        """Let protobuf convert messages that have rules of their own."""
         from google.protobuf.json_format import MessageToDict
 
         return MessageToDict(message, preserving_proto_field_name=not self._lower_camel)
@@ -193,7 +193,7 @@ class _Dicts(_Writers):
         if kind == _ENUM:
             names = enum_names(field.enum_type)
             return lambda number: names.get(number, number)
-        if kind in _INT64:
+        if is_64_bit(field):
             return str
         converters: dict[int, Converter] = {
             _DOUBLE: _double, _FLOAT: _float, _STRING: _string, _BYTES: _base64, _BOOL: bool
@@ -228,7 +228,7 @@ class _Texts(_Writers):
         if kind == _ENUM:
             names = {number: _quote(name) for number, name in enum_names(field.enum_type).items()}
             return lambda number: names.get(number) or str(number)
-        if kind in _INT64:
+        if is_64_bit(field):
             return lambda number: f'"{number}"'
         if kind == _DOUBLE:
             return lambda value: repr(value) if value - value == 0.0 else _quote(_not_finite(value))

@@ -1,15 +1,15 @@
-"""Bodies: the plain bytes of a frame, into a message and back.
+"""Plain bodies to messages and back.
 
 Both formats of the wire are here. Protobuf is the rule. JSON is protobuf's JSON mapping:
 
-- names are lowerCamel when written; read are these and the names in the ``.proto`` file, which the vendor's
-  Python SDK writes (they differ in the few fields that are not lowerCamel there);
+- names are written in lowerCamel; the names in the ``.proto`` file, which the vendor's Python SDK writes, are read too
+  (they differ in the few fields that are not lowerCamel there);
 - 64-bit integers are strings when written; numbers are read too, exactly;
-- a member the message does not have is passed over, ``null`` is as good as absent, of equal keys the last
-  counts. What is passed over is not in the message: it is still in the body that the frame keeps.
+- a member that the message does not have is ignored, ``null`` means absent, and the last of equal keys counts. What is
+  ignored is not in the message, but it is still in the body that the frame keeps.
 
 Unknown fields of a protobuf body stay in the message and are written again by ``encode_body``.
-A string that is not UTF-8 is no error on this wire (proto2): protobuf hands it out as ``bytes``.
+A string that is not UTF-8 is no error on this wire (proto2): protobuf returns it as ``bytes``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ftwire._faults import find_fault, json_offset
-from ftwire._fields import is_repeated
 from ftwire._json import body_to_dict, body_to_json, to_dict, to_dict_in_python, to_json, to_json_in_python
 from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
+from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
@@ -117,7 +117,7 @@ def encode_body(message: Message, body_format: int = BodyFormat.PROTOBUF) -> byt
 
 
 def missing_fields(message: Message) -> list[str]:
-    """Paths of the required fields that are not set, e.g. ``s2c.rtList[3].time``; empty when all are."""
+    """Return the paths of required fields that are not set, e.g. ``s2c.rtList[3].time``; empty if all are set."""
     try:
         # Serializing checks on its way, natively: three times as fast as IsInitialized on a 25 KB reply.
         message.SerializeToString()
@@ -129,7 +129,7 @@ def missing_fields(message: Message) -> list[str]:
 
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-# What rounds to the largest float is one: its shortest spelling, 3.4028235e38, is a little more than it.
+# A number that rounds to the largest float is accepted: its shortest spelling, 3.4028235e38, is a little larger.
 _FLOAT_MAX = math.nextafter(float.fromhex("0x1.ffffffp+127"), 0)
 _INTEGER = re.compile(r"-?\d+")
 _INTEGRAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
@@ -154,7 +154,7 @@ _ABSENT = object()
 
 
 class _MisfitError(Exception):
-    """A JSON value that does not fit its field; the path grows while it travels up."""
+    """A JSON value that does not fit its field; each message that it passes through adds to the path."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

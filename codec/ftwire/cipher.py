@@ -2,10 +2,9 @@
 
 A cipher turns plain bodies into payloads and back; it does not depend on frames. The SHA-1 in the header is
 over the *plain* body, so a wrong key always shows there: OpenSSL 3.2 and later answer a wrong RSA key with
-random bytes instead of an error (implicit rejection), and nothing from this module may be believed before the
-digest agrees.
+random bytes instead of an error (implicit rejection), and nothing decrypted here may be used before the digest agrees.
 
-AES contexts are kept running between frames, which is ten times cheaper than making one a frame: a cipher
+AES contexts are kept running between frames, which is ten times cheaper than making one for each frame: a cipher
 belongs to one direction of one connection and must not be shared between threads.
 """
 
@@ -55,7 +54,7 @@ class PacketEncAlgo(IntEnum):
 
 
 class Cipher(Protocol):
-    """What turns bodies into payloads and back, for one direction of one connection."""
+    """Turns bodies into payloads and back, for one direction of one connection."""
 
     @property
     def name(self) -> str:
@@ -72,7 +71,7 @@ class Cipher(Protocol):
 
 
 class NoCipher:
-    """Bodies travel as they are."""
+    """No encryption: a payload is the body itself."""
 
     name: Final = "none"
 
@@ -151,7 +150,7 @@ class FtAesEcb:
         return self._encryptor(body + _ZEROS[over]) + _TAILS[over]
 
     def decrypt(self, payload: bytes, /) -> bytes:
-        """Return the body; raises ``DecryptionError`` where length or last byte cannot be."""
+        """Return the body; raises ``DecryptionError`` where length or last byte is impossible."""
         size = len(payload)
         if not size or size % BLOCK:
             raise _no_blocks(self.name, size)
@@ -297,9 +296,9 @@ class RsaKey:
     def unlock(self, block: bytes) -> bytes:
         """Return one block to the power of the private exponent, padding and all: ``size`` bytes.
 
-        The right key shows ``00 02 ... 00`` in front (RFC 8017, 7.2.2), where libraries that reject implicitly
-        show nothing. For looking at captured bytes only: a program that lets others see what this returns for
-        blocks they chose gives its key's secrets away.
+        With the right key the result begins with ``00 02`` (RFC 8017, 7.2.2), which libraries with implicit rejection
+        hide. Use it on captured bytes only: a program that shows others the result for blocks that they chose reveals
+        its key.
 
         Raises ``DecryptionError`` for a block of another size, or that this key cannot have made.
         """
@@ -343,7 +342,7 @@ class Rsa:
     def decrypt(self, payload: bytes, /) -> bytes:
         """Return the joined chunks.
 
-        A wrong key gives an error or, by OpenSSL's implicit rejection, random bytes: check the digest.
+        A wrong key causes an error or, by OpenSSL's implicit rejection, random bytes: check the digest.
         Raises ``DecryptionError``.
         """
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -392,7 +391,7 @@ def cipher_for(algorithm: int | None, key: str | bytes, iv: str | bytes | None =
     where the field is absent. Where AES_CBC or nothing at all was asked for, the reply settles it, as the
     vendor's SDK reads it: IV absent means FTAES_ECB, present AES_CBC, present but empty AES_ECB.
 
-    Raises ``KeyFormatError`` for a key or IV that is not 16 bytes and for an algorithm nobody knows.
+    Raises ``KeyFormatError`` for a key or IV that is not 16 bytes and for an unknown algorithm.
     """
     try:
         asked = None if algorithm is None else PacketEncAlgo(algorithm)

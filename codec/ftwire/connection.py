@@ -23,9 +23,10 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_attribute, renamed_keyword
 from ftwire.body import encode_body
 from ftwire.cipher import NONE, Cipher, PacketEncAlgo, Rsa, RsaKey, cipher_for
-from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
+from ftwire.errors import BodyError, LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.events import (
     Connected,
     Event,
@@ -59,9 +60,9 @@ SECOND: Final = 1_000_000_000
 REQUEST_TIMEOUT: Final = 12 * SECOND
 """How long the vendor's SDK waits for a reply."""
 CLIENT_SILENCE: Final = 33 * SECOND
-"""How long the vendor's SDK receives nothing before it gives the connection up."""
+"""Silence after which the vendor's SDK closes the connection."""
 SERVER_SILENCE: Final = 30 * SECOND
-"""How long OpenD receives nothing before it gives a connection up."""
+"""Silence after which OpenD closes a connection."""
 
 _SERIALS: Final = 1 << 32
 
@@ -79,7 +80,7 @@ def negotiated_cipher(request: Any, response: Any) -> Cipher:
     """Return the cipher that an InitConnect pair made under an RSA key settles on.
 
     ``request`` and ``response`` are ``InitConnect.Request`` and ``InitConnect.Response`` messages; ``request``
-    may be ``None`` where it was not seen. Raises ``KeyFormatError`` (see ``cipher_for``).
+    may be ``None`` where it was not captured. Raises ``KeyFormatError`` (see ``cipher_for``).
     """
     asked = None
     if request is not None and request.c2s.HasField("packetEncAlgo"):
@@ -96,18 +97,21 @@ class Connection:
     (client) and of OpenD (server).
     """
 
+    known = renamed_attribute("known", "registry")
+
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         role: Role,
         *,
         key: RsaKey | None = None,
-        known: Registry = registry,
+        registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         request_timeout: int = REQUEST_TIMEOUT,
         silence: int | None = None,
     ) -> None:
         self.role: Final = role
-        self.known: Final = known
+        self.registry: Final = registry
         self.state = State.NEW
         """How far the connection has come."""
         self.conn_id = 0
@@ -116,7 +120,7 @@ class Connection:
         """``keepAliveInterval`` in nanoseconds, 0 before the handshake."""
         self._key = key
         self._cipher: Cipher = Rsa(key) if key is not None else NONE
-        self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, known=known)
+        self._decoder = FrameDecoder(role.peer, cipher=self._cipher, max_body=max_body, registry=registry)
         self._out: list[bytes] = []
         self.last_serial = 0
         """Client: serial of the last request; the next has the one after it. 0 before the first."""
@@ -154,8 +158,8 @@ class Connection:
 
         Events that were not taken come first in the next iteration, for which ``data`` may be empty.
 
-        Raises ``HeaderError`` or ``RemoteProtocolError`` where the other side cannot be followed any further;
-        what came before has been returned by then.
+        Raises ``HeaderError`` or ``RemoteProtocolError`` where the bytes that follow cannot be read; the events before
+        them have been returned by then.
         """
         if self.state is State.CLOSED:
             raise LocalProtocolError("the connection is closed")
@@ -403,7 +407,7 @@ class Connection:
     # Common parts
 
     def _protocol(self, key: int | str) -> Protocol:
-        return self.known[key]
+        return self.registry[key]
 
     def _request_message(self, proto_id: int) -> Any:
         """Return a new request message; its fields are accessed by name, since the registry may be the user's own."""
@@ -413,7 +417,7 @@ class Connection:
         return made()
 
     def _next_serial(self, proto_id: int) -> int:
-        """Return the next serial: 1 to 2**32 - 1 and round again, never one that still waits."""
+        """Return the next serial: 1 to 2**32 - 1, then from 1 again; never that of a request without its reply."""
         while True:
             self.last_serial = (self.last_serial + 1) % _SERIALS
             if self.last_serial and (proto_id, self.last_serial) not in self._waiting:
@@ -438,7 +442,9 @@ def _message(frame: Frame) -> Any:
     try:
         message = frame.message
     except WireError as error:
-        raise RemoteProtocolError(f"the handshake cannot be read: {error}") from error
+        # It holds keys, which the reason may quote.
+        text = error.unquoted if isinstance(error, BodyError) else str(error)
+        raise RemoteProtocolError(f"the handshake cannot be read: {text}") from error
     if isinstance(message, UnknownBody):
         raise RemoteProtocolError(f"the handshake is in unknown format {message.body_format}")
     return message

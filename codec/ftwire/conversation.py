@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
 from ftwire.events import Observation
 from ftwire.frame import Role
@@ -92,12 +93,13 @@ class ConversationObserver:
     ``websocket``) is missing.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         *,
         keys: Sequence[RsaKey] = (),
         client: Endpoint | None = None,
-        known: Registry = registry,
+        registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         search_limit: int = DEFAULT_SEARCH_LIMIT,
     ) -> None:
@@ -108,7 +110,7 @@ class ConversationObserver:
         self.settled = False
         """The search is over: ``transport`` and ``client`` stay as they are."""
         self._keys: Final = keys
-        self._known: Final = known
+        self._registry: Final = registry
         self._max_body: Final = max_body
         self._limit: Final = search_limit
         self._observer: Observer | WebSocketObserver | None = None
@@ -203,7 +205,7 @@ class ConversationObserver:
         _, proto_id, body_format, version, serial, length, digest, reserved = unpack_header(direction.data, at)
         if length > self._max_body:
             return
-        entry = self._known.get(proto_id)
+        entry = self._registry.get(proto_id)
         usual = (
             entry is not None
             and not entry.is_websocket_only
@@ -271,11 +273,11 @@ class ConversationObserver:
         if self.transport is None:
             return []
         if self.transport == "tcp":
-            self._observer = Observer(keys=self._keys, known=self._known, max_body=self._max_body)
+            self._observer = Observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
-            self._observer = WebSocketObserver(known=self._known, max_body=self._max_body)
+            self._observer = WebSocketObserver(registry=self._registry, max_body=self._max_body)
         seen: list[Observation] = []
         while chunks:
             endpoint, data, time, packet = chunks.popleft()

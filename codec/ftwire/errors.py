@@ -10,7 +10,7 @@
     ├── DigestError               the plain body's SHA-1 is not the header's
     ├── CipherError
     │   ├── KeyFormatError        a PEM, key or IV that cannot be used
-    │   ├── KeyRequiredError      encrypted, and nobody gave the key
+    │   ├── KeyRequiredError      encrypted, and the key is missing
     │   └── DecryptionError       ciphertext that no such key or mode can have made
     ├── BodyError                 a verified body that is not the message it should be
     ├── SchemaError
@@ -24,7 +24,7 @@
         ├── NotACaptureError      neither pcap nor pcapng
         ├── CaptureFormatError    a record whose lengths contradict each other
         ├── TruncatedCaptureError the file ends inside a record
-        ├── UnsupportedLinkError  a link type we do not take apart
+        ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
@@ -99,7 +99,7 @@ class BadMagicError(HeaderError):
         self.actual = actual
         """The two bytes found."""
         self.offset = offset
-        """Where in the stream they stand, in bytes from its start."""
+        """Where in the stream they are, in bytes from its start."""
 
     def __str__(self) -> str:
         return f'a frame starts with "FT" (4654), here is {self.actual.hex()} at stream offset {self.offset}'
@@ -117,7 +117,7 @@ class BodyTooLargeError(HeaderError):
         self.proto_id = proto_id
         """Protocol ID of that header."""
         self.offset = offset
-        """Where in the stream the header stands, in bytes from its start."""
+        """Where in the stream the header is, in bytes from its start."""
 
     def __str__(self) -> str:
         return (
@@ -158,7 +158,7 @@ class KeyFormatError(CipherError):
 
 
 class KeyRequiredError(CipherError):
-    """The frame is encrypted and the key was not given (or not yet seen in the handshake)."""
+    """The frame is encrypted and its key is missing: not passed in, or not learnt from the handshake."""
 
     def __init__(self, needed: str = "the RSA private key") -> None:
         super().__init__(needed)
@@ -194,9 +194,14 @@ class BodyError(WireError):
         """Where in the body reading failed, in bytes (JSON: in characters), when it is known."""
         self.reason = reason
 
-    def __str__(self) -> str:
+    @property
+    def unquoted(self) -> str:
+        """The text of the error without its reason, which may quote the body."""
         where = "" if self.offset is None else f" at offset {self.offset}"
-        return f"not a {self.message}{where}: {self.reason}"
+        return f"not a {self.message}{where}"
+
+    def __str__(self) -> str:
+        return f"{self.unquoted}: {self.reason}"
 
 
 class SchemaError(WireError):

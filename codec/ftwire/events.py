@@ -141,7 +141,7 @@ class FrameObserved(NamedTuple):
     packet: int
     """Number of the packet that its last byte came in, 0 where there are no packets."""
     request: Frame | Envelope | None
-    """The request that a response answers, where it was seen."""
+    """The request that a response answers, where it was observed."""
     latency: int | None
     """Nanoseconds between that request and this response."""
 

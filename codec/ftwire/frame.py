@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from google.protobuf.message import DecodeError
 
 from ftwire._json import body_to_json
+from ftwire._renamed import renamed_keyword
 from ftwire.body import decode_body, encode_body, to_json
 from ftwire.cipher import NONE, Cipher, codec_of
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError, WireError
@@ -73,7 +74,7 @@ class Role(Enum):
 
 
 class Kind(StrEnum):
-    """What a frame is to the exchange it belongs to."""
+    """Whether a frame is a request, its response, or a push."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -97,21 +98,22 @@ class MessageClasses(dict[int, "type[Message] | None"]):
 
     __slots__ = ("formers", "frame_types", "kinds", "registry", "sender")
 
-    def __init__(self, sender: Role, known: Registry = registry) -> None:
+    @renamed_keyword("known", "registry")
+    def __init__(self, sender: Role, registry: Registry = registry) -> None:
         super().__init__()
         self.sender: Final = sender
-        self.registry: Final = known
-        self.kinds: Final[dict[int, Kind]] = _Kinds(sender, known)
-        """Protocol ID to what a frame of this side is. A push is known by its protocol ID alone."""
+        self.registry: Final = registry
+        self.kinds: Final[dict[int, Kind]] = _Kinds(sender, registry)
+        """Protocol ID to the kind of frame that this side sends under it. Only the protocol ID marks a push."""
         self.formers: Final[dict[int, tuple[type[Message], ...]]] = {}
-        """The classes that IDs met so far had in older releases, for those few that had others."""
+        """Classes of older releases, for the few IDs that had other ones; filled as IDs are looked up."""
         self.frame_types: Final[dict[int, FrameType]] = _FrameTypes(self)
-        """The first eight bytes of a header, as a number, to what they determine; ``ValueError`` without magic."""
+        """The first eight bytes of a header, as a number, to the frame type; ``ValueError`` without magic."""
 
     def __missing__(self, proto_id: int) -> type[Message] | None:
         protocol = self.registry.get(proto_id)
         if protocol is None:
-            # Not stored: whoever sends unknown IDs would decide how large this grows.
+            # Not stored: a peer that sends unknown IDs could make this grow without limit.
             return None
         found, *formers = (
             entry.request if self.sender is Role.CLIENT else entry.response for entry in self.registry.all(proto_id)
@@ -122,23 +124,23 @@ class MessageClasses(dict[int, "type[Message] | None"]):
         return found
 
     def body_class(self, proto_id: int, body_format: int) -> type[Message] | None:
-        """Return the class of such bodies, if they are protobuf, and were of no other class in older releases."""
+        """Return the class of such bodies if they are protobuf and the ID had no other class in older releases."""
         found = self[proto_id]
         return found if body_format == BodyFormat.PROTOBUF and proto_id not in self.formers else None
 
 
 class _Kinds(dict[int, Kind]):
-    __slots__ = ("_known", "_sender")
+    __slots__ = ("_registry", "_sender")
 
-    def __init__(self, sender: Role, known: Registry) -> None:
+    def __init__(self, sender: Role, registry: Registry) -> None:
         super().__init__()
         self._sender = sender
-        self._known = known
+        self._registry = registry
 
     def __missing__(self, proto_id: int) -> Kind:
         if self._sender is Role.CLIENT:
             return Kind.REQUEST
-        protocol = self._known.get(proto_id)
+        protocol = self._registry.get(proto_id)
         if protocol is None:
             return Kind.RESPONSE
         found = self[proto_id] = Kind.PUSH if protocol.is_push else Kind.RESPONSE
@@ -162,13 +164,13 @@ class FrameType:
         self.kind: Final = classes.kinds[proto_id]
         self.classes: Final = classes
         self.parse: Callable[[bytes], Message] = _not_yet
-        """What makes a message of a body; raises ``DecodeError`` where it takes more than one call."""
+        """Parses a body; raises ``DecodeError`` where that takes more than one call (``learn``)."""
         self.body_class: type[Message] | None = None
         """See ``BaseFrame.body_class``, once learnt."""
         self.is_learnt = False
 
     def learn(self) -> None:
-        """Look the message class up; ``parse`` is its parser from then on, if one call of that is all it takes."""
+        """Look the message class up, and set ``parse`` to its parser where one call of that is enough."""
         self.body_class = self.classes.body_class(self.proto_id, self.body_format)
         if self.body_class is not None:
             self.parse = self.body_class.FromString
@@ -188,7 +190,7 @@ class _FrameTypes(dict[int, FrameType]):
             raise ValueError(f"a header starts with {MAGIC!r}, not {magic!r}")
         frame_type = FrameType(proto_id, body_format, version, self._classes)
         if body_format <= BodyFormat.JSON and version == 0 and self._classes.registry.get(proto_id) is not None:
-            # Others are not stored: whoever sends them would decide how large this grows.
+            # Others are not stored: a peer that sends them could make this grow without limit.
             self[first] = frame_type
         return frame_type
 
@@ -201,11 +203,11 @@ class BaseFrame:
     error: WireError | None = None
     """Why the body cannot be read: ``None`` here, set in ``BadFrame`` and ``BadEnvelope``."""
     encryption: str
-    """Name of the cipher that opened it, or was to: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``, or
+    """Name of the cipher that opened it, or failed to: ``none``, ``rsa``, ``ftaes_ecb``, ``aes_ecb``, ``aes_cbc``, or
     ``unknown`` where it is encrypted and there is no key."""
 
     payload: bytes
-    """The bytes after the header, as they stood on the wire: ciphertext when encrypted."""
+    """The bytes after the header, as they were on the wire: ciphertext when encrypted."""
     body: bytes
     """The plain body."""
     _message: Message | UnknownBody | None
@@ -247,9 +249,9 @@ class BaseFrame:
 
     @property
     def body_class(self) -> type[Message] | None:
-        """The message class of the body, where its bytes can be read as that by whatever reads protobuf.
+        """The message class of the body, where any protobuf parser can read its bytes as that class.
 
-        ``None`` for JSON, for protocols that are not known, and for the few whose class had another name.
+        ``None`` for JSON, for protocols that are not known, and for the few that had another class in older releases.
         """
         return self.classes.body_class(self.proto_id, self.body_format)
 
@@ -311,7 +313,7 @@ class Frame(BaseFrame):
     __slots__ = ("encryption", "frame_type", "packed_header")
 
     packed_header: PackedHeader
-    """The header in few pieces; ``header`` is the record of its fields."""
+    """The header as few integers and its digest; ``header`` is the record of its fields."""
     frame_type: FrameType
     """What the first eight bytes of its header determine. Frames of one side of one connection with the same eight
     bytes share it, if their protocol is known."""
@@ -327,6 +329,7 @@ class Frame(BaseFrame):
         self._message = None
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def build(
         cls,
         proto_id: int,
@@ -336,9 +339,9 @@ class Frame(BaseFrame):
         sender: Role,
         body_format: int = BodyFormat.PROTOBUF,
         cipher: Cipher = NONE,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Frame:
-        """Return the frame that ``sender`` would send; ``frame.encode()`` gives its bytes.
+        """Return the frame that ``sender`` would send; ``frame.encode()`` returns its bytes.
 
         ``body`` is a message or plain body bytes. Raises ``ValueError`` for an ID or serial above u32.
         """
@@ -346,7 +349,7 @@ class Frame(BaseFrame):
         payload = cipher.encrypt(plain)
         header = Header(proto_id, serial, len(payload), body_digest(plain), body_format)
         packed = unpack_packed_header(header.encode())
-        return cls(packed, payload, plain, MessageClasses(sender, known).frame_types[packed[0]], cipher.name)
+        return cls(packed, payload, plain, MessageClasses(sender, registry).frame_types[packed[0]], cipher.name)
 
     @property
     def header(self) -> Header:
@@ -430,7 +433,7 @@ class Frame(BaseFrame):
 
 
 class BadFrame(Frame):
-    """A frame that was taken from its stream whole, but whose body cannot be read; ``error`` says why.
+    """A frame that was taken from its stream whole, but whose body cannot be read; ``error`` is the reason.
 
     ``body`` and ``message`` raise that error, so that nothing untrusted is read by accident. The stream goes on after
     it. Its ``encryption`` is that of the cipher that did not open it.

@@ -17,18 +17,18 @@ __all__ = ["FRAME_MUTATIONS", "MutationKind", "NamedMutation", "flip_bit", "muta
 
 _HEADER: Final = struct.Struct("<2sIBBII20s8s")
 _SWAPPED: Final = ((2, 6), (8, 12), (12, 16))
-"""Where protocol ID, serial and length stand in the header: what "big-endian" can swap."""
+"""Where protocol ID, serial and length are in the header: what "big-endian" can swap."""
 
 
 class MutationKind(NamedTuple):
-    """One way to be wrong, and the values to try it with."""
+    """One kind of damage, and the values to try."""
 
     meaning: str
     """What it does, in few words; N is its value."""
     weight: int
     """How often the fuzzer draws it, relative to the others."""
     values: tuple[int | bytes, ...] = ()
-    """Values that readers have been seen to get wrong. Bytes travel as hexadecimal digits."""
+    """Values that readers are known to get wrong. Bytes are written as hexadecimal digits."""
     random_bytes: tuple[int, int] | None = None
     """Fewest and most random bytes to try as well."""
     random_bits: int = 0
@@ -71,7 +71,7 @@ FRAME_MUTATIONS: Final = {
     "length off": MutationKind("a length that is N too large", 4, (-44, -2, -1, 1, 2, 16, 44)),
     "big-endian": MutationKind("protocol (1), serial (2), length (4) big-endian, 0 for all", 1, (0, 1, 2, 4)),
     "magic": MutationKind("these bytes for the magic", 2, (b"TF", b"ft", b"FU", bytes(2)), random_bytes=(2, 2)),
-    # Bits of the protocol ID stay: inverted, they could make a trading request of another one.
+    # Bits of the protocol ID are left alone: inverting them could turn a request into a trading request.
     "flip header": MutationKind("bit N of the header inverted", 3, (*range(16), *range(48, 8 * HEADER_SIZE))),
     # The bytes around the frame.
     "cut frame": MutationKind("the first N bytes of the frame, and then what comes next", 4, random_bits=16),
@@ -79,7 +79,7 @@ FRAME_MUTATIONS: Final = {
     "bytes behind": MutationKind("these bytes behind", 2, random_bytes=(1, 60)),
     "twice": MutationKind("the frame two times", 4),
 }
-"""What can be wrong with the bytes of a frame. A wrong body is the business of whoever makes the body."""
+"""Mutations of a frame's bytes, by name. Wrong bodies are made before the frame is."""
 
 
 def flip_bit(data: bytes, bit: int) -> bytes:

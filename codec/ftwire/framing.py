@@ -13,6 +13,7 @@ never change the cipher, so any number of them is taken at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import length_hint
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from ftwire._core import core
@@ -192,8 +193,16 @@ class StreamDecoder(Generic[Item]):
 
         Take all of it before feeding more. What was not taken comes first in the next iteration.
         """
-        self.buffer.add(data)
-        return self._read_all()
+        if length_hint(self._unread):
+            self.buffer.add(data)
+            return self._read_all()
+        try:
+            self._unread = unread = iter(self.read(data))
+        except WireError:
+            # The iteration raises it again.
+            return self._read_all()
+        # A generator is made only where it has more to read: it costs as much as a small frame.
+        return unread if self.buffer.lacking > 0 else self._read_all()
 
     def _read_all(self) -> Iterator[Item]:
         yield from self._unread
@@ -205,13 +214,13 @@ class StreamDecoder(Generic[Item]):
 class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
     """Chunks of one direction in, frames and whatever else ``Item`` is out."""
 
-    def __init__(self, sender: Role, cipher: Cipher, max_body: int, known: Registry) -> None:
+    def __init__(self, sender: Role, cipher: Cipher, max_body: int, registry: Registry) -> None:
         super().__init__()
         self.cipher = cipher
         """Decrypts the frames that are not taken yet. To be set behind an InitConnect: see ``ftwire.framing``."""
         self.max_body: Final = max_body
         """Largest body taken, in bytes on the wire."""
-        self.classes: Final = MessageClasses(sender, known)
+        self.classes: Final = MessageClasses(sender, registry)
         """Message classes of what ``sender`` sends."""
         self._in_step = True  # a frame is what comes next, as far as is known
 

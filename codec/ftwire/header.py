@@ -38,7 +38,7 @@ ENVELOPE_MAGIC: Final = b"ft-v1.0\0"
 
 
 def __getattr__(name: str) -> Any:
-    # Only who wants the declarations pays for importing construct.
+    # construct is imported only where the declarations are used.
     if name in {"HEADER", "CLIENT_ENVELOPE", "SERVER_ENVELOPE"}:
         from ftwire import layout as declared
 
@@ -84,10 +84,10 @@ _U8: Final = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One frame header, field for field as it stood on the wire.
+    """One frame header, field for field as it was on the wire.
 
-    Nothing is normalised: odd versions, formats and reserved bytes are kept, so that encoding a decoded
-    header gives its 44 bytes again. Raises ``ValueError`` for a field its bytes cannot hold.
+    Nothing is normalised: odd versions, formats and reserved bytes are kept, so that encoding a decoded header results
+    in the same 44 bytes. Raises ``ValueError`` for a field its bytes cannot hold.
     """
 
     proto_id: int

@@ -60,7 +60,7 @@ def compact_format(declaration: Any) -> str:
     """Return a format for the same bytes, the first eight and the last eight as one number each.
 
     A header's first eight bytes determine what kind of frame it is. As one number they cost one object instead of
-    four, and one look-up gives all that is known of such frames; the last eight, zero today, cost nothing.
+    four, and one look-up finds all that they determine; the last eight, zero today, cost nothing.
     Raises ``TypeError`` where a field crosses these borders.
     """
     order, codes = _codes(declaration)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
@@ -82,16 +83,17 @@ class Observer:
     what the capture lacks, ``close`` at the end: all three return a list of observations.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         *,
         keys: Sequence[RsaKey] = (),
-        known: Registry = registry,
+        registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         self._ciphers_to_try: Final = [Rsa(key) for key in keys]
-        self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, known=known, recover=self._recover)
-        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, known=known, recover=self._recover)
+        self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, registry=registry, recover=self._recover)
+        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, registry=registry, recover=self._recover)
         self._pending: Final = PendingRequests()
         self._init: Frame | None = None
         self._rsa: Rsa | None = None  # what opened the handshake

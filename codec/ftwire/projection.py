@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire._core import core
-from ftwire._fields import describe_messages, is_repeated
+from ftwire._fields import describe_messages
 from ftwire.body import decode_body
+from ftwire.schema import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -56,7 +57,7 @@ class Projection:
         self.decode_plain: Final[Callable[[bytes], tuple[Any, ...] | None]] = (
             _no_values if core is None or messages is None else core.Projection(messages, numbers).decode
         )
-        """Return what ``decode`` returns, or ``None`` for a body that the core does not read: parse it, then."""
+        """Return what ``decode`` returns, or ``None`` for a body that the core does not read."""
 
     def decode(self, body: bytes) -> tuple[Any, ...]:
         """Return the values of a protobuf body, in the order of the paths.
@@ -102,7 +103,7 @@ def _steps(descriptor: Any, path: str) -> list[_Step]:
 
 
 class _Want:
-    """What is wanted of one field of a message."""
+    """What to read of one field of a message."""
 
     __slots__ = ("every", "has_presence", "inner", "is_list", "is_message", "is_sure", "name", "slot", "slots")
 
@@ -111,16 +112,16 @@ class _Want:
         self.is_list = is_repeated(field)
         self.is_message = field.message_type is not None
         self.is_sure = not (self.is_message or field.default_value)
-        """Whether a value that is not zero says that the field is set: asking takes longer than reading it."""
+        """Whether a value other than zero proves that the field is set: reading it is faster than ``HasField``."""
         self.has_presence: bool = field.has_presence
         self.slot: int | None = None
-        """Where its value goes: of a message ``True``, of a list its length."""
+        """Index of its value in the result: ``True`` for a message, the length of a list."""
         self.inner: list[_Want] = []
-        """What is wanted of the message it holds, or of the first in the list."""
+        """What to read of the message in the field, or of the first in the list."""
         self.every: list[_Want] = []
-        """What is wanted of every message in the list."""
+        """What to read of every message in the list."""
         self.slots: list[int] = []
-        """Where the lists of that go; one where the items are scalars."""
+        """Indexes of those lists in the result; one where the items are scalars."""
 
 
 def _add(wanted: list[_Want], steps: list[_Step], slot: int) -> None:
@@ -140,7 +141,7 @@ def _add(wanted: list[_Want], steps: list[_Step], slot: int) -> None:
 
 
 def _read(wanted: list[_Want], message: Any, values: list[Any]) -> None:
-    """Put what is wanted of a message into its places."""
+    """Write the values of a message to their places in the result."""
     for want in wanted:
         value = getattr(message, want.name)
         if want.is_list:

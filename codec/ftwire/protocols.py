@@ -46,7 +46,7 @@ class Protocol:
     is_websocket_only: bool
     """Never in a 44-byte frame header, only in the WebSocket envelope."""
     former_names: tuple[str, ...]
-    """Names that older SDK releases gave this ID."""
+    """Names of this ID in older SDK releases."""
     _schema: Schema = field(repr=False, compare=False)
 
     @property
@@ -71,7 +71,7 @@ class Protocol:
 
 
 class _Classes(dict[int, "type[Message] | None"]):
-    """Protocol ID to message class, filled as IDs are met; an ID without a class gives None."""
+    """Protocol ID to message class, filled as IDs are met; ``None`` for one without a class."""
 
     __slots__ = ("_is_request", "_registry")
 
@@ -89,7 +89,7 @@ class _Classes(dict[int, "type[Message] | None"]):
 
 
 class Registry:
-    """Every protocol that can be decoded, by ID and by name. Iterating gives entries in ID order."""
+    """Every protocol that can be decoded, by ID and by name. Iterating yields entries in ID order."""
 
     requests: dict[int, type[Message] | None]
     """``requests[proto_id]``: class of a request; None for a push or an unknown ID."""
@@ -169,7 +169,7 @@ class Registry:
         return found
 
     def find(self, pattern: str) -> list[Protocol]:
-        """Entries whose current or old name matches a glob such as ``Qot_Update*``, letter case aside."""
+        """Return the entries whose current or old name matches a glob such as ``Qot_Update*``, in any letter case."""
         folded = pattern.casefold()
         return [
             entry
@@ -191,7 +191,7 @@ class Registry:
         return sum(len(self.all(proto_id)) for proto_id in self.ids)
 
     def beside(self, schema: Schema) -> Registry:
-        """A registry that prefers the protocols of ``schema`` and falls back to those of this one."""
+        """Return a registry that prefers the protocols of ``schema`` and falls back to those of this one."""
         return Registry(schema, *self._schemas)
 
     @property

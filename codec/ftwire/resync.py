@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, KeyRequiredError, TruncatedHeaderError, WireError
 from ftwire.frame import BadFrame, Frame, Role, open_frame
@@ -59,20 +60,21 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
     One kind of damage costs the next frame too: of FTAES_ECB's last block only the last byte is checked (as by the
     vendor's SDK), so a frame cut off in that block verifies with the next one's first bytes in its place.
 
-    The work is linear: candidates that fail are paid from a budget of ``SPARE_WORK`` bytes for each byte fed. Once that
-    is spent, which only a stream made for that purpose brings about, candidates are passed over unchecked.
+    The work is linear: for each byte fed, ``SPARE_WORK`` bytes of failing candidates are hashed or copied. Beyond that,
+    which only a stream made for this purpose reaches, candidates are passed over unchecked.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         cipher: Cipher = NONE,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
         recover: Recover | None = None,
     ) -> None:
-        super().__init__(sender, cipher, max_body, known)
+        super().__init__(sender, cipher, max_body, registry)
         self._recover = recover
         self._final = False  # no bytes follow those received
         self._undecoded = 0  # bytes passed over and not yet reported; they end at offset
@@ -150,7 +152,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
     def _look(self) -> Frame | int | None:
         """Return the frame at the front of the buffer, or how many bytes are needed to decide, or that there is none.
 
-        In step, it is what ``take`` did not take.
+        In step, that is the frame at which ``take`` stopped.
         """
         data, at, final = self.buffer.data, self.buffer.start, self._final
         available = len(data) - at
@@ -199,9 +201,9 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         return length + len(MAGIC)
 
     def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:
-        """Return whether there is a frame that verifies in these bytes: then a length was wrong.
+        """Return whether a frame that verifies is in these bytes: if so, the outer frame's length is wrong.
 
-        It may well end where some later frame does, and that frame begin in what was taken for the header.
+        It may end where a later frame does, and begin in the bytes that were read as the outer frame's header.
         """
         while (start := data.find(MAGIC, start, end)) >= 0:
             body_at = start + HEADER_SIZE
@@ -230,7 +232,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         return undecoded
 
     def _pay(self, work: int) -> bool:
-        """Take ``work`` bytes from the budget; return whether they were there."""
+        """Take ``work`` bytes from the budget; return whether so many were left."""
         received = self.offset + len(self.buffer) - self._skipped
         if self._spent + work > SPARE_WORK_FLOOR + SPARE_WORK * received:
             return False

@@ -22,13 +22,24 @@ from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, FileDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["ProtocolRow", "Schema", "schema"]
+__all__ = ["ProtocolRow", "Schema", "is_64_bit", "is_repeated", "schema"]
 
 _FEW = 8
 """Up to this number of files, each is read by itself; beyond it, all at once."""
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
+    declared = getattr(field, "is_repeated", None)
+    return bool(field.label == 3 if declared is None else declared)  # type: ignore[attr-defined]
+
+
+def is_64_bit(field: FieldDescriptor) -> bool:
+    """Return whether a field holds 64-bit integers: in JSON they are strings, since its readers round large numbers."""
+    return field.cpp_type in (2, 4)  # CPPTYPE_INT64, CPPTYPE_UINT64
 
 
 class Schema:
@@ -87,7 +98,7 @@ class Schema:
         return self._rows
 
     def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
-        """What these definitions declare of one ID, the newest first; nothing for an unknown ID."""
+        """Return the protocols that these definitions have under one ID, newest first; none for an unknown one."""
         if not self._rows_by_id:
             for row in self.protocols:
                 self._rows_by_id.setdefault(row.proto_id, []).append(row)

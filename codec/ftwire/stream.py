@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
 from ftwire.errors import BadMagicError, BodyTooLargeError, HeaderError, RemoteProtocolError
 from ftwire.frame import Frame, Role, open_frame
@@ -26,24 +27,25 @@ DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024
 class FrameDecoder(FrameReader[Frame]):
     """Frames of one direction of a live connection.
 
-    ``for frame in decoder.feed(chunk)`` gives every frame that is whole by then. A frame whose digest or padding is
+    ``for frame in decoder.feed(chunk)`` yields every frame that is whole by then. A frame whose digest or padding is
     wrong comes as a ``BadFrame`` and costs nothing but itself, as in the vendor's SDK. Wrong magic and a body above
     ``max_body`` raise ``BadMagicError`` and ``BodyTooLargeError`` from the iteration, after the frames that came
-    before; the decoder then raises the same error for ever.
+    before; from then on the decoder raises the same error.
 
     Setting ``cipher`` when an InitConnect frame has come is how a connection goes from RSA to AES: frames behind it in
     the same chunk are decrypted with the new one.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         cipher: Cipher = NONE,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> None:
-        super().__init__(sender, cipher, max_body, known)
+        super().__init__(sender, cipher, max_body, registry)
         self.failure: HeaderError | None = None
         """The fatal error, once there was one."""
 
@@ -55,7 +57,7 @@ class FrameDecoder(FrameReader[Frame]):
     def _read_on(self) -> list[Frame]:
         """Return the frame that is not in order, or nothing where too little of it is there; raise what is fatal."""
         if self.failure is not None:
-            # Nothing is kept, and nothing is lacking for the next chunk, however small, to be answered with the error.
+            # Nothing is kept. ``lacking`` is 0, so that the next chunk, however small, raises the error again.
             self.buffer.consume(self.pending)
             self.buffer.lacking = 0
             raise self.failure

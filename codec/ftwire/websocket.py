@@ -1,4 +1,4 @@
-"""The envelope of OpenD's WebSocket clients: ``ft-v1.0``, one a binary message.
+"""The envelope of OpenD's WebSocket clients: ``ft-v1.0``, one in each binary message.
 
 It differs from the frame on TCP: big-endian, no digest, no encryption, bodies always protobuf, and a header that
 depends on the direction. An ``Envelope`` has the attributes of a ``Frame`` all the same: its command is a protocol ID,
@@ -16,6 +16,7 @@ from enum import IntEnum
 from hashlib import md5
 from typing import TYPE_CHECKING, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.body import encode_body
 from ftwire.errors import EnvelopeError
 from ftwire.frame import BaseFrame, Kind, MessageClasses, Role
@@ -68,7 +69,7 @@ _Fields = tuple[bytes, int, int] | tuple[bytes, int, int, int, bytes]
 
 
 class Envelope(BaseFrame):
-    """One envelope, its header field for field as it stood on the wire.
+    """One envelope, its header field for field as it was on the wire.
 
     Made by ``Envelope.decode`` or ``Envelope.build``. Immutable in meaning: only the decoded message is filled
     in, on first use.
@@ -88,6 +89,7 @@ class Envelope(BaseFrame):
         self._message = None
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def build(
         cls,
         command: int,
@@ -97,9 +99,9 @@ class Envelope(BaseFrame):
         sender: Role,
         error_code: int = EnvelopeStatus.OK,
         error_text: str = "",
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Envelope:
-        """Return the envelope that ``sender`` would send; ``envelope.encode()`` gives its bytes.
+        """Return the envelope that ``sender`` would send; ``envelope.encode()`` returns its bytes.
 
         ``body`` is a message or its bytes. Raises ``ValueError`` for what its field cannot hold, and for an
         error from a client, which has no field for one.
@@ -114,7 +116,7 @@ class Envelope(BaseFrame):
             if not low <= value <= high:
                 raise ValueError(f"envelope field {name} holds {low} to {high}, not {value}")
         plain = body if isinstance(body, bytes) else encode_body(body, BodyFormat.PROTOBUF)
-        classes = MessageClasses(sender, known)
+        classes = MessageClasses(sender, registry)
         if sender is Role.SERVER:
             padded = text.ljust(_TEXT_SIZE, b"\0")
             return cls((ENVELOPE_MAGIC, command, section, int(error_code), padded), plain, classes)
@@ -123,19 +125,20 @@ class Envelope(BaseFrame):
         return cls((ENVELOPE_MAGIC, command, section), plain, classes)
 
     @classmethod
+    @renamed_keyword("known", "registry")
     def decode(
         cls,
         data: Buffer,
         *,
         sender: Role,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> Envelope:
         """Read one binary message that ``sender`` sent.
 
         Raises ``EnvelopeError`` for one that is no envelope, or whose body has more than ``max_body`` bytes.
         """
-        return open_envelope(bytes(data), MessageClasses(sender, known), max_body)
+        return open_envelope(bytes(data), MessageClasses(sender, registry), max_body)
 
     @property
     def classes(self) -> MessageClasses:
@@ -186,8 +189,8 @@ class Envelope(BaseFrame):
     def kind(self) -> Kind:
         """Request, response or push, as far as the command determines.
 
-        The vendor's client takes any section that it does not wait for as a push; only who sees the whole
-        conversation (``WebSocketObserver``) knows that of commands that the registry does not hold.
+        The vendor's client takes any section that it does not wait for as a push. For commands that the registry does
+        not hold, that can be decided only with the whole conversation (``WebSocketObserver``).
         """
         if self._fields[1] == DISCONNECTED and self.sender is Role.SERVER:
             return Kind.PUSH
@@ -222,7 +225,7 @@ class Envelope(BaseFrame):
 
 
 class BadEnvelope(Envelope):
-    """A WebSocket message that is no envelope, or that cannot be read; ``error`` says why.
+    """A WebSocket message that is no envelope, or that cannot be read; ``error`` is the reason.
 
     ``payload`` is the message, or as much of it as could be read. ``body`` and ``message`` raise the error.
     Command and section are 0.
@@ -260,7 +263,7 @@ class BadEnvelope(Envelope):
 
 
 def open_envelope(data: bytes, classes: MessageClasses, max_body: int) -> Envelope:
-    """Return the envelope that a message is; raises ``EnvelopeError``."""
+    """Return a message as an envelope; raises ``EnvelopeError``."""
     header = CLIENT_ENVELOPE_STRUCT if classes.sender is Role.CLIENT else SERVER_ENVELOPE_STRUCT
     if not data.startswith(ENVELOPE_MAGIC):
         start = data[: len(ENVELOPE_MAGIC)].hex()

@@ -17,9 +17,10 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.body import encode_body
 from ftwire.connection import State
-from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
+from ftwire.errors import BodyError, LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import SERVER_ENVELOPE_STRUCT, BodyFormat
 from ftwire.protocols import Registry, registry
@@ -44,17 +45,18 @@ _NO_TEXT: Final = bytes(20)
 class WebSocketConnection:
     """One client on WebSocket, as the gateway sees it.
 
-    ``key`` is the key that clients have to know, empty for none. ``max_body`` is in bytes.
+    ``key`` is the key that clients must send, empty for none. ``max_body`` is in bytes.
     """
 
-    def __init__(self, *, key: str = "", known: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
+    @renamed_keyword("known", "registry")
+    def __init__(self, *, key: str = "", registry: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
         self.state = State.NEW
         """``NEW``, ``OPEN`` after ``accept``, ``CLOSED`` after an error."""
         self.conn_id = 0
         """``connID`` of the handshake."""
         self._digest: Final = websocket_key_digest(key)
-        self._known: Final = known
-        self._classes: Final = MessageClasses(Role.CLIENT, known)
+        self._registry: Final = registry
+        self._classes: Final = MessageClasses(Role.CLIENT, registry)
         self._max_body: Final = max_body
         self._out: list[bytes] = []
 
@@ -64,7 +66,7 @@ class WebSocketConnection:
         return messages
 
     def receive_message(self, data: bytes) -> Envelope:
-        """Take one binary message and return the request that it is.
+        """Take one binary message and return it as a request.
 
         Raises ``EnvelopeError`` for one that is no envelope, and ``RemoteProtocolError`` for a first one that is
         not ``InitWebSocket``: the connection is over then.
@@ -83,14 +85,16 @@ class WebSocketConnection:
         return envelope
 
     def knows_key(self, request: Envelope) -> bool:
-        """Whether an ``InitWebSocket`` carries the right ``websocketKey``; any will do where there is none.
+        """Return whether an ``InitWebSocket`` carries the right ``websocketKey``; without a key, any is right.
 
         Raises ``RemoteProtocolError`` for a body that cannot be read.
         """
         try:
             asked: Any = request.message
         except WireError as error:
-            raise RemoteProtocolError(f"the handshake cannot be read: {error}") from error
+            # It holds the key, which the reason may quote.
+            text = error.unquoted if isinstance(error, BodyError) else str(error)
+            raise RemoteProtocolError(f"the handshake cannot be read: {text}") from error
         offered = asked.c2s.websocketKey
         return not self._digest or hmac.compare_digest(offered.encode(), self._digest.encode())
 
@@ -98,7 +102,7 @@ class WebSocketConnection:
         """Answer ``InitWebSocket`` with success. ``server_time`` is in seconds since 1970."""
         if self.state is not State.NEW or request.command != INIT:
             raise LocalProtocolError("accept answers the InitWebSocket that opens a connection")
-        response: Any = self._known[INIT].response()
+        response: Any = self._registry[INIT].response()
         response.retType = 0
         response.s2c.serverTime = server_time
         response.s2c.connID = conn_id
@@ -119,7 +123,7 @@ class WebSocketConnection:
 
     def push(self, protocol: int | str, message: Message | bytes) -> None:
         """Send a push. Raises ``LocalProtocolError`` before the handshake and for a protocol that is no push."""
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         if not entry.is_push:
             raise LocalProtocolError(f"{entry.name} is not a push")
         if self.state is not State.OPEN:

@@ -1,7 +1,7 @@
 """One conversation on WebSocket, observed: the counterpart of ``ftwire.observer``.
 
 Nothing is encrypted inside the envelopes. ``wss://`` encrypts around them, with keys that no capture holds: such a
-conversation looks like any other on TLS.
+conversation cannot be distinguished from others on TLS.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
 from ftwire.observer import PendingRequests
@@ -33,8 +34,11 @@ class WebSocketObserver:
     Raises ``ImportError`` when made without the package ``websockets`` (extra ``websocket``).
     """
 
-    def __init__(self, *, known: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
-        self._decoders: Final = {side: WebSocketResyncDecoder(side, max_body=max_body, known=known) for side in Role}
+    @renamed_keyword("known", "registry")
+    def __init__(self, *, registry: Registry = registry, max_body: int = DEFAULT_MAX_BODY) -> None:
+        self._decoders: Final = {
+            side: WebSocketResyncDecoder(side, max_body=max_body, registry=registry) for side in Role
+        }
         self._pending: Final = PendingRequests()
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
@@ -56,10 +60,10 @@ class WebSocketObserver:
     def _observe(
         self, items: Iterable[Envelope | UndecodedBytes], sender: Role, time: int, packet: int
     ) -> list[Observation]:
-        seen: list[Observation] = []
+        observations: list[Observation] = []
         for item in items:
             if isinstance(item, UndecodedBytes):
-                seen.append(UndecodedObserved(item, sender, time, packet))
+                observations.append(UndecodedObserved(item, sender, time, packet))
                 continue
             kind = item.kind
             found = None
@@ -69,8 +73,8 @@ class WebSocketObserver:
                 elif kind is Kind.RESPONSE:
                     found = self._pending.take((item.proto_id, item.serial))
                     if found is None and item.protocol is None and self._decoders[Role.CLIENT].complete:
-                        # Every request was seen, and none has this section: so the client takes it for a push.
+                        # Every request was observed, and none has this section: so the client takes it for a push.
                         kind = Kind.PUSH
             request, latency = (found[0], time - found[1]) if found is not None else (None, None)
-            seen.append(FrameObserved(item, sender, kind, item.encryption, time, packet, request, latency))
-        return seen
+            observations.append(FrameObserved(item, sender, kind, item.encryption, time, packet, request, latency))
+        return observations

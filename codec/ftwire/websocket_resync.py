@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire._renamed import renamed_keyword
 from ftwire.errors import EnvelopeError
 from ftwire.frame import MessageClasses, Role
 from ftwire.framing import StreamDecoder
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["WebSocketResyncDecoder", "find_envelope"]
 
 MAX_HEAD: Final = 16 * 1024
-"""Largest HTTP head waited for, in bytes; servers and clients in the wild allow 8 to 16 KiB."""
+"""Largest HTTP head waited for, in bytes; common servers and clients allow 8 to 16 KiB."""
 INFLATE_TRIED: Final = 512
-"""Bytes of a compressed message that must give the eight of the magic: more than any table before them takes."""
+"""Bytes of a compressed message that are enough to inflate the eight of the magic: more than any code table takes."""
 
 _HEAD_STARTS: Final = {Role.CLIENT: b"GET ", Role.SERVER: b"HTTP/1.1 "}
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -61,7 +62,7 @@ _MASKED: Final = 0x80
 _LONGEST_HEADER: Final = 14
 
 # The first byte of a binary frame (whole or first of several, plain or compressed), and a length below 4 GiB. Plain
-# frames without a mask have the magic itself behind it; of the others the first byte of the payload is compared next.
+# frames without a mask have the magic itself behind it; in the others the first byte of the payload is compared next.
 # What follows the first byte is matched by lookahead: it may be a first byte itself.
 _LENGTH: Final = rb"(?:[\x01-\x7d]|\x7e..|\x7f\0{4}.{4})"
 _SERVER_STARTS: Final = re.compile(
@@ -93,7 +94,7 @@ class _Frame(NamedTuple):
 
 
 def _measure(data: bytes | bytearray, at: int, sender: Role, max_size: int) -> _Frame | int | None:
-    """Return the frame at ``at``; how many bytes from there are needed to tell; or ``None`` where there is none."""
+    """Return the frame at ``at``; or how many bytes from there are needed to decide; or ``None`` for no frame."""
     if len(data) < at + 2:
         return 2
     first, second = data[at], data[at + 1]
@@ -146,9 +147,9 @@ def _begins_envelope(data: bytes | bytearray, at: int, sender: Role, max_size: i
 
 
 def find_envelope(data: bytes | bytearray, start: int, sender: Role, max_size: int, *, final: bool) -> tuple[int, bool]:
-    """Return where from ``start`` on the first WebSocket frame is that begins an envelope of ``sender``, and ``True``.
+    """Return the offset of the first WebSocket frame that begins an envelope of ``sender``, and ``True``.
 
-    Without one, return from where on more bytes may make one, and ``False``.
+    Without one, return the place from which on more bytes may complete one, and ``False``.
     """
     # Where a header may not be whole, every possible first byte is a candidate.
     sure = max(start, len(data) - _LONGEST_HEADER - len(ENVELOPE_MAGIC))
@@ -191,12 +192,13 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
     Raises ``ImportError`` when made without the package ``websockets``.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         sender: Role = Role.SERVER,
         *,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
     ) -> None:
         try:
             from websockets.exceptions import WebSocketException
@@ -209,15 +211,15 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         super().__init__()
         self.max_body: Final = max_body
         """Largest body taken, in bytes."""
-        self.classes: Final = MessageClasses(sender, known)
+        self.classes: Final = MessageClasses(sender, registry)
         """Message classes of what ``sender`` sends."""
         self.complete = False
-        """The HTTP upgrade was seen, and every byte since then was there and made sense."""
+        """The HTTP upgrade was captured, and every byte since then, without damage."""
         self._max_message: Final = max_body + SERVER_HEADER_SIZE
         self._phase = _Phase.HEAD
         self._undecoded = 0  # bytes passed over and not yet reported; they end at offset
         self._missing = 0  # how many of those were never captured
-        self._pass = 0  # bytes still to come of a frame that lacks others, and is passed over therefore
+        self._pass = 0  # bytes still to come of a frame that is passed over, since others of it are missing
         self._tried = 0  # 1 when the byte at offset is known to start no envelope
         self._message: bytearray | None = None  # the parts so far of a message in several frames
         self._message_at = 0
@@ -232,7 +234,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
     def _new_inflater() -> PerMessageDeflate:
         from websockets.extensions.permessage_deflate import PerMessageDeflate
 
-        # The largest window with context takeover reads what any agreed parameters make.
+        # The largest window with context takeover inflates whatever parameters were agreed on.
         return PerMessageDeflate(
             remote_no_context_takeover=False,
             local_no_context_takeover=True,  # nothing is sent: saves the compressor
@@ -294,7 +296,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         return undecoded
 
     def _lose(self) -> None:
-        """Give up the message under way, and what later ones refer to: bytes are missing here, or make no sense."""
+        """Give up the message that has begun, and what later ones refer to: bytes are missing here, or damaged."""
         if self._message is not None:
             self._undecoded = max(self._undecoded, self.offset - self._message_at)
             self._message = None
@@ -302,7 +304,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         self.complete = False
 
     def _settle(self, *, final: bool) -> list[Envelope | UndecodedBytes]:
-        """Return the items that the bytes received complete; keep those bytes that need more, unless it is the end."""
+        """Return the items that are complete; keep the bytes after them, unless the stream has ended."""
         buffer = self.buffer
         data, start = buffer.data, buffer.start
         size = len(data)
@@ -402,7 +404,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
             parsed.rsv1 = frame.compressed
             room = self._max_message - len(message)
             try:
-                # To zlib, no room means any amount of it.
+                # zlib takes a limit of 0 for no limit.
                 parsed = self._inflater.decode(parsed, max_size=max(room, 1))
             except self._refusal as error:
                 reason = f"a compressed message that cannot be inflated: {str(error) or type(error).__name__}"
@@ -429,7 +431,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
             return BadEnvelope(self.classes, error)
 
     def _parse(self, raw: bytes) -> WebSocketFrame:
-        """Return the frame that these bytes are, unmasked but still compressed."""
+        """Return these bytes as a frame, unmasked but still compressed."""
         if raw[0] & _COMPRESSED:
             # The parser takes that bit for an error until the extension has removed it.
             raw = bytes((raw[0] & ~_COMPRESSED,)) + raw[1:]
@@ -442,7 +444,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         raise AssertionError("a whole frame was measured")
 
     def _renew_finished_inflater(self) -> None:
-        """Begin anew after a message whose last block says it is the last: RFC 7692 allows it in section 7.2.3.4."""
+        """Begin anew after a message whose last block is marked as the last, which RFC 7692 (7.2.3.4) allows."""
         if self._inflater.decoder.eof:
             self._inflater = self._new_inflater()
 

@@ -75,7 +75,7 @@ def rows(converter: Converter, bodies: list[bytes]) -> Callable[[], int]:
         meta = pa.RecordBatch.from_arrays(
             [pa.nulls(len(bodies), kind) for _, kind in kinds], names=[name for name, _ in kinds]
         )
-        found = rows_of(Qot_GetRT.Response.DESCRIPTOR, struct, meta, explode=False, levels=10, show_secrets=True)
+        found = rows_of(Qot_GetRT.Response.DESCRIPTOR, struct, meta, explode=False, levels=10)
         return sum(len(batch) for _, batch in found)
 
     return work

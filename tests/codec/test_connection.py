@@ -141,6 +141,18 @@ def test_an_absent_ret_type_is_no_success() -> None:
     assert isinstance(event, Refused)
 
 
+def test_the_error_of_a_handshake_does_not_quote_its_keys() -> None:
+    client = Connection(Role.CLIENT)
+    serial = client.initiate(NOW, client_id="test")
+    body = (
+        b'{"s2c":{"serverVer":1,"loginUserID":1,"connID":1,"connAESKey":1234567890,"keepAliveInterval":10},"retType":0}'
+    )
+    with pytest.raises(RemoteProtocolError, match="not a InitConnect") as caught:
+        received(client, encode_frame(1001, serial, body, body_format=1))
+    assert "1234567890" not in str(caught.value)
+    assert "1234567890" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize(
     "reply", [InitConnect.Response(retType=0).SerializeToString(), b"\xff\xff", b"\x08", b"not protobuf"]
 )

@@ -96,7 +96,7 @@ def test_damaged_streams(mutation: Mutation, cut: int) -> None:
 @QUIET
 @given(conversations(key(), max_steps=4), st.data())
 def test_damaged_sessions(session: Session, data: st.DataObject) -> None:
-    said = [each.frame.encode() for each in session.said]
+    said = [each.frame.encode() for each in session.sent]
     at = data.draw(st.integers(0, len(said) - 1))
     said[at] = data.draw(mutations(said[at])).data
     CONTRACTS["observer"](TURN.join(said))

@@ -185,25 +185,25 @@ def test_an_id_with_two_meanings_is_read_with_the_one_that_fits() -> None:
     own = words["Own"].response(word="x")
     both = [(rt_response(), words["Qot_GetRT"]), (own, words["Own"])]
     for message, entry in both * 2:
-        frame = Frame.build(3008, 1, message.SerializeToString(), sender=Role.SERVER, known=known)
+        frame = Frame.build(3008, 1, message.SerializeToString(), sender=Role.SERVER, registry=known)
         assert type(frame.message) is entry.response
         assert frame.message == message
-        text = Frame.build(3008, 1, message, sender=Role.SERVER, body_format=BodyFormat.JSON, known=known)
+        text = Frame.build(3008, 1, message, sender=Role.SERVER, body_format=BodyFormat.JSON, registry=known)
         assert type(text.message) is entry.response
         assert text.message == message
     # To a string any message is one.
-    asks = Frame.build(3008, 1, rt_request(), sender=Role.CLIENT, known=known)
+    asks = Frame.build(3008, 1, rt_request(), sender=Role.CLIENT, registry=known)
     assert newer.request is not None
     assert asks.message == newer.request(word=rt_request().c2s.SerializeToString().decode())
     with pytest.raises(BodyError) as caught:
-        Frame.build(3008, 1, b"\xff", sender=Role.SERVER, known=known).message  # noqa: B018
+        Frame.build(3008, 1, b"\xff", sender=Role.SERVER, registry=known).message  # noqa: B018
     assert newer.name in str(caught.value)
 
 
 def test_a_frame_tells_the_class_of_its_body_where_that_is_certain() -> None:
     known = registry.beside(own_schema(3009))
     built = [
-        Frame.build(proto_id, 1, b"", sender=sender, body_format=body_format, known=known)
+        Frame.build(proto_id, 1, b"", sender=sender, body_format=body_format, registry=known)
         for proto_id in (3008, 3009, 99999)
         for sender in (Role.CLIENT, Role.SERVER)
         for body_format in (0, 1, 2)
@@ -225,7 +225,7 @@ def test_the_json_of_a_frame_is_what_protobuf_makes_of_its_message(body_format: 
     response_class = known[9001].response
     assert response_class is not None
     message = response_class(some_word="x\u00e9")
-    frame = Frame.build(9001, 1, message, sender=Role.SERVER, body_format=body_format, known=known)
+    frame = Frame.build(9001, 1, message, sender=Role.SERVER, body_format=body_format, registry=known)
     for lower_camel in (False, True):
         found = opened(frame.header, frame.payload, frame.classes)
         if read_before:
@@ -245,10 +245,10 @@ def test_what_is_no_message_has_no_json() -> None:
 
 def test_what_is_known_is_the_registrys_given() -> None:
     known = Registry(own_schema(9001))
-    frame = Frame.build(9001, 1, b"\x0a\x01x", sender=Role.SERVER, known=known)
+    frame = Frame.build(9001, 1, b"\x0a\x01x", sender=Role.SERVER, registry=known)
     assert frame.protocol is not None
     assert (frame.protocol.name, frame.message.word) == ("Own", "x")  # type: ignore[union-attr]
-    assert isinstance(Frame.build(3008, 1, b"", sender=Role.SERVER, known=known).message, UnknownBody)
+    assert isinstance(Frame.build(3008, 1, b"", sender=Role.SERVER, registry=known).message, UnknownBody)
     assert Frame.build(9001, 1, b"", sender=Role.SERVER).protocol is None
 
 

@@ -147,7 +147,7 @@ def test_what_is_known_of_protocols_is_the_callers() -> None:
             return default
 
     for make in (FrameDecoder, ResyncDecoder):
-        reader = make(Role.SERVER, known=Nothing())
+        reader = make(Role.SERVER, registry=Nothing())
         (frame,) = reader.feed(response().encode())
         assert isinstance(frame, Frame)
         assert frame.protocol is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from functools import cache
 from random import Random
 from typing import Any
 
@@ -23,7 +22,7 @@ from ftwire.header import Header
 from ftwire.messages import InitConnect, Qot_GetRT, TestCmd
 from ftwire.projection import Projection
 from ftwire.protocols import registry
-from ftwire.schema import Schema
+from ftwire.schema import Schema, is_repeated
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
 from support.cores import needs_core
@@ -193,14 +192,6 @@ def field(number: int, wire_type: int, value: bytes) -> bytes:
 )
 def test_what_is_read_and_what_is_left(body: str, is_read: bool) -> None:
     assert check(bytes.fromhex(body), Qot_GetRT.Response) is is_read
-
-
-@cache
-def is_repeated(field: Any) -> bool:
-    """Whether a field is a list, read from the schema's own description, which all versions of protobuf have."""
-    declared = DescriptorProto()
-    field.containing_type.CopyToProto(declared)
-    return bool(declared.field[field.index].label == REPEATED)
 
 
 def numbers(kind: int) -> list[int]:

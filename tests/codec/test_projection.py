@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ftwire
-from codec.test_json import CLASSES, EVERYTHING, damaged, is_repeated
+from codec.test_json import CLASSES, EVERYTHING, damaged
 from ftwire.errors import BodyError
 from ftwire.messages import Qot_GetOptionChain, Qot_GetRT, Qot_Sub, Qot_UpdateBasicQot
 from ftwire.projection import Projection
+from ftwire.schema import is_repeated
 from ftwire.strategies import messages
 from support.cores import needs_core
 from support.frames import rt_request, rt_response

@@ -193,12 +193,12 @@ def test_the_repeatable_rsa_is_read_by_the_real_one(body: bytes, data: st.DataOb
 def test_an_observer_reads_every_frame_of_a_conversation(key: RsaKey | None, data: st.DataObject) -> None:
     session: Session = data.draw(conversations(key))
     observer = Observer(keys=[KEY])
-    events = [event for each in session.said for event in observer.receive(each.sender, each.frame.encode())]
+    events = [event for each in session.sent for event in observer.receive(each.sender, each.frame.encode())]
     events += observer.close()
     seen = [event for event in events if isinstance(event, FrameObserved)]
     assert seen == events
     assert all(event.frame.error is None for event in seen)
-    assert [event.frame for event in seen] == [each.frame for each in session.said]
+    assert [event.frame for event in seen] == [each.frame for each in session.sent]
     # Legal: each request is answered once, in its format, under its ID and serial; trading requests prove freshness.
     answered = [event.request for event in seen if event.kind is Kind.RESPONSE]
     asked = [event.frame for event in seen if event.kind is Kind.REQUEST]
@@ -229,7 +229,7 @@ def test_our_connections_take_either_side_of_a_conversation(key: RsaKey | None, 
 def test_conversations_have_every_cipher_format_and_kind() -> None:
     seen = many(conversations(KEY), 200)
     assert {session.encryption for session in seen} == {"none", "ftaes_ecb", "aes_ecb", "aes_cbc"}
-    said = [each for session in seen for each in session.said]
+    said = [each for session in seen for each in session.sent]
     assert {each.frame.kind for each in said} == set(Kind)
     assert {each.frame.body_format for each in said} == {0, 1}
     assert {each.frame.proto_id for each in said} >= {1001, 1004, 3001, 3008, 3009}
@@ -254,16 +254,16 @@ def test_a_conversation_becomes_a_capture(pcapng: bool, session: Session) -> Non
     ]
     seen += conversation.close()
     assert [(event.frame, event.time) for event in seen if isinstance(event, FrameObserved)] == [
-        (each.frame, each.time) for each in session.said
+        (each.frame, each.time) for each in session.sent
     ]
 
 
 @pytest.mark.long
 def test_the_least_conversation_is_a_handshake() -> None:
     session = least(conversations(KEY), lambda _: True)
-    assert [each.frame.proto_id for each in session.said] == [1001, 1001]
-    longer = least(conversations(), lambda found: any(each.frame.kind is Kind.PUSH for each in found.said))
-    assert [each.frame.proto_id for each in longer.said] == [1001, 1001, 3009]
+    assert [each.frame.proto_id for each in session.sent] == [1001, 1001]
+    longer = least(conversations(), lambda found: any(each.frame.kind is Kind.PUSH for each in found.sent))
+    assert [each.frame.proto_id for each in longer.sent] == [1001, 1001, 3009]
 
 
 # Chunks, damage, segments

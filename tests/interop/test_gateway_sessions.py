@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.make_captures import CAPTURES, FOLDER, Capture
+from fixtures.make_captures import CAPTURES, FOLDER, CaptureRecipe
 from fixtures.make_keys import TEST_KEY
 from fixtures.scenario import RT
 from ftwire.cipher import RsaKey
@@ -54,7 +54,9 @@ def comparable(lines: list[Line]) -> list[str]:
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.file)
-def test_an_sdk_says_of_the_replay_what_it_said_of_the_original(capture: Capture, peer: Callable[[str], Peer]) -> None:
+def test_an_sdk_says_of_the_replay_what_it_said_of_the_original(
+    capture: CaptureRecipe, peer: Callable[[str], Peer]
+) -> None:
     peer(capture.peer)
     path = FOLDER / capture.file
     said = path.with_name(f"{capture.file}.client.jsonl").read_text(encoding="utf-8")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,72 +57,89 @@ class LostError(Exception):
 
 
 class BrokenClient:
-    def __init__(self, port: int, bug: str, key: RsaKey | None) -> None:
+    """Asks until it has asked enough, on as many connections as it takes; its subclass does so on WebSocket."""
+
+    attempts = 5
+
+    def __init__(self, port: int, bug: str, key: RsaKey | None = None) -> None:
         self.port = port
         self.bug = bug
         self.key = key
-        self.body_after: bytes | None = None
+        self.body: bytes | None = None
+        """What is sent for the body of every request, if anything."""
         self.spoil_digest = False
+        self.end = threading.Event()
+        """Set from outside to end it."""
 
     def run(self) -> None:
         asked = 0
-        for _ in range(5):
+        for _ in range(self.attempts):
             try:
                 with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as self.socket:
                     asked = self.session(asked)
             except (OSError, LostError, WireError) as error:
                 if self.bug == "stays-away-after-a-reset" and isinstance(error, ConnectionResetError):
                     time.sleep(60)
-            if asked >= ASKS:
+            if asked >= ASKS or self.end.wait(0.05):
                 return
-            time.sleep(0.05)
 
     def session(self, asked: int) -> int:
-        self.connection = Connection(Role.CLIENT, key=self.key)
-        self.connection.initiate(time.monotonic_ns(), client_id="broken")
-        if not self.until(Connected):
-            raise LostError
+        self.connect()
         self.ask(3001, subscription())
         while asked < ASKS:
             asked += 1
             self.ask(3008, question())
         return asked
 
-    def ask(self, proto_id: int, message: Any) -> None:
-        if self.body_after is not None:
-            message = self.body_after
-        self.connection.request(proto_id, message, time.monotonic_ns())
-        self.until(ReplyReceived)
-
-    def until(self, wanted: type[Event]) -> bool:
-        data = self.connection.data_to_send()
-        if self.spoil_digest:
-            data = data[:20] + bytes((data[20] ^ 1,)) + data[21:]
-        self.socket.sendall(data)
+    def until(self, done: Callable[[], bool]) -> None:
+        """Send what there is and receive, until something is done or patience ends."""
         end = time.monotonic() + PATIENCE
-        while (left := end - time.monotonic()) > 0:
+        while True:
+            self.socket.sendall(self.outgoing())
+            left = end - time.monotonic()
+            if done() or left <= 0:
+                return
             self.socket.settimeout(left)
             try:
                 data = self.socket.recv(65536)
             except TimeoutError:
-                return False
+                return
             if not data:
                 raise LostError
-            if self.take(data, wanted):
-                return True
-        return False
+            self.receive(data)
 
-    def take(self, data: bytes, wanted: type[Event]) -> bool:
-        found = False
+    def connect(self) -> None:
+        self.connection = Connection(Role.CLIENT, key=self.key)
+        self.connection.initiate(time.monotonic_ns(), client_id="broken")
+        if not self.comes(Connected):
+            raise LostError
+
+    def ask(self, proto_id: int, message: Any) -> bool:
+        if self.body is not None:
+            message = self.body
+        self.connection.request(proto_id, message, time.monotonic_ns())
+        return self.comes(ReplyReceived)
+
+    def comes(self, wanted: type[Event]) -> bool:
+        self.seen: list[Event] = []
+        self.until(lambda: any(isinstance(event, wanted) for event in self.seen))
+        return any(isinstance(event, wanted) for event in self.seen)
+
+    def outgoing(self) -> bytes:
+        data = self.connection.data_to_send()
+        if self.spoil_digest and data:
+            data = data[:20] + bytes((data[20] ^ 1,)) + data[21:]
+        return data
+
+    def receive(self, data: bytes) -> None:
         try:
             for event in self.connection.receive_data(data, time.monotonic_ns()):
                 self.misbehave(event)
-                found = found or isinstance(event, wanted)
+                self.seen.append(event)
         except WireError:
             if self.bug == "speaks-http-after-bad-magic":
                 self.socket.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(30))
             raise
-        return found
 
     def misbehave(self, event: Event) -> None:
         bug = self.bug
@@ -129,7 +148,7 @@ class BrokenClient:
                 os.abort()
             return
         if isinstance(event, PushReceived) and bug == "nonsense-after-a-push":
-            self.body_after = b"\xff\xff"
+            self.body = b"\xff\xff"
         if not isinstance(event, ReplyReceived | PushReceived):
             return
         if not event.frame.body and bug == "hangs-on-empty-body":

@@ -44,6 +44,19 @@ BUGS = {
 }
 
 
+def response_of(scenario: Scenario, entry: Any, request: Any) -> Any:
+    """Return what the scenario answers to a request, a failure to what cannot be read."""
+    response = entry.response()
+    try:
+        content = json_format.MessageToDict(request).get("c2s", {})
+        json_format.ParseDict(scenario.answer(entry.name, content).response, response)
+        response.SerializeToString()
+    except Exception:
+        response = entry.response()
+        response.retType = -1
+    return response
+
+
 class BrokenGateway:
     """A gateway with the interface of the fuzzer's ``Program``: it can be started and stopped repeatedly."""
 
@@ -188,19 +201,10 @@ class _Client(asyncio.Protocol):
         self.reply(frame, self.answer(frame, entry, message), alone=alone)
 
     def answer(self, frame: Frame, entry: Any, message: Any) -> Any:
-        response = entry.response()
-        try:
-            asked = message
-            if frame.proto_id == 3008 and self.bug == "answers-of-the-day-before":
-                asked, self.last_rt = self.last_rt or message, message
-            content = json_format.MessageToDict(asked).get("c2s", {})
-            json_format.ParseDict(self.scenario.answer(entry.name, content).response, response)
-            response.SerializeToString()
-            return response
-        except Exception:
-            response = entry.response()
-            response.retType = -1
-            return response
+        asked = message
+        if frame.proto_id == 3008 and self.bug == "answers-of-the-day-before":
+            asked, self.last_rt = self.last_rt or message, message
+        return response_of(self.scenario, entry, asked)
 
     def reply(self, frame: Frame, response: Any, *, alone: bool) -> None:
         if self.bug == "swaps-two-replies" and not alone:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import threading
-import time
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -25,7 +23,7 @@ from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire.websocket import INIT, Envelope
-from support.broken_client import question, subscription
+from support.broken_client import BrokenClient, LostError
 
 BUGS = {
     # Bug: the kind of finding, and a seed whose first runs provoke it.
@@ -37,28 +35,22 @@ BUGS = {
     "no-mask-after-fragments": ("garbage", 11),
     "nonsense-after-an-unknown-command": ("undecodable", 67),
 }
-ASKS, PATIENCE = 4, 0.5
 QUIET = logging.Logger("quiet")
 QUIET.addHandler(logging.NullHandler())
-
-
-class LostError(Exception):
-    """The connection is over."""
 
 
 class CrashError(Exception):
     """It ends as no program should; the text says how."""
 
 
-class BrokenClient:
+class BrokenWebSocketClient(BrokenClient):
     """A client with the interface of the fuzzer's ``Program``: it can be started and stopped repeatedly."""
 
     exit_code = None
+    attempts = 20
 
     def __init__(self, port: int, bug: str = "") -> None:
-        self.port = port
-        self.bug = bug
-        self.end = threading.Event()
+        super().__init__(port, bug)
         self.thread: threading.Thread | None = None
         self.how = ""
 
@@ -88,42 +80,27 @@ class BrokenClient:
 
     def run(self) -> None:
         self.section = 1
-        self.body: bytes | None = None
+        self.body = None
         self.as_text = self.without_mask = False
-        asked = 0
-        for _ in range(20):
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as self.socket:
-                    asked = self.session(asked)
-            except CrashError as error:
-                self.how = str(error)
-                return
-            except (OSError, LostError, WireError):
-                pass
-            if asked >= ASKS or self.end.wait(0.05):
-                return
+        try:
+            super().run()
+        except CrashError as error:
+            self.how = str(error)
 
-    def session(self, asked: int) -> int:
+    def connect(self) -> None:
         self.protocol = ClientProtocol(parse_uri(f"ws://127.0.0.1:{self.port}/"), max_size=16 << 20, logger=QUIET)
         self.parts: list[bytes] = []
         self.protocol.send_request(self.protocol.connect())
         self.until(lambda: self.protocol.state is State.OPEN)
-        if self.protocol.state is not State.OPEN:
-            raise LostError
         init: Any = registry[INIT].request
-        if not self.ask(INIT, init()):
+        if self.protocol.state is not State.OPEN or not self.ask(INIT, init()):
             raise LostError
-        self.ask(3001, subscription())
-        while asked < ASKS:
-            asked += 1
-            self.ask(3008, question())
-        return asked
 
-    def ask(self, command: int, message: Any) -> bool:
+    def ask(self, proto_id: int, message: Any) -> bool:
         self.section += 1
         self.answered = False
         body = message.SerializeToString() if self.body is None else self.body
-        data = Envelope.build(command, self.section, body, sender=Role.CLIENT).encode()
+        data = Envelope.build(proto_id, self.section, body, sender=Role.CLIENT).encode()
         if self.protocol.state is not State.OPEN:
             raise LostError
         if self.as_text:
@@ -135,28 +112,16 @@ class BrokenClient:
         self.until(lambda: self.answered)
         return self.answered
 
-    def until(self, done: Any) -> None:
-        end = time.monotonic() + PATIENCE
-        while True:
-            for data in self.protocol.data_to_send():
-                if data:
-                    self.socket.sendall(data)
-            left = end - time.monotonic()
-            if done() or left <= 0:
-                return
-            self.socket.settimeout(left)
-            try:
-                data = self.socket.recv(65536)
-            except TimeoutError:
-                return
-            if not data:
-                raise LostError
-            self.protocol.receive_data(data)
-            for event in self.protocol.events_received():
-                if isinstance(event, Frame):
-                    self.take(event)
-            if self.protocol.handshake_exc is not None:
-                raise LostError
+    def outgoing(self) -> bytes:
+        return b"".join(self.protocol.data_to_send())
+
+    def receive(self, data: bytes) -> None:
+        self.protocol.receive_data(data)
+        for event in self.protocol.events_received():
+            if isinstance(event, Frame):
+                self.take(event)
+        if self.protocol.handshake_exc is not None:
+            raise LostError
 
     def take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE and self.bug == "stays-away-after-a-close-frame":
@@ -192,7 +157,7 @@ class BrokenClient:
 
 if __name__ == "__main__":
     arguments = [*sys.argv[1:], ""]
-    client = BrokenClient(int(arguments[0]), arguments[1])
+    client = BrokenWebSocketClient(int(arguments[0]), arguments[1])
     client.run()
     if client.how:
         sys.exit(1) if client.how == "exit code 1" else os.abort()

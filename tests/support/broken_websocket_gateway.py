@@ -13,7 +13,6 @@ import struct
 import sys
 from typing import Any
 
-from google.protobuf import json_format
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
@@ -23,7 +22,7 @@ from ftwire.errors import WireError
 from ftwire.protocols import registry
 from ftwire.websocket import INIT, Envelope
 from ftwire.websocket_connection import WebSocketConnection
-from support.broken_gateway import BrokenGateway
+from support.broken_gateway import BrokenGateway, response_of
 
 BUGS = {
     # Bug: the kind of finding, and how many steps provoke it.
@@ -155,15 +154,11 @@ class _Session:
         if entry is None or entry.is_push:
             self.connection.refuse(request, "unknown")
             return
-        response: Any = entry.response()
         try:
-            content = json_format.MessageToDict(request.message).get("c2s", {})  # type: ignore[arg-type]
-            json_format.ParseDict(self.scenario.answer(entry.name, content).response, response)
-            response.SerializeToString()
-        except Exception:
-            response = entry.response()
-            response.retType = -1
-        self.connection.reply(request, response)
+            message: Any = request.message
+        except WireError:
+            message = None
+        self.connection.reply(request, response_of(self.scenario, entry, message))
 
 
 if __name__ == "__main__":

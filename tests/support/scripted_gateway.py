@@ -26,7 +26,7 @@ from ftwire_tools.gateway.push import PushRun
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest
 from ftwire_tools.gateway.settings import Settings
-from ftwire_tools.gateway.subscriptions import Change
+from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
 __all__ = ["ScriptedGateway", "serving"]
 
@@ -42,7 +42,7 @@ class FloodingSource(ScenarioSource):
         self._times = times
         self._floods: set[asyncio.Task[None]] = set()
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         if change.started:
             self._floods.add(asyncio.get_running_loop().create_task(self._flood(client)))
 

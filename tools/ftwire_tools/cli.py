@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Open standard streams that are closed, and have output take every character."""
+    """Open standard streams that are closed, and make output accept every character."""
     # In this order each gets its usual number, which a file opened later must not get.
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - open until the process ends

@@ -155,7 +155,7 @@ def gateway(
 
 
 def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **arguments: Any) -> Any:
-    """Return a pytest fixture that gives a ``RunningGateway``; arguments are those of ``gateway``."""
+    """Return a pytest fixture that yields a ``RunningGateway``; arguments are those of ``gateway``."""
     import pytest
 
     @pytest.fixture(scope=scope)

@@ -13,10 +13,10 @@ const BLOCK: usize = 16;
 /// Bytes that are decrypted at once before the chaining is undone, while they are in the processor's nearest cache.
 const RUN: usize = 4096;
 
-/// Bytes up to which memory is taken for granted: pyo3 panics where a copy finds none, and `new_with` costs more.
+/// Bytes up to which an allocation is assumed to succeed: pyo3 panics if a copy fails, and `new_with` costs more.
 const SMALL: usize = 1 << 16;
 
-/// A cipher with its key, which is wiped when it goes.
+/// A cipher with its key, which is wiped when it is dropped.
 pub enum Cipher {
     Plain,
     FtAesEcb(Aes128),
@@ -51,7 +51,7 @@ impl Cipher {
         match self {
             Cipher::Plain => None,
             Cipher::FtAesEcb(aes) => {
-                // The last block is not encrypted, and its last byte says how much of the one before is body.
+                // The last block is not encrypted, and its last byte is the number of body bytes in the block before.
                 let over = usize::from(payload[size - 1]);
                 let padded = size - BLOCK;
                 if over == 0 {

@@ -65,7 +65,7 @@ pub fn take<'py>(
     Ok((frames, size - rest.len(), needed))
 }
 
-/// How many bytes a frame needs of which fewer than a header's have come; 0 where no frame begins.
+/// How many bytes a frame needs whose header is not complete; 0 where no frame begins.
 fn needed_for(beginning: &[u8]) -> usize {
     match beginning {
         [b'F', b'T', ..] => HEADER,
@@ -92,13 +92,13 @@ fn opened<'py>(
     let Some(payload) = copied(py, payload) else { return Ok(None) };
     match cipher.call_method1(intern!(py, "decrypt"), (&payload,)) {
         Ok(body) => Ok(Some((payload, body.cast_into::<PyBytes>()?))),
-        // Whatever it is, it comes again when Python opens the frame.
+        // The same error is raised when Python opens the frame.
         Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The counterpart of a cipher in `ftwire.cipher`. Keeps its key to itself.
+/// The counterpart of a cipher in `ftwire.cipher`. Its key cannot be read back.
 #[pyclass(frozen, module = "ftwire_core")]
 pub struct Codec(Cipher);
 

@@ -1,5 +1,5 @@
-//! ftwire's compiled core: pure functions with twins in Python, which are the reference. What a function does not take
-//! it leaves to the Python code, the one place of every limit, error and message.
+//! ftwire's compiled core: pure functions with twins in Python, which are the reference. For input that a function does
+//! not handle it returns `None`, and the Python code handles it: all limits, errors and messages are there.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -9,7 +9,7 @@ mod packets;
 
 use pyo3::prelude::*;
 
-/// Number of the interface that `ftwire._core` knows: one more with every change of a name, signature or meaning here.
+/// Number of the interface, as `ftwire._core` has it: one more with every change of a name, signature or meaning here.
 const INTERFACE: u32 = 1;
 
 #[pymodule]

@@ -54,7 +54,7 @@ pub fn scan_pcapng<'py>(
     segments: bool,
 ) -> PyResult<(Bound<'py, PyList>, usize)> {
     const ENHANCED_PACKET: u32 = 6;
-    /// Bytes of a block around its packet: eight words, of which one is behind it.
+    /// Bytes of a block around its packet: eight words, one of them behind it.
     const AROUND: usize = 32;
     let whole = data.as_bytes();
     let word = word_of(order);
@@ -86,7 +86,7 @@ pub fn scan_pcapng<'py>(
     Ok((packets.list, at))
 }
 
-/// By what the times of an interface are multiplied and divided, and what is added then.
+/// How the times of an interface become nanoseconds: multiplied, divided, then added to.
 type Clock = (u32, u128, i128);
 
 /// A plain segment in its packet.
@@ -96,7 +96,7 @@ struct Segment<'a> {
     payload: &'a [u8],
 }
 
-/// A list of packets, as segments where that is asked for and they are plain.
+/// A list of packets: plain ones as segments, if the caller wants segments.
 struct Packets<'py> {
     list: Bound<'py, PyList>,
     segments: bool,
@@ -118,7 +118,7 @@ impl<'py> Packets<'py> {
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
         let py = self.list.py();
-        // Of a time in any year that counts, a smaller number is made faster.
+        // Any plausible time fits 64 bits, which become a Python integer faster than 128 do.
         let time = match u64::try_from(time) {
             Ok(time) => time.into_pyobject(py)?,
             Err(_) => time.into_pyobject(py)?,
@@ -146,7 +146,7 @@ impl<'py> Packets<'py> {
     }
 }
 
-/// The segment of a packet: `None` where there is anything uncommon about it.
+/// The segment of a packet: `None` where anything about it is uncommon.
 fn segment(link_type: u32, packet: &[u8]) -> Option<Segment<'_>> {
     let (version, network) = match link_type {
         1 => (ethertype(packet, 12)?, packet.get(14..)?),

@@ -10,14 +10,14 @@ The three-line program::
 Programs that receive a capture piece by piece, or want to know about everything that is in it, feed a
 ``CaptureReader``. A map, in the order in which each builds on those before::
 
-    bodies         what is the message of a frame, and what counts as an error
+    bodies         the message of a frame, and what counts as an error
     dissected      what a reader reports: frames, undecoded bytes, missing keys, begin and end of conversations
     account        what a reader did not turn into frames, counted by reason
     embedded_key   the RSA private key that a pcapng file may carry
-    kept           the bytes that a diagnosis asks for
+    kept           bytes that are kept for a diagnosis
     packets        packets -> TCP streams -> frames of numbered conversations
     raw            the same for the bytes that one side of one connection sent
-    reader         CaptureReader: tells the two apart
+    reader         CaptureReader: either of the two, decided by the first bytes
     files          read: opens a path and iterates over its frames
 """
 

@@ -111,7 +111,7 @@ class DissectedFrame(NamedTuple):
 
     @property
     def message(self) -> Message | None:
-        """The body as a message, parsed when first asked for; ``None`` where there is none, see ``error``."""
+        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``."""
         return read_body(self.observation.frame)[0]
 
     @property
@@ -180,7 +180,7 @@ class UnrecognisedConnection(NamedTuple):
     """
 
     conversation: Conversation
-    """Its ends; number 0, and ``client`` is whoever opened the connection or was captured first."""
+    """Its ends; number 0, and ``client`` is the end that opened the connection or was captured first."""
     from_start: bool
     """The capture has the connection from its first packet on."""
     sent: tuple[SentBytes, ...]

@@ -30,7 +30,7 @@ _PEM: Final = re.compile(rb"-----BEGIN (RSA )?PRIVATE KEY-----.*?-----END (RSA )
 
 
 def pem_of(data: bytes) -> bytes:
-    """Return only the private key of a PEM file, nothing that may stand around it.
+    """Return only the private key of a PEM file, without any text around it.
 
     Raises ``KeyFormatError`` where there is none that OpenD could use.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FrameIterator", "read"]
 
 CHUNK: Final = 128 * 1024
-"""Bytes read at a time. A pipe gives what it has."""
+"""Bytes read at a time. A pipe may return fewer."""
 
 
 class FrameIterator(Iterator[DissectedFrame]):
@@ -44,7 +44,7 @@ def read(
 ) -> FrameIterator:
     """Iterate over the frames of a capture: pcap, pcapng, gzip of either, or the bytes that one side sent.
 
-    Every frame is given, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
+    Every frame is returned, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
     (a digest that does not agree, encryption without a known key, an unknown protocol, a damaged body). Bytes in no
     frame, packets that could not be taken apart and conversations without a key are counted in ``account`` of the
     iterator; ``CaptureReader`` reports each of them.

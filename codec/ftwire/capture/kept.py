@@ -24,7 +24,7 @@ _STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ")
 class PendingBytes:
     """Captured bytes of one direction that no report has accounted for yet.
 
-    Behind ``MAX_PENDING`` bytes it only counts, until those in front were taken.
+    Beyond ``MAX_PENDING`` bytes it only counts, until those in front were taken.
     """
 
     __slots__ = ("_data", "_uncounted")

@@ -67,7 +67,7 @@ class _Connection:
         self.pending: Final = (PendingBytes(), PendingBytes()) if keep_bytes else None
 
     def keep(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
-        """Keep what an endpoint sent for as long as it may be asked for."""
+        """Keep what an endpoint sent, as long as a report may need it."""
         if self.head is not None and self.pending is not None:
             if self.conversation is None:
                 self.head.add(endpoint, data, time, packet)
@@ -112,7 +112,7 @@ class PacketFrames:
         keep_bytes: bool,
         refusal: str,
     ) -> None:
-        """``refusal`` stands in front of the reason why an input is no capture file."""
+        """``refusal`` is put in front of the reason why an input is no capture file."""
         self._account: Final = account
         self._keys = keys
         self._max_body: Final = max_body
@@ -215,7 +215,7 @@ class PacketFrames:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
         observer = ConversationObserver(
-            keys=self._keys, client=0 if flow.client_known else None, known=self._registry, max_body=self._max_body
+            keys=self._keys, client=0 if flow.client_known else None, registry=self._registry, max_body=self._max_body
         )
         opened_ns = self._opened.pop(flow.index)
         connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes)

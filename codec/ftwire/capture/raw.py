@@ -1,4 +1,4 @@
-"""The bytes that one side of one connection sent, as a socket gives them, turned into frames."""
+"""The bytes that one side of one connection sent, without packets, turned into frames."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["NEITHER", "RawFrames"]
 NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
 SEARCH_LIMIT: Final = 4 << 20
-"""Bytes searched for the first frame. More than of a captured connection, since the user says that there is one."""
+"""Bytes searched for the first frame. More than in a captured connection, since a frame is expected."""
 
 
 class RawFrames:
@@ -46,7 +46,7 @@ class RawFrames:
         self._observer: Final = ConversationObserver(
             keys=keys,
             client=None if sender is None else 0 if sender is Role.CLIENT else 1,
-            known=registry,
+            registry=registry,
             max_body=max_body,
             search_limit=SEARCH_LIMIT,
         )

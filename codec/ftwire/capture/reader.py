@@ -1,4 +1,4 @@
-"""``CaptureReader``: bytes of a capture in, frames and everything else that is known about it out."""
+"""``CaptureReader``: bytes of a capture in, frames and everything else that is found in it out."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["ENOUGH_TO_TELL", "CaptureReader", "is_capture"]
 
 ENOUGH_TO_TELL: Final = 4
-"""Bytes that tell pcap, pcapng and gzip from everything else."""
+"""Number of first bytes by which pcap, pcapng and gzip are recognised."""
 
 
 def is_capture(head: bytes) -> bool:
-    """Whether an input that begins with these bytes, at least ``ENOUGH_TO_TELL``, is pcap, pcapng or gzip."""
+    """Return whether an input that begins with these bytes, at least ``ENOUGH_TO_TELL``, is pcap, pcapng or gzip."""
     try:
         for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
             pass
@@ -40,7 +40,7 @@ class CaptureReader:
     """Reads a capture that comes in chunks of any size: a file, or what a capturing program has written so far.
 
     The input is pcap, pcapng or gzip of either, with any number of connections on any port; or, unless ``raw`` is
-    ``False``, the bare bytes that one side of one connection sent. The first four bytes tell which::
+    ``False``, the bare bytes that one side of one connection sent. The first four bytes decide which::
 
         reader = CaptureReader(keys=[key])
         for chunk in chunks:
@@ -107,7 +107,7 @@ class CaptureReader:
         return self._frames.feed(chunk)
 
     def close(self) -> Iterator[Dissected]:
-        """Say that the input has ended; return an iterator over what had to wait for that.
+        """End the input; return an iterator over what had to wait for that.
 
         After the last report it raises
 

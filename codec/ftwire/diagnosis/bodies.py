@@ -32,9 +32,9 @@ def looks_like_json(body: bytes) -> bool:
         return False
 
 
-def _candidates(proto_id: int, sender: Role, known: Registry) -> list[type[Message]]:
+def _candidates(proto_id: int, sender: Role, registry: Registry) -> list[type[Message]]:
     """Return the message classes of what ``sender`` sends under this ID, today's first."""
-    entries = known.all(proto_id)
+    entries = registry.all(proto_id)
     found = [entry.request if sender is Role.CLIENT else entry.response for entry in entries]
     return [each for each in found if each is not None]
 
@@ -61,42 +61,42 @@ def _descriptor(message: Any) -> Any:
     return message.DESCRIPTOR
 
 
-def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
+def reads(body: bytes, proto_id: int, body_format: int, sender: Role | None, registry: Registry) -> bool:
     """Return whether a body is a message of this protocol, from ``sender`` or, if that is unknown, from either."""
     for side in Role if sender is None else (sender,):
-        for each in _candidates(proto_id, side, known):
+        for each in _candidates(proto_id, side, registry):
             message = _read(body, each, body_format)
             if not isinstance(message, BodyError) and not missing_fields(message):
                 return True
     return False
 
 
-def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, known: Registry) -> bool:
-    """Return the same, all fields known: random bytes are rarely such a message."""
+def is_exactly(body: bytes, proto_id: int, body_format: int, sender: Role | None, registry: Registry) -> bool:
+    """Return the same, but only if all fields are known: random bytes are rarely such a message."""
     if body_format > BodyFormat.JSON:
         return False
     sides = tuple(Role) if sender is None else (sender,)
-    return any(_is_whole(body, each, body_format) for side in sides for each in _candidates(proto_id, side, known))
+    return any(_is_whole(body, each, body_format) for side in sides for each in _candidates(proto_id, side, registry))
 
 
-def side_of(body: bytes, proto_id: int, body_format: int, known: Registry, *, first: Role) -> Role | None:
+def side_of(body: bytes, proto_id: int, body_format: int, registry: Registry, *, first: Role) -> Role | None:
     """Return the side that sends such a body; ``first`` where it could be either, ``None`` for neither."""
     if body_format > BodyFormat.JSON:
         return None
     sides = (first, first.peer)
     for side in sides:
-        if is_exactly(body, proto_id, body_format, side, known):
+        if is_exactly(body, proto_id, body_format, side, registry):
             return side
-    # With fields that this schema does not know.
-    return next((side for side in sides if reads(body, proto_id, body_format, side, known)), None)
+    # With fields that this schema does not have.
+    return next((side for side in sides if reads(body, proto_id, body_format, side, registry)), None)
 
 
-def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, known: Registry) -> Finding | None:
+def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, registry: Registry) -> Finding | None:
     """Return the mistake in a plain body, or ``None``.
 
     Bodies of unknown protocols and formats cannot be checked: ``None``.
     """
-    classes = _candidates(proto_id, sender, known)
+    classes = _candidates(proto_id, sender, registry)
     if not classes or body_format > BodyFormat.JSON:
         return None
     message = _read(body, classes[0], body_format)
@@ -113,7 +113,7 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, kno
     format_finding = _wrong_format(body, body_format, classes[0], sender)
     if format_finding is not None:
         return format_finding
-    opposite = _candidates(proto_id, sender.peer, known)
+    opposite = _candidates(proto_id, sender.peer, registry)
     for each in opposite:
         if _is_whole(body, each, body_format):
             mistake = "request_for_response" if sender is Role.SERVER else "response_for_request"
@@ -123,7 +123,9 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, kno
             )
             return Finding(MISTAKES[mistake], proof, sender)
     if isinstance(message, BodyError):
-        return Finding(MISTAKES["body_unreadable"], f"The SHA-1 agrees, but this is {message}.", sender, proven=False)
+        agrees = "The SHA-1 agrees, but this is"
+        proof, unquoted = f"{agrees} {message}.", f"{agrees} {message.unquoted}."
+        return Finding(MISTAKES["body_unreadable"], proof, sender, proven=False, unquoted=unquoted)
     if missing == ["retType"]:
         holds = ", ".join(field.name for field, _ in message.ListFields()) or "nothing"
         proof = (

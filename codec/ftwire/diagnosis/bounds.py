@@ -35,10 +35,10 @@ def swapped(number: int) -> int:
     return int.from_bytes(number.to_bytes(4, "little"), "big")
 
 
-def is_plausible(header: Header, known: Registry) -> bool:
+def is_plausible(header: Header, registry: Registry) -> bool:
     """Return whether a header is like those sent today: known protocol and format, version 0."""
     return (
-        header.proto_id in known
+        header.proto_id in registry
         and header.body_format <= BodyFormat.JSON
         and header.version == 0
         and not any(header.reserved)
@@ -53,32 +53,32 @@ def bounds_finding(
     data: bytes,
     header: Header,
     opens: Opens,
-    known: Registry,
+    registry: Registry,
     *,
     encrypted_lengths: Iterable[int],
     final: bool,
 ) -> Bounds | None:
     """Return the mistake in the size of the frame at the start of ``data``, which does not open as it is.
 
-    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` says
-    that nothing follows ``data``.
+    ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` means that
+    nothing follows ``data``.
     """
     return (
-        _big_endian(data, header, opens, known)
+        _big_endian(data, header, opens, registry)
         or _other_length(data, header, opens, encrypted_lengths)
-        or _glued(data, header, opens, known)
-        or _cut(data, header, known, final=final)
+        or _glued(data, header, opens, registry)
+        or _cut(data, header, registry, final=final)
     )
 
 
-def _big_endian(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds | None:
+def _big_endian(data: bytes, header: Header, opens: Opens, registry: Registry) -> Bounds | None:
     room = len(data) - HEADER_SIZE
     turned = {
         "nProtoID": swapped(header.proto_id),
         "nSerialNo": swapped(header.serial),
         "nBodyLen": swapped(header.body_length),
     }
-    id_is_turned = header.proto_id not in known and turned["nProtoID"] in known
+    id_is_turned = header.proto_id not in registry and turned["nProtoID"] in registry
     for fields in (tuple(turned), ("nProtoID", "nBodyLen"), ("nBodyLen",), ("nProtoID",)):
         if ("nProtoID" in fields) != id_is_turned:
             continue
@@ -88,7 +88,7 @@ def _big_endian(data: bytes, header: Header, opens: Opens, known: Registry) -> B
             serial=turned["nSerialNo"] if "nSerialNo" in fields else header.serial,
             body_length=turned["nBodyLen"] if "nBodyLen" in fields else header.body_length,
         )
-        if not is_plausible(meant, known) or meant.body_length > room:
+        if not is_plausible(meant, registry) or meant.body_length > room:
             continue
         end = HEADER_SIZE + meant.body_length
         body = opens(meant, data[HEADER_SIZE:end])
@@ -123,7 +123,7 @@ def _other_length(data: bytes, header: Header, opens: Opens, encrypted_lengths: 
     return None
 
 
-def _inner_frames(data: bytes, stop: int, known: Registry) -> Iterable[tuple[int, Header]]:
+def _inner_frames(data: bytes, stop: int, registry: Registry) -> Iterable[tuple[int, Header]]:
     """Yield the offsets between header and ``stop`` at which another plausible header is."""
     at = HEADER_SIZE - 1
     for _ in range(MAX_INNER):
@@ -131,11 +131,11 @@ def _inner_frames(data: bytes, stop: int, known: Registry) -> Iterable[tuple[int
         if at < 0 or at + HEADER_SIZE > len(data):
             return
         inner = Header.decode(data[at : at + HEADER_SIZE])
-        if is_plausible(inner, known):
+        if is_plausible(inner, registry):
             yield at, inner
 
 
-def _glued(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds | None:
+def _glued(data: bytes, header: Header, opens: Opens, registry: Registry) -> Bounds | None:
     end = HEADER_SIZE + header.body_length
     if end > len(data):
         # The stream decoder has already cut the frames inside.
@@ -145,7 +145,7 @@ def _glued(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds
         there = len(data) - HEADER_SIZE
         proof = f"nBodyLen is {header.body_length}; the SHA-1 agrees with the {there} bytes before the next frame."
         return Bounds(Finding(MISTAKES["frames_glued"], proof), header, len(data), body)
-    for at, inner in _inner_frames(data, end, known):
+    for at, inner in _inner_frames(data, end, registry):
         if at + HEADER_SIZE + inner.body_length > end:
             continue
         body = opens(header, data[HEADER_SIZE:at])
@@ -158,11 +158,11 @@ def _glued(data: bytes, header: Header, opens: Opens, known: Registry) -> Bounds
     return None
 
 
-def _cut(data: bytes, header: Header, known: Registry, *, final: bool) -> Bounds | None:
-    if not is_plausible(header, known):
+def _cut(data: bytes, header: Header, registry: Registry, *, final: bool) -> Bounds | None:
+    if not is_plausible(header, registry):
         return None
     there = len(data) - HEADER_SIZE
-    for at, inner in _inner_frames(data, min(len(data), HEADER_SIZE + header.body_length), known):
+    for at, inner in _inner_frames(data, min(len(data), HEADER_SIZE + header.body_length), registry):
         proof = (
             f"The header announces {header.body_length} bytes; after {at - HEADER_SIZE} another frame "
             f"(protocol {inner.proto_id}) begins."

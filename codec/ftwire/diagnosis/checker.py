@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.body import decode_body
 from ftwire.cipher import NONE, RsaKey
 from ftwire.connection import INIT_CONNECT
 from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, side_of
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
-from ftwire.diagnosis.encryption import UNKNOWN, Encryption, Opened
+from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
-from ftwire.diagnosis.exchange import Exchange
+from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.payloads import SessionKeys
@@ -46,27 +47,28 @@ class ConversationChecker:
     """Checks one conversation on TCP or WebSocket.
 
     ``keys`` are RSA private keys to open the handshake with; ``secrets`` are the AES key and IV of a handshake that
-    was not captured, and ``mode`` is the name of its cipher, if known. ``from_start``: the conversation is seen from
-    its first byte. ``alone``: the bytes are the input that a program could not read, not captured traffic, so that
-    encryption without a key is a finding.
+    was not captured, and ``mode`` is the name of its cipher, if known. ``from_start``: the conversation was captured
+    from its first byte on. ``alone``: the bytes are the input that a program could not read, not captured traffic, so
+    that encryption without a key is a finding.
 
     Pass the frames of both directions in the order they were captured: bytes to ``read``, or frames that an observer
     has cut to ``see``; then call ``close``. Never raises on account of the bytes.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         *,
         keys: Sequence[RsaKey] = (),
         secrets: SessionKeys | None = None,
         mode: str | None = None,
-        known: Registry = registry,
+        registry: Registry = registry,
         from_start: bool = True,
         alone: bool = False,
     ) -> None:
-        self._known: Final = known
-        self._encryption: Final = Encryption(keys, secrets, mode, known, alone=alone)
-        self._exchange: Final = Exchange(known, from_start=from_start)
+        self._registry: Final = registry
+        self._encryption: Final = Encryption(keys, secrets, mode, registry, alone=alone)
+        self._exchange: Final = ExchangeChecker(registry, from_start=from_start)
         self._count = 0
         self._window = 0  # bytes that may have been decrypted or hashed for the piece being read
 
@@ -94,7 +96,7 @@ class ConversationChecker:
         ``time`` is in nanoseconds, 0 if unknown.
         """
         opened = self._encryption.open(header, payload, sender)
-        if opened.findings or (opened.body is None and not opened.key_unknown) or header.proto_id not in self._known:
+        if opened.findings or (opened.body is None and not opened.key_unknown) or header.proto_id not in self._registry:
             # The header itself may be wrong.
             return list(self.read(header.encode() + payload, sender, time))
         return [self._finish(header, header, payload, sender, opened, 0, time)]
@@ -102,7 +104,7 @@ class ConversationChecker:
     def see_envelope(self, envelope: Envelope, time: int = 0) -> Piece:
         """Read one WebSocket message."""
         raw = envelope.encode()
-        found = envelope_finding(raw, envelope.sender, self._known)
+        found = envelope_finding(raw, envelope.sender, self._registry)
         if found is not None or envelope.error is not None:
             wrong = found or Finding(MISTAKES["no_envelope"], f"{envelope.error}.", envelope.sender)
             return self._wrong_envelope(envelope, raw, wrong)
@@ -112,7 +114,7 @@ class ConversationChecker:
         body = envelope.body
         if body or not getattr(envelope, "error_code", 0):
             # OpenD's own errors on WebSocket come without a body.
-            in_body = body_finding(body, envelope.proto_id, BodyFormat.PROTOBUF, envelope.sender, self._known)
+            in_body = body_finding(body, envelope.proto_id, BodyFormat.PROTOBUF, envelope.sender, self._registry)
             findings += (in_body,) if in_body else ()
         message = self._message(envelope.proto_id, 0, body, envelope.sender)
         findings += self._exchange.message(message, envelope.sender)
@@ -134,13 +136,13 @@ class ConversationChecker:
         body, proto_id = None, 0
         if wrong.mistake.id == "envelope_little_endian":
             meant = int.from_bytes(raw[8:12], "little")
-            if reads(payload, meant, BodyFormat.PROTOBUF, sender, self._known):
+            if reads(payload, meant, BodyFormat.PROTOBUF, sender, self._registry):
                 body, proto_id = payload, meant
         cipher = UNKNOWN if body is None else NONE.name
         return self._piece(0, sender, raw, None, payload, cipher, body, (wrong,), envelope=envelope, proto_id=proto_id)
 
     def skip(self) -> None:
-        """Note that bytes are missing: from here on nothing is reported that depends on having seen everything."""
+        """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
         self._exchange.incomplete()
 
     def close(self, time: int = 0) -> list[tuple[int, Finding]]:
@@ -178,12 +180,12 @@ class ConversationChecker:
         payload = data[at + HEADER_SIZE : end]
         whole = end <= len(data)
         self._window += len(payload)
-        opened = self._encryption.open(header, payload, sender) if whole else Opened(UNKNOWN, None)
+        opened = self._encryption.open(header, payload, sender) if whole else OpenedPayload(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
             if opened.findings or opened.key_unknown:
                 opened = self._encryption.open(header, payload, side)
-        turned = header.proto_id not in self._known and swapped(header.proto_id) in self._known
+        turned = header.proto_id not in self._registry and swapped(header.proto_id) in self._registry
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
         if turned or not (whole and explained):
             bounds = self._bounds(data, at, header, sender)
@@ -191,7 +193,7 @@ class ConversationChecker:
                 payload = data[at + HEADER_SIZE : at + bounds.size]
                 found = self._encryption.opening(bounds.header, payload) if bounds.body is not None else None
                 finding = bounds.finding._replace(sender=sender)
-                opened = Opened(found[0] if found else UNKNOWN, bounds.body, (finding,))
+                opened = OpenedPayload(found[0] if found else UNKNOWN, bounds.body, (finding,))
                 return self._finish(header, bounds.header, payload, sender, opened, at, time)
         if not whole:
             return self._no_frame(data, at, sender)
@@ -209,7 +211,7 @@ class ConversationChecker:
             window,
             header,
             lambda meant, body: self._encryption.body_of(meant, body, sender),
-            self._known,
+            self._registry,
             encrypted_lengths=lengths,
             final=len(window) == len(data) - at,
         )
@@ -249,7 +251,7 @@ class ConversationChecker:
             if len(data) - at < HEADER_SIZE:
                 continue
             header = Header.decode(data[at : at + HEADER_SIZE])
-            if is_plausible(header, self._known) and at + HEADER_SIZE + header.body_length <= len(data):
+            if is_plausible(header, self._registry) and at + HEADER_SIZE + header.body_length <= len(data):
                 return at
 
     def _finish(
@@ -258,7 +260,7 @@ class ConversationChecker:
         header: Header,
         payload: bytes,
         sender: Role | None,
-        opened: Opened,
+        opened: OpenedPayload,
         offset: int,
         time: int,
     ) -> Piece:
@@ -272,7 +274,7 @@ class ConversationChecker:
         first = self._count
         findings += self._exchange.see(first, header.proto_id, header.serial, side, time)
         if body is not None:
-            wrong = body_finding(body, header.proto_id, header.body_format, side, self._known)
+            wrong = body_finding(body, header.proto_id, header.body_format, side, self._registry)
             if wrong is not None:
                 findings += (wrong,)
             message = self._message(header.proto_id, header.body_format, body, side)
@@ -299,7 +301,7 @@ class ConversationChecker:
         )
 
     def _message(self, proto_id: int, body_format: int, body: bytes, sender: Role) -> Message | None:
-        message_class = self._known.message_class(proto_id, is_request=sender is Role.CLIENT)
+        message_class = self._registry.message_class(proto_id, is_request=sender is Role.CLIENT)
         if message_class is None or body_format > BodyFormat.JSON:
             return None
         try:
@@ -309,16 +311,16 @@ class ConversationChecker:
 
     def _guess(self, header: Header, body: bytes | None) -> Role:
         """Return the sender of a frame by its content, or by the frames before it."""
-        protocol = self._known.get(header.proto_id)
+        protocol = self._registry.get(header.proto_id)
         if protocol is not None and protocol.is_push:
             return Role.SERVER
         if body:
             waits = self._exchange.waits(header.proto_id, header.serial)
-            told = side_of(
-                body, header.proto_id, header.body_format, self._known, first=Role.SERVER if waits else Role.CLIENT
+            side = side_of(
+                body, header.proto_id, header.body_format, self._registry, first=Role.SERVER if waits else Role.CLIENT
             )
-            if told is not None:
-                return told
+            if side is not None:
+                return side
         if body:
             if looks_like_json(body):
                 return Role.CLIENT if b'"c2s"' in body else Role.SERVER

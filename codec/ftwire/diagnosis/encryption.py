@@ -20,7 +20,7 @@ from ftwire.protocols import Registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["UNKNOWN", "Encryption", "Opened"]
+__all__ = ["UNKNOWN", "Encryption", "OpenedPayload"]
 
 BLOCK: Final = 16
 UNKNOWN: Final = "unknown"
@@ -31,7 +31,7 @@ MAX_ATTEMPTS: Final = 64
 """Payloads of one conversation that keys are tried on."""
 
 
-class Opened(NamedTuple):
+class OpenedPayload(NamedTuple):
     """A payload with its plain body, or with the reason that there is none."""
 
     cipher: str
@@ -44,7 +44,7 @@ class Encryption:
     """The encryption of one conversation; see ``ConversationChecker`` for the arguments."""
 
     def __init__(
-        self, keys: Sequence[RsaKey], secrets: SessionKeys | None, mode: str | None, known: Registry, *, alone: bool
+        self, keys: Sequence[RsaKey], secrets: SessionKeys | None, mode: str | None, registry: Registry, *, alone: bool
     ) -> None:
         self.secrets = secrets
         """AES key and IV of the frames after the handshake, once known."""
@@ -53,7 +53,7 @@ class Encryption:
         if secrets is not None and mode is not None:
             self.agreed = cipher_of(mode, secrets)
         self._keys: Final = keys
-        self._known: Final = known
+        self._registry: Final = registry
         self._alone: Final = alone
         self._init: Message | None = None
         self._rsa: Final[dict[Role, bool]] = {}
@@ -75,7 +75,7 @@ class Encryption:
         yield NONE
 
     def opening(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
-        """Return the body whose digest is the header's, and the name of the cipher that gave it."""
+        """Return the body whose digest is the header's, and the name of the cipher that opened it."""
         if header.proto_id == INIT_CONNECT:
             ciphers: Iterator[Cipher] = iter((NONE, *(Rsa(key) for key in self._keys_for(payload))))
         else:
@@ -100,7 +100,7 @@ class Encryption:
             return None
         name, body = found
         if name == "none" and self.agreed is not None and self.agreed is not NONE and body:
-            return body if reads(body, header.proto_id, header.body_format, sender, self._known) else None
+            return body if reads(body, header.proto_id, header.body_format, sender, self._registry) else None
         return body
 
     def encrypted_lengths(self, header: Header) -> set[int]:
@@ -112,7 +112,7 @@ class Encryption:
             return {length for key in self._keys for length in rsa_lengths(plain, key)}
         return {len(cipher.encrypt(bytes(plain))) for cipher in self._ciphers()}
 
-    def open(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
+    def open(self, header: Header, payload: bytes, sender: Role | None) -> OpenedPayload:
         """Decrypt and verify a frame; find mistakes in its encryption."""
         found = self.opening(header, payload)
         if header.proto_id == INIT_CONNECT:
@@ -124,19 +124,19 @@ class Encryption:
         if agreed is None and self._is_key_unknown(header, payload, sender):
             proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, whole AES blocks and no message."
             found_here = Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
-            return Opened(UNKNOWN, None, (found_here,), key_unknown=True)
+            return OpenedPayload(UNKNOWN, None, (found_here,), key_unknown=True)
         if agreed is None or name == agreed.name or not payload:
-            return Opened(name, body)
+            return OpenedPayload(name, body)
         # Plain, where encryption was agreed.
-        if not reads(body, header.proto_id, header.body_format, sender, self._known):
+        if not reads(body, header.proto_id, header.body_format, sender, self._registry):
             inner = _decrypted(agreed, payload)
-            if inner is not None and reads(inner, header.proto_id, header.body_format, sender, self._known):
+            if inner is not None and reads(inner, header.proto_id, header.body_format, sender, self._registry):
                 proof = (
                     f"Decrypted with {agreed.name.upper()} the payload is a whole message, and the SHA-1 is that of "
                     f"the {len(payload)} encrypted bytes."
                 )
-                return Opened(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
-        return Opened(name, body, (self._plain_finding(sender, agreed),))
+                return OpenedPayload(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
+        return OpenedPayload(name, body, (self._plain_finding(sender, agreed),))
 
     def _is_key_unknown(self, header: Header, payload: bytes, sender: Role | None) -> bool:
         """Return whether bytes are AES blocks although their own SHA-1 is the header's."""
@@ -145,8 +145,8 @@ class Encryption:
             and self.secrets is None
             and bool(payload)
             and len(payload) % BLOCK == 0
-            and header.proto_id in self._known
-            and not reads(payload, header.proto_id, header.body_format, sender, self._known)
+            and header.proto_id in self._registry
+            and not reads(payload, header.proto_id, header.body_format, sender, self._registry)
             and not looks_like_json(payload)
         )
 
@@ -167,32 +167,32 @@ class Encryption:
 
     def _open_handshake(
         self, header: Header, payload: bytes, sender: Role | None, found: tuple[str, bytes] | None
-    ) -> Opened:
+    ) -> OpenedPayload:
         if found is not None:
             name, body = found
-            is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._known)
+            is_plain = name != "none" or reads(body, INIT_CONNECT, header.body_format, sender, self._registry)
             if is_plain or not looks_like_rsa(payload) or looks_like_json(body):
-                return Opened(name, body)
+                return OpenedPayload(name, body)
         keys = self._keys_for(payload)
         if self._keys and not keys:
-            return Opened(*found) if found is not None else Opened(UNKNOWN, None, key_unknown=True)
-        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._known)
+            return OpenedPayload(*found) if found is not None else OpenedPayload(UNKNOWN, None, key_unknown=True)
+        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
         if found is not None and finding is None:
-            return Opened(*found)
+            return OpenedPayload(*found)
         if finding is None:
-            if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._known):
-                return Opened(UNKNOWN, None, key_unknown=True)
-            return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+            if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._registry):
+                return OpenedPayload(UNKNOWN, None, key_unknown=True)
+            return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         if finding.mistake.id == "rsa_not_decrypted" and not self._alone:
-            return Opened(UNKNOWN, None, key_unknown=True)
+            return OpenedPayload(UNKNOWN, None, key_unknown=True)
         if finding.mistake.id == "sha1_of_ciphertext":
             for key in self._keys:
                 inner = _decrypted(Rsa(key), payload)
-                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._known):
-                    return Opened("rsa", inner, (finding,))
-        return Opened(UNKNOWN, None, (finding,), key_unknown=True)
+                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._registry):
+                    return OpenedPayload("rsa", inner, (finding,))
+        return OpenedPayload(UNKNOWN, None, (finding,), key_unknown=True)
 
-    def _not_opened(self, header: Header, payload: bytes, sender: Role | None) -> Opened:
+    def _not_opened(self, header: Header, payload: bytes, sender: Role | None) -> OpenedPayload:
         """Return why a frame after the handshake does not open."""
         if self.secrets is not None:
             sides = Role if sender is None else (sender, sender.peer)
@@ -201,20 +201,20 @@ class Encryption:
             mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
             if mistake is not None:
                 which, proof, body = mistake
-                return Opened(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
-            return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+                return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
+            return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         may_be_sealed = (
             self.agreed is None
             and payload
             and len(payload) % BLOCK == 0
             and sender not in self._plain
-            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._known)
+            and not is_exactly(payload, header.proto_id, header.body_format, sender, self._registry)
         )
         if may_be_sealed:
             if sender is not None and sender.peer in self._plain:
-                return Opened(UNKNOWN, None, (self._one_sided(sender),), key_unknown=True)
-            return Opened(UNKNOWN, None, key_unknown=True)
-        return Opened(UNKNOWN, None, (self._unexplained(header, payload, sender),))
+                return OpenedPayload(UNKNOWN, None, (self._one_sided(sender),), key_unknown=True)
+            return OpenedPayload(UNKNOWN, None, key_unknown=True)
+        return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
 
     def _one_sided(self, encrypts: Role) -> Finding:
         proof = (
@@ -232,7 +232,7 @@ class Encryption:
             proof += f" as they are, and decrypted with {self.agreed.name.upper()} something else too"
         return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
 
-    def note(self, side: Role, payload: bytes, opened: Opened) -> tuple[Finding, ...]:
+    def note(self, side: Role, payload: bytes, opened: OpenedPayload) -> tuple[Finding, ...]:
         """Remember a frame after the handshake: its last block and, if no key is known, whether its sender encrypts."""
         self._last[side] = payload
         if self.agreed is not None or self.secrets is not None:

@@ -17,13 +17,13 @@ COMMANDS: Final = (1, 2)
 _HEADER: Final = {Role.CLIENT: 20, Role.SERVER: 44}
 
 
-def envelope_finding(message: bytes, sender: Role, known: Registry) -> Finding | None:
+def envelope_finding(message: bytes, sender: Role, registry: Registry) -> Finding | None:
     """Return the mistake in one WebSocket message; ``None`` for an envelope with a known command."""
     if message.startswith(MAGIC) and len(message) >= HEADER_SIZE:
         header = Header.decode(message)
         body = message[HEADER_SIZE : HEADER_SIZE + header.body_length]
         verified = sha1(body, usedforsecurity=False).digest() == header.sha1
-        if verified or header.proto_id in known:
+        if verified or header.proto_id in registry:
             proof = f'The message begins with "FT" and nProtoID {header.proto_id}'
             proof += ", and the SHA-1 of the TCP header agrees." if verified else ", as on TCP."
             return Finding(MISTAKES["envelope_ft_fields"], proof, sender, proven=verified)
@@ -31,10 +31,10 @@ def envelope_finding(message: bytes, sender: Role, known: Registry) -> Finding |
         start = message[:8].hex(" ") or "nothing"
         return Finding(MISTAKES["no_envelope"], f"The message begins with {start}.", sender)
     command = int.from_bytes(message[8:12], "big")
-    if _is_known(command, known):
-        return _glued(message, sender, known)
+    if _is_known(command, registry):
+        return _glued(message, sender, registry)
     little = int.from_bytes(message[8:12], "little")
-    if not _is_known(little, known):
+    if not _is_known(little, registry):
         return None
     # nProtoID, nProtoFmtType, nProtoVer, nSerialNo, nBodyLen, SHA-1, reserved: the TCP header after "FT".
     rest = len(ENVELOPE_MAGIC) + HEADER_SIZE - len(MAGIC)
@@ -50,16 +50,16 @@ def _sha1(data: bytes) -> bytes:
     return sha1(data, usedforsecurity=False).digest()
 
 
-def _is_known(command: int, known: Registry) -> bool:
-    return command in COMMANDS or command in known
+def _is_known(command: int, registry: Registry) -> bool:
+    return command in COMMANDS or command in registry
 
 
-def _glued(message: bytes, sender: Role, known: Registry) -> Finding | None:
+def _glued(message: bytes, sender: Role, registry: Registry) -> Finding | None:
     at = message.find(ENVELOPE_MAGIC, _HEADER[sender])
     if at < 0 or len(message) - at < _HEADER[sender]:
         return None
     command = int.from_bytes(message[at + 8 : at + 12], "big")
-    if not _is_known(command, known):
+    if not _is_known(command, registry):
         return None
     proof = f"At offset {at} of the message another envelope begins (command {command})."
     return Finding(MISTAKES["envelopes_glued"], proof, sender)

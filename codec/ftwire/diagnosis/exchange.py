@@ -9,17 +9,17 @@ from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.frame import Role
 from ftwire.protocols import Registry
 
-__all__ = ["Exchange"]
+__all__ = ["ExchangeChecker"]
 
 MAX_KEPT: Final = 65536
 """Requests and replies remembered, each."""
 
 
-class Exchange:
+class ExchangeChecker:
     """Pairs the requests and replies of one conversation, and checks their order."""
 
-    def __init__(self, known: Registry, *, from_start: bool) -> None:
-        self._known: Final = known
+    def __init__(self, registry: Registry, *, from_start: bool) -> None:
+        self._registry: Final = registry
         self._gapless = from_start
         self._handshake = False
         self._frames = 0
@@ -61,7 +61,7 @@ class Exchange:
             if self._unmatched.pop(key, None) is None:
                 _keep(self._pending, key, index)
         else:
-            protocol = self._known.get(proto_id)
+            protocol = self._registry.get(proto_id)
             if protocol is None or not protocol.is_push:
                 if self._pending.pop(key, None) is not None:
                     _keep(self._answered, key, None)
@@ -98,10 +98,10 @@ class Exchange:
                 proof = f"The reply to protocol {proto_id} carries {serial}; its request, never answered, {asked[1]}."
                 findings.append((index, Finding(MISTAKES["wrong_serial"], proof, Role.SERVER)))
             elif self._handshake and not self._websocket:
-                name = getattr(self._known.get(proto_id), "name", "unknown")
+                name = getattr(self._registry.get(proto_id), "name", "unknown")
                 proof = f"Protocol {proto_id} ({name}) answers no request and is not among the push IDs."
                 # An ID that the registry does not hold may be a push of a newer SDK.
-                proven = proto_id in self._known
+                proven = proto_id in self._registry
                 findings.append((index, Finding(MISTAKES["unknown_push"], proof, Role.SERVER, proven)))
         return findings
 

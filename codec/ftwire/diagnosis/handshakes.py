@@ -33,12 +33,12 @@ def rsa_lengths(plain: int, key: RsaKey) -> set[int]:
 
 
 def handshake_finding(
-    payload: bytes, digest: bytes, body_format: int, sender: Role | None, keys: Sequence[RsaKey], known: Registry
+    payload: bytes, digest: bytes, body_format: int, sender: Role | None, keys: Sequence[RsaKey], registry: Registry
 ) -> Finding | None:
     """Return the mistake in an InitConnect payload whose digest agrees neither plain nor decrypted with a key."""
     of_payload = sha1(payload, usedforsecurity=False).digest() == digest
     for key in keys[:4]:
-        found = _with_key(payload, body_format, sender, key, known, of_payload=of_payload)
+        found = _with_key(payload, body_format, sender, key, registry, of_payload=of_payload)
         if found is not None and (found.proven or len(keys) == 1):
             return found
     if of_payload:
@@ -46,7 +46,7 @@ def handshake_finding(
             return None
         proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, which are RSA blocks and no message."
         return Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
-    if not keys and looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, body_format, sender, known):
+    if not keys and looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, body_format, sender, registry):
         size = next(size for size in SIZES if len(payload) % size == 0)
         proof = (
             f"Protocol 1001, {len(payload)} bytes (a multiple of {size}) that are no message, and a SHA-1 "
@@ -57,7 +57,7 @@ def handshake_finding(
 
 
 def _with_key(
-    payload: bytes, body_format: int, sender: Role | None, key: RsaKey, known: Registry, *, of_payload: bool
+    payload: bytes, body_format: int, sender: Role | None, key: RsaKey, registry: Registry, *, of_payload: bool
 ) -> Finding | None:
     size = key.size
     if not payload:
@@ -66,7 +66,7 @@ def _with_key(
         if looks_like_rsa(payload):
             proof = f"{len(payload)} bytes are no whole blocks of this key's {size}: the key has another size."
             return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
-        if len(payload) < size or reads(payload, INIT_CONNECT, body_format, sender, known):
+        if len(payload) < size or reads(payload, INIT_CONNECT, body_format, sender, registry):
             return None
         proof = f"{len(payload)} bytes are no whole blocks of {size}: {len(payload) % size} are left over."
         return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
@@ -76,7 +76,7 @@ def _with_key(
     whole = [chunk for chunk in chunks if chunk is not None]
     if len(whole) == len(blocks):
         body = b"".join(whole)
-        if reads(body, INIT_CONNECT, body_format, sender, known):
+        if reads(body, INIT_CONNECT, body_format, sender, registry):
             if not of_payload:
                 return None
             proof = f"The key opens all {len(blocks)} blocks to a whole message, and the SHA-1 is that of the blocks."
@@ -89,13 +89,13 @@ def _with_key(
         proof = f"The key opens {len(whole)} of {len(blocks)} blocks, but not block {bad}."
         return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
     bare = b"".join(block.lstrip(b"\0") for block in opened if block is not None)
-    if reads(bare, INIT_CONNECT, body_format, sender, known):
+    if reads(bare, INIT_CONNECT, body_format, sender, registry):
         proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
         return Finding(MISTAKES["rsa_no_padding"], proof, sender)
     first = opened[0]
-    seen = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
+    beginning = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
     proof = (
-        f"With this key block 1 is {seen} where PKCS#1 v1.5 has 00 02, so no block was encrypted for it; "
+        f"With this key block 1 is {beginning} where PKCS#1 v1.5 has 00 02, so no block was encrypted for it; "
         "an RSA library hides that behind random bytes and the SHA-1 fails instead."
     )
     return Finding(MISTAKES["rsa_wrong_key"], proof, sender)

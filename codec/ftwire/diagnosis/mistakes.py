@@ -36,6 +36,8 @@ class Finding(NamedTuple):
     """The side that made it, if known."""
     proven: bool = True
     """A digest, a key or a field shows it beyond doubt; otherwise it is the likeliest explanation."""
+    unquoted: str | None = None
+    """The proof without what it quotes of the body, if it does."""
 
 
 _TABLE: Final = (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire.schema import is_repeated
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -238,13 +240,7 @@ class _Reader:
 def _fits(field: FieldDescriptor, wire: int) -> bool:
     """Return whether a parser accepts this wire type for a field of the schema."""
     wanted = _WIRE_OF.get(field.type, VARINT)
-    return wire == wanted or (wire == LEN and wanted in (VARINT, I64, I32) and _is_repeated(field))
-
-
-def _is_repeated(field: Any) -> bool:
-    # ``label`` ended with protobuf 7, ``is_repeated`` began with 6.
-    known = getattr(field, "is_repeated", None)
-    return bool(field.label == 3 if known is None else known)
+    return wire == wanted or (wire == LEN and wanted in (VARINT, I64, I32) and is_repeated(field))
 
 
 def _varint(field: FieldDescriptor | None, value: int) -> tuple[str, Value]:

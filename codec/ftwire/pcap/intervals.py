@@ -6,13 +6,13 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import NamedTuple
 
-__all__ = ["Difference", "Piece", "WaitingPieces"]
+__all__ = ["ConflictingBytes", "WaitingPiece", "WaitingPieces"]
 
 # What keeping a piece costs besides its bytes: a tuple of five, a bytes object, integers, a list slot.
 _OVERHEAD = 128
 
 
-class Piece(NamedTuple):
+class WaitingPiece(NamedTuple):
     """Bytes of a stream that came before bytes in front of them. Positions count from the start of the stream."""
 
     start: int
@@ -23,13 +23,13 @@ class Piece(NamedTuple):
     """The packet they came in."""
     time_ns: int
 
-    def part(self, start: int, end: int) -> Piece:
+    def part(self, start: int, end: int) -> WaitingPiece:
         """Return the piece between two positions inside it."""
         data = self.data[start - self.start : end - self.start]
-        return Piece(start, end, data, self.packet_number, self.time_ns)
+        return WaitingPiece(start, end, data, self.packet_number, self.time_ns)
 
 
-class Difference(NamedTuple):
+class ConflictingBytes(NamedTuple):
     """A place for which two pieces brought different bytes."""
 
     start: int
@@ -42,7 +42,7 @@ class Difference(NamedTuple):
 _start_of = itemgetter(0)
 
 
-class WaitingPieces(list[Piece]):
+class WaitingPieces(list[WaitingPiece]):
     """A list of pieces in the order of the stream, without overlaps: where two come for one place, the first stays.
 
     Adding takes logarithmic time to find the place, and then a step for each piece that the new one overlaps.
@@ -55,7 +55,7 @@ class WaitingPieces(list[Piece]):
     def __init__(self) -> None:
         self.cost = 0
 
-    def add(self, piece: Piece) -> list[Difference]:
+    def add(self, piece: WaitingPiece) -> list[ConflictingBytes]:
         """Keep the parts of a piece that no other covers; return where its bytes differ from those kept before."""
         # It starts behind the end of all others. Nearly every piece does: after a loss the rest comes in order.
         if not self or self[-1].end <= piece.start:
@@ -74,8 +74,8 @@ class WaitingPieces(list[Piece]):
             self.cost += len(piece.data) + _OVERHEAD
             return []
 
-        differences: list[Difference] = []
-        fresh: list[Piece] = []
+        differences: list[ConflictingBytes] = []
+        fresh: list[WaitingPiece] = []
         position, behind = piece.start, first
         while behind < len(self) and self[behind].start < piece.end:
             other = self[behind]
@@ -89,7 +89,7 @@ class WaitingPieces(list[Piece]):
             until = min(piece.end, other.end)
             kept, refused = other.part(position, until).data, piece.part(position, until).data
             if kept and refused and kept != refused:
-                differences.append(Difference(position, kept, refused))
+                differences.append(ConflictingBytes(position, kept, refused))
             position = until
             behind += 1
 
@@ -102,7 +102,7 @@ class WaitingPieces(list[Piece]):
         self.cost += sum(len(part.data) + _OVERHEAD for part in fresh)
         return differences
 
-    def take(self, position: int) -> list[Piece]:
+    def take(self, position: int) -> list[WaitingPiece]:
         """Remove and return the first pieces, as far as nothing is missing between ``position`` and their ends."""
         count = cost = 0
         for start, end, data, _, _ in self:

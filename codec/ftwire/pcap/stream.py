@@ -15,7 +15,7 @@ from __future__ import annotations
 from ftwire.errors import PacketError
 from ftwire.pcap.context import PacketContext
 from ftwire.pcap.events import Conflict, Data, Direction, Flow, Late, MissingBytes, MissingReason
-from ftwire.pcap.intervals import Piece, WaitingPieces
+from ftwire.pcap.intervals import WaitingPiece, WaitingPieces
 from ftwire.pcap.records import Limits
 
 __all__ = ["SEQUENCE_MASK", "WINDOW", "HalfStream", "Pool", "sequence_distance"]
@@ -259,7 +259,7 @@ class HalfStream:
         if not waiting:
             pool.waiting[self] = None
             self._acked_to = -1
-        piece = _new_tuple(Piece, (start, end, data, packet.number, packet.time_ns))
+        piece = _new_tuple(WaitingPiece, (start, end, data, packet.number, packet.time_ns))
         for at, kept, refused in waiting.add(piece):
             self._report_conflict(at, kept, refused)
         pool.buffered += waiting.cost - cost

@@ -30,6 +30,8 @@ Everything shrinks towards what is small and legal: no optional field, zeros, on
 consists of several parts is a record of them.
 """
 
+from warnings import warn as _warn
+
 try:
     from ftwire.strategies._bodies import bodies
 except ModuleNotFoundError as error:
@@ -40,7 +42,7 @@ except ModuleNotFoundError as error:
     ) from None
 from ftwire.strategies._chunkings import chunkings
 from ftwire.strategies._ciphers import RepeatableRsa, ciphers
-from ftwire.strategies._conversations import Said, Session, conversations
+from ftwire.strategies._conversations import SentFrame, Session, conversations
 from ftwire.strategies._frames import frames
 from ftwire.strategies._headers import headers
 from ftwire.strategies._messages import messages
@@ -50,9 +52,9 @@ from ftwire.strategies._segments import Segment, SegmentSchedule, segment_schedu
 __all__ = [
     "Mutation",
     "RepeatableRsa",
-    "Said",
     "Segment",
     "SegmentSchedule",
+    "SentFrame",
     "Session",
     "bodies",
     "chunkings",
@@ -64,3 +66,10 @@ __all__ = [
     "mutations",
     "segment_schedules",
 ]
+
+
+def __getattr__(name: str) -> type[SentFrame]:
+    if name != "Said":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _warn("ftwire.strategies.Said is called ftwire.strategies.SentFrame now", DeprecationWarning, stacklevel=2)
+    return SentFrame

@@ -1,4 +1,4 @@
-"""One stream, cut into the chunks that a socket might give."""
+"""One stream, cut into chunks as a socket might return them."""
 
 from __future__ import annotations
 

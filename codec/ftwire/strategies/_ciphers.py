@@ -1,4 +1,4 @@
-"""Ciphers with keys, and an RSA that always gives the same bytes."""
+"""Ciphers with keys, and an RSA whose result is always the same."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ciphers() -> st.SearchStrategy[Cipher]:
 class RepeatableRsa(Rsa):
     """RSA PKCS#1 v1.5 whose padding is computed from the chunk that it pads.
 
-    Tests and vectors need the same bytes every time, which real padding, being random, cannot give. Nothing
+    Tests and vectors need the same bytes every time, which real padding, being random, does not allow. Nothing
     encrypted with it is secret: never use it elsewhere. It decrypts as ``Rsa`` does, and is decrypted by it.
     """
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from ftwire._renamed import renamed_attribute, renamed_keyword
 from ftwire.cipher import NONE, Cipher, PacketEncAlgo, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.frame import Frame, Kind, Role
@@ -21,7 +22,7 @@ from ftwire.strategies._messages import messages
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["Said", "Session", "conversations"]
+__all__ = ["SentFrame", "Session", "conversations"]
 
 SUBSCRIBE = 3001
 _START_NS = 1_623_202_200 * 1_000_000_000
@@ -29,7 +30,7 @@ _STEP_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentFrame:
     """One frame of a session."""
 
     sender: Role
@@ -42,7 +43,7 @@ class Said:
 class Session:
     """A whole session as both sides sent it."""
 
-    said: tuple[Said, ...]
+    sent: tuple[SentFrame, ...]
     """Every frame, in the order of sending."""
     encryption: str
     """Name of the cipher after the handshake: ``none``, ``ftaes_ecb``, ``aes_ecb`` or ``aes_cbc``."""
@@ -50,10 +51,11 @@ class Session:
     """``connID`` of the handshake."""
     key: RsaKey | None = field(repr=False)
     """The RSA private key that both sides hold, ``None`` where nothing is encrypted."""
+    said = renamed_attribute("said", "sent")
 
     def frames(self, sender: Role) -> list[Frame]:
         """Return what one side sent."""
-        return [said.frame for said in self.said if said.sender is sender]
+        return [each.frame for each in self.sent if each.sender is sender]
 
     def stream(self, sender: Role) -> bytes:
         """Return the bytes that one side sent."""
@@ -63,17 +65,17 @@ class Session:
         """Return the session as a capture file, pcap or pcapng, of one TCP connection."""
         conversation = TcpConversation(CLIENT, SERVER)
         directions = {Role.CLIENT: Direction.A_TO_B, Role.SERVER: Direction.B_TO_A}
-        said = ((directions[each.sender], each.frame.encode(), each.time) for each in self.said)
-        return capture_file(conversation.frames(said), pcapng=pcapng)
+        sent = ((directions[each.sender], each.frame.encode(), each.time) for each in self.sent)
+        return capture_file(conversation.frames(sent), pcapng=pcapng)
 
 
 class _SessionDraw:
     """A session while it is drawn: its frames, ciphers and serials, and the requests without a reply."""
 
-    def __init__(self, draw: st.DrawFn, known: Registry) -> None:
+    def __init__(self, draw: st.DrawFn, registry: Registry) -> None:
         self.draw = draw
-        self.known = known
-        self.said: list[Said] = []
+        self.registry = registry
+        self.sent: list[SentFrame] = []
         self.ciphers: dict[Role, Cipher] = {Role.CLIENT: NONE, Role.SERVER: NONE}
         self.conn_id = 0
         self.serial = 0
@@ -88,16 +90,16 @@ class _SessionDraw:
             sender=sender,
             body_format=body_format,
             cipher=self.ciphers[sender],
-            known=self.known,
+            registry=self.registry,
         )
-        self.said.append(Said(sender, frame, _START_NS + _STEP_NS * len(self.said)))
+        self.sent.append(SentFrame(sender, frame, _START_NS + _STEP_NS * len(self.sent)))
         return frame
 
     def request(self, proto_id: int, body_format: BodyFormat, message: Any = None) -> Frame:
         # Serials increase; by how much is not specified.
         self.serial += 1
         if message is None:
-            message = self.draw(_small(proto_id, Kind.REQUEST, self.known))
+            message = self.draw(_small(proto_id, Kind.REQUEST, self.registry))
         c2s = getattr(message, "c2s", None)
         if c2s is not None and "packetID" in c2s.DESCRIPTOR.fields_by_name:
             c2s.packetID.connID = self.conn_id
@@ -109,20 +111,20 @@ class _SessionDraw:
     def reply(self, at: int, message: Message | None = None) -> Frame:
         request = self.pending.pop(at)
         if message is None:
-            message = self.draw(_small(request.proto_id, Kind.RESPONSE, self.known))
+            message = self.draw(_small(request.proto_id, Kind.RESPONSE, self.registry))
         return self.send(request.proto_id, request.serial, message, Role.SERVER, BodyFormat(request.body_format))
 
 
 @lru_cache(maxsize=1024)
-def _small(proto_id: int, kind: Kind, known: Registry) -> st.SearchStrategy[Message]:
+def _small(proto_id: int, kind: Kind, registry: Registry) -> st.SearchStrategy[Message]:
     # No unknown fields: in a session of JSON bodies they would be lost on the way.
-    return messages(proto_id, kind, known=known, max_depth=4, max_items=2, finite=True, unknown=False)
+    return messages(proto_id, kind, registry=registry, max_depth=4, max_items=2, finite=True, unknown=False)
 
 
 @lru_cache(maxsize=16)
-def _choices(known: Registry) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
+def _choices(registry: Registry) -> tuple[st.SearchStrategy[int], st.SearchStrategy[int]]:
     """IDs of requests and of pushes, those of today's TCP connections."""
-    today = [entry for entry in known if not entry.is_retired and not entry.is_websocket_only]
+    today = [entry for entry in registry if not entry.is_retired and not entry.is_websocket_only]
     asked = [entry.proto_id for entry in today if not entry.is_push and entry.proto_id != INIT_CONNECT]
     pushed = [entry.proto_id for entry in today if entry.is_push]
     requests = st.sampled_from([3008, SUBSCRIBE]) | st.sampled_from(asked)
@@ -143,7 +145,7 @@ def _handshake(
     if key is not None:
         drawn.ciphers = dict.fromkeys(Role, RepeatableRsa(key))
     asked = algorithm if algorithm is not None else draw(_ALGORITHMS)
-    init: Any = drawn.known[INIT_CONNECT].request
+    init: Any = drawn.registry[INIT_CONNECT].request
     hello = init()
     hello.c2s.clientVer = 1011
     hello.c2s.clientID = "strategies"
@@ -155,7 +157,7 @@ def _handshake(
     drawn.request(INIT_CONNECT, chosen, hello)
 
     aes_key, aes_iv = draw(keys()), draw(keys())
-    welcome: Any = drawn.known[INIT_CONNECT].response()
+    welcome: Any = drawn.registry[INIT_CONNECT].response()
     welcome.retType = 0
     s2c = welcome.s2c
     s2c.serverVer = 1011
@@ -173,6 +175,7 @@ def _handshake(
     return drawn.ciphers[Role.CLIENT].name
 
 
+@renamed_keyword("known", "registry")
 @st.composite
 def conversations(
     draw: st.DrawFn,
@@ -181,7 +184,7 @@ def conversations(
     algorithm: PacketEncAlgo | None = None,
     format: BodyFormat | None = None,  # noqa: A002 - the field's own name
     max_steps: int = 8,
-    known: Registry = registry,
+    registry: Registry = registry,
 ) -> Session:
     """Legal sessions (``Session``): the handshake, then requests, replies in any order, pushes, KeepAlive.
 
@@ -189,10 +192,10 @@ def conversations(
     ``None`` for any; without one, nothing is. ``format`` is that of every body, ``None`` lets each request
     choose. At most ``max_steps`` steps follow the handshake; requests unanswered then get their replies.
     """
-    drawn = _SessionDraw(draw, known)
+    drawn = _SessionDraw(draw, registry)
     encryption = _handshake(drawn, key, algorithm, format)
     push_format = drawn.push_format if format is None else format
-    requests, pushes = _choices(known)
+    requests, pushes = _choices(registry)
     for step in draw(st.lists(st.sampled_from(["request", "reply", "push", "keep-alive"]), max_size=max_steps)):
         if step == "request":
             drawn.request(draw(requests), format if format is not None else draw(_FORMATS))
@@ -200,10 +203,10 @@ def conversations(
             drawn.request(KEEP_ALIVE, format if format is not None else BodyFormat.PROTOBUF)
         elif step == "push":
             proto_id = draw(pushes)
-            message = draw(_small(proto_id, Kind.PUSH, known))
+            message = draw(_small(proto_id, Kind.PUSH, registry))
             drawn.send(proto_id, draw(_PUSH_SERIALS), message, Role.SERVER, push_format)
         elif drawn.pending:
             drawn.reply(draw(st.integers(0, len(drawn.pending) - 1)))
     while drawn.pending:
         drawn.reply(0)
-    return Session(tuple(drawn.said), encryption, drawn.conn_id, key)
+    return Session(tuple(drawn.sent), encryption, drawn.conn_id, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
 from ftwire.frame import Frame, Kind, Role
 from ftwire.header import BodyFormat
@@ -14,6 +15,7 @@ from ftwire.strategies._headers import serials
 __all__ = ["frames"]
 
 
+@renamed_keyword("known", "registry")
 @st.composite
 def frames(
     draw: st.DrawFn,
@@ -23,26 +25,26 @@ def frames(
     format: BodyFormat | None = None,  # noqa: A002 - the field's own name
     cipher: Cipher | st.SearchStrategy[Cipher] = NONE,
     body: st.SearchStrategy[bytes] | None = None,
-    known: Registry = registry,
+    registry: Registry = registry,
 ) -> Frame:
     """Frames of a protocol (ID or name; ``None`` for any), their digest and length as they should be.
 
-    An ID that ``known`` does not hold has any bytes for bodies, and is a response's unless ``kind`` is a request.
-    ``kind`` says whether requests, responses or pushes, and with that which side sent them; ``format`` which
-    body format, ``None`` any. ``cipher`` encrypts the body: one cipher, or a strategy for them (``ciphers()``).
+    An ID that ``registry`` does not hold has any bytes for bodies, and is a response's unless ``kind`` is a request.
+    ``kind`` chooses requests, responses or pushes, and so the side that sent them; ``format`` is the body format,
+    ``None`` means any. ``cipher`` encrypts the body: one cipher, or a strategy for them (``ciphers()``).
     ``body`` replaces the bodies that the protocol has by any others. Raises as ``messages`` does.
     """
     if proto is None:
-        proto = draw(any_proto(known, kind))
-    entry = known[proto] if isinstance(proto, str) else known.get(proto)
+        proto = draw(any_proto(registry, kind))
+    entry = registry[proto] if isinstance(proto, str) else registry.get(proto)
     if entry is None:
         body = body if body is not None else st.binary(max_size=100)
     if kind is not None:
         chosen = kind
     else:
-        chosen = Kind.RESPONSE if entry is None else draw(st.sampled_from(kinds_of(proto, known)))
+        chosen = Kind.RESPONSE if entry is None else draw(st.sampled_from(kinds_of(proto, registry)))
     body_format = format if format is not None else draw(_FORMATS)
-    plain = draw(body if body is not None else bodies(proto, kind=chosen, format=body_format, known=known))
+    plain = draw(body if body is not None else bodies(proto, kind=chosen, format=body_format, registry=registry))
     return Frame.build(
         int(proto) if entry is None else entry.proto_id,
         draw(_SERIALS),
@@ -50,7 +52,7 @@ def frames(
         sender=Role.CLIENT if chosen is Kind.REQUEST else Role.SERVER,
         body_format=body_format,
         cipher=draw(cipher) if isinstance(cipher, st.SearchStrategy) else cipher,
-        known=known,
+        registry=registry,
     )
 
 

@@ -29,8 +29,8 @@ def serials() -> st.SearchStrategy[int]:
 def headers() -> st.SearchStrategy[Header]:
     """Frame headers (``Header``): each field any value it has bytes for, mostly a usual one.
 
-    ``body_length`` reaches 4 GiB - 1, reserved bytes need not be zero. No body goes with them: a frame whose
-    header describes its body is what ``frames`` gives.
+    ``body_length`` reaches 4 GiB - 1, reserved bytes need not be zero. No body goes with them: ``frames`` makes frames
+    whose header describes their body.
     """
     return st.builds(
         Header,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from ftwire._fields import is_repeated
+from ftwire._renamed import renamed_keyword
 from ftwire.frame import Kind
 from ftwire.protocols import Registry, registry
+from ftwire.schema import is_repeated
 from ftwire.strategies._unknown import unknown_fields
 from ftwire.strategies._values import MESSAGE_TYPES, values
 
@@ -31,7 +32,7 @@ def messages(
     proto: type[MessageT],
     kind: None = None,
     *,
-    known: Registry = registry,
+    registry: Registry = registry,
     max_depth: int = 6,
     max_items: int = 3,
     finite: bool = False,
@@ -42,17 +43,18 @@ def messages(
     proto: int | str,
     kind: Kind | None = None,
     *,
-    known: Registry = registry,
+    registry: Registry = registry,
     max_depth: int = 6,
     max_items: int = 3,
     finite: bool = False,
     unknown: bool = True,
 ) -> st.SearchStrategy[Message]: ...
+@renamed_keyword("known", "registry")
 def messages(
     proto: int | str | type[Message],
     kind: Kind | None = None,
     *,
-    known: Registry = registry,
+    registry: Registry = registry,
     max_depth: int = 6,
     max_items: int = 3,
     finite: bool = False,
@@ -62,25 +64,25 @@ def messages(
 
     ``proto`` is a protocol's ID or name, or a message class; ``kind`` which of the protocol's messages, ``None``
     for any. Optional fields are there or not, lists hold up to ``max_items``. Below ``max_depth`` levels only
-    what is required is set. Integers reach the ends of their range; those that stand for an enum mostly hold a
-    number that it has. Strings are any Unicode text. ``finite`` leaves out NaN and the infinities (a message
-    with a NaN is not equal to itself). With ``unknown``, one message in eight, at any depth, carries fields
-    that its class does not have, or enum numbers that its enum does not have.
+    what is required is set. Integers reach the ends of their range; those that hold an enum's number mostly hold a
+    valid one. Strings are any Unicode text. ``finite`` leaves out NaN and the infinities (a message with a NaN is not
+    equal to itself). With ``unknown``, one message in eight, at any depth, carries fields that its class does not have,
+    or enum numbers that its enum does not have.
 
-    Raises ``UnknownProtocolError`` for a protocol that ``known`` does not hold, ``ValueError`` for a kind that
+    Raises ``UnknownProtocolError`` for a protocol that ``registry`` does not hold, ``ValueError`` for a kind that
     the protocol does not have.
     """
     if not isinstance(proto, int | str):
         return _messages(proto, max_depth, max_items, finite, unknown)
-    found = classes_of(proto, kind, known)
+    found = classes_of(proto, kind, registry)
     if not found:
         raise ValueError(f"protocol {proto} has no {kind}")
     return st.one_of([_messages(each, max_depth, max_items, finite, unknown) for each in found])
 
 
-def classes_of(proto: int | str, kind: Kind | None, known: Registry) -> list[type[Message]]:
+def classes_of(proto: int | str, kind: Kind | None, registry: Registry) -> list[type[Message]]:
     """Message classes of a protocol that ``kind`` allows, the response or push first."""
-    entry = known[proto]
+    entry = registry[proto]
     sent = Kind.PUSH if entry.is_push else Kind.RESPONSE
     found = [entry.response] if kind in (None, sent) else []
     if kind in (None, Kind.REQUEST) and entry.request is not None:

@@ -37,7 +37,7 @@ def mutations(
 ) -> st.SearchStrategy[Mutation]:
     """Damaged copies (``Mutation``) of a frame, of a stream of frames, or of a capture file.
 
-    ``source`` is a ``Frame``, bytes of a stream or of a capture (told apart by their first bytes), or what
+    ``source`` is a ``Frame``, bytes of a stream or of a capture (recognised by their first bytes), or what
     becomes a capture: a ``Session`` or a ``SegmentSchedule``. Any bytes are flipped, cut off, doubled, taken
     out, exchanged or filled with parts of others; frames get everything that ``ftwire.frame_mutations`` names, or
     two fields of their header exchanged; records of a capture get wrong lengths.
@@ -192,7 +192,7 @@ def _mutate_a_frame(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
 
 
 def _digest_of_ciphertext(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
-    # What many clients did first.
+    # What many clients get wrong at first.
     frame = _frame(draw, data)
     if frame is None:
         return None

@@ -18,7 +18,7 @@ _VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
 
 
 def unknown_fields(descriptor: Descriptor) -> st.SearchStrategy[bytes]:
-    """Bytes of one to three fields that a message of this class keeps without knowing them."""
+    """Bytes of one to three fields that a message of this class keeps as unknown fields."""
     taken = {field.number for field in descriptor.fields}
     numbers = [number for number in (*range(1, 40), 100, 1000, 20_000, _HIGHEST_NUMBER) if number not in taken]
     fields = st.builds(_field, st.sampled_from(numbers), _CONTENT)

@@ -279,8 +279,8 @@ def test_the_furthest_acknowledgement_counts(acks: list[int], missing: int) -> N
     # The same where ten bytes further on the numbers begin again at zero.
     first = 0xFFFFFFFF - 9
     opening = [frame(A, B, first - 1, flags=SYN), frame(B, A, ISN_B, flags=SYN | ACK, ack=first)]
-    events = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
-    assert [event.length for event in events if isinstance(event, MissingBytes)] == ([missing] if missing else [])
+    later = run(*opening, *(frame(B, A, ISN_B + 1, ack=first + ack & 0xFFFFFFFF) for ack in acks))
+    assert [event.length for event in later if isinstance(event, MissingBytes)] == ([missing] if missing else [])
 
 
 def test_the_first_acknowledgement_of_all_counts_whatever_its_number() -> None:

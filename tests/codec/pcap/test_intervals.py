@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftwire.pcap.intervals import Difference, Piece, WaitingPieces
+from ftwire.pcap.intervals import ConflictingBytes, WaitingPiece, WaitingPieces
 
 STREAM = b"abcdefghijklmnopqrstuvwxyz"
 
 
-def piece(start: int, data: bytes, length: int = 0, number: int = 1) -> Piece:
+def piece(start: int, data: bytes, length: int = 0, number: int = 1) -> WaitingPiece:
     """A piece; without data one of that length, cut off by the snap length."""
-    return Piece(start, start + (len(data) or length), data, number, 1000 * number)
+    return WaitingPiece(start, start + (len(data) or length), data, number, 1000 * number)
 
 
-def waiting(*pieces: Piece) -> WaitingPieces:
+def waiting(*pieces: WaitingPiece) -> WaitingPieces:
     found = WaitingPieces()
     for each in pieces:
         assert found.add(each) == []
@@ -65,7 +65,9 @@ def held(pieces: WaitingPieces) -> list[tuple[int, bytes, int]]:
         "cut off by the snap length",
     ],
 )
-def test_the_first_to_come_stays_and_the_rest_is_kept(new: Piece, expected: list[tuple[int, bytes, int]]) -> None:
+def test_the_first_to_come_stays_and_the_rest_is_kept(
+    new: WaitingPiece, expected: list[tuple[int, bytes, int]]
+) -> None:
     pieces = waiting(piece(4, b"efg"), piece(10, b"klm"))
     assert pieces.add(new) == []
     assert held(pieces) == expected
@@ -74,8 +76,8 @@ def test_the_first_to_come_stays_and_the_rest_is_kept(new: Piece, expected: list
 def test_different_bytes_are_refused_and_returned() -> None:
     pieces = waiting(piece(4, b"efg"), piece(10, b"klm"), piece(7, b"", 2))
     assert pieces.add(piece(3, b"DEFGHIJKL", number=2)) == [
-        Difference(4, b"efg", b"EFG"),
-        Difference(10, b"kl", b"KL"),
+        ConflictingBytes(4, b"efg", b"EFG"),
+        ConflictingBytes(10, b"kl", b"KL"),
     ]
     assert held(pieces) == [(3, b"D", 2), (4, b"efg", 1), (7, b"", 1), (9, b"J", 2), (10, b"klm", 1)]
 

@@ -124,8 +124,8 @@ def test_who_makes_room_for_a_new_flow(steps: list[tuple[int, bool]], max_flows:
         else:
             open_flows.append(port)
     events = dissect([pcap(frames)], Dissector(Limits(max_flows=max_flows)))
-    dropped = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
-    assert [event.flow.a.port - 1 for event in dropped] == evicted
+    gone = [event for event in events if isinstance(event, FlowClosed) and event.reason is CloseReason.EVICTED]
+    assert [event.flow.a.port - 1 for event in gone] == evicted
 
 
 def test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is() -> None:

@@ -27,7 +27,7 @@ def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
 
 def view_of(frame: Frame | Envelope) -> FrameView:
     observation = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return FrameView(1, TALK, observation, False)
+    return FrameView(DissectedFrame(1, TALK, observation), False)
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:

@@ -25,6 +25,7 @@ from ftwire.pcap.writer import PcapWriter
 from ftwire_tools.commands._group import ftwire
 from ftwire_tools.explaining.body_layout import body_json
 from ftwire_tools.explaining.frame_layout import draw, title_of
+from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
@@ -234,9 +235,10 @@ def test_whatever_is_read_can_be_drawn(frames: list[Frame], changes: list[tuple[
         stream[place % len(stream)] = byte
     for piece in ConversationChecker(keys=[RsaKey.from_pem(KEY.read_bytes())], alone=True).read(bytes(stream)):
         for show_secrets in (False, True):
-            lines = [title_of(piece), *draw(piece, PLAIN, show_secrets=show_secrets)]
+            view = PieceView(piece, show_secrets=show_secrets)
+            lines = [title_of(piece), *draw(view, PLAIN)]
             assert all(line.isprintable() for line in lines)
-            json.dumps(body_json(piece, show_secrets=show_secrets), allow_nan=False)
+            json.dumps(body_json(view), allow_nan=False)
 
 
 def test_a_verification_code_is_masked_in_either_format() -> None:
@@ -249,6 +251,27 @@ def test_a_verification_code_is_masked_in_either_format() -> None:
             assert "1006" in result.output
             assert "s3cr3t" not in result.output
             assert b"s3cr3t".hex() not in result.output.replace(" ", "")
+
+
+def test_no_proof_quotes_a_body_with_secrets() -> None:
+    s2c = {"serverVer": 1, "loginUserID": "s3cr3t", "connID": "2", "connAESKey": "k", "keepAliveInterval": 10}
+    raw = bytearray(Frame.build(1001, 1, json.dumps({"s2c": s2c}).encode(), sender=Role.SERVER).encode())
+    raw[6] = 1
+    for words in ((), ("--json",), ("--brief",)):
+        output = run(bytes(raw).hex(), "--from", "server", *words).output
+        assert "not a InitConnect.Response at offset" in output
+        assert "s3cr3t" not in output
+        assert "s3cr3t" in run(bytes(raw).hex(), "--from", "server", "--show-secrets", *words).output
+
+
+@pytest.mark.parametrize("depth", [900, 2000])
+@pytest.mark.parametrize("proto_id", [1001, 3008])
+def test_json_nested_more_deeply_than_can_be_masked_is_no_json(proto_id: int, depth: int) -> None:
+    body = b'{"a":' * depth + b"1" + b"}" * depth
+    raw = bytearray(Frame.build(proto_id, 1, body, sender=Role.SERVER).encode())
+    raw[6] = 1
+    for words in ((), ("--json",)):
+        assert run(bytes(raw).hex(), "--from", "server", *words).exit_code == 3
 
 
 def test_several_captures_are_told_apart() -> None:

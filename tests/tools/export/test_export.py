@@ -30,6 +30,7 @@ from ftwire_tools.export import tables
 from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
+from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.markets.exchanges import ZONES
@@ -290,9 +291,7 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     meta = pa.RecordBatch.from_arrays(
         [pa.nulls(1, kind) for _, kind in META[:-1]], names=[name for name, _ in META[:-1]]
     )
-    for table, batch in rows_of(
-        message_class.DESCRIPTOR, converted.array, meta, explode=False, levels=3, show_secrets=True
-    ):
+    for table, batch in rows_of(message_class.DESCRIPTOR, converted.array, meta, explode=False, levels=3):
         found.setdefault(table, []).extend(_plain(batch))
     again = rebuilt(message_class, found)
     wanted = without_hollow(message_class.FromString(body))
@@ -381,7 +380,7 @@ def test_every_class_has_tables(explode: bool) -> None:
     owners: dict[str, set[str]] = {}
     for message_class in EVERY:
         descriptor: Any = message_class.DESCRIPTOR
-        rows = RowBuilder(descriptor, explode=explode, levels=2, show_secrets=False)
+        rows = RowBuilder(descriptor, explode=explode, levels=2)
         for table, batch in rows.tables(pa.array([], struct_of(descriptor)), empty_meta()):
             names = batch.schema.names
             assert len(set(names)) == len(names)
@@ -401,17 +400,11 @@ def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> No
     schemas: dict[tuple[bool, bool, str], Any] = {}
     layout = layout_of(message_class.DESCRIPTOR)
     for explode in (False, True):
-        for show_secrets in (False, True):
-            found = list(
-                rows_of(
-                    message_class.DESCRIPTOR,
-                    converted.array,
-                    meta_of(len(bodies)),
-                    explode=explode,
-                    levels=3,
-                    show_secrets=show_secrets,
-                )
-            )
+        for array in (mask_struct(converted.array, message_class.DESCRIPTOR), converted.array):
+            array.validate(full=True)
+            assert array.type == converted.array.type
+            meta = meta_of(len(bodies))
+            found = list(rows_of(message_class.DESCRIPTOR, array, meta, explode=explode, levels=3))
             for table, batch in found:
                 batch.validate(full=True)
                 assert schemas.setdefault((explode, False, table), batch.schema) == batch.schema

@@ -15,24 +15,21 @@ import pytest
 
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
-from ftwire.frame import Role
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
 from ftwire_tools.fuzz.campaign import Reproduction
-from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
-from ftwire_tools.fuzz.transports import transport_for
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import ClientTarget
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
 from support.places import SUPPORT
 
 command = command_of("client")
-TIMEOUT, COME_BACK = 2.0, 2.0
 CRASH_TEXT = "Exception in thread"
+SETUP = FuzzSetup("client", timeout=2.0, come_back=2.0, crash_text=CRASH_TEXT)
 
 
 def client_line(port: int, bug: str = "", key: str = "") -> str:
@@ -40,18 +37,13 @@ def client_line(port: int, bug: str = "", key: str = "") -> str:
 
 
 @contextmanager
-def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[tuple[ClientTarget, int]]:
-    listening = listen("127.0.0.1", 0)
-    port = int(listening.getsockname()[1])
-    target = ClientTarget(
-        listening,
-        transport=transport_for(Role.SERVER, key=RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None),
-        timeout=TIMEOUT,
-        come_back=COME_BACK,
-        program=Program(client_line(port, bug, str(TEST_KEY) if encrypted else ""), crash_text=CRASH_TEXT),
-    )
+def target_for(bug: str = "", *, encrypted: bool = False) -> Iterator[ClientTarget]:
+    key = RsaKey.from_pem(TEST_KEY.read_bytes()) if encrypted else None
+    target = ClientTarget(SETUP, ("127.0.0.1", 0), key=key)
+    line = client_line(target.port, bug, str(TEST_KEY) if encrypted else "")
+    target.program = Program(line, crash_text=CRASH_TEXT)
     try:
-        yield target, port
+        yield target
     finally:
         target.close()
 
@@ -64,15 +56,14 @@ def plan(random: Random) -> tuple[FuzzStep, ...]:
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]
     finds: list[Reproduction] = []
-    with target_for(bug) as (target, _):
+    with target_for(bug) as target:
         campaign = campaign_of(target, plan, seed, finds, 8)
         while campaign.totals.runs < 4 and not any(find.finding.kind == kind for find in finds):
             campaign.run(campaign.totals.runs + 1, None)
         find = next(find for find in finds if find.finding.kind == kind)
         assert find.again
         assert len(find.steps) <= 2
-        setup = FuzzSetup("client", TIMEOUT, come_back=COME_BACK, crash_text=CRASH_TEXT)
-        place = save(tmp_path, find, crash_facts(find, setup, seed))
+        place = save(tmp_path, find, crash_facts(find, SETUP, seed))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
         assert target.play(crash.steps, fresh=True).has(kind)
     port = free_port()
@@ -87,7 +78,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
 def test_a_sound_client_withstands_it(encrypted: bool) -> None:
     finds: list[Reproduction] = []
-    with target_for(encrypted=encrypted) as (target, _):
+    with target_for(encrypted=encrypted) as target:
         campaign = campaign_of(target, plan, 3, finds, 0)
         campaign.run(12, None)
     assert [find.finding for find in finds] == []
@@ -125,9 +116,8 @@ class _Asking(threading.Thread):
 
 
 def test_our_own_client_withstands_it_and_comes_back_by_itself() -> None:
-    listening = listen("127.0.0.1", 0)
-    asking = _Asking(int(listening.getsockname()[1]))
-    target = ClientTarget(listening, transport=transport_for(Role.SERVER), timeout=15.0, come_back=15.0)
+    target = ClientTarget(FuzzSetup("client", timeout=15.0, come_back=15.0), ("127.0.0.1", 0))
+    asking = _Asking(target.port)
     finds: list[Reproduction] = []
     campaign = campaign_of(target, plan, 11, finds, 0)
     asking.start()

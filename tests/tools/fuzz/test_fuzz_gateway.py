@@ -19,18 +19,17 @@ import pytest
 
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
-from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
-from ftwire_tools.fuzz.judgement import FuzzFinding, PlayOutcome
+from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
-from ftwire_tools.fuzz.transports import transport_for
-from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
+from support.broken_websocket_gateway import BUGS as WEBSOCKET_BUGS
+from support.broken_websocket_gateway import BrokenWebSocketGateway
 from support.hunting import FUZZ, SEED, command_of, fails, first_find, free_port, saved_test
 from support.places import SUPPORT
 
@@ -41,36 +40,44 @@ ATTEMPTS = 5  # two of the bugs depend on what shares a TCP segment, which nobod
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
 
 
-def plan(random: Random, *, encrypted: bool = False) -> tuple[FuzzStep, ...]:
-    return gateway_plan(random, 8, REQUESTS, encrypted=encrypted)
+def plan(random: Random, *, encrypted: bool = False, websocket: bool = False) -> tuple[FuzzStep, ...]:
+    return gateway_plan(random, 8, REQUESTS, encrypted=encrypted, websocket=websocket)
 
 
 @contextmanager
 def broken(
-    bug: str, key: RsaKey | None = None, timeout: float = TIMEOUT
+    bug: str, key: RsaKey | None = None, timeout: float = TIMEOUT, *, websocket: bool = False
 ) -> Iterator[tuple[GatewayTarget, BrokenGateway]]:
     # The gateway takes the place of a program, which would take longer to start.
-    running: Any = BrokenGateway(free_port(), bug, key=key)
-    transport = transport_for(Role.CLIENT, key=key)
-    target = GatewayTarget(Address("127.0.0.1", running.port), transport=transport, timeout=timeout, program=running)
+    made = BrokenWebSocketGateway if websocket else BrokenGateway
+    running: Any = made(free_port(), bug, key=key)
+    setup = FuzzSetup("gateway", timeout, websocket=websocket)
+    target = GatewayTarget(setup, ("127.0.0.1", running.port), key=key)
+    target.program = running
     try:
         yield target, running
     finally:
         target.close()
 
 
-def fuzz(target: GatewayTarget, kind: str, steps: int = 2, *, encrypted: bool = False) -> Reproduction:
-    return first_find(target, partial(plan, encrypted=encrypted), kind, steps, tries=TRIES, runs=RUNS)
+def fuzz(target: GatewayTarget, kind: str, steps: int = 2, **kind_of_plan: Any) -> Reproduction:
+    return first_find(target, partial(plan, **kind_of_plan), kind, steps, tries=TRIES, runs=RUNS)
 
 
-@pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, steps = BUGS[bug]
-    with broken(bug) as (target, running):
-        find = fuzz(target, kind, steps)
-        place = save(tmp_path, find, crash_facts(find, FuzzSetup("gateway", PATIENT), SEED))
+@pytest.mark.parametrize(
+    ("websocket", "bug"),
+    [*((False, bug) for bug in BUGS), *((True, bug) for bug in WEBSOCKET_BUGS)],
+)
+def test_a_planted_bug_is_found_shortened_and_kept(
+    websocket: bool, bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, steps = (WEBSOCKET_BUGS if websocket else BUGS)[bug]
+    with broken(bug, websocket=websocket) as (target, running):
+        find = fuzz(target, kind, steps, websocket=websocket)
+        setup = FuzzSetup("gateway", PATIENT, websocket=websocket)
+        place = save(tmp_path, find, crash_facts(find, setup, SEED))
         crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
-        assert (crash.kind, crash.steps) == (kind, find.steps)
+        assert (crash.kind, crash.steps, crash.setup) == (kind, find.steps, setup)
         assert any(target.play(crash.steps, fresh=True).has(kind) for _ in range(ATTEMPTS))
         test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
         for _ in range(ATTEMPTS):
@@ -78,7 +85,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
             if failed := fails(test):
                 break
         assert failed
-    with broken("", timeout=PATIENT) as (target, running):
+    with broken("", timeout=PATIENT, websocket=websocket) as (target, running):
         assert not target.play(crash.steps, fresh=True).findings
         saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)()
 
@@ -98,7 +105,7 @@ def test_a_saved_test_stands_alone_and_runs_under_pytest(tmp_path: Path) -> None
 
 def test_a_saved_test_is_a_page_that_imports_the_fuzzer(tmp_path: Path) -> None:
     finding = FuzzFinding("hung", "")
-    found = Reproduction(finding, 1, (FuzzStep("close"),), 1, 0, again=True, outcome=PlayOutcome((finding,), (), (), 1))
+    found = Reproduction(finding, 1, (FuzzStep("close"),), 1, 0, again=True, record=PlayRecord([finding]))
     for mode in ("gateway", "client"):
         for websocket in (False, True):
             facts = crash_facts(found, FuzzSetup(mode, 1.0, websocket=websocket), 1)
@@ -126,8 +133,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
-        address, transport = Address(opend.host, opend.port), transport_for(Role.CLIENT, key=key)
-        target = GatewayTarget(address, transport=transport, timeout=20.0, program=None)
+        target = GatewayTarget(FuzzSetup("gateway", timeout=20.0), (opend.host, opend.port), key=key)
         campaign = Campaign(
             target,
             lambda random: plan(random, encrypted=key is not None),
@@ -142,9 +148,11 @@ def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
         assert {"answered", "refused", "ignored", "closed"} <= reactions
 
 
-def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
-    with broken("") as (target, _):
-        campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
+@pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
+def test_the_healthy_twin_of_the_broken_gateway_withstands_it(websocket: bool) -> None:
+    with broken("", timeout=PATIENT if websocket else TIMEOUT, websocket=websocket) as (target, _):
+        draw = partial(plan, websocket=websocket)
+        campaign = Campaign(target, draw, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(RUNS, None)
         assert campaign.totals.runs == RUNS
 

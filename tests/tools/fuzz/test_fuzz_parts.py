@@ -21,21 +21,22 @@ from ftwire.pcap import Packet, PacketReader
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.commands.fuzz import command
+from ftwire_tools.fuzz.bodies import init_request, request_message, response_message
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
-from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayOutcome, Traffic
-from ftwire_tools.fuzz.mutations import MUTATIONS, TCP_MUTATIONS
+from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayRecord, Traffic
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
-from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.steps import MUTATIONS, TCP_MUTATIONS, FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.targets import FuzzTarget
 from ftwire_tools.fuzz.transport import FrameTransport, boundaries
-from ftwire_tools.fuzz.valid_messages import init_connect, request_message, response_message
 from support.places import ROOT
 
 DOCS = ROOT / "docs" / "fuzzing.md"
 REQUESTS = requests_to_draw(allow_trading=False)
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
+TRANSPORTS = pytest.mark.parametrize("websocket", [False, True], ids=["tcp", "websocket"])
 BODY = request_message(3008).SerializeToString()
 VALUES: dict[str, int | str] = {
     "random body": "ff00",
@@ -67,12 +68,17 @@ def drawn(seed: object) -> Random:
 # What is drawn
 
 
-def test_the_same_seed_draws_the_same_steps() -> None:
+@TRANSPORTS
+def test_the_same_seed_draws_the_same_steps(websocket: bool) -> None:
+    def plans(seed: str) -> list[tuple[FuzzStep, ...]]:
+        return [
+            gateway_plan(drawn(seed), 8, REQUESTS, websocket=websocket),
+            client_plan(drawn(seed), 8, websocket=websocket),
+        ]
+
     for number in range(50):
-        plans = [gateway_plan(drawn(f"1/{number}"), 8, REQUESTS) for _ in range(2)]
-        assert plans[0] == plans[1]
-        assert client_plan(drawn(f"1/{number}"), 8) == client_plan(drawn(f"1/{number}"), 8)
-    assert gateway_plan(drawn("1/1"), 8, REQUESTS) != gateway_plan(drawn("1/2"), 8, REQUESTS, encrypted=False)
+        assert plans(f"1/{number}") == plans(f"1/{number}")
+    assert plans("1/1")[0] != plans("1/2")[0]
 
 
 def test_nothing_is_drawn_that_trades_or_changes_something() -> None:
@@ -146,7 +152,7 @@ def test_boundaries_are_those_of_whole_frames() -> None:
 
 
 def test_every_request_that_is_drawn_and_every_reply_to_it_is_legal() -> None:
-    assert init_connect(encrypted=True).IsInitialized()
+    assert init_request(websocket=False, encrypted=True).IsInitialized()
     for proto_id in requests_to_draw(allow_trading=True):
         request = request_message(proto_id)
         assert request.IsInitialized(), proto_id
@@ -204,19 +210,16 @@ def test_no_bit_of_the_protocol_id_is_flipped_while_a_step_is_made_simpler() -> 
         assert bits <= {bit}
 
 
-class Fragile:
+class Fragile(FuzzTarget):
     """A target in which every sequence with protocol 3008 provokes a finding."""
 
     def __init__(self) -> None:
         self.played = 0
 
-    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayOutcome:
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayRecord:
         self.played += fresh
-        findings = (FuzzFinding("hung", ""),) if any(step.proto == 3008 for step in steps) else ()
-        return PlayOutcome(findings, (), (), len(steps))
-
-    def close(self) -> None:
-        pass
+        findings = [FuzzFinding("hung", "")] if any(step.proto == 3008 for step in steps) else []
+        return PlayRecord(findings, performed=len(steps))
 
 
 def campaign_of(target: Fragile, finds: list[Reproduction]) -> Campaign:
@@ -248,11 +251,12 @@ def test_when_the_time_is_over_a_find_is_kept_as_it_is(monkeypatch: pytest.Monke
 # What is saved
 
 
-def test_steps_survive_json() -> None:
+@TRANSPORTS
+def test_steps_survive_json(websocket: bool) -> None:
     for number in range(200):
         for step in (
-            *gateway_plan(drawn(number), 8, REQUESTS, encrypted=True),
-            *client_plan(drawn(number), 8),
+            *gateway_plan(drawn(number), 8, REQUESTS, encrypted=not websocket, websocket=websocket),
+            *client_plan(drawn(number), 8, websocket=websocket),
         ):
             assert step_from_json(json.loads(json.dumps(step_to_json(step)))) == step
 

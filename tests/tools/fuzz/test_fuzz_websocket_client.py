@@ -13,20 +13,17 @@ from typing import Any
 
 import pytest
 
-from ftwire.frame import Role
 from ftwire_tools.fuzz.campaign import Reproduction
-from ftwire_tools.fuzz.hostile_gateway import listen
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
-from ftwire_tools.fuzz.transports import transport_for
-from support.broken_websocket_client import BUGS, BrokenClient
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import ClientTarget
+from support.broken_websocket_client import BUGS, BrokenWebSocketClient
 from support.hunting import campaign_of, fails, free_port, saved_test
 from support.places import SUPPORT
 from tools.fuzz.test_fuzz_client import command
 
-TIMEOUT, COME_BACK = 1.2, 1.2
+SETUP = FuzzSetup("client", timeout=1.2, websocket=True, come_back=1.2)
 
 
 def client_line(port: int, bug: str = "") -> str:
@@ -36,15 +33,8 @@ def client_line(port: int, bug: str = "") -> str:
 @contextmanager
 def target_for(bug: str = "") -> Iterator[ClientTarget]:
     # The client takes the place of a program, which would take longer to start.
-    listening = listen("127.0.0.1", 0)
-    program: Any = BrokenClient(int(listening.getsockname()[1]), bug)
-    target = ClientTarget(
-        listening,
-        transport=transport_for(Role.SERVER, websocket=True),
-        timeout=TIMEOUT,
-        come_back=COME_BACK,
-        program=program,
-    )
+    target: Any = ClientTarget(SETUP, ("127.0.0.1", 0))
+    target.program = BrokenWebSocketClient(target.port, bug)
     try:
         yield target
     finally:
@@ -64,13 +54,12 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
-    setup = FuzzSetup("client", TIMEOUT, websocket=True, come_back=COME_BACK)
-    place = save(tmp_path, find, crash_facts(find, setup, seed))
+    place = save(tmp_path, find, crash_facts(find, SETUP, seed))
     crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "client")
     assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
     if kind == "crashed":
         return  # a thread cannot crash like a program; the test of the command has one
-    client = BrokenClient(free_port(), bug)
+    client = BrokenWebSocketClient(free_port(), bug)
     test = saved_test(place / "test_crash.py", "client", client.port, monkeypatch)
     client.start()
     assert fails(test)

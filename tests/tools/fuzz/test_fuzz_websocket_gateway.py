@@ -1,89 +1,35 @@
-"""``ftwire fuzz gateway --ws``: finds the planted bugs, nothing in correct gateways, and saves what it finds."""
+"""``ftwire fuzz gateway --ws``: the command, and a correct gateway; ``test_fuzz_gateway`` hunts planted bugs."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from ftwire.frame import Role
 from ftwire.websocket import websocket_key_digest
 from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
 from ftwire_tools.fuzz.campaign import Campaign
-from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
-from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import FuzzSetup, GatewayTarget
-from ftwire_tools.fuzz.transports import transport_for
-from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.fuzz.steps import FuzzSetup
+from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
-from support.broken_websocket_gateway import BUGS, BrokenWebSocketGateway
-from support.hunting import GATEWAY_CRASH, SEED, command_of, fails, first_find, free_port, saved_test
+from support.hunting import GATEWAY_CRASH, command_of, free_port
 from support.places import SUPPORT
+from tools.fuzz.test_fuzz_gateway import plan
 
 command = command_of("gateway")
-REQUESTS = requests_to_draw(allow_trading=False)
-RUNS, TRIES, TIMEOUT, PATIENT = 60, 30, 0.25, 2.0
-
-
-def plan(random: Random) -> tuple[FuzzStep, ...]:
-    return gateway_plan(random, 8, REQUESTS, websocket=True)
-
-
-def target_at(port: int, timeout: float, program: Any = None, ws_key: str = "") -> GatewayTarget:
-    address = Address("127.0.0.1", port)
-    transport = transport_for(Role.CLIENT, address, websocket=True, ws_key=ws_key)
-    return GatewayTarget(address, transport=transport, timeout=timeout, program=program)
-
-
-@contextmanager
-def broken(bug: str, timeout: float = TIMEOUT) -> Iterator[tuple[GatewayTarget, BrokenWebSocketGateway]]:
-    running = BrokenWebSocketGateway(free_port(), bug)
-    target = target_at(running.port, timeout, running)
-    try:
-        yield target, running
-    finally:
-        target.close()
-
-
-@pytest.mark.parametrize("bug", BUGS)
-def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind, steps = BUGS[bug]
-    with broken(bug) as (target, running):
-        find = first_find(target, plan, kind, steps, tries=TRIES, runs=RUNS)
-        facts = crash_facts(find, FuzzSetup("gateway", PATIENT, websocket=True), SEED)
-        place = save(tmp_path, find, facts)
-        crash = load_crash((place / "crash.json").read_text(encoding="utf-8"), "gateway")
-        assert (crash.kind, crash.steps, crash.setup.websocket) == (kind, find.steps, True)
-        assert target.play(crash.steps, fresh=True).has(kind)
-        test = saved_test(place / "test_crash.py", "gateway", running.port, monkeypatch)
-        running.start()
-        assert fails(test)
-        running.bug = ""
-        running.start()
-        assert not target.play(crash.steps, fresh=True).findings
-        test()
-
-
-def test_the_healthy_twin_of_the_broken_gateway_withstands_it() -> None:
-    with broken("", timeout=PATIENT) as (target, _):
-        campaign = Campaign(target, plan, seed=1, tries=0, report=lambda find: pytest.fail(f"{find}"))
-        campaign.run(RUNS, None)
-        assert campaign.totals.runs == RUNS
 
 
 def test_a_sound_gateway_withstands_it() -> None:
     with gateway(synthetic=True, websocket=True, ws_key="secret") as opend:
-        target = target_at(int(opend.ws_port or 0), 20.0, ws_key="secret")
-        campaign = Campaign(target, plan, seed=5, tries=0, report=lambda find: pytest.fail(f"{find}"))
+        setup = FuzzSetup("gateway", timeout=20.0, websocket=True)
+        target = GatewayTarget(setup, ("127.0.0.1", int(opend.ws_port or 0)), ws_key="secret")
+        draw = partial(plan, websocket=True)
+        campaign = Campaign(target, draw, seed=5, tries=0, report=lambda find: pytest.fail(f"{find}"))
         campaign.run(60, None)
     assert campaign.totals.runs == 60
     assert campaign.totals.steps > 200

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codec.test_json import CLASSES, damaged
-from ftwire.capture import Conversation
+from ftwire.capture import Conversation, DissectedFrame
 from ftwire.errors import BodyError
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
@@ -43,7 +43,7 @@ def observed(frame: Frame | Envelope, *, time: int = 10**18, latency: int | None
 
 
 def view_of(frame: Frame | Envelope, *, show_secrets: bool = False, number: int = 1) -> FrameView:
-    return FrameView(number, TALK, observed(frame), show_secrets)
+    return FrameView(DissectedFrame(number, TALK, observed(frame)), show_secrets)
 
 
 @needs_core
@@ -130,17 +130,18 @@ def test_lines_are_the_same_whoever_reads_the_body(
 def test_lines_of_one_second_differ_in_what_differs() -> None:
     frame = Frame.build(3009, 1, rt_response([570]), sender=Role.SERVER)
     renderer = LineRenderer()
-    first = renderer.frame(FrameView(7, TALK, observed(frame), False))
+    first = renderer.frame(FrameView(DissectedFrame(7, TALK, observed(frame)), False))
     assert first.count("\n") == 3, "a day and a conversation come before it"
-    again = renderer.frame(FrameView(8, TALK, observed(frame, time=10**18 + 5_000, latency=1_500), False))
+    soon = observed(frame, time=10**18 + 5_000, latency=1_500)
+    again = renderer.frame(FrameView(DissectedFrame(8, TALK, soon), False))
     before, line = first.splitlines()[-1], again.removesuffix("\n")
     assert (before[:6], line[:6]) == ("     7", "     8")
     assert (before[16:22], line[16:22]) == ("000000", "000005")
     assert "1.5us" in line
     assert line.replace("1.5us", "     ")[22:] == before[22:]
-    later = renderer.frame(FrameView(9, TALK, observed(frame, time=10**18 + 10**9), False))
+    later = renderer.frame(FrameView(DissectedFrame(9, TALK, observed(frame, time=10**18 + 10**9)), False))
     assert later[7:15] != line[7:15]
-    other = renderer.frame(FrameView(10, TALK._replace(number=2), observed(frame), False))
+    other = renderer.frame(FrameView(DissectedFrame(10, TALK._replace(number=2), observed(frame)), False))
     assert other.splitlines()[0] == "--- 2: client 127.0.0.1:50112, server 127.0.0.1:11111, tcp"
     assert " 2 <- push" in other
 
@@ -149,7 +150,9 @@ def test_frames_without_a_time_have_no_second() -> None:
     frame = Frame.build(3009, 1, rt_response([570]), sender=Role.SERVER)
     renderer = LineRenderer()
     for time, shown in ((0, "--:--:--.------"), (1_000, "00:00:00.000001"), (0, "--:--:--.------"), (0, "-")):
-        assert f"     1 {shown}" in renderer.frame(FrameView(1, TALK, observed(frame, time=time), False))
+        assert f"     1 {shown}" in renderer.frame(
+            FrameView(DissectedFrame(1, TALK, observed(frame, time=time)), False)
+        )
 
 
 def rt_push(**fields: Any) -> Frame:

@@ -1,17 +1,27 @@
-"""No renderer, and no comparison, writes a secret of a message: each is planted in every field that may hold one."""
+"""Nothing that shows messages shows a secret: each is planted in every field that may hold one.
+
+That is renderers, the comparison, the drawings of explain and the tables of export.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
 
-from ftwire.capture import Conversation
+from ftwire.capture import Conversation, DissectedFrame
+from ftwire.diagnosis import ConversationChecker
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.protocols import registry
+from ftwire_tools.explaining.body_layout import body_json
+from ftwire_tools.explaining.frame_layout import draw
+from ftwire_tools.explaining.piece_view import PieceView
+from ftwire_tools.export import tables
 from ftwire_tools.messages.comparison import Comparison
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.masking import is_secret, may_hold_secrets, message_view
@@ -21,7 +31,9 @@ from ftwire_tools.render.json_rows import RowsRenderer
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
 from ftwire_tools.render.reply import AnswerRenderer
-from support.planted import fill
+from ftwire_tools.terminal.style import PLAIN
+from support.captures import Said, pcap, session
+from support.planted import fill, varint
 
 CONVERSATION = Conversation(1, "tcp", "127.0.0.1:50112", "127.0.0.1:11111")
 NUMBER, TEXT = 987_654_321, "planted"
@@ -63,7 +75,8 @@ def paths(descriptor: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 
 def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
     frame = Frame.build(proto_id, 1, message.SerializePartialToString(), sender=sender)
-    view = FrameView(1, CONVERSATION, FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None), show_secrets)
+    observation = FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None)
+    view = FrameView(DissectedFrame(1, CONVERSATION, observation), show_secrets)
     fields = tuple(paths(descriptor_of(message)))
     lines = LineRenderer()
     yield from (
@@ -87,9 +100,22 @@ def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) 
         yield "\n".join(map(str, comparison.differences(message, other)))
 
 
+def drawings(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
+    """What explain shows of a frame in either format: as it should be, with a wrong digest, and cut."""
+    for body_format in (0, 1):
+        raw = Frame.build(proto_id, 1, message, sender=sender, body_format=body_format).encode()
+        for each in (raw, raw[:16] + bytes(20) + raw[36:], raw[:-3]):
+            (piece,) = ConversationChecker(alone=True).read(each, sender)
+            view = PieceView(piece, show_secrets=show_secrets)
+            yield "\n".join(draw(view, PLAIN, everything=True))
+            yield json.dumps(body_json(view))
+            yield " ".join(finding.proof for finding in view.findings())
+
+
 def has_secret(text: str) -> bool:
     hexadecimal = text.replace(" ", "")
-    return str(NUMBER) in text or TEXT in text or TEXT.encode().hex() in hexadecimal
+    written = (TEXT.encode(), varint(NUMBER), varint(NUMBER + 1))
+    return str(NUMBER) in text or TEXT in text or any(each.hex() in hexadecimal for each in written)
 
 
 @pytest.mark.parametrize(("proto_id", "sender", "message_class"), HOLDERS, ids=lambda value: str(value)[:40])
@@ -99,6 +125,36 @@ def test_no_text_has_a_secret(proto_id: int, sender: Role, message_class: type[M
     shown = [has_secret(text) for text in texts(proto_id, sender, message, show_secrets=True)]
     # But for summaries and tables, which have no place for most.
     assert sum(shown) >= 8, shown
+
+
+@pytest.mark.parametrize(("proto_id", "sender", "message_class"), HOLDERS, ids=lambda value: str(value)[:40])
+def test_no_drawing_has_a_secret(proto_id: int, sender: Role, message_class: type[Message]) -> None:
+    message = planted(message_class)
+    assert not any(map(has_secret, drawings(proto_id, sender, message, show_secrets=False)))
+    shown = [has_secret(text) for text in drawings(proto_id, sender, message, show_secrets=True)]
+    # What is not damaged, in either format; of the rest there may be too little left.
+    assert all((*shown[:2], *shown[9:11])), shown
+
+
+@pytest.mark.parametrize("explode", [False, True])
+def test_no_table_has_a_secret(tmp_path: Path, explode: bool) -> None:
+    said = session()[:2]
+    for proto_id, sender, message_class in HOLDERS:
+        body = planted(message_class).SerializePartialToString()
+        # Last, a text that is no UTF-8 and that the converter refuses, and a body that protobuf does.
+        for each in (body, b"\x12\x02\xff\xfe" + body, body + b"\x0a"):
+            said.append(Said(sender, Frame.build(proto_id, 7, each, sender=sender).encode()))
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(said))
+    found: dict[bool, set[int]] = {}
+    for show_secrets in (False, True):
+        found[show_secrets] = set()
+        for _, batch in tables([str(path)], show_secrets=show_secrets, explode=explode):
+            for row in batch.drop_columns(["capture_time"]).to_pylist():
+                if has_secret(json.dumps(row, default=lambda value: value.hex() if isinstance(value, bytes) else "")):
+                    found[show_secrets].add(row["frame"])
+    assert found[False] == set()
+    assert found[True] >= set(range(3, 3 + 3 * len(HOLDERS)))
 
 
 def test_secrets_that_differ_are_found_to_differ() -> None:

@@ -1,4 +1,4 @@
-"""The pcapng files that a recorder writes: private, readable whenever the recorder dies, rotated, never half.
+"""The pcapng files that a recorder writes: private, rotated, and readable even if the recorder is killed.
 
 What is appended is written at once, in whole blocks and with one call, so a killed recorder leaves a file that
 reads to its last block. A file that cannot be written any more (disk full) is cut back to its last whole block.
@@ -35,7 +35,7 @@ def create_private(path: Path, *, overwrite: bool) -> tuple[int, bool]:
             raise
     found = os.open(path, _FLAGS)
     if regular:
-        # Private before the first byte, whatever it was before. Only of files: never of /dev/null.
+        # Private before the first byte is written. Only files: never change the mode of /dev/null.
         if hasattr(os, "fchmod"):
             os.fchmod(found, PRIVATE)
         os.ftruncate(found, 0)
@@ -46,8 +46,8 @@ class CaptureFiles:
     """One file or, with a limit, one after the other.
 
     ``path`` is the file, ``-`` for standard output, or a pipe or device that exists. With ``max_size`` (bytes)
-    or ``max_age`` (seconds) files are numbered (``out-0001.pcapng``); ``is_full`` then says when it is time to
-    ``begin`` another. ``keep`` is how many of them stay, the oldest going first, 0 for all.
+    or ``max_age`` (seconds) files are numbered (``out-0001.pcapng``); ``is_full`` then is true when it is time
+    to ``begin`` another. ``keep`` is how many of them stay, 0 for all; the oldest are removed.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CaptureFiles:
         self._header_size = 0
         self._began_ns = 0
         self.paths: Final[list[Path]] = []
-        """The files that stand, oldest first."""
+        """The files that exist, oldest first."""
         self.count = 0
         """Files begun."""
 
@@ -96,7 +96,7 @@ class CaptureFiles:
             del self.paths[0]
 
     def is_full(self, waiting: int, more: int, time_ns: int) -> bool:
-        """Say whether ``more`` bytes, to stand behind those ``waiting``, belong into another file.
+        """Return whether ``more`` bytes, behind those ``waiting``, belong into another file.
 
         The header does not count, and no file is left with nothing else.
         """

@@ -9,10 +9,10 @@
             async for frame in pushes:
                 print(frame.message.s2c)
 
-The protocol is in ``ftwire.Connection``; here are the socket, the waiting, and what outlives a connection: when one is
-lost a new one is made, the subscriptions are requested again, and push streams go on. Requests that were under way fail
-with ``ConnectionLostError``. They are never sent again by the client, since the gateway may have carried them out. All
-errors are in ``ftwire_tools.client.errors``.
+The protocol is in ``ftwire.Connection``; here are the socket, the waiting, and what lasts longer than a connection:
+when one is lost a new one is made, the subscriptions are requested again, and push streams go on. Requests without a
+reply fail with ``ConnectionLostError``. They are never sent again by the client, since the gateway may have carried
+them out. All errors are in ``ftwire_tools.client.errors``.
 
 Memory is bounded. When the pushes that wait in a stream reach ``max_buffered`` bytes, nothing more is read from the
 socket until a quarter of them is taken, so that the gateway has to wait. While a reply is awaited, reading goes on for
@@ -28,6 +28,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire._renamed import renamed_keyword
 from ftwire.connection import CLIENT_SILENCE, SECOND
 from ftwire.header import BodyFormat
 from ftwire.protocols import Registry, registry
@@ -37,7 +38,7 @@ from ftwire_tools.client.errors import ClientError, RequestTimeoutError
 from ftwire_tools.client.push_router import PushRouter
 from ftwire_tools.client.replies import Reply, read_reply
 from ftwire_tools.client.rt_table import Columns, rt_table
-from ftwire_tools.client.subscriptions import QOT_SUB, SUBSCRIBING, Subscriptions
+from ftwire_tools.client.subscriptions import QOT_SUB, SUBSCRIBING, SubscriptionsToRestore
 from ftwire_tools.messages.request_builder import build_request
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Client:
     The first connection is made, or fails with ``ConnectError``, on entering the block or in ``open``.
     """
 
+    @renamed_keyword("known", "registry")
     def __init__(
         self,
         host: str = "127.0.0.1",
@@ -79,7 +81,7 @@ class Client:
         reconnect_attempts: int | None = None,
         max_buffered: int = 8 * 1024 * 1024,
         max_body: int = DEFAULT_MAX_BODY,
-        known: Registry = registry,
+        registry: Registry = registry,
         init: Mapping[str, Any] | None = None,
         on_event: Callable[[ClientEvent], None] | None = None,
     ) -> None:
@@ -88,8 +90,8 @@ class Client:
         self.body_format: Final = body_format
         """Of requests, replies and pushes."""
         self._timeout: Final = timeout
-        self._known: Final = known
-        self._subscriptions: Final = Subscriptions()
+        self._registry: Final = registry
+        self._subscriptions: Final = SubscriptionsToRestore()
         self._router: Final = PushRouter(max_buffered)
         settings = ConnectionSettings(
             host=host,
@@ -107,7 +109,7 @@ class Client:
             reconnect=reconnect,
             reconnect_attempts=reconnect_attempts,
             max_body=max_body,
-            known=known,
+            registry=registry,
             body_format=body_format,
         )
         report = on_event or (lambda _: None)
@@ -115,7 +117,7 @@ class Client:
 
     @property
     def connected(self) -> Connected | None:
-        """What the latest handshake gave."""
+        """The result of the latest handshake."""
         return self._lasting.connected
 
     async def __aenter__(self) -> Client:
@@ -145,7 +147,7 @@ class Client:
         ``message`` is a message, its values (see ``ftwire_tools.messages.request_builder``), or a plain body in the
         client's format. ``timeout`` in seconds, at most the client's, includes waiting for a connection.
         """
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         if isinstance(message, Mapping):
             message = build_request(entry, message)
         seconds = self._timeout if timeout is None else min(timeout, self._timeout)
@@ -170,7 +172,7 @@ class Client:
         Arguments and errors are those of ``exchange``; raises ``ReplyError`` for a ``retType`` other than 0, and
         ``ReplyDamagedError`` for a body that cannot be decoded.
         """
-        entry = self._known[protocol]
+        entry = self._registry[protocol]
         reply = await self.exchange(entry.proto_id, message, timeout=timeout)
         return read_reply(reply.frame, entry.name)
 
@@ -211,7 +213,7 @@ class Client:
 
         Raises ``UnknownProtocolError``.
         """
-        stream = self._router.add({self._known[protocol].proto_id for protocol in protocols})
+        stream = self._router.add({self._registry[protocol].proto_id for protocol in protocols})
         if self._lasting.over is not None and self._lasting.is_open:
             stream.end(self._lasting.over)
         return stream

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ftwire.protocols import Registry
     from ftwire_tools.client.events import ClientEvent
     from ftwire_tools.client.push_router import PushRouter
-    from ftwire_tools.client.subscriptions import Subscriptions
+    from ftwire_tools.client.subscriptions import SubscriptionsToRestore
 
 __all__ = ["ConnectionSettings", "LastingConnection"]
 
@@ -51,7 +51,7 @@ class ConnectionSettings:
     reconnect: float | None
     reconnect_attempts: int | None
     max_body: int
-    known: Registry
+    registry: Registry
     body_format: BodyFormat
 
 
@@ -62,11 +62,11 @@ class LastingConnection:
         self,
         settings: ConnectionSettings,
         router: PushRouter,
-        subscriptions: Subscriptions,
+        subscriptions: SubscriptionsToRestore,
         report: Callable[[ClientEvent], None],
     ) -> None:
         self.connected: Connected | None = None
-        """What the latest handshake gave."""
+        """The result of the latest handshake."""
         self.over: ClientError | None = ClientClosedError()
         """Why there is no connection and will be none; ``None`` while there is one or may be one again."""
         self._settings: Final = settings
@@ -112,7 +112,7 @@ class LastingConnection:
             transport = self._router.transport
             if self._ready.is_set() and transport is not None and not transport.lost.done():
                 return transport
-            self._ready.clear()  # the keeper has not reacted to the loss yet
+            self._ready.clear()  # ``_keep`` has not reacted to the loss yet
             await self._ready.wait()
 
     async def _connect(self) -> GatewayTransport:
@@ -124,7 +124,7 @@ class LastingConnection:
             connection = Connection(
                 Role.CLIENT,
                 key=settings.key,
-                known=settings.known,
+                registry=settings.registry,
                 max_body=settings.max_body,
                 request_timeout=int(timeout * SECOND),
                 silence=int(settings.silence * SECOND),
@@ -167,7 +167,7 @@ class LastingConnection:
             transport = restored
 
     async def _restore(self, lost: ClientError) -> GatewayTransport | None:
-        """Make a new connection; return ``None`` where that is given up."""
+        """Make a new connection; return ``None`` after the last attempt."""
         longest, most = self._settings.reconnect, self._settings.reconnect_attempts
         attempts, pause = 0, FIRST_RETRY
         while longest is not None and attempts != most:
@@ -204,7 +204,7 @@ class LastingConnection:
         for proto_id, message in list(self._subscriptions.requests()):
             reply = await transport.request(proto_id, message, self._settings.body_format)
             try:
-                read_reply(reply.frame, self._settings.known[proto_id].name)
+                read_reply(reply.frame, self._settings.registry[proto_id].name)
             except ReplyError as error:
                 self._report(SubscriptionRefused(error))
             else:

@@ -12,8 +12,8 @@
     ├── ReplyError                the reply's retType is not 0
     └── ClientClosedError         used before it was opened, or after it was closed
 
-What a caller does wrong by the protocol (an unknown name, a message that lacks a field) raises the library's
-own ``ftwire.WireError`` and sends nothing.
+Requests that break the protocol (an unknown name, a message that lacks a field) raise the library's own
+``ftwire.WireError`` and are not sent.
 """
 
 from __future__ import annotations

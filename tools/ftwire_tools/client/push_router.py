@@ -21,9 +21,10 @@ class PushRouter:
 
     def __init__(self, max_buffered: int) -> None:
         self.puts: Final[dict[int, list[Put]]] = {}
-        """By protocol ID, what takes its pushes. A stream of all pushes is in every entry, and in ``puts_of_any``."""
+        """Protocol ID to the functions that take its pushes. A stream of all pushes is in every entry, and in
+        ``puts_of_any``."""
         self.puts_of_any: Final[list[Put]] = []
-        """What takes pushes of all other protocols."""
+        """The functions that take pushes of all other protocols."""
         self.transport: GatewayTransport | None = None
         """The transport whose reading is stopped."""
         self._max_buffered: Final = max_buffered

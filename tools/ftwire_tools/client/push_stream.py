@@ -25,7 +25,7 @@ FRAME_OVERHEAD: Final = 512
 class PushStream:
     """An asynchronous iterator over pushes, made by ``Client.pushes``.
 
-    It collects pushes from the moment it is made. Iterating gives ``ftwire.Frame``: ``frame.message`` is the message,
+    It collects pushes from the moment it is made. Iterating yields ``ftwire.Frame``: ``frame.message`` is the message,
     ``frame.protocol.name`` its protocol. It ends when the stream or the client is closed, and raises
     ``ConnectionLostError`` when the connection is lost for good. While the connection is being restored it waits;
     pushes of that time are lost.
@@ -94,7 +94,7 @@ class PushStream:
                     raise self._error
                 raise StopAsyncIteration
             if self._waiter is not None:
-                raise RuntimeError("somebody else is waiting for this stream's next push already")
+                raise RuntimeError("another task is already waiting for this stream's next push")
             waiter = self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await waiter

@@ -1,4 +1,4 @@
-"""Replies: one and the time it took, those that are awaited, and reading the message of one."""
+"""Replies: a reply with the time it took, the table of awaited ones, and the message of a reply."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reply(NamedTuple):
 
 
 class AwaitedReplies:
-    """The replies that somebody waits for on one connection, by protocol ID and serial."""
+    """The replies that are awaited on one connection, by protocol ID and serial."""
 
     def __init__(self) -> None:
         self._futures: Final[dict[tuple[int, int], asyncio.Future[Reply]]] = {}
@@ -40,17 +40,17 @@ class AwaitedReplies:
         return future
 
     def forget(self, proto_id: int, serial: int) -> None:
-        """Expect a reply no longer."""
+        """Drop the future of a reply."""
         self._futures.pop((proto_id, serial), None)
 
     def resolve(self, request: SentRequest, reply: Reply) -> None:
-        """Hand a reply to whoever waits for it, if anybody does."""
+        """Resolve the future of a reply, if it is awaited."""
         future = self._pop(request)
         if future is not None:
             future.set_result(reply)
 
     def fail(self, request: SentRequest, error: Exception) -> bool:
-        """Raise an error for whoever waits for a reply; return whether anybody does."""
+        """Fail the future of a reply with an error; return whether it was awaited."""
         future = self._pop(request)
         if future is None:
             return False
@@ -58,7 +58,7 @@ class AwaitedReplies:
         return True
 
     def fail_all(self, reason: str, cause: BaseException | None) -> None:
-        """Raise ``ConnectionLostError`` for everybody who waits."""
+        """Fail all futures with ``ConnectionLostError``."""
         for future in self._futures.values():
             if not future.done():
                 lost = ConnectionLostError(reason)
@@ -67,7 +67,7 @@ class AwaitedReplies:
         self._futures.clear()
 
     def _pop(self, request: SentRequest) -> asyncio.Future[Reply] | None:
-        # Nobody waits for the reply to KeepAlive, nor for one whose caller gave up.
+        # The reply to KeepAlive is not awaited, nor one whose caller was cancelled.
         future = self._futures.pop((request.proto_id, request.serial), None)
         return None if future is None or future.done() else future
 

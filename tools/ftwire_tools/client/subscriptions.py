@@ -1,7 +1,7 @@
-"""What a client has subscribed to, to be subscribed to again on a new connection.
+"""The subscriptions of a client, to be requested again on a new connection.
 
-OpenD drops the subscriptions of a connection with the connection. They are noted from successful requests, whoever
-made them: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
+OpenD drops the subscriptions of a connection with the connection. They are taken from successful requests, also those
+that a user makes by ``request``: ``Qot_Sub``, ``Qot_RegQotPush``, ``Qot_SubEventContract`` and ``Trd_SubAccPush``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["SUBSCRIBING", "Subscriptions"]
+__all__ = ["SUBSCRIBING", "SubscriptionsToRestore"]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
@@ -29,7 +29,7 @@ Item = tuple[int, str, int]
 """Market, code, SubType."""
 
 
-class Subscriptions:
+class SubscriptionsToRestore:
     """The subscriptions of one client."""
 
     def __init__(self) -> None:

@@ -60,9 +60,10 @@ def now_ns() -> int:
 class GatewayTransport(asyncio.BufferedProtocol):
     """The socket of one ``Connection`` to a gateway.
 
-    ``puts`` has, by protocol ID, what takes its pushes, ``puts_of_any`` what takes those of all other protocols;
-    ``on_chunk`` is called after each piece of the stream; ``on_oddity`` gets damaged frames and replies that nobody
-    waits for. ``timeout``, in seconds, is that of the connection's requests.
+    ``puts`` maps a protocol ID to the functions that take its pushes, ``puts_of_any`` take those of all other
+    protocols;
+    ``on_chunk`` is called after each piece of the stream; ``on_oddity`` gets damaged frames and replies that are not
+    awaited. ``timeout``, in seconds, is that of the connection's requests.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class GatewayTransport(asyncio.BufferedProtocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether somebody waits for a reply."""
+        """Whether a reply is awaited."""
         return bool(self._awaited)
 
     def start(self, **init: Any) -> None:
@@ -181,7 +182,7 @@ class GatewayTransport(asyncio.BufferedProtocol):
         self._end(ConnectionLostError(reason), exc)
 
     def pause_writing(self) -> None:
-        """Hold requests back: the gateway does not read."""
+        """Hold requests back, since the gateway does not read."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
@@ -229,7 +230,7 @@ class GatewayTransport(asyncio.BufferedProtocol):
         self._on_oddity(event)
 
     def _name(self, request: SentRequest) -> str:
-        protocol = self._connection.known.get(request.proto_id)
+        protocol = self._connection.registry.get(request.proto_id)
         return protocol.name if protocol else str(request.proto_id)
 
     def _flush(self) -> None:
@@ -288,7 +289,7 @@ class GatewayTransport(asyncio.BufferedProtocol):
                 error = HandshakeError(*self._address, reason, has_key=self._has_key)
                 error.__cause__ = cause
             self.opened.set_exception(error)
-            self.opened.exception()  # so that asyncio does not complain where nobody waits
+            self.opened.exception()  # so that asyncio does not report an error that is not awaited
         self._awaited.fail_all(_reason(error), cause)
         self._writable.set()
 

@@ -1,4 +1,4 @@
-"""What ``ftwire call`` is to do: its arguments to a request, a subscription and pushes to watch."""
+"""The plan of an ``ftwire call``: its arguments as a request, a subscription and pushes to watch."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def watched_protocols(patterns: Sequence[str]) -> tuple[Protocol, ...]:
 def plan(
     protocol_text: str | None, body: str | None, *, subscribe: bool, watch: Sequence[str], count: int | None
 ) -> CallPlan:
-    """Return what the arguments ask for. Raises ``click.ClickException``."""
+    """Return the plan for these arguments. Raises ``click.ClickException``."""
     watched = watched_protocols(watch)
     if watched and body is None and (protocol_text is None or is_body(protocol_text)):
         if protocol_text is None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ftwire_tools.schemas.sources import Definitions
 
 __all__ = [
+    "decoding_registry",
     "definitions_of",
-    "known_with",
     "max_body_option",
     "registry_of",
     "schema_of",
@@ -30,7 +30,7 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     help="Message definitions other than ours: futu-api==VERSION (downloaded unless installed), a wheel, a directory "
     "with an SDK or with .proto files, or a descriptor set.",
 )
-"""``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``known_with``."""
+"""``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``decoding_registry``."""
 
 max_body_option: Final[Callable[[Any], Any]] = click.option(
     "--max-body",
@@ -71,6 +71,6 @@ def schema_of(text: str | None) -> tuple[Schema, Registry]:
     return found.schema, found.registry
 
 
-def known_with(text: str | None) -> Registry:
+def decoding_registry(text: str | None) -> Registry:
     """Return the protocols to decode with: those of what ``--schema`` names, and ours for other IDs."""
     return registry if text is None else registry.beside(definitions_of(text).schema)

@@ -42,7 +42,7 @@ FrameWriter = Callable[["Frame", "int | None"], None]
 
 
 async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
-    """Carry a plan out, and return the exit code."""
+    """Carry out a plan, and return the exit code."""
     async with client:
         # Before the subscription is sent, so that no push is missed.
         stream = client.pushes(*(entry.proto_id for entry in job.watched)) if job.watched else None
@@ -59,15 +59,15 @@ async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
                 return FAILED
         code = 0
         if stream is not None:
-            seen = 0
+            shown = 0
             async for frame in stream:
                 try:
                     write_frame(frame, None)
                 except WireError as error:
                     complain(str(error))
                     code = NOT_DECODED
-                seen += 1
-                if seen == job.limit:
+                shown += 1
+                if shown == job.limit:
                     break
     return code
 
@@ -96,7 +96,7 @@ def report(event: ClientEvent) -> None:
 def call(
     job: CallPlan, to: Address, key: RsaKey | None, body_format: BodyFormat, timeout: float, write_frame: FrameWriter
 ) -> int:
-    """Connect and carry a plan out. Raises ``click.ClickException`` for what goes wrong."""
+    """Connect and carry out a plan. Raises ``click.ClickException`` for what goes wrong."""
     from ftwire_tools.client import Client
     from ftwire_tools.client.errors import ClientError, HandshakeError
 
@@ -219,7 +219,7 @@ def command(
       ftwire call --list 'Qot_Get*'
 
     Requests that trade are not sent without --allow-trading.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_them:
         show_list(protocol, as_json=as_json)
         return

@@ -12,7 +12,7 @@ from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import known_with, max_body_option, schema_option, show_secrets_option
+from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.filters.selection import Selection, protocol_ids
 from ftwire_tools.render.stats import Stats
@@ -75,7 +75,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     "--from",
     "sender",
     type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content tells.",
+    help="Who sent the bytes of a raw stream; by default the content decides.",
 )
 @schema_option
 @show_secrets_option
@@ -115,11 +115,11 @@ def command(
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, gaps and notes go to standard error.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
-    known = known_with(schema)
+    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
+    registry = decoding_registry(schema)
     try:
-        wanted = protocol_ids(protocols, known)
+        wanted = protocol_ids(protocols, registry)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
     form = Form(
@@ -150,7 +150,7 @@ def command(
                 dump.note(path)
             try:
                 reader = CaptureReader(
-                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=known, max_body=max_body
+                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
                 with open_input(path) as source:
                     run(source, dump, reader)

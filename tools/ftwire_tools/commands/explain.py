@@ -42,11 +42,12 @@ class Options(NamedTuple):
     mode: str | None
     sender: Role | None
     everything: bool
+    show_secrets: bool
 
 
 def explain_capture(capture: Capture, options: Options) -> ExplainReport:
     """Check a capture. Raises ``OSError``."""
-    report = ExplainReport(capture.name)
+    report = ExplainReport(capture.name, show_secrets=options.show_secrets)
     reader = CaptureReader(keys=options.keys, raw=False, keep_bytes=True)
     checker = CaptureChecker(options.keys)
     try:
@@ -54,7 +55,7 @@ def explain_capture(capture: Capture, options: Options) -> ExplainReport:
             for checked in checker.check(dissected):
                 if isinstance(checked, Place):
                     is_wrong = bool(checked.piece.findings)
-                    report.add(checked, keep=options.everything or (is_wrong and len(report.places) < MAX_DRAWN))
+                    report.add(checked, keep=options.everything or (is_wrong and len(report.drawn) < MAX_DRAWN))
                     continue
                 report.findings += checked.findings
                 if checked.cut:
@@ -84,7 +85,7 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
 
     Raises ``ImportError`` if the package ``websockets`` is needed and missing.
     """
-    report = ExplainReport("the frames given")
+    report = ExplainReport("the frames given", show_secrets=options.show_secrets)
     session = ConversationChecker(keys=options.keys, secrets=options.secrets, mode=options.mode, alone=True)
     pieces: Iterator[Piece]
     if data.startswith(MAGIC):
@@ -98,7 +99,7 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
     for piece in pieces:
         keep = options.everything or bool(piece.findings) or report.pieces < MAX_DRAWN_RAW
         report.add(Place(report.pieces + 1, piece, None, 0, 0), keep=keep)
-    report.left_out = report.pieces - len(report.places)
+    report.left_out = report.pieces - len(report.drawn)
     for index, finding in session.close():
         report.findings.append(PlacedFinding(finding, index + 1))
     return report
@@ -165,6 +166,7 @@ def command(
         mode=mode,
         sender=Role(sender) if sender else None,
         everything=everything,
+        show_secrets=show_secrets,
     )
     try:
         captures, data = read_given(inputs)
@@ -186,7 +188,7 @@ def command(
             raise click.ClickException(str(error)) from None
     code = 0
     several = len(reports) > 1
-    form = Form(show_secrets=show_secrets, everything=everything, brief=brief, named=several)
+    form = Form(everything=everything, brief=brief, named=several)
     for report in reports:
         if as_json:
             print_json(report, form)

@@ -204,7 +204,7 @@ def command(
     bytes go on passing, unrecorded, and the exit code is 1.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     addresses = listen or (parse_address(DEFAULT_LISTEN),)
     if len(addresses) != len(to):
         raise click.UsageError(f"one --listen for each --to, not {len(addresses)} for {len(to)}")

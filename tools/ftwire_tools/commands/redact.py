@@ -117,7 +117,7 @@ def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[
         damage.append(str(error))
 
 
-def _tell(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
+def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
     """Print what was changed, by field."""
     changed = sorted(redaction.changed.items(), key=lambda item: (item[0][1], item[0][0]))
     if as_json:
@@ -191,7 +191,7 @@ def command(
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if strip_key:
         if keys or encrypt_with or seed or amounts or keep or as_json:
             raise click.UsageError("--strip-key copies; it goes with no other option but -w and --overwrite")
@@ -218,5 +218,5 @@ def command(
     )
     damage: list[str] = []
     _convert(file, out, overwrite, lambda source: _redacted(source, rewriter, damage))
-    _tell(redaction, rewriter, damage, as_json=as_json)
+    _print_changes(redaction, rewriter, damage, as_json=as_json)
     ctx.exit(NOT_DECODED if rewriter.unreadable or damage else 0)

@@ -20,7 +20,7 @@ from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Toler
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import Part, Script, read_script
-from ftwire_tools.replaying.replayer import Manner, Outcome, Status, perform
+from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
@@ -42,21 +42,21 @@ class ReplayReport:
         self._as_json: Final = as_json
         self._only_differences: Final = only_differences
         self._paint: Final[Paint] = PLAIN if as_json else paint_for(sys.stdout)
-        self.counts: Final[Counter[Status]] = Counter()
+        self.counts: Final[Counter[ReplayStatus]] = Counter()
         self.left_out: Final[Counter[str]] = Counter()
 
     def outcome(self, outcome: Outcome) -> None:
         """Print one result and count it."""
         self.counts[outcome.status] += 1
-        if outcome.status is Status.LEFT_OUT:
+        if outcome.status is ReplayStatus.LEFT_OUT:
             self.left_out[outcome.reason] += 1
-        if self._only_differences and outcome.status in {Status.SAME, Status.UNCOMPARED}:
+        if self._only_differences and outcome.status in {ReplayStatus.SAME, ReplayStatus.UNCOMPARED}:
             return
         write(self._json(outcome) if self._as_json else self._lines(outcome))
 
     def summary(self, unreadable: list[str]) -> None:
         """Print the counts, and which requests were not sent."""
-        counts = {status.value: self.counts[status] for status in Status if self.counts[status]}
+        counts = {status.value: self.counts[status] for status in ReplayStatus if self.counts[status]}
         if self._as_json:
             facts = {
                 "summary": counts,
@@ -75,7 +75,7 @@ class ReplayReport:
 
     def _lines(self, outcome: Outcome) -> str:
         step, paint = outcome.step, self._paint
-        colour = {Status.SAME: paint.response, Status.LEFT_OUT: paint.push}.get(outcome.status, paint.bad)
+        colour = {ReplayStatus.SAME: paint.response, ReplayStatus.LEFT_OUT: paint.push}.get(outcome.status, paint.bad)
         copy = f"/{outcome.copy}" if outcome.copy > 1 else ""
         took = "" if outcome.latency is None else duration(outcome.latency)
         line = (
@@ -111,7 +111,13 @@ class ReplayReport:
 
 
 async def play(
-    script: Script, to: Address, key: RsaKey | None, copies: int, timeout: float, manner: Manner, report: ReplayReport
+    script: Script,
+    to: Address,
+    key: RsaKey | None,
+    copies: int,
+    timeout: float,
+    options: ReplayOptions,
+    report: ReplayReport,
 ) -> None:
     """Send the requests of every captured client on its connections. Raises ``ConnectError`` if one cannot be made."""
     from ftwire_tools.client import Client
@@ -135,7 +141,7 @@ async def play(
             await client.open()
         async with asyncio.TaskGroup() as group:
             for part, copy, client in cast:
-                group.create_task(perform(client, part, copy, manner, report.outcome))
+                group.create_task(perform(client, part, copy, options, report.outcome))
     except BaseExceptionGroup as group_error:
         raise _first(group_error) from None
     finally:
@@ -150,7 +156,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def load(path: str, key: RsaKey | None) -> Script:
-    """Read the capture; an error becomes one line."""
+    """Read the capture. Raises ``click.ClickException``."""
     try:
         with open_input(path) as source_input:
             script = read_script(source_input, [] if key is None else [key])
@@ -261,7 +267,7 @@ def command(
       ftwire replay session.pcap --ignore s2c.time --tolerance price=0.01 --tolerance volume=1%
 
     Without --allow-trading, requests that trade are left out and listed.
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.client.errors import ClientError, HandshakeError
 
     try:
@@ -270,7 +276,7 @@ def command(
         raise click.BadParameter(str(error), param_hint="--ignore") from None
     gateway_key = read_key(key)
     script = load(capture, read_key(capture_key) or gateway_key)
-    manner = Manner(
+    options = ReplayOptions(
         comparison=comparison,
         start=min(part.steps[0].time for part in script.parts),
         speed=None if topspeed else speed,
@@ -279,12 +285,12 @@ def command(
     )
     report = ReplayReport(as_json=as_json, only_differences=only_differences)
     try:
-        asyncio.run(play(script, to, gateway_key, connections, timeout, manner, report))
+        asyncio.run(play(script, to, gateway_key, connections, timeout, options, report))
     except HandshakeError as error:
         raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
     except ClientError as error:
         raise click.ClickException(printable(str(error))) from None
     report.summary(script.unreadable)
-    if report.counts[Status.DIFFERENT] or report.counts[Status.FAILED]:
+    if report.counts[ReplayStatus.DIFFERENT] or report.counts[ReplayStatus.FAILED]:
         ctx.exit(FAILED)
     ctx.exit(NOT_DECODED if script.unreadable else 0)

@@ -174,7 +174,7 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="KeepAlive interval that clients are told.",
+    help="KeepAlive interval sent to clients.",
 )
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
@@ -221,7 +221,7 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
             click.echo(f"{name:18}{meaning}")

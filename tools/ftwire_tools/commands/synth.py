@@ -104,14 +104,14 @@ def command(
 ) -> None:
     """Write a capture of made-up trading to FILE: pcapng if it is called so, else pcap. "-" is standard output.
 
-    Connections with handshake, subscription and replies, then pushes over the market's hours. The same seed
-    gives the same bytes (but for the handshake with --key: RSA pads with random ones). Numbers and names mean nothing.
+    Connections with handshake, subscription and replies, then pushes over the market's hours. The same seed results in
+    the same bytes (but for the handshake with --key: RSA pads with random ones). Numbers and names mean nothing.
 
     \b
     Examples:
       ftwire synth load.pcap --size 1G --symbols 200 --days 5 --connections 8
       ftwire synth - --size 1MB --loss 0.01 | ftwire dump --stats -
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.synthetic.day import MIX, Plan, write_capture
 
     plan = Plan(

@@ -82,30 +82,28 @@ class Dump:
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what is selected of a reader's reports. Raises what iterating over them raises."""
+        out, render, shows_secrets = self._out, self._renderer.frame, self._shows_secrets
+        everything, stats = self._everything, self._stats
         for report in reports:
             if type(report) is not DissectedFrame:
                 self._show_other(report)
                 continue
-            self._show_frame(report)
-            if len(self._out) >= BATCH:
-                self.flush()
+            view = FrameView(report, shows_secrets)
+            if everything or self._selects(view):
+                out.append(render(view))
+                if view.error is not None:
+                    self.not_decoded += 1
+                if stats is not None:
+                    stats.frame(view)
+                if len(out) >= BATCH:
+                    self.flush()
 
-    def _show_frame(self, dissected: DissectedFrame) -> None:
-        """Show a frame, if it is selected."""
-        selection, everything = self._selection, self._everything
-        number, conversation, observation = dissected
-        if not everything and not selection.wants_header(conversation, observation):
-            return
-        view = FrameView(number, conversation, observation, self._shows_secrets)
-        if not everything and not selection.wants_body(observation, view.error if selection.only_errors else None):
-            return
-        self._out.append(self._renderer.frame(view))
-        if view.error is not None:
-            self.not_decoded += 1
-        if self._stats is not None:
-            frame, protocol = observation.frame, observation.frame.protocol
-            name = protocol.name if protocol else "?"
-            self._stats.frame(frame.proto_id, name, len(frame), observation.latency, view.error)
+    def _selects(self, view: FrameView) -> bool:
+        """Return whether a frame is selected; its body is read only if its header is."""
+        selection, observation = self._selection, view.observation
+        return selection.wants_header(view.conversation, observation) and selection.wants_body(
+            observation, view.error if selection.only_errors else None
+        )
 
     def _show_other(self, report: Dissected) -> None:
         """Show undecoded bytes and missing keys, if they are selected."""

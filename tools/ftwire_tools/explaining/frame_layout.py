@@ -24,13 +24,12 @@ from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, Header
 from ftwire.protocols import registry
 from ftwire_tools.explaining.body_layout import body_lines
-from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import may_hold_secrets
 from ftwire_tools.render.hexdump import hexdump
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from ftwire.diagnosis import Piece
+    from ftwire_tools.explaining.piece_view import PieceView
     from ftwire_tools.terminal.style import Paint
 
 __all__ = ["HeaderField", "draw", "header_fields", "title_of"]
@@ -39,8 +38,6 @@ MAX_HEX_LINES: Final = 16
 """Largest number of lines of ciphertext, or of bytes without a meaning."""
 MAX_ITEMS: Final = 400
 """Largest number of lines of a body's tree, unless all are wanted."""
-SHOWN_OF_ANYTHING: Final = 16
-"""Bytes shown of a payload that may hold secrets."""
 
 FORMATS: Final = {0: "protobuf", 1: "JSON"}
 
@@ -147,19 +144,19 @@ def title_of(piece: Piece) -> str:
     return f"{kind} {piece.proto_id} {name} #{piece.header.serial}{sender}, {HEADER_SIZE} + {len(piece.payload)} bytes"
 
 
-def draw(piece: Piece, paint: Paint, *, show_secrets: bool, everything: bool = False) -> Iterator[str]:
+def draw(view: PieceView, paint: Paint, *, everything: bool = False) -> Iterator[str]:
     """Yield the lines of a piece."""
     faint, bad, reset = paint.faint, paint.bad, paint.reset
-    fields = header_fields(piece)
+    fields = header_fields(view.piece)
     for field in fields:
         rows = [field.raw[start : start + 10].hex(" ") for start in range(0, len(field.raw), 10)]
         colour = paint.response if field.good else bad
         yield f"  {faint}{field.offset:04x}{reset}  {rows[0]:<29}  {field.name:<13}  {colour}{field.meaning}{reset}"
         for count, row in enumerate(rows[1:], 1):
             yield f"  {faint}{field.offset + 10 * count:04x}{reset}  {row}"
-    yield from _cipher_lines(piece, paint, show_secrets=show_secrets, has_header=bool(fields))
-    if piece.body is not None:
-        lines = body_lines(piece, paint, show_secrets=show_secrets)
+    yield from _cipher_lines(view, paint, has_header=bool(fields))
+    if view.piece.body is not None:
+        lines = body_lines(view, paint)
         limit = None if everything else MAX_ITEMS
         for count, line in enumerate(lines):
             if count == limit:
@@ -168,7 +165,8 @@ def draw(piece: Piece, paint: Paint, *, show_secrets: bool, everything: bool = F
             yield line
 
 
-def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header: bool) -> Iterator[str]:
+def _cipher_lines(view: PieceView, paint: Paint, *, has_header: bool) -> Iterator[str]:
+    piece = view.piece
     if piece.cipher == "none" and piece.body is not None:
         yield f"  cipher: none, {len(piece.payload)} bytes are the body"
         return
@@ -181,7 +179,7 @@ def _cipher_lines(piece: Piece, paint: Paint, *, show_secrets: bool, has_header:
     elif has_header:
         yield f"  cipher: not known, {size} bytes that cannot be read"
     base = len(piece.raw) - size
-    shown = piece.payload if show_secrets else piece.payload[: _harmless(piece)]
+    shown = view.payload
     lines = hexdump(shown)
     for line in lines[:MAX_HEX_LINES]:
         offset, _, rest = line.partition("  ")
@@ -200,14 +198,3 @@ def _padding_text(piece: Piece, body: bytes) -> str:
     if piece.cipher == "ftaes_ecb":
         return f": {extra - 16} of zero padding, and a last block in the clear that says {piece.payload[-1]}"
     return f": {extra} of PKCS#7 padding" if piece.cipher in ("aes_ecb", "aes_cbc") else ""
-
-
-def _harmless(piece: Piece) -> int:
-    """Return how many bytes of a payload may be shown: all, if it is ciphertext or holds no secrets."""
-    if piece.key_unknown or piece.body is not None:
-        return len(piece.payload)
-    either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
-    classes = [each for each in either if each is not None]
-    if not classes or any(may_hold_secrets(descriptor_of(each)) for each in classes):
-        return SHOWN_OF_ANYTHING
-    return len(piece.payload)

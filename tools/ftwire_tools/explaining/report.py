@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.explaining.body_layout import body_json
 from ftwire_tools.explaining.frame_layout import draw, header_fields, title_of
+from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 from ftwire_tools.terminal.times import Clock
@@ -26,7 +27,6 @@ MAX_NAMED: Final = 8
 class Form(NamedTuple):
     """Options for showing a report."""
 
-    show_secrets: bool
     everything: bool
     brief: bool
     named: bool
@@ -60,11 +60,12 @@ class PlacedFinding(NamedTuple):
 class ExplainReport:
     """Collects the findings of one input."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", *, show_secrets: bool) -> None:
         self.name = name
         """Name of the input, if there are several."""
-        self.places: list[Place] = []
+        self.drawn: list[tuple[Place, PieceView]] = []
         """Pieces to draw."""
+        self._show_secrets: Final = show_secrets
         self.pieces = 0
         """Number of pieces in the input."""
         self.key_unknown = 0
@@ -79,10 +80,13 @@ class ExplainReport:
         self.pieces += 1
         piece = place.piece
         self.key_unknown += piece.key_unknown and not piece.findings
+        if not keep and not piece.findings:
+            return
+        view = PieceView(piece, show_secrets=self._show_secrets)
         if keep:
-            self.places.append(place)
+            self.drawn.append((place, view))
         self.findings.extend(
-            PlacedFinding(finding, place.number, place.conversation, place.packet) for finding in piece.findings
+            PlacedFinding(finding, place.number, place.conversation, place.packet) for finding in view.findings()
         )
 
     def ranked(self) -> list[list[PlacedFinding]]:
@@ -134,14 +138,14 @@ def print_text(report: ExplainReport, form: Form) -> None:
     clock = Clock()
     out: list[str] = [f"{paint.push}{printable(report.name)}{paint.reset}"] if form.named else []
     if not form.brief:
-        for place in report.places:
+        for place, view in report.drawn:
             where = ""
             if place.conversation is not None:
                 within = _conversation_text(place.conversation)
                 where = f", {within}, packet {place.packet}, {clock.time(place.time)}"
             name = f"frame {place.number}" if place.number else "in no frame"
             out.append(f"{paint.push}{name}{paint.reset}: {title_of(place.piece)}{where}")
-            out.extend(draw(place.piece, paint, show_secrets=form.show_secrets, everything=form.everything))
+            out.extend(draw(view, paint, everything=form.everything))
             out.append("")
     if report.left_out and not form.brief:
         out.append(f"{report.left_out} more frames with nothing wrong are not drawn (--all draws them).")
@@ -174,7 +178,7 @@ def print_text(report: ExplainReport, form: Form) -> None:
 def print_json(report: ExplainReport, form: Form) -> None:
     """Print a report as one JSON object."""
     frames = []
-    for place in () if form.brief else report.places:
+    for place, view in () if form.brief else report.drawn:
         piece = place.piece
         frame: dict[str, Any] = {
             "frame": place.number or None,
@@ -187,7 +191,7 @@ def print_json(report: ExplainReport, form: Form) -> None:
                 {"offset": one.offset, "hex": one.raw.hex(), "name": one.name, "meaning": one.meaning, "good": one.good}
                 for one in header_fields(piece)
             ],
-            "body": body_json(piece, show_secrets=form.show_secrets),
+            "body": body_json(view),
         }
         if place.conversation is not None:
             number = place.conversation.number or None

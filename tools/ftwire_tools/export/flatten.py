@@ -8,8 +8,6 @@ The column of an inner message's field has the names of both: ``preMarket_price`
 - to a list of securities the list of their codes, with ``_codes`` after its name;
 - to an enum's number its name, in a dictionary column with ``_name`` after its name;
 - to an exchange-local time the instant, with ``_utc`` after its name (by ``finish``, which is given the market).
-
-Secrets are masked: texts become ``***`` and numbers null.
 """
 
 from __future__ import annotations
@@ -24,13 +22,12 @@ from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS
 from ftwire_tools.markets.zones import instants, is_local_time
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
-from ftwire_tools.messages.masking import MASK, is_secret, may_hold_secrets
 from ftwire_tools.messages.securities import market_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["FlatColumn", "beside", "code_column", "finish", "flatten", "market_in", "masked"]
+__all__ = ["FlatColumn", "beside", "code_column", "finish", "flatten", "market_in"]
 
 MAX_SPREAD: Final = 64 << 20
 """Bytes that one column may take in a batch whose values are repeated for each item of a list."""
@@ -61,7 +58,6 @@ def flatten(
     *,
     prefix: str = "",
     without: Iterable[str] = (),
-    show_secrets: bool = False,
 ) -> list[FlatColumn]:
     """Return the columns of a struct array of this class, except those of the fields ``without``."""
     left_out = frozenset(without)
@@ -73,16 +69,14 @@ def flatten(
         name, values = prefix + field.name, arrays[field.name]
         if field.name in left_out:
             continue
-        if is_secret(field) and not show_secrets:
-            columns.append(FlatColumn(name, masked(values, field)))
-        elif is_repeated(field):
-            columns += _repeated(name, values, field, show_secrets)
+        if is_repeated(field):
+            columns += _repeated(name, values, field)
         elif field.message_type is not None:
             if field.message_type.full_name == SECURITY:
                 market, code = values.flatten()
                 shown = "code" if field.name == "security" and not prefix else name
                 columns.append(code_column(shown, market, code, values.is_valid()))
-            columns += flatten(values, field.message_type, prefix=f"{name}_", show_secrets=show_secrets)
+            columns += flatten(values, field.message_type, prefix=f"{name}_")
         elif own is not None and field.name == "code" and message.full_name != SECURITY:
             columns.append(code_column(name, arrays[own[0]], values, values.is_valid(), own[1]))
             columns.append(FlatColumn(f"{name}_raw", values))
@@ -130,30 +124,8 @@ def market_in(columns: list[FlatColumn], length: int) -> Any:
     return pc.coalesce(*telling) if telling else pa.nulls(length, pa.string())
 
 
-def masked(values: Any, field: FieldDescriptor) -> Any:
-    """Return the values of a field with all secrets masked, at any depth."""
-    if is_repeated(field):
-        inner = values.values
-        return pa.ListArray.from_arrays(values.offsets, _masked_items(inner, field), mask=values.is_null())
-    return _masked_items(values, field)
-
-
-def _masked_items(values: Any, field: FieldDescriptor) -> Any:
-    if is_secret(field):
-        if pa.types.is_string(values.type):
-            return pc.if_else(values.is_valid(), MASK, pa.scalar(None, pa.string()))
-        return pa.nulls(len(values), values.type)
+def _repeated(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
     inner = field.message_type
-    if inner is None or not may_hold_secrets(inner):
-        return values
-    children = [masked(values.field(at), each) for at, each in enumerate(inner.fields)]
-    return pa.StructArray.from_arrays(children, fields=list(values.type), mask=values.is_null())
-
-
-def _repeated(name: str, values: Any, field: FieldDescriptor, show_secrets: bool) -> list[FlatColumn]:
-    inner = field.message_type
-    if inner is not None and not show_secrets and may_hold_secrets(inner):
-        values = masked(values, field)
     columns = [FlatColumn(name, values)]
     if inner is not None and inner.full_name == SECURITY:
         items = values.values

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.capture import DissectedBytes, DissectedFrame, read_body, status_of
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire_tools.messages.masking import error_text, may_be_secret
+from ftwire_tools.messages.masking import mask_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -199,7 +199,6 @@ class FrameCollector:
         """Add a frame whose body is no message; without ``error`` it has no body at all."""
         number, conversation, observation = report
         frame = observation.frame
-        show = self._show_secrets
         body = None
         is_undecoded = True
         if error is None:
@@ -208,8 +207,9 @@ class FrameCollector:
             is_undecoded = bool(status)
         else:
             error_type, size = type(error).__name__, len(frame.payload)
-            text = error_text(error, frame, show_secrets=show)
-            if show or not may_be_secret(frame):
+            mask = mask_of(frame, show_secrets=self._show_secrets)
+            text = mask.error_text(error)
+            if not mask.hides_some:
                 body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
         self._add_error(
             ErrorRow(

@@ -48,12 +48,11 @@ _RESERVED: Final = frozenset(name for name, _ in (*META, *PARTITIONS))
 class RowBuilder:
     """Makes rows of messages of one class."""
 
-    def __init__(self, message: Descriptor, *, explode: bool, levels: int, show_secrets: bool) -> None:
+    def __init__(self, message: Descriptor, *, explode: bool, levels: int) -> None:
         self._message: Final = message
         self._layout: Final = layout_of(message)
         self._explode: Final = explode
         self._levels: Final = levels
-        self._show_secrets: Final = show_secrets
 
     def tables(self, struct: Any, meta: Any) -> Iterator[tuple[str, Any]]:
         """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message."""
@@ -81,17 +80,16 @@ class RowBuilder:
 
     def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
         """Return the columns of all fields that are no list with a table, and these lists by name."""
-        show = self._show_secrets
         if layout.payload is None:
-            return flatten(struct, self._message, show_secrets=show), {}
-        columns = flatten(struct, self._message, without=(layout.payload,), show_secrets=show)
+            return flatten(struct, self._message), {}
+        columns = flatten(struct, self._message, without=(layout.payload,))
         inner = self._message.fields_by_name[layout.payload].message_type
         assert inner is not None  # noqa: S101 - layout_of has chosen a message
         values = dict(zip((field.name for field in self._message.fields), struct.flatten(), strict=True))[
             layout.payload
         ]
         lists = [plan.field for plan in layout.lists]
-        columns += flatten(values, inner, without=lists, show_secrets=show)
+        columns += flatten(values, inner, without=lists)
         fields = dict(zip((field.name for field in inner.fields), values.flatten(), strict=True))
         return columns, {name: (inner.fields_by_name[name], fields[name]) for name in lists}
 
@@ -105,7 +103,7 @@ class RowBuilder:
         parents: Any,
         place: Any,
     ) -> Iterator[tuple[str, Any]]:
-        columns = flatten(items, item, show_secrets=self._show_secrets)
+        columns = flatten(items, item)
         if item.full_name == "Qot_Common.Security":
             columns = _security_items(items, columns)
         elif all(column.name != "code" for column in columns):
@@ -164,20 +162,18 @@ class RowBuilder:
         return layout.wide, _assembled(columns, meta.take(wanted), row)
 
 
-_rows: dict[tuple[Descriptor, bool, int, bool], RowBuilder] = {}
+_rows: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
 
 
-def rows_of(
-    message: Descriptor, struct: Any, meta: Any, *, explode: bool, levels: int, show_secrets: bool
-) -> Iterator[tuple[str, Any]]:
+def rows_of(message: Descriptor, struct: Any, meta: Any, *, explode: bool, levels: int) -> Iterator[tuple[str, Any]]:
     """Return the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
 
     A table that several classes fill has the columns of all of them: null where the row's class has no such field.
     """
-    key = message, explode, levels, show_secrets
+    key = message, explode, levels
     rows = _rows.get(key)
     if rows is None:
-        rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels, show_secrets=show_secrets)
+        rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels)
     for table, batch in rows.tables(struct, meta):
         if len(batch):
             yield table, _fitted(table, batch, explode, levels)
@@ -198,7 +194,7 @@ def table_schema(table: str, *, explode: bool = False, levels: int = 10) -> Any 
     fields: dict[str, Any] = {}
     for entry in sorted(packages):
         message = descriptor_of(registry[entry].response)
-        rows = RowBuilder(message, explode=explode, levels=levels, show_secrets=True)
+        rows = RowBuilder(message, explode=explode, levels=levels)
         nothing = pa.array([], struct_of(message))
         for name, batch in rows.tables(nothing, empty_meta()):
             if name == table:

@@ -12,8 +12,9 @@ from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import Converter, class_descriptor
 from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumns, MessageKey, TableOptions
+from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.rows import META, PARTITIONS, dictionary, rows_of
-from ftwire_tools.messages.masking import may_hold_secrets
+from ftwire_tools.messages.masking import BodyMask
 
 __all__ = ["ERRORS", "TableBatch", "TableBuilder"]
 
@@ -70,10 +71,10 @@ class TableBuilder:
         kind = "request" if sender is Role.CLIENT else "push" if protocol.is_push else "response"
         converted = self._converter.convert(frames.bodies, message_class)
         descriptor = class_descriptor(message_class)
+        hides_some = BodyMask(descriptor, show_secrets=self._options.show_secrets).hides_some
         self.refused += len(converted.refusals)
         for refusal in converted.refusals:
             at = refusal.place
-            secret = not self._options.show_secrets and may_hold_secrets(descriptor)
             errors.append(
                 ErrorRow(
                     frames.times[at],
@@ -84,9 +85,9 @@ class TableBuilder:
                     kind,
                     protocol.name,
                     refusal.error_type,
-                    f"not a {descriptor.full_name}" if secret else refusal.error,
+                    f"not a {descriptor.full_name}" if hides_some else refusal.error,
                     len(frames.bodies[at]),
-                    None if secret else frames.bodies[at],
+                    None if hides_some else frames.bodies[at],
                     refusal.is_lost,
                 )
             )
@@ -106,11 +107,10 @@ class TableBuilder:
             meta = meta.take(pa.array(converted.kept, pa.int64()))
         return rows_of(
             descriptor,
-            converted.array,
+            mask_struct(converted.array, descriptor) if hides_some else converted.array,
             meta,
             explode=self._options.explode,
             levels=self._options.levels,
-            show_secrets=self._options.show_secrets,
         )
 
     def _error_rows(self, errors: list[ErrorRow]) -> Any:

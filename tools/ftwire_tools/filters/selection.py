@@ -1,6 +1,6 @@
 """Which frames are shown: by protocol, kind, security, conversation, time and outcome.
 
-Conditions on the header come before those on the body, so that no body is parsed in vain.
+Conditions on the header are checked before those on the body, so that fewer bodies are parsed.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Selection(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Everything passes."""
+        """Whether there is no condition."""
         return self == Selection()
 
     def wants_header(self, conversation: Conversation, observation: FrameObserved) -> bool:
-        """Return whether a frame may be wanted, without looking at its body."""
+        """Return whether a frame meets all conditions but those on its body."""
         if self.protocols and observation.frame.proto_id not in self.protocols:
             return False
         if self.kinds and observation.kind not in self.kinds:
@@ -48,7 +48,7 @@ class Selection(NamedTuple):
         return self.wants_place(conversation, observation.time)
 
     def wants_place(self, conversation: Conversation, time: int) -> bool:
-        """Return whether anything of this conversation and time is wanted."""
+        """Return whether this conversation and time meet the conditions."""
         if self.since is not None and time < self.since:
             return False
         if self.until is not None and time > self.until:
@@ -56,16 +56,16 @@ class Selection(NamedTuple):
         return not self.conversations or any(_is_in(conversation, wanted) for wanted in self.conversations)
 
     def wants_body(self, observation: FrameObserved, error: WireError | None) -> bool:
-        """Return whether a frame is wanted whose header is. ``error``: why its body cannot be had."""
+        """Return whether a frame's body meets the conditions. ``error``: why it cannot be read."""
         if self.only_errors and error is None:
             return False
         if not self.codes:
             return True
-        # A reply often repeats nothing of what was asked for.
+        # A reply often does not repeat the securities of its request.
         return self._names(observation.frame) or (observation.request is not None and self._names(observation.request))
 
     def _names(self, frame: Frame | Envelope) -> bool:
-        """Return whether one of the securities in the body of a frame is wanted."""
+        """Return whether one of the securities in the body of a frame is selected."""
         try:
             names = [name.upper() for name in securities_of_frame(frame)]
         except WireError:
@@ -80,8 +80,8 @@ def _is_in(conversation: Conversation, wanted: str) -> bool:
     return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
 
 
-def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozenset[int]:
-    """Return the IDs that names, IDs and globs stand for.
+def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> frozenset[int]:
+    """Return the protocol IDs that names, IDs and globs select.
 
     A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
     """
@@ -90,7 +90,7 @@ def protocol_ids(patterns: Iterable[str], known: Registry = registry) -> frozens
         if pattern.isdecimal():
             found.add(int(pattern))
             continue
-        named = {entry.proto_id for entry in known.find(pattern)}
+        named = {entry.proto_id for entry in registry.find(pattern)}
         if not named:
             raise ValueError(f"no protocol is called {pattern!r}")
         found |= named

@@ -1,13 +1,12 @@
 """Fuzzing of gateways and clients that run, by a hostile client and a hostile gateway.
 
 =======================  =========================================================================
-``mutations``            what can be wrong with a body, a frame or an envelope, and drawing of it
-``steps``, ``plans``     what a hostile peer does, as data, and drawing of it
-``valid_messages``       the smallest legal messages, ``bodies`` the same with mutations
-``transport``            steps to bytes, bytes to frames; ``websocket_*`` the same for envelopes
-``transports``           which of the two a connection uses
+``steps``                what a hostile peer does, as data, with tables of what can be wrong
+``bodies``               the smallest legal messages, and bodies with something wrong in them
+``plans``                drawing of steps
+``transport``            steps to bytes, bytes to frames; ``websocket`` the same for envelopes
 ``connection``           the socket of either side
-``attack_session``       a hostile client's connection, with the ``expectations`` of it
+``attack_session``       a hostile client's connection, and what must come of what it has sent
 ``hostile_client``       performs steps against a gateway, ``hostile_gateway`` against a client
 ``judgement``            which reactions are findings
 ``targets``, ``program`` the peer that is fuzzed, and its program

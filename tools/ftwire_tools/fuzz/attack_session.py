@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
 from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
-from ftwire_tools.fuzz.bodies import message_class_of
+from ftwire.frame import Role
+from ftwire_tools.fuzz.bodies import CLASSES, request_message
 from ftwire_tools.fuzz.connection import FuzzConnection
-from ftwire_tools.fuzz.expectations import Expectation, Expectations
-from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
+from ftwire_tools.fuzz.judgement import PlayRecord, fault_of, mismatch
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import PongReceived, Rendered
-from ftwire_tools.fuzz.transports import FuzzTransport
-from ftwire_tools.fuzz.valid_messages import request_message
+from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, Rendered
 
 __all__ = ["AttackSession", "NoGatewayError"]
 
@@ -28,6 +27,20 @@ GRACE: Final = 0.05
 
 class NoGatewayError(Exception):
     """Nothing listens there, or nothing that uses our transport."""
+
+
+@dataclass(slots=True)
+class Expectation:
+    """One frame that a gateway may answer."""
+
+    label: str
+    """What is wrong with it, if anything."""
+    request: Any
+    """The message to compare the reply with, ``None`` where there is none."""
+    must: bool
+    """Whether it has to be answered."""
+    answer: str = ""
+    """``answered`` or ``refused``."""
 
 
 class AttackSession(FuzzConnection):
@@ -53,14 +66,14 @@ class AttackSession(FuzzConnection):
         super().__init__(connected, number, transport, record, timeout)
         self.serial = transport.first_serial - 1
         self.conn_id = 0
-        self.expectations: Final = Expectations()
-        self.is_open = False
-        """Whether the handshake was granted."""
+        self._requests: Final[dict[tuple[int, int], Expectation]] = {}  # by protocol and serial
+        self._pings: Final[dict[bytes, Expectation]] = {}
+        self._odd: Final[list[Expectation]] = []
+        """Those of everything that is wrong, in the order of sending."""
         self.is_lost = False
         """Whether the gateway cannot know where the next frame begins: nothing must be answered any more."""
         self.is_provoked = False
         """Whether something wrong was sent."""
-        self.is_finished = False
         self._is_hanging = False
         self._init: Any = None
         if upgrade is None:
@@ -121,7 +134,8 @@ class AttackSession(FuzzConnection):
         if is_close:
             # What is still unanswered need not be, but the connection has to end.
             self.is_finished = True
-            self.expectations.release()
+            for expectation in (*self._pings.values(), *self._requests.values()):
+                expectation.must = False
         self._add(Expectation(step.label, None, must), rendered)
         self._write_step(rendered, step)
         if is_close:
@@ -133,12 +147,12 @@ class AttackSession(FuzzConnection):
         if expectation.label:
             self.is_provoked = True
             if not self.is_lost:
-                self.expectations.odd.append(expectation)
+                self._odd.append(expectation)
         self.is_lost = self.is_lost or rendered.asks is None
         for content in rendered.pings:
-            self.expectations.add_ping(content, must=not self.is_lost and not self.is_finished)
+            self._pings[content] = Expectation("ping", None, not self.is_lost and not self.is_finished)
         for proto_id, serial in rendered.asks or ():
-            self.expectations.add(expectation, proto_id, serial)
+            self._requests[proto_id, serial] = expectation
             # Serials that increase are used once: a reply then belongs to one request.
             if self.serial <= serial < 1 << 31:
                 self.serial = serial
@@ -152,19 +166,18 @@ class AttackSession(FuzzConnection):
     def take_garbage(self, error: WireError) -> None:
         """See ``FuzzConnection``."""
         if not self.is_lost and not (self.transport.refused and not self.transport.is_ready):
-            self.record.found("garbage", str(error))
+            super().take_garbage(error)
         self.is_lost = True
 
     def take(self, event: Any) -> None:
         """See ``FuzzConnection``."""
         if isinstance(event, PongReceived):
-            self.expectations.take_pong(event.data)
+            self._take_pong(event.data)
             return
         if self.is_lost and self.transport.is_encrypted:
             return
         frame = event
-        sent = self.expectations.with_serial(frame.serial)
-        expectation = sent.get(frame.proto_id)
+        expectation = self._requests.get((frame.proto_id, frame.serial))
         fault = fault_of(frame, check_format=expectation is not None and expectation.must)
         if fault is not None:
             self.record.findings.append(fault)
@@ -175,14 +188,26 @@ class AttackSession(FuzzConnection):
         if expectation is None:
             is_push = frame.protocol is not None and frame.protocol.is_push
             if not is_push and not self.is_lost:
-                self.record.unexpected_reply(frame, sent)
+                reply = f"protocol {frame.proto_id} with serial {frame.serial}"
+                if sent := [str(proto_id) for proto_id, serial in self._requests if serial == frame.serial]:
+                    self.record.found("wrong protocol", f"{reply}, which was sent with {', '.join(sent)}")
+                else:
+                    self.record.found("wrong serial", reply)
             return
         if getattr(frame, "error_code", 0) or getattr(frame.message, "retType", 0):
             expectation.answer = "refused"
         elif frame.proto_id == self.transport.init and not self.is_open:
             self._agree(frame.message)
-        elif expectation.request is not None:
-            self.record.compare(frame, expectation.request)
+        elif expectation.request is not None and (fault := mismatch(frame, expectation.request)):
+            self.record.findings.append(fault)
+
+    def _take_pong(self, content: bytes) -> None:
+        if content in self._pings:
+            for before, expectation in self._pings.items():
+                # RFC 6455, 5.5.3: of several pings only the last one need be answered.
+                expectation.answer = "answered"
+                if before == content:
+                    return
 
     def _agree(self, response: Any) -> None:
         self.is_open = True
@@ -200,9 +225,19 @@ class AttackSession(FuzzConnection):
         return found
 
     def _wait_for_all(self) -> None:
-        missing = self.expectations.missing
-        while missing and not self.end and self._wait(lambda: len(self.expectations.missing) < len(missing)):  # noqa: B023 - called before the next turn
-            missing = self.expectations.missing
+        missing = self._missing()
+        while missing and not self.end and self._wait(lambda: len(self._missing()) < len(missing)):  # noqa: B023 - called before the next turn
+            missing = self._missing()
+
+    def _missing(self) -> list[str]:
+        """Return what must still come, in words."""
+        replies = (
+            f"reply to {proto_id} (serial {serial})"
+            for (proto_id, serial), expectation in self._requests.items()
+            if expectation.must and not expectation.answer
+        )
+        pongs = ("answer to a ping" for each in self._pings.values() if each.must and not each.answer)
+        return [*replies, *pongs]
 
     def _has_ended(self) -> bool:
         self.receive(lambda: False, 0)
@@ -214,7 +249,7 @@ class AttackSession(FuzzConnection):
         """Send KeepAlive, and return whether it is answered."""
         serial = self.serial + 1
         self.send(FuzzStep("send", KEEP_ALIVE, request_message(KEEP_ALIVE).SerializeToString().hex()))
-        expectation = self.expectations.with_serial(serial).get(KEEP_ALIVE)
+        expectation = self._requests.get((KEEP_ALIVE, serial))
         return expectation is not None and expectation.answer != ""
 
     def settle(self) -> None:
@@ -222,17 +257,17 @@ class AttackSession(FuzzConnection):
         self.write(b"")
         if not self.is_lost and not self.end:
             self._wait_for_all()
-            if self.is_open and not self.is_finished and not self.end and not self.expectations.missing:
+            if self.is_open and not self.is_finished and not self.end and not self._missing():
                 self.is_served()
         if not self.end and (self.is_lost or not self.is_open):
             # No reply shows that it was read: without a moment more, what comes of it would be missed.
             self.receive(lambda: False, GRACE)
-        missing = self.expectations.missing
+        missing = self._missing()
         if not self.is_lost and missing and not self.end:
             self.record.found("hung", f"no {', no '.join(missing[:3])} within {self.timeout:g} s")
         if self.end in {"closed", "reset"} and not self.is_provoked and not self.is_finished:
             self.record.found("closed", f"{self.end} after legal frames only")
-        odd = self.expectations.odd
+        odd = self._odd
         self.record.reactions.extend(
             (each.label, each.answer or (self.end if self.end and each is odd[-1] else "ignored")) for each in odd
         )
@@ -240,7 +275,7 @@ class AttackSession(FuzzConnection):
 
     def say_goodbye(self) -> None:
         """Close, on WebSocket after a close frame."""
-        if not (self.end or self.is_finished or self.transport.has_keep_alive):
+        if self.transport.is_websocket and not self.end and not self.is_finished:
             self.write(self.transport.render(FuzzStep("bye", data=NORMAL_CLOSE)).data)
         self.leave()
 
@@ -248,17 +283,12 @@ class AttackSession(FuzzConnection):
         """Close or reset, whatever is under way."""
         self.write(b"")
         self.receive(lambda: False, 0)
-        self.record.reactions.extend((each.label, each.answer) for each in self.expectations.odd if each.answer)
+        self.record.reactions.extend((each.label, each.answer) for each in self._odd if each.answer)
         self.leave(reset=reset)
-
-    def finish(self) -> None:
-        """Close for writing."""
-        self.is_finished = True
-        super().finish()
 
 
 def _message_of(step: FuzzStep, body: bytes) -> Any:
-    message_class = message_class_of(step.proto, of_gateway=False)
+    message_class = CLASSES[Role.CLIENT][step.proto]
     if message_class is None or step.format:
         return None
     try:

@@ -1,24 +1,38 @@
-"""Plain bodies: the message classes of both sides, and bodies with something wrong in them."""
+"""Plain bodies: the smallest legal messages of both sides, and bodies with something wrong in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ftwire.body import decode_body
+from ftwire.connection import INIT_CONNECT
 from ftwire.errors import WireError
+from ftwire.frame import MessageClasses, Role
 from ftwire.frame_mutations import NamedMutation, flip_bit
 from ftwire.header import BodyFormat
-from ftwire.protocols import registry
-from ftwire_tools.fuzz.mutations import BODY_MUTATIONS
+from ftwire.websocket import INIT
+from ftwire_tools.fuzz.steps import BODY_MUTATIONS
 from ftwire_tools.messages.descriptors import is_repeated, is_required
 from ftwire_tools.messages.varints import varint
 
-__all__ = ["message_class_of", "mutate_body", "stamp_packet_id"]
+__all__ = ["CLASSES", "init_request", "mutate_body", "request_message", "response_message", "stamp_packet_id"]
 
+CLASSES: Final[dict[Role, Any]] = {role: MessageClasses(role) for role in Role}
+"""Side to protocol ID to the class of what that side sends under it, ``None`` where there is none."""
+AES_KEY: Final = "ftwire-fuzz-key0"
+"""``connAESKey`` of the hostile gateway: public, for nothing secret is sent."""
+AES_IV: Final = "ftwire-fuzz-iv-0"
+CONN_ID: Final = 4711
+MARKET: Final = 1
+CODE: Final = "00700"
+MOMENT: Final = "2026-01-05 09:30:00"
+SECONDS: Final = 1_767_576_600
+"""The same in seconds since 1970."""
+MAX_DEPTH: Final = 6
 UNKNOWN_FIELD: Final = 500
 """A field number that no message of the protocol has."""
-_ENDS: Final = {  # by FieldDescriptor.cpp_type
+_ENDS: Final[dict[int, tuple[Any, ...]]] = {  # by FieldDescriptor.cpp_type
     1: (-(1 << 31), (1 << 31) - 1),  # int32
     2: (-(1 << 63), (1 << 63) - 1),  # int64
     3: (0, (1 << 32) - 1),  # uint32
@@ -27,25 +41,107 @@ _ENDS: Final = {  # by FieldDescriptor.cpp_type
     6: (float("nan"), float("-inf")),  # float
 }
 _STRINGS: Final = ("", "\0", "a" * 70_000, "\U0001f409", "../../etc/passwd", "%n%s", "' OR 1=1 --", "\ufeff\u202e")
-
-
-def message_class_of(proto_id: int, *, of_gateway: bool) -> Any:
-    """Return the class of what one side sends under a protocol ID, ``None`` where there is none."""
-    entry = registry.get(proto_id)
-    if entry is None:
-        return None
-    return entry.response if of_gateway else entry.request
+_FIELD_MUTATIONS: Final[dict[str, Callable[[Any], tuple[Any, ...]]]] = {
+    "missing field": lambda field: (None,) if is_required(field) else (),
+    # The schema has most of its enums as int32.
+    "unknown enum": lambda field: (-7, 9999) if field.cpp_type == field.CPPTYPE_INT32 else (),
+    "extreme number": lambda field: _ENDS.get(field.cpp_type, ()),
+    "odd string": lambda field: _STRINGS if field.type == field.TYPE_STRING else (),
+}
+"""Mutation of one field to what may be set there instead: ``None`` for nothing, no choices where it does not apply."""
 
 
 def stamp_packet_id(proto_id: int, body: bytes, conn_id: int, serial: int) -> bytes:
     """Return a request's body with the ``packetID`` that trading requests carry, others unchanged."""
-    message_class = message_class_of(proto_id, of_gateway=False)
+    message_class = CLASSES[Role.CLIENT][proto_id]
     field = None if message_class is None else message_class.DESCRIPTOR.fields_by_name.get("c2s")
     if field is None or "packetID" not in field.message_type.fields_by_name:
         return body
     message = message_class.FromString(body)
     message.c2s.packetID.connID, message.c2s.packetID.serialNo = conn_id, serial
     return bytes(message.SerializePartialToString())
+
+
+def _fill(message: Any, like: Any = None, depth: int = 0) -> None:
+    """Set the required fields of a message, and one item of each list of messages.
+
+    Values are those of the fields of the same name in ``like``, or plausible ones.
+    """
+    for field in message.DESCRIPTOR.fields:
+        is_message = field.cpp_type == field.CPPTYPE_MESSAGE
+        if is_repeated(field):
+            if is_message and 0 < depth <= 2:
+                _fill(getattr(message, field.name).add(), like, depth + 1)
+        elif (is_required(field) or (depth == 0 and field.name == "s2c")) and depth <= MAX_DEPTH:
+            known = _same_field(field, like)
+            if is_message and known is not None:
+                getattr(message, field.name).CopyFrom(known)
+            elif is_message:
+                getattr(message, field.name).SetInParent()
+                _fill(getattr(message, field.name), like, depth + 1)
+            else:
+                setattr(message, field.name, _plausible(field) if known is None else known)
+
+
+def _same_field(field: Any, like: Any) -> Any:
+    """Return what ``like`` has in a field of the same name and type, ``None`` where there is none."""
+    found = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
+    if found is None or is_repeated(found) or not like.HasField(field.name):
+        return None
+    is_same = found.cpp_type == field.cpp_type and found.message_type is field.message_type
+    return getattr(like, field.name) if is_same else None
+
+
+def _plausible(field: Any) -> Any:
+    if field.cpp_type == field.CPPTYPE_ENUM:
+        return field.enum_type.values[0].number
+    if field.cpp_type == field.CPPTYPE_STRING:
+        if field.type == field.TYPE_BYTES:
+            return b""
+        name = field.name.lower()
+        return MOMENT if "time" in name or "date" in name else CODE
+    return {"market": MARKET, "retType": 0}.get(field.name, 1)
+
+
+def init_request(*, websocket: bool, encrypted: bool = False) -> Any:
+    """Return the request of a handshake, InitConnect or InitWebSocket, without secrets."""
+    message = CLASSES[Role.CLIENT][INIT if websocket else INIT_CONNECT]()
+    message.c2s.clientID = "ftwire-fuzz"
+    message.c2s.programmingLanguage = "JavaScript" if websocket else "Python"
+    if not websocket:
+        message.c2s.clientVer = 1011
+        message.c2s.recvNotify = True
+        message.c2s.packetEncAlgo = 2 if encrypted else -1
+    return message
+
+
+def request_message(proto_id: int) -> Any:
+    """Return a legal request; a subscription is to a stock's time shares, with pushes."""
+    message = CLASSES[Role.CLIENT][proto_id]()
+    _fill(message)
+    if hasattr(message.c2s, "securityList") and not message.c2s.securityList:
+        message.c2s.securityList.add(market=MARKET, code=CODE)
+    if proto_id == 3001:
+        message.c2s.subTypeList.append(5)
+        message.c2s.isSubOrUnSub = message.c2s.isRegOrUnRegPush = message.c2s.isFirstPush = True
+    return message
+
+
+def response_message(proto_id: int, request: Any, keep_alive: int) -> Any:
+    """Return a success that answers a request; ``keep_alive`` in seconds. ``request`` is ``None`` for a push."""
+    message = CLASSES[Role.SERVER][proto_id]()
+    like = None if request is None else request.c2s
+    _fill(message, like)
+    message.retType = 0
+    if proto_id == 1:
+        message.s2c.connID, message.s2c.serverTime = CONN_ID, SECONDS
+    if proto_id == 1001:
+        s2c = message.s2c
+        s2c.serverVer, s2c.loginUserID, s2c.connID, s2c.keepAliveInterval = 1011, 1, CONN_ID, keep_alive
+        s2c.connAESKey = AES_KEY
+        if like is not None and like.packetEncAlgo == 2:
+            s2c.aesCBCiv = AES_IV
+    return message
 
 
 def mutate_body(body: bytes, mutations: Iterable[NamedMutation], body_format: int, message_class: Any) -> bytes:
@@ -79,41 +175,21 @@ def _mutated(body: bytes, name: str, value: Any, body_format: int, message_class
         message = decode_body(body, message_class, check_required=False)
     except WireError:
         return body
-    if places := list(_places(message, name)):
-        parent, field = places[value % len(places)]
-        if name == "missing field":
+    if places := list(_places(message, _FIELD_MUTATIONS[name])):
+        parent, field, choices = places[value % len(places)]
+        chosen = choices[value % len(choices)]
+        if chosen is None:
             parent.ClearField(field.name)
         else:
-            setattr(parent, field.name, _odd_value(field, name, value))
+            setattr(parent, field.name, chosen)
     return bytes(message.SerializePartialToString())
 
 
-def _places(message: Any, name: str) -> Iterator[tuple[Any, Any]]:
-    """Give (message, field) of every field that is set and that the mutation applies to."""
+def _places(message: Any, choices_of: Callable[[Any], tuple[Any, ...]]) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
+    """Give (message, field, choices) of every field that is set and that has choices."""
     for field, value in message.ListFields():
-        is_message = field.cpp_type == field.CPPTYPE_MESSAGE
-        if not is_repeated(field) and _applies(name, field):
-            yield message, field
-        if is_message:
+        if not is_repeated(field) and (choices := choices_of(field)):
+            yield message, field, choices
+        if field.cpp_type == field.CPPTYPE_MESSAGE:
             for each in value if is_repeated(field) else [value]:
-                yield from _places(each, name)
-
-
-def _applies(name: str, field: Any) -> bool:
-    if name == "missing field":
-        return is_required(field)
-    if name == "odd string":
-        return bool(field.type == field.TYPE_STRING)
-    if name == "unknown enum":
-        # The schema has most of its enums as int32.
-        return bool(field.cpp_type == field.CPPTYPE_INT32)
-    return field.cpp_type in _ENDS
-
-
-def _odd_value(field: Any, name: str, value: int) -> Any:
-    if name == "odd string":
-        return _STRINGS[value % len(_STRINGS)]
-    if name == "unknown enum":
-        return 9999 if value % 2 else -7
-    ends = _ENDS[field.cpp_type]
-    return ends[value % len(ends)]
+                yield from _places(each, choices_of)

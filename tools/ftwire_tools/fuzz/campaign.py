@@ -14,7 +14,7 @@ from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.targets import LostTargetError
 
 if TYPE_CHECKING:
-    from ftwire_tools.fuzz.judgement import FuzzFinding, PlayOutcome
+    from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
     from ftwire_tools.fuzz.steps import FuzzStep
     from ftwire_tools.fuzz.targets import FuzzTarget
 
@@ -41,7 +41,7 @@ class Reproduction:
     """Performances that shortening took."""
     again: bool
     """Whether the steps have provoked it a second time."""
-    outcome: PlayOutcome
+    record: PlayRecord
 
 
 @dataclass(slots=True)
@@ -95,29 +95,28 @@ class Campaign:
             number = totals.runs + 1
             steps = self._plan(Random(f"{self._seed}/{number}"))  # noqa: S311 - to be repeated, not to be secret
             try:
-                outcome = self._target.play(steps)
+                record = self._target.play(steps)
             except LostTargetError as error:
                 if not totals.runs:
                     raise
                 totals.lost = str(error)
                 return
             totals.runs = number
-            totals.steps += outcome.performed
-            totals.reactions.update(outcome.reactions)
-            if outcome.findings:
-                # What came first is what was provoked; what follows in the same run mostly follows from it.
-                self._take(outcome.findings[0], number, steps, outcome)
+            totals.steps += record.performed
+            totals.reactions.update(record.reactions)
+            if record.findings:
+                self._take(number, steps, record)
             self._progress(totals)
 
-    def _take(self, finding: FuzzFinding, number: int, steps: tuple[FuzzStep, ...], outcome: PlayOutcome) -> None:
-        kind = finding.kind
+    def _take(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> None:
+        # What came first is what was provoked; what follows in the same run mostly follows from it.
+        kind = record.findings[0].kind
         if self._shortened[kind] == SAME_KIND:
             self.totals.repeats[kind] += 1
             return
         self._shortened[kind] += 1
-        found = self._shorten(finding, number, steps, outcome)
-        actions = ((step.do, step.label, step.proto if step.do == "send" else 0) for step in found.steps)
-        shape = (kind, *actions)
+        found = self._shorten(number, steps, record)
+        shape = (kind, *((step.do, step.label, step.proto if step.do == "send" else 0) for step in found.steps))
         if found.again and shape in self._known:
             self.totals.repeats[kind] += 1
             return
@@ -125,10 +124,9 @@ class Campaign:
         self.totals.found.append(found)
         self._report(found)
 
-    def _shorten(
-        self, finding: FuzzFinding, number: int, steps: tuple[FuzzStep, ...], outcome: PlayOutcome
-    ) -> Reproduction:
-        best = outcome
+    def _shorten(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> Reproduction:
+        finding = record.findings[0]
+        best = record
 
         def provokes(candidate: Sequence[FuzzStep], *, late: bool = False) -> bool:
             nonlocal best
@@ -147,6 +145,6 @@ class Campaign:
                 short, tries = shrink(steps, provokes, self._tries)
         except LostTargetError as error:
             self.totals.lost = str(error)
-            return Reproduction(finding, number, steps, len(steps), 0, again=False, outcome=outcome)
+            return Reproduction(finding, number, steps, len(steps), 0, again=False, record=record)
         shown = next(each for each in best.findings if each.kind == finding.kind)
-        return Reproduction(shown, number, short, len(steps), tries + again, again=again, outcome=best)
+        return Reproduction(shown, number, short, len(steps), tries + again, again=again, record=best)

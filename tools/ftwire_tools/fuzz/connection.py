@@ -12,8 +12,7 @@ from typing import Any, Final
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
-from ftwire_tools.fuzz.transport import CloseReceived
-from ftwire_tools.fuzz.transports import FuzzTransport
+from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
 
 __all__ = ["FuzzConnection"]
 
@@ -41,6 +40,10 @@ class FuzzConnection:
         """When the peer has last sent anything."""
         self.is_stuck = False
         """Whether the peer has not read all of what was written."""
+        self.is_open = False
+        """Whether the handshake was granted."""
+        self.is_finished = False
+        """Whether we have closed for writing, or announced the end."""
         self._us, self._peer = ("client", "gateway") if transport.role is Role.CLIENT else ("gateway", "client")
         self._held = b""
         self._is_writing = False
@@ -54,7 +57,7 @@ class FuzzConnection:
 
     def take_garbage(self, error: WireError) -> None:
         """Handle bytes that are no frames, after which nothing can be read."""
-        raise NotImplementedError
+        self.record.found("garbage", str(error))
 
     def write(self, data: bytes, chunk: int = 0, *, hold: bool = False) -> None:
         """Write bytes, in pieces of ``chunk`` if it is not 0, or with ``hold`` together with the next ones."""
@@ -143,6 +146,7 @@ class FuzzConnection:
 
     def finish(self) -> None:
         """Close for writing."""
+        self.is_finished = True
         self.write(b"")
         if self.end:
             return

@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ftwire_tools.fuzz.attack_session import AttackSession, NoGatewayError
-from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord
+from ftwire_tools.fuzz.bodies import init_request
+from ftwire_tools.fuzz.judgement import PlayRecord
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transports import FuzzTransport
+from ftwire_tools.fuzz.transport import FuzzTransport
 
-__all__ = ["GatewayPlay"]
+__all__ = ["HostileClient"]
 
 
-class GatewayPlay:
+class HostileClient:
     """One performance of steps. ``transport`` makes that of each connection.
 
     ``timeout`` is how long a reply may take, in seconds.
@@ -28,13 +29,12 @@ class GatewayPlay:
 
     def __init__(self, address: tuple[str, int], transport: Callable[[], FuzzTransport], timeout: float) -> None:
         self._record: Final = PlayRecord()
-        self._performed = 0
         self._address: Final = address
         self._transport: Final = transport
         self._timeout: Final = timeout
         self._connections = 0
 
-    def run(self, steps: Sequence[FuzzStep]) -> PlayOutcome:
+    def play(self, steps: Sequence[FuzzStep]) -> PlayRecord:
         """Perform steps beside a session that does nothing wrong, then see whether it and a new one are served."""
         bystander = self._legal_session()
         if bystander is not None:
@@ -49,7 +49,7 @@ class GatewayPlay:
                 if not is_served:
                     self._record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
             bystander.say_goodbye()
-        return self._record.outcome(self._performed)
+        return self._record
 
     def _connect(self, upgrade: FuzzStep | None = None) -> AttackSession:
         """Open a connection. Raises ``NoGatewayError``."""
@@ -66,7 +66,8 @@ class GatewayPlay:
             self._record.found("dead", f"no new connection: {error}")
             return None
         transport = session.transport
-        session.send(FuzzStep("send", transport.init, transport.init_message().SerializeToString().hex()))
+        init = init_request(websocket=transport.is_websocket, encrypted=transport.is_encrypted)
+        session.send(FuzzStep("send", transport.init, init.SerializeToString().hex()))
         if session.is_open and session.is_served():
             return session
         what = "KeepAlive is not answered" if session.is_open else f"{transport.init_name} is not granted"
@@ -78,9 +79,11 @@ class GatewayPlay:
         """Do the steps, then judge the connection that is open. Raises ``NoGatewayError``."""
         session: AttackSession | None = None
         for step in steps:
-            if session is not None and self._begins_anew(session, step):
-                session.settle()
-                session = None
+            if session is not None:
+                is_init = step.do == "send" and step.proto == session.transport.init
+                if step.do == "upgrade" or (is_init and (session.end or session.transport.sent_close)):
+                    session.settle()
+                    session = None
             if step.do == "pause":
                 time.sleep(step.ms / 1000)
             elif step.do in {"close", "reset"}:
@@ -97,11 +100,6 @@ class GatewayPlay:
                     session.send(step)
                 else:
                     session.send_raw(step)
-            self._performed += 1
+            self._record.performed += 1
         if session is not None:
             session.settle()
-
-    @staticmethod
-    def _begins_anew(session: AttackSession, step: FuzzStep) -> bool:
-        is_init = step.do == "send" and step.proto == session.transport.init
-        return step.do == "upgrade" or (is_init and (session.end != "" or session.transport.sent_close))

@@ -10,19 +10,18 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ftwire.body import encode_body
-from ftwire.errors import WireError
-from ftwire_tools.fuzz.bodies import message_class_of
+from ftwire.frame import Role
+from ftwire_tools.fuzz.bodies import CLASSES, response_message
 from ftwire_tools.fuzz.connection import FuzzConnection
-from ftwire_tools.fuzz.judgement import PlayOutcome, PlayRecord, fault_of
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import PongReceived, UpgradeReceived
-from ftwire_tools.fuzz.transports import FuzzTransport
-from ftwire_tools.fuzz.valid_messages import response_message
+from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, UpgradeReceived
 
-__all__ = ["HostileGateway", "listen"]
+__all__ = ["HostileGateway"]
 
 START_SECONDS: Final = 30.0
 """How long the first connection may take: a program has to start."""
@@ -31,14 +30,6 @@ PROOF: Final = 2
 LINGER: Final = 1.5
 """Seconds in which a client that goes on may end its connection, or itself, of its own accord."""
 TICK: Final = 0.05
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ``OSError``."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, reuse_port=False)
-    listening.setblocking(False)
-    return listening
 
 
 class ClientConnection(FuzzConnection):
@@ -52,31 +43,24 @@ class ClientConnection(FuzzConnection):
         """When its last request came."""
         self.late: Any = None
         """A request that is answered after the next one."""
-        self._is_granted = False
 
     def take(self, event: Any) -> None:
         """See ``FuzzConnection``."""
         self._gateway.take(self, event)
 
-    def take_garbage(self, error: WireError) -> None:
-        """See ``FuzzConnection``."""
-        self.record.found("garbage", str(error))
-
     def answer(self, request: Any, step: FuzzStep) -> None:
         """Send the reply to a request, with what is wrong in ``step``."""
         proto_id = request.proto_id
-        if message_class_of(proto_id, of_gateway=True) is None:
+        if CLASSES[Role.SERVER][proto_id] is None:
             return
         asked: Any = request.message
         response = response_message(proto_id, asked, self._gateway.keep_alive)
         body_format = 1 if request.body_format == 1 else 0
-        reply = FuzzStep(
-            "reply", proto_id, format=body_format, mutations=step.mutations, fragments=step.fragments, ping=step.ping
-        )
+        reply = replace(step, proto=proto_id, format=body_format)
         rendered = self.transport.render(reply, encode_body(response, body_format), request.serial)
         self.write(rendered.data, step.chunk)
-        if proto_id == self.transport.init and not self._is_granted:
-            self._is_granted = True
+        if proto_id == self.transport.init and not self.is_open:
+            self.is_open = True
             self.transport.agree(asked, response)
 
     def push(self, step: FuzzStep, like: Any) -> None:
@@ -88,7 +72,7 @@ class ClientConnection(FuzzConnection):
         """Ping a client without KeepAlive as often as it would send that."""
         transport, now = self.transport, time.monotonic()
         is_due = now - self._beaten > self._gateway.keep_alive
-        if is_due and not transport.has_keep_alive and transport.is_ready and not transport.sent_close:
+        if is_due and transport.is_websocket and transport.is_ready and not transport.sent_close:
             self._beaten = now
             self.write(transport.render(FuzzStep("ping", data=b"beat".hex())).data)
 
@@ -96,8 +80,7 @@ class ClientConnection(FuzzConnection):
 class HostileGateway:
     """One performance on a listening socket. ``transport`` makes that of each connection.
 
-    ``timeout`` is how long a client may be silent, ``come_back`` how long it may stay away after its connection has
-    ended, in seconds. ``has_ended`` returns whether the client's program has ended.
+    ``has_ended`` returns whether the client's program has ended.
     """
 
     def __init__(
@@ -105,26 +88,24 @@ class HostileGateway:
         listening: socket.socket,
         steps: Sequence[FuzzStep],
         transport: Callable[[], FuzzTransport],
-        *,
-        timeout: float,
-        come_back: float,
+        setup: FuzzSetup,
         has_ended: Callable[[], bool],
     ) -> None:
         self.record: Final = PlayRecord()
         self.transport: Final = transport
-        self.timeout: Final = timeout
-        self.keep_alive: Final = max(1, int(timeout / 10))
+        self.timeout: Final = setup.timeout
+        self.keep_alive: Final = max(1, int(setup.timeout / 10))
         """``keepAliveInterval`` for clients, in seconds."""
         self._listening: Final = listening
         self._steps: Final = list(steps)
-        self._come_back: Final = come_back
-        self._longest: Final = max(30.0, 4 * timeout)
+        self._come_back: Final = setup.come_back
+        self._longest: Final = max(30.0, 4 * setup.timeout)
         self._has_ended: Final = has_ended
         self._connections: Final[list[ClientConnection]] = []
         self._victim: ClientConnection | None = None
         self._last_request: Any = None
         self._began: Final = time.monotonic()
-        self._performed = self._proof = 0
+        self._proof = 0
         self._proven_at: float | None = None
         self._wrong: Final[list[str]] = []
 
@@ -133,7 +114,7 @@ class HostileGateway:
         """Whether anybody has connected."""
         return bool(self._connections)
 
-    def play(self) -> PlayOutcome:
+    def play(self) -> PlayRecord:
         """Serve until the client has shown what it does."""
         try:
             while not (end := self._how_it_ended()):
@@ -147,7 +128,7 @@ class HostileGateway:
                 connection.leave()
         self.record.reactions.extend((label, "went on") for label in self._wrong[:-1])
         self.record.reactions.extend((label, end) for label in self._wrong[-1:])
-        return self.record.outcome(self._performed)
+        return self.record
 
     def _how_it_ended(self) -> str:
         """Return how the performance has ended, nothing while it goes on."""
@@ -183,7 +164,7 @@ class HostileGateway:
                 return "silent"
             last = max(each.asked for each in self._connections)
             # A client without KeepAlive that answers pings and asks nothing more waits for pushes.
-            return "went on" if not open_now[0].transport.has_keep_alive and now - last > self.timeout else ""
+            return "went on" if open_now[0].transport.is_websocket and now - last > self.timeout else ""
         if not self._connections:
             if quiet > max(self._come_back, START_SECONDS):
                 self.record.found("gone", f"nobody has connected for {quiet:.0f} s")
@@ -258,7 +239,7 @@ class HostileGateway:
 
     def _next_step(self, about: str = "") -> FuzzStep:
         step = self._steps.pop(0)
-        self._performed += 1
+        self.record.performed += 1
         if step.label:
             self._wrong.append(step.label + about)
         return step

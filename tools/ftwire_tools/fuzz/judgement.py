@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ftwire.body import missing_fields
 from ftwire.errors import DigestError, WireError
 from ftwire.frame import UnknownBody
 
-__all__ = ["KINDS", "FuzzFinding", "PlayOutcome", "PlayRecord", "Traffic", "fault_of"]
+__all__ = ["KINDS", "FuzzFinding", "PlayRecord", "Traffic", "fault_of", "mismatch"]
 
 KINDS: Final = {
     "hung": "leaves a legal request on an open connection unanswered",
@@ -49,34 +49,18 @@ class Traffic(NamedTuple):
     data: bytes = b""
 
 
-class PlayOutcome(NamedTuple):
-    """How one performance of steps went."""
+@dataclass(slots=True)
+class PlayRecord:
+    """What happens while steps are performed."""
 
-    findings: tuple[FuzzFinding, ...]
-    reactions: tuple[tuple[str, str], ...]
+    findings: list[FuzzFinding] = field(default_factory=list)
+    reactions: list[tuple[str, str]] = field(default_factory=list)
     """What was wrong, and what the peer did about it."""
-    traffic: tuple[Traffic, ...]
-    performed: int
+    traffic: list[Traffic] = field(default_factory=list)
+    performed: int = 0
     """Steps done."""
     output: str = ""
     """The end of what the program wrote, where we have started it."""
-
-    def has(self, kind: str) -> bool:
-        """Return whether there is such a finding."""
-        return any(finding.kind == kind for finding in self.findings)
-
-    def with_crash(self, how: str) -> PlayOutcome:
-        """Return this outcome with a crash in front of the other findings."""
-        return self._replace(findings=(FuzzFinding("crashed", how), *self.findings))
-
-
-class PlayRecord:
-    """What is written down while steps are performed."""
-
-    def __init__(self) -> None:
-        self.findings: Final[list[FuzzFinding]] = []
-        self.reactions: Final[list[tuple[str, str]]] = []
-        self.traffic: Final[list[Traffic]] = []
 
     def note(self, connection: int, what: str, data: bytes = b"") -> None:
         """Add to the traffic, at this moment."""
@@ -86,32 +70,24 @@ class PlayRecord:
         """Add a finding."""
         self.findings.append(FuzzFinding(kind, detail))
 
-    def outcome(self, performed: int) -> PlayOutcome:
-        """Return all of it."""
-        return PlayOutcome(tuple(self.findings), tuple(self.reactions), tuple(self.traffic), performed)
+    def has(self, kind: str) -> bool:
+        """Return whether there is such a finding."""
+        return any(finding.kind == kind for finding in self.findings)
 
-    def unexpected_reply(self, frame: Any, asked: Collection[int]) -> None:
-        """Add the finding of a reply to no request; ``asked`` are the protocols that were sent with its serial."""
-        reply = f"protocol {frame.proto_id} with serial {frame.serial}"
-        if asked:
-            self.found("wrong protocol", f"{reply}, which was sent with {', '.join(map(str, asked))}")
-        else:
-            self.found("wrong serial", reply)
 
-    def compare(self, frame: Any, request: Any) -> None:
-        """Add a finding where a reply names another security than its request."""
-        wanted, given = _security_in(request, "c2s"), _security_in(frame.message, "s2c")
-        if wanted and given and wanted != given:
-            self.found(
-                "mixed up",
-                f"protocol {frame.proto_id}, serial {frame.serial}: asked for {wanted[1]}, answered {given[1]}",
-            )
+def mismatch(frame: Any, request: Any) -> FuzzFinding | None:
+    """Return the finding of a reply that names another security than its request."""
+    wanted, given = _security_in(request, "c2s"), _security_in(frame.message, "s2c")
+    if not (wanted and given) or wanted == given:
+        return None
+    name = f"protocol {frame.proto_id}, serial {frame.serial}"
+    return FuzzFinding("mixed up", f"{name}: asked for {wanted[1]}, answered {given[1]}")
 
 
 def _security_in(message: Any, part: str) -> tuple[int, str] | None:
     content: Any = getattr(message, part, None)
-    field = None if content is None else content.DESCRIPTOR.fields_by_name.get("security")
-    if field is None or field.message_type is None or not content.HasField("security"):
+    found = None if content is None else content.DESCRIPTOR.fields_by_name.get("security")
+    if found is None or found.message_type is None or not content.HasField("security"):
         return None
     return content.security.market, content.security.code
 

@@ -15,10 +15,8 @@ from ftwire.frame_mutations import NamedMutation
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.websocket import INIT
-from ftwire_tools.fuzz.http_openings import REQUESTS, RESPONSES
-from ftwire_tools.fuzz.mutations import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, draw_mutations
-from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.valid_messages import init_connect, init_websocket, request_message
+from ftwire_tools.fuzz.bodies import init_request, request_message
+from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep, draw_mutations
 from ftwire_tools.messages.trading import trades
 
 __all__ = ["CHANGING", "client_plan", "gateway_plan", "requests_to_draw"]
@@ -35,7 +33,7 @@ CHANGING: Final = {
     3309: "Qot_SetOptionEventAlert",
 }
 """Requests that do not trade and change something all the same: left out like trading."""
-TRADING_IDS: Final = range(2000, 3000)
+LEFT_OUT: Final = frozenset((*CHANGING, *range(2000, 3000)))
 CHUNKS: Final = (1, 1, 7, 43, 44, 45)
 CLOSES: Final = (
     b"",
@@ -60,6 +58,49 @@ BYTES: Final = (
     b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",  # the beginning of TLS
 )
 """Bytes that are no frames, beside random ones."""
+
+_HEAD: Final = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+_UPGRADE: Final = _HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+_KEY: Final = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+_VERSION: Final = b"Sec-WebSocket-Version: 13\r\n"
+UPGRADE_REQUESTS: Final = (
+    _HEAD + b"\r\n",
+    _UPGRADE + _VERSION + b"\r\n",
+    _UPGRADE + _KEY + b"\r\n",
+    _UPGRADE + _KEY + b"Sec-WebSocket-Version: 8\r\n\r\n",
+    _UPGRADE + _VERSION + b"Sec-WebSocket-Key: short\r\n\r\n",
+    _UPGRADE + _VERSION + _KEY * 2 + b"\r\n",
+    _UPGRADE + _VERSION + _KEY,
+    _UPGRADE + _VERSION + _KEY + b"X-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+    _UPGRADE + _VERSION + _KEY + b"X: 1\r\n" * 2_000 + b"\r\n",
+    _UPGRADE + _VERSION + _KEY + b"Content-Length: 5\r\n\r\nhello",
+    _UPGRADE + _VERSION + _KEY + b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99\r\n\r\n",
+    b"POST" + (_UPGRADE + _VERSION + _KEY)[3:] + b"\r\n",
+    b"GET " + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    b"ft-v1.0\0" + bytes(12),
+    bytes(100),
+)
+"""What a hostile client begins with on WebSocket: mostly wrong requests to upgrade."""
+_SWITCHING: Final = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+_WRONG_ACCEPT: Final = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+UPGRADE_RESPONSES: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n",
+    b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello",
+    _SWITCHING + b"\r\n",
+    _SWITCHING + _WRONG_ACCEPT + b"\r\n",
+    _SWITCHING + _WRONG_ACCEPT + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+    _SWITCHING + _WRONG_ACCEPT,
+    _SWITCHING + b"X-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"ft-v1.0\0" + bytes(36),
+    bytes(100),
+)
+"""What a hostile gateway answers to a request to upgrade."""
 
 # What may come next, with its weight on TCP and on WebSocket.
 _OF_CLIENT: Final = {
@@ -96,12 +137,8 @@ def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
         and entry.proto_id != INIT_CONNECT
         and entry.request is not None
         and "c2s" in entry.request.DESCRIPTOR.fields_by_name
-        and (allow_trading or not _is_left_out(entry.proto_id))
+        and (allow_trading or (trades(entry.proto_id) is None and entry.proto_id not in LEFT_OUT))
     )
-
-
-def _is_left_out(proto_id: int) -> bool:
-    return proto_id in TRADING_IDS or proto_id in CHANGING or trades(proto_id) is not None
 
 
 def gateway_plan(
@@ -121,7 +158,7 @@ def gateway_plan(
 def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[FuzzStep, ...]:
     """Draw what is done to a client: at most ``most`` steps, each after a number of its requests."""
     if websocket and random.random() < 0.04:
-        return (FuzzStep("upgrade", data=random.choice(RESPONSES).hex()),)
+        return (FuzzStep("upgrade", data=random.choice(UPGRADE_RESPONSES).hex()),)
     draw = _Plan(random, websocket=websocket)
     after = 1 if random.random() < 0.15 else random.randint(2, 4)
     for _ in range(random.randint(1, most)):
@@ -190,7 +227,6 @@ class _GatewayPlan(_Plan):
     def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool, websocket: bool) -> None:
         super().__init__(random, websocket=websocket)
         self._requests: Final = requests
-        self._common: Final = tuple(proto_id for proto_id in COMMON if proto_id in requests)
         self._encrypted: Final = encrypted
         # A client's header has no place for an error.
         self._kinds = {name: kind for name, kind in self._kinds.items() if not name.startswith("error ")}
@@ -204,7 +240,7 @@ class _GatewayPlan(_Plan):
         elif kind < 0.12:
             self.steps.append(self._init(self.mutations(small=True)))
         elif kind < 0.17 and self.websocket:
-            steps = [FuzzStep("upgrade", data=random.choice(REQUESTS).hex()), FuzzStep("close")]
+            steps = [FuzzStep("upgrade", data=random.choice(UPGRADE_REQUESTS).hex()), FuzzStep("close")]
             self.steps.extend(steps)
         if kind < 0.12 and random.random() < 0.5:
             self.steps.append(FuzzStep("close"))
@@ -241,7 +277,7 @@ class _GatewayPlan(_Plan):
 
     def _request(self, *, wait: bool) -> FuzzStep:
         random = self.random
-        proto_id = random.choice(self._common if random.random() < 0.8 else self._requests)
+        proto_id = random.choice(COMMON if random.random() < 0.8 else self._requests)
         message = request_message(proto_id)
         security: Any = getattr(message.c2s, "security", None)
         if security is not None and random.random() < 0.5:
@@ -252,7 +288,7 @@ class _GatewayPlan(_Plan):
         return FuzzStep("send", proto_id, encode_body(message, body_format).hex(), int(body_format), wait=wait)
 
     def _init(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
-        message = init_websocket() if self.websocket else init_connect(encrypted=self._encrypted)
+        message = init_request(websocket=self.websocket, encrypted=self._encrypted)
         proto_id = INIT if self.websocket else INIT_CONNECT
         step = FuzzStep("send", proto_id, message.SerializeToString().hex(), mutations=mutations)
         return self.in_pieces(step) if self.random.random() < 0.05 else step

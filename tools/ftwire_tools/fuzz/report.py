@@ -19,8 +19,7 @@ from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import CampaignTotals, Reproduction
-    from ftwire_tools.fuzz.steps import FuzzStep
-    from ftwire_tools.fuzz.targets import FuzzSetup
+    from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 
 __all__ = ["CampaignReport"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,8 +14,8 @@ from ftwire.cipher import RsaKey
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
 from ftwire_tools.captures.capture_writer import create_private
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
-from ftwire_tools.fuzz.steps import FuzzStep, step_from_json, step_to_json
-from ftwire_tools.fuzz.targets import FuzzSetup, target_for
+from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.targets import target_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +104,7 @@ def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, A
         "seed": seed,
         "run": found.run,
         "encrypted": setup.encrypted,
-        "transport": "websocket" if setup.websocket else "tcp",
+        "transport": setup.transport,
         "timeout": setup.timeout,
         **(of_client if setup.mode == "client" else {}),
         "finding": found.finding._asdict(),
@@ -113,20 +115,16 @@ def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, A
 
 def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
     """Write the files into a new folder below ``folder``, readable by their owner alone. Raises ``OSError``."""
-    name = found.finding.kind.replace(" ", "-")
-    number = 1
-    while True:
-        place = folder / f"{name}-{number}"
-        try:
+    for number in count(1):
+        place = folder / f"{found.finding.kind.replace(' ', '-')}-{number}"
+        with suppress(FileExistsError):
             place.mkdir(parents=True, mode=0o700)
             break
-        except FileExistsError:
-            number += 1
     files = {
         "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
-        "session.pcap": capture_of(found.outcome.traffic, facts["transport"]),
+        "session.pcap": capture_of(found.record.traffic, facts["transport"]),
         "test_crash.py": _test_of(facts).encode(),
-        **({"output.txt": found.outcome.output.encode()} if found.outcome.output else {}),
+        **({"output.txt": found.record.output.encode()} if found.record.output else {}),
     }
     for name, data in files.items():
         descriptor, _ = create_private(place / name, overwrite=False)
@@ -150,7 +148,7 @@ def _test_of(facts: Mapping[str, Any]) -> str:
     )
 
 
-def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...]:
+def replay(path: Path, environment: Mapping[str, str]) -> list[FuzzFinding]:
     """Perform the steps of a ``crash.json`` and return what was found; saved tests call this.
 
     ``environment`` has the names that the tests list. Raises ``CrashFileError``, ``OSError``, ``ProgramError``, and
@@ -158,13 +156,13 @@ def replay(path: Path, environment: Mapping[str, str]) -> tuple[FuzzFinding, ...
     """
     crash = load_crash(path.read_text(encoding="utf-8"))
     host = environment.get("FTWIRE_FUZZ_HOST", "127.0.0.1")
-    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS["websocket" if crash.setup.websocket else "tcp"]))
+    port = int(environment.get("FTWIRE_FUZZ_PORT", _PORTS[crash.setup.transport]))
     target = target_for(
         crash.setup,
         (host, port),
+        environment.get("FTWIRE_FUZZ_COMMAND"),
         key=RsaKey.from_pem(Path(environment["FTWIRE_FUZZ_KEY"]).read_bytes()) if crash.setup.encrypted else None,
         ws_key=environment.get("FTWIRE_FUZZ_WS_KEY", ""),
-        command=environment.get("FTWIRE_FUZZ_COMMAND"),
     )
     try:
         return target.play(crash.steps, fresh=True).findings

@@ -1,7 +1,8 @@
-"""Frames on TCP from a hostile side: steps to bytes, and bytes to frames."""
+"""The transport of a hostile side: steps to bytes, and bytes to frames; here that of TCP."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -11,14 +12,14 @@ from ftwire.frame import Frame, Role
 from ftwire.frame_mutations import mutate_frame
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz.bodies import message_class_of, mutate_body, stamp_packet_id
+from ftwire_tools.fuzz.bodies import CLASSES, mutate_body, stamp_packet_id
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.valid_messages import init_connect
 
 __all__ = [
     "MAX_BODY",
     "CloseReceived",
     "FrameTransport",
+    "FuzzTransport",
     "PongReceived",
     "Rendered",
     "UpgradeReceived",
@@ -55,18 +56,16 @@ class UpgradeReceived(NamedTuple):
     """A client's request to upgrade to WebSocket; ``outgoing`` gives the answer to it."""
 
 
-class FrameTransport:
-    """Frames on TCP, encrypted where both sides hold ``key``; ``role`` is our side.
-
-    ``EnvelopeTransport`` has the same methods. Those that only WebSocket has a use for do nothing here.
-    """
+class FuzzTransport(ABC):
+    """What one connection is written and read with; ``role`` is our side."""
 
     init = INIT_CONNECT
     """Protocol ID of the handshake."""
     init_name = "InitConnect"
     first_serial = 1
-    has_keep_alive = True
-    """Whether a client has to send KeepAlive; else there are pings and close frames."""
+    is_websocket = False
+    """Whether there are pings and close frames; a client sends no KeepAlive then."""
+    is_encrypted = False
     is_ready = True
     """Whether the transport's own handshake, the upgrade, is done."""
     sent_close = False
@@ -74,11 +73,8 @@ class FrameTransport:
     refused = ""
     """Why the peer's side of the upgrade is wrong."""
 
-    def __init__(self, role: Role, key: RsaKey | None = None) -> None:
+    def __init__(self, role: Role) -> None:
         self.role: Final = role
-        self.is_encrypted: Final = key is not None
-        self._cipher: Cipher = NONE if key is None else Rsa(key)
-        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
 
     def opening(self) -> bytes:
         """Return what a client begins a connection with."""
@@ -88,20 +84,36 @@ class FrameTransport:
         """Return what the transport itself has to send now: an upgrade, pongs, a close frame."""
         return b""
 
-    def init_message(self) -> Any:
-        """Return the request of a client's handshake, without secrets."""
-        return init_connect(encrypted=self.is_encrypted)
-
     def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
         """Return a client's body with the values that belong to this connection."""
-        return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial)
+        return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial & 0xFFFF_FFFF)
 
+    @abstractmethod
     def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
         """Return the bytes of a step: a message with its mutations, bytes as they are, or a control frame."""
+
+    @abstractmethod
+    def feed(self, data: bytes) -> Iterable[Any]:
+        """Give the frames or envelopes, and the events above, in received bytes. Raises ``WireError``."""
+
+    def agree(self, request: Any, response: Any) -> None:  # noqa: B027 - nothing is encrypted on WebSocket
+        """Use the cipher that a handshake agreed on. Raises ``WireError``."""
+
+
+class FrameTransport(FuzzTransport):
+    """Frames on TCP, encrypted where both sides hold ``key``."""
+
+    def __init__(self, role: Role, key: RsaKey | None = None) -> None:
+        super().__init__(role)
+        self.is_encrypted = key is not None
+        self._cipher: Cipher = NONE if key is None else Rsa(key)
+        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
+
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
+        """See ``FuzzTransport``."""
         data = bytes.fromhex(step.data)
         if step.do != "raw":
-            message_class = message_class_of(step.proto, of_gateway=self.role is Role.SERVER)
-            body = mutate_body(body, step.mutations, step.format, message_class)
+            body = mutate_body(body, step.mutations, step.format, CLASSES[self.role][step.proto])
             frame = Frame.build(
                 step.proto, serial, body, sender=self.role, body_format=step.format, cipher=self._cipher
             )
@@ -109,11 +121,11 @@ class FrameTransport:
         return Rendered(data, boundaries(data))
 
     def feed(self, data: bytes) -> Iterable[Frame]:
-        """Give the frames, and on WebSocket the events above, in received bytes. Raises ``WireError``."""
+        """See ``FuzzTransport``."""
         return self._decoder.feed(data)
 
     def agree(self, request: Any, response: Any) -> None:
-        """Use the cipher that a handshake agreed on. Raises ``WireError``."""
+        """See ``FuzzTransport``."""
         if self.is_encrypted:
             self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
 

@@ -24,7 +24,7 @@ The modules, each depending only on those above it:
 ``push_recording``    captured pushes, with the time since their cause
 ``push_scheduler``    sends recorded pushes to a client when they are due
 ``time_shift``        moves the times in messages
-``forward``           asks a real gateway for what the captures do not hold
+``forward``           sends to a real gateway what the captures do not answer
 ``replay``            the answer source for captures
 ``load``              reads captures into a ``Replay``
 --------------------  --------------------------------------------------------------------------------

@@ -17,7 +17,17 @@ from ftwire_tools.markets.local_times import local_text
 if TYPE_CHECKING:
     from ftwire_tools.synthetic.trading_day import Market, StockDay
 
-__all__ = ["ACCOUNTS", "Account", "Accounts", "Fill", "Holding", "Order", "OrderEvent", "Status", "TradeError"]
+__all__ = [
+    "ACCOUNTS",
+    "Fill",
+    "Holding",
+    "Order",
+    "OrderEvent",
+    "OrderStatus",
+    "TradeError",
+    "TradingAccount",
+    "TradingAccounts",
+]
 
 MONEY: Final = 1_000_000.0
 MAX_ORDERS: Final = 10_000
@@ -28,7 +38,7 @@ class TradeError(Exception):
     """A request that is refused; its text becomes the reply's ``retMsg``."""
 
 
-class Status(IntEnum):
+class OrderStatus(IntEnum):
     """The values of ``Trd_Common.OrderStatus`` that occur here."""
 
     SUBMITTED = 5
@@ -76,7 +86,7 @@ class Order:
     remark: str
     created: str
     updated: str
-    status: Status = Status.SUBMITTED
+    status: OrderStatus = OrderStatus.SUBMITTED
     filled: float = 0.0
     paid: float = 0.0
     """Money for the filled part."""
@@ -89,7 +99,7 @@ class Order:
     @property
     def is_open(self) -> bool:
         """Whether it may still be filled."""
-        return self.status in {Status.SUBMITTED, Status.FILLED_PART}
+        return self.status in {OrderStatus.SUBMITTED, OrderStatus.FILLED_PART}
 
 
 class Fill(NamedTuple):
@@ -115,13 +125,13 @@ class Holding:
 class OrderEvent(NamedTuple):
     """A change of an order, for the subscribers of its account."""
 
-    account: Account
+    account: TradingAccount
     order: Order
     fill: Fill | None
 
 
 @dataclass(slots=True)
-class Account:
+class TradingAccount:
     """One account."""
 
     terms: AccountTerms
@@ -158,18 +168,18 @@ class Account:
         return self.holdings.setdefault(key, Holding(stock))
 
 
-class Accounts:
+class TradingAccounts:
     """All accounts."""
 
     def __init__(self, market: Market) -> None:
         self.market: Final = market
-        self.all: Final = {terms.acc_id: Account(terms) for terms in ACCOUNTS}
+        self.all: Final = {terms.acc_id: TradingAccount(terms) for terms in ACCOUNTS}
         self.is_unlocked = False
         """Whether orders of the real account are accepted."""
         self._orders = 0
         self._fills = 0
 
-    def find(self, acc_id: int, environment: int, market: int) -> Account:
+    def find(self, acc_id: int, environment: int, market: int) -> TradingAccount:
         """Return an account. Raises ``TradeError``."""
         account = self.all.get(acc_id)
         if account is None or account.terms.environment != environment:
@@ -185,7 +195,7 @@ class Accounts:
 
     def place(
         self,
-        account: Account,
+        account: TradingAccount,
         *,
         sec_market: int,
         code: str,
@@ -215,11 +225,11 @@ class Accounts:
         account.orders[order.order_id] = order
         return order
 
-    def _check_unlocked(self, account: Account) -> None:
+    def _check_unlocked(self, account: TradingAccount) -> None:
         if account.terms.environment and not self.is_unlocked:
             raise TradeError("unlock trade first")
 
-    def _check(self, account: Account, stock: StockDay, side: int, qty: float, price: float) -> None:
+    def _check(self, account: TradingAccount, stock: StockDay, side: int, qty: float, price: float) -> None:
         if not 0 < qty < 1e9 or qty % stock.listing.lot:
             raise TradeError(f"the quantity is in lots of {stock.listing.lot}")
         if not 0 < price < 1e7:
@@ -229,7 +239,7 @@ class Accounts:
         if side == SELL and qty > account.holding(stock).qty - account.promised(stock):
             raise TradeError("not enough shares to sell")
 
-    def order(self, account: Account, order_id: int, order_id_ex: str) -> Order:
+    def order(self, account: TradingAccount, order_id: int, order_id_ex: str) -> Order:
         """Return an order by ``orderID`` or ``orderIDEx``. Raises ``TradeError``."""
         found = account.orders.get(order_id)
         if found is None and order_id_ex:
@@ -238,15 +248,15 @@ class Accounts:
             raise TradeError("no such order")
         return found
 
-    def change(self, account: Account, order: Order, qty: float, price: float) -> None:
-        """Give an order another quantity and price. Raises ``TradeError``."""
+    def change(self, account: TradingAccount, order: Order, qty: float, price: float) -> None:
+        """Change quantity and price of an order. Raises ``TradeError``."""
         self._check_unlocked(account)
         if not order.is_open:
             raise TradeError("the order is not open any more")
         if qty <= order.filled:
             raise TradeError("less than what is filled already")
         before = order.qty, order.price
-        order.qty, order.price = order.filled, 0.0  # its own money and shares are free for the change
+        order.qty, order.price = order.filled, 0.0  # its own money and shares are available for the change
         try:
             self._check(account, order.stock, order.side, qty, price)
         except TradeError:
@@ -255,12 +265,12 @@ class Accounts:
         order.qty, order.price = qty, price
         order.updated = _time(order.stock)
 
-    def cancel(self, account: Account, order: Order) -> None:
+    def cancel(self, account: TradingAccount, order: Order) -> None:
         """Cancel an order. Raises ``TradeError``."""
         self._check_unlocked(account)
         if not order.is_open:
             raise TradeError("the order is not open any more")
-        order.status = Status.CANCELLED_PART if order.filled else Status.CANCELLED_ALL
+        order.status = OrderStatus.CANCELLED_PART if order.filled else OrderStatus.CANCELLED_ALL
         order.updated = _time(order.stock)
 
     def step(self) -> Iterator[OrderEvent]:
@@ -270,7 +280,7 @@ class Accounts:
                 if order.is_open and (fill := self._fill(account, order)) is not None:
                     yield OrderEvent(account, order, fill)
 
-    def _fill(self, account: Account, order: Order) -> Fill | None:
+    def _fill(self, account: TradingAccount, order: Order) -> Fill | None:
         stock, buys = order.stock, order.side in {BUY, BUY_BACK}
         best = stock.ask if buys else stock.bid
         if order.order_type != MARKET and (order.price < best if buys else order.price > best):
@@ -280,7 +290,7 @@ class Accounts:
         qty = min(half, order.qty - order.filled)
         order.filled += qty
         order.paid += qty * best
-        order.status = Status.FILLED_ALL if order.filled >= order.qty else Status.FILLED_PART
+        order.status = OrderStatus.FILLED_ALL if order.filled >= order.qty else OrderStatus.FILLED_PART
         order.updated = _time(stock)
         holding = account.holding(stock)
         if buys:

@@ -1,7 +1,7 @@
-"""Where a gateway's answers come from: the interface between sessions and what they answer with.
+"""Where a gateway's answers come from: the interface that sessions call for replies and pushes.
 
-``Replay`` answers from captures, ``Synthetic`` from a made-up market. An answer source sees clients only as
-``Subscriber``. All its methods are called in the thread of the gateway's event loop.
+``Replay`` answers from captures, ``Synthetic`` from a made-up market. A client is passed to it as ``Subscriber``. All
+its methods are called in the thread of the gateway's event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.push import Push, PushRun
-    from ftwire_tools.gateway.subscriptions import Change, Subscriptions
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
 __all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "failure", "success"]
 
@@ -73,7 +73,7 @@ class AnswerSource(Protocol):
         """Return the answer to a request. The session itself answers the handshake, KeepAlive and Qot_GetSubInfo."""
         ...
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """React to a change of a client's subscriptions. Called after the reply was handed to the connection."""
         ...
 

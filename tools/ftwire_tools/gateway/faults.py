@@ -5,11 +5,11 @@ A rule is written ``NAME[:KEY=VALUE,...]``::
     drop:p=0.1                              one frame in ten
     bad-sha1:proto=Qot_GetRT,n=2            the second frame of that protocol
     delay:ms=500,proto=Qot_UpdateRT         every frame of it
-    cut:proto=Qot_GetRT,client=1            the first client only: when it comes back, all is well
+    cut:proto=Qot_GetRT,client=1            the first connection only: its next one has no fault
 
 ``p`` is a probability; ``n`` the number of a frame, counted for each client from 1; ``proto`` a protocol's name or
 ID; ``client`` the number of the only connection that suffers, from 1. With neither ``p`` nor ``n`` every frame is
-struck. Chance depends on the seed and the client's number alone.
+struck. Random choices depend on the seed and the client's number alone.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Faults:
 
     @staticmethod
     def garbage(frame: bytes) -> bytes:
-        """Return as many bytes that are no frame, 44 at least, so that a whole header seems to be there."""
+        """Return as many bytes that are no frame, at least the 44 of a header."""
         return b"HTTP/1.1 400 Bad Request\r\n\r\n".ljust(max(len(frame), 44), b"\0")
 
     def unknown_protocol(self, frame: bytes, *, stream: bool) -> bytes:

@@ -1,8 +1,8 @@
-"""Forwarding: asks a real gateway for what the captures do not hold (``serve --on-miss forward``).
+"""Forwarding: sends requests to a real gateway that the captures do not answer (``serve --on-miss forward``).
 
 Each client has its own connection to the real gateway, opened with its first request. Requests that trade (see
-``ftwire_tools.messages.trading``) are forwarded only where that is allowed: users of a stand-in may believe that
-nothing they do has consequences.
+``ftwire_tools.messages.trading``) are forwarded only where that is allowed: users of a replaying gateway do not expect
+that their requests have consequences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Forward"]
 
 
 class Forward:
-    """Asks the gateway at an address; ``key`` is its RSA private key."""
+    """Sends requests to the gateway at an address; ``key`` is its RSA private key."""
 
     def __init__(self, host: str, port: int, *, key: RsaKey | None, allow_trading: bool, log: Log) -> None:
         self._host: Final = host
@@ -43,7 +43,7 @@ class Forward:
         self._closing: Final[set[asyncio.Task[None]]] = set()
 
     async def ask(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer:
-        """Return the real gateway's answer, or one whose ``retMsg`` says why there is none."""
+        """Return the real gateway's answer, or a failure whose ``retMsg`` is the reason why there is none."""
         reason = None if self._allow_trading else trades(entry.proto_id)
         if reason is not None:
             return Answer(failure(entry, f"not in the capture, and not forwarded, for it is trading: {reason}"))

@@ -19,7 +19,7 @@ __all__ = ["LoadError", "load"]
 
 
 class LoadError(Exception):
-    """A file without anything to replay; the text says why."""
+    """A file without anything to replay; the text is the reason."""
 
 
 def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log) -> None:

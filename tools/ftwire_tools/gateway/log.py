@@ -15,7 +15,7 @@ __all__ = ["Log", "LogWriter", "as_json", "as_text"]
 _PLAIN: Final = re.compile(r"[\w.:/#+@\[\]-]+", re.ASCII)
 
 LogWriter = Callable[[str, dict[str, object]], None]
-"""Writes an event, given its name and its facts."""
+"""Writes an event: its name and its facts."""
 
 
 class Log:
@@ -46,7 +46,7 @@ def as_json(event: str, facts: dict[str, object]) -> None:
 
 def _shown(value: object) -> str:
     text = str(value)
-    # Some texts come from clients: quoting keeps line breaks and terminal sequences out of the log.
+    # Some texts come from clients: quoting escapes line breaks and terminal sequences.
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 

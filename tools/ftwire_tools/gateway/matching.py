@@ -2,7 +2,7 @@
 
 The body format does not count, nor do fields that belong to the connection: ``packetID`` (replay protection of trading
 requests) and the ``userID`` that a client repeats from the handshake. A field set to its default counts as absent,
-since newer SDKs send many fields that older ones do not know. Requests are compared by their deterministic encoding.
+since newer SDKs send many fields that older ones do not have. Requests are compared by their deterministic encoding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The queue between a session and its transport where faults are configured.
 
-Without faults there is no such queue: what one turn of the event loop produces leaves in one write. With faults,
+Without faults there is no such queue: what one turn of the event loop produces is sent in one write. With faults,
 each frame may be delayed, lost, repeated, split, merged with others or cut off.
 """
 
@@ -45,7 +45,7 @@ class FaultyOutbox:
         return self._size
 
     def put(self, proto_id: int, frame: bytes, *, is_push: bool) -> None:
-        """Queue a frame, or do with it what the faults demand."""
+        """Queue a frame, with the faults that strike it applied."""
         faults = self._faults
         frame = faults.spoil_frame(proto_id, frame, is_push=is_push, stream=self._transport.is_stream)
         if faults.silent:

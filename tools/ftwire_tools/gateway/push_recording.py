@@ -33,7 +33,7 @@ RUN: Final = 256
 PLACE_ORDER: Final = 2202
 MODIFY_ORDER: Final = 2205
 CANCELLED: Final = frozenset({12, 13, 14, 15})
-"""``Trd_Common.OrderStatus`` numbers that only a ``Trd_ModifyOrder`` leads to."""
+"""``Trd_Common.OrderStatus`` numbers that only a ``Trd_ModifyOrder`` causes."""
 
 Cause = Topic | int | None
 """The topic subscribed to, the index of a trading reply in the reply index, or ``None`` for the connection itself."""

@@ -20,7 +20,7 @@ __all__ = ["Pace", "PushScheduler"]
 
 SECOND: Final = 1_000_000_000
 BATCH: Final = 256
-"""Pushes at top speed between two checks whether the client keeps up."""
+"""Pushes at top speed between two checks of how much the client has read."""
 
 
 class Pace:

@@ -50,7 +50,7 @@ _PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
     11: lambda day: (day.year, (day.month - 1) // 3),
     5: lambda day: (day.year,),
 }
-"""``KLType`` to what the days of one bar have in common."""
+"""``KLType`` to the key that all days of one bar share."""
 
 
 class NotHereError(Exception):
@@ -74,7 +74,7 @@ class Quotes:
             "Qot_GetMarketState": self._market_state,
             "Qot_RequestTradeDate": self._trade_date,
         }
-        """By protocol, what fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
+        """Protocol to the function that fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
 
     def stock(self, security: Any) -> StockDay:
         """Return a stock. Raises ``NotHereError``."""
@@ -214,7 +214,7 @@ def _push(name: str, stock: StockDay | None, fill: Callable[[Any], None]) -> Pus
 
 
 def _date(text: str | bytes, *, late: bool) -> datetime:
-    if isinstance(text, bytes):  # protobuf gives text that is not UTF-8 as bytes
+    if isinstance(text, bytes):  # protobuf returns text that is not UTF-8 as bytes
         raise NotHereError("a date that is not UTF-8")
     try:
         return parse_local(text, end_of_day=late)

@@ -1,4 +1,4 @@
-"""The answer source for captures: gives captured replies again, and captured pushes with their rhythm."""
+"""The answer source for captures: sends captured replies again, and captured pushes with their captured delays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.forward import Forward
-    from ftwire_tools.gateway.subscriptions import Change
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
 __all__ = ["OnMiss", "Replay"]
 
@@ -47,11 +47,11 @@ class OnMiss(StrEnum):
     """What to do with a request that the captures have no reply to."""
 
     ERROR = "error"
-    """Answer with ``retType`` -1 and say so."""
+    """Answer with ``retType`` -1 and the reason."""
     EMPTY = "empty"
     """Answer with success and no content."""
     FORWARD = "forward"
-    """Ask a real gateway."""
+    """Forward it to a real gateway."""
 
 
 class _ClientState:
@@ -148,7 +148,7 @@ class Replay:
             self._forward.leave(client)
 
     def answer(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
-        """Return the captured reply, or what ``on_miss`` demands."""
+        """Return the captured reply, or the one that ``on_miss`` determines."""
         state = self._clients[client.number]
         found = self.index.find(entry.proto_id, request, self._match, state.position, reuse=self._reuse)
         if found is not None:
@@ -178,8 +178,8 @@ class Replay:
         wider = "" if self._match is Match.PROTOCOL else f" (matched by {self._match})"
         return Answer(failure(entry, f"not in the capture: {what}{wider}"))
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
-        """Start the pushes of new topics, and stop those of topics that were given up."""
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
+        """Start the pushes of new topics, and stop those of topics no longer subscribed to."""
         scheduler = self._clients[client.number].scheduler
         scheduler.forget()
         for topic in change.started:
@@ -232,7 +232,7 @@ def _empty(entry: ProtocolEntry, request: Any) -> Message:
             if field.message_type is None:
                 value = getattr(c2s if known else target, name)
                 if isinstance(value, bytes) and field.type == field.TYPE_STRING:
-                    value = ""  # protobuf gives text that is not UTF-8 as bytes; it is not sent on
+                    value = ""  # protobuf returns text that is not UTF-8 as bytes; it is not sent on
                 setattr(target, name, value)
             elif known and c2s.HasField(name):
                 getattr(target, name).CopyFrom(getattr(c2s, name))

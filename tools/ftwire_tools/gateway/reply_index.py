@@ -26,7 +26,7 @@ __all__ = ["CapturedReply", "Position", "ReplyIndex"]
 Key = tuple[int, "Hashable"]
 """Protocol ID, and what identifies a request under one way of matching: see ``matching``."""
 Position = dict["Key | CapturedReply", int]
-"""What one client was given so far: the number of replies by key, and each reply where none is given twice."""
+"""What one client has got so far: the number of replies by key, and each reply if none is sent twice."""
 
 
 class CapturedReply:
@@ -104,7 +104,7 @@ class ReplyIndex:
     def find(
         self, proto_id: int, request: Message, match: Match, position: Position, *, reuse: bool
     ) -> CapturedReply | None:
-        """Return the reply to give to a request, and advance the client's position."""
+        """Return the reply to a request, and advance the client's position."""
         keys: list[Key] = [(proto_id, exact_key(request))]
         if match is not Match.EXACT and (about := security_key(request)):
             keys.append((proto_id, about))
@@ -115,7 +115,7 @@ class ReplyIndex:
             if not found:
                 continue
             if not reuse:
-                # A reply is listed under several keys; once given it counts as given under all of them.
+                # A reply is listed under several keys; once sent it counts as sent under all of them.
                 entry = next((entry for entry in found if entry not in position), None)
                 if entry is not None:
                     position[entry] = 1

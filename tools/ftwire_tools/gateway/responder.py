@@ -1,6 +1,6 @@
-"""The responder: answers the requests of one client, but for the handshake.
+"""The responder: answers the requests of one client, except the handshake.
 
-KeepAlive, Qot_GetSubInfo and what is wrong with a request are answered here, everything else by the answer source.
+KeepAlive, Qot_GetSubInfo and faulty requests are answered here, everything else by the answer source.
 """
 
 from __future__ import annotations

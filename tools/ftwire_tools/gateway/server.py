@@ -31,7 +31,7 @@ GRACE: Final = 2.0
 class Gateway:
     """A gateway: ``async with Gateway(source, settings, log):`` listens until the block is left.
 
-    ``credentials`` returns what a connection is given in its handshake, by its number; ``on_request`` is called
+    ``credentials`` returns, by a connection's number, the values for its handshake; ``on_request`` is called
     with each request that a client sends.
     """
 
@@ -210,7 +210,7 @@ class Gateway:
             self._on_failure()
 
     def when_failed(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called when the answer source fails."""
+        """Call ``call`` when the answer source fails."""
         self._on_failure = call
 
     def raise_failure(self) -> None:

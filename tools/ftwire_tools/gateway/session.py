@@ -92,7 +92,7 @@ class ClientSession(ABC):
     @property
     @abstractmethod
     def _push_format(self) -> BodyFormat:
-        """The body format that the client wants pushes in."""
+        """The body format of the client's pushes."""
 
     # Subscriber: called by the answer source
 
@@ -205,11 +205,11 @@ class ClientSession(ABC):
         self._source.join(self)
 
     def _refuses(self, proto_id: int) -> bool:
-        """Whether a request is to be answered with an error, as a fault."""
+        """Return whether a fault demands an error as answer to a request."""
         return self._faults is not None and self._faults.strikes("refuse", proto_id)
 
     def _note_request(self, request: Frame | Envelope) -> None:
-        """Report a request to whoever follows them."""
+        """Pass a request to ``on_request``."""
         if self._context.on_request is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""What every session of one gateway shares, and the values that a gateway gives each connection.
+"""What every session of one gateway shares, and the values that a gateway makes for each connection.
 
 Sessions and transports depend on this instead of on the server, which creates them.
 """
@@ -22,7 +22,7 @@ _KEY_CHARACTERS: Final = string.ascii_uppercase + string.digits
 
 
 class Credentials(NamedTuple):
-    """What a gateway gives a connection in the handshake."""
+    """The values for one connection that a gateway sends in the handshake."""
 
     conn_id: int
     """``connID``."""

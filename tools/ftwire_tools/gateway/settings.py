@@ -22,7 +22,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of a gateway but its answers."""
+    """Everything about a gateway except its answers."""
 
     host: str = LOOPBACK
     """Address to listen on. One that others can reach needs ``key``."""
@@ -33,7 +33,7 @@ class Settings:
     key: RsaKey | None = None
     """The RSA private key that clients hold too; with one, connections on TCP are encrypted."""
     grant: PacketEncAlgo | None = None
-    """The cipher to grant, under ``key``, to clients that ask for AES_CBC as the vendor's do; ``None`` for that one.
+    """With ``key``: the cipher for clients that request AES_CBC, as the vendor's do; ``None`` for AES_CBC.
 
     They take the cipher from the reply: FTAES_ECB where it has no ``aesCBCiv``, AES_ECB where that is empty.
     """

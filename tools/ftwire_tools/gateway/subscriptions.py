@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
 
-__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "SUBSCRIBING", "TRD_SUB_ACC_PUSH", "Change", "Subscriptions"]
+__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "SUBSCRIBING", "TRD_SUB_ACC_PUSH", "SubscriptionChange", "Subscriptions"]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
@@ -26,7 +26,7 @@ MAX_CODE: Final = 64
 """Characters of a code."""
 
 
-class Change(NamedTuple):
+class SubscriptionChange(NamedTuple):
     """What a request did to a client's subscriptions."""
 
     error: str = ""
@@ -50,48 +50,48 @@ class Subscriptions:
         self.notify = False
         """Whether system notices are wanted (``recvNotify``)."""
 
-    def apply(self, proto_id: int, request: Any) -> Change:
+    def apply(self, proto_id: int, request: Any) -> SubscriptionChange:
         """Apply a request of one of the protocols in ``SUBSCRIBING``."""
         c2s = request.c2s
         if proto_id == TRD_SUB_ACC_PUSH:
             if len(self.accounts | set(c2s.accIDList)) > MAX_ACCOUNTS:
-                return Change(f"more than {MAX_ACCOUNTS} accounts")
+                return SubscriptionChange(f"more than {MAX_ACCOUNTS} accounts")
             self.accounts.update(c2s.accIDList)
-            return Change()
+            return SubscriptionChange()
         topics = [
             Topic(security.market, security.code, sub_type)
             for security in c2s.securityList
             for sub_type in c2s.subTypeList
         ]
         if any(isinstance(topic.code, bytes) for topic in topics):
-            return Change("a code that is not UTF-8")
+            return SubscriptionChange("a code that is not UTF-8")
         if any(len(topic.code) > MAX_CODE for topic in topics):
-            return Change(f"a code of more than {MAX_CODE} characters")
+            return SubscriptionChange(f"a code of more than {MAX_CODE} characters")
         if proto_id == QOT_REG_PUSH:
             return self._register(c2s.isRegOrUnReg, topics, frozenset(c2s.rehabTypeList), c2s)
         if not c2s.isSubOrUnSub:
             for topic in list(self.topics) if c2s.isUnsubAll else topics:
                 self.topics.pop(topic, None)
                 self.pushed.pop(topic, None)
-            return Change()
+            return SubscriptionChange()
         wanted = {**self.topics, **dict.fromkeys(topics)}
         if len(wanted) > QUOTA:
-            return Change(f"{len(wanted)} subscriptions, the quota is {QUOTA}")
+            return SubscriptionChange(f"{len(wanted)} subscriptions, the quota is {QUOTA}")
         self.topics = wanted
         if c2s.HasField("isRegOrUnRegPush"):
             return self._register(c2s.isRegOrUnRegPush, topics, frozenset(c2s.regPushRehabTypeList), c2s)
-        return Change()
+        return SubscriptionChange()
 
-    def _register(self, on: bool, topics: list[Topic], rehabs: frozenset[int], c2s: Any) -> Change:
+    def _register(self, on: bool, topics: list[Topic], rehabs: frozenset[int], c2s: Any) -> SubscriptionChange:
         if not on:
             for topic in topics:
                 self.pushed.pop(topic, None)
-            return Change()
+            return SubscriptionChange()
         for topic in topics:
             if topic not in self.topics:
-                return Change(f"{topic.code} is not subscribed to sub type {topic.sub_type}")
+                return SubscriptionChange(f"{topic.code} is not subscribed to sub type {topic.sub_type}")
         self.pushed.update(dict.fromkeys(topics, rehabs))
-        return Change(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
+        return SubscriptionChange(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
 
     def has(self, topic: Topic) -> bool:
         """Return whether a topic is subscribed to."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import Accounts, OrderEvent, TradeError
+from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
-    from ftwire_tools.gateway.subscriptions import Change
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
 
 __all__ = ["Synthetic"]
@@ -41,7 +41,7 @@ class Synthetic:
     def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start."""
         self.market: Final = Market(seed, None if now is None else now / SECOND)
-        self.accounts: Final = Accounts(self.market)
+        self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
         self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
@@ -85,7 +85,7 @@ class Synthetic:
             elif entry.name in self._trades.answers:
                 event = self._trades.answers[entry.name](c2s, response.s2c)
                 if event is not None:
-                    # After the reply, since a client that gets the push first does not know the order.
+                    # After the reply, since before it the client does not have the order's ID.
                     asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
@@ -110,8 +110,8 @@ class Synthetic:
         s2c.subQuota, s2c.historyKLQuota = 1000, 100
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
-    def subscribed(self, client: Subscriber, change: Change) -> None:
-        """Push the present state of new topics, where the client wants it."""
+    def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
+        """Push the present state of new topics, where the client has requested that."""
         if change.first:
             for topic in change.started:
                 found = self._quotes.push(topic)
@@ -124,7 +124,7 @@ class Synthetic:
                 client.push(push)
 
     def step(self) -> None:
-        """Let a market second pass, and push what has changed."""
+        """Advance the market by a second, and push what has changed."""
         self.market.step()
         for event in self.accounts.step():
             self._push_to_all(event)
@@ -145,7 +145,7 @@ class Synthetic:
             return
         due = time.monotonic()
         while True:
-            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # more than a second late is not made up for
+            due = max(due + 1 / self._pace.speed, time.monotonic() - 1.0)  # longer delays are not caught up
             await asyncio.sleep(due - time.monotonic())
             self.step()
 

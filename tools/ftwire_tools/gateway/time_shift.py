@@ -44,7 +44,7 @@ def _shifter(descriptor: Any) -> _Shifter | None:
 
 
 def _compile(descriptor: Descriptor, depth: int) -> _Shifter | None:
-    """Return what shifts messages of this class; ``None`` for one without times."""
+    """Return the function that shifts messages of this class; ``None`` for one without times."""
     texts, stamps = [], []
     inner: list[tuple[str, bool, _Shifter]] = []
     for field in descriptor.fields:

@@ -11,7 +11,7 @@ from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 
 if TYPE_CHECKING:
-    from ftwire_tools.gateway.account import Account, Accounts, Fill, Holding, Order
+    from ftwire_tools.gateway.account import Fill, Holding, Order, TradingAccount, TradingAccounts
 
 __all__ = ["Trades", "fill_deal", "fill_order", "pushes_of"]
 
@@ -22,7 +22,7 @@ MODIFY, CANCEL = 1, 2
 class Trades:
     """Makes replies from accounts; ``notify`` is called with changes of orders."""
 
-    def __init__(self, accounts: Accounts, notify: Callable[[OrderEvent], None]) -> None:
+    def __init__(self, accounts: TradingAccounts, notify: Callable[[OrderEvent], None]) -> None:
         self._accounts: Final = accounts
         self._notify: Final = notify
         self.answers: Final[dict[str, Callable[[Any, Any], OrderEvent | None]]] = {
@@ -38,12 +38,12 @@ class Trades:
             "Trd_GetOrderFillList": self._fills,
             "Trd_GetHistoryOrderFillList": self._fills,
         }
-        """By protocol, what fills ``s2c`` from ``c2s`` and returns a change of an order.
+        """Protocol to the function that fills ``s2c`` from ``c2s`` and returns a change of an order.
 
         Each raises ``TradeError``.
         """
 
-    def _account(self, c2s: Any, s2c: Any) -> Account:
+    def _account(self, c2s: Any, s2c: Any) -> TradingAccount:
         header = c2s.header
         s2c.header.CopyFrom(header)
         return self._accounts.find(header.accID, header.trdEnv, header.trdMarket)
@@ -114,7 +114,7 @@ class Trades:
     def _modify(self, c2s: Any, s2c: Any) -> OrderEvent | None:
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
-        if isinstance(c2s.orderIDEx, str):  # protobuf gives text that is not UTF-8 as bytes
+        if isinstance(c2s.orderIDEx, str):  # protobuf returns text that is not UTF-8 as bytes
             s2c.orderIDEx = c2s.orderIDEx
         if c2s.forAll:
             if c2s.modifyOrderOp != CANCEL:
@@ -180,7 +180,7 @@ def _market(order: Order) -> int:
     return {1: 1, 2: 2}.get(order.stock.listing.sec_market, 4)
 
 
-def fill_order(message: Any, account: Account, order: Order) -> None:
+def fill_order(message: Any, account: TradingAccount, order: Order) -> None:
     """Write an order into a ``Trd_Common.Order``."""
     listing = order.stock.listing
     message.trdSide, message.orderType, message.orderStatus = order.side, order.order_type, order.status
@@ -208,7 +208,7 @@ def fill_deal(message: Any, fill: Fill) -> None:
     message.status = 0
 
 
-def _fill_position(position: Any, account: Account, holding: Holding) -> None:
+def _fill_position(position: Any, account: TradingAccount, holding: Holding) -> None:
     listing, price = holding.stock.listing, holding.stock.price
     gain = (price - holding.cost) * holding.qty
     position.positionSide = 0 if holding.qty > 0 else 1

@@ -1,8 +1,8 @@
 """Exchanges: market numbers of the protocol, prefixes of codes, time zones and trading hours.
 
 Prefixes are those of the vendor's Python SDK. The vendor's pages state that times are Beijing time for Hong Kong and
-A-shares and Eastern time for the US; for other exchanges the zone of their place is used. Markets that trade in no
-place (currencies, crypto, event contracts) have none.
+A-shares and Eastern time for the US; for other exchanges the zone of their place is used. Markets without a place
+(currencies, crypto, event contracts) have none.
 """
 
 from __future__ import annotations

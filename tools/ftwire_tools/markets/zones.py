@@ -31,8 +31,8 @@ def is_local_time(name: str) -> bool:
 def instants(texts: Any, markets: Any) -> Any:
     """Return the instants of local times (``2021-06-09 09:30:00``) at these markets' exchanges.
 
-    Null where a text is no time, or its market has no zone. A time that a clock shows twice in autumn is taken as the
-    first of the two, one that it skips in spring as the moment it skips to.
+    Null where a text is no time, or its market has no zone. A time that occurs twice in autumn is taken as the first of
+    the two, one that is skipped in spring as the moment that the clock skips to.
     """
     encoded = texts.dictionary_encode()
     if not len(encoded.dictionary):

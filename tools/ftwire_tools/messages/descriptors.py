@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftwire.schema import is_64_bit, is_repeated
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -14,13 +16,6 @@ def descriptor_of(message: Any) -> Descriptor:
     """Return the descriptor of a message's class."""
     found: Descriptor = message.DESCRIPTOR
     return found
-
-
-def is_repeated(field: FieldDescriptor) -> bool:
-    """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
-    asked: Any = field
-    known = getattr(asked, "is_repeated", None)
-    return bool(asked.label == asked.LABEL_REPEATED if known is None else known)
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -38,8 +33,8 @@ def label_of(field: FieldDescriptor) -> str:
 
 
 def plain_value(field: FieldDescriptor, value: Any) -> Any:
-    """Return a scalar as JSON has it: 64-bit integers as strings, since JSON's readers round them."""
+    """Return a scalar as JSON has it, but for bytes: they are hexadecimal, where ``to_dict`` has Base64."""
     if isinstance(value, bytes):
         # proto2 hands out strings that are not UTF-8 as bytes.
         return value.hex() if field.type == field.TYPE_BYTES else value.decode(errors="backslashreplace")
-    return str(value) if field.cpp_type in {field.CPPTYPE_INT64, field.CPPTYPE_UINT64} else value
+    return str(value) if is_64_bit(field) else value

@@ -1,8 +1,9 @@
 """Messages and bodies without their secrets: keys, passwords, and who the user is.
 
-What is shown of a message, every renderer reads from its ``MessageView``, and what is shown of a frame's body from its
-``BodyView``. A view is made with or without ``--show-secrets``; whoever has only the view needs not know which.
-``ftwire_tools.messages.sensitive_fields`` has the table of the fields that are secrets.
+This module alone decides what is hidden. Renderers and the comparison read messages from a ``MessageView``. A
+``BodyMask`` is for bodies in any other form: bytes, a tree of fields, JSON, the text of an error. Both are made with or
+without ``--show-secrets``, and need not be given it again. The table of the fields that are secrets is in
+``ftwire_tools.messages.sensitive_fields``.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 __all__ = [
     "MASK",
     "SECRET_FIELDS",
+    "BodyMask",
     "Hidden",
     "MessageView",
     "UnknownField",
     "error_text",
     "has_secrets",
     "is_secret",
+    "mask_of",
     "may_be_secret",
     "may_hold_secrets",
     "message_of",
@@ -178,16 +181,23 @@ def _at(field: FieldDescriptor, value: Any, path: tuple[str, ...]) -> Any:
 _may_hold: dict[Descriptor, bool] = {}
 
 
-def may_hold_secrets(descriptor: Descriptor) -> bool:
-    """Return whether messages of a class have a secret field at any depth."""
+def may_hold_secrets(descriptor: Descriptor | None) -> bool:
+    """Return whether messages of a class have a secret field at any depth; those of an unknown class, ``None``, may."""
+    if descriptor is None:
+        return True
     found = _may_hold.get(descriptor)
     if found is None:
-        seen = [descriptor]
-        for each in seen:
-            inner = (field.message_type for field in each.fields)
-            seen.extend(message for message in inner if message is not None and message not in seen)
-        found = _may_hold[descriptor] = any(is_secret(field) for each in seen for field in each.fields)
+        found = _may_hold[descriptor] = any(map(is_secret, _all_fields(descriptor)))
     return found
+
+
+def _all_fields(descriptor: Descriptor) -> list[FieldDescriptor]:
+    """Return the fields of a class and of all classes in it."""
+    seen = [descriptor]
+    for each in seen:
+        inner = (field.message_type for field in each.fields)
+        seen.extend(message for message in inner if message is not None and message not in seen)
+    return [field for each in seen for field in each.fields]
 
 
 def has_secrets(message: Message) -> bool:
@@ -224,10 +234,74 @@ def _mask(values: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
     return values
 
 
+class BodyMask:
+    """What is hidden of bodies of one class where they are shown as something else than messages."""
+
+    __slots__ = ("_descriptor", "_shows_secrets", "hides_some")
+
+    def __init__(self, descriptor: Descriptor | None, *, show_secrets: bool) -> None:
+        """``descriptor`` is that of the class, ``None`` if it is unknown: then each field may be a secret."""
+        self._descriptor: Final = descriptor
+        self._shows_secrets: Final = show_secrets
+        self.hides_some: Final = not show_secrets and may_hold_secrets(descriptor)
+        """Something may be hidden. Bytes that cannot be told apart are hidden as a whole."""
+
+    def hides(self, field: FieldDescriptor | None) -> bool:
+        """Return whether values of a field are hidden, at any depth; ``None`` is a field that the class lacks."""
+        return self.hides_some and (field is None or is_secret(field))
+
+    def json(self, value: Any) -> Any:
+        """Return the value of a JSON body with its secrets masked.
+
+        It need not fit the class: members that a class with secrets lacks are masked, too, and in any class those
+        with the name of a secret.
+        """
+        if self._shows_secrets:
+            return value
+        if self._descriptor is None:
+            return _mask_all(value)
+        secret = filter(is_secret, _all_fields(self._descriptor))
+        names = SECRET_FIELDS.union(name for field in secret for name in (field.name, field.json_name))
+        return _mask_json(value, self._descriptor, names)
+
+    def error_text(self, error: WireError) -> str:
+        """Return why a body could not be decoded, without quoting one that may hold secrets."""
+        return error.unquoted if isinstance(error, BodyError) and self.hides_some else str(error)
+
+
+def _mask_all(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _mask_all(item) for name, item in value.items()}
+    return [_mask_all(item) for item in value] if isinstance(value, list) else MASK
+
+
+def _mask_json(value: Any, descriptor: Descriptor | None, names: frozenset[str]) -> Any:
+    if isinstance(value, list):
+        return [_mask_json(item, descriptor, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if descriptor is None or not may_hold_secrets(descriptor):
+        return {name: MASK if name in names else _mask_json(item, None, names) for name, item in value.items()}
+    fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+    return {
+        name: MASK if name in names or name not in fields else _mask_json(item, fields[name].message_type, names)
+        for name, item in value.items()
+    }
+
+
+def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
+    """Return the mask for the body of a frame, by its protocol alone."""
+    return BodyMask(_class_of(frame), show_secrets=show_secrets)
+
+
 def may_be_secret(frame: Frame | Envelope) -> bool:
     """Return whether the body of a frame may hold secrets, by its protocol alone: that of an unknown protocol may."""
+    return may_hold_secrets(_class_of(frame))
+
+
+def _class_of(frame: Frame | Envelope) -> Descriptor | None:
     message_class = frame.classes[frame.proto_id]
-    return message_class is None or may_hold_secrets(descriptor_of(message_class))
+    return None if message_class is None else descriptor_of(message_class)
 
 
 def message_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> Message | UnknownBody:
@@ -246,9 +320,6 @@ def message_view(frame: Frame | Envelope, *, show_secrets: bool) -> MessageView:
     return MessageView(message, show_secrets=show_secrets)
 
 
-def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool) -> str:
+def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool = False) -> str:
     """Return why a frame could not be decoded, without quoting a body that may hold secrets."""
-    if not isinstance(error, BodyError) or show_secrets or not may_be_secret(frame):
-        return str(error)
-    where = "" if error.offset is None else f" at offset {error.offset}"
-    return f"not a {error.message}{where}"
+    return mask_of(frame, show_secrets=show_secrets).error_text(error)

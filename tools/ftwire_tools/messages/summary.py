@@ -71,7 +71,7 @@ def summary_of_frame(frame: Frame | Envelope) -> str:
     message_class = frame.body_class
     if message_class is not None:
         summary = _summaries[message_class]
-        values = summary.projection.decode_plain(frame.body)
+        values = summary.decode(frame.body)
         if values is not None:
             return summary.text(values)
     message = frame.message
@@ -83,7 +83,7 @@ def summary_of_frame(frame: Frame | Envelope) -> str:
 class Summary:
     """How messages of one class are summarized."""
 
-    __slots__ = ("_failure", "_outcome", "_writers", "projection")
+    __slots__ = ("_failure", "_outcome", "_writers", "decode", "projection")
 
     def __init__(self, message_class: type[Message]) -> None:
         descriptor = descriptor_of(message_class)
@@ -99,6 +99,8 @@ class Summary:
         if responds:
             paths += _OUTCOME
         self.projection: Final = Projection(message_class, paths)
+        self.decode: Final = self.projection.decode_plain
+        """Return the values in a body, or ``None`` where it takes a message."""
 
     def text(self, values: Values) -> str:
         """Return the summary of the message that has these values at the paths of the projection."""
@@ -234,19 +236,24 @@ def _items_field(name: str, item: Descriptor, path: str) -> _Field:
         paths.append(f"{path}.{price}")
     if len(paths) == 1:
         return _Field(path, count)
+    if finder is None:
+
+        def write(values: Values) -> str:
+            length, first = values
+            text = count(length)
+            return text if length != 1 or first is None else f"{text} {price}={first}"
+
+        return _Field(path, write, tuple(paths))
     columns = slice(1, None if price is None else -1)
 
-    def write(values: Values) -> str:
-        length = values[0]
-        text = count(length)
-        if finder is not None:
-            rows = zip(*values[columns], strict=True)
-            text = f"{text} {_few(each for row in rows for each in finder.names(row))}".rstrip()
-        if length == 1 and price is not None and values[-1] is not None:
-            return f"{text} {price}={values[-1]}"
-        return text
+    def write_securities(values: Values) -> str:
+        rows = zip(*values[columns], strict=True)
+        text = f"{count(values[0])} {_few(each for row in rows for each in finder.names(row))}".rstrip()
+        if price is None or values[0] != 1 or values[-1] is None:
+            return text
+        return f"{text} {price}={values[-1]}"
 
-    return _Field(path, write, tuple(paths))
+    return _Field(path, write_securities, tuple(paths))
 
 
 def _market_and_code(path: str) -> tuple[str, str]:

@@ -213,7 +213,7 @@ class Proxy:
             now = time.time_ns()
             if not data:
                 take(Closed(number, now, direction))
-                with suppress(OSError):  # the other side may have gone
+                with suppress(OSError):  # the other side may have closed
                     destination.shutdown(socket.SHUT_WR)
                 return
             take(Received(number, now, direction, data))
@@ -234,7 +234,7 @@ def _why(error: OSError | TimeoutError) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or str(error)
     if error.errno:
-        # asyncio's text gives the address instead of the reason.
+        # asyncio's text has the address instead of the reason.
         return os.strerror(error.errno)
     return f"no answer in {CONNECT_SECONDS} s" if isinstance(error, TimeoutError) else str(error)
 

@@ -16,7 +16,7 @@ from ftwire_tools.messages.summary import summary_of, summary_of_frame
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.capture import Conversation
+    from ftwire.capture import Conversation, DissectedFrame
     from ftwire.events import FrameObserved
 
 __all__ = ["FrameView"]
@@ -25,18 +25,13 @@ __all__ = ["FrameView"]
 class FrameView:
     """One frame of one conversation, with its secrets or without."""
 
-    __slots__ = ("_shows_secrets", "conversation", "error", "number", "observation")
+    __slots__ = ("_shows_secrets", "dissected", "error")
 
     error: WireError | None
     """Why the body cannot be had, ``None`` where it can. Read with the body, or when it is first asked for."""
 
-    def __init__(
-        self, number: int, conversation: Conversation, observation: FrameObserved, shows_secrets: bool
-    ) -> None:
-        self.number = number
-        """Running number among all frames of the input, from 1."""
-        self.conversation = conversation
-        self.observation = observation
+    def __init__(self, dissected: DissectedFrame, shows_secrets: bool) -> None:
+        self.dissected = dissected
         self._shows_secrets = shows_secrets
 
     def __getattr__(self, name: str) -> Any:
@@ -48,6 +43,21 @@ class FrameView:
     def _read(self) -> Message | None:
         message, self.error = read_body(self.observation.frame)
         return message
+
+    @property
+    def number(self) -> int:
+        """Running number among all frames of the input, from 1."""
+        return self.dissected.number
+
+    @property
+    def conversation(self) -> Conversation:
+        """Its conversation."""
+        return self.dissected.conversation
+
+    @property
+    def observation(self) -> FrameObserved:
+        """The frame itself, and what was observed of it."""
+        return self.dissected.observation
 
     @property
     def why(self) -> str:
@@ -64,7 +74,7 @@ class FrameView:
     @property
     def summary(self) -> str:
         """The one-line account of the message, empty where there is none. Secrets are never in it."""
-        frame = self.observation.frame
+        frame = self.dissected.observation.frame
         if frame.error is None and frame.payload:
             try:
                 text = summary_of_frame(frame)

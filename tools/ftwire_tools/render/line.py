@@ -50,7 +50,7 @@ class LineRenderer:
 
     def frame(self, view: FrameView) -> str:
         """Return the line, and those that must be before it."""
-        conversation, observation = view.conversation, view.observation
+        number, conversation, observation = view.dissected
         frame, _, _, encryption, time, _, _, latency = observation
         text = self._chosen(view.message) if self._fields else view.summary
         if view.error is not None:
@@ -59,9 +59,9 @@ class LineRenderer:
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = (self._forms.get(frame.frame_type) if type(frame) is Frame else None) or self._form(view)
-        micros = f"{(time - self._since) // 1000:06d}" if time else ""
+        moment = f"{self._second}{(time - self._since) // 1000:06d}" if time else NO_TIME
         took = "" if latency is None else duration(latency)
-        line = form % (view.number, self._second, micros, frame.serial, len(frame.payload), encryption, took, text)
+        line = form % (number, moment, frame.serial, len(frame.payload), encryption, took, text)
         return line if not before and text[-1:] > " " else f"{before}{line.rstrip()}\n"
 
     def _why(self, view: FrameView) -> str:
@@ -101,7 +101,7 @@ class LineRenderer:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        form = f"%6d %s%s {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        form = f"%6d %s {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form

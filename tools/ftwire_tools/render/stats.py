@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ftwire_tools.render.frame_view import FrameView
 
 __all__ = ["Latencies", "Stats", "duration"]
 
@@ -66,18 +69,21 @@ class Stats:
         self._gaps = 0
         self._gap_bytes = 0
 
-    def frame(self, proto_id: int, name: str, size: int, latency: int | None, error: Exception | None) -> None:
+    def frame(self, view: FrameView) -> None:
         """Count one frame."""
-        row = self._rows.get((proto_id, name))
+        observation = view.observation
+        frame, protocol = observation.frame, observation.frame.protocol
+        key = frame.proto_id, protocol.name if protocol else "?"
+        row = self._rows.get(key)
         if row is None:
-            row = self._rows[proto_id, name] = _Row()
+            row = self._rows[key] = _Row()
         row.frames += 1
-        row.bytes += size
-        if latency is not None:
-            row.latencies.add(latency)
-        if error is not None:
+        row.bytes += len(frame)
+        if observation.latency is not None:
+            row.latencies.add(observation.latency)
+        if view.error is not None:
             row.errors += 1
-            reason = type(error).__name__
+            reason = type(view.error).__name__
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def gap(self, length: int) -> None:

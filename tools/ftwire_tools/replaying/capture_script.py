@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.captures.input_files import Input
 
-__all__ = ["Part", "Script", "Step", "read_script"]
+__all__ = ["Part", "Script", "ScriptStep", "read_script"]
 
 OWN: Final = frozenset({INIT, INIT_CONNECT, KEEP_ALIVE})
 """Protocols that every connection uses for itself."""
@@ -41,7 +41,7 @@ _INIT_FIELDS: Final = {
 
 
 @dataclass(slots=True)
-class Step:
+class ScriptStep:
     """One request, and the reply to it."""
 
     number: int
@@ -71,7 +71,7 @@ class Part:
     """The requests of one captured client."""
 
     conversation: Conversation
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ScriptStep] = field(default_factory=list)
     init: dict[str, Any] = field(default_factory=dict)
     """Arguments of ``Connection.initiate``, from the client's InitConnect."""
     conn_id: int = 0
@@ -108,7 +108,7 @@ class _ScriptBuilder:
     def __init__(self) -> None:
         self.parts: Final[dict[int, Part]] = {}
         self.unreadable: Final[list[str]] = []
-        self._open: Final[dict[tuple[int, int, int], Step]] = {}
+        self._open: Final[dict[tuple[int, int, int], ScriptStep]] = {}
         self._numbers = 0
 
     def add(self, report: Dissected) -> None:
@@ -132,7 +132,7 @@ class _ScriptBuilder:
         protocol = frame.protocol
         if message is None or protocol is None:
             if frame.proto_id not in OWN:
-                why = "" if error is None else error_text(error, frame, show_secrets=False)
+                why = "" if error is None else error_text(error, frame)
                 self.unreadable.append(
                     f"conversation {part.conversation.number}: request {frame.proto_id} #{frame.serial}: {why}"
                 )
@@ -142,7 +142,7 @@ class _ScriptBuilder:
                 _take_init(part, message)
             return
         self._numbers += 1
-        step = Step(
+        step = ScriptStep(
             self._numbers,
             frame.serial,
             dissected.time,

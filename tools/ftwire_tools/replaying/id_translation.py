@@ -1,7 +1,7 @@
 """Translate the IDs in captured requests to those of a live connection.
 
-Serial numbers, keys and ``PacketID`` are set by the connection itself. What remains are IDs that a gateway has given
-out and that later requests carry: that of the user, and those of orders placed during the replay.
+Serial numbers, keys and ``PacketID`` are set by the connection itself. What remains are IDs that a gateway has assigned
+and that later requests repeat: that of the user, and those of orders placed during the replay.
 """
 
 from __future__ import annotations

@@ -22,14 +22,14 @@ from ftwire_tools.replaying.id_translation import IdTranslation, UnknownOrderErr
 if TYPE_CHECKING:
     from ftwire_tools.client import Client
     from ftwire_tools.messages.comparison import Comparison, Difference
-    from ftwire_tools.replaying.capture_script import Part, Step
+    from ftwire_tools.replaying.capture_script import Part, ScriptStep
 
-__all__ = ["Manner", "Outcome", "Status", "perform"]
+__all__ = ["Outcome", "ReplayOptions", "ReplayStatus", "perform"]
 
 SECOND: Final = 1_000_000_000
 
 
-class Status(StrEnum):
+class ReplayStatus(StrEnum):
     """Result of sending one captured request."""
 
     SAME = "same"
@@ -47,11 +47,11 @@ class Status(StrEnum):
 class Outcome:
     """A captured request that was sent or left out, with its result."""
 
-    step: Step
+    step: ScriptStep
     part: Part
     copy: int
     """Number of the connection, from 1, among those that send the same requests."""
-    status: Status
+    status: ReplayStatus
     differences: tuple[Difference, ...] = ()
     more: int = 0
     """Number of differences beyond those kept."""
@@ -62,8 +62,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """Options of a replay."""
+class ReplayOptions:
+    """How a replay is sent."""
 
     comparison: Comparison
     start: int
@@ -75,18 +75,22 @@ class Manner:
     """Largest number of differences kept of one reply."""
 
 
-async def perform(client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+async def perform(
+    client: Client, part: Part, copy: int, options: ReplayOptions, done: Callable[[Outcome], None]
+) -> None:
     """Send all requests on an open client; ``done`` is called with the result of each."""
-    performer = _Performer(client, part, copy, manner, done)
+    performer = _Performer(client, part, copy, options, done)
     await performer.run()
 
 
 class _Performer:
-    def __init__(self, client: Client, part: Part, copy: int, manner: Manner, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, client: Client, part: Part, copy: int, options: ReplayOptions, done: Callable[[Outcome], None]
+    ) -> None:
         self._client: Final = client
         self._part: Final = part
         self._copy: Final = copy
-        self._manner: Final = manner
+        self._options: Final = options
         self._done: Final = done
         connected = client.connected
         init: Any = None if connected is None else connected.frame.message
@@ -101,8 +105,8 @@ class _Performer:
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for step in self._part.steps:
-                if self._manner.speed is not None:
-                    due = begin + (step.time - self._manner.start) / SECOND / self._manner.speed
+                if self._options.speed is not None:
+                    due = begin + (step.time - self._options.start) / SECOND / self._options.speed
                     await asyncio.sleep(max(due - loop.time(), 0))
                 earlier = [task for task in tasks[: step.after] if not task.done()]
                 if earlier:
@@ -111,12 +115,12 @@ class _Performer:
                 # Let the task start, and so send, before the next request is looked at.
                 await asyncio.sleep(0)
 
-    async def _play(self, step: Step) -> None:
+    async def _play(self, step: ScriptStep) -> None:
         expected: Any = None if step.reply is None else read_body(step.reply)[0]
-        reason = None if self._manner.allow_trading else trades(step.proto_id)
+        reason = None if self._options.allow_trading else trades(step.proto_id)
         if reason is not None:
             self._rewriter.learn(step.proto_id, expected, None)
-            self._finish(step, Status.LEFT_OUT, reason=reason)
+            self._finish(step, ReplayStatus.LEFT_OUT, reason=reason)
             return
         actual: Any = None
         try:
@@ -124,25 +128,25 @@ class _Performer:
             reply = await self._client.exchange(step.proto_id, request)
             actual = message_of(reply.frame)
         except UnknownOrderError as error:
-            self._finish(step, Status.LEFT_OUT, reason=str(error))
+            self._finish(step, ReplayStatus.LEFT_OUT, reason=str(error))
             return
         except (ClientError, WireError) as error:
             self._rewriter.learn(step.proto_id, expected, None)
-            self._finish(step, Status.FAILED, reason=str(error))
+            self._finish(step, ReplayStatus.FAILED, reason=str(error))
             return
         self._rewriter.learn(step.proto_id, expected, actual)
         if expected is None or type(expected) is not type(actual):
-            self._finish(step, Status.UNCOMPARED, latency=reply.latency)
+            self._finish(step, ReplayStatus.UNCOMPARED, latency=reply.latency)
             return
-        found = list(self._manner.comparison.differences(expected, actual))
-        kept = self._manner.max_differences
+        found = list(self._options.comparison.differences(expected, actual))
+        kept = self._options.max_differences
         self._finish(
             step,
-            Status.DIFFERENT if found else Status.SAME,
+            ReplayStatus.DIFFERENT if found else ReplayStatus.SAME,
             differences=tuple(found[:kept]),
             more=max(len(found) - kept, 0),
             latency=reply.latency,
         )
 
-    def _finish(self, step: Step, status: Status, **facts: Any) -> None:
+    def _finish(self, step: ScriptStep, status: ReplayStatus, **facts: Any) -> None:
         self._done(Outcome(step, self._part, self._copy, status, **facts))

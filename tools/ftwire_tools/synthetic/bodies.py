@@ -75,8 +75,8 @@ class TemplateStock(Stock):
     """A stock with the templates of messages about it."""
 
     def __init__(self, listing: Listing, random: Random) -> None:
-        # Numbers that grow start where their varints have the length that they keep, and start there again before
-        # they outgrow it: after some gigabytes about one stock.
+        # Growing numbers start where their varints have the length that the holes have, and start there again before
+        # they get longer: after some gigabytes about one stock.
         super().__init__(listing, random, least_lots=LEAST_LOTS, volume=GROWING, most_volume=GROWN)
         self.sequence = GROWING
         """Number of the last trade."""

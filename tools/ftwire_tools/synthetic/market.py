@@ -1,4 +1,4 @@
-"""The made-up market: stocks whose prices walk at random from where a seed has them begin.
+"""The made-up market: stocks whose prices begin where a seed puts them and move at random.
 
 The gateway (``ftwire serve --synthetic``) and captures (``ftwire synth``) both trade these.
 """
@@ -83,7 +83,7 @@ def made_up_listings(prefix: str, count: int, random: Random) -> list[Listing]:
 
 
 class Stock:
-    """A stock: where its price is, and what its day has come to. Prices move by whole ticks."""
+    """A stock: its price, and the totals of its day. Prices move by whole ticks."""
 
     def __init__(
         self, listing: Listing, random: Random, *, least_lots: int = 1, volume: int = 0, most_volume: float = math.inf

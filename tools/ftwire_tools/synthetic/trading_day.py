@@ -24,7 +24,7 @@ HISTORY: Final = 520
 DAY: Final = 24 * 60
 """Minutes kept: the market never closes, and what is older than a day is dropped."""
 TRADES: Final = 1000
-"""Trades kept: as many as a client can ask for."""
+"""Trades kept: as many as a client can request."""
 START: Final = datetime(2024, 6, 12, 10, 0, 0)
 """Time on every exchange's clock at which the market begins, unless it begins now."""
 
@@ -88,7 +88,7 @@ class StockDay(Stock):
         self._history: list[Bar] | None = None
 
     def step(self) -> None:
-        """Let a second pass: one trade."""
+        """Advance by a second: one trade."""
         before = self.ticks
         volume = self.trade()
         self.turnover = round(self.turnover, 3)
@@ -154,7 +154,7 @@ class StockDay(Stock):
         day: date = self.began.date()
         close = self.anchor
         bars: list[Bar] = []
-        # Backwards, since the last close before today is given.
+        # Backwards, since the last close before today is fixed.
         for _ in range(HISTORY):
             day -= timedelta(days=1)
             while day.weekday() >= 5:
@@ -214,7 +214,7 @@ class Market:
         }
 
     def step(self) -> None:
-        """Let a second pass."""
+        """Advance all stocks by a second."""
         for stock in self.stocks.values():
             stock.step()
 

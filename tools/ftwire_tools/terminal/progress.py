@@ -29,7 +29,7 @@ class Progress:
     def __init__(self, total: int = 0, *, prints: bool = True) -> None:
         """``total`` is how many bytes there are to work on, 0 when that is not known.
 
-        ``prints`` says that the command writes to standard output meanwhile: if that is a terminal too, there is no
+        ``prints`` is whether the command writes to standard output meanwhile: if that is a terminal too, there is no
         display, since the two would overwrite each other.
         """
         self._total: Final = total
@@ -75,7 +75,7 @@ def _display(total: int) -> RichProgress:
     display = RichProgress(
         *columns,
         console=Console(file=sys.stderr),
-        # No thread draws, and no stream is replaced: what else is written goes the way it always goes.
+        # No thread draws, and standard streams are not replaced.
         auto_refresh=False,
         redirect_stdout=False,
         redirect_stderr=False,

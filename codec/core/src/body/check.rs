@@ -1,9 +1,9 @@
-//! Values that are not wanted: checked and skipped.
+//! Values that are not in the result: checked and skipped.
 
 use super::layout::{Field, Kind, Layout, DELIMITED};
 use super::walk::Reader;
 
-/// Skip a scalar. Text that is not UTF-8 is left to protobuf: some classes refuse it, some do not.
+/// Skip a scalar. `None` for text that is not UTF-8: protobuf decides, since some classes refuse it and some do not.
 pub fn pass(field: &Field, reader: &mut Reader) -> Option<()> {
     if field.kind == Kind::String {
         return std::str::from_utf8(reader.delimited()?).ok().map(drop);

@@ -79,7 +79,7 @@ pub struct Field {
     pub repeated: bool,
     /// Number and wire type of a single value.
     pub tag: u32,
-    /// The same of packed values; 0, which is no tag, where the field cannot be packed.
+    /// The same for packed values; 0, which is no tag, where the field cannot be packed.
     pub packed_tag: u32,
     /// The tag is one byte, as for numbers up to 15; else 0.
     pub short_tag: u8,
@@ -154,7 +154,7 @@ impl Layout {
         Ok(Layout { fields })
     }
 
-    /// Where in `fields` the field of this number is.
+    /// Index in `fields` of the field with this number.
     pub fn place(&self, number: u32) -> Option<usize> {
         self.fields.binary_search_by_key(&number, |field| field.number).ok()
     }

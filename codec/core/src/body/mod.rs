@@ -1,4 +1,4 @@
-//! Protobuf bodies to JSON text, to plain Python values, and to the values at a few paths, without a message between.
+//! Protobuf bodies to JSON text, to plain Python values, and to the values at a few paths, without making a message.
 //!
 //! `JsonWriter` and `Projection` read plain bodies only: the fields of a message in the order of their numbers, each
 //! once or, if repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf
@@ -24,13 +24,13 @@ pub use projection::Projection;
 use text::Texts;
 use values::Values;
 
-/// Messages inside messages. protobuf's own parser takes 100; the vendor's schema nests six deep.
+/// Most levels of messages inside messages. protobuf's own parser takes 100; the vendor's schema nests six deep.
 const MAX_DEPTH: u32 = 64;
 
-/// Bytes of a body. Python reads larger ones: it raises `MemoryError` where Rust could only end the process.
+/// Most bytes of a body. Python reads larger ones: it raises `MemoryError` where Rust could only end the process.
 const MAX_BODY: usize = 16 << 20;
 
-/// Spaces of indentation a level.
+/// Most spaces of indentation a level.
 const MAX_INDENT: usize = 16;
 
 /// Writes the bodies of one message class as JSON.

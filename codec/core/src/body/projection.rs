@@ -1,4 +1,4 @@
-//! The values at a few field paths of a body; the rest is checked and left.
+//! The values at a few field paths of a body; the rest is checked and skipped.
 //!
 //! The twin of `ftwire.projection`, which defines what a path is and what is found at its end.
 
@@ -12,27 +12,27 @@ use super::walk::{as_double, as_float, as_int32, as_int64, as_sint32, as_sint64,
 use super::walk::{Found, Reader, Walk};
 use super::{MAX_BODY, MAX_DEPTH};
 
-/// What is wanted of one field.
+/// What to read of one field.
 #[derive(Clone, Default)]
 struct Want {
-    /// Where the value goes; of a message `True`, of a list its length.
+    /// Index of the value in the result: `True` for a message, the length of a list.
     slot: Option<usize>,
-    /// Index of what is wanted of the message in the field, or of the first in the list.
+    /// Index of what to read of the message in the field, or of the first in the list.
     inner: Option<usize>,
-    /// What is wanted of every item of a list.
+    /// What to read of every item of a list.
     items: Option<Items>,
 }
 
-/// What is wanted of every item of a list: one Python list for each path.
+/// What to read of every item of a list: one Python list for each path.
 #[derive(Clone, Default)]
 struct Items {
-    /// Index of what is wanted of an item that is a message.
+    /// Index of what to read of an item that is a message.
     wants: Option<usize>,
-    /// Where the lists go; one where the items are scalars.
+    /// Indexes of the lists in the result; one where the items are scalars.
     slots: Vec<usize>,
 }
 
-/// What is wanted of one message.
+/// What to read of one message.
 struct Wants {
     layout: usize,
     /// Of each field of the layout.
@@ -47,7 +47,7 @@ pub struct Projection {
     slots: usize,
 }
 
-/// A step of a path as Python gives it: the field's number, and whether every item of its list is meant.
+/// A step of a path as Python passes it: the field's number, and whether every item of its list is meant.
 type Step = (u32, bool);
 
 type Values<'py> = Vec<Option<Bound<'py, PyAny>>>;
@@ -104,7 +104,7 @@ impl Projection {
         Ok(())
     }
 
-    /// Find what is wanted of a message.
+    /// Read the values of a message.
     fn message<'py>(
         &self,
         py: Python<'py>,
@@ -138,7 +138,7 @@ impl Projection {
         Some(())
     }
 
-    /// Find what is wanted of a list: its length, values in its first item, values in every item.
+    /// Read the values of a list: its length, values in its first item, values in every item.
     fn list<'py>(
         &self,
         py: Python<'py>,
@@ -156,7 +156,7 @@ impl Projection {
             if packed && lists > 0 {
                 let mut block = Reader { data: walk.reader.delimited()? };
                 if block.data.is_empty() {
-                    // A list without values is not there.
+                    // A list without values counts as absent.
                     return None;
                 }
                 while !block.data.is_empty() {
@@ -201,7 +201,7 @@ impl Projection {
         Some(())
     }
 
-    /// Find what is wanted of one value that is a message, if anything; else check it.
+    /// Read the values of a message in a field, if any; otherwise only check it.
     fn inner<'py>(
         &self,
         py: Python<'py>,
@@ -229,7 +229,7 @@ where
     value.into_pyobject(py).ok().map(Bound::into_any)
 }
 
-/// A scalar as protobuf's messages give it. `None` for text that is not UTF-8, and for an unknown value of an enum,
+/// A scalar as protobuf's messages return it. `None` for text that is not UTF-8, and for an unknown value of an enum,
 /// which is not in the message.
 fn scalar<'py>(py: Python<'py>, field: &Field, reader: &mut Reader) -> Option<Bound<'py, PyAny>> {
     match field.kind {
@@ -255,7 +255,7 @@ fn scalar<'py>(py: Python<'py>, field: &Field, reader: &mut Reader) -> Option<Bo
 
 #[pymethods]
 impl Projection {
-    /// `messages` as `JsonWriter` takes them; `paths` lead from the body to what is wanted.
+    /// `messages` as `JsonWriter` takes them; `paths` lead from the body to the values.
     #[new]
     #[allow(clippy::needless_pass_by_value)] // Python's lists come as values
     fn new(py: Python, messages: Vec<Vec<FieldSpec>>, paths: Vec<Vec<Step>>) -> PyResult<Self> {

@@ -64,7 +64,7 @@ impl Texts<'_> {
                 if packed {
                     let mut block = Reader { data: walk.reader.delimited()? };
                     if block.data.is_empty() {
-                        // A list without values is no list.
+                        // A list without values counts as absent.
                         return None;
                     }
                     while !block.data.is_empty() {

@@ -16,7 +16,7 @@ pub struct Values<'p, 'py> {
 
 type Made<T> = PyResult<Option<T>>;
 
-/// Return `Ok(None)`, which leaves the body to Python, where there is nothing.
+/// Return `Ok(None)`, so that Python reads the body, where there is nothing.
 macro_rules! or_leave {
     ($value:expr) => {
         match $value {

@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A tag that can be one: field number not 0.
+    /// A valid tag: its field number is not 0.
     #[inline]
     pub fn tag(&mut self) -> Option<u32> {
         let tag = self.short_varint()?;
@@ -96,7 +96,7 @@ pub struct Found<'f> {
 /// The fields of one message, in order.
 pub struct Walk<'f, 'a> {
     fields: &'f [Field],
-    /// Fields before this one cannot come any more.
+    /// Index of the first field that may still follow.
     next: usize,
     pub reader: Reader<'a>,
 }
@@ -149,7 +149,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         }
     }
 
-    /// Whether the field goes on: `Some(packed)`, its tag taken.
+    /// Whether the same field follows again: `Some(packed)` once its tag is read.
     #[inline]
     pub fn again(&mut self, field: &Field) -> Option<bool> {
         let first = *self.reader.data.first()?;

@@ -11,12 +11,12 @@ pub fn not_finite(value: f64) -> &'static str {
     }
 }
 
-/// The float with the fewest digits, at least six, that four bytes cannot tell from this one.
+/// The float with the fewest digits, at least six, that is the same in four bytes.
 pub fn shortest(value: f32) -> f64 {
     let exact = f64::from(value);
     for digits in 5..8 {
         if let Ok(short) = format!("{exact:.digits$e}").parse::<f64>() {
-            // Whether rounding to four bytes gives the same value back is the question.
+            // Enough digits, if rounding to four bytes results in the same value.
             #[allow(clippy::cast_possible_truncation, clippy::float_cmp)]
             if short as f32 == value {
                 return short;

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from ftwire_tools.commands._addresses import LISTEN
-from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, run, shared_options
 from ftwire_tools.fuzz.plans import client_plan
-from ftwire_tools.fuzz.targets import ClientTarget, FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
 
 __all__ = ["command"]
@@ -24,8 +21,7 @@ __all__ = ["command"]
     "2 wrong usage.",
 )
 @click.option("--listen", "address", type=LISTEN, required=True, metavar="[HOST:]PORT", help="Where clients connect.")
-@shared_options(30.0)
-@click.option("--command", "program_line", metavar="PROGRAM", help="Start the client so, for each run.")
+@shared_options(30.0, "Start the client so, for each run.")
 @click.option("--keep-running", is_flag=True, help="The --command connects again and again: start it once.")
 @click.option(
     "--come-back",
@@ -52,7 +48,6 @@ def command(
     ctx: click.Context,
     /,
     address: Address,
-    program_line: str | None,
     keep_running: bool,
     come_back: float,
     exit_codes: tuple[int, ...],
@@ -80,23 +75,8 @@ def command(
     options = FuzzOptions(**given)
     if not is_loopback(address.host) and not allow_remote:
         raise click.UsageError(f"--listen {address} can be reached from other machines (--allow-remote)")
-    if program_line is None and (keep_running or crash_text is not None):
+    if options.program_line is None and (keep_running or crash_text is not None):
         raise click.UsageError("--keep-running and --crash-text need --command")
-    crash = saved_crash(options, "client")
-    of_client: dict[str, Any] = {"come_back": come_back, "exit_codes": exit_codes, "crash_text": crash_text or ""}
-    if crash is None:
-        setup = FuzzSetup(
-            "client", options.timeout, encrypted=options.key is not None, websocket=options.websocket, **of_client
-        )
-    else:
-        # Options of this command line go before the values of the file.
-        sources = {name: ctx.get_parameter_source(name) for name in of_client}
-        setup = replace(
-            crash.setup,
-            **{name: value for name, value in of_client.items() if sources[name] is ParameterSource.COMMANDLINE},
-        )
-    target = make_target(setup, address, program_line, options, keep_running=keep_running)
-    if program_line is None and isinstance(target, ClientTarget):
-        click.echo(f"ftwire: listening on {Address(address.host, target.port)} for clients", err=True)
+    setup = options.setup("client", come_back=come_back, exit_codes=exit_codes, crash_text=crash_text or "")
     plan = partial(client_plan, most=options.steps, websocket=setup.websocket)
-    ctx.exit(run(target, setup, options, crash=crash, plan=plan))
+    run(ctx, setup, options, address, plan, keep_running=keep_running)

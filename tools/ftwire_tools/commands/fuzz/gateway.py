@@ -9,9 +9,8 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._keys import read_ws_key
-from ftwire_tools.commands.fuzz._shared import FuzzOptions, make_target, run, saved_crash, shared_options
+from ftwire_tools.commands.fuzz._shared import FuzzOptions, run, shared_options
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
-from ftwire_tools.fuzz.targets import FuzzSetup
 from ftwire_tools.terminal.addresses import Address, is_loopback
 
 __all__ = ["command"]
@@ -23,8 +22,7 @@ __all__ = ["command"]
     "2 wrong usage.",
 )
 @click.argument("address", type=ADDRESS, metavar="HOST:PORT")
-@shared_options(5.0)
-@click.option("--command", "program_line", metavar="PROGRAM", help="Start the gateway so, and anew when it is dead.")
+@shared_options(5.0, "Start the gateway so, and anew when it is dead.")
 @click.option(
     "--ws-key", default="", metavar="TEXT", help="Key that WebSocket clients must know (shown in the process list)."
 )
@@ -36,7 +34,6 @@ def command(
     ctx: click.Context,
     /,
     address: Address,
-    program_line: str | None,
     ws_key: str,
     ws_key_file: str | None,
     allow_remote: bool,
@@ -66,13 +63,7 @@ def command(
         raise click.UsageError(f"{address} is not on this machine (--allow-remote)")
     if (ws_key or ws_key_file is not None) and not options.websocket:
         raise click.UsageError("--ws-key and --ws-key-file need --ws")
-    crash = saved_crash(options, "gateway")
-    setup = (
-        FuzzSetup("gateway", options.timeout, encrypted=options.key is not None, websocket=options.websocket)
-        if crash is None
-        else crash.setup
-    )
-    target = make_target(setup, address, program_line, options, ws_key=read_ws_key(ws_key, ws_key_file))
+    setup = options.setup("gateway")
     plan = partial(
         gateway_plan,
         most=options.steps,
@@ -80,4 +71,4 @@ def command(
         encrypted=setup.encrypted,
         websocket=setup.websocket,
     )
-    ctx.exit(run(target, setup, options, crash=crash, plan=plan))
+    run(ctx, setup, options, address, plan, ws_key=read_ws_key(ws_key, ws_key_file))

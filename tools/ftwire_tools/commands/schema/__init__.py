@@ -30,4 +30,4 @@ def command() -> None:
     Examples:
       ftwire schema show Qot_GetRT
       ftwire schema diff futu-api==9.6.5608 ours
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap

@@ -40,7 +40,7 @@ def command(ctx: click.Context, old: str, new: str, as_json: bool, breaking: boo
     Examples:
       ftwire schema diff futu-api==9.6.5608 ours
       ftwire schema diff ours futu-api==latest --json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     one, other = definitions_of(old), definitions_of(new)
     drift = drift_between(one, other)
     changes = [

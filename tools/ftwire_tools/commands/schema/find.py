@@ -73,7 +73,7 @@ def command(text: str, kinds: tuple[str, ...], as_json: bool, schema: str | None
     Examples:
       ftwire schema find turnover
       ftwire schema find overnight --kind value --json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if not text:
         raise click.UsageError("nothing to look for")
     found = [hit for hit in hits(text.casefold(), *schema_of(schema)) if not kinds or hit.kind in kinds]

@@ -63,7 +63,7 @@ def command(
       ftwire schema history --since 10
       ftwire schema history 10.9.6908
       ftwire schema history --about 'Qot_Common.QotHeader*'
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     log, ids = built_in_changes().releases, built_in_history().releases
     if unknown := [version for version in versions if version not in log]:
         raise click.UsageError(f"no release {unknown[0]} (ftwire schema history lists them)")

@@ -74,7 +74,7 @@ def command(patterns: tuple[str, ...], kind: str | None, as_json: bool, schema: 
     Examples:
       ftwire schema list 'Qot_Update*'
       ftwire schema list --kind push --json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     found = [
         protocol
         for protocol in registry_of(schema)

@@ -40,14 +40,14 @@ def proto_of(schema: Schema, file: str) -> str:
 def command(name: str, form: str | None, strict: bool, schema: str | None) -> None:
     """Show a protocol, a message, an enum or a file, with every type it refers to.
 
-    Behind an integer stands the enum that its values are of, where that is known.
+    Behind an integer is the enum that its values are of, where that is known.
 
     \b
     Examples:
       ftwire schema show Qot_GetRT
       ftwire schema show 3008 --schema futu-api==6.2.2708
       ftwire schema show Qot_GetRT.Response --json-schema > reply.json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if strict and form != "json-schema":
         raise click.UsageError("--strict goes with --json-schema")
     definitions, registry = schema_of(schema)

@@ -109,7 +109,7 @@ def command(name: str, everything: bool, compact: bool, schema: str | None) -> N
     Examples:
       ftwire schema template Qot_GetRT
       ftwire schema template Trd_PlaceOrder --all > order.json
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     definitions, registry = schema_of(schema)
     try:
         found = look_up(name, definitions, registry)

@@ -51,7 +51,7 @@ def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
     Examples:
       ftwire schema update --dry-run
       ftwire schema update futu-api==10.11.7108
-    """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
+    """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     folder = find_proto(proto)
     try:
         tree = read_tree(folder)

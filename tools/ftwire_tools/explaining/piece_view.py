@@ -1,0 +1,120 @@
+"""A piece as it may be shown: what its drawing is made from.
+
+Secret fields are hidden, and so is everything that may be one: unknown fields of messages that may hold secrets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire.diagnosis import Node, wire_tree
+from ftwire.frame import Role
+from ftwire.header import BodyFormat
+from ftwire.protocols import registry
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.masking import BodyMask, Hidden, may_hold_secrets
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+    from ftwire.diagnosis import Finding, Piece
+
+__all__ = ["PieceView"]
+
+TAG_BYTES: Final = 8
+"""Bytes shown in front of a field: its tag and length, and its value if it is short."""
+SHOWN_OF_PAYLOAD: Final = 2
+"""Bytes shown of a payload that cannot be read and may hold secrets: the tag and length of a message's first field."""
+SHOWN_OF_ANYTHING: Final = 16
+"""Bytes shown of what is in no frame: whether they resemble a header must be seen."""
+
+
+class PieceView:
+    """A piece with its secrets or without."""
+
+    __slots__ = ("_mask", "_shows_secrets", "descriptor", "piece")
+
+    def __init__(self, piece: Piece, *, show_secrets: bool) -> None:
+        self.piece: Final = piece
+        """Its header and sizes; ``payload``, ``body`` and ``findings`` are not to be shown as they are."""
+        self.descriptor: Final = _class_of(piece)
+        """Descriptor of the message that the body is, or should be; ``None`` if it is unknown."""
+        self._mask: Final = BodyMask(self.descriptor, show_secrets=show_secrets)
+        self._shows_secrets: Final = show_secrets
+
+    @property
+    def payload(self) -> bytes:
+        """What may be shown of the bytes on the wire after the header: all if they are ciphertext."""
+        piece = self.piece
+        if self._shows_secrets or piece.key_unknown or piece.body is not None:
+            return piece.payload
+        # Whose message it is may be unknown: a request or a response.
+        either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
+        classes = [descriptor_of(each) for each in either if each is not None]
+        if not classes or any(map(may_hold_secrets, classes)):
+            has_header = piece.header is not None or piece.envelope is not None
+            return piece.payload[: SHOWN_OF_PAYLOAD if has_header else SHOWN_OF_ANYTHING]
+        return piece.payload
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the mistakes found in it, with proofs that do not quote a body that may hold secrets."""
+        for finding in self.piece.findings:
+            unquoted = finding.unquoted if self._mask.hides_some else None
+            yield finding if unquoted is None else finding._replace(proof=unquoted)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON, whatever its header has."""
+        wrong = _mistakes_of(self.piece)
+        if "json_for_protobuf" in wrong:
+            return True
+        if "protobuf_for_json" in wrong or self.piece.header is None:
+            return False
+        return self.piece.header.body_format == BodyFormat.JSON
+
+    @property
+    def body(self) -> bytes | None:
+        """The bytes of the plain body; ``None`` where they may hold secrets, and where there is none."""
+        return None if self._mask.hides_some else self.piece.body
+
+    def json(self) -> Any:
+        """Return the value of a JSON body. Raises ``ValueError`` and ``RecursionError`` where it is none."""
+        return self._mask.json(json.loads(self.piece.body or b""))
+
+    def fields(self) -> list[Node]:
+        """Return the tree of a protobuf body; values that may be secrets are ``Hidden``."""
+        return self._hidden(wire_tree(self.piece.body or b"", self.descriptor))
+
+    def _hidden(self, nodes: Iterable[Node]) -> list[Node]:
+        if not self._mask.hides_some:
+            return list(nodes)
+        return [
+            node._replace(
+                value=Hidden(node.value) if node.value is not None and self._mask.hides(node.field) else node.value,
+                children=tuple(self._hidden(node.children)),
+            )
+            for node in nodes
+        ]
+
+    def first_bytes(self, node: Node) -> bytes:
+        """Return the tag and length of a field, with a short value; of what cannot be read the first bytes."""
+        body = self.piece.body or b""
+        if node.problem is not None and not node.children:
+            return b"" if self._mask.hides_some else body[node.offset : node.offset + TAG_BYTES]
+        has_value = not node.children and node.value is not None and not isinstance(node.value, Hidden)
+        is_short = node.end - node.offset <= TAG_BYTES
+        return body[node.offset : node.end if has_value and is_short else node.start]
+
+
+def _class_of(piece: Piece) -> Descriptor | None:
+    is_request = piece.sender is Role.CLIENT
+    if _mistakes_of(piece) & {"request_for_response", "response_for_request"}:
+        is_request = piece.sender is not Role.CLIENT
+    found = registry.message_class(piece.proto_id, is_request=is_request)
+    return None if found is None else descriptor_of(found)
+
+
+def _mistakes_of(piece: Piece) -> set[str]:
+    return {finding.mistake.id for finding in piece.findings}

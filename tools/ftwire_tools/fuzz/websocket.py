@@ -1,0 +1,245 @@
+"""Envelopes on WebSocket: the transport of a hostile side, and the messages and frames of a step.
+
+What is received is read by the library ``websockets``, which also makes the upgrade and answers pings. What is sent is
+written here: no library writes wrong frames (RFC 6455, 5.2), and with one mask for all the same steps make the same
+bytes. No extension is agreed on: nothing is compressed.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, Opcode
+from websockets.frames import Frame as WebSocketFrame
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import WebSocketURI
+from websockets.utils import apply_mask
+
+from ftwire.errors import EnvelopeError
+from ftwire.frame import Role
+from ftwire.frame_mutations import flip_bit
+from ftwire.header import CLIENT_ENVELOPE_STRUCT, ENVELOPE_MAGIC, SERVER_ENVELOPE_STRUCT
+from ftwire.websocket import INIT, Envelope, websocket_key_digest
+from ftwire_tools.fuzz.bodies import CLASSES, mutate_body
+from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, FuzzStep
+from ftwire_tools.fuzz.transport import (
+    MAX_BODY,
+    CloseReceived,
+    FuzzTransport,
+    PongReceived,
+    Rendered,
+    UpgradeReceived,
+)
+
+__all__ = ["EnvelopeTransport", "asked_in", "frames_of", "messages_of"]
+
+_QUIET: Final = logging.Logger("ftwire.fuzz")
+_QUIET.addHandler(logging.NullHandler())
+_CONTROLS: Final = {"ping": Opcode.PING, "pong": Opcode.PONG, "bye": Opcode.CLOSE}
+"""The control frames, by the steps that send them."""
+_FIN: Final = 0x80
+_MASK: Final = b"\x37\xfa\x21\x3d"
+"""The mask of RFC 6455's examples."""
+_BETWEEN: Final = b"between"
+"""Content of a ping between the fragments of a message."""
+
+
+class EnvelopeTransport(FuzzTransport):
+    """Envelopes on one WebSocket connection. ``key`` is the one that the gateway's clients have."""
+
+    init = INIT
+    init_name = "InitWebSocket"
+    first_serial = 2
+    is_websocket = True
+    is_ready = False
+
+    def __init__(self, role: Role, address: tuple[str, int], key: str = "") -> None:
+        super().__init__(role)
+        self._key: Final = key
+        self._protocol: Final = (
+            ClientProtocol(WebSocketURI(False, *address, "/", ""), max_size=MAX_BODY[role], logger=_QUIET)
+            if role is Role.CLIENT
+            else ServerProtocol(max_size=MAX_BODY[role], logger=_QUIET)
+        )
+        self._parts: list[bytes] = []
+        self._is_text = False
+
+    def opening(self) -> bytes:
+        """Return the request to upgrade."""
+        if isinstance(self._protocol, ClientProtocol):
+            self._protocol.send_request(self._protocol.connect())
+        return self.outgoing()
+
+    def outgoing(self) -> bytes:
+        """See ``FuzzTransport``. Nothing comes after a close frame."""
+        data = b"".join(self._protocol.data_to_send())
+        return b"" if self.sent_close else data
+
+    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
+        """See ``FuzzTransport``; the handshake gets the digest of the key."""
+        if step.proto != self.init:
+            return super().stamp(step, body, conn_id, serial)
+        message = CLASSES[Role.CLIENT][self.init].FromString(body)
+        if self._key and not message.c2s.websocketKey:
+            message.c2s.websocketKey = websocket_key_digest(self._key)
+        return bytes(message.SerializePartialToString())
+
+    def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
+        """See ``FuzzTransport``."""
+        content = bytes.fromhex(step.data)
+        if step.do in {"raw", "upgrade"}:
+            return Rendered(content, None)
+        if step.do in _CONTROLS:
+            self.sent_close = self.sent_close or step.do == "bye"
+            pings = (content,) if step.do == "ping" else ()
+            data = _frame(_FIN | _CONTROLS[step.do], content, masked=self.role is Role.CLIENT)
+            return Rendered(data, (), pings, ends=step.do == "bye" and _is_legal_close(content))
+        messages = messages_of(step, body, serial, self.role)
+        data = frames_of(step, messages, self.role)
+        is_broken = any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations)
+        pings = (_BETWEEN,) if step.ping and step.fragments > 1 else ()
+        return Rendered(data, None if is_broken else asked_in(step, messages, serial), pings)
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """See ``FuzzTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
+        protocol = self._protocol
+        if protocol.state is State.CLOSED:
+            return
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, WebSocketFrame):
+                yield from self._take(event)
+            elif isinstance(event, Request) and isinstance(protocol, ServerProtocol):
+                protocol.send_response(protocol.accept(event))
+                self.is_ready = protocol.handshake_exc is None
+                yield UpgradeReceived()
+            elif isinstance(event, Response):
+                self.is_ready = protocol.handshake_exc is None
+        failure = protocol.handshake_exc
+        if failure is not None:
+            self.refused = str(failure)
+        elif not isinstance(protocol.parser_exc, EOFError):
+            failure = protocol.parser_exc
+        if failure is not None:
+            raise EnvelopeError(reason=f"no WebSocket: {failure}", data=b"")
+
+    def _take(self, frame: WebSocketFrame) -> Iterator[Any]:
+        if frame.opcode is Opcode.PONG:
+            yield PongReceived(bytes(frame.data))
+        elif frame.opcode is Opcode.CLOSE:
+            yield CloseReceived()
+        elif frame.opcode is not Opcode.PING:
+            if frame.opcode is not Opcode.CONT:
+                self._parts, self._is_text = [], frame.opcode is Opcode.TEXT
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                message, self._parts = b"".join(self._parts), []
+                if self._is_text:
+                    raise EnvelopeError(reason="an envelope is a binary message, here is text", data=message)
+                yield Envelope.decode(message, sender=self.role.peer, max_body=MAX_BODY[self.role])
+
+
+def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[bytes]:
+    """Return the messages of a step: one envelope, but for its mutations."""
+    values: dict[str, Any] = dict(step.mutations)
+    body = mutate_body(body, step.mutations, 0, CLASSES[role][step.proto])
+    message = _header(step, values, section, role) + body
+    if "cut envelope" in values:
+        message = message[: values["cut envelope"] % len(message)]
+    message = bytes.fromhex(values.get("bytes before", "")) + message + bytes.fromhex(values.get("bytes behind", ""))
+    if "joined" in values:
+        message *= 2
+    messages = [message]
+    if "split" in values and message:
+        at = values["split"] % len(message)
+        messages = [message[:at], message[at:]]
+    if "empty message" in values:
+        messages.insert(0, b"")
+    return messages * 2 if "twice" in values else messages
+
+
+def _header(step: FuzzStep, values: dict[str, Any], section: int, role: Role) -> bytes:
+    magic = bytes.fromhex(values["magic"]) if "magic" in values else ENVELOPE_MAGIC
+    numbers: list[Any] = [values.get("protocol", step.proto), values.get("serial", section)]
+    is_of_gateway = (role is Role.SERVER) != ("other header" in values)
+    header = SERVER_ENVELOPE_STRUCT if is_of_gateway else CLIENT_ENVELOPE_STRUCT
+    if is_of_gateway:
+        numbers += [values.get("error code", 0), bytes.fromhex(values.get("error text", ""))]
+    order = "<" if "little-endian" in values else ">"
+    made = struct.pack(order + header.format[1:], magic, *numbers)
+    return flip_bit(made, values["flip header"]) if "flip header" in values else made
+
+
+def asked_in(step: FuzzStep, messages: list[bytes], section: int) -> tuple[tuple[int, int], ...]:
+    """Return (command, section) of everything that a gateway may read in a client's messages, strict or not."""
+    values: dict[str, Any] = dict(step.mutations)
+    found = {(int(values.get("protocol", step.proto)), int(values.get("serial", section)))}
+    for message in messages:
+        # A message that is cut short, as a reader sees it that does not look at its length.
+        _, command, number = CLIENT_ENVELOPE_STRUCT.unpack_from(message.ljust(CLIENT_ENVELOPE_STRUCT.size, b"\0"))
+        found.add((command, number))
+    return tuple(sorted(found))
+
+
+def frames_of(step: FuzzStep, messages: list[bytes], role: Role) -> bytes:
+    """Return the WebSocket frames of a step's messages, in as many fragments as it says, with its mutations."""
+    values: dict[str, Any] = dict(step.mutations)
+    masked = (role is Role.CLIENT) != ("mask" in values)
+    data = b""
+    if "long ping" in values:
+        data += _frame(_FIN | Opcode.PING, bytes(126 + values["long ping"] % 1000), masked=masked)
+    if "split ping" in values:
+        data += _frame(Opcode.PING, b"split", masked=masked)
+    first = Opcode.TEXT if "text" in values else Opcode.BINARY
+    first = Opcode.CONT if "continuation" in values else values.get("reserved opcode", first) & 15
+    first |= values.get("reserved bits", 0) << 4 & 0x70
+    for number, message in enumerate(messages, start=1):
+        if "unfinished" in values:
+            data += _frame(Opcode.BINARY, message[: len(message) // 2], masked=masked)
+        if "frame length" in values and number == len(messages):
+            data += _frame(_FIN | first, message, masked=masked, longer=values["frame length"])
+        else:
+            data += _fragments(step, first, message, masked=masked)
+    return data[: values["cut frame"] % len(data)] if "cut frame" in values else data
+
+
+def _fragments(step: FuzzStep, first: int, message: bytes, *, masked: bool) -> bytes:
+    count = min(max(step.fragments, 1), 100)
+    size = -(-len(message) // count) or 1
+    firsts = [first, *[Opcode.CONT] * (count - 1)]
+    firsts[-1] |= _FIN
+    parts = [
+        _frame(each, message[number * size : (number + 1) * size], masked=masked) for number, each in enumerate(firsts)
+    ]
+    if step.ping and count > 1:
+        parts.insert(1, _frame(_FIN | Opcode.PING, _BETWEEN, masked=masked))
+    return b"".join(parts)
+
+
+def _frame(first: int, data: bytes, *, masked: bool, longer: int = 0) -> bytes:
+    """Return one frame. ``first`` is its first byte, ``longer`` how much too large the length in its header is."""
+    length = len(data) + longer
+    mark = 0x80 if masked else 0
+    if length < 126:
+        head = bytes((first, mark | length))
+    elif length < 1 << 16:
+        head = struct.pack(">BBH", first, mark | 126, length)
+    else:
+        head = struct.pack(">BBQ", first, mark | 127, length & 0xFFFF_FFFF_FFFF_FFFF)
+    return head + _MASK + apply_mask(data, _MASK) if masked else head + data
+
+
+def _is_legal_close(content: bytes) -> bool:
+    """Return whether a close frame may have this content (RFC 6455, 5.5.1 and 7.4)."""
+    try:
+        Close.parse(content)
+    except (ProtocolError, UnicodeDecodeError):
+        return False
+    return True
