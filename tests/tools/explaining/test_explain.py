@@ -22,7 +22,7 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Verification
 from ftwire.pcap import Data, Direction, Dissector, PacketReader, TcpConversation
 from ftwire.pcap.writer import PcapWriter
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.explaining.body_layout import body_json
 from ftwire_tools.explaining.frame_layout import draw, title_of
 from ftwire_tools.explaining.piece_view import PieceView

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from ftwire.cipher import RsaKey
 from ftwire.protocols import registry
 from ftwire.strategies import messages
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.flatten import SECURITY

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from ftwire.errors import NotACaptureError
 from ftwire.messages import Qot_GetRT, Qot_UpdateRT
 from ftwire.pcap import Endpoint, PcapngWriter
-from ftwire_tools.commands._group import ftwire
+from ftwire_tools.commands import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.engines import LocalEngine, run_on
 from ftwire_tools.export.frame_columns import TableOptions
