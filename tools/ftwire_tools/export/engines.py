@@ -141,11 +141,12 @@ class LocalEngine(Engine):
     def close(self, *, stop: bool) -> None:
         """End the processes."""
         self._threads.shutdown(wait=not stop, cancel_futures=True)
-        for pool in self._pools:
-            pool.shutdown(wait=not stop)
         if stop:
             for process in multiprocessing.active_children():
                 process.terminate()
+        for pool in self._pools:
+            # Until its own thread has ended: that closes a pipe which the interpreter would write to at its exit.
+            pool.shutdown()
 
     def running(self) -> tuple[int, int]:
         """Return bytes and frames done of the tasks that are running."""
