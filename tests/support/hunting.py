@@ -15,7 +15,7 @@ import pytest
 
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget, GatewayTarget
+from ftwire_tools.fuzz.targets import GatewayTarget
 from support.places import ROOT, SUPPORT
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "FUZZ",
     "GATEWAY_CRASH",
     "SEED",
-    "campaign_of",
     "command_of",
     "fails",
     "first_find",
@@ -66,20 +65,13 @@ def free_port() -> int:
         return int(bound.getsockname()[1])
 
 
-def campaign_of(
-    target: ClientTarget | GatewayTarget, plan: Plan, seed: int, finds: list[Reproduction], tries: int
-) -> Campaign:
-    """Return a campaign that appends what it finds to ``finds``."""
-    return Campaign(target, plan, seed=seed, tries=tries, report=finds.append)
-
-
 def first_find(target: GatewayTarget, plan: Plan, kind: str, steps: int, *, tries: int, runs: int) -> Reproduction:
     """Return the first finding of a kind that can be provoked again in so many steps.
 
     One that depends on which of two packets comes first is provoked again now and then, but not shortened.
     """
     finds: list[Reproduction] = []
-    campaign = campaign_of(target, plan, SEED, finds, tries)
+    campaign = Campaign(target, plan, seed=SEED, tries=tries, report=finds.append)
     while campaign.totals.runs < runs:
         campaign.run(campaign.totals.runs + 1, None)
         for find in finds:

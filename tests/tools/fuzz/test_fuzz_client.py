@@ -17,14 +17,14 @@ from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
-from ftwire_tools.fuzz.campaign import Reproduction
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget
 from support.broken_client import BUGS
-from support.hunting import GATEWAY_CRASH, campaign_of, command_of, free_port, saved_test
+from support.hunting import GATEWAY_CRASH, command_of, free_port, saved_test
 from support.places import SUPPORT
 
 command = command_of("client")
@@ -57,7 +57,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     kind, seed = BUGS[bug]
     finds: list[Reproduction] = []
     with target_for(bug) as target:
-        campaign = campaign_of(target, plan, seed, finds, 8)
+        campaign = Campaign(target, plan, seed=seed, tries=8, report=finds.append)
         while campaign.totals.runs < 4 and not any(find.finding.kind == kind for find in finds):
             campaign.run(campaign.totals.runs + 1, None)
         find = next(find for find in finds if find.finding.kind == kind)
@@ -79,7 +79,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 def test_a_sound_client_withstands_it(encrypted: bool) -> None:
     finds: list[Reproduction] = []
     with target_for(encrypted=encrypted) as target:
-        campaign = campaign_of(target, plan, 3, finds, 0)
+        campaign = Campaign(target, plan, seed=3, tries=0, report=finds.append)
         campaign.run(12, None)
     assert [find.finding for find in finds] == []
     assert campaign.totals.runs == 12
@@ -119,7 +119,7 @@ def test_our_own_client_withstands_it_and_comes_back_by_itself() -> None:
     target = ClientTarget(FuzzSetup("client", timeout=15.0, come_back=15.0), ("127.0.0.1", 0))
     asking = _Asking(target.port)
     finds: list[Reproduction] = []
-    campaign = campaign_of(target, plan, 11, finds, 0)
+    campaign = Campaign(target, plan, seed=11, tries=0, report=finds.append)
     asking.start()
     try:
         campaign.run(25, None)

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ftwire_tools.fuzz.campaign import Reproduction
+from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget
 from support.broken_websocket_client import BUGS, BrokenWebSocketClient
-from support.hunting import campaign_of, fails, free_port, saved_test
+from support.hunting import fails, free_port, saved_test
 from support.places import SUPPORT
 from tools.fuzz.test_fuzz_client import command
 
@@ -50,7 +50,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     kind, seed = BUGS[bug]
     finds: list[Reproduction] = []
     with target_for(bug) as target:
-        campaign_of(target, plan, seed, finds, 4).run(1, None)
+        Campaign(target, plan, seed=seed, tries=4, report=finds.append).run(1, None)
         (find,) = finds
         assert (find.finding.kind, find.again) == (kind, True)
         assert len(find.steps) <= 2
@@ -72,7 +72,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
 def test_a_sound_client_withstands_it() -> None:
     finds: list[Reproduction] = []
     with target_for() as target:
-        campaign = campaign_of(target, plan, 3, finds, 0)
+        campaign = Campaign(target, plan, seed=3, tries=0, report=finds.append)
         campaign.run(10, None)
     assert [find.finding for find in finds] == []
     assert campaign.totals.runs == 10

@@ -5,7 +5,7 @@
 ``bodies``               the smallest legal messages, and bodies with something wrong in them
 ``plans``                drawing of steps
 ``transport``            steps to bytes, bytes to frames; ``websocket`` the same for envelopes
-``connection``           the socket of either side
+``connection``           a performance and its connections, the socket of either side
 ``attack_session``       a hostile client's connection, and what must come of what it has sent
 ``hostile_client``       performs steps against a gateway, ``hostile_gateway`` against a client
 ``judgement``            which reactions are findings

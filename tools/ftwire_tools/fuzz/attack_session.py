@@ -13,10 +13,10 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.bodies import CLASSES, request_message
-from ftwire_tools.fuzz.connection import FuzzConnection
-from ftwire_tools.fuzz.judgement import PlayRecord, fault_of, mismatch
+from ftwire_tools.fuzz.connection import FuzzConnection, FuzzPlay
+from ftwire_tools.fuzz.judgement import fault_of, mismatch
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, Rendered
+from ftwire_tools.fuzz.transport import PongReceived, Rendered
 
 __all__ = ["AttackSession", "NoGatewayError"]
 
@@ -49,22 +49,13 @@ class AttackSession(FuzzConnection):
     Raises ``NoGatewayError``.
     """
 
-    def __init__(
-        self,
-        record: PlayRecord,
-        number: int,
-        address: tuple[str, int],
-        transport: FuzzTransport,
-        timeout: float,
-        *,
-        upgrade: FuzzStep | None = None,
-    ) -> None:
+    def __init__(self, play: FuzzPlay, address: tuple[str, int], *, upgrade: FuzzStep | None = None) -> None:
         try:
-            connected = socket.create_connection(address, timeout)
+            connected = socket.create_connection(address, play.timeout)
         except OSError as error:
             raise NoGatewayError(error.strerror or str(error)) from None
-        super().__init__(connected, number, transport, record, timeout)
-        self.serial = transport.first_serial - 1
+        super().__init__(play, connected)
+        self.serial = self.transport.first_serial - 1
         self.conn_id = 0
         self._requests: Final[dict[tuple[int, int], Expectation]] = {}  # by protocol and serial
         self._pings: Final[dict[bytes, Expectation]] = {}

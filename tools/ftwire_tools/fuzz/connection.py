@@ -1,4 +1,4 @@
-"""One TCP connection of a hostile peer, whichever side and transport: bytes out in pieces, events in."""
+"""A performance of steps and its TCP connections, of either side: bytes out in pieces, events in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
 from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
 
-__all__ = ["FuzzConnection"]
+__all__ = ["FuzzConnection", "FuzzPlay"]
 
 PIECES: Final = 200
 """Most writes that a slowly sent frame is cut into."""
@@ -22,16 +22,26 @@ BETWEEN_PIECES: Final = 0.0003
 """Seconds between two of them."""
 
 
-class FuzzConnection:
-    """A connected socket; subclasses take what is received (``take``). ``timeout`` is in seconds."""
+class FuzzPlay:
+    """One performance of steps. ``new_transport`` makes that of each connection, ``timeout`` is in seconds."""
 
-    def __init__(
-        self, connected: socket.socket, number: int, transport: FuzzTransport, record: PlayRecord, timeout: float
-    ) -> None:
-        self.number: Final = number
-        self.transport: Final = transport
-        self.record: Final = record
+    def __init__(self, new_transport: Callable[[], FuzzTransport], timeout: float) -> None:
+        self.new_transport: Final = new_transport
         self.timeout: Final = timeout
+        self.record: Final = PlayRecord()
+        self.opened = 0
+        """How many connections there have been."""
+
+
+class FuzzConnection:
+    """A connected socket; subclasses take what is received (``take``)."""
+
+    def __init__(self, play: FuzzPlay, connected: socket.socket) -> None:
+        play.opened += 1
+        self.number: Final = play.opened
+        self.transport: Final = play.new_transport()
+        self.record: Final = play.record
+        self.timeout: Final = play.timeout
         self.socket: Final = connected
         self.end = ""
         """How it ended: ``closed`` or ``reset`` by the peer, ``left`` by us, ``garbage`` or ``refused`` where what
@@ -44,12 +54,12 @@ class FuzzConnection:
         """Whether the handshake was granted."""
         self.is_finished = False
         """Whether we have closed for writing, or announced the end."""
-        self._us, self._peer = ("client", "gateway") if transport.role is Role.CLIENT else ("gateway", "client")
+        self._us, self._peer = ("client", "gateway") if self.transport.role is Role.CLIENT else ("gateway", "client")
         self._held = b""
         self._is_writing = False
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        record.note(number, "open")
+        self.record.note(self.number, "open")
 
     def take(self, event: Any) -> None:
         """Handle a frame, an envelope or an event of the transport."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from ftwire_tools.fuzz.attack_session import AttackSession, NoGatewayError
 from ftwire_tools.fuzz.bodies import init_request
+from ftwire_tools.fuzz.connection import FuzzPlay
 from ftwire_tools.fuzz.judgement import PlayRecord
 from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.transport import FuzzTransport
@@ -21,18 +22,12 @@ from ftwire_tools.fuzz.transport import FuzzTransport
 __all__ = ["HostileClient"]
 
 
-class HostileClient:
-    """One performance of steps. ``transport`` makes that of each connection.
+class HostileClient(FuzzPlay):
+    """One performance against the gateway at ``address``. ``timeout`` is how long a reply may take."""
 
-    ``timeout`` is how long a reply may take, in seconds.
-    """
-
-    def __init__(self, address: tuple[str, int], transport: Callable[[], FuzzTransport], timeout: float) -> None:
-        self._record: Final = PlayRecord()
+    def __init__(self, transport: Callable[[], FuzzTransport], timeout: float, address: tuple[str, int]) -> None:
+        super().__init__(transport, timeout)
         self._address: Final = address
-        self._transport: Final = transport
-        self._timeout: Final = timeout
-        self._connections = 0
 
     def play(self, steps: Sequence[FuzzStep]) -> PlayRecord:
         """Perform steps beside a session that does nothing wrong, then see whether it and a new one are served."""
@@ -41,29 +36,22 @@ class HostileClient:
             try:
                 self._perform(steps)
             except NoGatewayError as error:
-                self._record.found("dead", f"no new connection: {error}")
+                self.record.found("dead", f"no new connection: {error}")
             is_served = bystander.is_served()
             fresh = self._legal_session()
             if fresh is not None:
                 fresh.say_goodbye()
                 if not is_served:
-                    self._record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
+                    self.record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
             bystander.say_goodbye()
-        return self._record
-
-    def _connect(self, upgrade: FuzzStep | None = None) -> AttackSession:
-        """Open a connection. Raises ``NoGatewayError``."""
-        self._connections += 1
-        return AttackSession(
-            self._record, self._connections, self._address, self._transport(), self._timeout, upgrade=upgrade
-        )
+        return self.record
 
     def _legal_session(self) -> AttackSession | None:
         """Open a session that does nothing wrong; ``None`` and a finding where it is not served."""
         try:
-            session = self._connect()
+            session = AttackSession(self, self._address)
         except NoGatewayError as error:
-            self._record.found("dead", f"no new connection: {error}")
+            self.record.found("dead", f"no new connection: {error}")
             return None
         transport = session.transport
         init = init_request(websocket=transport.is_websocket, encrypted=transport.is_encrypted)
@@ -71,7 +59,7 @@ class HostileClient:
         if session.is_open and session.is_served():
             return session
         what = "KeepAlive is not answered" if session.is_open else f"{transport.init_name} is not granted"
-        self._record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
+        self.record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
         session.say_goodbye()
         return None
 
@@ -91,15 +79,15 @@ class HostileClient:
                     session.drop(reset=step.do == "reset")
                 session = None
             elif step.do == "upgrade":
-                session = self._connect(step)
+                session = AttackSession(self, self._address, upgrade=step)
             else:
-                session = session or self._connect()
+                session = session or AttackSession(self, self._address)
                 if step.do == "finish":
                     session.finish()
                 elif step.do == "send":
                     session.send(step)
                 else:
                     session.send_raw(step)
-            self._record.performed += 1
+            self.record.performed += 1
         if session is not None:
             session.settle()

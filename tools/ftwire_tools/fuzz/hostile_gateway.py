@@ -16,7 +16,7 @@ from typing import Any, Final
 from ftwire.body import encode_body
 from ftwire.frame import Role
 from ftwire_tools.fuzz.bodies import CLASSES, response_message
-from ftwire_tools.fuzz.connection import FuzzConnection
+from ftwire_tools.fuzz.connection import FuzzConnection, FuzzPlay
 from ftwire_tools.fuzz.judgement import PlayRecord, fault_of
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.transport import FuzzTransport, PongReceived, UpgradeReceived
@@ -35,8 +35,8 @@ TICK: Final = 0.05
 class ClientConnection(FuzzConnection):
     """One connection of the client."""
 
-    def __init__(self, gateway: HostileGateway, connected: socket.socket, number: int) -> None:
-        super().__init__(connected, number, gateway.transport(), gateway.record, gateway.timeout)
+    def __init__(self, gateway: HostileGateway, connected: socket.socket) -> None:
+        super().__init__(gateway, connected)
         self._gateway: Final = gateway
         self.requests = 0
         self.asked = self._beaten = time.monotonic()
@@ -77,23 +77,18 @@ class ClientConnection(FuzzConnection):
             self.write(transport.render(FuzzStep("ping", data=b"beat".hex())).data)
 
 
-class HostileGateway:
-    """One performance on a listening socket. ``transport`` makes that of each connection.
-
-    ``has_ended`` returns whether the client's program has ended.
-    """
+class HostileGateway(FuzzPlay):
+    """One performance on a listening socket. ``has_ended`` returns whether the client's program has ended."""
 
     def __init__(
         self,
-        listening: socket.socket,
-        steps: Sequence[FuzzStep],
         transport: Callable[[], FuzzTransport],
         setup: FuzzSetup,
+        listening: socket.socket,
+        steps: Sequence[FuzzStep],
         has_ended: Callable[[], bool],
     ) -> None:
-        self.record: Final = PlayRecord()
-        self.transport: Final = transport
-        self.timeout: Final = setup.timeout
+        super().__init__(transport, setup.timeout)
         self.keep_alive: Final = max(1, int(setup.timeout / 10))
         """``keepAliveInterval`` for clients, in seconds."""
         self._listening: Final = listening
@@ -108,11 +103,6 @@ class HostileGateway:
         self._proof = 0
         self._proven_at: float | None = None
         self._wrong: Final[list[str]] = []
-
-    @property
-    def has_client(self) -> bool:
-        """Whether anybody has connected."""
-        return bool(self._connections)
 
     def play(self) -> PlayRecord:
         """Serve until the client has shown what it does."""
@@ -192,7 +182,7 @@ class HostileGateway:
             connected, _ = self._listening.accept()
         except OSError:
             return
-        self._connections.append(ClientConnection(self, connected, len(self._connections) + 1))
+        self._connections.append(ClientConnection(self, connected))
 
     def take(self, connection: ClientConnection, event: Any) -> None:
         """Handle what a client has sent."""

@@ -91,7 +91,7 @@ class GatewayTarget(FuzzTarget):
         return record
 
     def _perform(self, steps: Sequence[FuzzStep]) -> PlayRecord:
-        return HostileClient(self._address, self._transport, self._setup.timeout).play(steps)
+        return HostileClient(self._transport, self._setup.timeout, self._address).play(steps)
 
     def _wait(self) -> None:
         """Wait until a legal session is served."""
@@ -137,14 +137,14 @@ class ClientTarget(FuzzTarget):
             self._refuse_waiting()
             program.start()
         gateway = HostileGateway(
-            self._listening,
-            steps,
             self._transport,
             self._setup,
+            self._listening,
+            steps,
             has_ended=lambda: program is not None and not program.is_running,
         )
         record = gateway.play()
-        self._was_seen = self._was_seen or gateway.has_client
+        self._was_seen = self._was_seen or gateway.opened > 0
         if not self._was_seen:
             ended = "" if program is None or program.is_running else f"; the program has ended: {_last_line(program)}"
             raise LostTargetError(f"nobody has connected{ended}")
