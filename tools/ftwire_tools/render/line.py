@@ -58,10 +58,14 @@ class LineRenderer:
         # Frames come in bursts: most share their second and their conversation with the one before.
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
-        form = (self._forms.get(frame.frame_type) if type(frame) is Frame else None) or self._form(view)
-        moment = f"{self._second}{(time - self._since) // 1000:06d}" if time else NO_TIME
+        form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
+        if form is None:
+            form = self._form(view)
+        if not time:
+            form = form.replace("%06d", "%.0s", 1)
+        micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
-        line = form % (number, moment, frame.serial, len(frame.payload), encryption, took, text)
+        line = form % (number, self._second, micros, frame.serial, len(frame.payload), encryption, took, text)
         return line if not before and text[-1:] > " " else f"{before}{line.rstrip()}\n"
 
     def _why(self, view: FrameView) -> str:
@@ -101,7 +105,7 @@ class LineRenderer:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        form = f"%6d %s {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        form = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form
