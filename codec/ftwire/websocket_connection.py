@@ -87,8 +87,10 @@ class WebSocketConnection:
     def knows_key(self, request: Envelope) -> bool:
         """Return whether an ``InitWebSocket`` carries the right ``websocketKey``; without a key, any is right.
 
-        Raises ``RemoteProtocolError`` for a body that cannot be read.
+        Raises ``RemoteProtocolError`` for a body that cannot be read, and ``LocalProtocolError`` for another request.
         """
+        if request.command != INIT:
+            raise LocalProtocolError("the key is in InitWebSocket, the first request")
         try:
             asked: Any = request.message
         except WireError as error:
