@@ -28,4 +28,5 @@ def test_the_table_is_the_vendors_data_frame(name: str, peer: Callable[[str], Pe
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "equal"
+    # The SDK writes lines of its own, from another thread.
+    assert "equal" in done.stdout.splitlines()
