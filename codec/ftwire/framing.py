@@ -107,16 +107,16 @@ class ReceiveBuffer:
     Plan, so that the work is linear in the bytes received whatever the chunking:
 
     - what can be looked at is ``data`` from ``start`` on; settling bytes moves ``start`` and copies nothing;
-    - as long as ``lacking`` bytes are still to come, nobody looks: chunks are appended to ``_later``, which costs
+    - as long as ``lacking`` bytes are still to come, nobody looks: chunks are appended to ``later``, which costs
       their length (a ``bytearray`` grows by a share of its size);
-    - the chunk that brings what was lacking is joined with what is left of ``data`` and with ``_later``. What is left
+    - the chunk that brings what was lacking is joined with what is left of ``data`` and with ``later``. What is left
       of ``data`` then is part of the one frame that was waited for, so that a byte is copied a few times at most.
 
     Memory is bounded by twice what is waited for and one chunk: a large ``data`` is not kept for a few bytes at its
     end.
     """
 
-    __slots__ = ("_later", "data", "lacking", "start")
+    __slots__ = ("data", "lacking", "later", "start")
 
     def __init__(self) -> None:
         self.data = b""
@@ -125,21 +125,22 @@ class ReceiveBuffer:
         """Where in ``data`` the first byte is that is not settled."""
         self.lacking = 1
         """Bytes still to come before it is worth looking; 0 or less when it is."""
-        self._later = bytearray()
+        self.later = bytearray()
+        """Chunks that came while bytes were lacking."""
 
     def __len__(self) -> int:
-        return len(self.data) - self.start + len(self._later)
+        return len(self.data) - self.start + len(self.later)
 
     def add(self, data: Buffer) -> None:
         """Append the next bytes of the stream."""
         chunk = data if type(data) is bytes else bytes(data)
-        self.lacking -= len(chunk)
-        if self.lacking > 0:
-            self._later += chunk
+        self.lacking = lacking = self.lacking - len(chunk)
+        if lacking > 0:
+            self.later += chunk
             return
-        if self._later or self.start < len(self.data):
-            chunk = b"".join((memoryview(self.data)[self.start :], self._later, chunk))
-            self._later = bytearray()
+        if self.later or self.start < len(self.data):
+            chunk = b"".join((memoryview(self.data)[self.start :], self.later, chunk))
+            self.later = bytearray()
         self.data = chunk
         self.start = 0
 
@@ -193,8 +194,14 @@ class StreamDecoder(Generic[Item]):
 
         Take all of it before feeding more. What was not taken comes first in the next iteration.
         """
+        buffer = self.buffer
+        if type(data) is bytes and (lacking := buffer.lacking - len(data)) > 0:
+            # Far from whole: buffer.add without a call, for streams that come byte by byte.
+            buffer.lacking = lacking
+            buffer.later += data
+            return self._unread
         if length_hint(self._unread):
-            self.buffer.add(data)
+            buffer.add(data)
             return self._read_all()
         try:
             self._unread = unread = iter(self.read(data))
@@ -202,7 +209,7 @@ class StreamDecoder(Generic[Item]):
             # The iteration raises it again.
             return self._read_all()
         # A generator is made only where it has more to read: it costs as much as a small frame.
-        return unread if self.buffer.lacking > 0 else self._read_all()
+        return unread if buffer.lacking > 0 else self._read_all()
 
     def _read_all(self) -> Iterator[Item]:
         yield from self._unread
