@@ -82,10 +82,6 @@ class Node(NamedTuple):
     """Why the bytes from here on cannot be read."""
 
 
-class _StopError(Exception):
-    """The tree has reached its largest number of nodes."""
-
-
 def wire_tree(body: bytes, descriptor: Descriptor | None = None, *, max_nodes: int = MAX_NODES) -> tuple[Node, ...]:
     """Return the fields of ``body``, read with the schema of ``descriptor`` or without one.
 

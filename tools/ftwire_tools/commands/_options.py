@@ -22,6 +22,7 @@ __all__ = [
     "schema_of",
     "schema_option",
     "show_secrets_option",
+    "timeout_option",
 ]
 
 schema_option: Final[Callable[[Any], Any]] = click.option(
@@ -31,6 +32,16 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     "with an SDK or with .proto files, or a descriptor set.",
 )
 """``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``decoding_registry``."""
+
+timeout_option: Final[Callable[[Any], Any]] = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=12.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long connecting and each reply may take.",
+)
+"""``--timeout`` of what connects to a gateway: that of the vendor's SDK by default."""
 
 max_body_option: Final[Callable[[Any], Any]] = click.option(
     "--max-body",

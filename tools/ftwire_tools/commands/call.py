@@ -17,7 +17,7 @@ from ftwire.protocols import registry
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
@@ -173,14 +173,7 @@ def refuse(reason: str) -> NoReturn:
     show_default=True,
     help="How bodies travel.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=12.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long connecting and each reply may take.",
-)
+@timeout_option
 @click.option("--list", "list_them", is_flag=True, help="List the protocols; PROTO may be a glob.")
 @click.option("--describe", is_flag=True, help="Show PROTO's messages, enums and a request to start from.")
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm.")

@@ -15,7 +15,7 @@ from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
@@ -227,14 +227,7 @@ class _ToleranceType(click.ParamType["Tolerance"]):
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and request, the last one a summary.")
 @click.option("--only-differences", is_flag=True, help="Leave out requests whose replies agree.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=12.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long connecting and each reply may take.",
-)
+@timeout_option
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm, too.")
 @show_secrets_option
 @click.pass_context

@@ -188,11 +188,6 @@ class TradingAccounts:
             raise TradeError(f"the account does not trade in market {market}")
         return account
 
-    @property
-    def has_open_orders(self) -> bool:
-        """Whether any order may still be filled."""
-        return any(order.is_open for account in self.all.values() for order in account.orders.values())
-
     def place(
         self,
         account: TradingAccount,
