@@ -59,8 +59,8 @@ class Encryption:
         self._rsa: Final[dict[Role, bool]] = {}
         self._last: Final[dict[Role, bytes]] = {}
         self._plain: Final[set[Role]] = set()
-        self._sealed: Final[set[Role]] = set()
-        self._told: Final[set[str]] = set()
+        self._encrypting: Final[set[Role]] = set()
+        self._reported: Final[set[str]] = set()
         self._attempts = 0
 
     def _ciphers(self) -> Iterator[Cipher]:
@@ -238,11 +238,11 @@ class Encryption:
         if self.agreed is not None or self.secrets is not None:
             return ()
         if opened.key_unknown:
-            self._sealed.add(side)
+            self._encrypting.add(side)
         elif opened.cipher == "none" and opened.body:
             self._plain.add(side)
-            if side.peer in self._sealed and "one_sided" not in self._told:
-                self._told.add("one_sided")
+            if side.peer in self._encrypting and "one_sided" not in self._reported:
+                self._reported.add("one_sided")
                 return (self._one_sided(side.peer),)
         return ()
 
@@ -277,9 +277,9 @@ class Encryption:
         """Note whether a side's InitConnect is RSA ciphertext; return the finding if only one side's is."""
         self._rsa[side] = rsa
         other = self._rsa.get(side.peer)
-        if other is None or other is rsa or "handshake" in self._told:
+        if other is None or other is rsa or "handshake" in self._reported:
             return ()
-        self._told.add("handshake")
+        self._reported.add("handshake")
         encrypts = side if rsa else side.peer
         proof = f"The {encrypts.value}'s InitConnect is RSA ciphertext, the {encrypts.peer.value}'s is plain."
         return (Finding(MISTAKES["encryption_one_sided"], proof, encrypts.peer),)

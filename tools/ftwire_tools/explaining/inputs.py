@@ -78,14 +78,14 @@ def _from_words(words: list[str]) -> bytes:
 def _content(path: str) -> bytes | Capture:
     """Return the bytes of a file or of standard input, hexadecimal read."""
     content = bytearray()
-    told = False
+    decided = False
     try:
         with open_input(path) as source:
             chunks = source.chunks()
             for chunk in chunks:
                 content += chunk
-                if not told and len(content) >= ENOUGH_TO_TELL:
-                    told = True
+                if not decided and len(content) >= ENOUGH_TO_TELL:
+                    decided = True
                     if is_capture(bytes(content)):
                         return Capture(path, bytes(content), chunks if path == "-" else None)
                 if len(content) > MAX_RAW:

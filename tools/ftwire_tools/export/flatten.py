@@ -120,8 +120,8 @@ def beside(column: FlatColumn, parents: Any) -> FlatColumn:
 
 def market_in(columns: list[FlatColumn], length: int) -> Any:
     """Return the prefix of each row's market, from the first column that has one for it; null where none has."""
-    telling = [column.markets for column in columns if column.markets is not None]
-    return pc.coalesce(*telling) if telling else pa.nulls(length, pa.string())
+    known = [column.markets for column in columns if column.markets is not None]
+    return pc.coalesce(*known) if known else pa.nulls(length, pa.string())
 
 
 def _repeated(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
