@@ -2,8 +2,8 @@
 //! reference, and `ftwire.frame.encode_frame`.
 
 use pyo3::exceptions::{PyException, PyValueError};
-use pyo3::prelude::*;
 use pyo3::intern;
+use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use sha1::{Digest, Sha1};
 
