@@ -240,10 +240,13 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(lie: int, between: byte
         assert sum(isinstance(item, Frame) and item.error is None for item in items) == 2_000
 
 
-def test_work_stays_linear_on_headers_inside_a_frame_that_all_end_with_it(hashed: list[int]) -> None:
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2_000), (20, 500)])
+def test_work_stays_linear_on_headers_inside_a_frame_that_all_end_with_it(
+    outer: int, inner: int, hashed: list[int]
+) -> None:
     """Each is hashed to see whether the outer length is wrong: n/44 times the frame over without a budget."""
-    inner = b"".join(lying(44 * left) for left in reversed(range(2_000)))
-    data = lying(len(inner)) + inner + GOOD
+    body = b"".join(lying(44 * left) for left in reversed(range(inner)))
+    data = (lying(len(body)) + body) * outer + GOOD
     hashed.clear()
     items = scan([data])
     assert sum(hashed) <= 10 * len(data) + (1 << 20)
@@ -290,9 +293,9 @@ def reasons(items: list[Frame | UndecodedBytes]) -> list[object]:
     ]
 
 
-def spoilt(serial: int = 9) -> bytes:
+def spoilt(serial: int = 9, body: bytes | None = None) -> bytes:
     """A frame whose digest is wrong."""
-    raw = bytearray(response(serial=serial).encode())
+    raw = bytearray((response(serial=serial) if body is None else response(serial=serial, body=body)).encode())
     raw[20] ^= 1
     return bytes(raw)
 
@@ -521,6 +524,30 @@ def test_frames_that_were_read_pay_for_what_is_tried_later() -> None:
             assert len(list(take(decoder, before))) == 1
             items = [*decoder.feed(stream), *decoder.close()]
             assert [item.serial for item in items if isinstance(item, Frame)] == found
+
+
+def test_the_budget_is_met_to_the_byte() -> None:
+    """It pays for a hundred candidates in vain, and for the frame behind them."""
+    size = 20_004
+    stream = b"X" + lying(size) * 100 + response(serial=7, body=bytes(size)).encode()
+    enough, rest = divmod(101 * (44 + size) - (1 << 20), 8)
+    assert rest == 0
+    for fed_bytes, found in ((enough, [7]), (enough - 1, [])):
+        decoder = ResyncDecoder()
+        assert len(list(decoder.feed(response(body=bytes(fed_bytes - len(stream) - 44)).encode()))) == 1
+        items = [*decoder.feed(stream), *decoder.close()]
+        assert [item.serial for item in items if isinstance(item, Frame)] == found
+
+
+@pytest.mark.parametrize(("size", "found"), [(100_000, []), (130_000, [7])])
+def test_a_bad_frame_pays_for_itself_once(size: int, found: list[int]) -> None:
+    """It was hashed once in vain: seven of the eight bytes for each of its own are left for others."""
+    lie = 20_000
+    stream = b"X" + lying(lie) * 100 + response(serial=7, body=bytes(lie)).encode()
+    decoder = ResyncDecoder()
+    assert reasons(list(decoder.feed(spoilt(body=bytes(size)) + GOOD))) == [9, 1]
+    items = [*decoder.feed(stream), *decoder.close()]
+    assert [item.serial for item in items if isinstance(item, Frame)] == found
 
 
 def test_bytes_never_captured_pay_for_nothing() -> None:
