@@ -66,7 +66,7 @@ def check(vector: Any, *, tell_sender: bool = True) -> set[Found]:
     for step in vector["steps"]:
         sender, data, time = Role(step["sender"]), bytes.fromhex(step["hex"]), int(step["time"] * SECOND)
         if vector["transport"] == "websocket":
-            pieces.append(session.see_envelope(envelope_of(data, sender), time))
+            pieces.append(session.check_envelope(envelope_of(data, sender), time))
         else:
             pieces += session.read(data, sender if tell_sender else None, time)
     return grouped(pieces, session.close(time))
@@ -171,7 +171,7 @@ def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: boo
     seen: list[Piece] = []
     read: list[Piece] = []
     for count, frame in enumerate(frames, 1):
-        seen += watched.see(frame.header, frame.payload, frame.sender, count * SECOND)
+        seen += watched.check_frame(frame.header, frame.payload, frame.sender, count * SECOND)
         read += lone.read(frame.encode(), frame.sender if tell_sender else None, count * SECOND)
     assert grouped(seen, watched.close(len(frames) * SECOND)) == set()
     assert grouped(read, lone.close()) == set()
@@ -184,7 +184,7 @@ def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: boo
 @given(conversations())
 def test_without_the_key_nothing_is_found_either(frames: list[Frame]) -> None:
     session = ConversationChecker()
-    pieces = [piece for frame in frames for piece in session.see(frame.header, frame.payload, frame.sender)]
+    pieces = [piece for frame in frames for piece in session.check_frame(frame.header, frame.payload, frame.sender)]
     assert grouped(pieces, session.close()) == set()
 
 
@@ -222,12 +222,12 @@ def test_the_sender_is_recognised_from_the_frames_where_that_can_be(vector: Any)
 def test_nothing_is_found_in_envelopes_that_are_right(frames: list[Frame], section: int) -> None:
     session = ConversationChecker()
     start = Envelope.build(1, section, b"\x0a\x00", sender=Role.CLIENT)
-    pieces = [session.see_envelope(start)]
+    pieces = [session.check_envelope(start)]
     for frame in frames[2:]:
         body: Any = frame.message
         command, number = frame.proto_id, frame.serial + section
         built = Envelope.build(command, number, body, sender=frame.sender)
-        pieces.append(session.see_envelope(Envelope.decode(built.encode(), sender=frame.sender)))
+        pieces.append(session.check_envelope(Envelope.decode(built.encode(), sender=frame.sender)))
     assert grouped(pieces, session.close()) == set()
 
 

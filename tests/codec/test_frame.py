@@ -62,6 +62,7 @@ def test_odd_header_fields_are_kept() -> None:
     classes = MessageClasses(Role.SERVER)
     frame = opened(header, body, classes)
     assert frame.header == header
+    assert (frame.frame_type.proto_id, frame.frame_type.body_format, frame.frame_type.version) == (3008, 0, 3)
     assert frame.encode() == header.encode() + body
     assert frame.message == Qot_GetRT.Response(retType=0)
     with pytest.raises(ValueError, match=r"^a header starts with b'FT', not b'ft'$"):

@@ -1,6 +1,7 @@
 """ResyncDecoder: streams that began in the middle, lost bytes or were damaged."""
 
 import struct
+from collections.abc import Iterator
 from contextlib import nullcontext
 from hashlib import sha1
 from itertools import pairwise
@@ -203,15 +204,10 @@ def test_recover_is_asked_about_frames_that_do_not_open() -> None:
     assert scan([frame.encode()], ResyncDecoder(recover=recover)) == [frame]
 
 
-@pytest.mark.parametrize("lie", [0, 200, 5_000, 10**9])
-@pytest.mark.parametrize("between", [b"", Frame.build(1004, 1, b"", sender=Role.SERVER).encode()])
-def test_work_stays_linear_on_streams_made_to_prevent_it(
-    lie: int, between: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Headers that each claim the rest of the stream would be hashed n/44 times over without a budget."""
-    header = struct.pack("<2sIBBII20s8s", b"FT", 3008, 0, 0, 1, lie, bytes(20), bytes(8))
-    data = (header + between) * 2_000
-    hashed = 0
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The number of bytes of each hash that is taken, without the core."""
+    sizes: list[int] = []
 
     class Counting:
         def copy(self) -> "Counting":
@@ -219,8 +215,7 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
             return self
 
         def update(self, body: bytes) -> None:
-            nonlocal hashed
-            hashed += len(body)
+            sizes.append(len(body))
             self.hash.update(body)
 
         def digest(self) -> bytes:
@@ -229,11 +224,33 @@ def test_work_stays_linear_on_streams_made_to_prevent_it(
     for module in ("frame", "framing"):
         monkeypatch.setattr(f"ftwire.{module}.NOTHING_HASHED", Counting())
     with pure():
-        items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], ResyncDecoder(max_body=1 << 30))
-    assert hashed <= 10 * len(data) + (1 << 20)
+        yield sizes
+
+
+@pytest.mark.parametrize("lie", [0, 200, 5_000, 10**9])
+@pytest.mark.parametrize("between", [b"", Frame.build(1004, 1, b"", sender=Role.SERVER).encode()])
+def test_work_stays_linear_on_streams_made_to_prevent_it(lie: int, between: bytes, hashed: list[int]) -> None:
+    """Headers that each claim the rest of the stream would be hashed n/44 times over without a budget."""
+    data = (lying(lie) + between) * 2_000
+    hashed.clear()
+    items = scan([data[i : i + 1448] for i in range(0, len(data), 1448)], ResyncDecoder(max_body=1 << 30))
+    assert sum(hashed) <= 10 * len(data) + (1 << 20)
     assert spans(items)[-1][1] == len(data)
     if between and not lie:
         assert sum(isinstance(item, Frame) and item.error is None for item in items) == 2_000
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2_000), (20, 500)])
+def test_work_stays_linear_on_headers_inside_a_frame_that_all_end_with_it(
+    outer: int, inner: int, hashed: list[int]
+) -> None:
+    """Each is hashed to see whether the outer length is wrong: n/44 times the frame over without a budget."""
+    body = b"".join(lying(44 * left) for left in reversed(range(inner)))
+    data = (lying(len(body)) + body) * outer + GOOD
+    hashed.clear()
+    items = scan([data])
+    assert sum(hashed) <= 10 * len(data) + (1 << 20)
+    assert spans(items)[-1][1] == len(data)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +293,9 @@ def reasons(items: list[Frame | UndecodedBytes]) -> list[object]:
     ]
 
 
-def spoilt(serial: int = 9) -> bytes:
+def spoilt(serial: int = 9, body: bytes | None = None) -> bytes:
     """A frame whose digest is wrong."""
-    raw = bytearray(response(serial=serial).encode())
+    raw = bytearray((response(serial=serial) if body is None else response(serial=serial, body=body)).encode())
     raw[20] ^= 1
     return bytes(raw)
 
@@ -318,6 +335,12 @@ def test_garbage_to_the_end_is_not_a_cut_frame() -> None:
     assert part == UndecodedBytes(0, 70, 0, False, part.error)
     assert part.truncated is False
     assert isinstance(part.error, BadMagicError)
+
+
+def test_a_cut_frame_has_no_reason_of_an_earlier_place() -> None:
+    decoder = ResyncDecoder()
+    items = [*decoder.feed(GOOD + b"garbage" + GOOD + GOOD[:50]), *decoder.close()]
+    assert reasons(items) == [1, (SIZE, 7, False, BadMagicError), 1, (2 * SIZE + 7, 50, True, type(None))]
 
 
 def test_garbage_behind_what_only_the_end_settles_is_not_a_cut_frame() -> None:
@@ -503,9 +526,33 @@ def test_frames_that_were_read_pay_for_what_is_tried_later() -> None:
             assert [item.serial for item in items if isinstance(item, Frame)] == found
 
 
+def test_the_budget_is_met_to_the_byte() -> None:
+    """It pays for a hundred candidates in vain, and for the frame behind them."""
+    size = 20_004
+    stream = b"X" + lying(size) * 100 + response(serial=7, body=bytes(size)).encode()
+    enough, rest = divmod(101 * (44 + size) - (1 << 20), 8)
+    assert rest == 0
+    for fed_bytes, found in ((enough, [7]), (enough - 1, [])):
+        decoder = ResyncDecoder()
+        assert len(list(decoder.feed(response(body=bytes(fed_bytes - len(stream) - 44)).encode()))) == 1
+        items = [*decoder.feed(stream), *decoder.close()]
+        assert [item.serial for item in items if isinstance(item, Frame)] == found
+
+
+@pytest.mark.parametrize(("size", "found"), [(100_000, []), (130_000, [7])])
+def test_a_bad_frame_pays_for_itself_once(size: int, found: list[int]) -> None:
+    """It was hashed once in vain: seven of the eight bytes for each of its own are left for others."""
+    lie = 20_000
+    stream = b"X" + lying(lie) * 100 + response(serial=7, body=bytes(lie)).encode()
+    decoder = ResyncDecoder()
+    assert reasons(list(decoder.feed(spoilt(body=bytes(size)) + GOOD))) == [9, 1]
+    items = [*decoder.feed(stream), *decoder.close()]
+    assert [item.serial for item in items if isinstance(item, Frame)] == found
+
+
 def test_bytes_never_captured_pay_for_nothing() -> None:
     size = 20_000
     stream = b"X" + lying(size) * 100 + response(serial=7, body=bytes(size)).encode()
     decoder = ResyncDecoder()
-    items = [*decoder.skip(1 << 30), *decoder.feed(stream), *decoder.close()]
+    items = [*decoder.skip(1 << 30), *decoder.skip(1), *decoder.feed(stream), *decoder.close()]
     assert not [item for item in items if isinstance(item, Frame)]

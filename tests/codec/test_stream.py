@@ -42,6 +42,16 @@ def test_any_buffer_will_do(kind: type) -> None:
     assert fed(FrameDecoder().feed, [kind(data[:50]), kind(data[50:])]) == [response()]
 
 
+def test_bytes_are_counted_where_a_buffer_has_larger_items() -> None:
+    frame = response(body=bytes(range(200)))
+    data = frame.encode()
+    decoder = FrameDecoder()
+    assert list(decoder.feed(data[:44])) == []
+    assert list(decoder.feed(memoryview(data[44:104]).cast("I"))) == []
+    assert decoder.pending == 104
+    assert list(decoder.feed(data[104:])) == [frame]
+
+
 def test_a_buffer_may_be_reused_by_its_owner() -> None:
     data = bytearray(response().encode())
     decoder = FrameDecoder()

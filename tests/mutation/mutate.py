@@ -6,8 +6,8 @@
 
 Each module is mutated in copies of the tree below ``.mutation/MODULE``, one for each selection of tests, where
 ``codec`` is called ``src``: mutmut names a module by its path and strips only that folder. ``survivors.toml``
-gives the reason why no test can kill a mutant, for every survivor; it identifies a mutant by its function and the
-lines that it changes, since line numbers move.
+gives the reason why no test can kill a mutant, for every survivor; it identifies a mutant by its function, the line
+that it changes and the change, since line numbers move.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ _CONFIGURATION: Final = """\
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["src/ftwire/{path}"]
-also_copy = ["fixtures", "tools", "proto"]
+also_copy = ["fixtures", "tools", "proto", "codec"]
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:benchmark"]
 pytest_add_cli_args_test_selection = {selection}
 use_git_change_detection = false
@@ -173,6 +173,7 @@ def stage(name: str, number: int, *, afresh: bool) -> Path:
     unwanted = shutil.ignore_patterns("__pycache__", "interop", "bench", "fuzz", "mutation", "corpus")
     for folder, goal in (
         ("codec", "src"),
+        ("codec/core/src", "codec/core/src"),  # a test compares numbers in it with ours
         ("tests", "tests"),
         ("fixtures", "fixtures"),
         ("tools", "tools"),
@@ -259,9 +260,10 @@ def explained(name: str) -> dict[Survivor, str]:
     """Return the survivors of a module that ``survivors.toml`` explains, with the reasons."""
     table = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")) if SURVIVORS.is_file() else {}
     return {
-        Survivor(entry["function"], entry["old"], entry["new"]): group["why"]
-        for group in table.get(name, [])
-        for entry in group["mutants"]
+        Survivor(function, line, line.replace(*change.split(" => "), 1)): why
+        for why, mutants in table.get(name, {}).items()
+        for function, line, *changes in mutants
+        for change in changes
     }
 
 

@@ -15,7 +15,7 @@ from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands import ftwire as command_line
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.export import tables
-from ftwire_tools.filters.selection import Selection
+from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.recording.live_dump import LiveDump
 from ftwire_tools.recording.proxy import Closed, Opened, Received, Traffic
 from ftwire_tools.recording.recorder import Recorder
@@ -92,7 +92,7 @@ def test_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         CaptureFiles(str(path), max_size=0, max_age=0, keep=0, overwrite=False),
         print,
         print,
-        live=LiveDump(Dump(form, Selection(), None, file=None)),
+        live=LiveDump(Dump(form, FrameFilter(), None, file=None)),
     )
     recorder.start(START)
     for traffic in recorded():

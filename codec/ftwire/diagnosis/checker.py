@@ -52,7 +52,7 @@ class ConversationChecker:
     that encryption without a key is a finding.
 
     Pass the frames of both directions in the order they were captured: bytes to ``read``, or frames that an observer
-    has cut to ``see``; then call ``close``. Never raises on account of the bytes.
+    has cut to ``check_frame``; then call ``close``. Never raises on account of the bytes.
     """
 
     @renamed_keyword("known", "registry")
@@ -90,7 +90,7 @@ class ConversationChecker:
             if piece.body is None or piece.findings:
                 spare -= TRIALS * self._window
 
-    def see(self, header: Header, payload: bytes, sender: Role, time: int = 0) -> list[Piece]:
+    def check_frame(self, header: Header, payload: bytes, sender: Role, time: int = 0) -> list[Piece]:
         """Read one frame whose length is the one in its header; return several pieces where that length is wrong.
 
         ``time`` is in nanoseconds, 0 if unknown.
@@ -101,14 +101,14 @@ class ConversationChecker:
             return list(self.read(header.encode() + payload, sender, time))
         return [self._finish(header, header, payload, sender, opened, 0, time)]
 
-    def see_envelope(self, envelope: Envelope, time: int = 0) -> Piece:
+    def check_envelope(self, envelope: Envelope, time: int = 0) -> Piece:
         """Read one WebSocket message."""
         raw = envelope.encode()
         found = envelope_finding(raw, envelope.sender, self._registry)
         if found is not None or envelope.error is not None:
             wrong = found or Finding(MISTAKES["no_envelope"], f"{envelope.error}.", envelope.sender)
             return self._wrong_envelope(envelope, raw, wrong)
-        findings = self._exchange.see(
+        findings = self._exchange.check_header(
             self._count, envelope.proto_id, envelope.serial, envelope.sender, time, websocket=True
         )
         body = envelope.body
@@ -117,7 +117,7 @@ class ConversationChecker:
             in_body = body_finding(body, envelope.proto_id, BodyFormat.PROTOBUF, envelope.sender, self._registry)
             findings += (in_body,) if in_body else ()
         message = self._message(envelope.proto_id, 0, body, envelope.sender)
-        findings += self._exchange.message(message, envelope.sender)
+        findings += self._exchange.check_body(message, envelope.sender)
         return self._piece(
             0,
             envelope.sender,
@@ -272,13 +272,13 @@ class ConversationChecker:
             for found in opened.findings
         )
         first = self._count
-        findings += self._exchange.see(first, header.proto_id, header.serial, side, time)
+        findings += self._exchange.check_header(first, header.proto_id, header.serial, side, time)
         if body is not None:
             wrong = body_finding(body, header.proto_id, header.body_format, side, self._registry)
             if wrong is not None:
                 findings += (wrong,)
             message = self._message(header.proto_id, header.body_format, body, side)
-            findings += self._exchange.message(message, side)
+            findings += self._exchange.check_body(message, side)
             if header.proto_id == INIT_CONNECT:
                 findings += self._encryption.learn(message, side, opened.cipher)
         if header.proto_id == INIT_CONNECT:

@@ -41,7 +41,7 @@ class ExchangeChecker:
         """Return whether a request of this ID and serial has no reply yet."""
         return (proto_id, serial) in self._pending
 
-    def see(
+    def check_header(
         self, index: int, proto_id: int, serial: int, sender: Role, time: int, *, websocket: bool = False
     ) -> tuple[Finding, ...]:
         """Check the header of a frame, the ``index``-th of the conversation."""
@@ -69,8 +69,8 @@ class ExchangeChecker:
                     _keep(self._unmatched, key, index)
         return findings
 
-    def message(self, message: Any, sender: Role) -> tuple[Finding, ...]:
-        """Check the body of the frame whose header was passed to ``see``."""
+    def check_body(self, message: Any, sender: Role) -> tuple[Finding, ...]:
+        """Check the body of the frame whose header was passed to ``check_header``."""
         if message is None or sender is not Role.CLIENT:
             s2c = getattr(message, "s2c", None)
             self._keep_alive = getattr(s2c, "keepAliveInterval", 0) or self._keep_alive

@@ -299,6 +299,20 @@ def test_a_fin_at_the_very_beginning_ends_the_stream_there() -> None:
     assert not [event for event in events if event[0] in {"data", "missing"}]
 
 
+def test_a_fin_at_the_very_beginning_holds_after_the_other_side_has_spoken() -> None:
+    events = after_handshake(a(0, flags=ACK | FIN), b(0, b"xyz"), b(0, b"xyz"), a(0, b"abc"))
+    assert events == [("data", "B", 0, b"xyz", 2), ("skipped", 4, "3 bytes behind the FIN"), END]
+
+
+def test_no_sequence_number_is_the_next_by_chance_while_the_other_side_waits() -> None:
+    """Not the number 1, either: what has it here is a hundred bytes in front of the stream."""
+    opening = [frame(A, B, 100, flags=SYN), frame(B, A, 4, flags=SYN | ACK, ack=101)]
+    events = run(*opening, frame(B, A, 8, b"ahead"), frame(A, B, 1, b"old"), frame(A, B, 101, b"new"))
+    assert [(event.offset, event.data) for event in of(Late, events) if isinstance(event, Late)] == [(-100, b"old")]
+    from_a = [event.data for event in of(Data, events) if isinstance(event, Data) and event.data != b"ahead"]
+    assert from_a == [b"new"]
+
+
 def test_bytes_on_both_sides_of_the_fin() -> None:
     events = after_handshake(a(0, b"abc"), a(5, flags=ACK | FIN), a(3, b"defghi"))
     assert events == [

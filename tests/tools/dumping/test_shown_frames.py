@@ -12,7 +12,7 @@ from ftwire.events import FrameObserved
 from ftwire.frame import Frame, Role
 from ftwire.websocket import DISCONNECTED, Envelope, EnvelopeStatus
 from ftwire_tools.dumping.dumper import Dump, Form
-from ftwire_tools.filters.selection import Selection
+from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
@@ -62,7 +62,7 @@ def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) 
     body = rt_response().SerializeToString()
     observation = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
     form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
-    dump = Dump(form, Selection(), None, file=None)
+    dump = Dump(form, FrameFilter(), None, file=None)
     dump.show([DissectedFrame(1, TALK, observation)])
     dump.flush()
     assert "OpenD says: error 1 late HK.00700 rtList[" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
-from ftwire_tools.filters.selection import Selection, protocol_ids
+from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.times import parse_time
 
@@ -119,7 +119,7 @@ def command(
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:
-        wanted = protocol_ids(protocols, registry)
+        shown = protocol_ids(protocols, registry)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
     form = Form(
@@ -130,8 +130,8 @@ def command(
         fields=tuple(tuple(path.strip().split(".")) for path in fields.split(",") if path.strip()),
         show_secrets=show_secrets,
     )
-    selection = Selection(
-        protocols=wanted,
+    frame_filter = FrameFilter(
+        protocols=shown,
         kinds=frozenset(kinds),
         codes=frozenset(code.upper() for code in codes),
         conversations=conversations,
@@ -145,7 +145,7 @@ def command(
     try:
         for path in files:
             several = len(files) > 1
-            dump = Dump(form, selection, stats, file=path if several else None)
+            dump = Dump(form, frame_filter, stats, file=path if several else None)
             if several and not as_json:
                 dump.note(path)
             try:

@@ -91,9 +91,9 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
     if data.startswith(MAGIC):
         pieces = session.read(data, options.sender)
     elif data.startswith(ENVELOPE_MAGIC):
-        pieces = iter([session.see_envelope(one_envelope(data, options.sender))])
+        pieces = iter([session.check_envelope(one_envelope(data, options.sender))])
     elif (side := websocket_sender(data, options.sender)) is not None:
-        pieces = map(session.see_envelope, envelopes_of(data, side, report.notes))
+        pieces = map(session.check_envelope, envelopes_of(data, side, report.notes))
     else:
         pieces = session.read(data, options.sender)
     for piece in pieces:

@@ -13,7 +13,7 @@ import click
 
 from ftwire_tools.commands._keys import read_pem
 from ftwire_tools.commands._options import max_body_option, show_secrets_option
-from ftwire_tools.filters.selection import protocol_ids
+from ftwire_tools.filters.frame_filter import protocol_ids
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 

@@ -230,11 +230,11 @@ def command(
     live = None
     if shown:
         from ftwire_tools.dumping.dumper import Dump, Form
-        from ftwire_tools.filters.selection import Selection
+        from ftwire_tools.filters.frame_filter import FrameFilter
         from ftwire_tools.recording.live_dump import LiveDump
 
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
-        live = LiveDump(Dump(form, Selection(), None, file=None), keys=rsa_keys)
+        live = LiveDump(Dump(form, FrameFilter(), None, file=None), keys=rsa_keys)
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
     recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem)))
     if recorder.unread:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire_tools.filters.selection import Selection
+from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
@@ -62,9 +62,9 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
 
 
 class Dump:
-    """Shows one input: keeps what is selected, renders it and writes it."""
+    """Shows one input: keeps what passes the filter, renders it and writes it."""
 
-    def __init__(self, form: Form, selection: Selection, stats: Stats | None, *, file: str | None) -> None:
+    def __init__(self, form: Form, frame_filter: FrameFilter, stats: Stats | None, *, file: str | None) -> None:
         """``file`` names the input in JSON, where there are several."""
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
@@ -73,15 +73,15 @@ class Dump:
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
         self._shows_secrets: Final = form.show_secrets
-        self._selection: Final = selection
-        self._everything: Final = selection.is_open
+        self._filter: Final = frame_filter
+        self._everything: Final = frame_filter.is_empty
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.not_decoded = 0
         """What was shown and could not be decoded: frames, bytes in no frame, damage of the input."""
 
     def show(self, reports: Iterable[Dissected]) -> None:
-        """Show what is selected of a reader's reports. Raises what iterating over them raises."""
+        """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
         out, render, shows_secrets = self._out, self._renderer.frame, self._shows_secrets
         everything, stats = self._everything, self._stats
         for report in reports:
@@ -89,7 +89,7 @@ class Dump:
                 self._show_other(report)
                 continue
             view = FrameView(report, shows_secrets)
-            if everything or self._selects(view):
+            if everything or self._shows(view):
                 out.append(render(view))
                 if view.error is not None:
                     self.not_decoded += 1
@@ -98,19 +98,19 @@ class Dump:
                 if len(out) >= BATCH:
                     self.flush()
 
-    def _selects(self, view: FrameView) -> bool:
-        """Return whether a frame is selected; its body is read only if its header is."""
-        selection, observation = self._selection, view.observation
-        return selection.wants_header(view.conversation, observation) and selection.wants_body(
-            observation, view.error if selection.only_errors else None
+    def _shows(self, view: FrameView) -> bool:
+        """Return whether a frame passes the filter; its body is read only if its header does."""
+        frame_filter, observation = self._filter, view.observation
+        return frame_filter.matches_header(view.conversation, observation) and frame_filter.matches_body(
+            observation, view.error if frame_filter.only_errors else None
         )
 
     def _show_other(self, report: Dissected) -> None:
-        """Show undecoded bytes and missing keys, if they are selected."""
+        """Show undecoded bytes and missing keys, if they pass the filter."""
         if not isinstance(report, DissectedBytes | KeyNeeded):
             return
         conversation, observation = report.conversation, report.observation
-        if not self._selection.wants_place(conversation, observation.time):
+        if not self._filter.matches_place(conversation, observation.time):
             return
         if isinstance(report, DissectedBytes):
             self.not_decoded += 1

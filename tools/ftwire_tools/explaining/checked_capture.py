@@ -100,11 +100,11 @@ class CaptureChecker:
 def _pieces_of_frame(checked: _Checked, report: DissectedFrame) -> list[Piece]:
     frame = report.frame
     if isinstance(frame, Frame):
-        return checked.checker.see(frame.header, frame.payload, report.sender, report.time)
+        return checked.checker.check_frame(frame.header, frame.payload, report.sender, report.time)
     if frame.error is not None and not checked.whole:
         # It may refer to messages that were not captured.
         return []
-    return [checked.checker.see_envelope(frame, report.time)]
+    return [checked.checker.check_envelope(frame, report.time)]
 
 
 def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
@@ -135,7 +135,7 @@ def _check_unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey]) 
             for observed in envelopes:
                 frame = observed.frame
                 if isinstance(frame, Envelope) and (frame.error is None or checked.whole):
-                    pieces = [checked.checker.see_envelope(frame, observed.time)]
+                    pieces = [checked.checker.check_envelope(frame, observed.time)]
                     yield from checked.place(pieces, observed.time, observed.packet)
             yield checked.end(report.time)
     elif any(_begins_like_a_frame(sent.data[:HEADER_SIZE]) for sent in report.sent[:2]):

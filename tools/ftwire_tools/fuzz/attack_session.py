@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf.message import DecodeError
-
 from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import Role
-from ftwire_tools.fuzz.bodies import CLASSES, request_message
+from ftwire_tools.fuzz.bodies import CLASSES, parsed, request_message
 from ftwire_tools.fuzz.connection import FuzzConnection, FuzzPlay
 from ftwire_tools.fuzz.judgement import fault_of, mismatch
 from ftwire_tools.fuzz.steps import FuzzStep
@@ -99,7 +97,7 @@ class AttackSession(FuzzConnection):
             label = f"second {transport.init_name}"
         elif not label and not is_init and not self.is_open:
             label = f"request before {transport.init_name}"
-        message = _message_of(step, body)
+        message = parsed(body, step.format, CLASSES[Role.CLIENT][step.proto])
         expectation = Expectation(label, message if is_legal else None, must)
         self._add(expectation, rendered)
         if is_init and (is_legal or self._init is None):
@@ -276,13 +274,3 @@ class AttackSession(FuzzConnection):
         self.receive(lambda: False, 0)
         self.record.reactions.extend((each.label, each.answer) for each in self._odd if each.answer)
         self.leave(reset=reset)
-
-
-def _message_of(step: FuzzStep, body: bytes) -> Any:
-    message_class = CLASSES[Role.CLIENT][step.proto]
-    if message_class is None or step.format:
-        return None
-    try:
-        return message_class.FromString(body)
-    except DecodeError:
-        return None

@@ -16,7 +16,7 @@ from ftwire_tools.fuzz.steps import BODY_MUTATIONS
 from ftwire_tools.messages.descriptors import is_repeated, is_required
 from ftwire_tools.messages.varints import varint
 
-__all__ = ["CLASSES", "init_request", "mutate_body", "request_message", "response_message", "stamp_packet_id"]
+__all__ = ["CLASSES", "init_request", "mutate_body", "parsed", "request_message", "response_message", "stamp_packet_id"]
 
 CLASSES: Final[dict[Role, Any]] = {role: MessageClasses(role) for role in Role}
 """Side to protocol ID to the class of what that side sends under it, ``None`` where there is none."""
@@ -144,6 +144,16 @@ def response_message(proto_id: int, request: Any, keep_alive: int) -> Any:
     return message
 
 
+def parsed(body: bytes, body_format: int, message_class: Any) -> Any:
+    """Return a plain protobuf body as a message, ``None`` for one that is not protobuf or has no class."""
+    if body_format != BodyFormat.PROTOBUF or message_class is None:
+        return None
+    try:
+        return decode_body(body, message_class, check_required=False)
+    except WireError:
+        return None
+
+
 def mutate_body(body: bytes, mutations: Iterable[NamedMutation], body_format: int, message_class: Any) -> bytes:
     """Return a plain body with these things wrong; mutations of frames do nothing here.
 
@@ -169,11 +179,8 @@ def _mutated(body: bytes, name: str, value: Any, body_format: int, message_class
         if body_format != BodyFormat.PROTOBUF:
             return body + b" " * int(value)
         return body + varint(UNKNOWN_FIELD << 3 | 2) + varint(value) + bytes(value)
-    if body_format != BodyFormat.PROTOBUF or message_class is None:
-        return body
-    try:
-        message = decode_body(body, message_class, check_required=False)
-    except WireError:
+    message = parsed(body, body_format, message_class)
+    if message is None:
         return body
     if places := list(_places(message, _FIELD_MUTATIONS[name])):
         parent, field, choices = places[value % len(places)]

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import Reproduction
     from ftwire_tools.fuzz.judgement import Traffic
 
-__all__ = ["CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
+__all__ = ["OF_CLIENT", "CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
 
 FORMAT: Final = 1
 """Version of ``crash.json``."""
+OF_CLIENT: Final = {"come_back": float, "exit_codes": tuple, "crash_text": str}
+"""What a ``crash.json`` about a client has besides, with its types."""
 _LOOPBACK: Final = bytes((127, 0, 0, 1))
 _PORTS: Final = {"tcp": 11_111, "websocket": 33_333}
 """The gateway's port in a capture and by default, by transport."""
@@ -72,13 +74,12 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
     """Read a ``crash.json``, of this mode if it is given. Raises ``CrashFileError``."""
     try:
         values = json.loads(text)
-        of_client = {"come_back": float, "exit_codes": tuple, "crash_text": str}
         setup = FuzzSetup(
             values["mode"],
             float(values["timeout"]),
             encrypted=bool(values["encrypted"]),
             websocket=values.get("transport", "tcp") == "websocket",
-            **{name: kind(values[name]) for name, kind in of_client.items() if name in values},
+            **{name: kind(values[name]) for name, kind in OF_CLIENT.items() if name in values},
         )
         crash = CrashFile(
             setup, str(values["finding"]["kind"]), tuple(step_from_json(step) for step in values["steps"])
@@ -96,7 +97,6 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
 
 def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, Any]:
     """Return the values of a ``crash.json``: no keys, and nothing that the peer has sent."""
-    of_client = {"come_back": setup.come_back, "exit_codes": setup.exit_codes, "crash_text": setup.crash_text}
     return {
         "format": FORMAT,
         "ftwire": __version__,
@@ -106,7 +106,7 @@ def crash_facts(found: Reproduction, setup: FuzzSetup, seed: int) -> dict[str, A
         "encrypted": setup.encrypted,
         "transport": setup.transport,
         "timeout": setup.timeout,
-        **(of_client if setup.mode == "client" else {}),
+        **{name: getattr(setup, name) for name in OF_CLIENT if setup.mode == "client"},
         "finding": found.finding._asdict(),
         "provoked_again": found.again,
         "steps": [step_to_json(step) for step in found.steps],

@@ -19,7 +19,7 @@ from ftwire_tools.commands._keys import read_key
 from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.program import ProgramError
 from ftwire_tools.fuzz.report import CampaignReport
-from ftwire_tools.fuzz.saving import CrashFile, CrashFileError, load_crash
+from ftwire_tools.fuzz.saving import OF_CLIENT, CrashFile, CrashFileError, load_crash
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, FuzzTarget, LostTargetError, target_for
 from ftwire_tools.terminal.addresses import Address
@@ -100,8 +100,7 @@ def run(
     crash = None if options.replay is None else _saved_crash(options.replay, setup)
     if crash is not None:
         # Options of this command line go before the values of the file.
-        names = ("come_back", "exit_codes", "crash_text")
-        given = [name for name in names if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        given = [name for name in OF_CLIENT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
         setup = replace(crash.setup, **{name: getattr(setup, name) for name in given})
     try:
         target = target_for(setup, address, options.program_line, key=read_key(options.key), **more)

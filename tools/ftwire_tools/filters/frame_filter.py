@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Selection", "protocol_ids"]
+__all__ = ["FrameFilter", "protocol_ids"]
 
 
-class Selection(NamedTuple):
+class FrameFilter(NamedTuple):
     """Conditions on frames; an empty one is met by all."""
 
     protocols: frozenset[int] = frozenset()
@@ -35,27 +35,27 @@ class Selection(NamedTuple):
     only_errors: bool = False
 
     @property
-    def is_open(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is no condition."""
-        return self == Selection()
+        return self == FrameFilter()
 
-    def wants_header(self, conversation: Conversation, observation: FrameObserved) -> bool:
+    def matches_header(self, conversation: Conversation, observation: FrameObserved) -> bool:
         """Return whether a frame meets all conditions but those on its body."""
         if self.protocols and observation.frame.proto_id not in self.protocols:
             return False
         if self.kinds and observation.kind not in self.kinds:
             return False
-        return self.wants_place(conversation, observation.time)
+        return self.matches_place(conversation, observation.time)
 
-    def wants_place(self, conversation: Conversation, time: int) -> bool:
+    def matches_place(self, conversation: Conversation, time: int) -> bool:
         """Return whether this conversation and time meet the conditions."""
         if self.since is not None and time < self.since:
             return False
         if self.until is not None and time > self.until:
             return False
-        return not self.conversations or any(_is_in(conversation, wanted) for wanted in self.conversations)
+        return not self.conversations or any(_is_in(conversation, named) for named in self.conversations)
 
-    def wants_body(self, observation: FrameObserved, error: WireError | None) -> bool:
+    def matches_body(self, observation: FrameObserved, error: WireError | None) -> bool:
         """Return whether a frame's body meets the conditions. ``error``: why it cannot be read."""
         if self.only_errors and error is None:
             return False
@@ -65,7 +65,7 @@ class Selection(NamedTuple):
         return self._names(observation.frame) or (observation.request is not None and self._names(observation.request))
 
     def _names(self, frame: Frame | Envelope) -> bool:
-        """Return whether one of the securities in the body of a frame is selected."""
+        """Return whether one of the securities in the body of a frame is among ``codes``."""
         try:
             names = [name.upper() for name in securities_of_frame(frame)]
         except WireError:
@@ -73,11 +73,11 @@ class Selection(NamedTuple):
         return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)
 
 
-def _is_in(conversation: Conversation, wanted: str) -> bool:
-    if wanted.isdecimal():
-        return conversation.number == int(wanted)
+def _is_in(conversation: Conversation, named: str) -> bool:
+    if named.isdecimal():
+        return conversation.number == int(named)
     ends = conversation.client, conversation.server
-    return any(end.endswith(wanted) for end in ends) if wanted.startswith(":") else wanted in ends
+    return any(end.endswith(named) for end in ends) if named.startswith(":") else named in ends
 
 
 def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> frozenset[int]:
