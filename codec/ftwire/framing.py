@@ -13,7 +13,6 @@ never change the cipher, so any number of them is taken at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from ftwire._core import core
@@ -209,7 +208,7 @@ class StreamDecoder(Generic[Item]):
             return self._unread
         for item in self._unread:
             # The last iteration was left half-way.
-            self._unread = chain((item,), self._unread)
+            self._unread = iter([item, *self._unread])
             buffer.add(data)
             return self._read_all()
         try:
