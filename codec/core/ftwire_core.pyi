@@ -1,17 +1,23 @@
 """ftwire's compiled core: what ftwire itself calls, and nobody else."""
 
+from collections.abc import Mapping
 from typing import Any, final
 
 from ftwire.cipher import Cipher
-from ftwire.framing import TakenFrame
+from ftwire.frame import Frame, FrameType
 
 __version__: str
 INTERFACE: int
 """Number of this interface: see ``ftwire._core``."""
 
 def take(
-    buffer: bytes, max_body: int, cipher: Cipher, start: int = ..., most: int = ...
-) -> tuple[list[TakenFrame], int, int]:
+    buffer: bytes,
+    max_body: int,
+    cipher: Cipher,
+    frame_types: Mapping[int, FrameType],
+    start: int = ...,
+    most: int = ...,
+) -> tuple[list[Frame], int, int]:
     """Return the frames at ``start`` of a buffer that are in order: see ``ftwire.framing.python_take``."""
 
 @final

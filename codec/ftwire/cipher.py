@@ -73,6 +73,8 @@ class Cipher(Protocol):
 class NoCipher:
     """No encryption: a payload is the body itself."""
 
+    __slots__ = ("_codec",)
+
     name: Final = "none"
 
     def __init__(self) -> None:
@@ -137,6 +139,8 @@ class FtAesEcb:
     that block. On decryption the 15 bytes are not looked at, as in the vendor's SDK: the digest decides.
     """
 
+    __slots__ = ("_codec", "_decryptor", "_encryptor")
+
     name: Final = "ftaes_ecb"
 
     def __init__(self, key: str | bytes) -> None:
@@ -169,6 +173,8 @@ class FtAesEcb:
 class AesEcb:
     """``AES_ECB``: PKCS#7 padding, AES-128-ECB."""
 
+    __slots__ = ("_codec", "_decryptor", "_encryptor")
+
     name: Final = "aes_ecb"
 
     def __init__(self, key: str | bytes) -> None:
@@ -194,6 +200,8 @@ class AesEcb:
 
 class AesCbc:
     """``AES_CBC``: PKCS#7 padding, AES-128-CBC, every frame from the same IV."""
+
+    __slots__ = ("_chain", "_codec", "_decryptor", "_encryptor", "_iv", "_iv_origin")
 
     name: Final = "aes_cbc"
 

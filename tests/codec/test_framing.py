@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ftwire import framing
 from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb
 from ftwire.errors import BadMagicError, BodyTooLargeError, DecryptionError, DigestError
-from ftwire.frame import BadFrame, Frame, Role, encode_frame
+from ftwire.frame import BadFrame, Frame, MessageClasses, Role, encode_frame
 from ftwire.framing import ReceiveBuffer, python_take
 from ftwire.header import HEADER_SIZE, pack_packed_header
 from ftwire.resync import ResyncDecoder
@@ -52,9 +52,9 @@ def test_a_frame_that_trickles_in_is_looked_at_when_it_may_be_whole(
     """For its magic, for its header, for its body: what it costs does not grow with the number of chunks."""
     looks: list[int] = []
 
-    def counted(buffer: bytes, max_body: int, cipher: Cipher, start: int = 0) -> Any:
+    def counted(buffer: bytes, max_body: int, cipher: Cipher, frame_types: Any, start: int = 0) -> Any:
         looks.append(len(buffer) - start)
-        return python_take(buffer, max_body, cipher, start)
+        return python_take(buffer, max_body, cipher, frame_types, start)
 
     monkeypatch.setattr("ftwire.framing.take", counted)
     reader = make()
@@ -203,6 +203,7 @@ def test_what_nobody_took_comes_before_what_is_missing_and_at_the_end() -> None:
 
 KEY, IV = "0123456789ABCDEF", "FEDCBA9876543210"
 TAKES = pytest.mark.parametrize("take", [python_take, pytest.param(framing.take, marks=needs_core)])
+TYPES = MessageClasses(Role.SERVER).frame_types
 CIPHERS: dict[str, Callable[[], Cipher]] = {
     "none": lambda: NONE,
     "ftaes_ecb": lambda: FtAesEcb(KEY),
@@ -216,28 +217,28 @@ CIPHERS: dict[str, Callable[[], Cipher]] = {
 def summary(result: Any) -> tuple[list[tuple[int, bytes]], int, int]:
     """Serial and body of the frames that were taken, and the rest."""
     frames, consumed, needed = result
-    return [(header[1], body) for header, _, body in frames], consumed, needed
+    return [(frame.serial, frame.body) for frame in frames], consumed, needed
 
 
 @TAKES
 def test_take_stops_where_bytes_are_lacking_and_returns_how_many_are_needed(take: Any) -> None:
     one, two = encode_frame(3009, 1, b"abc"), encode_frame(3009, 2, b"")
     first, both = [(1, b"abc")], [(1, b"abc"), (2, b"")]
-    assert summary(take(b"", 100, NONE)) == ([], 0, 0)
-    assert summary(take(one + two, 100, NONE)) == (both, 91, 0)
+    assert summary(take(b"", 100, NONE, TYPES)) == ([], 0, 0)
+    assert summary(take(one + two, 100, NONE, TYPES)) == (both, 91, 0)
     for end in range(len(one), len(one + two)):
         rest = end - len(one)
         needed = 0 if not rest else 2 if rest == 1 else 44
-        assert summary(take((one + two)[:end], 100, NONE)) == (first, 47, needed)
+        assert summary(take((one + two)[:end], 100, NONE, TYPES)) == (first, 47, needed)
     for end in (44, 45, 46):
-        assert summary(take(one[:end], 100, NONE)) == ([], 0, 47)
+        assert summary(take(one[:end], 100, NONE, TYPES)) == ([], 0, 47)
 
 
 @TAKES
 @pytest.mark.parametrize("wrong", [b"X", b"FX", b"XT", b"ft" + bytes(42), b"X" + encode_frame(3009, 1, b"")])
 def test_take_stops_where_no_frame_begins(take: Any, wrong: bytes) -> None:
-    assert summary(take(wrong, 100, NONE)) == ([], 0, 0)
-    assert summary(take(encode_frame(3009, 1, b"") + wrong, 100, NONE)) == ([(1, b"")], 44, 0)
+    assert summary(take(wrong, 100, NONE, TYPES)) == ([], 0, 0)
+    assert summary(take(encode_frame(3009, 1, b"") + wrong, 100, NONE, TYPES)) == ([(1, b"")], 44, 0)
 
 
 @TAKES
@@ -245,7 +246,7 @@ def test_take_stops_where_no_frame_begins(take: Any, wrong: bytes) -> None:
 def test_take_stops_at_what_does_not_decrypt_or_verify(take: Any, name: str) -> None:
     cipher = CIPHERS[name]()
     if name == "unknown":
-        assert summary(take(encode_frame(3009, 1, bytes(16)), 100, cipher)) == ([], 0, 0)
+        assert summary(take(encode_frame(3009, 1, bytes(16)), 100, cipher, TYPES)) == ([], 0, 0)
         return
     good = encode_frame(3009, 1, b"abcd", cipher=cipher)
     for at in range(16, len(good)):
@@ -253,43 +254,45 @@ def test_take_stops_at_what_does_not_decrypt_or_verify(take: Any, name: str) -> 
             continue  # reserved bytes, and those of FTAES_ECB's last block that nobody checks
         bad = bytearray(good)
         bad[at] ^= 0x21
-        assert summary(take(good + bytes(bad), 100, cipher)) == ([(1, b"abcd")], len(good), 0)
+        assert summary(take(good + bytes(bad), 100, cipher, TYPES)) == ([(1, b"abcd")], len(good), 0)
 
 
 @TAKES
 @pytest.mark.parametrize(("max_body", "taken"), [(-1, 0), (0, 1), (99, 1), (100, 3), (1 << 40, 3), (1 << 70, 3)])
 def test_take_stops_at_a_body_above_the_limit(take: Any, max_body: int, taken: int) -> None:
     frames = [encode_frame(3009, serial, bytes(size)) for serial, size in enumerate((0, 100, 1))]
-    found, consumed, needed = summary(take(b"".join(frames), max_body, NONE))
+    found, consumed, needed = summary(take(b"".join(frames), max_body, NONE, TYPES))
     assert (len(found), consumed, needed) == (taken, len(b"".join(frames[:taken])), 0)
     # Also where it is not there: its header is enough.
-    assert summary(take(frames[1][:44], max_body, NONE))[2] == (144 if max_body >= 100 else 0)
+    assert summary(take(frames[1][:44], max_body, NONE, TYPES))[2] == (144 if max_body >= 100 else 0)
 
 
 @TAKES
 def test_take_never_goes_past_the_handshake(take: Any) -> None:
     frames = [encode_frame(proto_id, serial, b"") for serial, proto_id in enumerate((3009, 1001, 1001, 3009))]
     data = b"".join(frames)
-    assert [summary(take(data, 0, NONE, start))[1] for start in (0, 44, 88, 132)] == [88, 44, 44, 44]
+    assert [summary(take(data, 0, NONE, TYPES, start))[1] for start in (0, 44, 88, 132)] == [88, 44, 44, 44]
 
 
 @TAKES
 @pytest.mark.parametrize(("most", "taken"), [(0, 1), (1, 1), (44, 1), (45, 2), (88, 2), (1000, 5)])
 def test_take_returns_once_it_has_enough(take: Any, most: int, taken: int) -> None:
     data = b"".join(encode_frame(3009, serial, b"") for serial in range(5))
-    assert summary(take(b"xy" + data, 0, NONE, 2, most)) == ([(at, b"") for at in range(taken)], 44 * taken, 0)
+    assert summary(take(b"xy" + data, 0, NONE, TYPES, 2, most)) == ([(at, b"") for at in range(taken)], 44 * taken, 0)
     # By itself it does so, too.
     many = encode_frame(3009, 1, bytes(956)) * 100
-    assert summary(take(many, 1000, NONE))[1] == 17_000
+    assert summary(take(many, 1000, NONE, TYPES))[1] == 17_000
 
 
 @TAKES
-def test_take_returns_headers_payloads_and_bodies(take: Any) -> None:
+def test_take_returns_frames_with_header_payload_body_and_type(take: Any) -> None:
     cipher = AesCbc(KEY, IV)
     data = encode_frame(3009, 7, b"abc", cipher=cipher, body_format=1)
-    ((header, payload, body),), _, _ = take(data, 100, cipher)
-    assert pack_packed_header(*header) + payload == data
-    assert body == b"abc"
+    (frame,), _, _ = take(data, 100, cipher, TYPES)
+    assert type(frame) is Frame
+    assert pack_packed_header(*frame.packed_header) + frame.payload == data
+    assert (frame.body, frame.encryption) == (b"abc", "aes_cbc")
+    assert frame.frame_type is TYPES[frame.packed_header[0]]
 
 
 @needs_core
@@ -301,10 +304,14 @@ def test_the_core_takes_what_python_takes(stream: tuple[bytes, str], source: st.
     arguments = (
         source.draw(st.sampled_from([1 << 26, 64, 16, 0, -1])),
         cipher,
+        TYPES,
         start,
         source.draw(st.sampled_from([1 << 16, 100, 0])),
     )
-    assert framing.take(data, *arguments) == python_take(data, *arguments)
+    found, expected = framing.take(data, *arguments), python_take(data, *arguments)
+    assert found == expected
+    for one, other in zip(found[0], expected[0], strict=True):
+        assert (one.body, one.encryption, one.kind) == (other.body, other.encryption, other.kind)
 
 
 # --- the receive buffer ----------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyType};
 use sha1::{Digest, Sha1};
 
 use crate::cipher::{copied, Cipher};
@@ -16,22 +17,24 @@ const INIT_CONNECT: u32 = 1001;
 /// Bytes of frames after which `take` returns.
 const BATCH: usize = 16 * 1024;
 
-/// A frame: the pieces of its header (`ftwire.header.PackedHeader`), payload, body.
-type Taken<'py> = ((u64, u32, usize, Bound<'py, PyBytes>, u64), Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// `ftwire.frame.Frame`.
+static FRAME: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// Return the frames at `start` of a buffer that are in order, how many bytes they take, and how many bytes from there
 /// on the next one needs: see `ftwire.framing.python_take`.
 #[pyfunction]
-#[pyo3(signature = (buffer, max_body, cipher, start = 0, most = BATCH))]
+#[pyo3(signature = (buffer, max_body, cipher, frame_types, start = 0, most = BATCH))]
 pub fn take<'py>(
     py: Python<'py>,
     buffer: &Bound<'py, PyBytes>,
     max_body: &Bound<'py, PyAny>,
     cipher: &Bound<'py, PyAny>,
+    frame_types: &Bound<'py, PyAny>,
     start: usize,
     most: usize,
 ) -> PyResult<(Bound<'py, PyList>, usize, usize)> {
     let frames = PyList::empty(py);
+    let (class, encryption) = (FRAME.import(py, "ftwire.frame", "Frame")?, cipher.getattr(intern!(py, "name"))?);
     let codec = cipher.getattr(intern!(py, "_codec")).ok().and_then(|found| found.cast_into::<Codec>().ok());
     // No length in a header is larger than what an i64 holds.
     let max_body = match max_body.extract::<i64>() {
@@ -54,9 +57,11 @@ pub fn take<'py>(
         if Sha1::digest(body.as_bytes())[..] != *digest {
             break 0;
         }
-        let pieces = (u64_at(header, 0), u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
-        let frame: Taken = (pieces, payload, body);
-        frames.append(frame)?;
+        let first = u64_at(header, 0).into_pyobject(py)?;
+        let frame_type = frame_types.get_item(&first)?;
+        // `ftwire.header.PackedHeader`
+        let packed = (first, u32_at(header, 8), length, PyBytes::new(py, digest), u64_at(header, 36));
+        frames.append(class.call1((packed, payload, body, frame_type, &encryption))?)?;
         rest = after;
         if rest.len() <= enough || u32_at(header, 2) == INIT_CONNECT {
             break 0;

@@ -195,7 +195,7 @@ class HalfStream:
             self._wait(start, captured, data)
         if captured < end:
             self._wait(captured, end, b"")
-        if self.waiting[0].start <= self.offset:
+        if start == self.offset:
             self._deliver_waiting()
         limits = self._pool.limits
         while len(self.waiting) > limits.max_flow_segments or self.waiting.cost > limits.max_flow_bytes:
@@ -206,7 +206,7 @@ class HalfStream:
 
         To be called for each packet of the flow, of either direction, as long as something waits.
         """
-        if self.acked < 0:
+        if self.acked < 0 or self.acked == self.next_seq:
             return
         acked_to = self.offset + sequence_distance(self.next_seq, self.acked)
         if acked_to < self.waiting[0].start:

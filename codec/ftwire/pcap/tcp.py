@@ -69,7 +69,7 @@ class Reassembler:
             self._close(half, CloseReason.RST, MissingReason.CLOSED)
             return
         if data or missing or flags & FIN:
-            half.receive(seq, data, missing, bool(flags & FIN))
+            half.receive(seq, data, missing, flags & FIN != 0)
         if half.waiting:
             half.give_up_acknowledged()
         if peer.waiting:
