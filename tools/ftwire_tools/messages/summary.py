@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire.errors import UnknownProtocolError
-from ftwire.frame import UnknownBody
 from ftwire.projection import Projection
 from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "short_enum_name", "summary_of", "summary_of_frame"]
+__all__ = ["Summary", "body_summarizer", "short_enum_name", "summary_of"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -62,28 +60,22 @@ class _Field(NamedTuple):
 
 def summary_of(message: Message) -> str:
     """Return the summary of a request, a response or a push."""
-    summary = _summaries[type(message)]
-    return summary.text(summary.projection.of(message))
+    return _summaries[type(message)].of(message)
 
 
-def summary_of_frame(frame: Frame | Envelope) -> str:
-    """Return the summary of the body of a frame. Raises ``BodyError``, and ``UnknownProtocolError`` without message."""
+def body_summarizer(frame: Frame | Envelope) -> Callable[[bytes], str | None] | None:
+    """Return what summarizes bodies like that of a frame, or ``None`` where it takes a message.
+
+    It returns the summary of a body, or ``None`` for one that takes a message after all.
+    """
     message_class = frame.body_class
-    if message_class is not None:
-        summary = _summaries[message_class]
-        values = summary.decode(frame.body)
-        if values is not None:
-            return summary.text(values)
-    message = frame.message
-    if isinstance(message, UnknownBody):
-        raise UnknownProtocolError(message.proto_id)
-    return summary_of(message)
+    return None if frame.error is not None or message_class is None else _summaries[message_class].of_body
 
 
 class Summary:
     """How messages of one class are summarized."""
 
-    __slots__ = ("_failure", "_outcome", "_writers", "decode", "projection")
+    __slots__ = ("_decode", "_failure", "_outcome", "_projection", "_writers")
 
     def __init__(self, message_class: type[Message]) -> None:
         descriptor = descriptor_of(message_class)
@@ -98,12 +90,19 @@ class Summary:
         self._outcome: Final = len(paths)
         if responds:
             paths += _OUTCOME
-        self.projection: Final = Projection(message_class, paths)
-        self.decode: Final = self.projection.decode_plain
-        """Return the values in a body, or ``None`` where it takes a message."""
+        self._projection: Final = Projection(message_class, paths)
+        self._decode: Final = self._projection.decode_plain
 
-    def text(self, values: Values) -> str:
-        """Return the summary of the message that has these values at the paths of the projection."""
+    def of_body(self, body: bytes) -> str | None:
+        """Return the summary of a body, or ``None`` where it takes a message."""
+        values = self._decode(body)
+        return None if values is None else self._text(values)
+
+    def of(self, message: Message) -> str:
+        """Return the summary of a message. Raises ``TypeError`` for one of another class."""
+        return self._text(self._projection.of(message))
+
+    def _text(self, values: Values) -> str:
         parts = []
         for slot, write, get in self._writers:
             value = values[slot]

@@ -1,7 +1,7 @@
 """A frame as it may be shown: what every renderer reads it from.
 
-Each form of its body is made when it is first asked for. A summary and JSON text take no message where the compiled
-core reads the body itself.
+Each form of its body is made when it is first asked for. JSON text takes no message where the compiled core reads the
+body itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftwire.capture import read_body, status_of
 from ftwire.errors import WireError
 from ftwire_tools.messages.masking import MessageView, error_text, may_be_secret
-from ftwire_tools.messages.summary import summary_of, summary_of_frame
+from ftwire_tools.messages.summary import summary_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -74,15 +74,6 @@ class FrameView:
     @property
     def summary(self) -> str:
         """The one-line account of the message, empty where there is none. Secrets are never in it."""
-        frame = self.dissected.observation.frame
-        if frame.error is None and frame.payload:
-            try:
-                text = summary_of_frame(frame)
-            except WireError:
-                pass
-            else:
-                self.error = None
-                return text
         message = self._read()
         return "" if message is None else summary_of(message)
 

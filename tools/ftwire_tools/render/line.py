@@ -10,17 +10,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import KeyRequiredError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
+from ftwire_tools.messages.summary import body_summarizer
 from ftwire_tools.render.stats import duration
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ftwire.capture import Conversation
     from ftwire.events import KeyMissing, UndecodedObserved
@@ -33,6 +34,15 @@ __all__ = ["LineRenderer"]
 NAME_WIDTH: Final = 24
 
 
+class _Form(NamedTuple):
+    """How frames of one type are written."""
+
+    line: str
+    """The line, with places for what differs."""
+    summarize: Callable[[bytes], str | None] | None
+    """See ``body_summarizer``."""
+
+
 class LineRenderer:
     """One line a frame, with a line in front wherever a conversation or a day begins."""
 
@@ -41,9 +51,9 @@ class LineRenderer:
         self._fields: Final = fields
         self._clock: Final = Clock()
         self._introduced: set[int] = set()
-        # The conversation of the last line, and lines of its types of frames, with places for what differs.
+        # The conversation of the last line, and how frames of its types are written.
         self._conversation: Conversation | None = None
-        self._forms: Final[dict[FrameType, str]] = {}
+        self._forms: Final[dict[FrameType, _Form]] = {}
         # The second of the last line, from when until when, and how it is written.
         self._since = self._until = 0
         self._second = NO_TIME
@@ -52,21 +62,29 @@ class LineRenderer:
         """Return the line, and those that must be before it."""
         number, conversation, observation = view.dissected
         frame, _, _, encryption, time, _, _, latency = observation
-        text = self._chosen(view.message) if self._fields else view.summary
-        if view.error is not None:
-            text = self._why(view)
         # Frames come in bursts: most share their second and their conversation with the one before.
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
-        if form is None:
-            form = self._form(view)
+        line, summarize = form or self._form(view)
+        size = len(frame.payload)
+        text = summarize(frame.body) if summarize is not None and size else None
+        if text is None:
+            text = self._text(view)
+        else:
+            # The body can be read, since it just was.
+            view.error = None
         if not time:
-            form = form.replace("%06d", "%.0s", 1)
+            line = line.replace("%06d", "%.0s", 1)
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
-        line = form % (number, self._second, micros, frame.serial, len(frame.payload), encryption, took, text)
+        line %= number, self._second, micros, frame.serial, size, encryption, took, text
         return line if not before and text[-1:] > " " else f"{before}{line.rstrip()}\n"
+
+    def _text(self, view: FrameView) -> str:
+        """Return what a message is about, or what is wrong with a frame."""
+        text = self._chosen(view.message) if self._fields else view.summary
+        return text if view.error is None else self._why(view)
 
     def _why(self, view: FrameView) -> str:
         """Return what is wrong with a frame."""
@@ -92,8 +110,8 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
-    def _form(self, view: FrameView) -> str:
-        """Return the line of such a frame in this conversation, with places for what differs."""
+    def _form(self, view: FrameView) -> _Form:
+        """Return how such a frame is written in this conversation."""
         conversation, observation, paint = view.conversation, view.observation, self._paint
         frame, protocol = observation.frame, observation.frame.protocol
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
@@ -105,7 +123,8 @@ class LineRenderer:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        form = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        line = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        form = _Form(line, None if self._fields else body_summarizer(frame))
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form
