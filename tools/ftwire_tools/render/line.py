@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.errors import KeyRequiredError
+from ftwire.capture import status_of
+from ftwire.errors import KeyRequiredError, WireError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
 from ftwire_tools.messages.summary import body_summarizer
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
@@ -23,11 +25,10 @@ from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ftwire.capture import Conversation
+    from ftwire.capture import Conversation, DissectedFrame
     from ftwire.events import KeyMissing, UndecodedObserved
     from ftwire.frame import FrameType
     from ftwire_tools.messages.masking import MessageView
-    from ftwire_tools.render.frame_view import FrameView
 
 __all__ = ["LineRenderer"]
 
@@ -46,9 +47,12 @@ class _Form(NamedTuple):
 class LineRenderer:
     """One line a frame, with a line in front wherever a conversation or a day begins."""
 
-    def __init__(self, *, paint: Paint = PLAIN, fields: Sequence[tuple[str, ...]] = ()) -> None:
+    def __init__(
+        self, *, paint: Paint = PLAIN, fields: Sequence[tuple[str, ...]] = (), show_secrets: bool = False
+    ) -> None:
         self._paint: Final = paint
         self._fields: Final = fields
+        self._shows_secrets: Final = show_secrets
         self._clock: Final = Clock()
         self._introduced: set[int] = set()
         # The conversation of the last line, and how frames of its types are written.
@@ -58,39 +62,39 @@ class LineRenderer:
         self._since = self._until = 0
         self._second = NO_TIME
 
-    def frame(self, view: FrameView) -> str:
-        """Return the line, and those that must be before it."""
-        number, conversation, observation = view.dissected
+    def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return the line of one frame, with those that must be before it, and why its body cannot be had."""
+        number, conversation, observation = dissected
         frame, _, _, encryption, time, _, _, latency = observation
         # Frames come in bursts: most share their second and their conversation with the one before.
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
-        line, summarize = form or self._form(view)
+        line, summarize = form or self._form(dissected)
         size = len(frame.payload)
         text = summarize(frame.body) if summarize is not None and size else None
+        error = None
         if text is None:
-            text = self._text(view)
-        else:
-            # The body can be read, since it just was.
-            view.error = None
+            text, error = self._text(dissected)
         if not time:
             line = line.replace("%06d", "%.0s", 1)
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
         line %= number, self._second, micros, frame.serial, size, encryption, took, text
-        return line if not before and text[-1:] > " " else f"{before}{line.rstrip()}\n"
+        if before or not text[-1:] > " ":
+            line = f"{before}{line.rstrip()}\n"
+        return line, error
 
-    def _text(self, view: FrameView) -> str:
-        """Return what a message is about, or what is wrong with a frame."""
+    def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return what a message is about, or what is wrong with a frame, and the error."""
+        view = FrameView(dissected.frame, show_secrets=self._shows_secrets)
         text = self._chosen(view.message) if self._fields else view.summary
-        return text if view.error is None else self._why(view)
-
-    def _why(self, view: FrameView) -> str:
-        """Return what is wrong with a frame."""
-        if isinstance(view.error, KeyRequiredError):
-            return f"{self._paint.faint}encrypted, no key{self._paint.reset}"
-        return f"{self._paint.bad}{type(view.error).__name__}: {printable(view.why)}{self._paint.reset}"
+        error = view.error
+        if isinstance(error, KeyRequiredError):
+            text = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
+        elif error is not None:
+            text = f"{self._paint.bad}{type(error).__name__}: {printable(view.why)}{self._paint.reset}"
+        return text, error
 
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
@@ -110,15 +114,16 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
-    def _form(self, view: FrameView) -> _Form:
+    def _form(self, dissected: DissectedFrame) -> _Form:
         """Return how such a frame is written in this conversation."""
-        conversation, observation, paint = view.conversation, view.observation, self._paint
-        frame, protocol = observation.frame, observation.frame.protocol
+        _, conversation, observation = dissected
+        frame, protocol, status = observation.frame, dissected.protocol, status_of(observation.frame)
+        paint = self._paint
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"
         kind = f"{getattr(paint, observation.kind)}{observation.kind:<8}{paint.reset}"
         head = f"{arrow} {kind} {frame.proto_id:<4} {name:<{NAME_WIDTH}}"
-        said = f"{paint.bad}OpenD says: error {printable(view.status)}{paint.reset} " if view.status else ""
+        said = f"{paint.bad}OpenD says: error {printable(status)}{paint.reset} " if status else ""
         if frame.body_format == BodyFormat.JSON:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
