@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "body_summarizer", "short_enum_name", "summary_of"]
+__all__ = ["Summary", "short_enum_name", "summary_for", "summary_of"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -63,19 +63,16 @@ def summary_of(message: Message) -> str:
     return _summaries[type(message)].of(message)
 
 
-def body_summarizer(frame: Frame | Envelope) -> Callable[[bytes], str | None] | None:
-    """Return what summarizes bodies like that of a frame, or ``None`` where it takes a message.
-
-    It returns the summary of a body, or ``None`` for one that takes a message after all.
-    """
+def summary_for(frame: Frame | Envelope) -> Summary | None:
+    """Return how bodies like that of a frame are summarized, or ``None`` where it takes a message."""
     message_class = frame.body_class
-    return None if frame.error is not None or message_class is None else _summaries[message_class].of_body
+    return None if frame.error is not None or message_class is None else _summaries[message_class]
 
 
 class Summary:
     """How messages of one class are summarized."""
 
-    __slots__ = ("_decode", "_failure", "_outcome", "_projection", "_writers")
+    __slots__ = ("_failure", "_outcome", "_projection", "_writers", "decode")
 
     def __init__(self, message_class: type[Message]) -> None:
         descriptor = descriptor_of(message_class)
@@ -91,18 +88,15 @@ class Summary:
         if responds:
             paths += _OUTCOME
         self._projection: Final = Projection(message_class, paths)
-        self._decode: Final = self._projection.decode_plain
-
-    def of_body(self, body: bytes) -> str | None:
-        """Return the summary of a body, or ``None`` where it takes a message."""
-        values = self._decode(body)
-        return None if values is None else self._text(values)
+        self.decode: Final = self._projection.decode_plain
+        """Return the values in a body, or ``None`` where it takes a message."""
 
     def of(self, message: Message) -> str:
         """Return the summary of a message. Raises ``TypeError`` for one of another class."""
-        return self._text(self._projection.of(message))
+        return self.text(self._projection.of(message))
 
-    def _text(self, values: Values) -> str:
+    def text(self, values: Values) -> str:
+        """Return the summary of the message that has these values, as ``decode`` returns them."""
         parts = []
         for slot, write, get in self._writers:
             value = values[slot]

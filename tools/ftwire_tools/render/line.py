@@ -16,19 +16,20 @@ from ftwire.capture import status_of
 from ftwire.errors import KeyRequiredError, WireError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
-from ftwire_tools.messages.summary import body_summarizer
+from ftwire_tools.messages.summary import summary_for
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ftwire.capture import Conversation, DissectedFrame
     from ftwire.events import KeyMissing, UndecodedObserved
     from ftwire.frame import FrameType
     from ftwire_tools.messages.masking import MessageView
+    from ftwire_tools.messages.summary import Summary
 
 __all__ = ["LineRenderer"]
 
@@ -40,8 +41,8 @@ class _Form(NamedTuple):
 
     line: str
     """The line, with places for what differs."""
-    summarize: Callable[[bytes], str | None] | None
-    """See ``body_summarizer``."""
+    summary: Summary | None
+    """How their bodies are summarized, ``None`` where it takes a message."""
 
 
 class LineRenderer:
@@ -70,12 +71,15 @@ class LineRenderer:
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
-        line, summarize = form or self._form(dissected)
+        line, summary = self._form(dissected) if form is None else form
         size = len(frame.payload)
-        text = summarize(frame.body) if summarize is not None and size else None
+        # Nothing at all is no body in an envelope that has an error code instead.
+        values = None if summary is None or not size else summary.decode(frame.body)
         error = None
-        if text is None:
+        if summary is None or values is None:
             text, error = self._text(dissected)
+        else:
+            text = summary.text(values)
         if not time:
             line = line.replace("%06d", "%.0s", 1)
         micros = (time - self._since) // 1000
@@ -129,7 +133,7 @@ class LineRenderer:
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
         line = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
-        form = _Form(line, None if self._fields else body_summarizer(frame))
+        form = _Form(line, None if self._fields else summary_for(frame))
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form
