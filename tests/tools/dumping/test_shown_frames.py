@@ -26,15 +26,20 @@ def envelope(command: int, body: bytes = b"", **error: object) -> Envelope:
 
 
 def view_of(frame: Frame | Envelope) -> FrameView:
-    observation = FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None)
-    return FrameView(DissectedFrame(1, TALK, observation), False)
+    return FrameView(frame, show_secrets=False)
+
+
+def dissected(frame: Frame | Envelope) -> DissectedFrame:
+    return DissectedFrame(1, TALK, FrameObserved(frame, frame.sender, frame.kind, "none", 1, 1, None, None))
 
 
 def test_an_error_of_opends_own_has_no_body_and_is_none_of_ours() -> None:
-    refused = view_of(envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate"))
-    assert (refused.message, refused.error) == (None, None)
-    assert "OpenD says: error 1 too\\x1blate" in LineRenderer().frame(refused)
-    found = json.loads(JsonRenderer().frame(refused))
+    refused = envelope(3008, error_code=EnvelopeStatus.TIMEOUT, error_text="too\x1blate")
+    assert (view_of(refused).message, view_of(refused).error) == (None, None)
+    line, error = LineRenderer().frame(dissected(refused))
+    assert error is None
+    assert "OpenD says: error 1 too\\x1blate" in line
+    found = json.loads(JsonRenderer().frame(dissected(refused))[0])
     assert (found["opend_error"], found["body"], found["error"], found["sha1_ok"]) == (
         "1 too\x1blate",
         None,
@@ -48,8 +53,9 @@ def test_an_empty_body_is_an_error_where_opend_reports_none() -> None:
 
 
 def test_the_push_that_opend_was_disconnected_says_all_by_its_command() -> None:
-    found = view_of(envelope(DISCONNECTED))
-    assert (found.message, found.error, found.observation.kind) == (None, None, "push")
+    frame = envelope(DISCONNECTED)
+    found = view_of(frame)
+    assert (found.message, found.error, frame.kind) == (None, None, "push")
 
 
 def test_unknown_protocols_are_errors_on_either_transport() -> None:
@@ -60,7 +66,7 @@ def test_unknown_protocols_are_errors_on_either_transport() -> None:
 
 def test_an_error_beside_a_body_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
     body = rt_response().SerializeToString()
-    observation = view_of(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
+    observation = dissected(envelope(3008, body, error_code=EnvelopeStatus.TIMEOUT, error_text="late")).observation
     form = Form(as_json=False, tree=False, with_hex=False, table=False, fields=(), show_secrets=False)
     dump = Dump(form, FrameFilter(), None, file=None)
     dump.show([DissectedFrame(1, TALK, observation)])

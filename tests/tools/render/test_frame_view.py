@@ -26,8 +26,9 @@ from ftwire.messages import (
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import Envelope
-from ftwire_tools.messages.masking import MessageView, may_be_secret
+from ftwire_tools.messages.masking import MessageView, mask_of
 from ftwire_tools.messages.summary import summary_of
+from ftwire_tools.render import Renderer
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
@@ -42,8 +43,12 @@ def observed(frame: Frame | Envelope, *, time: int = 10**18, latency: int | None
     return FrameObserved(frame, frame.sender, frame.kind, "none", time, 1, None, latency)
 
 
-def view_of(frame: Frame | Envelope, *, show_secrets: bool = False, number: int = 1) -> FrameView:
-    return FrameView(DissectedFrame(number, TALK, observed(frame)), show_secrets)
+def view_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> FrameView:
+    return FrameView(frame, show_secrets=show_secrets)
+
+
+def text_of(renderer: Renderer, frame: Frame | Envelope) -> str:
+    return renderer.frame(DissectedFrame(1, TALK, observed(frame)))[0]
 
 
 @needs_core
@@ -56,9 +61,9 @@ def test_a_line_takes_no_message_where_the_core_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Frame, "message", property(no_message))
     for renderer, text in ((LineRenderer(), "HK.00700 rtList[1] price="), (JsonRenderer(), '{"retType"')):
         frame = Frame.build(3009, 1, body, sender=Role.SERVER)
-        view = view_of(frame)
-        assert text in renderer.frame(view)
-        assert view.error is None
+        shown, error = renderer.frame(DissectedFrame(1, TALK, observed(frame)))
+        assert text in shown
+        assert error is None
 
 
 def test_secrets_are_masked() -> None:
@@ -66,8 +71,8 @@ def test_secrets_are_masked() -> None:
     for shown in (False, True):
         frame = Frame.build(1001, 1, body, sender=Role.SERVER)
         view = view_of(frame, show_secrets=shown)
-        assert KEY not in LineRenderer().frame(view)
-        assert (KEY in JsonRenderer().frame(view)) is shown
+        assert KEY not in text_of(LineRenderer(show_secrets=shown), frame)
+        assert (KEY in text_of(JsonRenderer(show_secrets=shown), frame)) is shown
         assert ((view.body_bytes or b"").find(KEY.encode()) > 0) is shown
         assert isinstance(view.message, MessageView)
         assert (KEY in str(view.message.at(("connAESKey",)))) is shown
@@ -76,12 +81,12 @@ def test_secrets_are_masked() -> None:
 def test_secrets_of_a_former_class_are_masked_too() -> None:
     body = init_response(KEY, None).SerializeToString()
     frame = Frame.build(3009, 1, body, sender=Role.SERVER)
-    assert not may_be_secret(frame)
+    assert not mask_of(frame, show_secrets=False).hides_some
     frame.classes.formers[3009] = (InitConnect.Response,)
-    line = JsonRenderer().frame(view_of(frame))
+    line = text_of(JsonRenderer(), frame)
     assert '"connAESKey": "***"' in line
     assert KEY not in line
-    assert KEY in JsonRenderer().frame(view_of(frame, show_secrets=True))
+    assert KEY in text_of(JsonRenderer(show_secrets=True), frame)
 
 
 def test_hidden_values_are_compared_and_not_shown() -> None:
@@ -111,37 +116,39 @@ def test_lines_are_the_same_whoever_reads_the_body(
     body = message.SerializePartialToString()
     for _ in range(8):
         for build in (Frame.build, Envelope.build):
-            view = view_of(build(proto_id, 7, body, sender=sender))
-            lines = [LineRenderer().frame(view), JsonRenderer().frame(view)]
+            dissected = DissectedFrame(1, TALK, observed(build(proto_id, 7, body, sender=sender)))
+            line, line_error = LineRenderer().frame(dissected)
+            text, text_error = JsonRenderer().frame(dissected)
             try:
                 parsed = message_class.FromString(body)
             except Exception:
-                assert isinstance(view.error, BodyError)
-                assert "BodyError" in lines[0]
+                assert isinstance(line_error, BodyError)
+                assert isinstance(text_error, BodyError)
+                assert "BodyError" in line
             else:
-                assert view.error is None
-                assert lines[0].splitlines()[-1].endswith(summary_of(parsed).rstrip())
-                assert f'"body": {MessageView(parsed, show_secrets=False).to_json()}, "error": null' in lines[1]
+                assert (line_error, text_error) == (None, None)
+                assert line.splitlines()[-1].endswith(summary_of(parsed).rstrip())
+                assert f'"body": {MessageView(parsed, show_secrets=False).to_json()}, "error": null' in text
             # Whatever came over the wire, a terminal shows it and obeys nothing.
-            assert all(line.isprintable() for text in lines for line in text.split("\n"))
+            assert all(each.isprintable() for each in (line + text).split("\n"))
         body = damaged(body, chance)
 
 
 def test_lines_of_one_second_differ_in_what_differs() -> None:
     frame = Frame.build(3009, 1, rt_response([570]), sender=Role.SERVER)
     renderer = LineRenderer()
-    first = renderer.frame(FrameView(DissectedFrame(7, TALK, observed(frame)), False))
+    first = renderer.frame(DissectedFrame(7, TALK, observed(frame)))[0]
     assert first.count("\n") == 3, "a day and a conversation come before it"
     soon = observed(frame, time=10**18 + 5_000, latency=1_500)
-    again = renderer.frame(FrameView(DissectedFrame(8, TALK, soon), False))
+    again = renderer.frame(DissectedFrame(8, TALK, soon))[0]
     before, line = first.splitlines()[-1], again.removesuffix("\n")
     assert (before[:6], line[:6]) == ("     7", "     8")
     assert (before[16:22], line[16:22]) == ("000000", "000005")
     assert "1.5us" in line
     assert line.replace("1.5us", "     ")[22:] == before[22:]
-    later = renderer.frame(FrameView(DissectedFrame(9, TALK, observed(frame, time=10**18 + 10**9)), False))
+    later = renderer.frame(DissectedFrame(9, TALK, observed(frame, time=10**18 + 10**9)))[0]
     assert later[7:15] != line[7:15]
-    other = renderer.frame(FrameView(DissectedFrame(10, TALK._replace(number=2), observed(frame)), False))
+    other = renderer.frame(DissectedFrame(10, TALK._replace(number=2), observed(frame)))[0]
     assert other.splitlines()[0] == "--- 2: client 127.0.0.1:50112, server 127.0.0.1:11111, tcp"
     assert " 2 <- push" in other
 
@@ -150,9 +157,7 @@ def test_frames_without_a_time_have_no_second() -> None:
     frame = Frame.build(3009, 1, rt_response([570]), sender=Role.SERVER)
     renderer = LineRenderer()
     for time, shown in ((0, "--:--:--.------"), (1_000, "00:00:00.000001"), (0, "--:--:--.------"), (0, "-")):
-        assert f"     1 {shown}" in renderer.frame(
-            FrameView(DissectedFrame(1, TALK, observed(frame, time=time)), False)
-        )
+        assert f"     1 {shown}" in renderer.frame(DissectedFrame(1, TALK, observed(frame, time=time)))[0]
 
 
 def rt_push(**fields: Any) -> Frame:
@@ -252,9 +257,10 @@ def test_summaries(message: Message, text: str) -> None:
 
 def test_json_and_damaged_bodies_are_summarized_too() -> None:
     frame = Frame.build(3009, 1, rt_response([570]), sender=Role.SERVER, body_format=1)
-    assert " json HK.00700 rtList[1]" in LineRenderer().frame(view_of(frame))
-    broken = view_of(Frame.build(3005, 1, b"\x0f", sender=Role.SERVER))
-    assert "BodyError: " in LineRenderer().frame(broken)
+    assert " json HK.00700 rtList[1]" in text_of(LineRenderer(), frame)
+    frame = Frame.build(3005, 1, b"\x0f", sender=Role.SERVER)
+    assert "BodyError: " in text_of(LineRenderer(), frame)
+    broken = view_of(frame)
     assert (broken.summary, broken.json, broken.message) == ("", None, None)
 
 

@@ -26,7 +26,6 @@ from ftwire_tools.messages.comparison import Comparison
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.masking import is_secret, may_hold_secrets, message_view
 from ftwire_tools.render.detail import DetailRenderer
-from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.json_rows import RowsRenderer
 from ftwire_tools.render.jsonlines import JsonRenderer
 from ftwire_tools.render.line import LineRenderer
@@ -76,21 +75,21 @@ def paths(descriptor: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
 def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) -> Iterator[str]:
     frame = Frame.build(proto_id, 1, message.SerializePartialToString(), sender=sender)
     observation = FrameObserved(frame, sender, frame.kind, "none", 1, 1, None, None)
-    view = FrameView(DissectedFrame(1, CONVERSATION, observation), show_secrets)
+    dissected = DissectedFrame(1, CONVERSATION, observation)
     fields = tuple(paths(descriptor_of(message)))
-    lines = LineRenderer()
+    lines = LineRenderer(show_secrets=show_secrets)
     yield from (
-        renderer.frame(view)
+        renderer.frame(dissected)[0]
         for renderer in (
             lines,
-            LineRenderer(fields=fields),
-            DetailRenderer(lines, tree=True),
-            DetailRenderer(lines, table=True),
-            DetailRenderer(lines, with_hex=True),
-            JsonRenderer(),
-            JsonRenderer(fields=fields),
-            JsonRenderer(with_bytes=True),
-            RowsRenderer(),
+            LineRenderer(fields=fields, show_secrets=show_secrets),
+            DetailRenderer(lines, tree=True, show_secrets=show_secrets),
+            DetailRenderer(lines, table=True, show_secrets=show_secrets),
+            DetailRenderer(lines, with_hex=True, show_secrets=show_secrets),
+            JsonRenderer(show_secrets=show_secrets),
+            JsonRenderer(fields=fields, show_secrets=show_secrets),
+            JsonRenderer(with_bytes=True, show_secrets=show_secrets),
+            RowsRenderer(show_secrets=show_secrets),
         )
     )
     for options in ({}, {"as_json": True}, {"table": True}, {"table": True, "as_json": True}):

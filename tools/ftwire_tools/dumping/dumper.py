@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.filters.frame_filter import FrameFilter
-from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.output import write
@@ -44,10 +43,10 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
         if form.table:
             from ftwire_tools.render.json_rows import RowsRenderer
 
-            return RowsRenderer(fields=form.fields)
+            return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
         from ftwire_tools.render.jsonlines import JsonRenderer
 
-        return JsonRenderer(fields=form.fields, with_bytes=form.with_hex, file=file)
+        return JsonRenderer(fields=form.fields, with_bytes=form.with_hex, file=file, show_secrets=form.show_secrets)
     if form.tree or form.with_hex or form.table:
         from ftwire_tools.render.detail import DetailRenderer
 
@@ -57,6 +56,7 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
             with_hex=form.with_hex,
             table=form.table,
             fields=form.fields,
+            show_secrets=form.show_secrets,
         )
     return lines
 
@@ -69,10 +69,10 @@ class Dump:
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
             fields=form.fields,
+            show_secrets=form.show_secrets,
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
-        self._shows_secrets: Final = form.show_secrets
         self._filter: Final = frame_filter
         self._everything: Final = frame_filter.is_empty
         self._stats: Final = stats
@@ -82,27 +82,26 @@ class Dump:
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
-        out, render, shows_secrets = self._out, self._renderer.frame, self._shows_secrets
-        everything, stats = self._everything, self._stats
+        out, render, everything, stats = self._out, self._renderer.frame, self._everything, self._stats
         for report in reports:
             if type(report) is not DissectedFrame:
                 self._show_other(report)
                 continue
-            view = FrameView(report, shows_secrets)
-            if everything or self._shows(view):
-                out.append(render(view))
-                if view.error is not None:
+            if everything or self._shows(report):
+                text, error = render(report)
+                out.append(text)
+                if error is not None:
                     self.not_decoded += 1
                 if stats is not None:
-                    stats.frame(view)
+                    stats.frame(report, error)
                 if len(out) >= BATCH:
                     self.flush()
 
-    def _shows(self, view: FrameView) -> bool:
+    def _shows(self, frame: DissectedFrame) -> bool:
         """Return whether a frame passes the filter; its body is read only if its header does."""
-        frame_filter, observation = self._filter, view.observation
-        return frame_filter.matches_header(view.conversation, observation) and frame_filter.matches_body(
-            observation, view.error if frame_filter.only_errors else None
+        frame_filter, observation = self._filter, frame.observation
+        return frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
+            observation, frame.error if frame_filter.only_errors else None
         )
 
     def _show_other(self, report: Dissected) -> None:

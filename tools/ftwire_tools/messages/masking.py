@@ -36,7 +36,6 @@ __all__ = [
     "has_secrets",
     "is_secret",
     "mask_of",
-    "may_be_secret",
     "may_hold_secrets",
     "message_of",
     "message_view",
@@ -292,11 +291,6 @@ def _mask_json(value: Any, descriptor: Descriptor | None, names: frozenset[str])
 def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
     """Return the mask for the body of a frame, by its protocol alone."""
     return BodyMask(_class_of(frame), show_secrets=show_secrets)
-
-
-def may_be_secret(frame: Frame | Envelope) -> bool:
-    """Return whether the body of a frame may hold secrets, by its protocol alone: that of an unknown protocol may."""
-    return may_hold_secrets(_class_of(frame))
 
 
 def _class_of(frame: Frame | Envelope) -> Descriptor | None:

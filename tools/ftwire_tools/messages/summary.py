@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire.errors import UnknownProtocolError
-from ftwire.frame import UnknownBody
 from ftwire.projection import Projection
 from ftwire_tools.markets.exchanges import QOT_PREFIXES
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "short_enum_name", "summary_of", "summary_of_frame"]
+__all__ = ["Summary", "short_enum_name", "summary_for", "summary_of"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -58,32 +56,25 @@ class _Field(NamedTuple):
     """Takes that value, or the values of ``more`` where there are any."""
     more: tuple[str, ...] = ()
     """Paths of other values that the text is made of."""
+    price: str | None = None
+    """Path of the price that is written behind it, where the field is a list of one item."""
 
 
 def summary_of(message: Message) -> str:
     """Return the summary of a request, a response or a push."""
-    summary = _summaries[type(message)]
-    return summary.text(summary.projection.of(message))
+    return _summaries[type(message)].of(message)
 
 
-def summary_of_frame(frame: Frame | Envelope) -> str:
-    """Return the summary of the body of a frame. Raises ``BodyError``, and ``UnknownProtocolError`` without message."""
+def summary_for(frame: Frame | Envelope) -> Summary | None:
+    """Return how bodies like that of a frame are summarized, or ``None`` where it takes a message."""
     message_class = frame.body_class
-    if message_class is not None:
-        summary = _summaries[message_class]
-        values = summary.decode(frame.body)
-        if values is not None:
-            return summary.text(values)
-    message = frame.message
-    if isinstance(message, UnknownBody):
-        raise UnknownProtocolError(message.proto_id)
-    return summary_of(message)
+    return None if frame.error is not None or message_class is None else _summaries[message_class]
 
 
 class Summary:
     """How messages of one class are summarized."""
 
-    __slots__ = ("_failure", "_outcome", "_writers", "decode", "projection")
+    __slots__ = ("_failure", "_outcome", "_projection", "_writers", "decode")
 
     def __init__(self, message_class: type[Message]) -> None:
         descriptor = descriptor_of(message_class)
@@ -92,22 +83,34 @@ class Summary:
         fields = _fields_of(descriptor if payload is None else payload.message_type, prefix)
         # The first paths are those of the fields, one each; behind them are those of the other values.
         paths = [field.path for field in fields]
-        self._writers: Final = [(slot, field.write, _getter(paths, field.more)) for slot, field in enumerate(fields)]
+        self._writers: Final = [
+            (slot, field.write, _getter(paths, field.more), _price(paths, field.price))
+            for slot, field in enumerate(fields)
+        ]
         responds = payload is not None and payload.name == "s2c" and set(_OUTCOME) <= set(descriptor.fields_by_name)
         self._failure: Final = _failure_writer(descriptor) if responds else None
         self._outcome: Final = len(paths)
         if responds:
             paths += _OUTCOME
-        self.projection: Final = Projection(message_class, paths)
-        self.decode: Final = self.projection.decode_plain
+        self._projection: Final = Projection(message_class, paths)
+        self.decode: Final = self._projection.decode_plain
         """Return the values in a body, or ``None`` where it takes a message."""
 
+    def of(self, message: Message) -> str:
+        """Return the summary of a message. Raises ``TypeError`` for one of another class."""
+        return self.text(self._projection.of(message))
+
     def text(self, values: Values) -> str:
-        """Return the summary of the message that has these values at the paths of the projection."""
+        """Return the summary of the message that has these values, as ``decode`` returns them."""
         parts = []
-        for slot, write, get in self._writers:
+        for slot, write, get, price in self._writers:
             value = values[slot]
-            if value is not None and (text := write(value if get is None else get(values))):
+            if value is None:
+                continue
+            text = write(value if get is None else get(values))
+            if price is not None and value == 1 and (amount := values[price[0]]) is not None:
+                text = f"{text} {price[1]}={amount}"
+            if text:
                 parts.append(text)
         if len(parts) > MAX_FACTS:
             del parts[MAX_FACTS:]
@@ -124,6 +127,14 @@ def _getter(paths: list[str], wanted: Sequence[str]) -> Callable[[Values], tuple
     slots = [paths.index(path) for path in wanted]
     # Of a single one itemgetter would return the bare value.
     return itemgetter(*slots) if len(slots) > 1 else itemgetter(slice(slots[0], slots[0] + 1))
+
+
+def _price(paths: list[str], path: str | None) -> tuple[int, str] | None:
+    """Return slot and name of a price, whose path is added to ``paths``."""
+    if path is None:
+        return None
+    paths.append(path)
+    return len(paths) - 1, path.rpartition(".")[2]
 
 
 class _Texts(dict[Any, str]):
@@ -229,31 +240,16 @@ def _parts_field(path: str, fields: list[_Field]) -> _Field:
 def _items_field(name: str, item: Descriptor, path: str) -> _Field:
     """Return how a list of messages is written: their number, their securities, and the price of a single one."""
     count = _count_writer(name)
-    price = next((price for price in PRICES if price in item.fields_by_name), None)
+    price = next((f"{path}.{price}" for price in PRICES if price in item.fields_by_name), None)
     finder = security_finder(item)
-    paths = [path] if finder is None else [path, *(f"{path}[].{each}" for each in finder.paths)]
-    if price is not None:
-        paths.append(f"{path}.{price}")
-    if len(paths) == 1:
-        return _Field(path, count)
     if finder is None:
+        return _Field(path, count, price=price)
 
-        def write(values: Values) -> str:
-            length, first = values
-            text = count(length)
-            return text if length != 1 or first is None else f"{text} {price}={first}"
+    def write(values: Values) -> str:
+        rows = zip(*values[1:], strict=True)
+        return f"{count(values[0])} {_few(each for row in rows for each in finder.names(row))}".rstrip()
 
-        return _Field(path, write, tuple(paths))
-    columns = slice(1, None if price is None else -1)
-
-    def write_securities(values: Values) -> str:
-        rows = zip(*values[columns], strict=True)
-        text = f"{count(values[0])} {_few(each for row in rows for each in finder.names(row))}".rstrip()
-        if price is None or values[0] != 1 or values[-1] is None:
-            return text
-        return f"{text} {price}={values[-1]}"
-
-    return _Field(path, write_securities, tuple(paths))
+    return _Field(path, write, (path, *(f"{path}[].{each}" for each in finder.paths)), price)
 
 
 def _market_and_code(path: str) -> tuple[str, str]:

@@ -1,11 +1,12 @@
-"""Frames as text: one module for each way to show them. They see its ``FrameView``, never the message."""
+"""Frames as text: one module for each way to show them. They read bodies from a ``FrameView``, never the message."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ftwire_tools.render.frame_view import FrameView
+    from ftwire.capture import DissectedFrame
+    from ftwire.errors import WireError
 
 __all__ = ["Renderer"]
 
@@ -13,6 +14,9 @@ __all__ = ["Renderer"]
 class Renderer(Protocol):
     """One way to show frames."""
 
-    def frame(self, view: FrameView, /) -> str:
-        """Return the text of one frame, with its line ends; empty where there is nothing to show."""
+    def frame(self, dissected: DissectedFrame, /) -> tuple[str, WireError | None]:
+        """Return the text of one frame, and why its body cannot be had, ``None`` where it can.
+
+        The text has its line ends, and is empty where there is nothing to show.
+        """
         ...

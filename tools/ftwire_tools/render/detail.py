@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.hexdump import hexdump_of
 from ftwire_tools.render.table import table_text, tables_of
 from ftwire_tools.render.tree import tree_of
 
 if TYPE_CHECKING:
-    from ftwire_tools.render.frame_view import FrameView
+    from ftwire.capture import DissectedFrame
+    from ftwire.errors import WireError
     from ftwire_tools.render.line import LineRenderer
 
 __all__ = ["DetailRenderer"]
@@ -26,16 +28,19 @@ class DetailRenderer:
         with_hex: bool = False,
         table: bool = False,
         fields: tuple[tuple[str, ...], ...] = (),
+        show_secrets: bool = False,
     ) -> None:
         self._lines: Final = lines
         self._tree: Final = tree
         self._with_hex: Final = with_hex
         self._table: Final = table
         self._fields: Final = fields
+        self._shows_secrets: Final = show_secrets
 
-    def frame(self, view: FrameView) -> str:
-        """Return the text of one frame."""
-        text = self._lines.frame(view)
+    def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return the text of one frame, and why its body cannot be had."""
+        text, error = self._lines.frame(dissected)
+        view = FrameView(dissected.frame, show_secrets=self._shows_secrets)
         if (self._tree or self._table) and (message := view.message) is not None:
             if self._tree:
                 text += tree_of(message)
@@ -46,4 +51,4 @@ class DetailRenderer:
                 )
         if self._with_hex:
             text += hexdump_of(view)
-        return text
+        return text, error

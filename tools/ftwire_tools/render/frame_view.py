@@ -1,123 +1,95 @@
 """A frame as it may be shown: what every renderer reads it from.
 
-Each form of its body is made when it is first asked for. A summary and JSON text take no message where the compiled
-core reads the body itself.
+Each form of its body is made when it is first asked for. JSON text takes no message where the compiled core reads the
+body itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ftwire.capture import read_body, status_of
+from ftwire.capture import read_body
 from ftwire.errors import WireError
-from ftwire_tools.messages.masking import MessageView, error_text, may_be_secret
-from ftwire_tools.messages.summary import summary_of, summary_of_frame
+from ftwire_tools.messages.masking import MessageView, mask_of
+from ftwire_tools.messages.summary import summary_of
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-    from ftwire.capture import Conversation, DissectedFrame
-    from ftwire.events import FrameObserved
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
+    from ftwire_tools.messages.masking import BodyMask
 
 __all__ = ["FrameView"]
 
 
 class FrameView:
-    """One frame of one conversation, with its secrets or without."""
+    """One frame, with its secrets or without."""
 
-    __slots__ = ("_shows_secrets", "dissected", "error")
+    __slots__ = ("_frame", "_is_read", "_shows_secrets")
 
-    error: WireError | None
-    """Why the body cannot be had, ``None`` where it can. Read with the body, or when it is first asked for."""
-
-    def __init__(self, dissected: DissectedFrame, shows_secrets: bool) -> None:
-        self.dissected = dissected
-        self._shows_secrets = shows_secrets
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "error":
-            raise AttributeError(name)
-        self._read()
-        return self.error
-
-    def _read(self) -> Message | None:
-        message, self.error = read_body(self.observation.frame)
-        return message
+    def __init__(self, frame: Frame | Envelope, *, show_secrets: bool) -> None:
+        self._frame = frame
+        self._shows_secrets = show_secrets
+        self._is_read = False  # without a fault, and without a message
 
     @property
-    def number(self) -> int:
-        """Running number among all frames of the input, from 1."""
-        return self.dissected.number
+    def _mask(self) -> BodyMask:
+        return mask_of(self._frame, show_secrets=self._shows_secrets)
 
     @property
-    def conversation(self) -> Conversation:
-        """Its conversation."""
-        return self.dissected.conversation
-
-    @property
-    def observation(self) -> FrameObserved:
-        """The frame itself, and what was observed of it."""
-        return self.dissected.observation
+    def error(self) -> WireError | None:
+        """Why the body cannot be had, ``None`` where it can."""
+        return None if self._is_read else read_body(self._frame)[1]
 
     @property
     def why(self) -> str:
         """The text of ``error``, without a word of a body that may hold secrets; empty where there is none."""
         error = self.error
-        return "" if error is None else error_text(error, self.observation.frame, show_secrets=self._shows_secrets)
+        return "" if error is None else self._mask.error_text(error)
 
     @property
     def message(self) -> MessageView | None:
         """The message, ``None`` where there is none: ``error`` has the reason, if it is one."""
-        message = self._read()
+        message = read_body(self._frame)[0]
         return None if message is None else MessageView(message, show_secrets=self._shows_secrets)
 
     @property
     def summary(self) -> str:
         """The one-line account of the message, empty where there is none. Secrets are never in it."""
-        frame = self.dissected.observation.frame
-        if frame.error is None and frame.payload:
-            try:
-                text = summary_of_frame(frame)
-            except WireError:
-                pass
-            else:
-                self.error = None
-                return text
-        message = self._read()
+        message = read_body(self._frame)[0]
         return "" if message is None else summary_of(message)
 
     @property
     def json(self) -> str | None:
         """The message as JSON text with lowerCamel names, ``None`` where there is none."""
-        frame = self.observation.frame
+        frame = self._frame
         # Which class a renamed protocol's body is of is only known when it is read.
-        open_class = self._shows_secrets or not (may_be_secret(frame) or frame.proto_id in frame.classes.formers)
-        if open_class and frame.error is None and frame.payload:
+        hides_some = self._mask.hides_some or (not self._shows_secrets and frame.proto_id in frame.classes.formers)
+        if not hides_some and frame.error is None and frame.payload:
             try:
                 text = frame.to_json(lower_camel=True)
             except WireError:
                 pass
             else:
-                self.error = None
+                self._is_read = True
                 return text
         message = self.message
         return None if message is None else message.to_json()
 
     @property
-    def status(self) -> str:
-        """The error that an envelope carries beside its body: empty where there is none, and on TCP."""
-        return status_of(self.observation.frame)
-
-    @property
     def header_bytes(self) -> bytes:
         """The bytes in front of the body."""
-        raw = self.observation.frame.encode()
-        return raw[: len(raw) - len(self.observation.frame.payload)]
+        raw = self._frame.encode()
+        return raw[: len(raw) - len(self._frame.payload)]
+
+    @property
+    def encryption(self) -> str:
+        """Name of the cipher that opened the body, or failed to."""
+        return self._frame.encryption
 
     @property
     def is_plain(self) -> bool:
         """Whether ``body_bytes`` are what was sent before encryption, not what was on the wire."""
-        return self.observation.frame.error is None
+        return self._frame.error is None
 
     @property
     def body_bytes(self) -> bytes | None:
@@ -127,11 +99,6 @@ class FrameView:
         """
         message = self.message
         # What looks encrypted may as well be a plain body that was damaged.
-        hidden = (
-            message.hides_bytes
-            if message is not None
-            else not self._shows_secrets and may_be_secret(self.observation.frame)
-        )
-        if hidden:
+        if self._mask.hides_some if message is None else message.hides_bytes:
             return None
-        return self.observation.frame.body if self.is_plain else self.observation.frame.payload
+        return self._frame.body if self.is_plain else self._frame.payload

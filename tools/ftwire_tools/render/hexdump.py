@@ -19,7 +19,7 @@ WIDTH = 16
 def hexdump_of(view: FrameView, *, indent: str = " " * 7) -> str:
     """Return the lines of a frame's header and body."""
     header, body = view.header_bytes, view.body_bytes
-    what = "body" if view.observation.encryption == "none" else "body, decrypted"
+    what = "body" if view.encryption == "none" else "body, decrypted"
     if not view.is_plain:
         what = "body, as on the wire"
     lines = [f"header, {len(header)} bytes", *hexdump(header)]

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.capture import status_of
 from ftwire.errors import DigestError, WireError
+from ftwire_tools.render.frame_view import FrameView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftwire.frame import Role
-    from ftwire_tools.render.frame_view import FrameView
+    from ftwire.capture import DissectedFrame
+    from ftwire.frame import Frame, Role
+    from ftwire.websocket import Envelope
 
 __all__ = ["JsonRenderer", "dump_json"]
 
@@ -36,16 +39,19 @@ class JsonRenderer:
         fields: Sequence[tuple[str, ...]] = (),
         with_bytes: bool = False,
         file: str | None = None,
+        show_secrets: bool = False,
     ) -> None:
         self._fields: Final = fields
+        self._shows_secrets: Final = show_secrets
         self._with_bytes: Final = with_bytes
         self._start: Final = "{" if file is None else f'{{"file": {dump_json(file)}, '
         self._ends: Final[dict[tuple[int, Role], str]] = {}
 
-    def frame(self, view: FrameView) -> str:
-        """Return the line of one frame."""
-        number, conversation, observation = view.number, view.conversation, view.observation
+    def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return the line of one frame, and why its body cannot be had."""
+        number, conversation, observation = dissected
         frame, sender, kind, encryption, time, packet, _, latency = observation
+        view = FrameView(frame, show_secrets=self._shows_secrets)
         ends = self._ends.get((conversation.number, sender))
         if ends is None:
             pair = conversation.ends(sender)
@@ -63,15 +69,16 @@ class JsonRenderer:
         else:
             reason = f'"error": {dump_json(view.why)}, "error_type": "{type(error).__name__}"'
         sha1_ok = "null" if conversation.transport == "websocket" else _sha1_ok(frame.error)
-        return (
+        line = (
             f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'
             f'"kind": "{kind}", "proto_id": {frame.proto_id}, "proto": {name}, "serial": {frame.serial}, '
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
-            f"{_status(view) if conversation.transport == 'websocket' else NO_STATUS}"
+            f"{_status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
             f"{_bytes(view) if self._with_bytes else ''}}}\n"
         )
+        return line, error
 
     def _chosen(self, view: FrameView) -> str | None:
         """Return the fields that were asked for."""
@@ -86,8 +93,8 @@ def _bytes(view: FrameView) -> str:
     )
 
 
-def _status(view: FrameView) -> str:
-    status = view.status
+def _status(frame: Frame | Envelope) -> str:
+    status = status_of(frame)
     return f', "opend_error": {dump_json(status)}' if status else NO_STATUS
 
 

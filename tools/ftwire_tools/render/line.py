@@ -10,11 +10,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.errors import KeyRequiredError
+from ftwire.capture import status_of
+from ftwire.errors import KeyRequiredError, WireError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
+from ftwire_tools.messages.summary import summary_for
+from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
@@ -22,57 +25,80 @@ from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftwire.capture import Conversation
+    from ftwire.capture import Conversation, DissectedFrame
     from ftwire.events import KeyMissing, UndecodedObserved
     from ftwire.frame import FrameType
     from ftwire_tools.messages.masking import MessageView
-    from ftwire_tools.render.frame_view import FrameView
+    from ftwire_tools.messages.summary import Summary
 
 __all__ = ["LineRenderer"]
 
 NAME_WIDTH: Final = 24
 
 
+class _Form(NamedTuple):
+    """How frames of one type are written."""
+
+    line: str
+    """The line, with places for what differs."""
+    summary: Summary | None
+    """How their bodies are summarized, ``None`` where it takes a message."""
+
+
 class LineRenderer:
     """One line a frame, with a line in front wherever a conversation or a day begins."""
 
-    def __init__(self, *, paint: Paint = PLAIN, fields: Sequence[tuple[str, ...]] = ()) -> None:
+    def __init__(
+        self, *, paint: Paint = PLAIN, fields: Sequence[tuple[str, ...]] = (), show_secrets: bool = False
+    ) -> None:
         self._paint: Final = paint
         self._fields: Final = fields
+        self._shows_secrets: Final = show_secrets
         self._clock: Final = Clock()
         self._introduced: set[int] = set()
-        # The conversation of the last line, and lines of its types of frames, with places for what differs.
+        # The conversation of the last line, and how frames of its types are written.
         self._conversation: Conversation | None = None
-        self._forms: Final[dict[FrameType, str]] = {}
+        self._forms: Final[dict[FrameType, _Form]] = {}
         # The second of the last line, from when until when, and how it is written.
         self._since = self._until = 0
         self._second = NO_TIME
 
-    def frame(self, view: FrameView) -> str:
-        """Return the line, and those that must be before it."""
-        number, conversation, observation = view.dissected
+    def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return the line of one frame, with those that must be before it, and why its body cannot be had."""
+        number, conversation, observation = dissected
         frame, _, _, encryption, time, _, _, latency = observation
-        text = self._chosen(view.message) if self._fields else view.summary
-        if view.error is not None:
-            text = self._why(view)
         # Frames come in bursts: most share their second and their conversation with the one before.
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
-        if form is None:
-            form = self._form(view)
+        line, summary = self._form(dissected) if form is None else form
+        size = len(frame.payload)
+        # Nothing at all is no body in an envelope that has an error code instead.
+        values = None if summary is None or not size else summary.decode(frame.body)
+        error = None
+        if summary is None or values is None:
+            text, error = self._text(dissected)
+        else:
+            text = summary.text(values)
         if not time:
-            form = form.replace("%06d", "%.0s", 1)
+            line = line.replace("%06d", "%.0s", 1)
         micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
-        line = form % (number, self._second, micros, frame.serial, len(frame.payload), encryption, took, text)
-        return line if not before and text[-1:] > " " else f"{before}{line.rstrip()}\n"
+        line %= number, self._second, micros, frame.serial, size, encryption, took, text
+        if before or not text[-1:] > " ":
+            line = f"{before}{line.rstrip()}\n"
+        return line, error
 
-    def _why(self, view: FrameView) -> str:
-        """Return what is wrong with a frame."""
-        if isinstance(view.error, KeyRequiredError):
-            return f"{self._paint.faint}encrypted, no key{self._paint.reset}"
-        return f"{self._paint.bad}{type(view.error).__name__}: {printable(view.why)}{self._paint.reset}"
+    def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
+        """Return what a message is about, or what is wrong with a frame, and the error."""
+        view = FrameView(dissected.frame, show_secrets=self._shows_secrets)
+        text = self._chosen(view.message) if self._fields else view.summary
+        error = view.error
+        if isinstance(error, KeyRequiredError):
+            text = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
+        elif error is not None:
+            text = f"{self._paint.bad}{type(error).__name__}: {printable(view.why)}{self._paint.reset}"
+        return text, error
 
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
@@ -92,20 +118,22 @@ class LineRenderer:
         """Return a line that is about no single frame."""
         return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
 
-    def _form(self, view: FrameView) -> str:
-        """Return the line of such a frame in this conversation, with places for what differs."""
-        conversation, observation, paint = view.conversation, view.observation, self._paint
-        frame, protocol = observation.frame, observation.frame.protocol
+    def _form(self, dissected: DissectedFrame) -> _Form:
+        """Return how such a frame is written in this conversation."""
+        _, conversation, observation = dissected
+        frame, protocol, status = observation.frame, dissected.protocol, status_of(observation.frame)
+        paint = self._paint
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"
         kind = f"{getattr(paint, observation.kind)}{observation.kind:<8}{paint.reset}"
         head = f"{arrow} {kind} {frame.proto_id:<4} {name:<{NAME_WIDTH}}"
-        said = f"{paint.bad}OpenD says: error {printable(view.status)}{paint.reset} " if view.status else ""
+        said = f"{paint.bad}OpenD says: error {printable(status)}{paint.reset} " if status else ""
         if frame.body_format == BodyFormat.JSON:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        form = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        line = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
+        form = _Form(line, None if self._fields else summary_for(frame))
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ftwire_tools.render.frame_view import FrameView
+    from ftwire.capture import DissectedFrame
+    from ftwire.errors import WireError
 
 __all__ = ["Latencies", "Stats", "duration"]
 
@@ -69,9 +70,9 @@ class Stats:
         self._gaps = 0
         self._gap_bytes = 0
 
-    def frame(self, view: FrameView) -> None:
-        """Count one frame."""
-        observation = view.observation
+    def frame(self, dissected: DissectedFrame, error: WireError | None) -> None:
+        """Count one frame; ``error`` is why its body cannot be had."""
+        observation = dissected.observation
         frame, protocol = observation.frame, observation.frame.protocol
         key = frame.proto_id, protocol.name if protocol else "?"
         row = self._rows.get(key)
@@ -81,9 +82,9 @@ class Stats:
         row.bytes += len(frame)
         if observation.latency is not None:
             row.latencies.add(observation.latency)
-        if view.error is not None:
+        if error is not None:
             row.errors += 1
-            reason = type(view.error).__name__
+            reason = type(error).__name__
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
 
     def gap(self, length: int) -> None:
