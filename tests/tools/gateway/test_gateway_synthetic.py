@@ -310,7 +310,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     order = accounts.place(
         account, sec_market=2, code="AAPL", side=1, order_type=1, qty=100.0, price=1_000.0, remark=""
     )
-    events = []
+    events: list[OrderEvent] = []
     for _ in range(30):
         market.step()
         events += accounts.step()
@@ -320,7 +320,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     for listing in (stock.listing for stock in market.stocks.values()):
         zone = ZoneInfo(ZONE_OF[listing.exchange.prefix])
         found = [quotes.push(Topic(listing.market, listing.code, sub)) for sub in (1, 2, 4, 5, *SUB_OF_KLINE.values())]
-        replies = [registry[name].response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
+        replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
         client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True))
         for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
             quotes.answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
@@ -338,14 +338,18 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     assert seen["Trd_Common.OrderFill.createTime"] > 0
 
 
+def entry_of(name: str) -> Any:
+    return registry[name]
+
+
 def security_request(listing: Any) -> Any:
-    request: Any = registry["Qot_GetRT"].request()
+    request: Any = entry_of("Qot_GetRT").request()
     request.c2s.security.market, request.c2s.security.code = listing.market, listing.code
     return request.c2s
 
 
 def many_request(listing: Any) -> Any:
-    request: Any = registry["Qot_GetSecuritySnapshot"].request()
+    request: Any = entry_of("Qot_GetSecuritySnapshot").request()
     request.c2s.securityList.add(market=listing.market, code=listing.code)
     return request.c2s
 

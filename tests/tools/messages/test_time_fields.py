@@ -188,7 +188,7 @@ def test_times_of_a_newer_schema_are_guessed_by_their_names() -> None:
     message = file.message_type.add(name="S2C")
     kinds = {"quietTime": 9, "quietTimestamp": 1, "bigTimestamp": 3, "count": 3, "isTime": 8, "quietNote": 9}
     for number, (name, kind) in enumerate(kinds.items(), 1):
-        message.field.add(name=name, number=number, type=kind, label=1)  # type: ignore[arg-type]  # an enum's number
+        message.field.add(name=name, number=number, type=kind, label=1)
     loaded = Schema.from_descriptor_set(FileDescriptorSet(file=[file]).SerializeToString())
     found: Any = loaded.message("Qot_New.S2C").DESCRIPTOR
     moving = [field.name for field in found.fields if time_kind(field) is TimeKind.MOMENT]

@@ -73,7 +73,9 @@ def _compile(descriptor: Descriptor, depth: int) -> _Shifter | None:
             continue
         elif is_text(field):
             stamp = stamp_of(field)
-            texts.append(_Text(field.name, stamp and stamp.name, minute if field.name == "time" else None))
+            texts.append(
+                _Text(field.name, None if stamp is None else stamp.name, minute if field.name == "time" else None)
+            )
         else:
             numbers.append(field)
     if not texts and not numbers and not inner:
