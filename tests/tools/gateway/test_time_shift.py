@@ -25,9 +25,14 @@ from ftwire.messages import (
 )
 from ftwire.protocols import registry
 from ftwire.strategies import messages
+from ftwire_tools.gateway.load import load
+from ftwire_tools.gateway.log import Log
+from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.time_shift import shift_times
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.time_fields import TimeKind, is_text, time_kind
+from ftwire_tools.testing import gateway
+from support.gateways import CAPTURES, PlainClient
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HALF_A_YEAR = 180 * 86_400
@@ -204,3 +209,28 @@ def _compare(before: Any, after: Any, seconds: int) -> None:
                 assert repr(new) in {repr(old), repr(old + seconds)}
         else:
             assert repr(old) == repr(new), field.full_name
+
+
+@pytest.mark.parametrize(
+    "now", ["2024-01-10 15:00", "2024-07-10 15:00", "2024-03-10 06:59:40", "2024-11-03 05:59:40", "2024-11-03 06:30"]
+)
+def test_a_capture_of_summer_is_served_on_the_clocks_of_its_new_day(now: str) -> None:
+    start = int(datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp())
+    replay = Replay(now=start * 10**9)
+    load(replay, [str(CAPTURES / "futu-api-10.11-plain.pcap")], [], Log(lambda *_: None))
+    codes = {(11, "AAPL"): "US.AAPL", (1, "00700"): "HK.00700"}
+    with gateway(source=lambda: replay) as opend, PlainClient(opend.port) as client:
+        client.subscribe(*codes.values())
+        replies = [client.ask("Qot_GetRT", security={"market": market, "code": code}) for market, code in codes]
+        pushes = client.wait_for_pushes(2)
+    moved = set()
+    for s2c in (*(reply.s2c for reply in replies), *pushes):
+        security = s2c.security.market, s2c.security.code
+        moved.add(security)
+        assert len(s2c.rtList)
+        for point in s2c.rtList:
+            text = shown(point.timestamp, SECURITIES[security])
+            assert (point.time, point.minute) == (text, int(text[11:13]) * 60 + int(text[14:16]))
+            # The points were captured years after they happened.
+            assert point.timestamp < start
+    assert moved == set(codes)

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -120,3 +121,34 @@ def test_columns_have_the_clocks_that_single_securities_have(
     found = clocks_of(column(prefixes, pa.string()), column(codes, pa.string()), trading=trading).to_pylist()
     for prefix, code, clock in zip(prefixes, codes, found, strict=True):
         assert CLOCKS.get(clock) == CLOCKS.get(clock_of(prefix or "", code or "", trading=trading))
+
+
+LOCAL_TIMES = st.datetimes(datetime(1970, 1, 2), datetime(2037, 12, 30)) | AROUND_CHANGES.flatmap(
+    # On the clocks of New York, Chicago and Sydney.
+    lambda second: st.sampled_from([-4, -5, -6, 10, 11]).map(
+        lambda hours: datetime(1970, 1, 1) + timedelta(seconds=second, hours=hours)
+    )
+)
+
+
+@given(st.lists(LOCAL_TIMES, min_size=1, max_size=8), st.sampled_from(CLOCK_NAMES))
+@example([datetime(2024, 3, 10, 2, 30), datetime(2024, 11, 3, 1, 30)], "US")
+@example([datetime(2024, 10, 6, 2, 59, 59), datetime(2024, 4, 7, 2, 30)], "AU")
+def test_texts_mean_what_arrow_takes_them_for(times: list[datetime], clock: str) -> None:
+    """Arrow has rules and code of its own: the first of two hours, and of skipped times the end of the gap."""
+    texts = [f"{time:%Y-%m-%d %H:%M:%S.%f}" for time in times]
+    found = instants(pa.array(texts), pa.array([clock] * len(texts)))
+    local = pa.array(times, pa.timestamp("us"))
+    expected = pc.assume_timezone(local, CLOCKS[clock], ambiguous="earliest", nonexistent="latest")
+    assert found.cast(pa.int64()).to_pylist() == expected.cast(pa.int64()).to_pylist()
+
+
+@pytest.mark.parametrize("text", ["0000-01-01 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"])
+def test_ends_of_the_calendar(text: str) -> None:
+    for clock in CLOCK_NAMES:
+        (found,) = instants(pa.array([text]), pa.array([clock])).cast(pa.int64()).to_pylist()
+        if text[0] == "0" and text[3] == "0":
+            assert found is None
+        else:
+            local = (datetime.fromisoformat(text) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+            assert abs(found - local) < 15 * 3_600_000_000

@@ -5,7 +5,9 @@ Times on clocks without a time zone (currencies, crypto) stay text.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +21,8 @@ _LOCAL: Final = pa.timestamp("us")
 _SECOND: Final = 1_000_000
 """In microseconds."""
 _LONGEST_DAY: Final = 25 * 3600 * _SECOND
+_QUARTER: Final = timedelta(minutes=15)
+_EPOCH: Final = datetime(1970, 1, 1)
 _DATE_LENGTH: Final = len("yyyy-MM-dd")
 _FIRST: Final = -62_135_596_800
 _LAST: Final = 253_402_300_799
@@ -52,7 +56,7 @@ def instants(texts: Any, clocks: Any) -> Any:
     Null where a text is no time, or its clock has no zone. A time that occurs twice in autumn is taken as the first of
     the two, one that is skipped in spring as the moment that the clock skips to.
     """
-    return _instants(texts, clocks, "earliest")
+    return _instants(texts, clocks, 0)
 
 
 def read_times(texts: Any, clocks: Any, stamps: Any) -> ReadTimes:
@@ -66,7 +70,7 @@ def read_times(texts: Any, clocks: Any, stamps: Any) -> ReadTimes:
     differ = _differ(texts, told, stamped)
     if pc.any(differ).as_py():
         # The second of two hours that the clock shows twice is right, too.
-        differ = pc.and_(differ, _differ(texts, _instants(texts, clocks, "latest"), stamped))
+        differ = pc.and_(differ, _differ(texts, _instants(texts, clocks, 1), stamped))
     return ReadTimes(pc.coalesce(stamped, told), differ)
 
 
@@ -91,7 +95,8 @@ def _differ(texts: Any, told: Any, stamped: Any) -> Any:
     return pc.invert(pc.fill_null(same, True))
 
 
-def _instants(texts: Any, clocks: Any, ambiguous: str) -> Any:
+def _instants(texts: Any, clocks: Any, fold: int) -> Any:
+    """Return the instants; ``fold`` is 0 or 1 for the first or the second of two hours that a clock shows twice."""
     encoded = texts.dictionary_encode()
     if not len(encoded.dictionary):
         return pa.nulls(len(texts), INSTANT)
@@ -103,9 +108,45 @@ def _instants(texts: Any, clocks: Any, ambiguous: str) -> Any:
     for zone in dict.fromkeys(present):
         numbers = pa.array([at for at, name in enumerate(zones) if name == zone], pa.int32())
         here = pc.is_in(places, value_set=numbers)
-        zoned = pc.assume_timezone(local, zone, ambiguous=ambiguous, nonexistent="latest").cast(INSTANT)
-        found = pc.if_else(here, zoned.take(encoded.indices), found)
+        found = pc.if_else(here, _in_zone(local, ZoneInfo(zone), fold).take(encoded.indices), found)
     return found
+
+
+def _in_zone(local: Any, zone: ZoneInfo, fold: int) -> Any:
+    """Return the instants of local times in a zone, by ``zoneinfo`` like all other code here.
+
+    Clocks have been changed at whole quarters of an hour for as long as there are quotes, so that it is enough to look
+    up one time in each.
+    """
+    quarters = pc.floor_temporal(local, 15, "minute").cast(pa.int64()).dictionary_encode()
+    behind: list[int | None] = []
+    skipped: list[int | None] = []
+    for micros in quarters.dictionary.to_pylist():
+        try:
+            at = _EPOCH + timedelta(microseconds=micros)
+            offset = _offset(at, zone, fold)
+            changed = _change_of_skipped(at, zone)
+        except OverflowError:
+            offset = changed = None  # the year 0, or a change before the year 1
+        behind.append(offset)
+        skipped.append(changed)
+    instant = pc.subtract(local.cast(pa.int64()), pa.array(behind, pa.int64()).take(quarters.indices))
+    return pc.coalesce(pa.array(skipped, pa.int64()).take(quarters.indices), instant).cast(INSTANT)
+
+
+def _offset(local: datetime, zone: ZoneInfo, fold: int) -> int:
+    """Return how far a clock is ahead of UTC, in microseconds."""
+    return (local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()) // timedelta(microseconds=1)
+
+
+def _change_of_skipped(local: datetime, zone: ZoneInfo) -> int | None:
+    """Return the moment that a clock skips a time at, in microseconds since 1970; ``None`` if it does not."""
+    # zoneinfo has the offset before a change for fold 0 and the one after it for fold 1.
+    if _offset(local, zone, 0) >= _offset(local, zone, 1):
+        return None
+    while _offset(local - _QUARTER, zone, 0) < _offset(local - _QUARTER, zone, 1):
+        local -= _QUARTER
+    return (local - _EPOCH) // timedelta(microseconds=1) - _offset(local, zone, 0)
 
 
 def _parsed(texts: Any) -> Any:
