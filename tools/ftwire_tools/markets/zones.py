@@ -119,18 +119,18 @@ def _in_zone(local: Any, zone: ZoneInfo, fold: int) -> Any:
     up one time in each.
     """
     quarters = pc.floor_temporal(local, 15, "minute").cast(pa.int64()).dictionary_encode()
-    behind: list[int | None] = []
+    ahead: list[int | None] = []
     skipped: list[int | None] = []
+    found: tuple[int | None, int | None]
     for micros in quarters.dictionary.to_pylist():
         try:
             at = _EPOCH + timedelta(microseconds=micros)
-            offset = _offset(at, zone, fold)
-            changed = _change_of_skipped(at, zone)
+            found = _offset(at, zone, fold), _change_of_skipped(at, zone)
         except OverflowError:
-            offset = changed = None  # the year 0, or a change before the year 1
-        behind.append(offset)
-        skipped.append(changed)
-    instant = pc.subtract(local.cast(pa.int64()), pa.array(behind, pa.int64()).take(quarters.indices))
+            found = None, None  # the year 0, or a change before the year 1
+        ahead.append(found[0])
+        skipped.append(found[1])
+    instant = pc.subtract(local.cast(pa.int64()), pa.array(ahead, pa.int64()).take(quarters.indices))
     return pc.coalesce(pa.array(skipped, pa.int64()).take(quarters.indices), instant).cast(INSTANT)
 
 
