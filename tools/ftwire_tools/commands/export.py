@@ -184,3 +184,9 @@ def _print_problem(outcome: ExportOutcome) -> None:
         sys.stderr.write(
             f"ftwire: {printable(outcome.source)}: {outcome.undecoded} not decoded, see the table errors\n"
         )
+    if outcome.times_differ:
+        rows = ", ".join(f"{count} of {table}" for table, count in sorted(outcome.times_differ.items()))
+        sys.stderr.write(
+            f"ftwire: {printable(outcome.source)}: rows whose local time is not that of their timestamp, which their "
+            f"_utc columns have: {rows}\n"
+        )
