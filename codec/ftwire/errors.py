@@ -97,7 +97,7 @@ class BadMagicError(HeaderError):
     def __init__(self, *, actual: bytes, offset: int = 0) -> None:
         super().__init__(actual, offset)
         self.actual = actual
-        """The two bytes found."""
+        """The bytes found: two, or the first where no more were there yet and it is wrong by itself."""
         self.offset = offset
         """Where in the stream they are, in bytes from its start."""
 
