@@ -23,7 +23,12 @@ from ftwire.capture.dissected import (
 from ftwire.capture.embedded_key import embedded_keys
 from ftwire.capture.kept import ConnectionHead, PendingBytes
 from ftwire.conversation import ConversationObserver
-from ftwire.errors import CaptureError, NotACaptureError, UnsupportedLinkError
+from ftwire.errors import (
+    CaptureError,
+    NotACaptureError,
+    UnsupportedCompressionError,
+    UnsupportedLinkError,
+)
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import (
@@ -99,7 +104,7 @@ def report_of(
 
 
 class PacketFrames:
-    """What is reported of a pcap or pcapng file, or gzip of either."""
+    """What is reported of a pcap or pcapng file, compressed or not."""
 
     def __init__(
         self,
@@ -144,6 +149,9 @@ class PacketFrames:
                     else:
                         yield from self._report(connection, observation)
                         conversation = connection.conversation
+        except UnsupportedCompressionError as error:
+            account.damage = error
+            raise
         except NotACaptureError as error:
             account.damage = NotACaptureError(f"{self._refusal}{error}")
             raise account.damage from None

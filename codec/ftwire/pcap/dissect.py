@@ -53,7 +53,8 @@ class Dissector:
         The events are made while they are iterated over, so that a small compressed chunk cannot fill the memory.
         Take them all before feeding more: those of an iterator that is dropped half-way are lost.
 
-        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor either of them compressed.
+        :raises UnsupportedCompressionError: it is compressed, and cannot be decompressed here.
         :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
             events of all packets before it were given out; :meth:`close` still ends the flows.
         """
