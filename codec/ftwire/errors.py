@@ -27,7 +27,8 @@
         ├── TruncatedCaptureError the file ends inside a record
         ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
-            └── CutPacketError    the capture kept too few bytes of it
+            ├── CutPacketError    the capture kept too few bytes of it
+            └── ClosedTunnelError a tunnel that is not looked into
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
 never on the sentence.
@@ -47,6 +48,7 @@ __all__ = [
     "CaptureError",
     "CaptureFormatError",
     "CipherError",
+    "ClosedTunnelError",
     "CutPacketError",
     "DecryptionError",
     "DescriptorError",
@@ -319,3 +321,12 @@ class PacketError(CaptureError):
 
 class CutPacketError(PacketError):
     """One packet of which the capture kept too few bytes to tell what it carries: a snap length cut its headers."""
+
+
+class ClosedTunnelError(PacketError):
+    """One packet of a tunnel that is encrypted, or of a kind that is not looked into."""
+
+    def __init__(self, tunnel: str) -> None:
+        super().__init__(f"a tunnel of {tunnel}")
+        self.tunnel = tunnel
+        """Name of its kind."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ftwire.errors import CutPacketError, PacketError
+from ftwire.errors import ClosedTunnelError, CutPacketError, PacketError
 from ftwire.pcap.link import ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, over_ppp, unwrap
 
 __all__ = ["MAX_TUNNELS", "tunnelled"]
@@ -23,6 +23,8 @@ _ETHERTYPE_PPP, _ERSPAN, _ERSPAN_3 = 0x880B, 0x88BE, 0x22EB
 _GRE_CHECKSUM, _GRE_ROUTING, _GRE_KEY, _GRE_SEQUENCE, _GRE_ACKNOWLEDGEMENT = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
 # The assigned port of VXLAN, the one that Linux had before and still has by default, and that of its extension.
 _VXLAN_PORTS, _VXLAN_GPE_PORT, _GENEVE_PORT = frozenset({4789, 8472}), 4790, 6081
+_CLOSED = {50: "IPsec (ESP)", 115: "L2TP"}
+_CLOSED_BY_PORT = {1194: "OpenVPN", 1701: "L2TP", 2152: "GTP", 4500: "IPsec (ESP)", 51820: "WireGuard"}
 _VXLAN_VALID, _VXLAN_NEXT_PROTOCOL = 0x08, 0x04
 _ETHERTYPE_OF_GPE = {1: ETHERTYPE_IPV4, 2: ETHERTYPE_IPV6, 3: ETHERTYPE_ETHERNET, 5: _ETHERTYPE_MPLS}
 
@@ -36,6 +38,7 @@ def tunnelled(protocol: int, data: bytes, start: int, end: int) -> tuple[int, in
     Headers in front of its network layer are skipped, see :func:`~ftwire.pcap.link.unwrap`.
 
     :raises CutPacketError: a tunnel's header is not captured whole.
+    :raises ClosedTunnelError: a tunnel that is encrypted, or of a kind that is not looked into.
     :raises PacketError: no tunnel that is known.
     """
     if protocol == _IPV4:
@@ -51,6 +54,8 @@ def tunnelled(protocol: int, data: bytes, start: int, end: int) -> tuple[int, in
         return unwrap(ETHERTYPE_ETHERNET, data, start + 2, end)
     if protocol == _MPLS:
         return unwrap(_ETHERTYPE_MPLS, data, start, end)
+    if protocol in _CLOSED:
+        raise ClosedTunnelError(_CLOSED[protocol])
     raise PacketError(f"not TCP: IP protocol {protocol}")
 
 
@@ -76,6 +81,8 @@ def _over_udp(data: bytes, start: int, end: int) -> tuple[int, int]:
         if version == 0:
             _require(payload + 8 + options, end, "GENEVE")
             return unwrap(_U16(data, payload + 2)[0], data, payload + 8 + options, end)
+    elif port in _CLOSED_BY_PORT:
+        raise ClosedTunnelError(_CLOSED_BY_PORT[port])
     raise PacketError(f"not TCP: IP protocol {_UDP}")
 
 

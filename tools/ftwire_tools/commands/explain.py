@@ -63,6 +63,7 @@ def explain_capture(capture: Capture, options: Options) -> ExplainReport:
                     report.notes.append(f"conversation {number}: the capture ends within a frame")
     except CaptureError as error:
         report.notes.append(f"the capture cannot be read to its end: {error}")
+    report.notes += reader.account.unread()
     if not report.pieces:
         report.notes.append("no conversation with OpenD was found")
     return report

@@ -125,6 +125,6 @@ def read_blocks(
         if counts.damage:
             break
     yield from collect(reader.close())
-    for reason, packets in account.unsupported_links.items():
-        add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
+    for sentence in account.unread():
+        add_damage("PacketSkipped", sentence)
     yield from flush()
