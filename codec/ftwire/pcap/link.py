@@ -37,7 +37,7 @@ _ETHERTYPE_OF_PPP = {0x0021: ETHERTYPE_IPV4, 0x0057: ETHERTYPE_IPV6, 0x0281: 0x8
 _HDLC_ADDRESS_AND_CONTROL = b"\xff\x03"
 # Cisco HDLC in place of PPP: address "unicast" or "multicast", control 0, an EtherType.
 _CISCO_HDLC = (b"\x0f\0", b"\x8f\0")
-_NFLOG_PAYLOAD = 9
+_NFLOG_PACKET_HEADER, _NFLOG_PAYLOAD = 1, 9
 _PKTAP_DLT = 12
 
 _U16 = Struct(">H").unpack_from
@@ -204,9 +204,8 @@ def _over_nflog(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Return EtherType and start of a packet that Linux' netfilter logged: a header of 4 bytes, then attributes."""
     if at + 4 > end:
         raise CutPacketError("an NFLOG header cut short")
-    ethertype = _IP_OF_FAMILY.get(data[at])
-    if ethertype is None:
-        raise PacketError(f"not IP: an NFLOG packet of address family {data[at]}")
+    family = data[at]
+    ethertype = _IP_OF_FAMILY.get(family)
     at += 4
     while at + 4 <= end:
         # In the byte order of the capturing machine. Types are small numbers, of which one byte is 0 but for flags.
@@ -215,8 +214,13 @@ def _over_nflog(data: bytes, at: int, end: int) -> tuple[int, int]:
         kind = int.from_bytes(data[at + 2 : at + 4], order) & 0x3FFF  # type: ignore[arg-type]
         if length < 4:
             raise PacketError(f"an NFLOG attribute of {length} bytes")
+        if kind == _NFLOG_PACKET_HEADER and ethertype is None and at + 6 <= end:
+            # What was logged on a bridge has that family, and its EtherType here.
+            (ethertype,) = _U16(data, at + 4)
         if kind == _NFLOG_PAYLOAD:
-            return ethertype, at + 4
+            if ethertype is None:
+                raise PacketError(f"not IP: an NFLOG packet of address family {family}")
+            return unwrap(ethertype, data, at + 4, end)
         at += length + 3 & ~3
     raise CutPacketError("an NFLOG packet without its payload")
 
