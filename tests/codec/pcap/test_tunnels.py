@@ -77,6 +77,10 @@ def kind_of(packet: bytes) -> int:
     return int.from_bytes(ethertype(packet), "big")
 
 
+def gre_with(flags: int) -> Wrap:
+    return lambda packet: gre(flags, kind_of(packet), packet)
+
+
 def label(number: int, *, bottom: bool) -> bytes:
     return (number << 12 | bottom << 8 | 64).to_bytes(4, "big")
 
@@ -134,7 +138,7 @@ ETHERNET_TUNNELS: dict[str, Wrap] = {
         ip6(bytes((4 if packet[0] >> 4 == 4 else 41, 0, 1, 4, 0, 0, 0, 0)) + packet, 60)
     ),
     **{
-        f"GRE {flags:#06x}": lambda packet, flags=flags: gre(flags, kind_of(packet), packet)
+        f"GRE {flags:#06x}": gre_with(flags)
         for flags in (0, 0x8000, 0x2000, 0x1000, 0xA000, 0x9000, 0x3000, 0xB000, 0x4000, 0xF000)
     },
     "GRE over IPv6": lambda packet: ether(ip6(struct.pack(">HH", 0, kind_of(packet)) + packet, 47)),

@@ -553,8 +553,9 @@ def test_packets_cut_to_a_snapshot_length_are_an_error(tmp_path: Path) -> None:
 def test_compressed_captures_of_a_directory_are_inputs(capture: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed"
     packed.mkdir()
-    for ending, compress in {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}.items():
-        (packed / f"session.pcap.{ending}").write_bytes(compress(capture.read_bytes()))
+    data = capture.read_bytes()
+    for ending, content in {"gz": gzip.compress(data), "xz": lzma.compress(data), "bz2": bz2.compress(data)}.items():
+        (packed / f"session.pcap.{ending}").write_bytes(content)
     result = run(packed, "-o", tmp_path / "out", "-j", 1)
     assert result.exit_code == 0
     assert result.stdout.startswith("3 of 3 inputs, 15 frames")

@@ -101,7 +101,7 @@ def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
         raise
     except CaptureError as error:
         builder.unreadable.append(f"{source.name}: {error}")
-    builder.unreadable += [f"{source.name}: {sentence}" for sentence in reader.account.unread()]
+    builder.unreadable.extend(f"{source.name}: {sentence}" for sentence in reader.account.unread())
     return Script([part for part in builder.parts.values() if part.steps], builder.unreadable)
 
 
