@@ -25,7 +25,7 @@ ENOUGH_TO_TELL = LONGEST_MAGIC
 # exist at a time, however much is fed at once and however well it was compressed.
 _PIECE = 256 << 10
 # At each step a decompressor returns a copy of the input it did not use: small pieces keep that linear.
-_COMPRESSED_PIECE = 64 << 10
+_COMPRESSED_PIECE = 8 << 10
 
 
 def is_capture(head: bytes) -> bool:

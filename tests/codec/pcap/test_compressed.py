@@ -178,6 +178,17 @@ def test_a_window_of_gigabytes_is_refused() -> None:
     assert isinstance(error, CaptureFormatError)
 
 
+def test_frames_without_end_are_refused() -> None:
+    """Each takes as long as decompressing kilobytes: a file of many megabytes of them would take minutes."""
+    empty = bytes.fromhex("502a4d1800000000")
+    flood = packed("zstd") + empty * 50_000
+    packets, error = read([flood])
+    assert isinstance(error, CaptureFormatError)
+    assert (packets, str(error).endswith("too many small ones")) == (PLAIN, True)
+    assert str(read(chunks(flood, range(0, len(flood), 7)))[1]) == str(error)
+    assert read([packed("zstd") + empty * 5000 + packed("zstd", CAPTURE[24:])])[1] is None
+
+
 def test_zstd_of_pzstd_begins_with_a_frame_that_is_skipped() -> None:
     skipped = bytes.fromhex("502a4d18") + (4).to_bytes(4, "little") + b"size"
     assert read([skipped + packed("zstd")]) == (PLAIN, None)
