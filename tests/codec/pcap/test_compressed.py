@@ -164,7 +164,8 @@ def test_a_bomb_takes_no_more_memory_than_a_step(name: str) -> None:
     finally:
         tracemalloc.stop()
     assert seen == 4 * MIB // 16
-    assert peak < 12 * MIB
+    # A third of it is what xz keeps of its output, to look back into.
+    assert peak < 20 * MIB
 
 
 def test_a_window_of_gigabytes_is_refused() -> None:
