@@ -102,10 +102,11 @@ def command(
     schema: str | None,
     show_secrets: bool,
 ) -> None:
-    """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or the bytes that one side sent.
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, or the bytes that one side sent.
 
     Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. "-" reads standard
-    input and shows frames as they come.
+    input and shows frames as they come. Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4
+    where ftwire[compressed] is installed.
 
     \b
     Examples:

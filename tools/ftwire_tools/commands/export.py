@@ -85,7 +85,7 @@ def command(
 ) -> None:
     """Turn captures into typed tables: one for each protocol and list, with a row for each item.
 
-    CAPTURE is a pcap or pcapng file, gzip of either, a directory of them, "-" for standard input, or a URL that
+    CAPTURE is a pcap or pcapng file, compressed or not, a directory of them, "-" for standard input, or a URL that
     fsspec opens. Tables are directories under DIR, partitioned by market and date. Inputs that an earlier run has
     exported are passed over: a run that was stopped goes on where it was.
 

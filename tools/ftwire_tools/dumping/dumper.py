@@ -159,8 +159,8 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
             done += len(chunk)
             progress.update(done, account.frames)
         _show(reader.close(), source, dump)
-        for reason, count in account.unsupported_links.items():
-            dump.complain(f"{source.name}: {count} packets passed over: {reason}")
+        for sentence in account.unread():
+            dump.complain(f"{source.name}: {sentence}")
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
             dump.complain(f"{source.name}: {those} other bytes than came first in their place, or came too late")

@@ -128,8 +128,8 @@ def read_blocks(
         if counts.damage:
             break
     yield from collect(reader.close())
-    for reason, packets in account.unsupported_links.items():
-        add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
+    for sentence in account.unread():
+        add_damage("PacketSkipped", sentence)
     if collector.times_left_out:
         add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
     yield from flush()

@@ -48,10 +48,10 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
 
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
     """Add one capture; return how many of its frames no key opens."""
-    hidden = 0
+    hidden, reader = 0, CaptureReader(keys=keys, raw=False)
     with open_input(path) as source:
         try:
-            for report in CaptureReader(keys=keys, raw=False).read(source.chunks()):
+            for report in reader.read(source.chunks()):
                 if isinstance(report, DissectedFrame):
                     hidden += report.encryption == KEY_UNKNOWN.name
                     replay.add(number, report)
@@ -60,4 +60,6 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
         except CaptureError as error:
             # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))
+    for sentence in reader.account.unread():
+        log("left-out", file=path, reason=sentence)
     return hidden
