@@ -66,7 +66,7 @@ def test_read(path: Path, dumped: Numbers) -> None:
 
 def test_export(path: Path, dumped: Numbers) -> None:
     rows = [row for batch in tables([str(path)]) for row in batch.batch.to_pylist()]
-    assert {(row["frame"], row["connection"]) for row in rows if row["frame"] is not None} == set(dumped)
+    assert {(row["number"], row["conversation"]) for row in rows if row["number"] is not None} == set(dumped)
 
 
 def test_explain(path: Path, dumped: Numbers) -> None:

@@ -15,6 +15,7 @@ from ftwire.capture import CaptureReader
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
+from ftwire_tools.export.manifest import ALL, COLUMNS
 from ftwire_tools.export.store import open_source_file
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
 
@@ -35,6 +36,8 @@ class CaptureCounts:
     """Rows of the table ``errors``, without those of commands that need no body."""
     times_differ: dict[str, int] = field(default_factory=dict)
     """Rows with a local time that is not that of its timestamp, by table."""
+    without_request: int = 0
+    """Responses whose request was not captured."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
 
@@ -49,6 +52,7 @@ def tables(
     show_secrets: bool = False,
     converter: str | None = None,
     max_body: int = DEFAULT_MAX_BODY,
+    columns: str = ALL,
 ) -> Iterator[TableBatch]:
     """Return the rows of captures as Arrow batches, in bounded memory.
 
@@ -58,15 +62,19 @@ def tables(
     ``paths`` are files, "-" for standard input, or URLs that fsspec opens; ``keys`` RSA private keys to decrypt
     with; ``protocols`` the only protocol IDs wanted. With ``explode`` lists inside rows become tables of their own.
     ``levels`` is the number of levels of each side in ``order_book_wide``; ``max_body`` the size in bytes above
-    which a body is an error. Account numbers, keys and passwords are masked without ``show_secrets``. ``converter``
-    is deprecated and has no effect: there is one converter.
+    which a body is an error; ``columns`` is ``all``, or ``sdk`` for those of the vendor's SDK. Account numbers, keys
+    and passwords are masked without ``show_secrets``. ``converter`` is deprecated and has no effect: there is one
+    converter.
 
-    Raises ``OSError`` for a file that cannot be read, ``NotACaptureError`` for one that is no capture, and
-    ``ImportError`` for a package that fsspec needs for such a path.
+    Raises ``ValueError`` for other ``columns``, ``OSError`` for a file that cannot be read, ``NotACaptureError`` for
+    one that is no capture, and ``ImportError`` for a package that fsspec needs for such a path.
     """
     if converter is not None:
         warnings.warn("converter has no effect: there is one converter", DeprecationWarning, stacklevel=2)
-    return _tables(paths, keys, TableOptions(protocols, explode, levels, show_secrets, max_body))
+    if columns not in COLUMNS:
+        raise ValueError(f"columns is one of {', '.join(COLUMNS)}, not {columns!r}")
+    options = TableOptions(protocols, explode, levels, show_secrets, max_body, columns=columns)
+    return _tables(paths, keys, options)
 
 
 def _tables(paths: Iterable[str], keys: Sequence[RsaKey], options: TableOptions) -> Iterator[TableBatch]:
@@ -100,6 +108,7 @@ def read_blocks(
             yield block, batch
         counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
         counts.times_differ = dict(builder.times_differ)
+        counts.without_request = collector.without_request
 
     def collect(reports: Iterator[Dissected]) -> Iterator[tuple[int, TableBatch]]:
         try:

@@ -16,11 +16,29 @@ from ftwire.cipher import RsaKey
 from ftwire.errors import NotACaptureError
 from ftwire_tools.export.formats import FileSet
 from ftwire_tools.export.frame_columns import TableOptions
-from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, ExportOutcome, record, recorded
+from ftwire_tools.export.manifest import (
+    DONE,
+    FAILED,
+    QUARANTINED,
+    SCHEMA,
+    ExportOutcome,
+    any_recorded,
+    record,
+    recorded,
+)
 from ftwire_tools.export.pipeline import CaptureCounts, read_blocks
 from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
 
-__all__ = ["ExportSettings", "Task", "finished", "quarantine", "run_task", "task_for"]
+__all__ = [
+    "ExportSettings",
+    "MixedTablesError",
+    "Task",
+    "check_output",
+    "finished",
+    "quarantine",
+    "run_task",
+    "task_for",
+]
 
 DIGITS: Final = 16
 """Hexadecimal digits kept of a SHA-256 digest that names a task or its settings."""
@@ -44,7 +62,8 @@ class ExportSettings:
         keys = [hashlib.sha256(pem).hexdigest() for pem in self.key_pems]
         of = self.options
         protocols = None if of.protocols is None else sorted(of.protocols)
-        asked = (self.format, keys, protocols, of.explode, of.levels, of.show_secrets, of.max_body, of.block)
+        shown = (of.explode, of.levels, of.show_secrets, of.columns)
+        asked = (self.format, keys, protocols, *shown, of.max_body, of.block)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:DIGITS]
 
 
@@ -64,6 +83,26 @@ def task_for(source: str, settings: ExportSettings) -> Task:
     return Task(source, hashlib.sha256(full.encode()).hexdigest()[:DIGITS], settings)
 
 
+class MixedTablesError(Exception):
+    """The output directory holds tables with other columns than those that would be added."""
+
+
+def check_output(settings: ExportSettings) -> None:
+    """Raise ``MixedTablesError`` where the output directory holds tables with columns of other names."""
+    found = any_recorded(store_at(settings.out))
+    if found is None:
+        return
+    if found.schema != SCHEMA:
+        raise MixedTablesError(
+            f"{settings.out} holds tables of schema {found.schema} (ftwire {found.version}), and this ftwire writes "
+            f"schema {SCHEMA}, whose columns have other names: give another directory, or delete that one"
+        )
+    if found.columns != settings.options.columns:
+        raise MixedTablesError(
+            f"{settings.out} holds tables with --columns {found.columns}: give another directory, or that option"
+        )
+
+
 def finished(task: Task) -> ExportOutcome | None:
     """Return the recorded outcome of a task that need not be run again: same input, settings and version.
 
@@ -74,7 +113,7 @@ def finished(task: Task) -> ExportOutcome | None:
     found = recorded(store_at(task.settings.out), task.name)
     if found is None or found.status == FAILED:
         return None
-    if (found.version, found.settings) != (__version__, task.settings.digest):
+    if (found.version, found.settings, found.schema) != (__version__, task.settings.digest, SCHEMA):
         return None
     try:
         size, changed = stat_of(task.source)
@@ -107,6 +146,7 @@ def run_task(task: Task, progress: Callable[[int, int], None] | None = None) -> 
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
     outcome.times_differ = counts.times_differ
+    outcome.without_request = counts.without_request
     return _finish(task, outcome)
 
 
@@ -125,7 +165,14 @@ def quarantine(task: Task, error: str) -> ExportOutcome:
 
 
 def _new_outcome(task: Task) -> ExportOutcome:
-    return ExportOutcome(task.source, task.name, version=__version__, settings=task.settings.digest)
+    return ExportOutcome(
+        task.source,
+        task.name,
+        version=__version__,
+        settings=task.settings.digest,
+        schema=SCHEMA,
+        columns=task.settings.options.columns,
+    )
 
 
 def _finish(task: Task, outcome: ExportOutcome) -> ExportOutcome:
