@@ -143,6 +143,9 @@ class Pseudonyms:
     def _make(self, category: Category, value: str, form: str, attempt: int) -> str:
         # A long value has too many pseudonyms for two to be equal, or hardly any character to be replaced.
         grown = attempt // _ATTEMPTS if len(value) <= _BLOCK else attempt
+        if category is Category.KEY:
+            # A key of AES has 16 bytes, whatever its number of characters.
+            grown += len(value.encode("utf-8", "surrogatepass")) - len(value)
         label = self._short(f"{attempt}\0{value}")
         if form == _BYTES:
             return self._stream(category, label if attempt else value, len(value) // 2 + grown).hex()
@@ -191,9 +194,7 @@ class Pseudonyms:
         longer = value + "0" * grown
         for start in range(0, len(longer), _BLOCK):
             block = longer[start : start + _BLOCK]
-            noise = int.from_bytes(
-                self._stream(category, f"{start}\0{label}" if start else label, 2 * len(block) + 8)
-            )
+            noise = int.from_bytes(self._stream(category, f"{start}\0{label}" if start else label, 2 * len(block) + 8))
             for character in block:
                 if not character.isalnum() and category not in _WHOLLY:
                     out.append(character)
