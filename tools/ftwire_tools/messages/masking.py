@@ -59,7 +59,7 @@ SECRET_FIELDS: Final = frozenset(name for name, category in SENSITIVE.items() if
 """Fields by name, in whatever message, or by full name where the name alone says too little."""
 
 
-_NAME: Final = re.compile(r"[A-Za-z_]+[0-9]?")
+_NAME: Final = re.compile(r"[A-Za-z_]+[0-9]?[A-Za-z_]*")
 """Names of members that are shown although no field has them: any other may be a value in the place of a name."""
 
 UnknownField = tuple[int, Any]
