@@ -31,7 +31,7 @@ TEXT = "Qz7x!Kw9v@Jh5g#Bt3y$Nm8c%Lp4r^Fd"
 NUMBER = 281_739_517_264_835_917
 """The secret in numbers."""
 
-HOLDERS = [
+HOLDERS: list[tuple[int, Role, Any]] = [
     (entry.proto_id, sender, message_class)
     for entry in registry
     for sender, message_class in ((Role.CLIENT, entry.request), (Role.SERVER, entry.response))

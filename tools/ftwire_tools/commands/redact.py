@@ -125,7 +125,7 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
 )
 @click.argument("file", metavar="FILE")
 @click.option("-w", "out", required=True, metavar="OUT", help='The pcapng to write; "-" for standard output.')
-@click.option("--overwrite", is_flag=True, help="Write over a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
 @click.option("--encrypt-with", metavar="PEM", help="Encrypt again what was, under this key, which may be shown.")
 @click.option("--seed", metavar="TEXT", help="Same seed, same pseudonyms; a secret of yours. Random by default.")
@@ -164,6 +164,9 @@ def command(
       ftwire redact session.pcapng -w shareable.pcapng
       ftwire redact --key rsa.pem --encrypt-with test.pem --seed "my secret" day.pcapng -w shareable.pcapng
       ftwire redact --strip-key recorded.pcapng -w without-key.pcapng
+
+    OUT is readable by you alone. It gets its name when it is complete, so that it may be FILE itself with --overwrite,
+    and what it was stays if anything fails.
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng

@@ -96,11 +96,11 @@ def _security_in(message: Any, part: str) -> tuple[int, str] | None:
 def fault_of(frame: Any, *, check_format: bool = True) -> FuzzFinding | None:
     """Return what is wrong with a frame or an envelope of the peer by itself, whatever it answers."""
     name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    error = getattr(frame, "error", None)  # a decoded envelope has none
-    if isinstance(error, DigestError):
+    damage = getattr(frame, "error", None)  # a decoded envelope has none
+    if isinstance(damage, DigestError):
         return FuzzFinding("wrong digest", name)
-    if error is not None:
-        return FuzzFinding("undecodable", f"{name}: {error_text(error, frame)}")
+    if damage is not None:
+        return FuzzFinding("undecodable", f"{name}: {error_text(damage, frame)}")
     if getattr(frame, "error_code", 0):
         return None  # a refusal need not have a body
     try:
