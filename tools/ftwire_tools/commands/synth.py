@@ -104,8 +104,8 @@ def command(
     """Write a capture of made-up trading to FILE: pcapng if it is called so, else pcap. "-" is standard output.
 
     Connections with handshake, subscription and replies, then pushes over the market's hours. The same seed results in
-    the same bytes (but for the handshake with --key: RSA pads with random ones). Numbers and names mean nothing. FILE is
-    replaced if it exists, when the new one is complete.
+    the same bytes (but for the handshake with --key: RSA pads with random ones). Numbers and names mean nothing.
+    A FILE that exists is replaced, when the new one is complete.
 
     \b
     Examples:
