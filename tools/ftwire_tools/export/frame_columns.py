@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, read_body, status_of
+from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, read_body
 from ftwire.frame import Kind
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.export.manifest import ALL
 from ftwire_tools.export.request_columns import request_fields
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import mask_of
+from ftwire_tools.messages.masking import mask_of, status_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -264,14 +264,14 @@ class FrameCollector:
         body = None
         is_undecoded = True
         if error is None:
-            status = status_of(frame)
+            status = status_text(frame, show_secrets=self._show_secrets)
             error_type, text, length = "NoBody", status or "a command without a body", 0
             is_undecoded = bool(status)
         else:
             error_type, length = type(error).__name__, len(frame.payload)
             mask = mask_of(frame, show_secrets=self._show_secrets)
             text = mask.error_text(error)
-            if not mask.hides_some:
+            if not (mask.hides_some if frame.error is None else mask.hides_unverified):
                 body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
         self._add_error(
             ErrorRow(

@@ -75,7 +75,8 @@ class FrameFilter(NamedTuple):
 
 def _is_in(conversation: Conversation, named: str) -> bool:
     if named.isdecimal():
-        return conversation.number == int(named)
+        # As text: int() refuses more than 4300 digits.
+        return str(conversation.number) == named.lstrip("0")
     ends = conversation.client, conversation.server
     return any(end.endswith(named) for end in ends) if named.startswith(":") else named in ends
 

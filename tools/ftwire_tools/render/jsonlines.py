@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire.capture import status_of
 from ftwire.errors import DigestError, WireError
+from ftwire_tools.messages.masking import status_text
 from ftwire_tools.render.frame_view import FrameView
 
 if TYPE_CHECKING:
@@ -75,10 +75,14 @@ class JsonRenderer:
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
-            f"{_status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
+            f"{self._status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
             f"{_bytes(view) if self._with_bytes else ''}}}\n"
         )
         return line, error
+
+    def _status(self, frame: Frame | Envelope) -> str:
+        status = status_text(frame, show_secrets=self._shows_secrets)
+        return f', "opend_error": {dump_json(status)}' if status else NO_STATUS
 
     def _chosen(self, view: FrameView) -> str | None:
         """Return the fields that were asked for."""
@@ -91,11 +95,6 @@ def _bytes(view: FrameView) -> str:
     return (
         f', "header_hex": "{view.header_bytes.hex()}", "body_hex": {"null" if found is None else _quoted(found.hex())}'
     )
-
-
-def _status(frame: Frame | Envelope) -> str:
-    status = status_of(frame)
-    return f', "opend_error": {dump_json(status)}' if status else NO_STATUS
 
 
 def _sha1_ok(error: WireError | None) -> str:
