@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ftwire.capture.account import Account
 from ftwire.capture.packets import PacketFrames
@@ -12,6 +12,7 @@ from ftwire.capture.raw import NEITHER, RawFrames
 from ftwire.cipher import RsaKey
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.pcap import PacketReader
+from ftwire.pcap.ordering import CapturePart, OrderedPackets, is_stored
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 
@@ -24,6 +25,8 @@ __all__ = ["ENOUGH_TO_TELL", "CaptureReader", "is_capture"]
 
 ENOUGH_TO_TELL: Final = 4
 """Number of first bytes by which pcap, pcapng and gzip are recognised."""
+CHUNK: Final = 128 * 1024
+"""Bytes read at a time. A pipe may return fewer."""
 
 
 def is_capture(head: bytes) -> bool:
@@ -86,6 +89,8 @@ class CaptureReader:
         self._limits: Final = limits
         self._keep_bytes: Final = keep_bytes
         self._takes_raw: Final = raw
+        self.part = 0
+        """Position of the file that the last report of ``read_files`` comes from."""
         self._head = b""
         self._frames: PacketFrames | RawFrames | None = None if raw else self._packet_frames()
 
@@ -134,6 +139,62 @@ class CaptureReader:
         if damage is not None:
             raise damage
 
+    def read_files(
+        self, files: Sequence[BinaryIO], *, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Dissected]:
+        """Read one capture whole, from a file or from its parts: iterate over its reports, in order of time.
+
+        A file that is not in order of time is read in order: it is read through first for an index of where times go
+        back, which takes at most some 100 MiB of memory. Compressed files, and parts that are no regular files, are
+        put in order within a window of 32 MiB. A single pipe is reported as it comes. ``account.late_packets`` counts
+        the packets that came too late all the same.
+
+        Several files are the parts of one capture, in any order: connections go on over them, frames and
+        conversations are numbered through. None of them may be a raw stream. ``part`` is the position of the file
+        that the last report comes from.
+
+        ``progress`` is called now and then with the number of bytes read. The files stay open. Raises what ``read``
+        raises, after the last report (``account.damaged_parts`` has all), and ``OSError``.
+        """
+        if not files:
+            return
+        parts = self._parts(files)
+        if parts is None:
+            yield from self.read(_with_progress(_chunks_of(files[0]), progress))
+            return
+        if len(parts) == 1 and parts[0].is_indexed and parts[0].in_order:
+            self._frames = frames = self._packet_frames()
+            frames.expect_order()
+            yield from self.read(_with_progress(parts[0].chunks(), progress))
+            return
+        self._frames = frames = self._packet_frames()
+        packets = OrderedPackets(parts)
+        for report in frames.read(packets, progress):
+            self.part = packets.current
+            yield report
+        yield from frames.close()
+        damaged = {index: part.damage for index, part in enumerate(parts) if part.damage is not None}
+        if damaged:
+            self.account.damaged_parts = damaged
+            self.account.damage = next(iter(damaged.values()))
+            raise self.account.damage
+
+    def _parts(self, files: Sequence[BinaryIO]) -> list[CapturePart] | None:
+        """Return the parts of a capture; ``None`` for a file that is to be read as it comes."""
+        if len(files) > 1:
+            return [CapturePart(file, self._limits) for file in files]
+        (file,) = files
+        if not is_stored(file):
+            return None
+        begin = file.tell()
+        head = file.read(ENOUGH_TO_TELL)
+        file.seek(begin)
+        try:
+            return [CapturePart(file, self._limits)] if is_capture(head) else None
+        except NotACaptureError:
+            file.seek(begin)
+            return None
+
     def _choose(self) -> PacketFrames | RawFrames:
         if is_capture(self._head):
             return self._packet_frames()
@@ -151,3 +212,19 @@ class CaptureReader:
             keep_bytes=self._keep_bytes,
             refusal=f"{NEITHER}: " if self._takes_raw else "",
         )
+
+
+def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
+    read_some = getattr(file, "read1", file.read)
+    while chunk := read_some(CHUNK):
+        yield chunk
+
+
+def _with_progress(chunks: Iterable[bytes], progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        if progress is not None:
+            progress(done)
