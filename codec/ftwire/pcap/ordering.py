@@ -33,6 +33,8 @@ Packets: TypeAlias = list[Record | Segment]
 
 _PIECE: Final = 256 << 10
 """Bytes read at a time; fewer where many runs are read at once."""
+_HEADERS_PIECE: Final = 64 << 10
+"""Bytes read at a time to look for runs: larger buffers are taken from the system anew each time."""
 _SMALLEST_PIECE: Final = 1 << 10
 _BUFFERED: Final = 32 << 20
 """Bytes of all runs that are kept between their turns; of further ones they are read again."""
@@ -153,12 +155,12 @@ class CapturePart:
         buffer, base, at, latest = b"", 0, 0, _NEVER
         run: _Run | None = None
         while True:
-            missing = scanner.need - (len(buffer) - at)
-            if missing > 0:
-                chunk = self.file.read(max(_PIECE, missing))
-                if not chunk:
+            if scanner.need > len(buffer) - at:
+                # Read again from the first incomplete record on: to join two buffers costs more.
+                known, base, at = len(buffer) - at, base + at, 0
+                buffer = self.read_at(base, max(_HEADERS_PIECE, scanner.need))
+                if len(buffer) <= known:
                     break
-                buffer, base, at = buffer[at:] + chunk, base + at, 0
                 continue
             try:
                 followed = scanner.follow(buffer, at, base, latest, _FOREVER)
@@ -168,7 +170,8 @@ class CapturePart:
                 self.damage = error
                 if error.offset is None or error.offset <= base + at:
                     break
-                # Up to the damage everything is whole.
+                # Up to the damage everything is whole: it is followed again, from the file's header on where that was.
+                scanner = scanner if base + at else self._scanner(head)
                 buffer = buffer[: error.offset - base]
                 followed = scanner.follow(buffer, at, base, latest, _FOREVER)
             if followed.end > followed.begin:

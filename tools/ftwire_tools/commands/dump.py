@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import Final
 
 import click
@@ -10,12 +11,14 @@ import click
 from ftwire.capture import CaptureReader
 from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
-from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.input_files import Input, one_capture_each, open_input
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
+from ftwire_tools.filters.present_values import PresentValues
 from ftwire_tools.render.stats import Stats
+from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
 __all__ = ["command"]
@@ -141,27 +144,32 @@ def command(
     )
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
+    patterns = [each.strip() for text in protocols for each in text.split(",")]
+    present = None if frame_filter.is_empty else PresentValues(frame_filter, patterns, registry=registry)
     code = 0
+    path = files[0]
     try:
-        for path in files:
-            several = len(files) > 1
-            dump = Dump(form, frame_filter, stats, file=path if several else None)
-            if several and not as_json:
-                dump.note(path)
-            try:
+        with ExitStack() as stack:
+            inputs: list[Input] = []
+            for path in files:
+                inputs += [stack.enter_context(open_input(path))]
+            for group in one_capture_each(inputs):
+                path = group[0].path
+                dump = Dump(form, frame_filter, stats, file=path if len(files) > 1 else None, present=present)
                 reader = CaptureReader(
                     keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
-                with open_input(path) as source:
-                    run(source, dump, reader)
-            except OSError as error:
-                raise click.ClickException(f"{path}: {error.strerror or error}") from None
-            except (NotACaptureError, ImportError) as error:
-                # ImportError: a package that only WebSocket conversations need is missing; it is named.
-                raise click.ClickException(f"{path}: {error}") from None
-            if dump.not_decoded:
-                code = NOT_DECODED
+                run(group, dump, reader, named=len(files) > 1)
+                if dump.not_decoded:
+                    code = NOT_DECODED
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+    except (NotACaptureError, ImportError) as error:
+        # ImportError: a package that only WebSocket conversations need is missing; it is named.
+        raise click.ClickException(f"{path}: {error}") from None
     finally:
         if stats is not None:
             sys.stderr.write("".join(f"{line}\n" for line in stats.lines()))
+    if present is not None:
+        sys.stderr.write("".join(f"ftwire: {printable(sentence)}\n" for sentence in present.sentences()))
     ctx.exit(code)
