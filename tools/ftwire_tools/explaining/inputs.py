@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import RawIOBase
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
-from ftwire_tools.captures.input_files import open_input
+from ftwire.pcap.ordering import is_stored
+from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.terminal.hex_input import from_hex
 
 __all__ = ["Capture", "UnreadableInputError", "read_given"]
@@ -25,20 +28,28 @@ class Capture(NamedTuple):
     """A pcap or pcapng file, or gzip of either. It is read only when it is checked, since it may be large."""
 
     name: str
-    head: bytes
-    rest: Iterator[bytes] | None
-    """The chunks after the head, where the input can be read only once."""
+    stream: BinaryIO | None = None
+    """Where it is read from, if not from the file of this name."""
 
-    def chunks(self) -> Iterable[bytes]:
-        """Return the bytes in chunks. Raises ``OSError``."""
-        if self.rest is not None:
-            return chain((self.head,), self.rest)
-        return _chunks_of(self.name)
+    @contextmanager
+    def opened(self) -> Iterator[Input]:
+        """Open it. Raises ``OSError``."""
+        if self.stream is not None:
+            yield Input(self.name, self.name, self.stream)
+            return
+        with open_input(self.name) as source:
+            yield source
 
 
-def _chunks_of(path: str) -> Iterator[bytes]:
-    with open_input(path) as source:
-        yield from source.chunks()
+class _Begun(RawIOBase):
+    """A pipe of which the first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: Iterator[bytes]) -> None:
+        self._chunks: Final = chain((head,), rest)
+
+    def read1(self, _size: int = -1, /) -> bytes:
+        """Return the next bytes that are there, any number of them; none at the end."""
+        return next(self._chunks, b"")
 
 
 def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
@@ -81,13 +92,19 @@ def _content(path: str) -> bytes | Capture:
     decided = False
     try:
         with open_input(path) as source:
+            begin = source.stream.tell() if is_stored(source.stream) else None
             chunks = source.chunks()
             for chunk in chunks:
                 content += chunk
                 if not decided and len(content) >= ENOUGH_TO_TELL:
                     decided = True
                     if is_capture(bytes(content)):
-                        return Capture(path, bytes(content), chunks if path == "-" else None)
+                        if path != "-":
+                            return Capture(path)
+                        if begin is None:
+                            return Capture(path, cast("BinaryIO", _Begun(bytes(content), chunks)))
+                        source.stream.seek(begin)
+                        return Capture(path, source.stream)
                 if len(content) > MAX_RAW:
                     raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")
     except OSError as error:
