@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PacketFrames", "report_of"]
 
-PROGRESS: Final = 128 * 1024
+PROGRESS: Final = 64 * 1024
 """Bytes of a capture after which progress is reported."""
 
 # Reading the value of an enum's member takes as long as the rest of the loop that reads it.

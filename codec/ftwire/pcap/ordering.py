@@ -31,10 +31,11 @@ __all__ = ["CapturePart", "LateCounter", "OrderedPackets", "is_stored"]
 
 Packets: TypeAlias = list[Record | Segment]
 
-_PIECE: Final = 256 << 10
-"""Bytes read at a time; fewer where many runs are read at once."""
-_HEADERS_PIECE: Final = 64 << 10
-"""Bytes read at a time to look for runs: larger buffers are taken from the system anew each time."""
+_CHUNK: Final = 128 << 10
+"""Bytes read at a time of what is in order."""
+_PIECE: Final = 64 << 10
+"""Bytes read at a time to look for runs, and of a run, fewer where there are many. For larger pieces the allocator
+would take pages from the system each time."""
 _SMALLEST_PIECE: Final = 1 << 10
 _BUFFERED: Final = 32 << 20
 """Bytes of all runs that are kept between their turns; of further ones they are read again."""
@@ -120,7 +121,7 @@ class CapturePart:
             self.file.seek(self._origin)
         # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
         read_some = getattr(self.file, "read1", self.file.read)
-        while chunk := read_some(_PIECE // 2):
+        while chunk := read_some(_CHUNK):
             self.position += len(chunk)
             yield chunk
 
@@ -158,7 +159,7 @@ class CapturePart:
             if scanner.need > len(buffer) - at:
                 # Read again from the first incomplete record on: to join two buffers costs more.
                 known, base, at = len(buffer) - at, base + at, 0
-                buffer = self.read_at(base, max(_HEADERS_PIECE, scanner.need))
+                buffer = self.read_at(base, max(_PIECE, scanner.need))
                 if len(buffer) <= known:
                     break
                 continue

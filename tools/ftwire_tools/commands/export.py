@@ -45,6 +45,7 @@ NOT_DECODED: Final = 3
 )
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
 @click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
+@click.option("--join", "join", is_flag=True, help="The inputs are parts of one capture: tcpdump -C, dumpcap -b.")
 @click.option("--explode", is_flag=True, help="Lists inside rows as tables of their own, joined by frame and row.")
 @click.option(
     "--levels",
@@ -73,6 +74,7 @@ def command(
     kind: str,
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
+    join: bool,
     explode: bool,
     levels: int,
     engine: str,
@@ -93,8 +95,12 @@ def command(
     Examples:
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
+      ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
+
+    Each CAPTURE is read for itself. With --join all are parts of one, in any order: connections go on over them,
+    and the column file has the name of the first, "and N more".
 
     Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are written
     like HK.00700; beside an enum's number is its name (_name), beside a local time the instant (_utc). Replies and
@@ -113,7 +119,7 @@ def command(
     try:
         _check_packages(kind)
         from ftwire_tools.export.frame_columns import TableOptions
-        from ftwire_tools.export.runner import inputs_of, run_export
+        from ftwire_tools.export.runner import inputs_of, joined, run_export
         from ftwire_tools.export.task import ExportSettings
 
         options = TableOptions(wanted, explode, levels, show_secrets, max_body)
@@ -124,10 +130,11 @@ def command(
         for source in sources:
             if source.encode(errors="replace").decode() != source:
                 raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
+        captures_found = joined(sources) if join else [[source] for source in sources]
         outcomes = run_export(
-            sources, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
+            captures_found, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
         )
-        code = _report(outcomes, len(sources), output if kind == "duckdb" else None, as_json)
+        code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json)
     except ImportError as error:
         raise click.ClickException(_missing(error)) from None
     except OSError as error:
