@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ftwire.capture.account import Account
 from ftwire.capture.packets import PacketFrames
@@ -12,7 +13,7 @@ from ftwire.capture.raw import NEITHER, RawFrames
 from ftwire.cipher import RsaKey
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.pcap import PacketReader
-from ftwire.pcap.ordering import CapturePart, OrderedPackets, is_stored
+from ftwire.pcap.ordering import BegunStream, CapturePart, OrderedPackets, is_stored
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 
@@ -140,14 +141,14 @@ class CaptureReader:
             raise damage
 
     def read_files(
-        self, files: Sequence[BinaryIO], *, progress: Callable[[int], None] | None = None
+        self, files: Sequence[BinaryIO], *, progress: Callable[[int], None] | None = None, at_once: bool = True
     ) -> Iterator[Dissected]:
         """Read one capture whole, from a file or from its parts: iterate over its reports, in order of time.
 
         A file that is not in order of time is read in order: it is read through first for an index of where times go
-        back, which takes at most some 100 MiB of memory. Compressed files, and parts that are no regular files, are
-        put in order within a window of 32 MiB. A single pipe is reported as it comes. ``account.late_packets`` counts
-        the packets that came too late all the same.
+        back, which takes at most some 100 MiB of memory. What can be read only once (compressed files, pipes) is put in
+        order within a window of 32 MiB; but a single pipe is reported as it comes if ``at_once`` is true, for a
+        capture that is still being made. ``account.late_packets`` counts the packets that came too late all the same.
 
         Several files are the parts of one capture, in any order: connections go on over them, frames and
         conversations are numbered through. None of them may be a raw stream. ``part`` is the position of the file
@@ -158,16 +159,26 @@ class CaptureReader:
         """
         if not files:
             return
-        parts = self._parts(files)
-        if parts is None:
-            yield from self.read(_with_progress(_chunks_of(files[0]), progress))
-            return
+        parts: list[CapturePart] = []
+        if len(files) > 1:
+            parts += [CapturePart(file, self._limits) for file in files]
+        else:
+            (file,) = files
+            if at_once and not is_stored(file):
+                yield from self.read(_with_progress(_chunks_of(file), progress))
+                return
+            head, file = _peek(file)
+            # What begins like a capture may turn out to be none.
+            with suppress(NotACaptureError):
+                parts += [CapturePart(file, self._limits)] if is_capture(head) else []
+            if not parts:
+                yield from self.read(_with_progress(_chunks_of(file), progress))
+                return
+        self._frames = frames = self._packet_frames()
         if len(parts) == 1 and parts[0].is_indexed and parts[0].in_order:
-            self._frames = frames = self._packet_frames()
             frames.expect_order()
             yield from self.read(_with_progress(parts[0].chunks(), progress))
             return
-        self._frames = frames = self._packet_frames()
         packets = OrderedPackets(parts)
         for report in frames.read(packets, progress):
             self.part = packets.current
@@ -178,22 +189,6 @@ class CaptureReader:
             self.account.damaged_parts = damaged
             self.account.damage = next(iter(damaged.values()))
             raise self.account.damage
-
-    def _parts(self, files: Sequence[BinaryIO]) -> list[CapturePart] | None:
-        """Return the parts of a capture; ``None`` for a file that is to be read as it comes."""
-        if len(files) > 1:
-            return [CapturePart(file, self._limits) for file in files]
-        (file,) = files
-        if not is_stored(file):
-            return None
-        begin = file.tell()
-        head = file.read(ENOUGH_TO_TELL)
-        file.seek(begin)
-        try:
-            return [CapturePart(file, self._limits)] if is_capture(head) else None
-        except NotACaptureError:
-            file.seek(begin)
-            return None
 
     def _choose(self) -> PacketFrames | RawFrames:
         if is_capture(self._head):
@@ -212,6 +207,18 @@ class CaptureReader:
             keep_bytes=self._keep_bytes,
             refusal=f"{NEITHER}: " if self._takes_raw else "",
         )
+
+
+def _peek(file: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """Return the first bytes of a file, and the file as it was before they were read."""
+    begin = file.tell() if is_stored(file) else None
+    head = b""
+    while len(head) < ENOUGH_TO_TELL and (chunk := file.read(ENOUGH_TO_TELL - len(head))):
+        head += chunk
+    if begin is None:
+        return head, cast(BinaryIO, BegunStream(head, file))
+    file.seek(begin)
+    return head, file
 
 
 def _chunks_of(file: BinaryIO) -> Iterator[bytes]:

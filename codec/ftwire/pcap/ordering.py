@@ -16,7 +16,7 @@ import stat
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
-from io import BufferedReader, BytesIO, FileIO
+from io import BufferedReader, BytesIO, FileIO, RawIOBase
 from itertools import accumulate
 from operator import itemgetter
 from typing import BinaryIO, Final, TypeAlias
@@ -27,7 +27,7 @@ from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
 from ftwire.pcap.reader import RecordSource
 from ftwire.pcap.records import Limits, Record, Secrets, Segment, Stop
 
-__all__ = ["CapturePart", "LateCounter", "OrderedPackets", "is_stored"]
+__all__ = ["BegunStream", "CapturePart", "LateCounter", "OrderedPackets", "is_stored"]
 
 Packets: TypeAlias = list[Record | Segment]
 
@@ -42,6 +42,8 @@ _BUFFERED: Final = 32 << 20
 _WINDOW: Final = 32 << 20
 """Bytes of packets that are put in order where there is no index, and 128 more for each packet."""
 _AROUND_PACKET: Final = 128
+_AT_ONCE: Final = 1024
+"""Packets of the window that are taken at a time."""
 _MAX_RUNS: Final = 1 << 18
 """Runs of all parts: about 250 bytes of memory each, 64 MiB in all. What is behind them is read through the window."""
 
@@ -329,12 +331,17 @@ def _in_window(batches: Iterable[Packets]) -> Iterator[Packets]:
         if size > _WINDOW:
             _sort(held)
             half = len(held) // 2 or 1
-            yield held[:half]
+            yield from _slices(held[:half])
             held = held[half:]
             size = sum(map(_size_of, held))
-    if held:
-        _sort(held)
-        yield held
+    _sort(held)
+    yield from _slices(held)
+
+
+def _slices(packets: Packets) -> Iterator[Packets]:
+    """Return packets some at a time, so that only the events of these exist at once."""
+    for start in range(0, len(packets), _AT_ONCE):
+        yield packets[start : start + _AT_ONCE]
 
 
 def _size_of(packet: Record | Segment) -> int:
@@ -421,6 +428,23 @@ class OrderedPackets:
         if len(secrets) > self._known[index]:
             self.secrets += secrets[self._known[index] :]
             self._known[index] = len(secrets)
+
+
+class BegunStream(RawIOBase):
+    """A stream of which the first bytes were read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
+        self._read: Final = getattr(stream, "read1", stream.read)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes that are there; of the first ones, all."""
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        chunk: bytes = self._read(size)
+        return chunk
 
 
 def is_stored(file: BinaryIO) -> bool:

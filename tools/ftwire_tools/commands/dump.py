@@ -73,6 +73,11 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
 )
+@click.option(
+    "--in-order",
+    is_flag=True,
+    help="Hold a pipe's packets back, 32 MiB of them, to put them in order of time. Files are in order anyway.",
+)
 @max_body_option
 @click.option(
     "--from",
@@ -100,6 +105,7 @@ def command(
     until: int | None,
     only_errors: bool,
     with_stats: bool,
+    in_order: bool,
     max_body: int,
     sender: str | None,
     schema: str | None,
@@ -107,18 +113,23 @@ def command(
 ) -> None:
     """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or the bytes that one side sent.
 
-    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. "-" reads standard
-    input and shows frames as they come.
+    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Frames are shown in order
+    of time, whatever the order of the packets in FILE; "-" reads standard input and shows frames of a pipe as they
+    come. Several captures are the parts of one, in any order, as tcpdump -C and dumpcap -b write them: connections
+    go on over them, and numbers run through. Copies of a capture are shown each for itself.
 
     \b
     Examples:
       ftwire dump capture.pcap
       ftwire dump --key rsa.pem --proto 'Qot_Update*' --json capture.pcapng
+      ftwire dump rotated.pcap rotated.pcap1 rotated.pcap2
       tcpdump -i lo -U -w - port 11111 | ftwire dump -
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
+    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error. Where a
+    selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds instead;
+    the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:
@@ -159,7 +170,7 @@ def command(
                 reader = CaptureReader(
                     keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
-                run(group, dump, reader, named=len(files) > 1)
+                run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
                 if dump.not_decoded:
                     code = NOT_DECODED
     except OSError as error:

@@ -69,8 +69,12 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
     progress = Progress(0)
     drawn = 0
     try:
-        streams = [part.stream for part in parts]
-        for dissected in reader.read_files(streams, progress=lambda done: progress.update(done, reader.account.frames)):
+        reports_of = reader.read_files(
+            [part.stream for part in parts],
+            progress=lambda done: progress.update(done, reader.account.frames),
+            at_once=False,
+        )
+        for dissected in reports_of:
             report = reports[reader.part]
             for checked in checker.check(dissected):
                 if isinstance(checked, Place):
@@ -93,8 +97,8 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
             report.notes.append("no conversation with OpenD was found")
     if late := reader.account.late_packets:
         sys.stderr.write(
-            f"ftwire: {printable(parts[0].name)}: {late} packets are not in order of time; an uncompressed file is "
-            "put in order, a stream is not\n"
+            f"ftwire: {printable(parts[0].name)}: {late} packets are further from their place in time than a stream is "
+            "put in order; give the uncompressed file itself\n"
         )
 
 

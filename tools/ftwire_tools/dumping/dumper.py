@@ -175,8 +175,12 @@ class Dump:
             write(text)
 
 
-def run(sources: Sequence[Input], dump: Dump, reader: CaptureReader, *, named: bool = False) -> None:
+def run(
+    sources: Sequence[Input], dump: Dump, reader: CaptureReader, *, named: bool = False, at_once: bool = True
+) -> None:
     """Dump one capture, from one input or from its parts; ``named``: say which of them frames are from.
+
+    ``at_once``: show frames of a pipe as they come, instead of putting them in order.
 
     Raises ``OSError``, and ``NotACaptureError`` where an input holds nothing that could be read.
     """
@@ -188,7 +192,7 @@ def run(sources: Sequence[Input], dump: Dump, reader: CaptureReader, *, named: b
         progress.update(done, account.frames)
 
     try:
-        reports = reader.read_files([source.stream for source in sources], progress=note_progress)
+        reports = reader.read_files([source.stream for source in sources], progress=note_progress, at_once=at_once)
         try:
             dump.show(_by_part(reports, sources, reader, dump) if named else reports)
         except NotACaptureError:
@@ -204,7 +208,8 @@ def run(sources: Sequence[Input], dump: Dump, reader: CaptureReader, *, named: b
             dump.complain(f"{name}: {those} other bytes than came first in their place, or came too late")
         if account.late_packets:
             those = "a packet is" if account.late_packets == 1 else f"{account.late_packets} packets are"
-            dump.note(f"{name}: {those} not in order of time; an uncompressed file is put in order, a stream is not")
+            remedy = "--in-order or the file itself puts them" if at_once else "the uncompressed file itself puts them"
+            dump.note(f"{name}: {those} not in order of time ({remedy} in order)")
     finally:
         progress.clear()
         dump.flush()

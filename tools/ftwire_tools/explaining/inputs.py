@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import RawIOBase
-from itertools import chain
 from typing import BinaryIO, Final, NamedTuple, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
-from ftwire.pcap.ordering import is_stored
+from ftwire.pcap.ordering import BegunStream, is_stored
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.terminal.hex_input import from_hex
 
@@ -39,17 +37,6 @@ class Capture(NamedTuple):
             return
         with open_input(self.name) as source:
             yield source
-
-
-class _Begun(RawIOBase):
-    """A pipe of which the first bytes were read already."""
-
-    def __init__(self, head: bytes, rest: Iterator[bytes]) -> None:
-        self._chunks: Final = chain((head,), rest)
-
-    def read1(self, _size: int = -1, /) -> bytes:
-        """Return the next bytes that are there, any number of them; none at the end."""
-        return next(self._chunks, b"")
 
 
 def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
@@ -93,8 +80,7 @@ def _content(path: str) -> bytes | Capture:
     try:
         with open_input(path) as source:
             begin = source.stream.tell() if is_stored(source.stream) else None
-            chunks = source.chunks()
-            for chunk in chunks:
+            for chunk in source.chunks():
                 content += chunk
                 if not decided and len(content) >= ENOUGH_TO_TELL:
                     decided = True
@@ -102,7 +88,7 @@ def _content(path: str) -> bytes | Capture:
                         if path != "-":
                             return Capture(path)
                         if begin is None:
-                            return Capture(path, cast("BinaryIO", _Begun(bytes(content), chunks)))
+                            return Capture(path, cast("BinaryIO", BegunStream(bytes(content), source.stream)))
                         source.stream.seek(begin)
                         return Capture(path, source.stream)
                 if len(content) > MAX_RAW:

@@ -107,7 +107,7 @@ def read_blocks(
         collector.add_damage(kind, text)
 
     try:
-        for report in reader.read_files(files, progress=note_progress):
+        for report in reader.read_files(files, progress=note_progress, at_once=False):
             if counts.bytes // options.block > block:
                 yield from flush()
                 block = counts.bytes // options.block
@@ -123,7 +123,7 @@ def read_blocks(
         add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
     if account.late_packets:
         counts.damage.append(
-            f"{account.late_packets} packets are not in order of time; an uncompressed file is put in order, "
-            "a stream is not"
+            f"{account.late_packets} packets are further from their place in time than a stream is "
+            "put in order; give the uncompressed file itself"
         )
     yield from flush()

@@ -45,7 +45,7 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
     reader = CaptureReader(keys=keys, raw=False)
     before = replay.index.replies + replay.recording.pushes
     try:
-        for report in reader.read_files([part.stream for part in parts]):
+        for report in reader.read_files([part.stream for part in parts], at_once=False):
             if isinstance(report, DissectedFrame):
                 hidden[reader.part] += report.encryption == KEY_UNKNOWN.name
                 replay.add(number, report)

@@ -111,7 +111,7 @@ class Rewriter:
         ``progress`` is called with the bytes read so far. Raises ``OSError``, too.
         """
         try:
-            for report in self._reader.read_files([stream], progress=progress):
+            for report in self._reader.read_files([stream], progress=progress, at_once=False):
                 self._write(report)
                 yield from self._release(report.time)
         finally:

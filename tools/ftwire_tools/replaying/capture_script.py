@@ -95,7 +95,7 @@ def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
     """
     builder = _ScriptBuilder()
     try:
-        for report in CaptureReader(keys=keys).read_files([source.stream]):
+        for report in CaptureReader(keys=keys).read_files([source.stream], at_once=False):
             builder.add(report)
     except NotACaptureError:
         raise
