@@ -203,6 +203,7 @@ class CapturePart:
             if len(self.runs) >= _MAX_RUNS:
                 self.in_order = False
                 self.runs.append(_Stream(self, self._rest(scanner.copy(), base + at), begin=base + at))
+                at = len(buffer)
                 break
         if isinstance(scanner, PcapngScanner):
             self.secrets.extend(scanner.secrets)

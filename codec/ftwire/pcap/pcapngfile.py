@@ -187,6 +187,7 @@ class PcapngScanner:
                 self.need = _SMALLEST_BLOCK
                 return Followed(first, latest, begin, at, Stop.MORE)
             if self._section_read and buffer.startswith(SECTION_HEADER, at):
+                self.need = _SMALLEST_BLOCK
                 return Followed(first, latest, begin, at, Stop.STATE, following=at)
             length = self.need = self._block_length(buffer, base, at)
             if at + length > end:
@@ -199,6 +200,7 @@ class PcapngScanner:
                 latest = time_ns
                 first = time_ns if first is None else first
             if self._two(buffer, at)[0] in _STATE:
+                self.need = _SMALLEST_BLOCK
                 return Followed(first, latest, begin, at, Stop.STATE, following=at + length)
             at += length
 
