@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
 from ftwire.errors import CaptureError
-from ftwire.pcap import Packet, PacketReader
+from ftwire.pcap import Dissector, FlowOpened, PacketReader
 from ftwire.pcap.ordering import is_stored
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ def open_input(path: str) -> Iterator[Input]:
 def one_capture_each(inputs: Sequence[Input]) -> list[list[Input]]:
     """Group inputs into captures. Raises ``OSError``.
 
-    All capture files together are one capture, but for copies: files that begin with the same packet are each in a
-    capture of their own, since joined, the packets of one would pass for repetitions of the other's. The bytes that one
-    side of a connection sent are read for themselves.
+    All capture files together are one capture, but for copies: files that begin with the same packet, or with the same
+    first packet of a connection at another time, are each in a capture of their own, since joined, the packets of one
+    would pass for repetitions of the other's. The bytes that one side of a connection sent are read for themselves.
     """
     if len(inputs) < 2:
         return [list(inputs)]
     groups: list[list[Input]] = []
-    captures: list[tuple[list[Input], set[Packet]]] = []
+    captures: list[tuple[list[Input], set[tuple[int, bytes]]]] = []
     for each in inputs:
         head = _head(each)
         if head is not None and not is_capture(head[:ENOUGH_TO_TELL]):
@@ -92,11 +92,16 @@ def _head(source: Input) -> bytes | None:
     return head
 
 
-def _first_packet(head: bytes) -> Packet | None:
+def _first_packet(head: bytes) -> tuple[int, bytes] | None:
+    """Return time and bytes of the first packet; 0 for its time if it opens a connection: its numbers are unique."""
     try:
-        return next(iter(PacketReader().feed(head)), None)
+        packet = next(iter(PacketReader().feed(head)), None)
     except CaptureError:
         return None
+    if packet is None:
+        return None
+    opens = any(isinstance(event, FlowOpened) and event.flow.client_known for event in Dissector().packet(packet))
+    return 0 if opens else packet.time_ns, packet.data
 
 
 def read_file(path: str) -> bytes:
