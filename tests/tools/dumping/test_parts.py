@@ -102,6 +102,19 @@ class TestDump:
         assert [one["number"] for one in found if one["file"] == str(raw)] == [1, 2]
         assert [one["number"] for one in found if one["file"] != str(raw)] == list(range(1, 11))
 
+    def test_more_parts_than_files_may_be_open(self, tmp_path: Path) -> None:
+        packets = two_clients()
+        paths = []
+        for at in range(300):
+            paths.append(tmp_path / f"{at:03}.pcap")
+            paths[-1].write_bytes(as_pcap(packets[at : at + 1]))
+        code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, r.getrlimit(r.RLIMIT_NOFILE)[1]));"
+        code += "from ftwire_tools.cli import main; raise SystemExit(main())"
+        command = [sys.executable, "-c", code, "dump", "--json", "--key", str(PEM), *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b"\n") == 10
+
     def test_a_damaged_part_is_named(self, parts: list[Path]) -> None:
         parts[1].write_bytes(parts[1].read_bytes() + b"\xff" * 16)
         parts[0].write_bytes(parts[0].read_bytes()[:-3])
@@ -192,6 +205,12 @@ class TestOtherCommands:
         assert found == expected
         assert text.startswith("1 of 1 inputs, 10 frames\n")
 
+    def test_an_export_of_protocols_that_are_not_there(self, whole: Path, tmp_path: Path) -> None:
+        pytest.importorskip("pyarrow")
+        result = run("export", "-o", tmp_path / "out", "--key", PEM, "--proto", "Trd_GetFunds", whole)
+        assert result.exit_code == 0
+        assert "--proto Trd_GetFunds: no frame in these inputs matches" in result.stderr
+
     def test_a_joined_export_is_not_done_twice(self, parts: list[Path], tmp_path: Path) -> None:
         pytest.importorskip("pyarrow")
         words = ("export", "--join", "-o", tmp_path / "out", "--key", PEM)
@@ -242,6 +261,12 @@ class TestSelectionsThatMatchNothing:
     def test_nothing_is_said_where_all_is_well(self, options: Sequence[str]) -> None:
         result = run("dump", *options, "-", data=pcap(session()))
         assert (result.exit_code, result.stderr) == (0, "")
+
+    def test_a_side_is_for_the_bytes_of_one(self) -> None:
+        result = run("dump", "--from", "client", "-", data=pcap(session()))
+        assert (result.exit_code, result.stderr) == (0, "ftwire: -: --from does nothing: a capture has both sides\n")
+        raw = b"".join(said.data for said in session() if said.sender is Role.CLIENT)
+        assert run("dump", "--from", "client", "-", data=raw).stderr == ""
 
     def test_a_protocol_that_does_not_exist_has_neighbours(self) -> None:
         result = run("dump", "--proto", "Qot_GetRTT", "-", data=b"")

@@ -18,10 +18,13 @@ from ftwire.pcap.ordering import is_stored
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["CHUNK", "Input", "one_capture_each", "open_input", "read_file"]
+__all__ = ["CHUNK", "Input", "allow_open_files", "one_capture_each", "open_input", "read_file"]
 
 CHUNK: Final = 128 * 1024
 """Largest number of bytes read at a time. A pipe may return fewer."""
+
+FEW_FILES: Final = 200
+"""Open files that any process may have, without a look at its limit."""
 
 
 class Input:
@@ -53,6 +56,21 @@ def open_input(path: str) -> Iterator[Input]:
     # Importing pathlib would take as long as reading a small capture.
     with FileIO(path) as stream:
         yield Input(path, path, cast("BinaryIO", stream))
+
+
+def allow_open_files(count: int) -> None:
+    """Let this process have so many files open at once, as far as the system lets it: all parts of a capture are."""
+    if count < FEW_FILES:
+        return
+    try:
+        import resource
+    except ImportError:  # Windows has another limit, of 8192
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + FEW_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
 
 
 def one_capture_each(inputs: Sequence[Input]) -> list[list[Input]]:

@@ -11,7 +11,7 @@ import click
 from ftwire.capture import CaptureReader
 from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
-from ftwire_tools.captures.input_files import Input, one_capture_each, open_input
+from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
@@ -159,6 +159,7 @@ def command(
     present = None if frame_filter.is_empty else PresentValues(frame_filter, patterns, registry=registry)
     code = 0
     path = files[0]
+    allow_open_files(len(files))
     try:
         with ExitStack() as stack:
             inputs: list[Input] = []
@@ -173,6 +174,8 @@ def command(
                 run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
                 if dump.not_decoded:
                     code = NOT_DECODED
+                if sender and dump.has_both_sides:
+                    sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (NotACaptureError, ImportError) as error:

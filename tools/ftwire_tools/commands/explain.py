@@ -14,7 +14,7 @@ from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
-from ftwire_tools.captures.input_files import one_capture_each
+from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
 from ftwire_tools.explaining.checked_capture import CaptureChecker
@@ -53,6 +53,7 @@ class Options(NamedTuple):
 def explain_captures(captures: Sequence[Capture], options: Options) -> list[ExplainReport]:
     """Check captures, parts of one as one, and return a report for each input. Raises ``OSError``."""
     reports: dict[Input, ExplainReport] = {}
+    allow_open_files(len(captures))
     with ExitStack() as stack:
         inputs = [stack.enter_context(capture.opened()) for capture in captures]
         for each in inputs:

@@ -134,7 +134,7 @@ def command(
         outcomes = run_export(
             captures_found, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
         )
-        code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json)
+        code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols)
     except ImportError as error:
         raise click.ClickException(_missing(error)) from None
     except OSError as error:
@@ -156,7 +156,13 @@ def _missing(error: ImportError) -> str:
     return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
 
 
-def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, database: str | None, as_json: bool) -> int:
+def _report(
+    outcomes: Iterable[tuple[ExportOutcome, bool]],
+    inputs: int,
+    database: str | None,
+    as_json: bool,
+    protocols: tuple[str, ...],
+) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()
     frames = done = skipped = faults = 0
@@ -177,6 +183,11 @@ def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, databas
         files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
         lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
+    if protocols and frames and not rows.keys() - {"errors"}:
+        sys.stderr.write(
+            f"ftwire: --proto {printable(','.join(protocols))}: no frame in these inputs matches "
+            "(ftwire dump --stats counts what there is)\n"
+        )
     if not done:
         return 1
     return NOT_DECODED if faults else 0

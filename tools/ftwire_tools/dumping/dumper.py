@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import DissectedBytes, DissectedFrame, KeyNeeded
+from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.line import LineRenderer, gap_text
@@ -88,6 +88,8 @@ class Dump:
         self._present: Final = present
         self._named: Final[set[str]] = set()
         self._out: Final[list[str]] = []
+        self.has_both_sides = False
+        """A conversation of a capture was met, not the bytes of one side."""
         self.not_decoded = 0
         """What was shown and could not be decoded: frames, bytes in no frame, damage of the input."""
 
@@ -136,6 +138,7 @@ class Dump:
     def _show_other(self, report: Dissected) -> None:
         """Show undecoded bytes and missing keys, if they pass the filter."""
         if not isinstance(report, DissectedBytes | KeyNeeded):
+            self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
             return
         conversation, observation = report.conversation, report.observation
         if not self._filter.matches_place(conversation, observation.time):

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from ftwire_tools.captures.input_files import Input, one_capture_each
+from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each
 from ftwire_tools.export.engines import DaskEngine, Engine, LocalEngine, RayEngine, cores, run_here, run_on
 from ftwire_tools.export.manifest import QUARANTINED, ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
@@ -95,6 +95,7 @@ def _captures_in(directory: str) -> list[str]:
 
 def joined(paths: Sequence[str]) -> list[list[str]]:
     """Group inputs into captures: parts of one, but for copies and what is no capture file. Raises ``OSError``."""
+    allow_open_files(len(paths))
     with ExitStack() as stack:
         inputs = [Input(path, path, stack.enter_context(open_source(path))) for path in paths]
         return [[part.path for part in parts] for parts in one_capture_each(inputs)]

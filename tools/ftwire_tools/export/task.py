@@ -16,7 +16,7 @@ from ftwire import __version__
 from ftwire.cipher import RsaKey
 from ftwire.errors import NotACaptureError
 from ftwire.pcap.ordering import is_stored
-from ftwire_tools.captures.input_files import CHUNK
+from ftwire_tools.captures.input_files import CHUNK, allow_open_files
 from ftwire_tools.export.formats import FileSet
 from ftwire_tools.export.frame_columns import TableOptions
 from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, ExportOutcome, record, recorded
@@ -186,6 +186,7 @@ def _export(
     settings = task.settings
     store = store_at(settings.out)
     hashed = hashlib.sha256()
+    allow_open_files(len(task.paths))
     with ExitStack() as stack:
         try:
             outcome.size, outcome.changed = stat_of_task(task)

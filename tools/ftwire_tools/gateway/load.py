@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftwire.capture import CaptureReader, DissectedFrame
 from ftwire.cipher import KEY_UNKNOWN
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire_tools.captures.input_files import one_capture_each, open_input
+from ftwire_tools.captures.input_files import allow_open_files, one_capture_each, open_input
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -29,6 +29,7 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
 
     Raises ``OSError`` and ``LoadError``.
     """
+    allow_open_files(len(paths))
     with ExitStack() as stack:
         inputs = [stack.enter_context(open_input(path)) for path in paths]
         for number, parts in enumerate(one_capture_each(inputs)):
