@@ -152,7 +152,7 @@ class CaptureReader:
 
         Several files are the parts of one capture, in any order: connections go on over them, frames and
         conversations are numbered through. None of them may be a raw stream. ``part`` is the position of the file
-        that the last report comes from.
+        that the last report comes from, or which is no capture.
 
         ``progress`` is called now and then with the number of bytes read. The files stay open. Raises what ``read``
         raises, after the last report (``account.damaged_parts`` has all), and ``OSError``.
@@ -161,7 +161,8 @@ class CaptureReader:
             return
         parts: list[CapturePart] = []
         if len(files) > 1:
-            parts += [CapturePart(file, self._limits) for file in files]
+            for self.part, file in enumerate(files):
+                parts += [CapturePart(file, self._limits)]
         else:
             (file,) = files
             if at_once and not is_stored(file):
@@ -180,9 +181,13 @@ class CaptureReader:
             yield from self.read(_with_progress(parts[0].chunks(), progress))
             return
         packets = OrderedPackets(parts)
-        for report in frames.read(packets, progress):
+        try:
+            for report in frames.read(packets, progress):
+                self.part = packets.current
+                yield report
+        except NotACaptureError:
             self.part = packets.current
-            yield report
+            raise
         yield from frames.close()
         damaged = {index: part.damage for index, part in enumerate(parts) if part.damage is not None}
         if damaged:

@@ -387,7 +387,7 @@ class OrderedPackets:
         """Return the packets, some of one part at a time. Raises ``OSError``."""
         parts = self._parts
         # A part of which all packets have the time with which another begins is the earlier one.
-        for part in parts:
+        for self.current, part in enumerate(parts):
             for run in part.runs:
                 if isinstance(run, _Stream):
                     run.load()

@@ -128,6 +128,10 @@ class TestDump:
         result = run("dump", *parts, missing)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == f"Error: {missing}: No such file or directory\n"
+        missing.write_bytes(gzip.compress(b"no capture at all"))
+        result = run("dump", *parts, missing)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {missing}: neither a capture")
 
     @pytest.mark.parametrize("path", RECORDED[:6], ids=lambda path: path.name)
     def test_a_file_out_of_order(self, path: Path, tmp_path: Path) -> None:

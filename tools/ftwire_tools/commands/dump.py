@@ -171,7 +171,11 @@ def command(
                 reader = CaptureReader(
                     keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
-                run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
+                try:
+                    run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
+                except NotACaptureError:
+                    path = group[reader.part].path
+                    raise
                 if dump.not_decoded:
                     code = NOT_DECODED
                 if sender and dump.has_both_sides:
