@@ -81,7 +81,7 @@ def one_capture_each(inputs: Sequence[Input]) -> list[list[Input]]:
     would pass for repetitions of the other's. The bytes that one side of a connection sent are read for themselves.
     """
     if len(inputs) < 2:
-        return [list(inputs)]
+        return [list(inputs)] if inputs else []
     groups: list[list[Input]] = []
     captures: list[tuple[list[Input], set[tuple[int, bytes]]]] = []
     for each in inputs:

@@ -111,12 +111,13 @@ def command(
     schema: str | None,
     show_secrets: bool,
 ) -> None:
-    """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or the bytes that one side sent.
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, or the bytes that one side sent.
 
     Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Frames are shown in order
     of time, whatever the order of the packets in FILE; "-" reads standard input and shows frames of a pipe as they
     come. Several captures are the parts of one, in any order, as tcpdump -C and dumpcap -b write them: connections
     go on over them, and numbers run through. Copies of a capture are shown each for itself.
+    Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4 where ftwire[compressed] is installed.
 
     \b
     Examples:

@@ -93,6 +93,7 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
             reports[index].notes.append(f"the capture cannot be read to its end: {damage}")
     finally:
         progress.clear()
+    reports[-1].notes += reader.account.unread()
     for report in reports:
         if not report.pieces:
             report.notes.append("no conversation with OpenD was found")
@@ -165,7 +166,7 @@ def command(
     """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
 
     INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
-    WebSocket connection, a pcap or pcapng capture, gzip of either), or "-" for standard input. Several are read as
+    WebSocket connection, a pcap or pcapng capture, compressed or not), or "-" for standard input. Several are read as
     one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
     Of a capture, only frames with something wrong are drawn. Several captures are the parts of one, in any order.
 

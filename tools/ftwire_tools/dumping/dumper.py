@@ -204,8 +204,8 @@ def run(
             for index, damage in (account.damaged_parts or {0: error}).items():
                 dump.complain(f"{sources[index].name}: {damage}")
         name = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1} more"
-        for reason, count in account.unsupported_links.items():
-            dump.complain(f"{name}: {count} packets passed over: {reason}")
+        for sentence in account.unread():
+            dump.complain(f"{name}: {sentence}")
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
             dump.complain(f"{name}: {those} other bytes than came first in their place, or came too late")

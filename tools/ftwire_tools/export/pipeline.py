@@ -32,6 +32,8 @@ class CaptureCounts:
     frames: int = 0
     undecoded: int = 0
     """Rows of the table ``errors``, without those of commands that need no body."""
+    times_differ: dict[str, int] = field(default_factory=dict)
+    """Rows with a local time that is not that of its timestamp, by table."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
 
@@ -96,6 +98,7 @@ def read_blocks(
         for batch in builder.build(collector.taken()):
             yield block, batch
         counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
+        counts.times_differ = dict(builder.times_differ)
 
     def note_progress(done: int) -> None:
         counts.bytes, counts.frames = done, account.frames
@@ -119,8 +122,10 @@ def read_blocks(
     except CaptureError as error:
         for damage in account.damaged_parts.values() or [error]:
             add_damage(type(damage).__name__, str(damage))
-    for reason, packets in account.unsupported_links.items():
-        add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
+    for sentence in account.unread():
+        add_damage("PacketSkipped", sentence)
+    if collector.times_left_out:
+        add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
     if account.late_packets:
         counts.damage.append(
             f"{account.late_packets} packets are further from their place in time than a stream is "

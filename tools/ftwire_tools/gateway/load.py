@@ -69,3 +69,5 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
             raise LoadError(f"{part.path}: {reason}")
         if encrypted:
             log("left-out", file=part.path, frames=encrypted, reason="encrypted, and no key opens them")
+    for sentence in reader.account.unread():
+        log("left-out", file=parts[0].path, reason=sentence)
