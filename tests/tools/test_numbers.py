@@ -34,7 +34,8 @@ def capture() -> bytes:
     """A web page, then two conversations: the one that opens first sends its first frame last."""
     page = TcpConversation(CLIENT, WEB).frames([(Direction.A_TO_B, b"GET / HTTP/1.1\r\n\r\n", START)])
     opening, rest = packets(MIXED)[:3], packets(MIXED)[3:]
-    return pcap_of([*page, *opening, *packets(session(), client=LATE), *rest])
+    later = [(time + 10 * MILLISECOND, packet) for time, packet in rest]
+    return pcap_of([*page, *opening, *packets(session(), client=LATE), *later])
 
 
 def run(*words: str | Path) -> list[dict[str, object]]:

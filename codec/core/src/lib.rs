@@ -10,7 +10,7 @@ mod packets;
 use pyo3::prelude::*;
 
 /// Number of the interface, as `ftwire._core` has it: one more with every change of a name, signature or meaning here.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -22,5 +22,7 @@ fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<body::Projection>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
     module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::follow_pcap, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::follow_pcapng, module)?)?;
     Ok(())
 }

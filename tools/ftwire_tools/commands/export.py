@@ -51,6 +51,7 @@ NOT_DECODED: Final = 3
     default="all",
     help="all fields under the vendor's names (default), or those of the DataFrames of the vendor's Python SDK.",
 )
+@click.option("--join", "join", is_flag=True, help="The inputs are parts of one capture: tcpdump -C, dumpcap -b.")
 @click.option("--explode", is_flag=True, help="Lists inside rows as tables of their own, joined by number and row.")
 @click.option(
     "--levels",
@@ -80,6 +81,7 @@ def command(
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
     columns: str,
+    join: bool,
     explode: bool,
     levels: int,
     engine: str,
@@ -100,8 +102,12 @@ def command(
     Examples:
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
+      ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
+
+    Each CAPTURE is read for itself. With --join all are parts of one, in any order: connections go on over them,
+    and the column file has the name of the first, "and N more".
 
     Every row has time (of capture), file, number, conversation, src, dst, direction, kind, proto_id, proto, serial,
     request, latency_ns and row. Rows of a reply have the number of its request, and the parameters that only the
@@ -123,7 +129,7 @@ def command(
         _check_packages(kind)
         from ftwire_tools.export.frame_columns import TableOptions
         from ftwire_tools.export.lock import BusyError
-        from ftwire_tools.export.runner import inputs_of, run_export
+        from ftwire_tools.export.runner import inputs_of, joined, run_export
         from ftwire_tools.export.store import store_at
         from ftwire_tools.export.task import ExportSettings, MixedTablesError, check_output
 
@@ -135,13 +141,19 @@ def command(
         for source in sources:
             if source.encode(errors="replace").decode() != source:
                 raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
+        captures_found = joined(sources) if join else [[source] for source in sources]
         try:
             with store_at(output).lock():
                 check_output(settings)
                 outcomes = run_export(
-                    sources, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
+                    captures_found,
+                    settings,
+                    engine=engine,
+                    address=address,
+                    jobs=jobs,
+                    retry_quarantined=retry_quarantined,
                 )
-                code = _report(outcomes, len(sources), output if kind == "duckdb" else None, as_json)
+                code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols)
         except BusyError as error:
             by = f" (process {error.holder})" if error.holder else ""
             raise click.ClickException(
@@ -170,7 +182,13 @@ def _missing(error: ImportError) -> str:
     return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
 
 
-def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, database: str | None, as_json: bool) -> int:
+def _report(
+    outcomes: Iterable[tuple[ExportOutcome, bool]],
+    inputs: int,
+    database: str | None,
+    as_json: bool,
+    protocols: tuple[str, ...],
+) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()
     frames = done = skipped = faults = 0
@@ -191,6 +209,11 @@ def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, databas
         files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
         lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
+    if protocols and frames and not rows.keys() - {"errors"}:
+        sys.stderr.write(
+            f"ftwire: --proto {printable(','.join(protocols))}: no frame in these inputs matches "
+            "(ftwire dump --stats counts what there is)\n"
+        )
     if not done:
         return 1
     return NOT_DECODED if faults else 0

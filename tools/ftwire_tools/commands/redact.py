@@ -73,24 +73,14 @@ def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[
     """Yield the new capture; an error that ends the old one early goes to ``damage``. Raises ``CaptureError``."""
     yield rewriter.header()
     progress = Progress(source.size)
-    done = 0
     try:
-        for chunk in source.chunks():
-            done += len(chunk)
-            yield from rewriter.feed(chunk)
-            progress.update(done, rewriter.frames)
+        yield from rewriter.read(source.stream, lambda done: progress.update(done, rewriter.frames))
     except CaptureError as error:
         if not rewriter.frames:
             raise
         damage.append(str(error))
     finally:
         progress.clear()
-    try:
-        yield from rewriter.close()
-    except CaptureError as error:
-        if not rewriter.frames:
-            raise
-        damage.append(str(error))
 
 
 def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ftwire.capture import CaptureReader
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
 from ftwire_tools.export.manifest import ALL, COLUMNS
-from ftwire_tools.export.store import open_source_file
+from ftwire_tools.export.store import open_source
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
 
 if TYPE_CHECKING:
-    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
@@ -79,13 +78,13 @@ def tables(
 
 def _tables(paths: Iterable[str], keys: Sequence[RsaKey], options: TableOptions) -> Iterator[TableBatch]:
     for path in paths:
-        with open_source_file(path) as chunks:
-            for _, batch in read_blocks(chunks, path, keys, options, CaptureCounts()):
+        with open_source(path) as file:
+            for _, batch in read_blocks([file], path, keys, options, CaptureCounts()):
                 yield batch
 
 
 def read_blocks(
-    chunks: Iterable[bytes],
+    files: Sequence[BinaryIO],
     name: str,
     keys: Sequence[RsaKey],
     options: TableOptions,
@@ -94,9 +93,9 @@ def read_blocks(
 ) -> Iterator[tuple[int, TableBatch]]:
     """Return the rows of one capture, called ``name`` in them, each batch with the number of its block.
 
-    A chunk belongs to the block in which it begins. ``counts`` are kept up to date, and ``progress`` is called
-    with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where there is no capture, and
-    whatever ``chunks`` raises.
+    ``files`` is the capture's, or its parts. A chunk belongs to the block in which it begins. ``counts`` are kept up to
+    date, and ``progress`` is called with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where
+    there is no capture, and ``OSError`` where a file cannot be read.
     """
     collector, builder = FrameCollector(options), TableBuilder(name, options)
     reader = CaptureReader(keys=keys, max_body=options.max_body)
@@ -110,35 +109,35 @@ def read_blocks(
         counts.times_differ = dict(builder.times_differ)
         counts.without_request = collector.without_request
 
-    def collect(reports: Iterator[Dissected]) -> Iterator[tuple[int, TableBatch]]:
-        try:
-            for report in reports:
-                collector.add(report)
-                if collector.is_full:
-                    yield from flush()
-        except NotACaptureError:
-            raise
-        except CaptureError as error:
-            add_damage(type(error).__name__, str(error))
+    def note_progress(done: int) -> None:
+        counts.bytes, counts.frames = done, account.frames
+        if progress is not None:
+            progress(counts.bytes, counts.frames)
 
     def add_damage(kind: str, text: str) -> None:
         counts.damage.append(text)
         collector.add_damage(kind, text)
 
-    for chunk in chunks:
-        if counts.bytes // options.block > block:
-            yield from flush()
-            block = counts.bytes // options.block
-        counts.bytes += len(chunk)
-        yield from collect(reader.feed(chunk))
-        counts.frames = account.frames
-        if progress is not None:
-            progress(counts.bytes, counts.frames)
-        if counts.damage:
-            break
-    yield from collect(reader.close())
+    try:
+        for report in reader.read_files(files, progress=note_progress, at_once=False):
+            if counts.bytes // options.block > block:
+                yield from flush()
+                block = counts.bytes // options.block
+            collector.add(report)
+            if collector.is_full:
+                yield from flush()
+    except NotACaptureError:
+        raise
+    except CaptureError as error:
+        for damage in account.damaged_parts.values() or [error]:
+            add_damage(type(damage).__name__, str(damage))
     for sentence in account.unread():
         add_damage("PacketSkipped", sentence)
     if collector.times_left_out:
         add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
+    if account.late_packets:
+        counts.damage.append(
+            f"{account.late_packets} packets are further from their place in time than a stream is "
+            "put in order; give the uncompressed file itself"
+        )
     yield from flush()

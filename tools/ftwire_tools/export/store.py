@@ -8,12 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from ftwire_tools.captures.input_files import CHUNK, open_input
+from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.export.lock import locked
 
-__all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source_file", "stat_of", "store_at"]
-
-REMOTE_CHUNK: Final = 4 * CHUNK
+__all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source", "stat_of", "store_at"]
 
 LOCK: Final = ".lock"
 """File that the process holds which writes to a directory."""
@@ -36,15 +34,15 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def open_source_file(path: str) -> Iterator[Iterator[bytes]]:
-    """Open an input and return its bytes in chunks. Raises ``OSError``."""
+def open_source(path: str) -> Iterator[BinaryIO]:
+    """Open an input: a file, "-" for standard input, or a URL. Raises ``OSError``."""
     if not is_remote(path):
         with open_input(path) as opened:
-            yield opened.chunks()
+            yield opened.stream
         return
     system, inner = filesystem(path)
     with system.open(inner, "rb") as stream:
-        yield iter(lambda: stream.read(REMOTE_CHUNK), b"")
+        yield stream
 
 
 def stat_of(path: str) -> tuple[int, str]:

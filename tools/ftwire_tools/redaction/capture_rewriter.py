@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from ftwire import __version__
 from ftwire.body import to_json
@@ -110,6 +110,18 @@ class Rewriter:
         for report in self._reader.feed(chunk):
             self._write(report)
             yield from self._release(report.time)
+
+    def read(self, stream: BinaryIO, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """Take the whole old capture, in order of time. Raises ``CaptureError`` after everything was returned.
+
+        ``progress`` is called with the bytes read so far. Raises ``OSError``, too.
+        """
+        try:
+            for report in self._reader.read_files([stream], progress=progress, at_once=False):
+                self._write(report)
+                yield from self._release(report.time)
+        finally:
+            yield from self._release(None)
 
     def close(self) -> Iterator[bytes]:
         """Take note that the old capture has ended. Raises ``CaptureError``, after everything was returned."""

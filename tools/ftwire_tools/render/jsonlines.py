@@ -44,8 +44,14 @@ class JsonRenderer:
         self._fields: Final = fields
         self._shows_secrets: Final = show_secrets
         self._with_bytes: Final = with_bytes
-        self._start: Final = "{" if file is None else f'{{"file": {dump_json(file)}, '
+        self._start = "{"
+        if file is not None:
+            self.name_file(file)
         self._ends: Final[dict[tuple[int, Role], str]] = {}
+
+    def name_file(self, file: str) -> None:
+        """Name this file as that of the frames to come."""
+        self._start = f'{{"file": {dump_json(file)}, '
 
     def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
         """Return the line of one frame, and why its body cannot be had."""
