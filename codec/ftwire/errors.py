@@ -26,6 +26,7 @@
         ├── TruncatedCaptureError the file ends inside a record
         ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
+            └── SequenceError     a segment whose number does not fit its connection
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
 never on the sentence.
@@ -58,6 +59,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "SchemaError",
+    "SequenceError",
     "TruncatedCaptureError",
     "TruncatedHeaderError",
     "UnknownProtocolError",
@@ -294,3 +296,12 @@ class UnsupportedLinkError(CaptureError):
 
 class PacketError(CaptureError):
     """One packet whose headers do not hold together; the packets around it are not touched."""
+
+
+class SequenceError(PacketError):
+    """A TCP segment that is no part of its connection: its sequence number does not fit (RFC 9293, RFC 5961)."""
+
+    def __init__(self, reason: str, *, length: int = 0) -> None:
+        super().__init__(reason)
+        self.length = length
+        """Bytes of its payload that are in no stream; 0 for one that would only begin, end or reset a connection."""
