@@ -17,6 +17,7 @@
     │   ├── DescriptorError       a descriptor set that cannot be loaded
     │   └── UnknownProtocolError  an ID or a name the registry does not hold (also a KeyError)
     ├── EnvelopeError             a WebSocket message that is no "ft-v1.0" envelope
+    ├── MemoryLimitError          bytes of a capture that took too much memory to wait for the rest of their frame
     ├── ProtocolError             correct frames in an order the protocol does not allow
     │   ├── LocalProtocolError    our side asked for it: a bug in the caller
     │   └── RemoteProtocolError   their side sent it
@@ -54,6 +55,7 @@ __all__ = [
     "KeyFormatError",
     "KeyRequiredError",
     "LocalProtocolError",
+    "MemoryLimitError",
     "NotACaptureError",
     "PacketError",
     "ProtocolError",
@@ -244,6 +246,18 @@ class EnvelopeError(WireError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class MemoryLimitError(WireError):
+    """Bytes given up before their frame was whole: all that a capture makes wait took more memory than it may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+        """What was allowed, in bytes (``ftwire.pcap.Limits.max_memory``)."""
+
+    def __str__(self) -> str:
+        return f"given up before the frame was whole: all that waits took more than {self.limit} bytes of memory"
 
 
 class ProtocolError(WireError):

@@ -76,4 +76,6 @@ def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[in
         return ETHERTYPE_IPV4, start
     if link_type == LinkType.IPV6:
         return ETHERTYPE_IPV6, start
+    if link_type < 0:
+        raise UnsupportedLinkError("a packet of an interface beyond the largest number of them that is kept")
     raise UnsupportedLinkError(f"link type {link_type} is not taken apart here")

@@ -58,6 +58,11 @@ class Reassembler:
         # Handshakes in the middle of a connection, by the index of its flow.
         self._doubtful: OrderedDict[int, DoubtfulHandshake] = OrderedDict()
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that pieces take which wait for others, about."""
+        return self._pool.buffered
+
     def segment(self, key: bytes, seq: int, ack: int, flags: int, data: bytes, missing: int) -> None:
         """Take the segment of the current packet, report what comes of it.
 

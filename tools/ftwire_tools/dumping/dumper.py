@@ -164,6 +164,17 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
             dump.complain(f"{source.name}: {those} other bytes than came first in their place, or came too late")
+        if account.misplaced_bytes:
+            where = "behind the end of their connection, or far from where it stands"
+            dump.complain(f"{source.name}: {account.misplaced_bytes} bytes are {where}")
+        if account.refused_controls:
+            those = "1 packet has" if account.refused_controls == 1 else f"{account.refused_controls} packets have"
+            what = "a SYN, FIN or RST whose sequence number does not fit: stale or forged, and without effect"
+            dump.note(f"{source.name}: {those} {what}")
+        if account.given_up:
+            times = "once" if account.given_up == 1 else f"{account.given_up} times"
+            what = "what waited for the rest of a frame took too much memory, and the largest of it was given up"
+            dump.complain(f"{source.name}: {times} {what}")
     finally:
         progress.clear()
         dump.flush()
