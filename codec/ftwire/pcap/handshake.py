@@ -57,10 +57,11 @@ class DoubtfulHandshake(NamedTuple):
 
     def is_followed_by(self, half: HalfStream, seq: int) -> bool:
         """Return whether a segment of this stream is what comes next behind the handshake, and not in the flow."""
-        begin = self.first if half.key == self.key else self.back
+        sent_it = half.key == self.key
+        begin = self.first if sent_it else self.back
         if begin < 0 or seq == half.next_seq:
             return False
         ahead = sequence_distance(begin, seq)
-        if ahead == 0:
+        if ahead == 0 or (sent_it and ahead == len(self.data) + self.missing):
             return True
         return 0 < ahead <= _NEAR and (half.next_seq < 0 or abs(sequence_distance(half.next_seq, seq)) > _NEAR)
