@@ -69,7 +69,8 @@ class WaitingPieces(list[WaitingPiece]):
             if edges and edges[-1] == start:
                 edges[-1] = end
             else:
-                edges += (start, end)
+                edges.append(start)
+                edges.append(end)
             self.append(piece)
             self.cost += len(data) + _OVERHEAD
             return []
@@ -111,7 +112,15 @@ class WaitingPieces(list[WaitingPiece]):
 
     def take(self, position: int) -> list[WaitingPiece]:
         """Remove and return the first pieces, as far as nothing is missing between ``position`` and their ends."""
-        edges, runs = self._edges, 0
+        edges = self._edges
+        if len(edges) == 2 and edges[0] <= position:
+            # One run, which is all there is: as after most losses.
+            taken = self[:]
+            self.clear()
+            edges.clear()
+            self.cost = 0
+            return taken
+        runs = 0
         while runs < len(edges) and edges[runs] <= position:
             position = max(position, edges[runs + 1])
             runs += 2

@@ -408,10 +408,11 @@ class HalfStream:
             else:
                 self._report_missing(end, MissingReason.SNAPPED, number, time_ns)
         pool.buffered += waiting.cost - cost
-        # What still waits, waits for other bytes, and for those not as long as other streams have waited.
-        del pool.waiting[self]
         if waiting:
-            pool.waiting[self] = None
+            # What still waits, waits for other bytes, and for those not as long as other streams have waited.
+            pool.waiting.move_to_end(self)
+        else:
+            del pool.waiting[self]
 
     def _compare_delivered(self, start: int, data: bytes) -> None:
         """Report bytes for an old place that are late, or differ from what was delivered there."""

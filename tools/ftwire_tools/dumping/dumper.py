@@ -173,7 +173,7 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
             dump.note(f"{source.name}: {those} {what}")
         if account.given_up:
             times = "once" if account.given_up == 1 else f"{account.given_up} times"
-            what = "what waited for the rest of a frame took too much memory, and the largest of it was given up"
+            what = "what waits in all connections took too much memory, and that of the largest was given up"
             dump.complain(f"{source.name}: {times} {what}")
     finally:
         progress.clear()

@@ -127,4 +127,7 @@ def read_blocks(
     yield from collect(reader.close())
     for reason, packets in account.unsupported_links.items():
         add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
+    if account.misplaced_bytes:
+        where = "behind the end of their connection, or far from where it stands"
+        add_damage("SequenceError", f"{account.misplaced_bytes} bytes are {where}")
     yield from flush()
