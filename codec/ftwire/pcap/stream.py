@@ -65,7 +65,7 @@ class HeldSegment(NamedTuple):
         return (self.seq + len(self.data) + self.missing) & SEQUENCE_MASK
 
 
-class RefusedReset(NamedTuple):
+class DoubtfulReset(NamedTuple):
     """A reset whose sequence number is not the next: it ends its flow only if nothing more follows."""
 
     last: int
@@ -144,7 +144,7 @@ class HalfStream:
         self.offset = 0
         self.closed = False
         self.held: HeldSegment | None = None
-        self.reset: RefusedReset | None = None
+        self.reset: DoubtfulReset | None = None
         self.waiting = WaitingPieces()
         # Patience: up to where the receiver has acknowledged bytes that are missing, for how many packets, since when.
         self._acked_to = -1
@@ -320,6 +320,13 @@ class HalfStream:
         self._refuse("a FIN in front of bytes that follow it")
         if (held := self.take_held()) is not None:
             self.replay(held)
+
+    def refuse_reset(self) -> None:
+        """Report the reset that did not end the flow as skipped."""
+        if (reset := self.reset) is not None:
+            self.reset = None
+            with self._packet.earlier(reset.packet_number, reset.time_ns):
+                self._refuse("a RST whose sequence number is not the next")
 
     def expects(self, seq: int) -> bool:
         """Return whether the receiver's next number is this, by what was delivered, acknowledged and is waiting."""

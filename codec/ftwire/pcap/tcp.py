@@ -20,7 +20,7 @@ from ftwire.pcap.context import PacketContext
 from ftwire.pcap.events import CloseReason, Direction, Endpoint, Flow, FlowClosed, FlowOpened, MissingReason
 from ftwire.pcap.handshake import LARGEST_SYN_DATA, DoubtfulHandshake
 from ftwire.pcap.records import Limits
-from ftwire.pcap.stream import SEQUENCE_MASK, WINDOW, HalfStream, Pool, RefusedReset, sequence_distance
+from ftwire.pcap.stream import SEQUENCE_MASK, WINDOW, DoubtfulReset, HalfStream, Pool, sequence_distance
 
 __all__ = ["ACK", "FIN", "RST", "SYN", "Reassembler"]
 
@@ -212,9 +212,9 @@ class Reassembler:
                 peer.acknowledge(ack)
             self._close(half, CloseReason.RST, MissingReason.CLOSED)
             return
+        half.refuse_reset()
         packet = self._packet
-        packet.skip(SequenceError("a RST whose sequence number is not the next"), half.flow)
-        half.reset = RefusedReset(max(half.last, peer.last), packet.number, packet.time_ns)
+        half.reset = DoubtfulReset(max(half.last, peer.last), packet.number, packet.time_ns)
 
     def _revive(
         self, half: HalfStream | None, key: bytes, seq: int, ack: int, flags: int, data: bytes, missing: int
@@ -298,10 +298,12 @@ class Reassembler:
             reset = side.reset
             if reset and reason in _UNTOLD and max(first.last, second.last) == reset.last:
                 reason, number, time_ns = CloseReason.RST, reset.packet_number, reset.time_ns
+                side.reset = None
         for side in (first, second):
             side.finish(missing)
             side.closed = True
             self._silent.pop(side, None)
+            side.refuse_reset()
             if reason not in _BY_THEMSELVES:
                 side.drop_held()
         half.settle()

@@ -246,12 +246,11 @@ SKIPPED_RESET = "a RST whose sequence number is not the next"
 def test_a_reset_ahead_ends_a_flow_that_says_no_more(distance: int) -> None:
     """The capture may lack what was sent before it."""
     silent = after_handshake(a(0, b"abc"), a(3 + distance, flags=RST))
-    assert silent == [("data", "A", 0, b"abc", 1), ("skipped", 2, SKIPPED_RESET), ("closed", "rst")]
+    assert silent == [("data", "A", 0, b"abc", 1), ("closed", "rst")]
     for goes_on in (a(3, b"d"), b(0, b"x")):
         events = after_handshake(a(0, b"abc"), a(3 + distance, flags=RST), goes_on)
-        assert events[1] == ("skipped", 2, SKIPPED_RESET)
-        assert events[2][0] == "data"
-        assert events[-1] == END
+        assert events[1][0] == "data"
+        assert events[2:] == [("skipped", 2, SKIPPED_RESET), END]
 
 
 def test_a_reset_behind_bytes_that_only_the_receiver_has_seen() -> None:

@@ -17,7 +17,7 @@ from ftwire.pcap import Dissector, Limits
 from support.pcap_model import ACK, FIN, RST, SYN, A, B, Snapped, dissect, frame, pcap
 from support.work import lines_executed
 
-FEW, MANY = 400, 3200
+FEW, MANY = 500, 2000
 HEADERS = 54
 
 

@@ -587,9 +587,7 @@ class TestBadInput:
         assert result.stdout.splitlines()[-1] == f"--- standard input: 9 bytes are {where}"
 
     def test_bodies_that_take_too_much_memory_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(
-            Limits.__init__, "__kwdefaults__", {**Limits.__init__.__kwdefaults__, "max_memory": 1 << 20}
-        )
+        monkeypatch.setattr("ftwire.capture.packets.Limits", lambda: Limits(max_memory=1 << 20))
         header = answered(3009, 0, push()).data[:12] + (1 << 24).to_bytes(4, "little") + bytes(28)
         lies = [Said(Role.SERVER, header + bytes(200_000))]
         sent = [packets(lies, Endpoint(b"\x0a\0\0\1", 40000 + at))[:-3] for at in range(12)]
