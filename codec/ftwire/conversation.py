@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
+from ftwire.errors import WireError
 from ftwire.events import Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, unpack_header
@@ -44,6 +45,8 @@ MAX_HASHED: Final = 4 * 1024 * 1024
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
+_CHUNK_OVERHEAD: Final = 160
+"""Bytes that a chunk takes besides its own: a tuple of four, a bytes object, integers."""
 _RESERVED: Final = bytes(8)
 
 
@@ -146,6 +149,26 @@ class ConversationObserver:
             if len(self._chunks) > MAX_CHUNKS:
                 self._end_search()
         return self._replay()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for what is to come."""
+        if self._observer is not None:
+            return self._observer.memory
+        # Each chunk is there twice: as it came, and in its direction.
+        return sum(2 * len(each.data) for each in self._directions) + _CHUNK_OVERHEAD * len(self._chunks)
+
+    def give_up(self, error: WireError, time: int = 0, packet: int = 0) -> list[Observation]:
+        """Give up, for this reason, what takes memory; what follows is observed as usual.
+
+        A search that has not come to a result ends with what there is.
+        """
+        if not self.settled:
+            self._end_search()
+        seen = self._replay()
+        if self._observer is not None:
+            seen += self._observer.give_up(error, time, packet)
+        return seen
 
     def close(self, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the connection has ended; what is left of both directions is settled."""

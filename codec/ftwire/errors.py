@@ -17,6 +17,7 @@
     │   ├── DescriptorError       a descriptor set that cannot be loaded
     │   └── UnknownProtocolError  an ID or a name the registry does not hold (also a KeyError)
     ├── EnvelopeError             a WebSocket message that is no "ft-v1.0" envelope
+    ├── MemoryLimitError          bytes of a capture that took too much memory to wait for the rest of their frame
     ├── ProtocolError             correct frames in an order the protocol does not allow
     │   ├── LocalProtocolError    our side asked for it: a bug in the caller
     │   └── RemoteProtocolError   their side sent it
@@ -28,7 +29,8 @@
         ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
             ├── CutPacketError    the capture kept too few bytes of it
-            └── ClosedTunnelError a tunnel that is not looked into
+            ├── ClosedTunnelError a tunnel that is not looked into
+            └── SequenceError     a segment whose number does not fit its connection
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
 never on the sentence.
@@ -58,11 +60,13 @@ __all__ = [
     "KeyFormatError",
     "KeyRequiredError",
     "LocalProtocolError",
+    "MemoryLimitError",
     "NotACaptureError",
     "PacketError",
     "ProtocolError",
     "RemoteProtocolError",
     "SchemaError",
+    "SequenceError",
     "TruncatedCaptureError",
     "TruncatedHeaderError",
     "UnknownProtocolError",
@@ -254,6 +258,18 @@ class EnvelopeError(WireError):
         return self.reason
 
 
+class MemoryLimitError(WireError):
+    """Bytes given up before their frame was whole: all that a capture makes wait took more memory than it may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+        """What was allowed, in bytes (``ftwire.pcap.Limits.max_memory``)."""
+
+    def __str__(self) -> str:
+        return f"given up before the frame was whole: all that waits took more than {self.limit} bytes of memory"
+
+
 class ProtocolError(WireError):
     """Correct frames, in an order or a state the protocol does not allow."""
 
@@ -334,3 +350,12 @@ class ClosedTunnelError(PacketError):
         super().__init__(f"a tunnel of {tunnel}")
         self.tunnel = tunnel
         """Name of its kind."""
+
+
+class SequenceError(PacketError):
+    """A TCP segment that is no part of its connection: its sequence number does not fit (RFC 9293, RFC 5961)."""
+
+    def __init__(self, reason: str, *, length: int = 0) -> None:
+        super().__init__(reason)
+        self.length = length
+        """Bytes of its payload that are in no stream; 0 for one that would only begin, end or reset a connection."""

@@ -160,6 +160,15 @@ class ReceiveBuffer:
             self.data = self.data[start:]
             self.start = 0
 
+    def clear(self) -> None:
+        """Forget all bytes received, settled or not."""
+        self.data, self.start, self.lacking, self.later = b"", 0, 1, bytearray()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the bytes received take."""
+        return len(self.data) + len(self.later)
+
     def join(self) -> None:
         """Make all bytes received part of ``data``, whatever is lacking: for the end of a stream."""
         self.lacking = 0

@@ -41,6 +41,8 @@ MAX_PENDING: Final = 4096
 """Requests kept for pairing."""
 MAX_PENDING_BYTES: Final = 16 * 1024 * 1024
 """The same in bytes of their payloads."""
+_REQUEST_OVERHEAD: Final = 1024
+"""What keeping a request takes besides its payload, about: the frame, a small message if it was read, the entry."""
 
 
 class PendingRequests:
@@ -60,6 +62,16 @@ class PendingRequests:
         self._bytes += len(frame.payload)
         while len(requests) > MAX_PENDING or (self._bytes > MAX_PENDING_BYTES and len(requests) > 1):
             self.take(next(iter(requests)))
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that they take, about."""
+        return self._bytes + _REQUEST_OVERHEAD * len(self.waiting)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.waiting.clear()
+        self._bytes = 0
 
     def take(self, key: tuple[int, int]) -> tuple[Frame | Envelope, int] | None:
         """Forget the request of this (protocol ID, serial) and return it with its time, if it is known."""
@@ -114,6 +126,23 @@ class Observer:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
         decoder = self._client if sender is _CLIENT else self._server
         return self._observe(decoder.skip(length), sender, time, packet)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for frames to come: parts of frames, and requests without an answer."""
+        return self._client.buffer.memory + self._server.buffer.memory + self._pending.memory
+
+    def give_up(self, error: WireError, time: int = 0, packet: int = 0) -> list[Observation]:
+        """Give up, for this reason, what takes memory: the bytes that wait for the rest of their frame are undecoded.
+
+        Requests are forgotten, so that their answers come without them. What follows is observed as usual.
+        """
+        self._pending.clear()
+        return [
+            observation
+            for sender, decoder in ((Role.CLIENT, self._client), (Role.SERVER, self._server))
+            for observation in self._observe(decoder.give_up(error), sender, time, packet)
+        ]
 
     def close(self, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the conversation has ended; what is left of both directions is settled."""

@@ -96,6 +96,20 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         self._in_step = False
         self._error = None
 
+    def give_up(self, error: WireError) -> Iterator[Frame | UndecodedBytes]:
+        """Pass over the bytes that wait for the rest of their frame, for this reason; iterate over what that leaves."""
+        length = self.pending
+        if not length:
+            return
+        self.buffer.clear()
+        self._pass_over(length)
+        self._in_step = False
+        self._tried = 0
+        self._error = error
+        yield self._report()
+        # The rest of that frame is still to come.
+        self._error = error
+
     def close(self) -> Iterator[Frame | UndecodedBytes]:
         """Take note that the stream has ended; iterate over the items that are left of it."""
         self._cut_off = False

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ftwire._renamed import renamed_keyword
+from ftwire.errors import WireError
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role
 from ftwire.observer import PendingRequests
@@ -48,6 +49,20 @@ class WebSocketObserver:
     def skip(self, sender: Role, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
         return self._observe(self._decoders[sender].skip(length), sender, time, packet)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for envelopes to come."""
+        return sum(decoder.memory for decoder in self._decoders.values()) + self._pending.memory
+
+    def give_up(self, error: WireError, time: int = 0, packet: int = 0) -> list[Observation]:
+        """Give up, for this reason, what takes memory, as ``ftwire.observer.Observer.give_up`` does."""
+        self._pending.clear()
+        return [
+            observation
+            for sender, decoder in self._decoders.items()
+            for observation in self._observe(decoder.give_up(error), sender, time, packet)
+        ]
 
     def close(self, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the conversation has ended; what is left of both directions is settled."""

@@ -26,7 +26,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire._renamed import renamed_keyword
-from ftwire.errors import EnvelopeError
+from ftwire.errors import EnvelopeError, WireError
 from ftwire.frame import MessageClasses, Role
 from ftwire.framing import StreamDecoder
 from ftwire.header import ENVELOPE_MAGIC
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSocketResyncDecoder", "find_envelope"]
 
+_INFLATER_SIZE: Final = 40 * 1024
+"""Bytes that inflating takes: a window of 32 KiB, and zlib's state."""
 MAX_HEAD: Final = 16 * 1024
 """Largest HTTP head waited for, in bytes; common servers and clients allow 8 to 16 KiB."""
 INFLATE_TRIED: Final = 512
@@ -219,13 +221,14 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         self._phase = _Phase.HEAD
         self._undecoded = 0  # bytes passed over and not yet reported; they end at offset
         self._missing = 0  # how many of those were never captured
+        self._error: WireError | None = None  # why bytes were given up, until they are reported
         self._pass = 0  # bytes still to come of a frame that is passed over, since others of it are missing
         self._tried = 0  # 1 when the byte at offset is known to start no envelope
         self._message: bytearray | None = None  # the parts so far of a message in several frames
         self._message_at = 0
         self._opcode = 0
         self._compressed = False
-        self._inflater = self._new_inflater()
+        self._inflater: PerMessageDeflate | None = None  # made when a compressed message comes: it takes 40 KiB
         self._reader = StreamReader()
         self._parser = Frame.parse
         self._refusal = WebSocketException
@@ -268,6 +271,34 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         self._pass_over(length)
         self._missing += length
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for messages to come."""
+        message = len(self._message) if self._message is not None else 0
+        return self.buffer.memory + message + (_INFLATER_SIZE if self._inflater is not None else 0)
+
+    def give_up(self, error: WireError) -> Iterator[Envelope | UndecodedBytes]:
+        """Pass over the bytes that wait for the rest of their message, for this reason; return what that leaves."""
+        buffer = self.buffer
+        buffer.join()
+        held = len(buffer)
+        frame = None
+        if self._phase is _Phase.FRAMES and held:
+            frame = _measure(buffer.data, buffer.start, self.classes.sender, self._max_message)
+        if isinstance(frame, _Frame):
+            # Still in step: where the frame ends is known.
+            self._pass = frame.header + frame.length - held
+        elif held:
+            self._phase = _Phase.SEARCH
+            self._tried = 0
+        self._lose()
+        self._pass_over(held)
+        buffer.clear()
+        self._error = error
+        if self._undecoded:
+            yield self._report()
+            self._error = error
+
     def close(self) -> Iterator[Envelope | UndecodedBytes]:
         """Take note that the stream has ended; iterate over the items that are left of it."""
         yield from self._read_all()
@@ -291,8 +322,11 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         self.offset += length
 
     def _report(self, *, truncated: bool = False) -> UndecodedBytes:
-        undecoded = UndecodedBytes(self.offset - self._undecoded, self._undecoded, self._missing, truncated)
+        undecoded = UndecodedBytes(
+            self.offset - self._undecoded, self._undecoded, self._missing, truncated, self._error
+        )
         self._undecoded = self._missing = 0
+        self._error = None
         return undecoded
 
     def _lose(self) -> None:
@@ -300,7 +334,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         if self._message is not None:
             self._undecoded = max(self._undecoded, self.offset - self._message_at)
             self._message = None
-        self._inflater = self._new_inflater()
+        self._inflater = None
         self.complete = False
 
     def _settle(self, *, final: bool) -> list[Envelope | UndecodedBytes]:
@@ -403,6 +437,8 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
         if self._compressed:
             parsed.rsv1 = frame.compressed
             room = self._max_message - len(message)
+            if self._inflater is None:
+                self._inflater = self._new_inflater()
             try:
                 # zlib takes a limit of 0 for no limit.
                 parsed = self._inflater.decode(parsed, max_size=max(room, 1))
@@ -413,7 +449,9 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
                 self._message = None
                 self._lose()
                 return self._bad(reason, bytes(parsed.data))
-            self._renew_finished_inflater()
+            if self._inflater.decoder.eof:
+                # After a message whose last block is marked as the last, which RFC 7692 (7.2.3.4) allows, begin anew.
+                self._inflater = None
         message += parsed.data
         if len(message) > self._max_message:
             self._message = None
@@ -442,11 +480,6 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
             parsed: WebSocketFrame = stop.value
             return parsed
         raise AssertionError("a whole frame was measured")
-
-    def _renew_finished_inflater(self) -> None:
-        """Begin anew after a message whose last block is marked as the last, which RFC 7692 (7.2.3.4) allows."""
-        if self._inflater.decoder.eof:
-            self._inflater = self._new_inflater()
 
     def _bad(self, reason: str, data: bytes) -> BadEnvelope:
         return BadEnvelope(self.classes, EnvelopeError(reason=reason, data=data))

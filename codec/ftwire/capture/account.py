@@ -27,6 +27,14 @@ class Account:
     """Conversations that are encrypted and that no known key opens."""
     refused_packets: int = 0
     """Packets of conversations whose bytes differ from those that came first in their place, or came too late."""
+    refused_controls: int = 0
+    """Packets of conversations that would begin, end or reset a connection, with a sequence number that does not fit:
+    stale or forged, and without effect."""
+    misplaced_bytes: int = 0
+    """Bytes of conversations that are in the capture and in no stream: they come behind the end of their connection, or
+    with a sequence number far from where it stands."""
+    given_up: int = 0
+    """Times that a connection's waiting bytes were given up because all that waits took too much memory."""
     other_connections: int = 0
     """Connections that ended and were not recognised: they carry something else, or nothing."""
     other_packets: int = 0

@@ -40,6 +40,16 @@ class PendingBytes:
         else:
             self._data += data
 
+    @property
+    def memory(self) -> int:
+        """Bytes kept."""
+        return len(self._data)
+
+    def forget(self) -> None:
+        """Drop the bytes, and count them until they are taken."""
+        self._uncounted += len(self._data)
+        self._data = bytearray()
+
     def take(self, size: int) -> bytes:
         """Remove the next ``size`` bytes and return as many of them as were kept."""
         taken = bytes(self._data[:size])
@@ -75,6 +85,11 @@ class ConnectionHead:
             self._parts[-1][1].extend(data)
         elif len(self._parts) < MAX_PARTS:
             self._parts.append((endpoint, bytearray(data), time, packet))
+
+    @property
+    def memory(self) -> int:
+        """Bytes kept, about."""
+        return MAX_HEAD - self._room if self._parts else 0
 
     def clear(self) -> None:
         """Forget everything, and take no more: the connection was recognised."""

@@ -6,6 +6,7 @@ streams. Connections in which none is found are never reported as conversations 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -27,7 +28,9 @@ from ftwire.errors import (
     CaptureError,
     ClosedTunnelError,
     CutPacketError,
+    MemoryLimitError,
     NotACaptureError,
+    SequenceError,
     UnsupportedCompressionError,
     UnsupportedLinkError,
 )
@@ -43,6 +46,7 @@ from ftwire.pcap import (
     FlowClosed,
     FlowOpened,
     Late,
+    Limits,
     MissingBytes,
     MissingReason,
     PacketSkipped,
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftwire.cipher import RsaKey
-    from ftwire.pcap import Event, Limits, Secrets
+    from ftwire.pcap import Event, Secrets
     from ftwire.pcap.ordering import OrderedPackets
     from ftwire.protocols import Registry
 
@@ -64,6 +68,11 @@ PROGRESS: Final = 64 * 1024
 # Reading the value of an enum's member takes as long as the rest of the loop that reads it.
 _ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
 _MAKE: Final = tuple.__new__
+# Bytes of memory for each byte of a file, at most: a request without a body takes 44 bytes of the file, and kept until
+# it is answered a thousand bytes of memory.
+_GROWTH: Final = 24
+# Conversations that have ended and may go on.
+_MOST_ENDED: Final = 256
 
 
 class _Connection:
@@ -90,6 +99,22 @@ class _Connection:
                 self.head.add(endpoint, data, time, packet)
             if not self.observer.settled or self.observer.transport == "tcp":
                 self.pending[endpoint].add(data)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for what is to come."""
+        memory = self.observer.memory
+        if self.head is not None and self.pending is not None:
+            memory += self.head.memory + sum(each.memory for each in self.pending)
+        return memory
+
+    def give_up(self, error: MemoryLimitError, time: int, packet: int) -> list[Observation]:
+        """Give up what takes memory."""
+        if self.head is not None and self.pending is not None:
+            self.head.clear()
+            for each in self.pending:
+                each.forget()
+        return self.observer.give_up(error, time, packet)
 
     def take(self, sender: Role, size: int) -> bytes:
         """Return the next bytes of this side that were kept."""
@@ -144,50 +169,58 @@ class PacketFrames:
         self._dissector: Final = Dissector(limits)
         self._opened: Final[dict[int, int]] = {}  # connections without data: when each began
         self._connections: Final[dict[int, _Connection]] = {}
+        # Conversations that have ended, newest last: a few may go on, see ``Flow.continues``.
+        self._ended: Final[OrderedDict[int, _Connection]] = OrderedDict()
         self._secrets = 0
         self._given_secrets: Sequence[Secrets] = ()
+        self._max_memory: Final = (limits or Limits()).max_memory
+        self._measure_at = self._max_memory // _GROWTH
 
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the file. Raises ``CaptureError``."""
-        return self._reports(self._dissector.feed(chunk))
+        return self._reports(self._dissector.batches(chunk), lambda: self._dissector.offset)
 
     def read(self, packets: OrderedPackets, progress: Callable[[int], None] | None = None) -> Iterator[Dissected]:
         """Take all packets of a capture in order of time, instead of bytes. Raises ``CaptureError``, ``OSError``."""
-        return self._reports(self._events(packets, progress))
+        return self._reports(self._batches(packets, progress), lambda: packets.offset)
 
     def expect_order(self) -> None:
         """Do not look for packets that are not in order of time: there are none."""
         self._dissector.expect_order()
 
-    def _events(self, packets: OrderedPackets, progress: Callable[[int], None] | None) -> Iterator[Event]:
+    def _batches(self, packets: OrderedPackets, progress: Callable[[int], None] | None) -> Iterator[list[Event]]:
         take, done = self._dissector.take, 0
         take([])  # a capture without a packet is none that was cut
         for batch in packets.batches():
             self._given_secrets = packets.secrets
-            yield from take(batch)
+            yield take(batch)
             if progress is not None and packets.position - done >= PROGRESS:
                 done = packets.position
                 progress(done)
 
-    def _reports(self, events: Iterator[Event]) -> Iterator[Dissected]:
+    def _reports(self, batches: Iterator[list[Event]], offset: Callable[[], int]) -> Iterator[Dissected]:
+        """Report what follows from events; ``offset`` is how many bytes of the file, decompressed, they come from."""
         connections, account, keep_bytes = self._connections, self._account, self._keep_bytes
         try:
-            for event in events:
-                if type(event) is not Data:
-                    yield from self._other(event)
-                    continue
-                flow, direction, data, packet, time, _ = event
-                connection = connections.get(flow.index) or self._follow(event)
-                conversation = connection.conversation
-                if keep_bytes:
-                    connection.keep(direction, data, time, packet)
-                for observation in connection.observer.receive(_ENDPOINTS[direction], data, time, packet):
-                    if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
-                        number = account.frames = account.frames + 1
-                        yield _MAKE(DissectedFrame, (number, conversation, observation))
-                    else:
-                        yield from self._report(connection, observation)
-                        conversation = connection.conversation
+            for events in batches:
+                for event in events:
+                    if type(event) is not Data:
+                        yield from self._other(event)
+                        continue
+                    flow, direction, data, packet, time, _ = event
+                    connection = connections.get(flow.index) or self._follow(event)
+                    conversation = connection.conversation
+                    if keep_bytes:
+                        connection.keep(direction, data, time, packet)
+                    for observation in connection.observer.receive(_ENDPOINTS[direction], data, time, packet):
+                        if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
+                            number = account.frames = account.frames + 1
+                            yield _MAKE(DissectedFrame, (number, conversation, observation))
+                        else:
+                            yield from self._report(connection, observation)
+                            conversation = connection.conversation
+                if events and offset() >= self._measure_at:
+                    yield from self._make_room(events[-1], offset())
         except UnsupportedCompressionError as error:
             account.damage = error
             raise
@@ -253,7 +286,10 @@ class PacketFrames:
             if connection is not None and connection.conversation is not None:
                 account.refused_packets += 1
         elif isinstance(event, PacketSkipped):
-            if isinstance(event.error, UnsupportedLinkError):
+            if isinstance(event.error, SequenceError) and self._is_conversation(event.flow):
+                account.misplaced_bytes += event.error.length
+                account.refused_controls += not event.error.length
+            elif isinstance(event.error, UnsupportedLinkError):
                 reason = str(event.error)
                 account.unsupported_links[reason] = account.unsupported_links.get(reason, 0) + 1
                 return
@@ -263,6 +299,37 @@ class PacketFrames:
             elif isinstance(event.error, ClosedTunnelError):
                 tunnel = event.error.tunnel
                 account.closed_tunnels[tunnel] = account.closed_tunnels.get(tunnel, 0) + 1
+
+    def _is_conversation(self, flow: Flow | None) -> bool:
+        """Return whether a connection, which may have ended, is a conversation with OpenD."""
+        if flow is None:
+            return False
+        connection = self._connections.get(flow.index)
+        return flow.index in self._ended or (connection is not None and connection.conversation is not None)
+
+    def _make_room(self, event: Event, offset: int) -> Iterator[Dissected]:
+        """Measure the memory that everything takes which waits; where it is too much, give up the largest."""
+        limit = self._max_memory
+        sizes = [(connection.memory, index) for index, connection in self._connections.items()]
+        total = self._dissector.memory + sum(size for size, _ in sizes)
+        ended = sum(connection.memory for connection in self._ended.values())
+        if total + ended > limit:
+            self._ended.clear()
+        else:
+            total += ended
+        if total > limit:
+            error = MemoryLimitError(limit)
+            sizes.sort()
+            while sizes and total > limit - limit // 4:
+                size, index = sizes.pop()
+                connection = self._connections[index]
+                self._account.given_up += 1
+                for observation in connection.give_up(error, event.time_ns, event.packet_number):
+                    yield from self._report(connection, observation)
+                total += connection.memory - size
+        # It cannot grow faster than the file is read, by a factor; measuring again after that is seldom enough to cost
+        # nothing: behind a sixteenth of the limit at least.
+        self._measure_at = offset + max(limit - total, limit // 4) // _GROWTH
 
     def _count_cut(self, connection: _Connection) -> None:
         """Count a packet of this connection that lacks a part of its payload, now or once it is recognised."""
@@ -274,6 +341,13 @@ class PacketFrames:
     def _follow(self, event: Data | MissingBytes) -> _Connection:
         """Begin to watch a connection: its first bytes have come, or are missing."""
         flow = event.flow
+        before = None if flow.continues is None else self._ended.pop(flow.continues, None)
+        if before is not None:
+            connection = _Connection(
+                flow, self._opened.pop(flow.index), before.observer, keep_bytes=self._keep_bytes, is_other=False
+            )
+            self._connections[flow.index] = connection
+            return connection
         is_other = isinstance(event, Data) and flow.client_known and not event.offset and _begins_otherwise(event.data)
         secrets = self._given_secrets or self._dissector.secrets
         if len(secrets) > self._secrets:
@@ -322,6 +396,9 @@ class PacketFrames:
     def _closed(self, connection: _Connection, event: FlowClosed) -> Iterator[Dissected]:
         conversation, flow = connection.conversation, connection.flow
         if conversation is not None:
+            self._ended[flow.index] = connection
+            if len(self._ended) > _MOST_ENDED:
+                self._ended.popitem(last=False)
             yield ConversationClosed(conversation, event.reason, event.time_ns, event.packet_number)
             return
         self._account.other_connections += 1

@@ -18,6 +18,7 @@ capture file come in, in chunks of any size, and events go out. The modules, in 
     fragments     fragmented datagrams
     intervals     the pieces that wait for earlier bytes
     stream        one direction of a connection: order, overlap, missing bytes
+    handshake     a SYN in the middle of a connection
     tcp           connections: begin, end, reuse, limits
     dissect       the chain; Dissector: file -> events
 

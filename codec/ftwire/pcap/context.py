@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ftwire.errors import CaptureError
-from ftwire.pcap.events import Event, PacketSkipped
+from ftwire.pcap.events import Event, Flow, PacketSkipped
 
 __all__ = ["PacketContext"]
 
@@ -22,9 +25,17 @@ class PacketContext:
         self.number = self.time_ns = 0
         self.events: list[Event] = []
 
-    def skip(self, error: CaptureError) -> None:
-        """Report that the packet, or a part of it, is in no stream."""
-        self.events.append(PacketSkipped(self.number, self.time_ns, error))
+    def skip(self, error: CaptureError, flow: Flow | None = None) -> None:
+        """Report that the packet, or a part of it, is in no stream, although ``flow`` may be its connection."""
+        self.events.append(PacketSkipped(self.number, self.time_ns, error, flow))
+
+    @contextmanager
+    def earlier(self, number: int, time_ns: int) -> Iterator[None]:
+        """Make an earlier packet the current one for a while: one that was kept until it was certain what it is."""
+        present = self.number, self.time_ns
+        self.number, self.time_ns = number, time_ns
+        yield
+        self.number, self.time_ns = present
 
     def take_events(self) -> list[Event]:
         """Return the events found so far and begin a new list."""

@@ -9,6 +9,7 @@ layer after the other; property tests show that the two ways give the same.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from itertools import chain
 from struct import Struct
 
 from ftwire.errors import CaptureError, CutPacketError, PacketError
@@ -59,6 +60,30 @@ class Dissector:
         """Do not look for packets that are earlier than one in front of them: there are none."""
         self._order = None
 
+    @property
+    def offset(self) -> int:
+        """Bytes of the (decompressed) file that were taken apart."""
+        return self._source.offset
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory, about, that is held for packets to come."""
+        return self._fragments.memory + self._tcp.memory
+
+    def batches(self, data: bytes | bytearray | memoryview) -> Iterator[list[Event]]:
+        """Take bytes of the file as :meth:`feed` does; give the events of a few hundred KiB of it at a time.
+
+        :raises NotACaptureError: as :meth:`feed`.
+        :raises CaptureFormatError: as :meth:`feed`.
+        """
+        self._source.feed(data)
+        for found in self._source.batches():
+            if self._order is not None:
+                self._order.add(found)
+            self._take(found)
+            if events := self._packet.take_events():
+                yield events
+
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take bytes of the file, give the events they bring about.
 
@@ -70,8 +95,7 @@ class Dissector:
         :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
             events of all packets before it were given out; :meth:`close` still ends the flows.
         """
-        self._source.feed(data)
-        return self._events()
+        return chain.from_iterable(self.batches(data))
 
     def close(self) -> Iterator[Event]:
         """End the file; give the events of everything that still waits, and the end of every flow.
@@ -82,7 +106,7 @@ class Dissector:
         After an error of :meth:`feed` the flows are ended, and no error is raised again.
         """
         if not self._source.failed:
-            yield from self._events()
+            yield from self.feed(b"")
         self._fragments.close()
         self._tcp.close()
         yield from self._packet.take_events()
@@ -103,14 +127,6 @@ class Dissector:
         self._packet.number, self._packet.time_ns = packet.number, packet.time_ns
         self._take_apart(packet.data, packet.original_length, packet.link_type)
         return self._packet.take_events()
-
-    def _events(self) -> Iterator[Event]:
-        order = self._order
-        for found in self._source.batches():
-            if order is not None:
-                order.add(found)
-            self._take(found)
-            yield from self._packet.take_events()
 
     def _take(self, found: list[Record | Segment]) -> None:
         """Take a batch of packets: segments to their streams, all others layer by layer."""

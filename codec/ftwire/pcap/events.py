@@ -71,6 +71,9 @@ class Flow:
     client_known: bool
     """Whether the handshake was seen. If not, the capture started in mid-connection, and which side is the client
     can only be seen from the contents."""
+    continues: int | None = None
+    """Index of the flow that this one continues: it was closed, and then both sides went on, so that what closed it
+    was stale or forged. The bytes follow those of the other flow; offsets begin at 0 again."""
 
     def __str__(self) -> str:
         return f"{self.a} -> {self.b}" if self.client_known else f"{self.a} <> {self.b}"
@@ -178,17 +181,18 @@ class CloseReason(StrEnum):
     FIN = "fin"
     """Both sides closed, and all bytes before both FINs were delivered or reported missing."""
     RST = "rst"
-    """One side reset the connection."""
+    """One side reset the connection, with exactly the sequence number that comes next (RFC 5961 section 3.2). A reset
+    with another number ends a flow only if nothing follows it until the capture ends."""
     REUSE = "reuse"
     """The same endpoints began another connection."""
     EVICTED = "evicted"
-    """There were too many flows, and this one had been idle for long."""
+    """There were too many flows, and this one had delivered nothing, or nothing for longest."""
     END = "end"
     """The capture ended."""
 
 
 class FlowClosed(NamedTuple):
-    """The end of a flow, its last event."""
+    """The end of a flow, its last event but for packets that come behind the end and are skipped."""
 
     flow: Flow
     reason: CloseReason
@@ -204,8 +208,10 @@ class PacketSkipped(NamedTuple):
     time_ns: int
     error: CaptureError
     """Why: a :class:`~ftwire.errors.PacketError` (headers that contradict each other, something else than TCP over
-    IP, bytes that have no place in their connection) or an
-    :class:`~ftwire.errors.UnsupportedLinkError`. Not raised, so it has no traceback."""
+    IP), a :class:`~ftwire.errors.SequenceError` (bytes, or a SYN, FIN or RST, that have no place in their connection)
+    or an :class:`~ftwire.errors.UnsupportedLinkError`. Not raised, so it has no traceback."""
+    flow: Flow | None = None
+    """The flow in which it has no place, which may be closed; ``None`` where it is in no flow."""
 
 
 Event: TypeAlias = FlowOpened | Data | MissingBytes | Conflict | Late | FlowClosed | PacketSkipped

@@ -48,6 +48,11 @@ class Fragments:
         self._partials: dict[tuple[bytes, int, int], _Partial] = {}
         self._cost = 0
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that waiting fragments take, about."""
+        return self._cost
+
     def add(self, datagram: Datagram, data: bytes) -> tuple[int, bytes] | None:
         """Take the fragment of the current packet; return protocol and payload of the datagram if it is now complete.
 

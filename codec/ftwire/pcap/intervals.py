@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -45,73 +45,90 @@ _start_of = itemgetter(0)
 class WaitingPieces(list[WaitingPiece]):
     """A list of pieces in the order of the stream, without overlaps: where two come for one place, the first stays.
 
-    Adding takes logarithmic time to find the place, and then a step for each piece that the new one overlaps.
+    Adding takes logarithmic time to find the place, a step for each part that is new, and of captured bytes a step for
+    each piece that they are compared with. Bytes that were cut off are compared with nothing: a header of 54 bytes may
+    claim 64 KiB of them, and so many pieces may wait there.
 
     :ivar cost: bytes of memory that all pieces take, about.
     """
 
-    __slots__ = ("cost",)
+    __slots__ = ("_edges", "cost")
 
     def __init__(self) -> None:
         self.cost = 0
+        # Start and end of every run of pieces without a hole in it: an even number of positions, each once, ascending.
+        self._edges: list[int] = []
 
     def add(self, piece: WaitingPiece) -> list[ConflictingBytes]:
         """Keep the parts of a piece that no other covers; return where its bytes differ from those kept before."""
+        start, end, data, _, _ = piece
+        edges = self._edges
+
         # It starts behind the end of all others. Nearly every piece does: after a loss the rest comes in order.
-        if not self or self[-1].end <= piece.start:
+        if not edges or edges[-1] <= start:
+            if edges and edges[-1] == start:
+                edges[-1] = end
+            else:
+                edges.append(start)
+                edges.append(end)
             self.append(piece)
-            self.cost += len(piece.data) + _OVERHEAD
+            self.cost += len(data) + _OVERHEAD
             return []
 
-        # Pieces that end in front of it are left alone. Only the last one that starts in front of it may reach it.
-        first = bisect_right(self, piece.start, key=_start_of)
-        if first and self[first - 1].end > piece.start:
-            first -= 1
+        # At an odd place in the list it starts inside a run or right behind it; likewise for where it ends.
+        first, last = bisect_left(edges, start), bisect_right(edges, end)
+        bounds = edges[first:last]
+        if not first % 2:
+            bounds.insert(0, start)
+        if not last % 2:
+            bounds.append(end)
+        edges[first:last] = bounds[:1] * (1 - first % 2) + bounds[-1:] * (1 - last % 2)
 
-        # It lies in front of the next one: packets came in reversed order.
-        if piece.end <= self[first].start:
-            self.insert(first, piece)
-            self.cost += len(piece.data) + _OVERHEAD
-            return []
+        # Where captured bytes came before, its bytes are a repetition, or differ.
+        differences = self._compare(piece) if data else []
 
+        # The holes between the runs are where its bytes are new.
+        for low, high in zip(bounds[::2], bounds[1::2], strict=True):
+            if low < high:
+                part = piece if (low, high) == (start, end) else piece.part(low, high)
+                self.insert(bisect_right(self, low, key=_start_of), part)
+                self.cost += len(part.data) + _OVERHEAD
+        return differences
+
+    def _compare(self, piece: WaitingPiece) -> list[ConflictingBytes]:
+        """Return where captured bytes that wait differ from those of a piece."""
         differences: list[ConflictingBytes] = []
-        fresh: list[WaitingPiece] = []
-        position, behind = piece.start, first
-        while behind < len(self) and self[behind].start < piece.end:
-            other = self[behind]
-
-            # Up to the start of the other piece, its bytes are new.
-            if position < other.start:
-                fresh.append(piece.part(position, other.start))
-                position = other.start
-
-            # Inside the other piece, its bytes are a repetition, or differ. Those that were cut off may be either.
-            until = min(piece.end, other.end)
-            kept, refused = other.part(position, until).data, piece.part(position, until).data
-            if kept and refused and kept != refused:
-                differences.append(ConflictingBytes(position, kept, refused))
-            position = until
-            behind += 1
-
-        # Behind the last piece that it overlaps, its bytes are new.
-        if position < piece.end:
-            fresh.append(piece.part(position, piece.end))
-
-        # One assignment for all of them: each single insertion would move everything behind it.
-        self[first:behind] = sorted(self[first:behind] + fresh, key=_start_of)
-        self.cost += sum(len(part.data) + _OVERHEAD for part in fresh)
+        # Only the last piece that starts in front of it may reach it.
+        at = max(0, bisect_right(self, piece.start, key=_start_of) - 1)
+        while at < len(self) and self[at].start < piece.end:
+            other = self[at]
+            low, high = max(piece.start, other.start), min(piece.end, other.end)
+            if low < high and other.data:
+                kept, refused = other.part(low, high).data, piece.part(low, high).data
+                if kept != refused:
+                    differences.append(ConflictingBytes(low, kept, refused))
+            at += 1
         return differences
 
     def take(self, position: int) -> list[WaitingPiece]:
         """Remove and return the first pieces, as far as nothing is missing between ``position`` and their ends."""
-        count = cost = 0
-        for start, end, data, _, _ in self:
-            if start > position:
-                break
-            position = end
-            cost += len(data) + _OVERHEAD
-            count += 1
+        edges = self._edges
+        if len(edges) == 2 and edges[0] <= position:
+            # One run, which is all there is: as after most losses.
+            taken = self[:]
+            self.clear()
+            edges.clear()
+            self.cost = 0
+            return taken
+        runs = 0
+        while runs < len(edges) and edges[runs] <= position:
+            position = max(position, edges[runs + 1])
+            runs += 2
+        if not runs:
+            return []
+        del edges[:runs]
+        count = bisect_left(self, position, key=_start_of)
         taken = self[:count]
         del self[:count]
-        self.cost -= cost
+        self.cost -= sum(len(piece.data) + _OVERHEAD for piece in taken)
         return taken

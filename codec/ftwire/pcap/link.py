@@ -113,6 +113,8 @@ def network_layer(link_type: int, data: bytes, start: int, end: int) -> tuple[in
         return _over_nflog(data, start, end)
     if link_type in (LinkType.PKTAP, LinkType.DLT_PKTAP):
         return _over_pktap(link_type, data, start, end)
+    if link_type < 0:
+        raise UnsupportedLinkError("a packet of an interface beyond the largest number of them that is kept")
     raise UnsupportedLinkError(_unsupported(link_type))
 
 

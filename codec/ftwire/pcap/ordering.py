@@ -100,6 +100,8 @@ class CapturePart:
         """Why the file cannot be read to its end, as far as it is read."""
         self.position = 0
         """Bytes read of it, for a display of progress."""
+        self.offset = 0
+        """Bytes of it, decompressed, of which the packets were returned, or wait in a window."""
         self.secrets: Final[list[Secrets]] = []
         """Decryption secrets in it, as far as it is read."""
         self.runs: Final[list[_Run | _Stream]] = []
@@ -140,6 +142,7 @@ class CapturePart:
                 source.feed(chunk)
                 for packets in source.batches():
                     self.secrets.extend(source.secrets[len(self.secrets) :])
+                    self.offset = source.offset
                     yield packets
             source.close()
         except NotACaptureError:
@@ -150,7 +153,8 @@ class CapturePart:
     def _scanner(self, head: bytes) -> PcapScanner | PcapngScanner:
         if head in PCAP_MAGICS:
             return PcapScanner(head, self._limits.max_record, segments=True)
-        return PcapngScanner(self._limits.max_record, self._limits.max_secrets, segments=True)
+        limits = self._limits
+        return PcapngScanner(limits.max_record, limits.max_secrets, limits.max_interfaces, segments=True)
 
     def _find_runs(self, head: bytes) -> None:
         """Read the file through and note where its runs begin."""
@@ -223,6 +227,7 @@ class CapturePart:
                 done = scanner.scan(buffer, offset, packets)
             except CaptureError as error:
                 self.damage = error
+            self.offset += done
             if packets:
                 yield packets
             if self.damage is not None:
@@ -262,6 +267,7 @@ class _Run:
                 scanner.scan(self.buffer[start : followed.end], self.at, packets)
                 self.at = self.base + followed.end
                 self.part.position += followed.end - start
+                self.part.offset += followed.end - start
                 if packets:
                     yield packets
             if followed.stop is not Stop.MORE:
@@ -382,6 +388,11 @@ class OrderedPackets:
     def position(self) -> int:
         """Bytes read so far."""
         return sum(part.position for part in self._parts)
+
+    @property
+    def offset(self) -> int:
+        """Bytes of all parts, decompressed, of which the packets were returned, or wait in a window."""
+        return sum(part.offset for part in self._parts)
 
     def batches(self) -> Iterator[Packets]:
         """Return the packets, some of one part at a time. Raises ``OSError``."""

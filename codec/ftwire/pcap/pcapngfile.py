@@ -44,6 +44,11 @@ _STATE = frozenset((_SECTION, _INTERFACE, _SECRETS))
 # Of an enhanced packet block, and of the obsolete packet block.
 _PACKET_START, _AROUND_PACKET = 28, 32
 
+# Whatever their size: an empty one takes memory, too.
+_MOST_SECRETS = 4096
+# Link types are 16 bits in a file: none has this number.
+_NOT_KEPT = -1
+
 Clock: TypeAlias = tuple[int, int, int]
 """How an interface counts: a time is multiplied by the first number and divided by the second, which gives ns; the
 third is added."""
@@ -130,7 +135,7 @@ class PcapngScanner:
     :ivar secrets: the decryption secrets met so far, ``max_secrets`` bytes of them.
     """
 
-    def __init__(self, max_record: int, max_secrets: int, *, segments: bool = False) -> None:
+    def __init__(self, max_record: int, max_secrets: int, max_interfaces: int, *, segments: bool = False) -> None:
         self.secrets: list[Secrets] = []
         self._secrets_room = max_secrets
         self._max_record = max_record
@@ -139,6 +144,8 @@ class PcapngScanner:
         self._interfaces: list[Interface] = []
         self._clocks: list[Clock] = []
         self._section_read = False
+        self._max_interfaces = max_interfaces
+        self._not_kept = 0  # interfaces of the section beyond those
         self.need = _SMALLEST_BLOCK
 
     def scan(self, buffer: bytes, base: int, found: list[Record | Segment]) -> int:
@@ -277,13 +284,16 @@ class PcapngScanner:
                     offset=base + at,
                 )
             interface = self._interface(index, base + at)
-            multiplier, divisor, offset_ns = self._clocks[index]
+            # The time of an interface that was not kept is in units that are not known any more.
+            multiplier, divisor, offset_ns = self._clocks[index] if index < len(self._clocks) else (1, 1, 0)
             time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
             start = at + _PACKET_START
             found.append((time_ns, buffer[start : start + captured], original, interface))
 
     def _interface(self, index: int, offset: int) -> Interface:
         if index >= len(self._interfaces):
+            if index < len(self._interfaces) + self._not_kept:
+                return Interface(index, _NOT_KEPT, 0)
             raise CaptureFormatError(f"a packet of interface {index}, not described", offset=offset)
         return self._interfaces[index]
 
@@ -302,6 +312,7 @@ class PcapngScanner:
             raise CaptureFormatError(f"pcapng version {major}.{minor} is not known", offset=base + at)
         self._section_read = True
         self._interfaces.clear()
+        self._not_kept = 0
         self._clocks.clear()
 
     def _keep_secrets(self, buffer: bytes, at: int, length: int) -> None:
@@ -309,11 +320,14 @@ class PcapngScanner:
         if length < _SMALLEST_BLOCK + 8:
             return
         kind, size = self._two(buffer, at + 8)
-        if size <= length - 20 and size <= self._secrets_room:
+        if size <= length - 20 and size <= self._secrets_room and len(self.secrets) < _MOST_SECRETS:
             self._secrets_room -= size
             self.secrets.append(Secrets(kind, buffer[at + 16 : at + 16 + size]))
 
     def _describe_interface(self, buffer: bytes, at: int, end: int) -> None:
+        if len(self._interfaces) >= self._max_interfaces:
+            self._not_kept += 1
+            return
         link_type, _reserved, snap_length = Struct(self._order + "HHI").unpack_from(buffer, at + 8)
         # Microseconds unless said otherwise (4.2, if_tsresol).
         multiplier, divisor, offset_ns = 1000, 1, 0

@@ -57,6 +57,11 @@ class RecordSource:
         self._sniffed = b""
 
     @property
+    def offset(self) -> int:
+        """Bytes of the (decompressed) file in front of the first record that is not complete."""
+        return self._offset
+
+    @property
     def failed(self) -> bool:
         """An error was raised; nothing more can be read."""
         return self._error is not None
@@ -174,7 +179,7 @@ class RecordSource:
         if magic in PCAP_MAGICS:
             return PcapScanner(magic, limits.max_record, segments=self._segments)
         if magic == SECTION_HEADER:
-            return PcapngScanner(limits.max_record, limits.max_secrets, segments=self._segments)
+            return PcapngScanner(limits.max_record, limits.max_secrets, limits.max_interfaces, segments=self._segments)
         raise NotACaptureError(f"neither pcap nor pcapng: the first bytes are {magic.hex()}", offset=0)
 
 

@@ -139,17 +139,28 @@ class Followed(NamedTuple):
 class Limits:
     """What a capture may cost, whatever its lengths, sequence numbers and addresses claim.
 
-    The defaults keep a dissector within some tens of MiB. All are inclusive; each must be at least 1.
+    The defaults keep a dissector within some tens of MiB, and a reader of frames (``ftwire.capture``) within
+    ``max_memory`` besides. All are inclusive; each must be at least 1.
     """
+
+    max_memory: int = 256 << 20
+    """Bytes that all connections of a capture together make wait: packets in front of which others are missing,
+    fragments, frames that are not whole, requests without an answer. Beyond it the connections that take most are made
+    to give up what waits (:class:`~ftwire.errors.MemoryLimitError`), until a quarter is free again. Must leave room
+    for a body of the largest size, or none such is read."""
 
     max_record: int = 16 << 20
     """Largest record of a pcap file or block of a pcapng file, in bytes. A longer one is a
     :class:`~ftwire.errors.CaptureFormatError` as soon as its length is read."""
     max_secrets: int = 1 << 20
-    """Bytes of decryption secrets kept from one file; a block that does not fit any more is ignored."""
+    """Bytes of decryption secrets kept from one file, and at most 4096 of them; a block that does not fit any more is
+    ignored."""
+    max_interfaces: int = 16384
+    """Interfaces kept of a section of a pcapng file. Packets of others are skipped as of an unknown link type."""
     max_flows: int = 16384
     """TCP connections tracked at a time. To make room for one more, the one that closed first is forgotten; where
-    none has closed, the one idle for longest is ended with a :class:`FlowClosed` event."""
+    none has closed, the oldest that never delivered a byte is ended with a :class:`FlowClosed` event, or else the one
+    that delivered none for longest."""
     max_flow_segments: int = 8192
     """Pieces that wait for earlier bytes, in one direction of one flow."""
     max_flow_bytes: int = 16 << 20

@@ -8,11 +8,18 @@ uses sequence numbers. A segment is *old*, *next*, or *ahead*, or a mixture of t
 - old: its place has been delivered or given up. It is compared with what was delivered, if that is still kept.
 
 Missing bytes are given up, and reported, only when they cannot come any more or waiting costs too much.
+
+Bytes behind the end of a stream (its FIN, or the close of its flow) are held until they show what they are. One such
+segment alone may be a straggler of an older connection, and is reported as skipped. A second one, or an
+acknowledgement of the first by the other side, shows that the end was none: the FIN was stale or forged.
 """
 
 from __future__ import annotations
 
-from ftwire.errors import PacketError
+from collections import OrderedDict
+from typing import NamedTuple
+
+from ftwire.errors import SequenceError
 from ftwire.pcap.context import PacketContext
 from ftwire.pcap.events import Conflict, Data, Direction, Flow, Late, MissingBytes, MissingReason
 from ftwire.pcap.intervals import WaitingPiece, WaitingPieces
@@ -29,6 +36,8 @@ _HALF_SPACE = 0x80000000
 _HISTORY = 256
 _HISTORY_OF_ONE = 32
 _REMEMBERED_GAPS = 8
+# Segments held behind the end of their streams, of all flows together: 64 of at most 64 KiB.
+_MOST_HELD = 64
 _new_tuple = tuple.__new__
 
 
@@ -37,22 +46,53 @@ def sequence_distance(start: int, end: int) -> int:
     return ((end - start + _HALF_SPACE) & SEQUENCE_MASK) - _HALF_SPACE
 
 
+class HeldSegment(NamedTuple):
+    """A segment behind the end of its stream, held until it is certain whether the stream goes on."""
+
+    seq: int
+    data: bytes
+    missing: int
+    """Bytes behind ``data`` that the capture cut off."""
+    fin: bool
+    error: SequenceError
+    """What it is if the stream does not go on."""
+    packet_number: int
+    time_ns: int
+
+    @property
+    def end(self) -> int:
+        """The sequence number behind its last byte."""
+        return (self.seq + len(self.data) + self.missing) & SEQUENCE_MASK
+
+
+class DoubtfulReset(NamedTuple):
+    """A reset whose sequence number is not the next: it ends its flow only if nothing more follows."""
+
+    last: int
+    """The segment that the flow had delivered last when it came."""
+    packet_number: int
+    time_ns: int
+
+
 class Pool:
     """What all streams of a capture share.
 
     :ivar packet: the packet being taken apart, and the events.
     :ivar buffered: cost of all waiting pieces, in bytes.
     :ivar waiting: the streams that have some, in the order in which they began to wait for their next byte.
+    :ivar held: the streams that hold a segment behind their end, in the order in which those came.
     :ivar delivered: segments delivered so far; each is known by how many there were before it.
     :ivar history: at ``n % 256``, segment ``n`` and the number of the one before it in the same direction.
     """
 
-    __slots__ = ("buffered", "delivered", "history", "limits", "packet", "waiting")
+    __slots__ = ("buffered", "delivered", "held", "history", "limits", "packet", "waiting")
 
     def __init__(self, limits: Limits, packet: PacketContext) -> None:
         self.limits, self.packet = limits, packet
         self.buffered = 0
-        self.waiting: dict[HalfStream, None] = {}
+        # Ordered dictionaries: finding the first key of a plain one walks over all that were removed in front of it.
+        self.waiting: OrderedDict[HalfStream, None] = OrderedDict()
+        self.held: OrderedDict[HalfStream, None] = OrderedDict()
         self.delivered = 0
         self.history: list[tuple[Data, int] | None] = [None] * _HISTORY
 
@@ -66,6 +106,8 @@ class HalfStream:
     :ivar acked: highest acknowledgement number seen from the other side, -1 before the first.
     :ivar last: the segment delivered last, of this flow; before the first, of any flow.
     :ivar fin: position of the end of the stream, once a FIN was seen; -1 before.
+    :ivar held: a segment behind that end, or behind the close of the flow.
+    :ivar reset: the newest reset of this side whose number was not the next.
     """
 
     __slots__ = (
@@ -81,11 +123,13 @@ class HalfStream:
         "expected_seq",
         "fin",
         "flow",
+        "held",
         "key",
         "last",
         "next_seq",
         "offset",
         "peer",
+        "reset",
         "start_seq",
         "waiting",
     )
@@ -99,11 +143,19 @@ class HalfStream:
         self.expected_seq = self.next_seq = self.start_seq = self.acked = self.fin = -1
         self.offset = 0
         self.closed = False
+        self.held: HeldSegment | None = None
+        self.reset: DoubtfulReset | None = None
         self.waiting = WaitingPieces()
         # Patience: up to where the receiver has acknowledged bytes that are missing, for how many packets, since when.
         self._acked_to = -1
         self._acked_since = self._acked_time = 0
         self._gaps: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_established(self) -> bool:
+        """Whether both sides of the flow have begun, or either has delivered something."""
+        peer = self.peer
+        return (self.next_seq >= 0 and peer.next_seq >= 0) or self.offset > 0 or peer.offset > 0
 
     def begin(self, seq: int) -> None:
         """Set the sequence number of the first byte of the stream."""
@@ -116,7 +168,7 @@ class HalfStream:
         None while something waits, in whichever direction: each segment acknowledges bytes of the other one.
         """
         peer = self.peer
-        waiting = self.waiting or peer.waiting
+        waiting = self.waiting or peer.waiting or self.held is not None or peer.held is not None
         self.expected_seq = -1 if waiting or self.fin >= 0 or self.closed else self.next_seq
         peer.expected_seq = -1 if waiting or peer.fin >= 0 or peer.closed else peer.next_seq
 
@@ -149,7 +201,9 @@ class HalfStream:
             self.begin(seq)
         distance = 0 if seq == self.next_seq else sequence_distance(self.next_seq, seq)
         if not -WINDOW <= distance <= WINDOW:
-            self._packet.skip(PacketError(f"a segment {distance} bytes from where its stream stands"))
+            length = len(data) + missing
+            error = SequenceError(f"a segment {distance} bytes from where its stream stands", length=length)
+            self._packet.skip(error, self.flow)
             return
         start = self.offset + distance
         end = start + len(data) + missing
@@ -161,13 +215,13 @@ class HalfStream:
             return
 
         # The end of the stream, and bytes behind it.
-        if fin and self.fin < 0:
-            if end < self.offset or (self.waiting and end < self.waiting[-1].end):
-                self._packet.skip(PacketError("a FIN before bytes already seen"))
-            else:
-                self.fin = end
+        if fin and end != self.fin:
+            self._end(start, end)
         if 0 <= self.fin < end:
-            self._packet.skip(PacketError(f"{end - max(self.fin, start)} bytes behind the FIN"))
+            if self._goes_on(seq, start, data, missing, fin):
+                self.resume()
+                self.receive(seq, data, missing, fin)
+                return
             end = max(self.fin, start)
             data = data[: end - start]
 
@@ -200,6 +254,93 @@ class HalfStream:
         limits = self._pool.limits
         while len(self.waiting) > limits.max_flow_segments or self.waiting.cost > limits.max_flow_bytes:
             self.give_up(MissingReason.LIMIT)
+
+    def _end(self, start: int, end: int) -> None:
+        """Take a FIN at the end of a segment for the end of the stream, unless its number says that it cannot be."""
+        if self.fin >= 0:
+            # Of two FINs the one that comes in order counts: its receiver has not got as far as the other.
+            if start <= self.offset <= end < self.fin and not self.waiting:
+                self._refuse(f"a FIN {self.fin - end} bytes behind the end of its stream")
+                self.fin = end
+        elif end < self.offset or (self.waiting and end < self.waiting[-1].end):
+            self._refuse("a FIN before bytes already seen")
+        else:
+            self.fin = end
+
+    def _goes_on(self, seq: int, start: int, data: bytes, missing: int, fin: bool) -> bool:
+        """Return whether a segment that reaches behind the FIN shows that this was not the end; otherwise hold it."""
+        behind, before = start + len(data) + missing - max(self.fin, start), max(self.fin - start, 0)
+        seq = (seq + before) & SEQUENCE_MASK
+        if not behind:
+            # A FIN further on, which is where the held bytes end.
+            return self.held is not None and self.held.end == seq
+        if behind == 1 and start + before == self.fin and not fin:
+            # A keep-alive probe has the number before the next, which is the FIN's (RFC 9293 section 3.8.4).
+            return False
+        rest = data[before:]
+        error = SequenceError(f"{behind} bytes behind the FIN", length=behind)
+        return self.hold(seq, rest, behind - len(rest), fin, error)
+
+    def hold(self, seq: int, data: bytes, missing: int, fin: bool, error: SequenceError) -> bool:
+        """Hold the current segment, which is behind the end; return whether it is the second that is there."""
+        if self.held is not None:
+            return self.held.seq != seq
+        packet, held = self._packet, self._pool.held
+        self.held = HeldSegment(seq, data, missing, fin, error, packet.number, packet.time_ns)
+        held[self] = None
+        if len(held) > _MOST_HELD:
+            next(iter(held)).drop_held()
+        return False
+
+    def acknowledges_held(self, ack: int) -> bool:
+        """Return whether an acknowledgement of the other side covers bytes that are held."""
+        # A FIN takes a sequence number, as a byte does.
+        return self.held is not None and (self.fin >= 0) < sequence_distance(self.held.seq, ack) <= WINDOW
+
+    def take_held(self) -> HeldSegment | None:
+        """Remove and return the segment that is held."""
+        held, self.held = self.held, None
+        self._pool.held.pop(self, None)
+        return held
+
+    def drop_held(self) -> None:
+        """Report the segment that is held as skipped: the stream did not go on."""
+        if (held := self.take_held()) is not None:
+            with self._packet.earlier(held.packet_number, held.time_ns):
+                self._packet.skip(held.error, self.flow)
+
+    def replay(self, held: HeldSegment) -> None:
+        """Take a segment that was held."""
+        with self._packet.earlier(held.packet_number, held.time_ns):
+            self.receive(held.seq, held.data, held.missing, held.fin)
+
+    def resume(self) -> None:
+        """Take back the FIN, and go on with the segment that is held."""
+        self.fin = -1
+        self._refuse("a FIN in front of bytes that follow it")
+        if (held := self.take_held()) is not None:
+            self.replay(held)
+
+    def refuse_reset(self) -> None:
+        """Report the reset that did not end the flow as skipped."""
+        if (reset := self.reset) is not None:
+            self.reset = None
+            with self._packet.earlier(reset.packet_number, reset.time_ns):
+                self._refuse("a RST whose sequence number is not the next")
+
+    def expects(self, seq: int) -> bool:
+        """Return whether the receiver's next number is this, by what was delivered, acknowledged and is waiting."""
+        if self.next_seq < 0:
+            return seq == self.acked
+        ahead = sequence_distance(self.next_seq, seq)
+        acked = sequence_distance(self.next_seq, self.acked) if self.acked >= 0 else 0
+        waiting = self.waiting[-1].end - self.offset if self.waiting else 0
+        # A FIN takes a number, and what it acknowledges may be in flight.
+        fin = self.fin - self.offset + 1 if self.fin >= 0 else 0
+        return ahead in (0, max(acked, 0), waiting, fin)
+
+    def _refuse(self, reason: str) -> None:
+        self._packet.skip(SequenceError(reason), self.flow)
 
     def give_up_acknowledged(self) -> None:
         """Give up bytes that the receiver has acknowledged and the capture lacks, when patience runs out.
@@ -274,10 +415,11 @@ class HalfStream:
             else:
                 self._report_missing(end, MissingReason.SNAPPED, number, time_ns)
         pool.buffered += waiting.cost - cost
-        # What still waits, waits for other bytes, and for those not as long as other streams have waited.
-        del pool.waiting[self]
         if waiting:
-            pool.waiting[self] = None
+            # What still waits, waits for other bytes, and for those not as long as other streams have waited.
+            pool.waiting.move_to_end(self)
+        else:
+            del pool.waiting[self]
 
     def _compare_delivered(self, start: int, data: bytes) -> None:
         """Report bytes for an old place that are late, or differ from what was delivered there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 
 import pytest
@@ -161,11 +162,12 @@ def test_a_new_connection_behind_the_end_of_one_closes_nothing_again() -> None:
 
 
 def test_what_waits_when_the_ports_are_used_again_is_of_the_flow_before() -> None:
-    assert after_handshake(a(3, b"def"), frame(A, B, 90000, flags=SYN)) == [
+    assert after_handshake(a(3, b"def"), frame(A, B, 90000, flags=SYN), frame(A, B, 90001, b"new")) == [
         ("missing", "A", 0, 3, "closed"),
         ("data", "A", 3, b"def", 1),
         ("closed", "reuse"),
         ("opened", 1, True),
+        ("data", "A", 0, b"new", 3),
         END,
     ]
 
@@ -173,9 +175,9 @@ def test_what_waits_when_the_ports_are_used_again_is_of_the_flow_before() -> Non
 # --- how one ends ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ended_by", [a, b], ids=["client", "server"])
-def test_what_waits_when_a_reset_comes_is_told_of_the_opener_first(ended_by: Callable[..., bytes]) -> None:
-    ended = ended_by(9, b"some text", flags=RST)
+@pytest.mark.parametrize(("ended_by", "at"), [(a, 6), (b, 3)], ids=["client", "server"])
+def test_what_waits_when_a_reset_comes_is_told_of_the_opener_first(ended_by: Callable[..., bytes], at: int) -> None:
+    ended = ended_by(at, b"some text", flags=RST)
     assert after_handshake(b(2, b"z"), a(3, b"def"), ended, a(0, b"abc")) == [
         ("missing", "A", 0, 3, "closed"),
         ("data", "A", 3, b"def", 2),
@@ -396,15 +398,33 @@ def test_flows_that_close_are_swept_out_seldom_and_in_time(monkeypatch: pytest.M
     lengths: list[int] = []
 
     def note(notes: list[object], new: object) -> None:
-        notes.append(new)
+        heapq.heappush(notes, new)  # type: ignore[type-var]
         lengths.append(len(notes))
 
-    monkeypatch.setattr("ftwire.pcap.tcp.heapify", lambda notes: sweeps.append(len(notes)))
+    def sweep(notes: list[object]) -> None:
+        heapq.heapify(notes)  # type: ignore[type-var]
+        sweeps.append(len(notes))
+
+    monkeypatch.setattr("ftwire.pcap.tcp.heapify", sweep)
     monkeypatch.setattr("ftwire.pcap.tcp.heappush", note)
     dissector = Dissector(Limits(max_flows=50))
-    for at in range(1000):
-        client = A._replace(port=at)
-        for packet in (frame(client, B, 10, flags=SYN), frame(client, B, 11, flags=RST)):
-            dissector.packet(Packet(at + 1, at, packet, len(packet), ETHERNET))
-    assert max(lengths) == 2 * 50 + 1
-    assert len(sweeps) <= 1000 // 100
+
+    def send(port: int, seq: int, data: bytes = b"", flags: int = ACK) -> None:
+        packet = frame(A._replace(port=port), B, seq, data, flags=flags)
+        dissector.packet(Packet(1, 1, packet, len(packet), ETHERNET))
+
+    # Old flows make room one by one; those that came after them have closed by then.
+    for port in range(25):
+        send(port, 10, b"x")
+    for turn in range(20):  # each needs room for one more than there is
+        brief = range(1000 + 100 * turn, 1026 + 101 * turn)
+        for port in brief:
+            send(port, 10, b"x")
+        for port in brief:
+            send(port, 11, flags=RST)
+    assert len(lengths) > 4 * 50
+    assert max(lengths) <= 2 * 50 + 1
+    assert 0 < len(sweeps) <= len(lengths) // 50
+
+
+# --- numbers that do not fit --------------------------------------------------------------------------------------

@@ -24,11 +24,12 @@ from ftwire.messages import (
     Trd_PlaceOrder,
     Trd_UnlockTrade,
 )
-from ftwire.pcap import Endpoint, LinkType, PcapWriter, ip_packet, link_frame
+from ftwire.pcap import Endpoint, Limits, LinkType, PcapWriter, ip_packet, link_frame
 from ftwire_tools.commands import ftwire
 from ftwire_tools.terminal.times import SECOND
 from support.captures import CLIENT, SERVER, START, Said, answered, asked, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_request, rt_response
+from support.pcap_model import ACK, FIN, RST, SYN, frame
 from support.places import ROOT
 
 FIXTURES = ROOT / "fixtures"
@@ -596,6 +597,39 @@ class TestBadInput:
         assert frames_of(result) == frames_of(dump(pcap(session())))
         note = "--- standard input: a packet has other bytes than came first in their place, or came too late"
         assert result.stdout.splitlines()[-1] == note
+
+    @pytest.mark.parametrize("flags", [RST, SYN, FIN | ACK])
+    def test_a_forged_segment_hides_nothing_and_is_noted(self, flags: int) -> None:
+        sent = [packet for _, packet in packets(session())]
+        # Behind the first frame, which the server has acknowledged, twenty bytes from where the client stands.
+        next_number = int.from_bytes(sent[4][42:46], "big")
+        forged = frame(CLIENT, SERVER, next_number - 20, flags=flags)
+        result = dump(pcap_of([(START, packet) for packet in (*sent[:5], forged, *sent[5:])]))
+        assert result.exit_code == 0
+        assert len(frames_of(result)) == 5
+        what = "a SYN, FIN or RST whose sequence number does not fit: stale or forged, and without effect"
+        assert result.stdout.splitlines()[-1] == f"--- standard input: 1 packet has {what}"
+
+    def test_bytes_behind_the_end_of_a_connection(self) -> None:
+        sent = packets(session())
+        number = int.from_bytes(sent[-1][1][38:42], "big")
+        straggler = frame(CLIENT, SERVER, number, b"straggler")
+        result = dump(pcap_of([*sent, (START, straggler)]))
+        assert result.exit_code == 3
+        assert len(frames_of(result)) == 5
+        where = "behind the end of their connection, or far from where it stands"
+        assert result.stdout.splitlines()[-1] == f"--- standard input: 9 bytes are {where}"
+
+    def test_bodies_that_take_too_much_memory_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ftwire.capture.packets.Limits", lambda: Limits(max_memory=1 << 20))
+        header = answered(3009, 0, push()).data[:12] + (1 << 24).to_bytes(4, "little") + bytes(28)
+        lies = [Said(Role.SERVER, header + bytes(200_000))]
+        sent = [packets(lies, Endpoint(b"\x0a\0\0\1", 40000 + at))[:-3] for at in range(12)]
+        result = dump(pcap_of([packet for each in sent for packet in each]))
+        assert result.exit_code == 3
+        assert "given up before the frame was whole: all that waits took more than 1048576 bytes" in result.stdout
+        what = "what waits in all connections took too much memory, and that of the largest was given up"
+        assert result.stdout.splitlines()[-1].endswith(f" times {what}")
 
     def test_websocket_without_its_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "websockets"]:
