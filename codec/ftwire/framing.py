@@ -160,6 +160,13 @@ class ReceiveBuffer:
             self.data = self.data[start:]
             self.start = 0
 
+    def clear(self) -> None:
+        """Drop all bytes received."""
+        self.data = b""
+        self.start = 0
+        self.lacking = 1
+        self.later = bytearray()
+
     def join(self) -> None:
         """Make all bytes received part of ``data``, whatever is lacking: for the end of a stream."""
         self.lacking = 0

@@ -1,13 +1,18 @@
-"""WebSocket: a client's socket and its session."""
+"""WebSocket: a client's socket, from TLS and the upgrade on, and its session."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from ftwire.connection import INIT_CONNECT, State
 from ftwire.errors import WireError
@@ -15,17 +20,24 @@ from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
 from ftwire.websocket_connection import WebSocketConnection
 from ftwire_tools.gateway.session import ClientSession
+from ftwire_tools.gateway.settings import prepare
+from ftwire_tools.gateway.transport import address_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-    from websockets.asyncio.server import ServerConnection
+    from websockets.asyncio.server import Server
+    from websockets.protocol import Event
+    from websockets.server import ServerProtocol
 
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.session_context import SessionContext
+    from ftwire_tools.gateway.settings import Settings
 
-__all__ = ["WebSocketSession", "WebSocketTransport"]
+__all__ = ["ClientSocket", "WebSocketSession", "WebSocketTransport"]
 
+DATA: Final = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
+"""Frames that messages are made of."""
 HIGH_WATER: Final = 256 * 1024
 """Bytes in the queue above which ``drained`` waits."""
 
@@ -35,7 +47,7 @@ class WebSocketTransport:
 
     is_stream = False
 
-    def __init__(self, socket: ServerConnection) -> None:
+    def __init__(self, socket: ClientSocket) -> None:
         self._socket: Final = socket
         self._messages: Final[deque[bytes]] = deque()
         self._size = 0
@@ -43,9 +55,12 @@ class WebSocketTransport:
         self._room: Final = asyncio.Event()
         self._room.set()
         self._closing = False
+        self._taken_at = time.monotonic_ns()
 
     def write(self, data: bytes) -> None:
         """Send one message."""
+        if not self._messages:
+            self._taken_at = time.monotonic_ns()
         self._messages.append(data)
         self._size += len(data)
         self._some.set()
@@ -55,6 +70,15 @@ class WebSocketTransport:
     def unsent(self) -> int:
         """Return the bytes that wait for the client to read."""
         return self._size
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the queue is full."""
+        return not self._room.is_set()
+
+    def is_stuck_since(self, earlier: int) -> bool:
+        """Return whether the queue is full and the client has taken no message since a monotonic time."""
+        return self.is_stuck and self._taken_at < earlier
 
     def stop_reading(self) -> None:
         """Do nothing: the server reads one message at a time and waits for ``drained`` after each."""
@@ -81,6 +105,7 @@ class WebSocketTransport:
                 while self._messages:
                     message = self._messages.popleft()
                     await self._socket.send(message)
+                    self._taken_at = time.monotonic_ns()
                     self._size -= len(message)
                     if self._size <= HIGH_WATER:
                         self._room.set()
@@ -92,14 +117,17 @@ class WebSocketTransport:
         except ConnectionClosed:
             return
         finally:
+            self._messages.clear()
             self._room.set()
 
 
 class WebSocketSession(ClientSession):
     """The session of one client on WebSocket."""
 
-    def __init__(self, number: int, peer: str, transport: WebSocketTransport, context: SessionContext) -> None:
-        super().__init__(number, peer, transport, context)
+    def __init__(self, number: int, peer: str, socket: ClientSocket, context: SessionContext) -> None:
+        self.transport: Final = WebSocketTransport(socket)
+        super().__init__(number, peer, self.transport, context)
+        self._socket: Final = socket
         self._connection: Final = WebSocketConnection(
             key=context.settings.ws_key, max_body=context.settings.max_request
         )
@@ -120,11 +148,31 @@ class WebSocketSession(ClientSession):
     def _take(self) -> list[bytes]:
         return self._connection.messages_to_send()
 
-    def receive(self, message: str | bytes) -> None:
+    def _pending(self) -> int:
+        return self._socket.pending
+
+    def _release(self) -> None:
+        self._connection.close()
+
+    def _not_logged_in(self) -> str:
+        return f"no {self._socket.awaited}"
+
+    def received(self, *, whole: bool, more: bool) -> None:
+        """Take note of bytes from the client: see ``_note_received``."""
+        if not self.is_over:
+            self._note_received(whole=whole, more=more)
+
+    def tick(self, now: int) -> None:
+        """Cut the client off if it has taken too long for something; ``now`` is monotonic, in nanoseconds."""
+        super().tick(now)
+        if not self.is_over and self.transport.is_stuck_since(now - self._settings.silence_ns):
+            self.cut_off(f"slow reader for {self._settings.silence:g} s")
+
+    def receive(self, message: bytes) -> None:
         """Decode a message from the client and answer it."""
+        if self.is_over:
+            return
         try:
-            if isinstance(message, str):
-                message = message.encode()
             request = self._connection.receive_message(message)
             self._note_request(request)
             if request.proto_id == INIT:
@@ -144,6 +192,10 @@ class WebSocketSession(ClientSession):
             self._connection.refuse(request, "wrong key")
             self.flush()
             return
+        if self._context.is_full():
+            self._connection.refuse(request, "too many clients")
+            self.refuses_when_full()
+            return
         if self._refuses(INIT_CONNECT):
             self._connection.refuse(request, "refused")
             for data in self._take():
@@ -158,3 +210,135 @@ class WebSocketSession(ClientSession):
             self._send_with_faults(INIT, is_push=False)
         asked: Any = request.message
         self._opened(notify=True, language=asked.c2s.programmingLanguage, encryption="none")
+
+
+class ClientSocket(ServerConnection):
+    """A client's connection to the port for WebSocket: TLS where there is a certificate, the upgrade, then messages.
+
+    The session begins with the connection, so that what comes before the upgrade has the limits of any client.
+    ``begin`` returns the session, ``end`` is called with it when all is closed.
+    ``websockets`` agrees on TLS before it makes a connection known; therefore that is done here.
+    """
+
+    def __init__(
+        self,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        settings: Settings,
+        begin: Callable[[ClientSocket, str], WebSocketSession],
+        end: Callable[[WebSocketSession], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(protocol, server, **options)
+        self.awaited = "upgrade to WebSocket" if settings.tls is None else "TLS handshake"
+        """What the client has to do next to log in."""
+        self._settings: Final = settings
+        self._begin: Final = begin
+        self._end: Final = end
+        self._session: WebSocketSession | None = None
+        self._is_made = False
+        self._early: list[bytes] = []
+        self._securing: asyncio.Task[None] | None = None
+        self._queued = 0  # bytes of messages that were not received yet
+        self._in_message = False
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait here: of a frame or an HTTP request that is not whole, and of messages not received yet."""
+        return len(self.protocol.reader.buffer) + self._queued
+
+    @staticmethod
+    async def serve_client(socket: ServerConnection) -> None:
+        """Answer the messages of a client that has been upgraded: the handler for ``websockets``."""
+        await cast("ClientSocket", socket)._serve()
+
+    async def _serve(self) -> None:
+        session = self._session
+        if session is None or session.refuses_when_full():
+            return
+        self.awaited = "InitWebSocket"
+        transport = session.transport
+        sender = asyncio.get_running_loop().create_task(transport.run())
+        try:
+            while True:
+                message = await self.recv(decode=False)
+                self._queued -= len(message)
+                session.receive(message)
+                await transport.drained()
+        except ConnectionClosed:
+            pass
+        finally:
+            session.over()
+            transport.close()
+            with suppress(ConnectionClosed, asyncio.CancelledError):
+                await sender
+
+    # asyncio.Protocol, and a method of websockets
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a session."""
+        self.transport = cast("asyncio.Transport", transport)
+        prepare(transport.get_extra_info("socket"), self._settings)
+        self._session = self._begin(self, address_of(transport.get_extra_info("peername")))
+        if self._settings.tls is None:
+            self._make(self.transport)
+        else:
+            self._securing = asyncio.get_running_loop().create_task(self._secure())
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the upgrade or of messages."""
+        if not self._is_made:
+            self._early.append(data)
+            return
+        before = self._queued
+        super().data_received(data)
+        if self._session is not None:
+            more = bool(self.protocol.reader.buffer) or self._in_message
+            self._session.received(whole=self._queued > before and not self._in_message, more=more)
+
+    def process_event(self, event: Event) -> None:
+        """Take a frame, or the request for the upgrade, which comes first."""
+        if isinstance(event, Frame) and event.opcode in DATA:
+            self._queued += len(event.data)
+            self._in_message = not event.fin
+        super().process_event(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the session."""
+        if self._is_made:
+            super().connection_lost(exc)
+        self._lose()
+
+    # TLS
+
+    async def _secure(self) -> None:
+        """Agree on TLS, then go on as without it."""
+        tls = self._settings.tls
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                self.transport, self, cast("ssl.SSLContext", tls), server_side=True
+            )
+        except OSError as error:
+            if self._session is not None and not self._session.is_over:
+                self._session.cut_off(f"no TLS: {error.strerror or error}")
+            self._lose()
+            return
+        finally:
+            self._securing = None
+        self.awaited = "upgrade to WebSocket"
+        self._make(cast("asyncio.Transport", secured))
+        for data in self._early:
+            self.data_received(data)
+        self._early.clear()
+
+    def _make(self, transport: asyncio.Transport) -> None:
+        self._is_made = True
+        super().connection_made(transport)
+
+    def _lose(self) -> None:
+        if self._session is not None:
+            self._session.over()
+            self._end(self._session)
+            self._session = None
+        self.protocol.reader.buffer.clear()
