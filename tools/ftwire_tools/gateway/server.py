@@ -193,7 +193,6 @@ class Gateway:
             open_timeout=None,  # the session has one
             compression="deflate" if settings.deflate else None,
             max_size=settings.max_request + 1024,
-            max_queue=4,
             close_timeout=GRACE,
             logger=quiet,
         )
@@ -212,9 +211,12 @@ class Gateway:
         """Check from time to time whether clients have taken too long for something."""
         while True:
             await asyncio.sleep(min(1e9, self.settings.silence_ns / 4, self.settings.login_ns / 4) / 1e9)
-            now = time.monotonic_ns()
-            for session in list(self._sessions.values()):
-                session.tick(now)
+            self._tick(time.monotonic_ns())
+
+    def _tick(self, now: int) -> None:
+        # Not in _watch, which would keep the last session, gone or not, while it sleeps.
+        for session in list(self._sessions.values()):
+            session.tick(now)
 
     def _report_scarcity(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log, once a minute, that nobody can be accepted; pass other errors of the event loop on.

@@ -68,7 +68,7 @@ class ClientSession(ABC):
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
         self._over_at = 0
-        self._responder: Final = Responder(self, context, self._faults, self._reply)
+        self._responder: Final = Responder(context, self._faults)
 
     # Implemented for TCP and for WebSocket
 
@@ -198,7 +198,8 @@ class ClientSession(ABC):
 
     # Replies
 
-    def _reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
+    def reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
+        """Send the answer to a request of a protocol."""
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
         body = answer.body if body_format is BodyFormat.PROTOBUF else None
         try:

@@ -217,7 +217,7 @@ class TcpSession(ClientSession):
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)
         else:
-            self._responder.handle(frame)
+            self._responder.handle(self, frame)
 
     def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:
@@ -258,7 +258,7 @@ class TcpSession(ClientSession):
 
     def _reply_failure(self, frame: Frame, reason: str) -> None:
         entry = registry[INIT_CONNECT]
-        self._reply(frame, entry, Answer(failure(entry, reason)))
+        self.reply(frame, entry, Answer(failure(entry, reason)))
 
     def _damaged(self, event: FrameDamaged) -> None:
         if self._connection.state is State.NEW:

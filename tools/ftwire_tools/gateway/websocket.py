@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 
 from ftwire.connection import INIT_CONNECT, State
 from ftwire.errors import WireError
@@ -38,6 +39,8 @@ __all__ = ["ClientSocket", "WebSocketSession", "WebSocketTransport"]
 
 DATA: Final = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 """Frames that messages are made of."""
+PIECE: Final = 4096
+"""Bytes decoded at a time: compressed, they can be a thousand times as many."""
 HIGH_WATER: Final = 256 * 1024
 """Bytes in the queue above which ``drained`` waits."""
 
@@ -91,7 +94,7 @@ class WebSocketTransport:
     def abort(self) -> None:
         """Close at once."""
         self._messages.clear()
-        self._socket.transport.abort()
+        self._socket.abort()
         self.close()
 
     async def drained(self) -> None:
@@ -153,6 +156,7 @@ class WebSocketSession(ClientSession):
 
     def _release(self) -> None:
         self._connection.close()
+        self._socket.drop()
 
     def _not_logged_in(self) -> str:
         return f"no {self._socket.awaited}"
@@ -178,7 +182,7 @@ class WebSocketSession(ClientSession):
             if request.proto_id == INIT:
                 self._handshake(request)
             else:
-                self._responder.handle(request)
+                self._responder.handle(self, request)
         except WireError as error:
             self.cut_off(str(error))
 
@@ -215,9 +219,11 @@ class WebSocketSession(ClientSession):
 class ClientSocket(ServerConnection):
     """A client's connection to the port for WebSocket: TLS where there is a certificate, the upgrade, then messages.
 
-    The session begins with the connection, so that what comes before the upgrade has the limits of any client.
     ``begin`` returns the session, ``end`` is called with it when all is closed.
-    ``websockets`` agrees on TLS before it makes a connection known; therefore that is done here.
+
+    Two things are done here that ``websockets`` would do, so that the limits of any client hold. TLS is agreed on here,
+    since the session begins with the connection and not after TLS. Messages are joined here, since a ``recv`` that has
+    failed keeps the frames that it had until the garbage collector comes.
     """
 
     def __init__(
@@ -240,13 +246,19 @@ class ClientSocket(ServerConnection):
         self._is_made = False
         self._early: list[bytes] = []
         self._securing: asyncio.Task[None] | None = None
-        self._queued = 0  # bytes of messages that were not received yet
-        self._in_message = False
+        self._fragments: Final[list[bytes]] = []
+        self._messages: Final[deque[bytes]] = deque()
+        self._queued = 0  # bytes of both
+        self._last = 0  # bytes of the last frame
+        self._some: Final = asyncio.Event()
 
     @property
     def pending(self) -> int:
-        """Bytes that wait here: of a frame or an HTTP request that is not whole, and of messages not received yet."""
-        return len(self.protocol.reader.buffer) + self._queued
+        """Bytes that wait here: of a frame or an HTTP request that is not whole, and of messages.
+
+        The last frame, which the parser of ``websockets`` keeps until the next, is one of them.
+        """
+        return len(self.protocol.reader.buffer) + self._queued + self._last
 
     @staticmethod
     async def serve_client(socket: ServerConnection) -> None:
@@ -262,12 +274,16 @@ class ClientSocket(ServerConnection):
         sender = asyncio.get_running_loop().create_task(transport.run())
         try:
             while True:
-                message = await self.recv(decode=False)
-                self._queued -= len(message)
-                session.receive(message)
-                await transport.drained()
-        except ConnectionClosed:
-            pass
+                while self._messages:
+                    message = self._messages.popleft()
+                    self._queued -= len(message)
+                    session.receive(message)
+                    await transport.drained()
+                if session.is_over:
+                    return
+                self.transport.resume_reading()
+                self._some.clear()
+                await self._some.wait()
         finally:
             session.over()
             transport.close()
@@ -291,18 +307,43 @@ class ClientSocket(ServerConnection):
         if not self._is_made:
             self._early.append(data)
             return
-        before = self._queued
-        super().data_received(data)
-        if self._session is not None:
-            more = bool(self.protocol.reader.buffer) or self._in_message
-            self._session.received(whole=self._queued > before and not self._in_message, more=more)
+        for at in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            count = len(self._messages)
+            super().data_received(data[at : at + PIECE])
+            if self._session is not None:
+                more = bool(self.protocol.reader.buffer) or bool(self._fragments)
+                self._session.received(whole=len(self._messages) > count, more=more)
 
     def process_event(self, event: Event) -> None:
         """Take a frame, or the request for the upgrade, which comes first."""
-        if isinstance(event, Frame) and event.opcode in DATA:
-            self._queued += len(event.data)
-            self._in_message = not event.fin
-        super().process_event(event)
+        if not isinstance(event, Frame) or event.opcode not in DATA:
+            super().process_event(event)
+        elif self._session is not None and not self._session.is_over:
+            self._last = len(event.data)
+            self._queued += self._last
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                self._messages.append(b"".join(self._fragments))
+                self._fragments.clear()
+                self._some.set()
+                self.transport.pause_reading()
+
+    def abort(self) -> None:
+        """Close at once, and let go of the last frame, which the parser keeps."""
+        if not self.transport.is_closing():
+            self.protocol.fail(CloseCode.POLICY_VIOLATION)
+        self._last = 0
+        self.transport.abort()
+
+    def drop(self) -> None:
+        """Drop what has been received."""
+        self._fragments.clear()
+        self._messages.clear()
+        self._queued = 0
+        self.protocol.reader.buffer.clear()
+        self._some.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session."""
@@ -341,4 +382,9 @@ class ClientSocket(ServerConnection):
             self._session.over()
             self._end(self._session)
             self._session = None
-        self.protocol.reader.buffer.clear()
+        # Parser and protocol hold each other, and the last frame: they would wait for the garbage collector, as would
+        # the parser's error, which holds the parser.
+        self.protocol.parser.close()
+        if self.protocol.parser_exc is not None:
+            traceback.clear_frames(self.protocol.parser_exc.__traceback__)
+        self.drop()
