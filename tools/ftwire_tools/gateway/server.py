@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Gateway"]
 
-SCARCE_SECONDS: Final = 60
-"""Seconds between two reports that no client can be accepted."""
 SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of ``accept`` for which asyncio stops accepting for a second."""
+SCARCE_SECONDS: Final = 60
+"""Seconds between two reports that no client can be accepted."""
 
 
 class Gateway:
