@@ -367,8 +367,11 @@ class ClientSocket(ServerConnection):
             return
         finally:
             self._securing = None
+        if secured is None or secured.is_closing():  # the client has gone in the middle of it
+            self._lose()
+            return
         self.awaited = "upgrade to WebSocket"
-        self._make(cast("asyncio.Transport", secured))
+        self._make(secured)
         for data in self._early:
             self.data_received(data)
         self._early.clear()
