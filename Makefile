@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -47,6 +47,11 @@ $(VENV)/.core: $(VENV)/.ready $(wildcard codec/core/*.toml codec/core/*.pyi code
 # The same tests with the core.
 core-test: core
 	FTWIRE_CORE=required $(BIN)/pytest
+
+# With every dependency at the lower bound that pyproject.toml states: a subset, in a temporary environment. Needs the
+# package registry.
+lower-bounds: setup
+	$(BIN)/python tests/lower_bounds.py
 
 # Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
 peers: setup
