@@ -208,7 +208,6 @@ def test_a_websocket_client_that_asks_and_never_reads_is_cut_off() -> None:
     with gateway(synthetic=True, speed=0.001, websocket=True, silence=0.5, deflate=False) as opend:
         client = logged_in(opend.ws_port)
         asked = websocket_frame(Envelope.build(1002, 2, b"\x0a\x02\x08\x00", sender=Role.CLIENT).encode())
-        client.settimeout(0.5)
         with suppress(OSError):
             while not opend.named("cut-off"):
                 client.sendall(asked * 1000)
