@@ -145,6 +145,11 @@ class Connection:
         """Server: the format that the client asked its pushes in (``pushProtoFmt``), protobuf if it did not."""
         return self._push_format
 
+    @property
+    def pending(self) -> int:
+        """Bytes received that no event has been returned for: mostly the beginning of a frame."""
+        return self._decoder.pending
+
     # Both sides
 
     def data_to_send(self) -> bytes:
@@ -186,9 +191,13 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Take note that the other side has closed; raises ``RemoteProtocolError`` if it did so inside a frame."""
+        """Take note that the connection has ended, and drop what was received or is to be sent.
+
+        Raises ``RemoteProtocolError`` where the other side has ended inside a frame.
+        """
         self.state = State.CLOSED
         self._waiting.clear()
+        self._out.clear()
         self._decoder.close()
 
     def next_timer(self) -> int | None:

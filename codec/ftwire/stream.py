@@ -50,9 +50,15 @@ class FrameDecoder(FrameReader[Frame]):
         """The fatal error, once there was one."""
 
     def close(self) -> None:
-        """Note that the stream has ended; raises ``RemoteProtocolError`` where it ends inside a frame."""
-        if self.pending and self.failure is None:
-            raise RemoteProtocolError(f"the stream ends {self.pending} bytes into a frame")
+        """Note that the stream has ended, and drop what was not taken.
+
+        Raises ``RemoteProtocolError`` where the stream ends inside a frame.
+        """
+        pending = self.pending
+        self.buffer.clear()
+        self._unread = iter(())
+        if pending and self.failure is None:
+            raise RemoteProtocolError(f"the stream ends {pending} bytes into a frame")
 
     def _read_on(self) -> list[Frame]:
         """Return the frame that is not in order, or nothing where too little of it is there; raise what is fatal."""

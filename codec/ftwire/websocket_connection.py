@@ -139,8 +139,9 @@ class WebSocketConnection:
         self._out.append(envelope)
 
     def close(self) -> None:
-        """Take note that the connection is over."""
+        """Take note that the connection is over, and drop what is to be sent."""
         self.state = State.CLOSED
+        self._out = []
 
     def _send(self, command: int, section: int, message: Message | bytes) -> None:
         if self.state is State.CLOSED:

@@ -34,6 +34,9 @@ def test_whole_byte_by_byte_and_with_a_tail() -> None:
     assert decoder.pending == 100
     with pytest.raises(RemoteProtocolError, match="100 bytes into a frame"):
         decoder.close()
+    # Nothing is kept.
+    assert decoder.pending == 0
+    decoder.close()
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

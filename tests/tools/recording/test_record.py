@@ -321,6 +321,26 @@ def test_a_full_disk_ends_the_recording_and_not_the_traffic(tmp_path: Path) -> N
     assert all(data.startswith(bytes(stream.sent)) for stream in streams(path))
 
 
+def test_a_lack_of_descriptors_is_reported_once_and_passes(tmp_path: Path) -> None:
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+
+    with serving(echo) as port, recording(port, "-w", tmp_path / "out.pcapng", prepare=few) as record:
+        idle = [connect(record.ports[0]) for _ in range(40)]
+        assert record.reports("cannot accept more clients for now: Too many open files")
+        for client in idle:
+            client.close()
+        answer = b""
+        while not answer:  # those that wait are accepted before, and their connections to the gateway may fail
+            with suppress(ConnectionError), connect(record.ports[0]) as client:
+                client.sendall(b"word")
+                client.shutdown(socket.SHUT_WR)
+                answer = receive_all(client)
+        assert answer == b"word"
+        assert record.stop() == 0
+        assert sum("cannot accept more clients" in line for line in record.said) == 1
+
+
 def test_a_file_that_cannot_be_written_at_all_is_an_error() -> None:
     done = ftwire("record", "--listen", "0", "--to", ":1", "-w", "/dev/full", status=1)
     assert done.stderr.decode().splitlines()[-1] == "Error: /dev/full: No space left on device"

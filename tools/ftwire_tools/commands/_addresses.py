@@ -14,7 +14,7 @@ DEFAULT_ADDRESS: Final = f"{LOOPBACK}:11111"
 """Where OpenD listens by default."""
 
 
-class _ListenType(click.ParamType["Address"]):
+class _ListenType(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
     name = "[host:]port"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:

@@ -170,7 +170,7 @@ def load(path: str, key: RsaKey | None) -> Script:
     return script
 
 
-class _ToleranceType(click.ParamType["Tolerance"]):
+class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
     name = "tolerance"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Tolerance:

@@ -151,7 +151,13 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     help="Make something go wrong; repeatable. --list-faults shows the names.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
-@click.option("--max-clients", type=click.IntRange(min=1), default=128, show_default=True, help="Connections at once.")
+@click.option(
+    "--max-clients",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Clients at once; as many again may be about to log in.",
+)
 @click.option(
     "--max-unsent",
     type=click.IntRange(min=1),
@@ -161,12 +167,28 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     help="What may wait for a client that does not read, before it is cut off.",
 )
 @click.option(
+    "--max-held",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    metavar="MIB",
+    help="What may wait from and for all clients together; above, the one with the most is cut off.",
+)
+@click.option(
+    "--login-timeout",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a client may take to log in; --silence counts where it is shorter.",
+)
+@click.option(
     "--silence",
     type=click.FloatRange(min=0.1),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="Silence after which a client on TCP is dropped.",
+    help="Silence after which a client on TCP is dropped; a request once begun must be whole in that time.",
 )
 @click.option(
     "--keep-alive",
@@ -205,6 +227,8 @@ def command(
     list_faults: bool,
     max_clients: int,
     max_unsent: int,
+    max_held: int,
+    login_timeout: float,
     silence: float,
     keep_alive: int,
     log_json: bool,
@@ -243,9 +267,12 @@ def command(
         ws_key=read_ws_key(ws_key, ws_key_file),
         tls=_read_tls(tls_cert, tls_key),
         max_clients=max_clients,
+        max_waiting=max_clients,
+        login_timeout=login_timeout,
         keep_alive=keep_alive,
         silence=silence,
         max_unsent=max_unsent * MIB,
+        max_held=max_held * MIB,
         seed=seed,
         faults=_rules(faults),
     )

@@ -6,6 +6,7 @@ The modules, each depending only on those above it:
 ``log``               the events that a gateway reports, as text or JSON lines
 ``faults``            what a gateway can be made to do wrong, and when
 ``settings``          addresses, keys, limits and faults of a gateway
+``budget``            the memory that all clients together may make a gateway hold
 ``topics``            what a push is about, and the subscription that it belongs to
 ``push``              a push to many clients, encoded once
 ``subscriptions``     what one client has subscribed to, and which pushes it gets

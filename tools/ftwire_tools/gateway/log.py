@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["Log", "LogWriter", "as_json", "as_text"]
+__all__ = ["Log", "LogWriter", "OncePer", "as_json", "as_text"]
 
 _PLAIN: Final = re.compile(r"[\w.:/#+@\[\]-]+", re.ASCII)
 
@@ -27,6 +27,21 @@ class Log:
     def __call__(self, event: str, **facts: object) -> None:
         """Log an event. Facts are numbers, texts, booleans or dictionaries of these."""
         self._writer(event, facts)
+
+
+class OncePer:
+    """Whether something that repeats is due to be reported: at most once in ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds: Final = seconds
+        self._last: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it is; ``now`` is in seconds of a steady clock."""
+        if self._last is not None and now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
 
 
 def _now() -> str:

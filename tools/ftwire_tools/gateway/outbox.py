@@ -91,6 +91,8 @@ class FaultyOutbox:
     def stop(self) -> None:
         """Drop the queue and send nothing more."""
         self._room.set()
+        self._queue = asyncio.Queue()
+        self._held, self._swapped, self._size = [], None, 0
         if self._task is not None:
             self._task.cancel()
             self._task = None

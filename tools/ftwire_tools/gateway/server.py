@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket as sockets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.gateway.budget import Budget
+from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
-from ftwire_tools.gateway.settings import prepare
+from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.tcp import TcpSession, TcpTransport
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import Server
 
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.websocket import ClientSocket, WebSocketSession
 
 __all__ = ["Gateway"]
 
-GRACE: Final = 2.0
-"""Seconds that clients have to read what is left when the gateway closes."""
+SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of ``accept`` for which asyncio stops accepting for a second."""
+SCARCE_SECONDS: Final = 60
+"""Seconds between two reports that no client can be accepted."""
 
 
 class Gateway:
@@ -53,7 +59,13 @@ class Gateway:
         self.ws_port: int | None = None
         """Port that it listens on for WebSocket, ``None`` where it does not."""
         self._context: Final = SessionContext(
-            source=source, settings=settings, log=log, credentials=credentials, on_request=on_request
+            source=source,
+            settings=settings,
+            log=log,
+            credentials=credentials,
+            budget=Budget(settings.max_held),
+            is_full=self._is_full,
+            on_request=on_request,
         )
         self._sessions: Final[dict[int, ClientSession]] = {}
         self._count = 0
@@ -62,11 +74,15 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
         self._on_failure: Callable[[], None] | None = None
+        self._scarcity: Final = OncePer(SCARCE_SECONDS)
+        self._other_handler: Any = None
 
     async def __aenter__(self) -> Gateway:
         """Listen. Raises ``OSError``."""
         loop = asyncio.get_running_loop()
         settings = self.settings
+        self._other_handler = loop.get_exception_handler()
+        loop.set_exception_handler(self._report_scarcity)
         self._server = await loop.create_server(
             lambda: TcpTransport(settings, self._begin_tcp, self._forget),
             settings.host,
@@ -114,6 +130,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        asyncio.get_running_loop().set_exception_handler(self._other_handler)
         self.log("closed", clients=self._count)
 
     @property
@@ -124,8 +141,10 @@ class Gateway:
     # Sessions
 
     def _begin_tcp(self, transport: TcpTransport, peer: str) -> TcpSession | None:
-        if self._is_full(peer):
+        if self._is_full():
+            self.log("refused", peer=peer, reason=f"{self.settings.max_clients} connections, the limit is reached")
             return None
+        self._make_room()
         self._count += 1
         session = TcpSession(self._count, peer, transport, self._context)
         self._begin(session, "tcp")
@@ -134,11 +153,16 @@ class Gateway:
     def _forget(self, session: ClientSession) -> None:
         self._sessions.pop(session.number, None)
 
-    def _is_full(self, peer: str) -> bool:
-        if len(self._sessions) < self.settings.max_clients:
-            return False
-        self.log("refused", peer=peer, reason=f"{len(self._sessions)} connections, the limit is reached")
-        return True
+    def _is_full(self) -> bool:
+        """Return whether as many clients have logged in as may."""
+        logged_in = sum(session.is_open and not session.is_over for session in self._sessions.values())
+        return logged_in >= self.settings.max_clients
+
+    def _make_room(self) -> None:
+        """Cut off the oldest connection that has not logged in where there are as many as may be."""
+        waiting = [session for session in self._sessions.values() if not session.is_open and not session.is_over]
+        if len(waiting) >= self.settings.max_waiting:
+            waiting[0].cut_off(f"the oldest of {len(waiting)} connections without a handshake makes room for another")
 
     def _begin(self, session: ClientSession, transport: str) -> None:
         self._sessions[session.number] = session
@@ -150,59 +174,63 @@ class Gateway:
         # Imported here, so that a gateway on TCP alone does not need the WebSocket library.
         from websockets.asyncio.server import serve
 
+        from ftwire_tools.gateway.websocket import ClientSocket
+
         settings = self.settings
+
+        def make(*arguments: Any, **options: Any) -> ClientSocket:
+            return ClientSocket(*arguments, settings=settings, begin=self._begin_websocket, end=self._forget, **options)
+
         # Errors of connections go to the gateway's log, not to that of websockets.
         quiet = logging.getLogger("ftwire.websocket")
         quiet.addHandler(logging.NullHandler())
         quiet.propagate = False
         self._ws_server = await serve(
-            self._serve_websocket,
+            ClientSocket.serve_client,
             settings.host,
             settings.ws_port,
-            ssl=settings.tls,
+            create_connection=make,  # type: ignore[arg-type]  # documented as any factory
+            open_timeout=None,  # the session has one
             compression="deflate" if settings.deflate else None,
             max_size=settings.max_request + 1024,
-            max_queue=4,
             close_timeout=GRACE,
             logger=quiet,
         )
         self.ws_port = next(iter(self._ws_server.sockets)).getsockname()[1]
 
-    async def _serve_websocket(self, socket: ServerConnection) -> None:
-        from websockets.exceptions import ConnectionClosed
+    def _begin_websocket(self, socket: ClientSocket, peer: str) -> WebSocketSession:
+        from ftwire_tools.gateway.websocket import WebSocketSession
 
-        from ftwire_tools.gateway.websocket import WebSocketSession, WebSocketTransport
-
-        peer = ":".join(map(str, socket.remote_address[:2])) if socket.remote_address else "unknown"
-        if self._is_full(peer):
-            return
-        prepare(socket.transport.get_extra_info("socket"), self.settings)
+        self._make_room()
         self._count += 1
-        transport = WebSocketTransport(socket)
-        session = WebSocketSession(self._count, peer, transport, self._context)
+        session = WebSocketSession(self._count, peer, socket, self._context)
         self._begin(session, "websocket")
-        sender = asyncio.get_running_loop().create_task(transport.run())
-        try:
-            while True:
-                session.receive(await socket.recv())
-                await transport.drained()
-        except ConnectionClosed:
-            pass
-        finally:
-            session.over()
-            self._forget(session)
-            transport.close()
-            with suppress(ConnectionClosed, asyncio.CancelledError):
-                await sender
+        return session
 
     async def _watch(self) -> None:
-        """Check from time to time whether clients have been silent for too long."""
+        """Check from time to time whether clients have taken too long for something."""
         while True:
-            await asyncio.sleep(min(1.0, self.settings.silence / 4))
-            now = time.monotonic_ns()
-            for session in list(self._sessions.values()):
-                if isinstance(session, TcpSession):
-                    session.tick(now)
+            await asyncio.sleep(min(1e9, self.settings.silence_ns / 4, self.settings.login_ns / 4) / 1e9)
+            self._tick(time.monotonic_ns())
+
+    def _tick(self, now: int) -> None:
+        # Not in _watch, which would keep the last session, gone or not, while it sleeps.
+        for session in list(self._sessions.values()):
+            session.tick(now)
+
+    def _report_scarcity(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log, once a minute, that nobody can be accepted; pass other errors of the event loop on.
+
+        asyncio stops accepting for a second then, after hundreds of calls of this.
+        """
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in SCARCE and "socket" in context:
+            if self._scarcity.is_due(loop.time()):
+                self.log("not-accepting", reason=f"{error.strerror}; trying again every second")
+        elif self._other_handler is not None:
+            self._other_handler(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
     def _source_ended(self, task: asyncio.Task[None]) -> None:
         self._failure = None if task.cancelled() else task.exception()

@@ -6,11 +6,13 @@ The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; req
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import encode_body
+from ftwire.connection import SECOND
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
@@ -19,6 +21,7 @@ from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.responder import Responder
 from ftwire_tools.gateway.session_context import ReceivedRequest
+from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -62,7 +65,10 @@ class ClientSession(ABC):
         self._faults: Final = Faults(settings.faults, seed=settings.seed, client=number) if settings.faults else None
         self._outbox: Final = FaultyOutbox(transport, self._faults) if self._faults is not None else None
         self._flush_due = False
-        self._responder: Final = Responder(self, context, self._faults, self._reply)
+        self._since: Final = time.monotonic_ns()
+        self._begun: int | None = None  # when the request began that is not whole yet
+        self._over_at = 0
+        self._responder: Final = Responder(context, self._faults)
 
     # Implemented for TCP and for WebSocket
 
@@ -88,6 +94,14 @@ class ClientSession(ABC):
     @abstractmethod
     def _take(self) -> list[bytes]:
         """Return the connection's output: pieces of the stream, or messages."""
+
+    @abstractmethod
+    def _pending(self) -> int:
+        """Return the bytes received that no request has been made of."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Drop what the connection holds."""
 
     @property
     @abstractmethod
@@ -132,8 +146,48 @@ class ClientSession(ABC):
             self.push(push)
 
     def _check_unsent(self) -> None:
-        if self._transport.unsent() + (self._outbox.size if self._outbox else 0) > self._settings.max_unsent:
-            self.cut_off(f"slow reader: {self._transport.unsent()} bytes wait for it")
+        unsent = self._unsent()
+        if unsent > self._settings.max_unsent:
+            self.cut_off(f"slow reader: {unsent} bytes wait for it")
+        elif unsent:
+            self._note_held()
+
+    def _unsent(self) -> int:
+        return self._transport.unsent() + (self._outbox.size if self._outbox is not None else 0)
+
+    def held(self) -> int:
+        """Return the bytes that wait from the client and for it."""
+        return 0 if self.is_over else self._pending() + self._unsent()
+
+    def _note_held(self) -> None:
+        self._context.budget.note(self, self.held())
+
+    def _note_received(self, *, whole: bool, more: bool) -> None:
+        """Take note of bytes received: whether a request has become ``whole``, and whether ``more`` of one lacks."""
+        if not more:
+            self._begun = None
+        elif whole or self._begun is None:
+            self._begun = time.monotonic_ns()
+        self._note_held()
+
+    # Time
+
+    def tick(self, now: int) -> None:
+        """Cut the client off if it has taken too long for something; ``now`` is monotonic, in nanoseconds."""
+        if self.is_over:
+            if now - self._over_at > GRACE * SECOND:
+                self._transport.abort()
+            return
+        self._note_held()
+        settings = self._settings
+        if not self.is_open and now - self._since > settings.login_ns:
+            self.cut_off(self._not_logged_in())
+        elif self._begun is not None and now - self._begun > settings.silence_ns and not self._transport.is_stuck:
+            self.cut_off(f"a request that it has begun is not whole after {settings.silence:g} s")
+
+    def _not_logged_in(self) -> str:
+        """Return what a client has not sent in time."""
+        return "no handshake"
 
     async def drained(self) -> None:
         """Wait until there is room for more."""
@@ -144,7 +198,8 @@ class ClientSession(ABC):
 
     # Replies
 
-    def _reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
+    def reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
+        """Send the answer to a request of a protocol."""
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
         body = answer.body if body_format is BodyFormat.PROTOBUF else None
         try:
@@ -234,10 +289,17 @@ class ClientSession(ABC):
             self.over()
             self._transport.abort()
 
-    def end(self, reason: str) -> None:
+    def refuses_when_full(self) -> bool:
+        """End the session if as many clients have logged in as may; return whether that is so."""
+        is_full = self._context.is_full()
+        if is_full:
+            self.end(f"{self._settings.max_clients} connections, the limit is reached", event="refused")
+        return is_full
+
+    def end(self, reason: str, *, event: str = "closing") -> None:
         """Log a reason, send what is left, and close the connection."""
         if not self.is_over:
-            self._log("closing", client=self.number, reason=reason)
+            self._log(event, client=self.number, reason=reason)
             self.flush()
             self.over()
             self._transport.close()
@@ -247,9 +309,12 @@ class ClientSession(ABC):
         if self.is_over:
             return
         self.is_over = True
+        self._over_at = time.monotonic_ns()
         self._responder.stop()
         if self._outbox is not None:
             self._outbox.stop()
+        self._context.budget.forget(self)
+        self._release()
         if self.is_open:
             self._source.leave(self)
         struck = dict(self._faults.struck) if self._faults is not None else {}

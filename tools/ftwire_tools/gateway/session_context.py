@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
 
@@ -62,5 +63,9 @@ class SessionContext:
     log: Log
     credentials: Callable[[int], Credentials] = random_credentials
     """Returns the credentials of the connection with this number."""
+    budget: Budget
+    """Counts the bytes held for all clients."""
+    is_full: Callable[[], bool]
+    """Returns whether as many clients have logged in as may."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

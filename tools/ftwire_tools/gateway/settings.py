@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.terminal.addresses import LOOPBACK, is_loopback
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from ftwire.cipher import PacketEncAlgo, RsaKey
     from ftwire_tools.gateway.faults import Rule
 
-__all__ = ["Settings", "SettingsError", "prepare"]
+__all__ = ["GRACE", "Settings", "SettingsError", "prepare"]
+
+
+GRACE: Final = 2.0
+"""Seconds that clients have to read what is left when their connection or the gateway closes."""
 
 
 class SettingsError(ValueError):
@@ -44,15 +48,26 @@ class Settings:
     deflate: bool = True
     """Whether WebSocket messages may be compressed."""
     max_clients: int = 128
-    """Connections at once, as OpenD's limit."""
+    """Clients at once that have logged in (InitConnect, InitWebSocket), as OpenD's limit."""
+    max_waiting: int = 128
+    """Connections at once that have not logged in yet; a further one takes the place of the oldest."""
+    login_timeout: float = 10.0
+    """Seconds that a client has to log in, from its connection on; at most ``silence`` counts."""
     keep_alive: float = 10
     """Seconds between KeepAlive requests that clients are asked for; sent as whole seconds."""
     silence: float = 30.0
-    """Seconds of silence after which a client on TCP is dropped, as OpenD does."""
+    """Seconds of silence after which a client on TCP is dropped, as OpenD does.
+
+    On both transports a request that was begun has to be whole within that time, and on WebSocket, which has no
+    KeepAlive, a client that reads nothing is dropped after it.
+    """
     max_request: int = 4 << 20
     """Largest body accepted from a client, in bytes."""
     max_unsent: int = 8 << 20
     """Bytes that may wait for a client that does not read; it is cut off above."""
+    max_held: int = 64 << 20
+    """Bytes that all clients together may have waiting, from them and for them; above, the one with the most is cut
+    off."""
     send_buffer: int = 256 << 10
     """Size of the system's send buffer for each client, in bytes; by default it could grow to megabytes."""
     max_segment: int = 0
@@ -61,6 +76,16 @@ class Settings:
     """Seed of the faults' random generators."""
     faults: tuple[Rule, ...] = ()
     """Faults to apply."""
+
+    @property
+    def login_ns(self) -> int:
+        """Nanoseconds that a client has to log in."""
+        return int(min(self.login_timeout, self.silence) * 1e9)
+
+    @property
+    def silence_ns(self) -> int:
+        """``silence`` in nanoseconds."""
+        return int(self.silence * 1e9)
 
     def check(self) -> None:
         """Raise ``SettingsError`` for what OpenD would refuse to start with."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ftwire.cipher import PacketEncAlgo
 from ftwire.connection import INIT_CONNECT, SECOND, Connection, State
-from ftwire.errors import LocalProtocolError, WireError
+from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
+from ftwire_tools.gateway.transport import address_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -63,7 +65,7 @@ class TcpTransport(asyncio.Protocol):
         connected = transport.get_extra_info("socket")
         if connected is not None:
             prepare(connected, self._settings)
-        self._session = self._begin(self, _address(transport.get_extra_info("peername")))
+        self._session = self._begin(self, address_of(transport.get_extra_info("peername")))
         if self._session is None:
             self._transport.abort()
 
@@ -90,6 +92,8 @@ class TcpTransport(asyncio.Protocol):
         if self._session is not None:
             self._session.over()
             self._end(self._session)
+        # No circle is left that the memory of a connection would wait in for the garbage collector.
+        self._session = self._transport = None
 
     # ClientTransport
 
@@ -135,9 +139,8 @@ class TcpSession(ClientSession):
         settings = context.settings
         self._tcp: Final = transport
         self._connection: Final = Connection(
-            Role.SERVER, key=settings.key, max_body=settings.max_request, silence=int(settings.silence * SECOND)
+            Role.SERVER, key=settings.key, max_body=settings.max_request, silence=settings.silence_ns
         )
-        self._since: Final = time.monotonic_ns()
         self._is_plain = False
 
     @property
@@ -179,6 +182,7 @@ class TcpSession(ClientSession):
         """Decode bytes from the client and answer the requests in them."""
         if self.is_over:
             return
+        number = 0
         try:
             for number, event in enumerate(self._connection.receive_data(data, time.monotonic_ns()), 1):
                 if isinstance(event, RequestReceived):
@@ -192,22 +196,36 @@ class TcpSession(ClientSession):
                     if self._tcp.is_stuck:
                         # The connection keeps the remaining requests; resume_writing goes on with them.
                         self._tcp.stop_reading()
+                        self._note_received(whole=True, more=False)
                         return
         except LocalProtocolError:
             raise
         except WireError as error:
             self.cut_off(str(error))
+        else:
+            self._note_received(whole=number > 0, more=self._connection.pending > 0)
+
+    def _pending(self) -> int:
+        return self._connection.pending
+
+    def _release(self) -> None:
+        with suppress(RemoteProtocolError):  # it may have ended inside a frame
+            self._connection.close()
 
     def _request(self, frame: Frame) -> None:
         self._note_request(frame)
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)
         else:
-            self._responder.handle(frame)
+            self._responder.handle(self, frame)
 
     def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:
             self._reply_failure(frame, "connected already")
+            return
+        if self._context.is_full():
+            self._reply_failure(frame, "the gateway has as many clients as it takes")
+            self.refuses_when_full()
             return
         if self._refuses(INIT_CONNECT):
             self._reply_failure(frame, "the gateway refuses this connection")
@@ -240,7 +258,7 @@ class TcpSession(ClientSession):
 
     def _reply_failure(self, frame: Frame, reason: str) -> None:
         entry = registry[INIT_CONNECT]
-        self._reply(frame, entry, Answer(failure(entry, reason)))
+        self.reply(frame, entry, Answer(failure(entry, reason)))
 
     def _damaged(self, event: FrameDamaged) -> None:
         if self._connection.state is State.NEW:
@@ -249,17 +267,11 @@ class TcpSession(ClientSession):
             self._log("damaged", client=self.number, proto=event.frame.proto_id, reason=str(event.frame.error))
 
     def tick(self, now: int) -> None:
-        """Cut the client off if it has been silent for too long; ``now`` is monotonic, in nanoseconds."""
-        limit = int(self._settings.silence * SECOND)
-        if not self.is_open and now - self._since > limit:
-            self.cut_off("no handshake")
+        """Cut the client off if it has been silent, or taken too long for something; ``now`` is monotonic."""
+        super().tick(now)
+        if self.is_over:
+            return
         for event in self._connection.handle_timer(now):
             if isinstance(event, PeerSilent):
                 reason = "slow reader" if self._tcp.is_stuck else "silent"
                 self.cut_off(f"{reason} for {self._settings.silence:g} s")
-
-
-def _address(peer: object) -> str:
-    if isinstance(peer, tuple) and len(peer) > 1:
-        return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
-    return "unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["ClientTransport"]
+__all__ = ["ClientTransport", "address_of"]
 
 
 class ClientTransport(Protocol):
@@ -19,6 +19,11 @@ class ClientTransport(Protocol):
 
     def unsent(self) -> int:
         """Return the bytes that wait for the client to read."""
+        ...
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so much waits for the client that nothing more should be sent for now."""
         ...
 
     def stop_reading(self) -> None:
@@ -36,3 +41,10 @@ class ClientTransport(Protocol):
     async def drained(self) -> None:
         """Wait until the client has read enough for more to be sent."""
         ...
+
+
+def address_of(peer: object) -> str:
+    """Return a socket's address as text."""
+    if isinstance(peer, tuple) and len(peer) > 1:
+        return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
+    return "unknown"

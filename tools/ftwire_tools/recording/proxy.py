@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ftwire.pcap import Direction, Endpoint
+from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.terminal.addresses import Address
 
 __all__ = ["CHUNK", "Closed", "Opened", "Proxy", "Received", "Reset", "Tap", "Traffic"]
@@ -28,6 +29,8 @@ CONNECT_SECONDS: Final = 10
 """Seconds that the gateway may take to accept a connection."""
 PAUSE_SECONDS: Final = 0.5
 """Seconds before the next attempt to accept, when one failed: mostly for lack of file descriptors."""
+REPORT_SECONDS: Final = 60
+"""Seconds between two reports of that; a client that is closed is reported each time."""
 
 
 class Opened(NamedTuple):
@@ -90,6 +93,7 @@ class Proxy:
         self._report: Final = report
         self._listeners: Final[list[socket.socket]] = []
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._scarcity: Final = OncePer(REPORT_SECONDS)
         self.connections = 0
         """Number of clients that were connected to a gateway so far."""
 
@@ -135,7 +139,8 @@ class Proxy:
             except OSError as error:
                 # A client may give up before it is accepted; any other error would repeat at once.
                 if error.errno != errno.ECONNABORTED:
-                    self._report(f"cannot accept more clients for now: {error.strerror}")
+                    if self._scarcity.is_due(loop.time()):
+                        self._report(f"cannot accept more clients for now: {error.strerror}")
                     await asyncio.sleep(PAUSE_SECONDS)
                 continue
             self._start(self._serve(client, to))
