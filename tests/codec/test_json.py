@@ -312,11 +312,11 @@ def test_what_no_message_class_has_is_refused() -> None:
     import ftwire_core
 
     with pytest.raises(ValueError, match="type 10"):
-        ftwire_core.JsonWriter([[(1, 10, False, "group", 0, [])]])
+        ftwire_core.JsonWriter([[(1, 10, 1, "group", 0, [])]])
     with pytest.raises(ValueError, match="nested"):
-        ftwire_core.JsonWriter([[(1, 11, False, "inner", 1, [])]])
+        ftwire_core.JsonWriter([[(1, 11, 1, "inner", 1, [])]])
     with pytest.raises(ValueError, match="numbered"):
-        ftwire_core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
+        ftwire_core.JsonWriter([[(0, 5, 1, "zero", 0, [])]])
     nothing = ftwire_core.JsonWriter([])
     assert nothing.text(b"") is None
     assert nothing.values(b"") is None

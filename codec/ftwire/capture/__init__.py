@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftwire.capture.account import Account
-    from ftwire.capture.bodies import LOWEST_PROTOCOL, read_body, status_of
+    from ftwire.capture.bodies import LOWEST_PROTOCOL, fault_of, read_body, status_of
     from ftwire.capture.dissected import (
         Conversation,
         ConversationClosed,
@@ -59,6 +59,7 @@ __all__ = [
     "KeyNeeded",
     "UnrecognisedConnection",
     "embedded_keys",
+    "fault_of",
     "is_capture",
     "pem_of",
     "read",
@@ -82,6 +83,7 @@ _HOME = {
     "KeyNeeded": "dissected",
     "UnrecognisedConnection": "dissected",
     "embedded_keys": "embedded_key",
+    "fault_of": "bodies",
     "is_capture": "reader",
     "pem_of": "embedded_key",
     "read": "files",

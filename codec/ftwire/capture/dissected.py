@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ftwire.capture.bodies import read_body
+from ftwire.capture.bodies import fault_of, read_body
 from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Endpoint
@@ -111,13 +111,21 @@ class DissectedFrame(NamedTuple):
 
     @property
     def message(self) -> Message | None:
-        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``."""
+        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``.
+
+        Fields that were not sent have protobuf's defaults, those included that the message requires (of ``retType`` it
+        is -400): ``HasField`` says which they are, and ``error`` names those that are required.
+        """
         return read_body(self.observation.frame)[0]
 
     @property
     def error(self) -> WireError | None:
-        """Why there is no message: damaged, encrypted without a known key, or of an unknown protocol."""
-        return read_body(self.observation.frame)[1]
+        """What is wrong with it.
+
+        Without a message: it is damaged, encrypted without a known key, or of an unknown protocol. With one: a
+        ``MissingFieldsError``. Worked out anew each time.
+        """
+        return fault_of(self.observation.frame)
 
 
 class DissectedBytes(NamedTuple):
