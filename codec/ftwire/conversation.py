@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from hashlib import sha1
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
-from ftwire.events import Observation
+from ftwire.events import FrameObserved, Observation
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, unpack_header
 from ftwire.observer import Observer
 from ftwire.protocols import Registry, registry
+from ftwire.resemblance import Resemblance, resemblance_of
 from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ MAX_CHUNKS: Final = 64 * 1024
 """Chunks kept while nothing is known: each costs more than its bytes."""
 MAX_HASHED: Final = 4 * 1024 * 1024
 """Bytes hashed in one conversation for headers that could not be sent today."""
+MAX_COMPARED: Final = 256
+"""Chunks compared with frames where none was recognised. A client that is wrong is so from its first request on."""
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
@@ -109,6 +113,8 @@ class ConversationObserver:
         """The endpoint that is the client, ``None`` while that is unknown."""
         self.settled = False
         """The search is over: ``transport`` and ``client`` stay as they are."""
+        self.resemblance: Resemblance | None = None
+        """What makes the connection look like one of OpenD's, where the search is over and nothing was recognised."""
         self._keys: Final = keys
         self._registry: Final = registry
         self._max_body: Final = max_body
@@ -124,10 +130,11 @@ class ConversationObserver:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
         if self._observer is not None:
             return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
+        direction = self._directions[endpoint]
         if self.settled:
+            direction.total += len(data)  # type: ignore[arg-type]  # every buffer of bytes has a length
             return []
         chunk = bytes(data)
-        direction = self._directions[endpoint]
         self._chunks.append(_Chunk(endpoint, chunk, time, packet))
         direction.data += chunk
         direction.total += len(chunk)
@@ -155,6 +162,11 @@ class ConversationObserver:
         if self._observer is not None:
             seen += self._observer.close(time, packet)
         return seen
+
+    @property
+    def received(self) -> tuple[int, int]:
+        """Bytes that came from each endpoint as long as nothing was recognised."""
+        return self._directions[0].total, self._directions[1].total
 
     def _role(self, endpoint: Endpoint) -> Role:
         return Role.CLIENT if endpoint == self.client else Role.SERVER
@@ -262,6 +274,38 @@ class ConversationObserver:
             self._settle("tcp", 0)
             return
         self.settled = True
+        self.resemblance = self._find_resemblance()
+
+    def _find_resemblance(self) -> Resemblance | None:
+        """Compare what was sent at a time with frames, and the messages of a WebSocket connection with envelopes."""
+        uncertain: Resemblance | None = None
+        for chunk in islice(self._chunks, MAX_COMPARED):
+            if isinstance(chunk.data, bytes) and (found := resemblance_of(chunk.data, self._registry)) is not None:
+                if found.is_certain:
+                    return found
+                uncertain = uncertain or found
+        first = self._chunks[0] if self._chunks else None
+        if first is not None and isinstance(first.data, bytes) and _is_upgrade(first.data):
+            return self._compare_messages(first.endpoint) or _HANDSHAKE
+        return uncertain
+
+    def _compare_messages(self, client: Endpoint) -> Resemblance | None:
+        """Compare the messages of a WebSocket connection with frames and envelopes."""
+        try:
+            from ftwire.websocket_observer import WebSocketObserver
+
+            observer = WebSocketObserver(registry=self._registry, max_body=self._max_body)
+        except ImportError:
+            return None
+        for endpoint, data, *_ in islice(self._chunks, MAX_COMPARED):
+            role = _CLIENT if endpoint == client else _SERVER
+            seen = observer.skip(role, data) if isinstance(data, int) else observer.receive(role, data)
+            for each in seen:
+                if isinstance(each, FrameObserved):
+                    found = resemblance_of(each.frame.encode(), self._registry)
+                    if found is not None and found.is_certain:
+                        return found._replace(reason=f"a WebSocket handshake, and a message with {found.reason}")
+        return None
 
     def _replay(self) -> list[Observation]:
         """Pass what was kept to the observer, once it is known which; return its observations."""
@@ -287,6 +331,14 @@ class ConversationObserver:
             else:
                 seen += self._observer.receive(role, data, time, packet)
         return seen
+
+
+_HANDSHAKE: Final = Resemblance("a WebSocket handshake", is_certain=False)
+
+
+def _is_upgrade(data: bytes) -> bool:
+    """Return whether a connection that begins so becomes a WebSocket connection."""
+    return data.startswith(b"GET ") and b"websocket" in data[:4096].lower()
 
 
 def _other(endpoint: Endpoint) -> Endpoint:

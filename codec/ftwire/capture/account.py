@@ -29,6 +29,8 @@ class Account:
     """Packets of conversations whose bytes differ from those that came first in their place, or came too late."""
     other_connections: int = 0
     """Connections that ended and were not recognised: they carry something else, or nothing."""
+    unrecognised: int = 0
+    """Those of them that look like this protocol: ``UnrecognisedConnection`` is reported of each."""
     other_packets: int = 0
     """Packets that are no TCP over IP, or whose headers do not hold together."""
     unsupported_links: dict[str, int] = field(default_factory=dict)

@@ -182,9 +182,9 @@ class ConversationClosed(NamedTuple):
 
 
 class UnrecognisedConnection(NamedTuple):
-    """A connection has ended that begins as OpenD's do, but in which no frame was recognised.
+    """A connection has ended that looks like this protocol, but in which no frame was recognised.
 
-    Reported only by a reader with ``keep_bytes``: all frames of the connection may be wrong in the same way.
+    All its frames may be wrong in the same way: ``ftwire explain`` finds out how. ``ftwire.resemblance`` has the rule.
     """
 
     conversation: Conversation
@@ -192,10 +192,14 @@ class UnrecognisedConnection(NamedTuple):
     from_start: bool
     """The capture has the connection from its first packet on."""
     sent: tuple[SentBytes, ...]
-    """What was sent at first, in the order of the capture."""
+    """What was sent at first, in the order of the capture; nothing where the reader keeps no bytes (``keep_bytes``)."""
     reason: CloseReason
     time: int
     packet: int
+    resemblance: str
+    """What it begins with, or a message in it, that makes it look like this protocol."""
+    sizes: tuple[int, int]
+    """Bytes that were sent: those of ``conversation.client``, and those of the other end."""
 
 
 class SentBytes(NamedTuple):

@@ -46,8 +46,8 @@ def read(
 
     Every frame is returned, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
     (a digest that does not agree, encryption without a known key, an unknown protocol, a damaged body). Bytes in no
-    frame, packets that could not be taken apart and conversations without a key are counted in ``account`` of the
-    iterator; ``CaptureReader`` reports each of them.
+    frame, packets that could not be taken apart, conversations without a key and connections that look like this
+    protocol without a frame in them are counted in ``account`` of the iterator; ``CaptureReader`` reports each of them.
 
     :param source: a path, an open binary file (which stays open), or the bytes of a capture.
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read.

@@ -6,7 +6,6 @@ from typing import Final
 
 from ftwire.capture.dissected import SentBytes
 from ftwire.frame import Role
-from ftwire.header import ENVELOPE_MAGIC, MAGIC
 
 __all__ = ["ConnectionHead", "PendingBytes"]
 
@@ -17,8 +16,6 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes kept of a connection that was not recognised."""
 MAX_PARTS: Final = 1024
 """Changes of the sending side among them."""
-
-_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ")
 
 
 class PendingBytes:
@@ -54,7 +51,7 @@ class PendingBytes:
 
 
 class ConnectionHead:
-    """The first bytes of a connection, as long as it is not recognised, if it begins as OpenD's do."""
+    """The first bytes of a connection, as long as it is not certain that it carries something else."""
 
     __slots__ = ("_parts", "_room")
 
@@ -66,10 +63,6 @@ class ConnectionHead:
         """Append what an endpoint (0 or 1) sent."""
         if self._room <= 0:
             return
-        if not self._parts and not data.startswith(_STARTS):
-            # Another protocol, as most connections of a capture.
-            self._room = 0
-            return
         self._room -= len(data)
         if self._parts and self._parts[-1][0] == endpoint:
             self._parts[-1][1].extend(data)
@@ -77,7 +70,7 @@ class ConnectionHead:
             self._parts.append((endpoint, bytearray(data), time, packet))
 
     def clear(self) -> None:
-        """Forget everything, and take no more: the connection was recognised."""
+        """Forget everything, and take no more: the connection was recognised, or carries something else."""
         self._parts.clear()
         self._room = 0
 

@@ -38,6 +38,7 @@ from ftwire.pcap import (
     MissingBytes,
     PacketSkipped,
 )
+from ftwire.resemblance import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,9 +70,13 @@ class _Connection:
     def keep(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
         """Keep what an endpoint sent, as long as a report may need it."""
         if self.head is not None and self.pending is not None:
-            if self.conversation is None:
+            observer = self.observer
+            if observer.settled and observer.transport is None and observer.resemblance is None:
+                # Another protocol, as most connections of a capture.
+                self.head.clear()
+            elif self.conversation is None:
                 self.head.add(endpoint, data, time, packet)
-            if not self.observer.settled or self.observer.transport == "tcp":
+            if not observer.settled or observer.transport == "tcp":
                 self.pending[endpoint].add(data)
 
     def take(self, sender: Role, size: int) -> bytes:
@@ -259,9 +264,24 @@ class PacketFrames:
             yield ConversationClosed(conversation, event.reason, event.time_ns, event.packet_number)
             return
         self._account.other_connections += 1
+        resemblance = connection.observer.resemblance
+        if resemblance is None or not (resemblance.is_certain or PORTS & {flow.a.port, flow.b.port}):
+            return
+        self._account.unrecognised += 1
         sent = () if connection.head is None else connection.head.sent()
-        if sent:
-            unknown = Conversation(0, "unknown", str(flow.a), str(flow.b))
-            yield UnrecognisedConnection(
-                unknown, flow.client_known, sent, event.reason, event.time_ns, event.packet_number
-            )
+        sizes = connection.observer.received
+        client, server = flow.a, flow.b
+        if not flow.client_known and client.port in PORTS and server.port not in PORTS:
+            client, server = server, client
+            sent = tuple(each._replace(sender=each.sender.peer) for each in sent)
+            sizes = sizes[::-1]
+        yield UnrecognisedConnection(
+            Conversation(0, "unknown", str(client), str(server)),
+            flow.client_known,
+            sent,
+            event.reason,
+            event.time_ns,
+            event.packet_number,
+            resemblance.reason,
+            sizes,
+        )

@@ -19,6 +19,7 @@ from ftwire.events import Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CloseReason
+from ftwire.resemblance import resemblance_of
 from ftwire.resync import UndecodedBytes
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class RawFrames:
             raise self._nothing("empty: neither a capture nor OpenD frames")
         error = self._damage()
         if error is None:
-            raise self._nothing(NEITHER)
+            looks = resemblance_of(self._head, self._registry)
+            raise self._nothing(
+                f"{NEITHER}, though it begins with {looks.reason}" if looks and looks.is_certain else NEITHER
+            )
         undecoded = UndecodedBytes(0, self._size, 0, truncated=True, error=error)
         return UndecodedObserved(undecoded, self._sender or Role.CLIENT, 0, 0)
 

@@ -61,8 +61,9 @@ class CaptureReader:
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
     :param limits: what the packets of a capture may cost.
-    :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and connections that
-        begin as OpenD's do and were not recognised (``UnrecognisedConnection``). Costs a copy of all bytes.
+    :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and the first bytes of
+        connections that look like OpenD's and were not recognised (``UnrecognisedConnection.sent``). Costs a copy of
+        all bytes.
     :raises KeyFormatError: a PEM without a usable key.
     """
 

@@ -120,7 +120,7 @@ def test_lines_are_the_same_whoever_reads_the_body(
             line, line_error = LineRenderer().frame(dissected)
             text, text_error = JsonRenderer().frame(dissected)
             try:
-                parsed = message_class.FromString(body)
+                parsed: Any = message_class.FromString(body)
             except Exception:
                 assert isinstance(line_error, BodyError)
                 assert isinstance(text_error, BodyError)

@@ -176,7 +176,9 @@ def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, databas
 
 
 def _print_problem(outcome: ExportOutcome) -> None:
-    """Print a line on standard error where an input could not be read, or not all of it decoded."""
+    """Print lines on standard error where an input could not be read, or not all of it decoded, or holds nothing."""
+    for note in outcome.notes:
+        sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {note}')}\n")
     if outcome.error is not None:
         status = "" if outcome.status == "done" else f"{outcome.status}: "
         sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {status}{outcome.error}')}\n")

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded
+from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
+from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
@@ -78,7 +79,9 @@ class Dump:
         self._stats: Final = stats
         self._out: Final[list[str]] = []
         self.not_decoded = 0
-        """What was shown and could not be decoded: frames, bytes in no frame, damage of the input."""
+        """What was shown and could not be decoded: frames, bytes in no frame, connections, damage of the input."""
+        self.unrecognised = 0
+        """Connections shown that look like this protocol, without a frame in them."""
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
@@ -105,7 +108,12 @@ class Dump:
         )
 
     def _show_other(self, report: Dissected) -> None:
-        """Show undecoded bytes and missing keys, if they pass the filter."""
+        """Show undecoded bytes, missing keys and connections without a frame, if they pass the filter."""
+        if isinstance(report, UnrecognisedConnection):
+            if self._filter.matches_place(report.conversation, report.time):
+                self.unrecognised += 1
+                self.complain(unrecognised_text(report))
+            return
         if not isinstance(report, DissectedBytes | KeyNeeded):
             return
         conversation, observation = report.conversation, report.observation
@@ -159,6 +167,8 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
             done += len(chunk)
             progress.update(done, account.frames)
         _show(reader.close(), source, dump)
+        if dump.unrecognised:
+            dump.note(explain_hint(source.name, dump.unrecognised))
         for reason, count in account.unsupported_links.items():
             dump.complain(f"{source.name}: {count} packets passed over: {reason}")
         if account.refused_packets:
@@ -167,6 +177,9 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
     finally:
         progress.clear()
         dump.flush()
+    nothing = without_conversation(account)
+    if nothing:
+        sys.stderr.write(f"ftwire: {printable(f'{source.name}: {nothing}')}\n")
 
 
 def _show(reports: Iterable[Dissected], source: Input, dump: Dump) -> None:

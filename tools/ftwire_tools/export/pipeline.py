@@ -9,11 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ftwire.capture import CaptureReader
+from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
 from ftwire_tools.export.store import open_source_file
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
+
+
+MAX_NOTES: Final = 20
+"""Connections of one input that are named; all of them are counted, and in the table ``errors``."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class CaptureCounts:
     """Rows of the table ``errors``, without those of commands that need no body."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
+    notes: list[str] = field(default_factory=list)
+    """Connections that look like this protocol and have no frame, and that there is no conversation."""
 
 
 def tables(
@@ -102,12 +109,19 @@ def read_blocks(
         try:
             for report in reports:
                 collector.add(report)
+                if isinstance(report, UnrecognisedConnection):
+                    note(unrecognised_text(report))
                 if collector.is_full:
                     yield from flush()
         except NotACaptureError:
             raise
         except CaptureError as error:
             add_damage(type(error).__name__, str(error))
+
+    def note(text: str) -> None:
+        # A client that tries again and again makes one connection after the other.
+        if len(counts.notes) < MAX_NOTES:
+            counts.notes.append(text)
 
     def add_damage(kind: str, text: str) -> None:
         counts.damage.append(text)
@@ -127,4 +141,8 @@ def read_blocks(
     yield from collect(reader.close())
     for reason, packets in account.unsupported_links.items():
         add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
+    if account.unrecognised:
+        counts.notes.append(explain_hint(name, account.unrecognised))
+    if nothing := without_conversation(account):
+        counts.notes.append(nothing)
     yield from flush()

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ftwire.capture import CaptureReader, DissectedFrame
 from ftwire.cipher import KEY_UNKNOWN
 from ftwire.errors import CaptureError, NotACaptureError
+from ftwire_tools.captures.account_text import explain_hint, without_conversation
 from ftwire_tools.captures.input_files import open_input
 
 if TYPE_CHECKING:
+    from ftwire.capture import Account
     from ftwire.cipher import RsaKey
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.replay import Replay
@@ -29,15 +31,21 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
     """
     for number, path in enumerate(paths):
         before = replay.index.replies + replay.recording.pushes
-        hidden = _load_one(replay, number, path, keys, log)
+        hidden, account = _load_one(replay, number, path, keys, log)
         found = replay.index.replies + replay.recording.pushes - before
         if not found:
-            reason = (
-                "its frames are encrypted: give the key that they were captured under"
-                if hidden
-                else ("no replies and no pushes of OpenD in it")
-            )
+            reason = "no replies and no pushes of OpenD in it"
+            if hidden:
+                reason = "its frames are encrypted: give the key that they were captured under"
+            elif nothing := without_conversation(account):
+                reason += f": {nothing}"
+            if account.unrecognised:
+                reason += f"; {explain_hint(path, account.unrecognised)}"
             raise LoadError(f"{path}: {reason}")
+        if account.unrecognised:
+            log(
+                "left-out", file=path, connections=account.unrecognised, reason=explain_hint(path, account.unrecognised)
+            )
         if hidden:
             log("left-out", file=path, frames=hidden, reason="encrypted, and no key opens them")
     left_out = replay.index.left_out + replay.recording.left_out
@@ -46,12 +54,13 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
     log("loaded", files=len(paths), replies=replay.index.replies, pushes=replay.recording.pushes)
 
 
-def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> int:
-    """Add one capture; return how many of its frames no key opens."""
+def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> tuple[int, Account]:
+    """Add one capture; return how many of its frames no key opens, and what was not turned into frames."""
     hidden = 0
+    reader = CaptureReader(keys=keys, raw=False)
     with open_input(path) as source:
         try:
-            for report in CaptureReader(keys=keys, raw=False).read(source.chunks()):
+            for report in reader.read(source.chunks()):
                 if isinstance(report, DissectedFrame):
                     hidden += report.encryption == KEY_UNKNOWN.name
                     replay.add(number, report)
@@ -60,4 +69,4 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
         except CaptureError as error:
             # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))
-    return hidden
+    return hidden, reader.account
