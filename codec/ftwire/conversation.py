@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
 from ftwire.events import FrameObserved, Observation
-from ftwire.frame import Role
+from ftwire.frame import Role, sender_of_body
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, unpack_header
+from ftwire.mixed_observer import MixedObserver
 from ftwire.observer import Observer
 from ftwire.protocols import Registry, registry
 from ftwire.resemblance import Resemblance, resemblance_of
@@ -93,6 +94,8 @@ class ConversationObserver:
     agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one direction
     without either the search ends, and further bytes cost nothing.
 
+    With ``mixed``, endpoint 0 stands for both: frames on TCP are told apart one by one (``ftwire.mixed_observer``).
+
     Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
     ``websocket``) is missing.
     """
@@ -106,6 +109,7 @@ class ConversationObserver:
         registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         search_limit: int = DEFAULT_SEARCH_LIMIT,
+        mixed: bool = False,
     ) -> None:
         self.transport: Transport | None = None
         """What was recognised; ``None`` before that, and where it is neither."""
@@ -119,7 +123,8 @@ class ConversationObserver:
         self._registry: Final = registry
         self._max_body: Final = max_body
         self._limit: Final = search_limit
-        self._observer: Observer | WebSocketObserver | None = None
+        self._mixed: Final = mixed
+        self._observer: Observer | MixedObserver | WebSocketObserver | None = None
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
@@ -248,7 +253,7 @@ class ConversationObserver:
         if not (usual or verified):
             return
         self._frames_found = True
-        sender = _sender_of(body, body_format) if verified else None
+        sender = sender_of_body(body, body_format) if verified else None
         if self.client is not None:
             self._settle("tcp", self.client)
         elif sender is not None:
@@ -258,6 +263,8 @@ class ConversationObserver:
             key = proto_id, serial
             if key in self._sent[1 - endpoint]:
                 self._settle("tcp", _other(endpoint))
+            elif self._mixed and key in self._sent[endpoint]:
+                self._settle("tcp", endpoint)
             elif len(self._sent[endpoint]) < MAX_SENT:
                 self._sent[endpoint][key] = None
         direction.frames_from = max(direction.frames_from, body_at + length)
@@ -317,7 +324,8 @@ class ConversationObserver:
         if self.transport is None:
             return []
         if self.transport == "tcp":
-            self._observer = Observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
+            observer = MixedObserver if self._mixed else Observer
+            self._observer = observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
@@ -343,13 +351,3 @@ def _is_upgrade(data: bytes) -> bool:
 
 def _other(endpoint: Endpoint) -> Endpoint:
     return 0 if endpoint else 1
-
-
-def _sender_of(body: bytes, body_format: int) -> Role | None:
-    """Return which side sends such a plain body: a request has ``c2s`` (field 1), a response ``retType``."""
-    if body_format == BodyFormat.JSON:
-        if b'"c2s"' in body:
-            return Role.CLIENT
-        return Role.SERVER if b'"retType"' in body else None
-    # Field 1 as a message, and as a number.
-    return {b"\x0a": Role.CLIENT, b"\x08": Role.SERVER}.get(body[:1])

@@ -16,7 +16,7 @@ Programs that receive a capture piece by piece, or want to know about everything
     embedded_key   the RSA private key that a pcapng file may carry
     kept           bytes that are kept for a diagnosis
     packets        packets -> TCP streams -> frames of numbered conversations
-    raw            the same for the bytes that one side of one connection sent
+    raw            the same for the bytes that one side of one connection sent, or both as one stream
     reader         CaptureReader: either of the two, decided by the first bytes
     files          read: opens a path and iterates over its frames
 """

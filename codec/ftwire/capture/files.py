@@ -42,7 +42,7 @@ def read(
     registry: Registry = registry,
     max_body: int = DEFAULT_MAX_BODY,
 ) -> FrameIterator:
-    """Iterate over the frames of a capture: pcap, pcapng, gzip of either, or the bytes that one side sent.
+    """Iterate over the frames of a capture: pcap, pcapng, gzip of either, or the bytes that one side or both sent.
 
     Every frame is returned, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
     (a digest that does not agree, encryption without a known key, an unknown protocol, a damaged body). Bytes in no
@@ -51,7 +51,7 @@ def read(
 
     :param source: a path, an open binary file (which stays open), or the bytes of a capture.
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read.
-    :param sender: the side whose bytes a raw stream holds; by default the content decides.
+    :param sender: the side whose bytes a raw stream holds; by default the content decides, and tells two sides apart.
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
     :raises KeyFormatError: a PEM without a usable key.

@@ -1,4 +1,4 @@
-"""The bytes that one side of one connection sent, without packets, turned into frames."""
+"""The bytes of one connection, without packets, turned into frames: what one side sent, or both as one stream."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RawFrames:
     def __init__(
         self, account: Account, *, keys: Sequence[RsaKey], max_body: int, registry: Registry, sender: Role | None
     ) -> None:
-        """``sender`` is the side that sent the bytes; without it, their content decides."""
+        """``sender`` is the side that sent the bytes; without it, their content decides, frame by frame on TCP."""
         self._account: Final = account
         self._observer: Final = ConversationObserver(
             keys=keys,
@@ -50,6 +50,7 @@ class RawFrames:
             registry=registry,
             max_body=max_body,
             search_limit=SEARCH_LIMIT,
+            mixed=sender is None,
         )
         self._max_body: Final = max_body
         self._sender: Final = sender

@@ -40,7 +40,8 @@ class CaptureReader:
     """Reads a capture that comes in chunks of any size: a file, or what a capturing program has written so far.
 
     The input is pcap, pcapng or gzip of either, with any number of connections on any port; or, unless ``raw`` is
-    ``False``, the bare bytes that one side of one connection sent. The first four bytes decide which::
+    ``False``, the bare bytes of one connection: what one side sent, or both sides, frame after frame. The first four
+    bytes decide which::
 
         reader = CaptureReader(keys=[key])
         for chunk in chunks:
@@ -56,7 +57,7 @@ class CaptureReader:
 
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read. Keys that a pcapng
         file carries are tried after these.
-    :param sender: the side whose bytes a raw stream holds; by default the content decides.
+    :param sender: the side whose bytes a raw stream holds; by default the content decides, and tells two sides apart.
     :param raw: ``False``: an input that is no capture file is an error.
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
