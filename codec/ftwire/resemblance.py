@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC
 from ftwire.protocols import Registry
 
-__all__ = ["PORTS", "Resemblance", "resemblance_of"]
+__all__ = ["PORTS", "TLS", "Resemblance", "resemblance_of"]
 
 PORTS: Final = frozenset({11111, 33333})
 """Ports of OpenD: the default on TCP, and the usual one on WebSocket."""
@@ -32,7 +32,8 @@ _ENOUGH: Final = 8
 _BARE: Final = HEADER_SIZE - len(MAGIC)
 """Bytes of a header without magic."""
 _RESERVED: Final = 8
-_TLS: Final = b"\x16\x03"
+TLS: Final = b"\x16\x03"
+"""What a TLS connection begins with: a record of the handshake, of version 3."""
 
 
 class Resemblance(NamedTuple):
@@ -53,8 +54,8 @@ def resemblance_of(data: bytes, registry: Registry) -> Resemblance | None:
         return Resemblance(f'"{ENVELOPE_MAGIC[:4].decode()}"', is_certain=True)
     if magic == MAGIC.hex().encode()[:2]:
         return _in_hexadecimal(data, registry)
-    if magic == _TLS:
-        return Resemblance("TLS, as WebSocket over TLS (wss) does", is_certain=False)
+    if magic == TLS:
+        return Resemblance("TLS, as of WebSocket over TLS (wss)", is_certain=False)
     return _without_magic(data, registry)
 
 

@@ -32,6 +32,13 @@ __all__ = ["NEITHER", "RawFrames"]
 
 NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
+BOTH_SIDES: Final = (
+    "both sides of a WebSocket connection in one stream, which are not told apart: save each side by itself, "
+    "or the packets"
+)
+MAX_HANDSHAKE: Final = 16 * 1024
+"""Bytes in which a client's WebSocket handshake ends."""
+
 SEARCH_LIMIT: Final = 4 << 20
 """Bytes searched for the first frame. More than in a captured connection, since a frame is expected."""
 
@@ -56,18 +63,38 @@ class RawFrames:
         self._sender: Final = sender
         self._registry: Final = registry
         self._head = b""
+        self._opening = b"" if sender is None else None  # while it may be a WebSocket handshake
         self._size = 0
         self._conversation: Conversation | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
-        """Take the next bytes of the stream."""
+        """Take the next bytes of the stream.
+
+        The iterator raises ``NotACaptureError`` where they are those of both sides of a WebSocket connection.
+        """
         if len(self._head) < HEADER_SIZE:
             self._head += chunk[: HEADER_SIZE - len(self._head)]
         self._size += len(chunk)
+        if self._opening is not None and self._has_both_handshakes(chunk):
+            return self._refuse(BOTH_SIDES)
         return self._reports(self._observer.receive(0, chunk), None)
+
+    def _has_both_handshakes(self, chunk: bytes) -> bool:
+        """Return whether a client's WebSocket handshake at the start of the stream is followed by the server's."""
+        opening = (self._opening or b"") + chunk[:MAX_HANDSHAKE]
+        is_handshake = opening[:4] == b"GET "[: len(opening)]
+        self._opening = opening if is_handshake and len(opening) < MAX_HANDSHAKE else None
+        return is_handshake and b"\r\n\r\nHTTP/1." in opening
+
+    def _refuse(self, reason: str) -> Iterator[Dissected]:
+        raise self._nothing(reason)
+        yield  # which makes it an iterator
 
     def close(self) -> Iterator[Dissected]:
         """Settle what waits, at the end of the stream. Raises ``NotACaptureError`` where it holds no frame."""
+        if self._account.damage is not None:
+            # It was refused, and that was reported.
+            return
         yield from self._reports(self._observer.close(), CloseReason.END)
         if self._conversation is None:
             yield from self._reports([self._damaged_frame()], CloseReason.END)
