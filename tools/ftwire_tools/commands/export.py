@@ -99,7 +99,8 @@ def command(
     Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are written
     like HK.00700; beside an enum's number is its name (_name), beside a local time the instant (_utc). Replies and
     pushes of the same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote,
-    snapshot, broker_queue, orders, fills, positions. What could not be decoded is in the table errors.
+    snapshot, broker_queue, orders, fills, positions. What could not be decoded is in the table errors, as are
+    connections that look like OpenD's protocol and have no frame. A capture without any conversation is named.
     """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None
