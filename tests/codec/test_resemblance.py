@@ -169,7 +169,7 @@ def test_random_bytes_look_like_nothing(data: bytes) -> None:
     found = resemblance_of(data, registry)
     if found is not None and found.is_certain:
         # Then a known ID is there, or the envelope's magic: chance does not bring that about.
-        ids = {int.from_bytes(data[at : at + 4], order) for at in (0, 2, 4) for order in ("little", "big")}  # type: ignore[arg-type]
+        ids = {int.from_bytes(data[at : at + 4], order) for at in (0, 2, 4) for order in ("little", "big")}
         assert data[:4].lower() == b"ft-v" or any(each in registry for each in ids) or data[:2] == b"46"
 
 

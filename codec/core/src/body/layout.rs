@@ -167,8 +167,4 @@ impl Layout {
     pub fn place(&self, number: u32) -> Option<usize> {
         self.fields.binary_search_by_key(&number, |field| field.number).ok()
     }
-
-    pub fn field(&self, number: u32) -> Option<&Field> {
-        self.fields.get(self.place(number)?)
-    }
 }
