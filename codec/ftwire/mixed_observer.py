@@ -60,7 +60,7 @@ class MixedObserver:
         self._plain_seen = False
         self._waiting: list[_Piece] = []
         self._waiting_bytes = 0
-        self._waiting_keys: set[tuple[int, int]] = set()
+        self._waiting_keys: set[tuple[int, int] | None] = set()
         self._asked: dict[tuple[int, int], None] = {}  # requests without a response so far, the oldest first
         self._certain: set[Role] = set()
         self._both = False  # there are two sides
@@ -82,7 +82,7 @@ class MixedObserver:
         sender = self._last or Role.CLIENT
         seen = self._pass_on(self._cutter.close(), sender, time, packet)
         self._is_decided = True
-        return seen + self._release(sender, time, packet) + self._observer.close(time, packet)
+        return seen + self._pass_on((), sender, time, packet) + self._observer.close(time, packet)
 
     def _recover(self, bad: BadFrame) -> Frame:
         """Take a frame that does not verify for an encrypted one, as long as none has verified."""
@@ -93,6 +93,9 @@ class MixedObserver:
     def _pass_on(
         self, items: Iterable[Frame | UndecodedBytes], sender: Role, time: int, packet: int
     ) -> list[Observation]:
+        """Observe everything whose side is known, what waited included. No piece's side depends on later chunks."""
+        runs: list[tuple[Role, bytearray]] = []
+        self._release(sender, runs)
         for item in items:
             piece = self._piece(item)
             self._weigh(piece)
@@ -100,7 +103,8 @@ class MixedObserver:
             self._waiting_bytes += len(piece.data)
             if len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
                 self._is_decided = True
-        return self._release(sender, time, packet)
+            self._release(sender, runs)
+        return [seen for side, data in runs for seen in self._observer.receive(side, bytes(data), time, packet)]
 
     def _piece(self, item: Frame | UndecodedBytes) -> _Piece:
         size = len(item) if isinstance(item, Frame) else item.length
@@ -129,28 +133,21 @@ class MixedObserver:
             self._waiting_keys.add(piece.key)
         self._is_decided = self._is_decided or self._both
 
-    def _release(self, sender: Role, time: int, packet: int) -> list[Observation]:
-        """Observe the pieces whose side is known, up to the first that has to wait."""
-        seen: list[Observation] = []
-        side, held = self._last or sender, bytearray()
+    def _release(self, sender: Role, runs: list[tuple[Role, bytearray]]) -> None:
+        """Append the pieces whose side is known to ``runs``, up to the first that has to wait."""
         count = 0
         for piece in self._waiting:
             if piece.key is not None and piece.sender is None and not self._is_decided:
                 break
-            next_side = self._side_of(piece, side, sender)
-            if next_side is not side and held:
-                seen += self._observer.receive(side, bytes(held), time, packet)
-                held.clear()
-            side = next_side
-            held += piece.data
+            side = self._last = self._side_of(piece, self._last or sender, sender)
+            if not runs or runs[-1][0] is not side:
+                runs.append((side, bytearray()))
+            runs[-1][1].extend(piece.data)
+            self._waiting_bytes -= len(piece.data)
+            self._waiting_keys.discard(piece.key)
             count += 1
         if count:
-            self._last = side
-            seen += self._observer.receive(side, bytes(held), time, packet)
             del self._waiting[:count]
-            self._waiting_bytes = sum(len(piece.data) for piece in self._waiting)
-            self._waiting_keys = {piece.key for piece in self._waiting if piece.key is not None}
-        return seen
 
     def _side_of(self, piece: _Piece, last: Role, sender: Role) -> Role:
         """Return the side of a piece that comes behind one of ``last``; ``sender`` is that of a stream of one side."""

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import ftwire
@@ -20,7 +20,7 @@ from ftwire.events import FrameObserved
 from ftwire.frame import Role
 from ftwire.observer import Observer
 from ftwire.pcap import Data, Dissector
-from ftwire.strategies import Session, chunkings, conversations
+from ftwire.strategies import Session, chunkings, conversations, mutations
 from support.captures import answered, asked, push, session
 from support.cores import pure
 from support.frames import rt_request, rt_response
@@ -89,6 +89,20 @@ def test_any_session_is_observed_as_in_two_streams(drawn: Session, source: st.Da
         (each.frame, each.sender, each.kind, each.request) for each in expected
     ]
     assert (reader.account.undecoded_bytes, reader.account.missing_bytes) == (0, 0)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@given(conversations(), st.data())
+def test_every_byte_of_a_damaged_stream_is_in_a_frame_or_counted(drawn: Session, source: st.DataObject) -> None:
+    stream = source.draw(mutations(b"".join(each.frame.encode() for each in drawn.sent), max_changes=4)).data
+    assume(stream[:2] == b"FT")  # otherwise it may hold no frame at all
+    reader = CaptureReader(keys=[] if drawn.key is None else [drawn.key])
+    frames = [report.frame for report in reader.read([stream]) if isinstance(report, DissectedFrame)]
+    assert sum(map(len, frames)) + reader.account.undecoded_bytes == len(stream)
+    chunked = CaptureReader(keys=[] if drawn.key is None else [drawn.key])
+    again = chunked.read(source.draw(chunkings(stream)))
+    assert [report.frame for report in again if isinstance(report, DissectedFrame)] == frames
+    assert chunked.account == reader.account
 
 
 def test_frames_that_say_nothing_are_told_apart_by_what_was_asked() -> None:
