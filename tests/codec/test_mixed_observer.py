@@ -116,6 +116,7 @@ def test_frames_that_say_nothing_are_told_apart_by_what_was_asked() -> None:
     found = read(b"".join(each.data for each in said))
     assert [each.sender for each in found] == [each.sender for each in said]
     assert [None if each.request is None else each.request.serial for each in found] == [None, 1, None, None, 2, 3]
+    assert {each.latency for each in found} == {None}, "a stream has no times"
 
 
 def test_a_damaged_response_is_the_servers() -> None:
