@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz mutate clean
+.PHONY: demo test setup lint types imports unit core core-test peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -90,10 +90,14 @@ fuzz: setup
 	$(BIN)/python -m pip install --quiet atheris
 	PYTHONPATH=tests:. $(BIN)/python tests/fuzz/campaign.py --minutes $(or $(MINUTES),10)
 
+# Damaged captures and streams for MINUTES: the core against Python, whole commands, tshark's opinion. See docs/fuzzing.md.
+soak: setup
+	PYTHONPATH=tests:. $(BIN)/python tests/soak/campaign.py --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
 # Mutation testing with mutmut, one module after the other: see docs/mutation.md.
 mutate: core
 	$(BIN)/python -m pip install --quiet "mutmut>=3.8,<4"
 	$(BIN)/python tests/mutation/mutate.py $(MODULE)
 
 clean:
-	rm -rf $(VENV) codec/core/target .peers .fuzz .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) codec/core/target .peers .fuzz .soak .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

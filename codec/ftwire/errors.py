@@ -23,10 +23,13 @@
     │   └── RemoteProtocolError   their side sent it
     └── CaptureError              a capture file or packet (see ``ftwire.pcap``)
         ├── NotACaptureError      neither pcap nor pcapng
+        │   └── UnsupportedCompressionError  compressed in a way that is not undone here
         ├── CaptureFormatError    a record whose lengths contradict each other
         ├── TruncatedCaptureError the file ends inside a record
         ├── UnsupportedLinkError  a link type that is not taken apart
         └── PacketError           one packet whose headers do not hold together
+            ├── CutPacketError    the capture kept too few bytes of it
+            └── ClosedTunnelError a tunnel that is not looked into
 
 Errors carry facts as attributes and write their sentence in ``__str__``. Branch on types and attributes,
 never on the sentence.
@@ -48,6 +51,8 @@ __all__ = [
     "CaptureError",
     "CaptureFormatError",
     "CipherError",
+    "ClosedTunnelError",
+    "CutPacketError",
     "DecryptionError",
     "DescriptorError",
     "DigestError",
@@ -65,6 +70,7 @@ __all__ = [
     "TruncatedCaptureError",
     "TruncatedHeaderError",
     "UnknownProtocolError",
+    "UnsupportedCompressionError",
     "UnsupportedLinkError",
     "WireError",
 ]
@@ -101,7 +107,7 @@ class BadMagicError(HeaderError):
     def __init__(self, *, actual: bytes, offset: int = 0) -> None:
         super().__init__(actual, offset)
         self.actual = actual
-        """The two bytes found."""
+        """The bytes found: two, or the first where no more were there yet and it is wrong by itself."""
         self.offset = offset
         """Where in the stream they are, in bytes from its start."""
 
@@ -308,6 +314,23 @@ class NotACaptureError(CaptureError):
     """Neither pcap nor pcapng, by the first bytes."""
 
 
+class UnsupportedCompressionError(NotACaptureError):
+    """A file compressed in a way that is not undone here, or not without a package that is not installed."""
+
+    def __init__(self, compression: str, *, command: str, extra: str | None = None) -> None:
+        super().__init__(compression)
+        self.compression = compression
+        """Name of the format."""
+        self.command = command
+        """What decompresses a file to standard output."""
+        self.extra = extra
+        """The extra of ftwire that brings the package; ``None`` where there is none for it."""
+
+    def __str__(self) -> str:
+        install = f"install what decompresses it (pip install 'ftwire[{self.extra}]'), or " if self.extra else ""
+        return f"compressed with {self.compression}: {install}decompress it first: {self.command} FILE | ftwire dump -"
+
+
 class CaptureFormatError(CaptureError):
     """A record or block whose lengths contradict each other or their file."""
 
@@ -322,3 +345,16 @@ class UnsupportedLinkError(CaptureError):
 
 class PacketError(CaptureError):
     """One packet whose headers do not hold together; the packets around it are not touched."""
+
+
+class CutPacketError(PacketError):
+    """One packet of which the capture kept too few bytes to tell what it carries: a snap length cut its headers."""
+
+
+class ClosedTunnelError(PacketError):
+    """One packet of a tunnel that is encrypted, or of a kind that is not looked into."""
+
+    def __init__(self, tunnel: str) -> None:
+        super().__init__(f"a tunnel of {tunnel}")
+        self.tunnel = tunnel
+        """Name of its kind."""

@@ -368,6 +368,19 @@ class TestRead:
         assert opening == {"schema.py", "files.py"}
 
 
+def snapped(frames: list[tuple[int, bytes]], captured: dict[int, int]) -> bytes:
+    """Return a capture file of which some packets, by their index, are cut to a number of bytes."""
+    writer = PcapWriter()
+    return writer.header() + b"".join(
+        writer.packet(time, frame[: captured.get(at, len(frame))], len(frame))
+        for at, (time, frame) in enumerate(frames)
+    )
+
+
+def frames_in(reports: list[Dissected]) -> list[tuple[int, bytes]]:
+    return [(report.time, report.frame.encode()) for report in reports if isinstance(report, DissectedFrame)]
+
+
 class TestAccount:
     def test_nothing_is_counted_where_everything_is_a_frame(self) -> None:
         assert read_all(pcap(session()))[1] == Account(frames=5, conversations=1)
@@ -387,6 +400,66 @@ class TestAccount:
         account = read_all(data)[1]
         assert list(account.unsupported_links.values()) == [2]
         assert "147" in next(iter(account.unsupported_links))
+
+    def test_packets_that_the_snap_length_cut_in_a_conversation(self) -> None:
+        frames = packets(session())
+        large = max(range(len(frames)), key=lambda at: len(frames[at][1]))
+        data = snapped(frames, {large: 100})
+        account = read_all(data)[1]
+        missing = len(frames[large][1]) - 100
+        assert (account.conversations, account.frames, account.cut_packets) == (1, 4, 1)
+        assert account.missing_bytes == missing
+        assert [sentence.split(":")[0] for sentence in account.unread()] == [
+            "1 packet cut to the capture's snapshot length"
+        ]
+
+    @pytest.mark.parametrize("captured", [14, 20, 40, 54, 60, 90])
+    def test_packets_that_the_snap_length_cut_so_that_nothing_is_recognised(self, captured: int) -> None:
+        frames = packets(session())
+        account = read_all(snapped(frames, dict.fromkeys(range(len(frames)), captured)))[1]
+        # Cut in front of the payload nothing shows which packets have one.
+        with_payload = sum(len(frame) > max(captured, 54) for _, frame in frames)
+        assert account.cut_packets == (with_payload if captured >= 54 else len(frames))
+        assert (account.frames, account.conversations) == (0, 0)
+
+    def test_packets_cut_that_hold_something_else(self) -> None:
+        udp = link_frame(LinkType.ETHERNET, ip_packet(CLIENT.packed, SERVER.packed, bytes(200), protocol=UDP))
+        arp = link_frame(LinkType.ETHERNET, b"\x45")[:12] + b"\x08\x06" + bytes(100)
+        # TLS: it begins otherwise than OpenD's connections do, and the capture has it from its start on.
+        tls = TcpConversation(OTHER_CLIENT, SERVER)
+        hello = [*tls.open(), *tls.send(Direction.A_TO_B, b"\x16\x03\x01" + bytes(900))]
+        others = [(START, frame) for frame in (udp, arp, *hello)]
+        frames = [*packets(session()), *others]
+        cut = {at: 60 for at, (_, frame) in enumerate(frames) if at >= len(frames) - len(others) and len(frame) > 60}
+        assert len(cut) == 3
+        account = read_all(snapped(frames, cut))[1]
+        assert (account.frames, account.cut_packets, account.unread()) == (5, 0, [])
+        # Without its start it may be anything.
+        assert read_all(snapped(others[-2:], {0: 60}))[1].cut_packets == 1
+
+    def test_packets_shorter_than_they_say(self) -> None:
+        """As of programs that write the captured length as the original one, too."""
+        frames = [(time, frame[:80]) for time, frame in packets(session())]
+        assert read_all(pcap_of(frames))[1].cut_packets == sum(len(frame) == 80 for _, frame in frames)
+
+    def test_tunnels_that_are_not_looked_into(self) -> None:
+        packet = link_frame(LinkType.ETHERNET, ip_packet(CLIENT.packed, SERVER.packed, bytes(60), protocol=50))
+        alone = read_all(pcap_of([(START, packet)] * 3))[1]
+        assert (alone.closed_tunnels, alone.other_packets) == ({"IPsec (ESP)": 3}, 3)
+        assert len(alone.unread()) == 1
+        beside = read_all(pcap_of([*packets(session()), (START, packet)]))[1]
+        assert (beside.closed_tunnels, beside.unread()) == ({"IPsec (ESP)": 1}, [])
+
+    def test_a_conversation_in_a_tunnel_is_read_as_outside(self) -> None:
+        plain = packets(session())
+        inside = [
+            (time, link_frame(1, ip_packet(b"\x0a\0\0\1", b"\x0a\0\0\2", b"\0\0\x65\x58" + frame, protocol=47)))
+            for time, frame in plain
+        ]
+        expected, account = read_all(pcap_of(plain))
+        reports, account_inside = read_all(pcap_of(inside))
+        assert account_inside == account
+        assert frames_in(reports) == frames_in(expected)
 
     def test_undecoded_and_missing_bytes(self) -> None:
         assert read_all(pcap_of(junk()))[1] == Account(frames=2, conversations=1, undecoded_bytes=100)

@@ -32,8 +32,39 @@ class Account:
     unrecognised: int = 0
     """Those of them that look like this protocol: ``UnrecognisedConnection`` is reported of each."""
     other_packets: int = 0
-    """Packets that are no TCP over IP, or whose headers do not hold together."""
+    """Packets that are no TCP over IP, or whose headers do not hold together or are not captured whole."""
     unsupported_links: dict[str, int] = field(default_factory=dict)
     """Packets of link types that cannot be taken apart, by a sentence that names the type: they may hold frames."""
+    cut_packets: int = 0
+    """Packets that the capture cut (``tcpdump -s``) and that hold, or may hold, bytes of a conversation.
+
+    Those are all that lack a part of their TCP payload, or are cut in front of it, where nothing shows any more what
+    they carry. Not counted are cut packets of connections that the capture has from their start on and that begin
+    otherwise than OpenD's do: with neither a frame nor the request of a WebSocket.
+    """
+    closed_tunnels: dict[str, int] = field(default_factory=dict)
+    """Of those, packets of tunnels that are encrypted or not looked into, by the tunnel's name."""
     damage: CaptureError | None = None
     """Why the file could not be read to its end."""
+
+    def unread(self) -> list[str]:
+        """Return sentences about packets that were not read although they may hold frames, each with a remedy.
+
+        Tunnels that cannot be looked into are named only where there is no conversation outside of them.
+        """
+        found = [f"{_packets(number)} passed over: {reason}" for reason, number in self.unsupported_links.items()]
+        if self.cut_packets:
+            found.append(
+                f"{_packets(self.cut_packets)} cut to the capture's snapshot length: what is missing is part of a "
+                "conversation, or may be; capture with -s 0 (tcpdump, tshark, dumpcap)"
+            )
+        if not self.conversations:
+            found += [
+                f"{_packets(number)} passed over: a tunnel of {name} is not looked into; capture inside of it"
+                for name, number in self.closed_tunnels.items()
+            ]
+        return found
+
+
+def _packets(number: int) -> str:
+    return "1 packet" if number == 1 else f"{number} packets"

@@ -42,7 +42,9 @@ def read(
     registry: Registry = registry,
     max_body: int = DEFAULT_MAX_BODY,
 ) -> FrameIterator:
-    """Iterate over the frames of a capture: pcap, pcapng, gzip of either, or the bytes that one side or both sent.
+    """Iterate over the frames of a capture: pcap or pcapng, compressed or not, or the bytes that one side or both sent.
+
+    gzip, xz and bzip2 are decompressed, zstd and lz4 where the extra ``compressed`` is installed.
 
     Every frame is returned, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
     (a digest that does not agree, encryption without a known key, an unknown protocol, a damaged body). Bytes in no

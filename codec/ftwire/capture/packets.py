@@ -23,9 +23,17 @@ from ftwire.capture.dissected import (
 from ftwire.capture.embedded_key import embedded_keys
 from ftwire.capture.kept import ConnectionHead, PendingBytes
 from ftwire.conversation import ConversationObserver
-from ftwire.errors import CaptureError, NotACaptureError, UnsupportedLinkError
+from ftwire.errors import (
+    CaptureError,
+    ClosedTunnelError,
+    CutPacketError,
+    NotACaptureError,
+    UnsupportedCompressionError,
+    UnsupportedLinkError,
+)
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Role
+from ftwire.header import MAGIC
 from ftwire.pcap import (
     CloseReason,
     Conflict,
@@ -36,6 +44,7 @@ from ftwire.pcap import (
     FlowOpened,
     Late,
     MissingBytes,
+    MissingReason,
     PacketSkipped,
 )
 from ftwire.resemblance import PORTS
@@ -57,13 +66,17 @@ _MAKE: Final = tuple.__new__
 class _Connection:
     """One TCP connection of the capture."""
 
-    __slots__ = ("conversation", "flow", "head", "observer", "opened_ns", "pending")
+    __slots__ = ("conversation", "cut", "flow", "head", "is_other", "observer", "opened_ns", "pending")
 
-    def __init__(self, flow: Flow, opened_ns: int, observer: ConversationObserver, *, keep_bytes: bool) -> None:
+    def __init__(
+        self, flow: Flow, opened_ns: int, observer: ConversationObserver, *, keep_bytes: bool, is_other: bool
+    ) -> None:
         self.flow: Final = flow
         self.opened_ns: Final = opened_ns
         self.observer: Final = observer
         self.conversation: Conversation | None = None
+        self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
+        self.cut = 0  # cut packets, as long as it is not recognised
         self.head: Final = ConnectionHead() if keep_bytes else None
         self.pending: Final = (PendingBytes(), PendingBytes()) if keep_bytes else None
 
@@ -103,8 +116,13 @@ def report_of(
     return KeyNeeded(conversation, observation)
 
 
+def _begins_otherwise(data: bytes) -> bool:
+    """Return whether no conversation begins with these bytes, neither with a frame nor with a WebSocket's request."""
+    return not any(data.startswith(start[: len(data)]) for start in (MAGIC, b"GET "))
+
+
 class PacketFrames:
-    """What is reported of a pcap or pcapng file, or gzip of either."""
+    """What is reported of a pcap or pcapng file, compressed or not."""
 
     def __init__(
         self,
@@ -138,7 +156,7 @@ class PacketFrames:
                     yield from self._other(event)
                     continue
                 flow, direction, data, packet, time, _ = event
-                connection = connections.get(flow.index) or self._follow(flow)
+                connection = connections.get(flow.index) or self._follow(event)
                 conversation = connection.conversation
                 if keep_bytes:
                     connection.keep(direction, data, time, packet)
@@ -149,6 +167,9 @@ class PacketFrames:
                     else:
                         yield from self._report(connection, observation)
                         conversation = connection.conversation
+        except UnsupportedCompressionError as error:
+            account.damage = error
+            raise
         except NotACaptureError as error:
             account.damage = NotACaptureError(f"{self._refusal}{error}")
             raise account.damage from None
@@ -171,13 +192,15 @@ class PacketFrames:
         observations: Any
         if isinstance(event, Data):
             # Bytes that waited for earlier ones until the end of the file.
-            connection = self._connections.get(event.flow.index) or self._follow(event.flow)
+            connection = self._connections.get(event.flow.index) or self._follow(event)
             endpoint = _ENDPOINTS[event.direction]
             if self._keep_bytes:
                 connection.keep(endpoint, event.data, event.time_ns, event.packet_number)
             observations = connection.observer.receive(endpoint, event.data, event.time_ns, event.packet_number)
         elif isinstance(event, MissingBytes):
-            connection = self._connections.get(event.flow.index) or self._follow(event.flow)
+            connection = self._connections.get(event.flow.index) or self._follow(event)
+            if event.reason is MissingReason.SNAPPED:
+                self._count_cut(connection)
             observations = connection.observer.skip(
                 _ENDPOINTS[event.direction], event.length, event.time_ns, event.packet_number
             )
@@ -210,11 +233,25 @@ class PacketFrames:
             if isinstance(event.error, UnsupportedLinkError):
                 reason = str(event.error)
                 account.unsupported_links[reason] = account.unsupported_links.get(reason, 0) + 1
-            else:
-                account.other_packets += 1
+                return
+            account.other_packets += 1
+            if isinstance(event.error, CutPacketError):
+                account.cut_packets += 1
+            elif isinstance(event.error, ClosedTunnelError):
+                tunnel = event.error.tunnel
+                account.closed_tunnels[tunnel] = account.closed_tunnels.get(tunnel, 0) + 1
 
-    def _follow(self, flow: Flow) -> _Connection:
-        """Begin to watch a connection: its first bytes have come."""
+    def _count_cut(self, connection: _Connection) -> None:
+        """Count a packet of this connection that lacks a part of its payload, now or once it is recognised."""
+        if connection.conversation is None:
+            connection.cut += 1
+        else:
+            self._account.cut_packets += 1
+
+    def _follow(self, event: Data | MissingBytes) -> _Connection:
+        """Begin to watch a connection: its first bytes have come, or are missing."""
+        flow = event.flow
+        is_other = isinstance(event, Data) and flow.client_known and not event.offset and _begins_otherwise(event.data)
         secrets = self._dissector.secrets
         if len(secrets) > self._secrets:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
@@ -223,7 +260,7 @@ class PacketFrames:
             keys=self._keys, client=0 if flow.client_known else None, registry=self._registry, max_body=self._max_body
         )
         opened_ns = self._opened.pop(flow.index)
-        connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes)
+        connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes, is_other=is_other)
         self._connections[flow.index] = connection
         return connection
 
@@ -249,6 +286,7 @@ class PacketFrames:
         flow, observer = connection.flow, connection.observer
         client, server = (flow.a, flow.b) if observer.client == 0 else (flow.b, flow.a)
         self._account.conversations += 1
+        self._account.cut_packets += connection.cut
         conversation = Conversation(self._account.conversations, str(observer.transport), str(client), str(server))
         connection.conversation = conversation
         if connection.head is not None and connection.pending is not None:
@@ -264,6 +302,8 @@ class PacketFrames:
             yield ConversationClosed(conversation, event.reason, event.time_ns, event.packet_number)
             return
         self._account.other_connections += 1
+        if not connection.is_other:
+            self._account.cut_packets += connection.cut
         resemblance = connection.observer.resemblance
         if resemblance is None or not (resemblance.is_certain or PORTS & {flow.a.port, flow.b.port}):
             return

@@ -10,8 +10,8 @@ from ftwire.capture.account import Account
 from ftwire.capture.packets import PacketFrames
 from ftwire.capture.raw import NEITHER, RawFrames
 from ftwire.cipher import RsaKey
-from ftwire.errors import CaptureError, NotACaptureError
-from ftwire.pcap import PacketReader
+from ftwire.errors import CaptureError
+from ftwire.pcap.reader import ENOUGH_TO_TELL, is_capture
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 
@@ -22,26 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH_TO_TELL", "CaptureReader", "is_capture"]
 
-ENOUGH_TO_TELL: Final = 4
-"""Number of first bytes by which pcap, pcapng and gzip are recognised."""
-
-
-def is_capture(head: bytes) -> bool:
-    """Return whether an input that begins with these bytes, at least ``ENOUGH_TO_TELL``, is pcap, pcapng or gzip."""
-    try:
-        for _ in PacketReader().feed(head[:ENOUGH_TO_TELL]):
-            pass
-    except NotACaptureError:
-        return False
-    return len(head) >= ENOUGH_TO_TELL
-
 
 class CaptureReader:
     """Reads a capture that comes in chunks of any size: a file, or what a capturing program has written so far.
 
-    The input is pcap, pcapng or gzip of either, with any number of connections on any port; or, unless ``raw`` is
-    ``False``, the bare bytes of one connection: what one side sent, or both sides, frame after frame. The first four
-    bytes decide which::
+    The input is pcap or pcapng, either of them compressed or not, with any number of connections on any port; or,
+    unless ``raw`` is ``False``, the bare bytes of one connection: what one side sent, or both sides, frame after frame.
+    The first four bytes decide which. gzip, xz and bzip2 are decompressed, zstd and lz4 where the extra ``compressed``
+    is installed::
 
         reader = CaptureReader(keys=[key])
         for chunk in chunks:
@@ -96,8 +84,9 @@ class CaptureReader:
 
         The iterator raises
 
-        * ``NotACaptureError``: the input is no capture file (and, where raw streams are taken, its gzip holds
-          something else);
+        * ``NotACaptureError``: the input is no capture file (and, where raw streams are taken, it is compressed and
+          holds something else);
+        * ``UnsupportedCompressionError``: it is compressed in a way that cannot be undone here;
         * ``CaptureFormatError``: the file is damaged. Everything in front of the damage was reported; ``close``
           still reports what waits.
         """

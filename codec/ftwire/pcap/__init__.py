@@ -7,9 +7,10 @@ capture file come in, in chunks of any size, and events go out. The modules, in 
     segments      plain TCP segments, straight from the file's buffer (twin of the compiled core)
     pcapfile      pcap: both byte orders, micro- and nanoseconds
     pcapngfile    pcapng: sections, interfaces, every kind of packet block
-    inflate       gzip of either, in bounded steps
+    inflate       either of them compressed: gzip, xz, bzip2, zstd, lz4, in bounded steps
     reader        chooses by the first bytes; PacketReader: file -> packets
-    link          Ethernet, VLAN, loopback, Linux cooked, raw IP
+    link          Ethernet, VLAN, MPLS, PPP, loopback, Linux cooked, NFLOG, PKTAP, raw IP
+    tunnels       IP in IP, GRE, ERSPAN, VXLAN, GENEVE
     ip            IPv4 and IPv6 headers with options and extensions
     events        what is reported of flows
     context       the packet at hand and the events found, for all layers below

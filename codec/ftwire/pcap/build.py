@@ -18,6 +18,8 @@ __all__ = ["checksum", "ip_packet", "link_frame", "tcp_segment"]
 _IPV4 = Struct(">BBHHHBBH4s4s")
 _IPV6 = Struct(">IHBB16s16s")
 _TCP = Struct(">HHIIHHHH")
+_NFLOG_ATTRIBUTE = Struct("<HH")
+_PKTAP = Struct("<III24s72x")
 _TCP_PROTOCOL = 6
 _TTL = 64
 # Locally administered unicast addresses: no device was made with them.
@@ -106,6 +108,7 @@ def link_frame(link_type: int, packet: bytes, *, vlans: tuple[int, ...] = ()) ->
     """
     version6 = packet[0] >> 4 == 6
     ethertype = (ETHERTYPE_IPV6 if version6 else ETHERTYPE_IPV4).to_bytes(2, "big")
+    ppp = b"\0\x57" if version6 else b"\0\x21"
     if link_type == LinkType.ETHERNET:
         tags = b"".join(
             (0x8100 if position == len(vlans) - 1 else 0x88A8).to_bytes(2, "big") + vlan.to_bytes(2, "big")
@@ -121,6 +124,19 @@ def link_frame(link_type: int, packet: bytes, *, vlans: tuple[int, ...] = ()) ->
         return b"\0\0\0\x01\0\x06" + _MACS[6:] + bytes(2) + ethertype + packet
     if link_type == LinkType.LINUX_SLL2:
         return ethertype + bytes(2) + b"\0\0\0\x01\0\x01\0\x06" + _MACS[6:] + bytes(2) + packet
+    if link_type in (LinkType.PPP, LinkType.PPP_HDLC):
+        return b"\xff\x03" + ppp + packet
+    if link_type == LinkType.PPP_ETHER:
+        # Version and type 1, code 0 (a session), its number, the length of what follows (RFC 2516 section 4).
+        return b"\x11\0\0\x01" + (len(packet) + 2).to_bytes(2, "big") + ppp + packet
+    if link_type == LinkType.C_HDLC:
+        return b"\x0f\0" + ethertype + packet
+    if link_type == LinkType.NFLOG:
+        # Version 0, resource 0; then one attribute, the packet, of type 9 and its length in the writer's byte order.
+        return bytes((10 if version6 else 2, 0, 0, 0)) + _NFLOG_ATTRIBUTE.pack(4 + len(packet), 9) + packet
+    if link_type in (LinkType.PKTAP, LinkType.DLT_PKTAP):
+        # Its length, "a packet follows", the link type of that, a name; the rest names a process.
+        return _PKTAP.pack(_PKTAP.size, 1, LinkType.DLT_RAW, b"utun0") + packet
     if link_type in tuple(LinkType):
         return packet
     raise UnsupportedLinkError(f"link type {link_type} cannot be written")

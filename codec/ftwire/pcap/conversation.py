@@ -21,6 +21,8 @@ _PSH = 0x08
 _HEADERS = Struct(">BBHHHBBH8sHHIIHHHH")
 _HEADERS_SIZE = 40
 _WINDOW = 65535
+# The headers of all other link types state the packet's length.
+_SAME_HEADER = frozenset(LinkType) - {LinkType.NFLOG, LinkType.PPP_ETHER}
 
 
 class TcpConversation:
@@ -50,9 +52,9 @@ class TcpConversation:
         self._mss = mss
         self._next = list(isns)
         self._packets = [0, 0]
-        # The link header is the same for all packets; None where each packet is made layer by layer.
+        # The link header is the same for all packets; None where it is not, or each packet is made layer by layer.
         is_ipv4 = len(client.packed) == len(server.packed) == 4
-        self._link = link_frame(link_type, b"\x45")[:-1] if is_ipv4 and link_type in tuple(LinkType) else None
+        self._link = link_frame(link_type, b"\x45")[:-1] if is_ipv4 and link_type in _SAME_HEADER else None
         # The part of the checksums that all packets of this connection share, of either direction: see _packet.
         ends = _words(client.packed + server.packed)
         self._sums = (0x4500 + 0x4006 + ends, ends + 6 + client.port + server.port + _WINDOW)

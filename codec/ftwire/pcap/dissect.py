@@ -1,9 +1,9 @@
 """The chain of layers: capture file in, the bytes of its TCP streams out, in order.
 
-Records, link header, IP header, fragments, TCP header, reassembly. Nearly all packets are plain TCP segments and come
-without their headers from the file's scanner (:mod:`ftwire.pcap.segments`, or the compiled core); nearly all of those
-are next in their stream and delivered at once. All other packets go through :meth:`Dissector.packet`, one layer after
-the other; property tests show that the two ways give the same.
+Records, link header, IP header, fragments, tunnels, TCP header, reassembly. Nearly all packets are plain TCP segments
+and come without their headers from the file's scanner (:mod:`ftwire.pcap.segments`, or the compiled core); nearly all
+of those are next in their stream and delivered at once. All other packets go through :meth:`Dissector.packet`, one
+layer after the other; property tests show that the two ways give the same.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from struct import Struct
 
-from ftwire.errors import CaptureError, PacketError
+from ftwire.errors import CaptureError, CutPacketError, PacketError
 from ftwire.pcap.context import PacketContext
 from ftwire.pcap.events import Event
 from ftwire.pcap.fragments import Fragments
-from ftwire.pcap.ip import decode_ipv4, decode_ipv6, walk_extensions
+from ftwire.pcap.ip import Datagram, decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
 from ftwire.pcap.reader import RecordSource
 from ftwire.pcap.records import Limits, Packet, Record, Secrets, Segment
 from ftwire.pcap.tcp import ACK, Reassembler
+from ftwire.pcap.tunnels import MAX_TUNNELS, tunnelled
 
 __all__ = ["Dissector"]
 
@@ -53,7 +54,8 @@ class Dissector:
         The events are made while they are iterated over, so that a small compressed chunk cannot fill the memory.
         Take them all before feeding more: those of an iterator that is dropped half-way are lost.
 
-        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor either of them compressed.
+        :raises UnsupportedCompressionError: it is compressed, and cannot be decompressed here.
         :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
             events of all packets before it were given out; :meth:`close` still ends the flows.
         """
@@ -117,30 +119,21 @@ class Dissector:
             end = len(data)
             ethertype, position = network_layer(link_type, data, 0, end)
             # Some writers leave the original length 0.
-            wire_end = max(end, original)
-            if ethertype == ETHERTYPE_IPV4:
-                datagram = decode_ipv4(data, position, end, wire_end)
-            elif ethertype == ETHERTYPE_IPV6:
-                datagram = decode_ipv6(data, position, end, wire_end)
-            else:
-                raise PacketError(f"not IP: EtherType {ethertype:#06x}")
-            if datagram.is_fragment:
-                payload = data[datagram.start : min(end, datagram.start + datagram.length)]
-                whole = self._fragments.add(datagram, payload)
+            wire_end, tunnels = max(end, original), 0
+            while True:
+                whole = self._datagram(ethertype, data, position, end, wire_end, in_tunnel=tunnels > 0)
                 if whole is None:
                     return
-                protocol, data = whole
-                end = len(data)
-                if ethertype == ETHERTYPE_IPV4:
-                    datagram = datagram._replace(protocol=protocol, start=0, length=end)
-                else:
-                    datagram = walk_extensions(datagram.addresses, protocol, data, 0, end, end)
-            if datagram.protocol != _PROTOCOL_TCP:
-                raise PacketError(f"not TCP: IP protocol {datagram.protocol}")
-            start, length = datagram.start, datagram.length
-            end = min(end, start + length)
+                datagram, data, end = whole
+                start, length = datagram.start, datagram.length
+                if datagram.protocol == _PROTOCOL_TCP:
+                    break
+                if tunnels == MAX_TUNNELS:
+                    raise PacketError(f"more than {MAX_TUNNELS} tunnels inside each other")
+                ethertype, position = tunnelled(datagram.protocol, data, start, end)
+                wire_end, tunnels = start + length, tunnels + 1
             if end - start < _TCP_HEADER:
-                raise PacketError(f"a TCP header cut to {max(end - start, 0)} bytes")
+                raise CutPacketError(f"a TCP header cut to {max(end - start, 0)} bytes")
             ports, seq, ack, flags = _TCP(data, start)
             header = (flags >> 12) * 4
             if not _TCP_HEADER <= header <= length:
@@ -151,3 +144,29 @@ class Dissector:
         payload = data[start + header : end]
         missing = length - header - len(payload)
         self._tcp.segment(datagram.addresses + ports, seq, ack, flags, payload, missing)
+
+    def _datagram(
+        self, ethertype: int, data: bytes, position: int, end: int, wire_end: int, *, in_tunnel: bool
+    ) -> tuple[Datagram, bytes, int] | None:
+        """Return an IP packet without its headers, the buffer it is in, and where its captured bytes end.
+
+        ``None`` for a fragment of a packet that is not complete.
+        """
+        if ethertype == ETHERTYPE_IPV4:
+            datagram = decode_ipv4(data, position, end, wire_end, in_tunnel=in_tunnel)
+        elif ethertype == ETHERTYPE_IPV6:
+            datagram = decode_ipv6(data, position, end, wire_end, in_tunnel=in_tunnel)
+        else:
+            raise PacketError(f"not IP: EtherType {ethertype:#06x}")
+        end = min(end, datagram.start + datagram.length)
+        if not datagram.is_fragment:
+            return datagram, data, end
+        payload = data[datagram.start : end]
+        whole = self._fragments.add(datagram, payload)
+        if whole is None:
+            return None
+        protocol, data = whole
+        end = len(data)
+        if ethertype == ETHERTYPE_IPV4:
+            return datagram._replace(protocol=protocol, start=0, length=end), data, end
+        return walk_extensions(datagram.addresses, protocol, data, 0, end, end), data, end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 
-from ftwire.errors import PacketError
+from ftwire.errors import CutPacketError, PacketError
 from ftwire.pcap.context import PacketContext
 from ftwire.pcap.events import PacketSkipped
 from ftwire.pcap.ip import Datagram
@@ -51,13 +51,14 @@ class Fragments:
     def add(self, datagram: Datagram, data: bytes) -> tuple[int, bytes] | None:
         """Take the fragment of the current packet; return protocol and payload of the datagram if it is now complete.
 
+        :raises CutPacketError: the capture lacks a part of the fragment.
         :raises PacketError: the fragment cannot be part of any datagram, or not of this one, which is then
             discarded.
         """
         self._expire()
         offset, more = datagram.fragment_offset, datagram.more_fragments
         if len(data) < datagram.length:
-            raise PacketError("a fragment cut to the capture's snap length")
+            raise CutPacketError("a fragment cut to the capture's snap length")
         if not data or (more and len(data) % 8) or offset + len(data) > _LARGEST_DATAGRAM:
             raise PacketError(f"a fragment of {len(data)} bytes at {offset}")
         # The protocol is part of a datagram's identity in IPv4 (RFC 791 section 3.2), in IPv6 it is not.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from ftwire.errors import PacketError
+from ftwire.errors import CutPacketError, PacketError
 
 __all__ = ["Datagram", "decode_ipv4", "decode_ipv6", "walk_extensions"]
 
@@ -44,24 +44,28 @@ class Datagram(NamedTuple):
         return self.more_fragments or self.fragment_offset > 0
 
 
-def decode_ipv4(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
+def decode_ipv4(data: bytes, start: int, end: int, wire_end: int, *, in_tunnel: bool = False) -> Datagram:
     """Decode the header of the IPv4 packet at ``data[start:]`` (RFC 791 section 3.1).
 
     ``end`` is where the captured bytes end, ``wire_end`` where the packet ended on the wire. A total length of 0 is
-    left for a network card that does the segmentation to fill in: then the packet ends at ``wire_end``.
+    left for a network card that does the segmentation to fill in: then the packet ends at ``wire_end``. A packet
+    ``in_tunnel`` may be longer: whoever mirrors packets may cut them before they are sent on.
 
-    :raises PacketError: not version 4, cut within its header, or lengths that contradict each other.
+    :raises CutPacketError: cut within its header, or longer than its frame.
+    :raises PacketError: not version 4, or lengths that contradict each other.
     """
     if end - start < 20:
-        raise PacketError(f"an IPv4 header cut to {end - start} bytes")
+        raise CutPacketError(f"an IPv4 header cut to {end - start} bytes")
     first, total, identification, fragment, protocol, addresses = _IPV4(data, start)
     header = (first & 0x0F) * 4
     if first >> 4 != 4 or header < 20:
         raise PacketError(f"an IPv4 header starts with {first:#04x}")
     if total == 0:
         total = wire_end - start
-    if total < header or start + total > wire_end:
+    if total < header:
         raise PacketError(f"an IPv4 packet of {total} bytes, header of {header}, in a frame with {wire_end - start}")
+    if start + total > wire_end and not in_tunnel:
+        raise CutPacketError(f"an IPv4 packet of {total} bytes, header of {header}, in a frame with {wire_end - start}")
     return Datagram(
         addresses,
         protocol,
@@ -73,25 +77,27 @@ def decode_ipv4(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
     )
 
 
-def decode_ipv6(data: bytes, start: int, end: int, wire_end: int) -> Datagram:
+def decode_ipv6(data: bytes, start: int, end: int, wire_end: int, *, in_tunnel: bool = False) -> Datagram:
     """Decode the headers of the IPv6 packet at ``data[start:]`` (RFC 8200 section 3).
 
     ``end`` is where the captured bytes end, ``wire_end`` where the packet ended on the wire. Extension headers are
     skipped up to the payload, or up to the fragment header of a real fragment. A payload length of 0 is a jumbogram's,
     or left for a network card that does the segmentation to fill in: then the packet ends at ``wire_end``.
+    ``in_tunnel`` as for :func:`decode_ipv4`.
 
-    :raises PacketError: not version 6, cut within its headers, or lengths that contradict each other.
+    :raises CutPacketError: cut within its headers, or longer than its frame.
+    :raises PacketError: not version 6, or lengths that contradict each other.
     """
     if end - start < 40:
-        raise PacketError(f"an IPv6 header cut to {end - start} bytes")
+        raise CutPacketError(f"an IPv6 header cut to {end - start} bytes")
     first, length, protocol, addresses = _IPV6(data, start)
     if first >> 28 != 6:
         raise PacketError(f"an IPv6 header starts with {first >> 24:#04x}")
     payload = start + 40
     if length == 0:
         length = wire_end - payload
-    if payload + length > wire_end:
-        raise PacketError(f"an IPv6 payload of {length} bytes in a frame with {wire_end - payload}")
+    if payload + length > wire_end and not in_tunnel:
+        raise CutPacketError(f"an IPv6 payload of {length} bytes in a frame with {wire_end - payload}")
     return walk_extensions(addresses, protocol, data, payload, min(end, payload + length), payload + length)
 
 
@@ -100,11 +106,12 @@ def walk_extensions(addresses: bytes, protocol: int, data: bytes, start: int, en
 
     A fragment header with offset 0 and no more fragments marks a datagram that is whole (RFC 6946).
 
-    :raises PacketError: cut within an extension header, or one longer than the packet.
+    :raises CutPacketError: cut within an extension header.
+    :raises PacketError: an extension header longer than the packet.
     """
     while protocol in (_HOP_BY_HOP, _ROUTING, _FRAGMENT_HEADER, _AUTHENTICATION, _DESTINATION):
         if start + 8 > end:
-            raise PacketError(f"an IPv6 extension header ({protocol}) cut to {max(end - start, 0)} bytes")
+            raise CutPacketError(f"an IPv6 extension header ({protocol}) cut to {max(end - start, 0)} bytes")
         if protocol == _FRAGMENT_HEADER:
             protocol, fragment, identification = _FRAGMENT(data, start)
             start += 8

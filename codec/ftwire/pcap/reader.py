@@ -1,4 +1,4 @@
-"""From the bytes of a capture file to its packets: the first bytes tell the format; gzip is decompressed.
+"""From the bytes of a capture file to its packets: the first bytes tell its format, and how it is compressed.
 
 The file may come in chunks of any size: an incomplete packet waits in one buffer, and each byte is copied at most a
 fixed number of times, so that a file fed byte by byte costs no more than linear time.
@@ -11,18 +11,31 @@ from collections.abc import Iterator
 from typing import cast
 
 from ftwire.errors import CaptureError, NotACaptureError, TruncatedCaptureError
-from ftwire.pcap.inflate import GZIP_MAGIC, Inflater
+from ftwire.pcap.inflate import LONGEST_MAGIC, Inflater, begins_like_compressed, compression_of
 from ftwire.pcap.pcapfile import PCAP_MAGICS, PcapScanner
 from ftwire.pcap.pcapngfile import SECTION_HEADER, PcapngScanner
 from ftwire.pcap.records import Limits, Packet, Record, Secrets, Segment
 
-__all__ = ["PacketReader", "RecordSource"]
+__all__ = ["ENOUGH_TO_TELL", "PacketReader", "RecordSource", "is_capture"]
+
+ENOUGH_TO_TELL = LONGEST_MAGIC
+"""First bytes of a file by which pcap, pcapng and all compressions are recognised."""
 
 # The input is read in pieces of this many bytes, and decompressed in steps of as many: only the packets of one piece
 # exist at a time, however much is fed at once and however well it was compressed.
 _PIECE = 256 << 10
-# At each step zlib returns a copy of the input it did not use: small pieces keep that linear.
-_COMPRESSED_PIECE = 64 << 10
+# At each step a decompressor returns a copy of the input it did not use: small pieces keep that linear.
+_COMPRESSED_PIECE = 8 << 10
+
+
+def is_capture(head: bytes) -> bool:
+    """Return whether an input that begins with these bytes, at least ``ENOUGH_TO_TELL``, is pcap, pcapng or compressed.
+
+    What is compressed may turn out to be something else.
+    """
+    magic = head[:ENOUGH_TO_TELL]
+    known = magic in PCAP_MAGICS or magic == SECTION_HEADER or compression_of(magic) is not None
+    return known and len(magic) == ENOUGH_TO_TELL
 
 
 class RecordSource:
@@ -61,9 +74,10 @@ class RecordSource:
     def batches(self) -> Iterator[list[Record | Segment]]:
         """Read everything queued; give the packets that are complete, those of a piece of the file at a time.
 
-        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
-        :raises CaptureFormatError: the file contradicts itself, or its gzip wrapper does. Every packet
-            before that place has been given out; the same error is raised again by each later call.
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor either of them compressed.
+        :raises UnsupportedCompressionError: it is compressed, and cannot be decompressed here.
+        :raises CaptureFormatError: the file contradicts itself, or what it is compressed with does. The packets
+            before that place have been given out; the same error is raised again by each later call.
         """
         if self._error is not None:
             raise self._error
@@ -88,14 +102,15 @@ class RecordSource:
         """End the file.
 
         :raises NotACaptureError: it was empty, or too short to have been a capture.
-        :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.
+        :raises TruncatedCaptureError: it ends inside a record, a header or a compressed part.
         """
         if self._error is not None:
             return
         offset = self._offset + len(self._pending)
         if self._scanner is None:
             start = self._sniffed or bytes(self._pending)
-            cut = start and any(magic.startswith(start) for magic in (*PCAP_MAGICS, SECTION_HEADER, GZIP_MAGIC))
+            cut = any(magic.startswith(start) for magic in (*PCAP_MAGICS, SECTION_HEADER))
+            cut = bool(start) and (cut or begins_like_compressed(start))
             if not cut and not (self._inflater is not None and self._inflater.inside_member):
                 raise self._fail(NotACaptureError("neither pcap nor pcapng" if start else "no bytes at all"))
         elif not self._pending and self._header_read and not self._inside_member:
@@ -119,14 +134,15 @@ class RecordSource:
         while self._input:
             data = self._input.popleft()
             if self._scanner is None and self._inflater is None:
-                # The first two bytes decide between gzip and the rest.
+                # The first bytes decide between compressed and not.
                 data = self._sniffed + data
                 self._sniffed = b""
-                if len(data) < 2 and GZIP_MAGIC.startswith(data):
+                compression = None if self._pending else compression_of(data)
+                if compression is not None:
+                    self._inflater = Inflater(compression, _PIECE)
+                elif len(data) < LONGEST_MAGIC and not self._pending and begins_like_compressed(data):
                     self._sniffed = data
                     continue
-                if data.startswith(GZIP_MAGIC) and not self._pending:
-                    self._inflater = Inflater(_PIECE)
             if self._inflater is None:
                 if len(data) <= _PIECE:
                     yield data
@@ -163,7 +179,7 @@ class RecordSource:
 
 
 class PacketReader:
-    """Packets of a pcap or pcapng file, or gzip of either, fed in chunks of any size."""
+    """Packets of a pcap or pcapng file, compressed or not, fed in chunks of any size."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._source = RecordSource(limits or Limits())
@@ -175,7 +191,8 @@ class PacketReader:
         The packets are made while they are iterated over, so that a small compressed chunk cannot fill the memory.
         Take them all before feeding more: those of an iterator that is dropped half-way are lost.
 
-        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor gzip of either.
+        :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor either of them compressed.
+        :raises UnsupportedCompressionError: it is compressed, and cannot be decompressed here.
         :raises CaptureFormatError: a record whose lengths contradict each other or exceed the limit. The
             packets before it were given out, and nothing can be read after it.
         """
@@ -197,6 +214,6 @@ class PacketReader:
         """End the file. After an error of :meth:`feed` this raises nothing.
 
         :raises NotACaptureError: the file was empty, or too short to have been a capture.
-        :raises TruncatedCaptureError: it ends inside a record, a header or a gzip member.
+        :raises TruncatedCaptureError: it ends inside a record, a header or a compressed part.
         """
         self._source.close()

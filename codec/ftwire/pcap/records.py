@@ -17,27 +17,41 @@ class LinkType(IntEnum):
     """The link types that can be decoded, by their numbers in capture files.
 
     Source: https://www.tcpdump.org/linktypes.html; 12 and 14 are ``DLT_RAW`` as some systems wrote it into
-    their files before 101 was assigned.
+    their files before 101 was assigned. 149 is ``DLT_PKTAP`` in the same way.
     """
 
     NULL = 0
     """BSD loopback: a 4-byte address family in the byte order of the capturing machine."""
     ETHERNET = 1
     """Ethernet II or 802.3, with or without 802.1Q and 802.1ad tags."""
+    PPP = 9
+    """PPP, with or without the address and control bytes of HDLC."""
     DLT_RAW = 12
     """IPv4 or IPv6, no link header."""
     DLT_RAW_OPENBSD = 14
     """IPv4 or IPv6, no link header."""
+    PPP_HDLC = 50
+    """PPP over a serial line, or Cisco HDLC, told apart by the first byte."""
+    PPP_ETHER = 51
+    """PPPoE without its Ethernet header."""
     RAW = 101
     """IPv4 or IPv6, no link header."""
+    C_HDLC = 104
+    """Cisco HDLC: address, control, an EtherType."""
     LOOP = 108
     """OpenBSD loopback: a 4-byte address family, big-endian."""
     LINUX_SLL = 113
     """Linux "cooked" header of 16 bytes, as ``tcpdump -i any`` wrote it before libpcap 1.10."""
+    DLT_PKTAP = 149
+    """PKTAP as Darwin writes it into its files; elsewhere this number is free for any use."""
     IPV4 = 228
     """IPv4, no link header."""
     IPV6 = 229
     """IPv6, no link header."""
+    NFLOG = 239
+    """What Linux' netfilter logs (``tcpdump -i nflog``): attributes, one of which is an IP packet."""
+    PKTAP = 258
+    """Darwin's PKTAP: a header that names interface and process, and the link type of what follows."""
     LINUX_SLL2 = 276
     """Linux "cooked" header of 20 bytes, which names the interface too."""
 

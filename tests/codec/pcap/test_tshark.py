@@ -139,6 +139,8 @@ def capture_files() -> dict[str, bytes]:
         if link_type in (LinkType.IPV6, LinkType.DLT_RAW_OPENBSD):
             continue
         for nanoseconds, big_endian in ((True, False), (False, True)):
+            if big_endian and link_type == LinkType.NFLOG:
+                continue  # its attributes have the byte order of the file, and are written in the other one
             writer = PcapWriter(link_type, nanoseconds=nanoseconds, big_endian=big_endian)
             files[f"{link_type.name}-{'ns' if nanoseconds else 'us'}"] = writer.header() + b"".join(
                 writer.packet(at, data) for at, data in packets(link_type)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,9 @@ from ftwire.messages import (
     Trd_PlaceOrder,
     Trd_UnlockTrade,
 )
-from ftwire.pcap import Endpoint, PcapWriter
+from ftwire.pcap import Endpoint, LinkType, PcapWriter, ip_packet, link_frame
 from ftwire_tools.commands import ftwire
-from support.captures import START, Said, answered, asked, packets, pcap, pcap_of, push, session
+from support.captures import CLIENT, SERVER, START, Said, answered, asked, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_request, rt_response
 from support.places import ROOT
 
@@ -551,7 +554,36 @@ class TestBadInput:
         writer = PcapWriter(147)
         result = dump(writer.header() + writer.packet(START, b"?" * 60) * 3)
         assert result.exit_code == 3
-        assert result.stdout == "--- standard input: 3 packets passed over: link type 147 is not taken apart here\n"
+        assert result.stdout == (
+            "--- standard input: 3 packets passed over: link type 147 is not taken apart here; capture on another "
+            "interface, or ask for another type: tcpdump -L lists what there is, -y EN10MB chooses\n"
+        )
+
+    def test_packets_cut_to_a_snapshot_length(self) -> None:
+        writer = PcapWriter(snap_length=68)
+        frames = packets(session())
+        cut = sum(len(packet) > 68 for _, packet in frames)
+        file = writer.header() + b"".join(writer.packet(time, each[:68], len(each)) for time, each in frames)
+        note = (
+            f"standard input: {cut} packets cut to the capture's snapshot length: what is missing is part of a "
+            "conversation, or may be; capture with -s 0 (tcpdump, tshark, dumpcap)\n"
+        )
+        result = dump(file)
+        assert (result.exit_code, result.stdout) == (3, f"--- {note}")
+        result = dump(file, "--json")
+        assert (result.exit_code, result.stdout, result.stderr) == (3, "", f"ftwire: {note}")
+
+    def test_a_tunnel_that_is_not_looked_into(self) -> None:
+        packet = link_frame(LinkType.ETHERNET, ip_packet(CLIENT.packed, SERVER.packed, bytes(60), protocol=50))
+        result = dump(pcap_of([(START, packet)] * 2))
+        assert result.exit_code == 3
+        assert result.stdout == (
+            "--- standard input: 2 packets passed over: a tunnel of IPsec (ESP) is not looked into; "
+            "capture inside of it\n"
+        )
+        # Beside a conversation it is one of the many other things in a capture.
+        result = dump(pcap_of([*packets(session()), (START, packet)]))
+        assert (result.exit_code, result.stdout) == (0, dump(pcap(session())).stdout)
 
     def test_packets_that_contradict_others(self) -> None:
         sent = packets(session())
@@ -576,8 +608,23 @@ class TestBadInput:
 
 
 class TestInputs:
-    def test_gzip(self) -> None:
-        assert dump(gzip.compress(pcap(session()))).stdout == dump(pcap(session())).stdout
+    @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bz2.compress])
+    def test_compressed(self, compress: Callable[[bytes], bytes]) -> None:
+        assert dump(compress(pcap(session()))).stdout == dump(pcap(session())).stdout
+
+    @pytest.mark.parametrize("head", ["1f8b01006162636465666768", "1f8b08e06162636465666768696a6b6c"])
+    @pytest.mark.parametrize("options", [[], ["--json"]])
+    def test_a_damaged_head_of_gzip(self, head: str, options: list[str]) -> None:
+        result = dump(bytes.fromhex(head), *options)
+        assert result.exit_code == 3
+        shown, empty = (result.stderr, result.stdout) if options else (result.stdout, result.stderr)
+        assert "standard input: gzip member 1: " in shown
+        assert (shown.count("\n"), empty) == (1, "")
+
+    def test_a_compression_that_is_not_undone(self) -> None:
+        result = dump(b"PK\x03\x04" + bytes(60))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == ("Error: -: compressed with zip: decompress it first: unzip -p FILE | ftwire dump -\n")
 
     def test_a_file_by_name(self, tmp_path: Path) -> None:
         path = tmp_path / "a.pcap"

@@ -455,6 +455,35 @@ def test_a_capture_without_opend_says_so(tmp_path: Path) -> None:
     assert result.output == "note: no conversation with OpenD was found\n"
 
 
+def test_packets_cut_to_a_snapshot_length_are_named(tmp_path: Path) -> None:
+    path, writer = tmp_path / "capture.pcap", PcapWriter(snap_length=68)
+    frames = captures.packets(captures.session())
+    path.write_bytes(writer.header() + b"".join(writer.packet(at, each[:68], len(each)) for at, each in frames))
+    result = run("--brief", path)
+    assert result.exit_code == 3
+    cut = sum(len(each) > 68 for _, each in frames)
+    assert result.output.splitlines() == [
+        f"note: {cut} packets cut to the capture's snapshot length: what is missing is part of a conversation, or may "
+        "be; capture with -s 0 (tcpdump, tshark, dumpcap)",
+        "note: no conversation with OpenD was found",
+    ]
+
+
+@pytest.mark.parametrize("head", ["1f8b01006162636465666768", "1f8b08e06162636465666768696a6b6c"])
+def test_a_damaged_head_of_gzip_is_a_note(head: str, tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap.gz"
+    path.write_bytes(bytes.fromhex(head))
+    result = run(path)
+    assert result.exit_code == 3
+    assert "note: the capture cannot be read to its end: gzip member 1: " in result.output
+
+
+def test_a_compression_that_is_not_undone_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "capture.zip"
+    path.write_bytes(b"PK\x03\x04" + bytes(60))
+    assert "compressed with zip: decompress it first: unzip -p FILE" in run(path).output
+
+
 def test_a_cut_capture_is_explained_as_far_as_it_goes(tmp_path: Path) -> None:
     path = tmp_path / "capture.pcap"
     path.write_bytes((FIXTURES / "captures" / "futu-api-10.11-plain.pcap").read_bytes()[:3000])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import multiprocessing
 import os
 import signal
@@ -27,7 +30,7 @@ from hypothesis import strategies as st
 
 from ftwire.errors import NotACaptureError
 from ftwire.messages import Qot_GetRT, Qot_UpdateRT
-from ftwire.pcap import Endpoint, PcapngWriter
+from ftwire.pcap import Endpoint, PcapngWriter, PcapWriter
 from ftwire_tools.commands import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.engines import LocalEngine, run_on
@@ -533,6 +536,29 @@ def test_a_damaged_file_is_exported_as_far_as_it_can_be_read(
     assert error["error_type"] == error_type
     assert text in error["error"]
     assert error["error"] == outcome["error"]
+
+
+def test_packets_cut_to_a_snapshot_length_are_an_error(tmp_path: Path) -> None:
+    path, writer, frames = tmp_path / "a.pcap", PcapWriter(snap_length=68), packets(session())
+    path.write_bytes(writer.header() + b"".join(writer.packet(time, each[:68], len(each)) for time, each in frames))
+    result = run(path, "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 3
+    (outcome,) = outcomes(result)
+    cut = sum(len(each) > 68 for _, each in frames)
+    assert (outcome["status"], outcome["frames"]) == ("done", 0)
+    assert outcome["error"].startswith(f"{cut} packets cut to the capture's snapshot length")
+    assert "-s 0" in outcome["error"]
+
+
+def test_compressed_captures_of_a_directory_are_inputs(capture: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    data = capture.read_bytes()
+    for ending, content in {"gz": gzip.compress(data), "xz": lzma.compress(data), "bz2": bz2.compress(data)}.items():
+        (packed / f"session.pcap.{ending}").write_bytes(content)
+    result = run(packed, "-o", tmp_path / "out", "-j", 1)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("3 of 3 inputs, 15 frames")
 
 
 ENDS = [Endpoint(bytes([10, 0, 0, number]), 50000 + number) for number in range(1, 4)]

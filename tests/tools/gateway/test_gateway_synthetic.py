@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from ftwire.protocols import registry
+from ftwire_tools.gateway.account import OrderEvent, TradingAccounts
 from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.gateway.trades import pushes_of
+from ftwire_tools.markets.local_times import local_text
+from ftwire_tools.messages.time_fields import TimeKind, stamp_of, time_kind
 from ftwire_tools.synthetic.trading_day import HEAD_START, Market
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
@@ -270,3 +278,106 @@ class TestTrading:
     def test_how_much_can_be_bought(self, client: PlainClient) -> None:
         most = client.ask("Trd_GetMaxTrdQtys", header=PAPER, orderType=1, code="00700", price=100.0, secMarket=1)
         assert (most.s2c.maxTrdQtys.maxCashBuy, most.s2c.maxTrdQtys.maxPositionSell) == (10_000, 0)
+
+
+ZONE_OF = {"HK": "Asia/Hong_Kong", "US": "America/New_York", "SH": "Asia/Shanghai", "SZ": "Asia/Shanghai"}
+CLOCK_TIMES = {
+    "winter": "2024-01-10 14:00:00",
+    "summer": "2024-07-10 14:00:00",
+    "spring forward": "2024-03-10 07:00:20",
+    "an hour after": "2024-03-10 08:00:00",
+    "in the hour that is there twice": "2024-11-03 05:59:50",
+    "in it again": "2024-11-03 06:20:00",
+}
+
+
+def times_of(message: Any) -> Iterator[tuple[str, str, float]]:
+    """Field, text and timestamp of all times in a message."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for each in value if hasattr(value, "add") else [value]:
+                yield from times_of(each)
+        elif time_kind(field) is TimeKind.MOMENT and (stamp := stamp_of(field)) is not None:
+            yield field.full_name, value, getattr(message, stamp.name)
+
+
+@pytest.mark.parametrize("text", CLOCK_TIMES.values(), ids=CLOCK_TIMES)
+def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str) -> None:
+    now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    market = Market(0, now)
+    quotes, accounts = Quotes(market), TradingAccounts(market)
+    account = next(each for each in accounts.all.values() if not each.terms.environment and 2 in each.terms.markets)
+    order = accounts.place(
+        account, sec_market=2, code="AAPL", side=1, order_type=1, qty=100.0, price=1_000.0, remark=""
+    )
+    events: list[OrderEvent] = []
+    for _ in range(30):
+        market.step()
+        events += accounts.step()
+    assert order.filled
+    assert events
+    seen = Counter[str]()
+    for listing in (stock.listing for stock in market.stocks.values()):
+        zone = ZoneInfo(ZONE_OF[listing.exchange.prefix])
+        found = [quotes.push(Topic(listing.market, listing.code, sub)) for sub in (1, 2, 4, 5, *SUB_OF_KLINE.values())]
+        replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
+        client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True))
+        for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
+            quotes.answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
+        sent = [each.message for each in found if each is not None] + replies
+        if listing.code == "AAPL":
+            sent += [push.message for event in events for push in pushes_of(event)]
+        for message in sent:
+            for name, local, stamp in times_of(message):
+                seen[name] += 1
+                assert local == f"{datetime.fromtimestamp(stamp, zone):%Y-%m-%d %H:%M:%S}", name
+                if "KLine" not in name:
+                    assert now - HEAD_START <= stamp <= now + 30
+    assert len(seen) > 7
+    assert seen["Trd_Common.Order.updateTime"] == len(events)
+    assert seen["Trd_Common.OrderFill.createTime"] > 0
+
+
+def entry_of(name: str) -> Any:
+    return registry[name]
+
+
+def security_request(listing: Any) -> Any:
+    request: Any = entry_of("Qot_GetRT").request()
+    request.c2s.security.market, request.c2s.security.code = listing.market, listing.code
+    return request.c2s
+
+
+def many_request(listing: Any) -> Any:
+    request: Any = entry_of("Qot_GetSecuritySnapshot").request()
+    request.c2s.securityList.add(market=listing.market, code=listing.code)
+    return request.c2s
+
+
+def test_a_second_of_the_market_is_one_when_clocks_are_changed() -> None:
+    forward = datetime(2024, 3, 10, 7, 0, tzinfo=UTC).timestamp()
+    stock = Market(0, forward).stocks[11, "AAPL"]
+    shown = [local_text(stock.time(HEAD_START + second)) for second in (-1, 0)]
+    assert shown == ["2024-03-10 01:59:59", "2024-03-10 03:00:00"]
+    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
+    assert stamps == [forward + second for second in range(-5, 5)]
+    back = datetime(2024, 11, 3, 6, 0, tzinfo=UTC).timestamp()
+    stock = Market(0, back).stocks[11, "AAPL"]
+    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
+    assert stamps == [back + second for second in range(-5, 5)]
+
+
+def test_the_updates_of_an_order_have_the_time_of_the_update() -> None:
+    market = Market(0)
+    accounts = TradingAccounts(market)
+    account = next(each for each in accounts.all.values() if not each.terms.environment and 1 in each.terms.markets)
+    order = accounts.place(account, sec_market=1, code="00700", side=1, order_type=1, qty=100.0, price=1.0, remark="")
+    for _ in range(100):
+        market.step()
+    accounts.cancel(account, order)
+    for _ in range(100):
+        market.step()
+    (push,) = pushes_of(OrderEvent(account, order, None))
+    sent: Any = push.message
+    assert sent.s2c.order.updateTimestamp - sent.s2c.order.createTimestamp == 100
+    assert order.stock.stamp(order.stock.time()) - sent.s2c.order.updateTimestamp == 100

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -182,3 +184,34 @@ def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) ->
         assert result.exit_code == 0, result.output
         assert pipe.is_fifo()
         assert reader.read(4)
+
+
+@pytest.mark.parametrize("market", ["US", "HK"])
+def test_zones_need_no_database_of_the_system(market: str, tmp_path: Path) -> None:
+    """Windows and small containers have none: the package tzdata is required for them."""
+    written = []
+    for name, environment in (("with", {}), ("without", {"PYTHONTZPATH": ""})):
+        out = tmp_path / f"{name}.pcap"
+        command = [sys.executable, "-m", "ftwire_tools.cli", "synth", str(out), "--size", "100KB"]
+        command += ["--market", market, "--start", "2024-03-08", "--days", "3"]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("market", "first", "seconds"),
+    [
+        ("US", date(2024, 3, 8), 3 * 86_400 - 3600),
+        ("US", date(2024, 11, 1), 3 * 86_400 + 3600),
+        ("US", date(2024, 7, 5), 3 * 86_400),
+        ("HK", date(2024, 3, 8), 3 * 86_400),
+    ],
+)
+def test_days_are_as_long_as_clocks_make_them(market: str, first: date, seconds: int) -> None:
+    """From the opening on a Friday to that on Monday."""
+    moment = moments(clock := TradingClock(market, first))
+    friday, monday = moment(0), moment(clock.seconds_a_day)
+    assert monday.unix - friday.unix == seconds
+    assert (friday.text[10:], monday.text[10:]) == (b" 09:30:00", b" 09:30:00")

@@ -103,10 +103,11 @@ def command(
     schema: str | None,
     show_secrets: bool,
 ) -> None:
-    """Show the OpenD frames in FILE: a pcap or pcapng capture, gzip of either, or raw bytes of one connection.
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, or raw bytes of one connection.
 
     Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Raw bytes are what one side
     sent or, on TCP, both: "follow stream" saved as raw. "-" reads standard input and shows frames as they come.
+    Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4 where ftwire[compressed] is installed.
 
     \b
     Examples:

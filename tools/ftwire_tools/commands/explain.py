@@ -70,6 +70,7 @@ def explain_capture(capture: Capture, options: Options) -> ExplainReport:
                     report.notes.append(f"conversation {number}: the capture ends within a frame")
     except CaptureError as error:
         report.notes.append(f"the capture cannot be read to its end: {error}")
+    report.notes += reader.account.unread()
     if not report.pieces:
         report.notes.append("no conversation with OpenD was found")
     return report
@@ -149,7 +150,7 @@ def command(
     """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
 
     INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
-    WebSocket connection, a pcap or pcapng capture, gzip of either), or "-" for standard input. Several are read as
+    WebSocket connection, a pcap or pcapng capture, compressed or not), or "-" for standard input. Several are read as
     one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
     Of a capture, only frames with something wrong are drawn.
 

@@ -85,7 +85,7 @@ def command(
 ) -> None:
     """Turn captures into typed tables: one for each protocol and list, with a row for each item.
 
-    CAPTURE is a pcap or pcapng file, gzip of either, a directory of them, "-" for standard input, or a URL that
+    CAPTURE is a pcap or pcapng file, compressed or not, a directory of them, "-" for standard input, or a URL that
     fsspec opens. Tables are directories under DIR, partitioned by market and date. Inputs that an earlier run has
     exported are passed over: a run that was stopped goes on where it was.
 
@@ -186,4 +186,10 @@ def _print_problem(outcome: ExportOutcome) -> None:
     elif outcome.undecoded:
         sys.stderr.write(
             f"ftwire: {printable(outcome.source)}: {outcome.undecoded} not decoded, see the table errors\n"
+        )
+    if outcome.times_differ:
+        rows = ", ".join(f"{count} of {table}" for table, count in sorted(outcome.times_differ.items()))
+        sys.stderr.write(
+            f"ftwire: {printable(outcome.source)}: rows whose local time is not that of their timestamp, which their "
+            f"_utc columns have: {rows}\n"
         )

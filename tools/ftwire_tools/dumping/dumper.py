@@ -169,8 +169,8 @@ def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
         _show(reader.close(), source, dump)
         if dump.unrecognised:
             dump.note(explain_hint(source.name, dump.unrecognised))
-        for reason, count in account.unsupported_links.items():
-            dump.complain(f"{source.name}: {count} packets passed over: {reason}")
+        for sentence in account.unread():
+            dump.complain(f"{source.name}: {sentence}")
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
             dump.complain(f"{source.name}: {those} other bytes than came first in their place, or came too late")

@@ -22,7 +22,7 @@ class UnreadableInputError(Exception):
 
 
 class Capture(NamedTuple):
-    """A pcap or pcapng file, or gzip of either. It is read only when it is checked, since it may be large."""
+    """A pcap or pcapng file, compressed or not. It is read only when it is checked, since it may be large."""
 
     name: str
     head: bytes

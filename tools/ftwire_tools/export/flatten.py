@@ -7,27 +7,29 @@ The column of an inner message's field has the names of both: ``preMarket_price`
   Where a message itself has a field ``code``, that one is called ``code_raw``;
 - to a list of securities the list of their codes, with ``_codes`` after its name;
 - to an enum's number its name, in a dictionary column with ``_name`` after its name;
-- to an exchange-local time the instant, with ``_utc`` after its name (by ``finish``, which is given the market).
+- to an exchange-local time the instant, with ``_utc`` after its name (by ``finish``): that of the timestamp beside it,
+  or, without one, of the text on the clock of the row's security.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS
-from ftwire_tools.markets.zones import instants, is_local_time
+from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS, TRADE_PREFIXES
+from ftwire_tools.markets.zones import clocks_of, instants, read_times
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.securities import market_of
+from ftwire_tools.messages.time_fields import has_instant, stamp_of
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["FlatColumn", "beside", "code_column", "finish", "flatten", "market_in"]
+__all__ = ["FlatColumn", "beside", "clocks_in", "code_column", "finish", "flatten", "market_in"]
 
 MAX_SPREAD: Final = 64 << 20
 """Bytes that one column may take in a batch whose values are repeated for each item of a list."""
@@ -43,13 +45,19 @@ class FlatColumn(NamedTuple):
     """A ``pyarrow.Array``."""
     is_time: bool = False
     """It holds exchange-local times; ``finish`` adds their instants."""
+    stamps: Any = None
+    """The same times in seconds since 1970, where there are any."""
     markets: Any = None
     """Market prefixes of the values, where these are codes of securities or numbers of trading markets."""
+    clocks: Any = None
+    """Names of the clocks that their times are on, where some are not ``markets``."""
 
     def take(self, indices: Any) -> FlatColumn:
         """Return the column with the values at these indices."""
-        markets = None if self.markets is None else self.markets.take(indices)
-        return self._replace(values=self.values.take(indices), markets=markets)
+        stamps, markets, clocks = (
+            None if each is None else each.take(indices) for each in (self.stamps, self.markets, self.clocks)
+        )
+        return self._replace(values=self.values.take(indices), stamps=stamps, markets=markets, clocks=clocks)
 
 
 def flatten(
@@ -81,17 +89,30 @@ def flatten(
             columns.append(code_column(name, arrays[own[0]], values, values.is_valid(), own[1]))
             columns.append(FlatColumn(f"{name}_raw", values))
         else:
-            columns += _scalar(name, values, field)
+            stamp = stamp_of(field)
+            columns += _scalar(name, values, field, None if stamp is None else arrays[stamp.name])
     return columns
 
 
-def finish(columns: list[FlatColumn], markets: Any) -> list[tuple[str, Any]]:
-    """Return names and arrays, with an instant added to each local time; ``markets`` has a prefix for each row."""
+def finish(
+    columns: list[FlatColumn], clocks: Any, count_differing: Callable[[int], None] | None = None
+) -> list[tuple[str, Any]]:
+    """Return names and arrays, with an instant added to each local time; ``clocks`` has a clock's name for each row.
+
+    ``count_differing`` is called with the number of rows in which a text and its timestamp are two different times.
+    """
     done: list[tuple[str, Any]] = []
+    differ = None
     for column in columns:
         done.append((column.name, column.values))
-        if column.is_time:
-            done.append((f"{column.name}_utc", instants(column.values, markets)))
+        if column.is_time and column.stamps is not None:
+            read = read_times(column.values, clocks, column.stamps)
+            done.append((f"{column.name}_utc", read.instants))
+            differ = read.differ if differ is None else pc.or_(differ, read.differ)
+        elif column.is_time:
+            done.append((f"{column.name}_utc", instants(column.values, clocks)))
+    if differ is not None and count_differing is not None:
+        count_differing(pc.sum(differ).as_py() or 0)
     return done
 
 
@@ -124,6 +145,14 @@ def market_in(columns: list[FlatColumn], length: int) -> Any:
     return pc.coalesce(*known) if known else pa.nulls(length, pa.string())
 
 
+def clocks_in(columns: list[FlatColumn], markets: Any) -> Any:
+    """Return the name of the clock that each row's times are on; ``markets`` is what ``market_in`` returned."""
+    if all(column.clocks is None for column in columns):
+        return markets
+    named = (column.markets if column.clocks is None else column.clocks for column in columns)
+    return pc.coalesce(*(clocks for clocks in named if clocks is not None))
+
+
 def _repeated(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
     inner = field.message_type
     columns = [FlatColumn(name, values)]
@@ -136,7 +165,7 @@ def _repeated(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn
     return columns
 
 
-def _scalar(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
+def _scalar(name: str, values: Any, field: FieldDescriptor, stamps: Any) -> list[FlatColumn]:
     names = enum_names(field)
     if names is not None:
         numbers = pa.array(list(names), values.type)
@@ -144,7 +173,7 @@ def _scalar(name: str, values: Any, field: FieldDescriptor) -> list[FlatColumn]:
         named = pa.DictionaryArray.from_arrays(indices, pa.array(list(names.values()), pa.string()))
         prefixes = _prefixes(values, TRADE_MARKETS) if field.name == "trdMarket" else None
         return [FlatColumn(name, values, markets=prefixes), FlatColumn(f"{name}_name", named)]
-    return [FlatColumn(name, values, is_time=pa.types.is_string(values.type) and is_local_time(field.name))]
+    return [FlatColumn(name, values, is_time=True, stamps=stamps) if has_instant(field) else FlatColumn(name, values)]
 
 
 def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[int, str] = QOT_PREFIXES) -> FlatColumn:
@@ -153,7 +182,14 @@ def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[
     known = _prefixes(numbers, prefixes)
     front = pc.coalesce(known, numbers.cast(pa.string()))
     joined = pc.binary_join_element_wise(front, pc.fill_null(code, ""), ".")
-    return FlatColumn(name, pc.if_else(present, joined, pa.scalar(None, pa.string())), markets=_where(present, known))
+    shown = pc.if_else(present, joined, pa.scalar(None, pa.string()))
+    clocks = clocks_of(known, code, trading=prefixes is TRADE_PREFIXES)
+    return FlatColumn(
+        name,
+        shown,
+        markets=_where(present, known),
+        clocks=None if clocks is known else _where(present, clocks),
+    )
 
 
 def _prefixes(numbers: Any, prefixes: dict[int, str]) -> Any:

@@ -39,6 +39,8 @@ MAX_BYTES: Final = 8 << 20
 MAX_OBSERVATIONS: Final = 1 << 16
 """Frames and errors kept, for those without a body."""
 MAX_BODY_IN_ERRORS: Final = 1 << 20
+MAX_TIME: Final = (1 << 63) - 1
+"""Nanoseconds since 1970 that a column can hold: the years 1678 to 2261, and some months."""
 ERROR_COST: Final = 256
 """Bytes that an ``ErrorRow`` counts for, beside its body."""
 
@@ -115,10 +117,19 @@ class FrameCollector:
         self._show_secrets: Final = options.show_secrets
         self.undecoded = 0
         """Errors so far, without those frames that have no body because their command needs none."""
+        self.times_left_out = 0
+        """Capture times so far that no column can hold; null in the rows."""
         self._messages: dict[MessageKey, MessageColumns] = {}
         self._errors: list[ErrorRow] = []
         self._observations = 0
         self._cost = 0
+
+    def _time(self, time: int) -> int | None:
+        """Return a time if there is one and a column of nanoseconds can hold it; count those that it cannot."""
+        if -MAX_TIME <= time <= MAX_TIME:
+            return time or None
+        self.times_left_out += 1
+        return None
 
     @property
     def is_full(self) -> bool:
@@ -161,7 +172,7 @@ class FrameCollector:
         if columns is None:
             columns = self._messages[key] = MessageColumns()
         columns.numbers.append(number)
-        columns.times.append(observation.time or None)
+        columns.times.append(self._time(observation.time))
         columns.connections.append(conversation.number)
         columns.serials.append(frame.serial & 0xFFFFFFFF)
         columns.bodies.append(body)
@@ -184,7 +195,7 @@ class FrameCollector:
         error = undecoded.error
         self._add_error(
             ErrorRow(
-                observation.time or None,
+                self._time(observation.time),
                 report.conversation.number,
                 number=None,
                 serial=None,
@@ -233,7 +244,7 @@ class FrameCollector:
                 body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
         self._add_error(
             ErrorRow(
-                observation.time or None,
+                self._time(observation.time),
                 conversation.number,
                 number,
                 serial=frame.serial & 0xFFFFFFFF,

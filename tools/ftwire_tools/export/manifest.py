@@ -45,6 +45,8 @@ class ExportOutcome:
     """Rows of the table ``errors``, without those of commands that need no body."""
     rows: dict[str, int] = field(default_factory=dict)
     """Table to its rows."""
+    times_differ: dict[str, int] = field(default_factory=dict)
+    """Table to its rows with a local time that is not that of its timestamp; the instant is the timestamp's."""
     files: list[str] = field(default_factory=list)
     """Names in the output directory."""
 

@@ -38,6 +38,8 @@ class CaptureCounts:
     frames: int = 0
     undecoded: int = 0
     """Rows of the table ``errors``, without those of commands that need no body."""
+    times_differ: dict[str, int] = field(default_factory=dict)
+    """Rows with a local time that is not that of its timestamp, by table."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
     notes: list[str] = field(default_factory=list)
@@ -104,6 +106,7 @@ def read_blocks(
         for batch in builder.build(collector.taken()):
             yield block, batch
         counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
+        counts.times_differ = dict(builder.times_differ)
 
     def collect(reports: Iterator[Dissected]) -> Iterator[tuple[int, TableBatch]]:
         try:
@@ -139,10 +142,12 @@ def read_blocks(
         if counts.damage:
             break
     yield from collect(reader.close())
-    for reason, packets in account.unsupported_links.items():
-        add_damage("PacketSkipped", f"{packets} packets passed over: {reason}")
     if account.unrecognised:
         counts.notes.append(explain_hint(name, account.unrecognised))
     if nothing := without_conversation(account):
         counts.notes.append(nothing)
+    for sentence in account.unread():
+        add_damage("PacketSkipped", sentence)
+    if collector.times_left_out:
+        add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
     yield from flush()

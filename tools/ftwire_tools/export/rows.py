@@ -7,6 +7,7 @@ partitioned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire.protocols import registry
-from ftwire_tools.export.flatten import FlatColumn, beside, code_column, finish, flatten, market_in
+from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
@@ -54,9 +55,13 @@ class RowBuilder:
         self._explode: Final = explode
         self._levels: Final = levels
 
-    def tables(self, struct: Any, meta: Any) -> Iterator[tuple[str, Any]]:
-        """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message."""
+    def tables(self, struct: Any, meta: Any, differing: Counter[str] | None = None) -> Iterator[tuple[str, Any]]:
+        """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message.
+
+        Rows with a local time that is not that of its timestamp are counted in ``differing``, by table.
+        """
         layout = self._layout
+        differing = Counter() if differing is None else differing
         context, payload = self._context(struct, layout)
         has_items = pc.equal(pa.repeat(0, len(struct)), 1)
         for plan in layout.lists:
@@ -70,13 +75,13 @@ class RowBuilder:
                 has_items = pc.or_(has_items, values.is_valid())
                 parents = pc.indices_nonzero(values.is_valid())
                 items, place = values.take(parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
-            yield from self._list_rows(plan, items, field.message_type, context, meta, parents, place)
+            yield from self._list_rows(plan, items, field.message_type, context, meta, parents, place, differing)
         if layout.wide is not None:
-            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items))
+            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), differing)
         alone = pc.indices_nonzero(pc.invert(has_items))
         row = pa.repeat(pa.scalar(0, pa.int32()), len(alone))
         columns = [column.take(alone) for column in context]
-        yield from self._rows(layout.own, columns, meta.take(alone), row)
+        yield from self._rows(layout.own, columns, meta.take(alone), row, differing)
 
     def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
         """Return the columns of all fields that are no list with a table, and these lists by name."""
@@ -102,6 +107,7 @@ class RowBuilder:
         meta: Any,
         parents: Any,
         place: Any,
+        differing: Counter[str],
     ) -> Iterator[tuple[str, Any]]:
         columns = flatten(items, item)
         if item.full_name == "Qot_Common.Security":
@@ -117,19 +123,23 @@ class RowBuilder:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
             columns.insert(0, FlatColumn("side", pa.DictionaryArray.from_arrays(index, sides)))
-        yield from self._rows(plan.table, columns, meta.take(parents), place)
+        yield from self._rows(plan.table, columns, meta.take(parents), place, differing)
 
-    def _rows(self, table: str, columns: list[FlatColumn], meta: Any, row: Any) -> Iterator[tuple[str, Any]]:
+    def _rows(
+        self, table: str, columns: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]
+    ) -> Iterator[tuple[str, Any]]:
         if self._explode:
             nested = [column for column in columns if _is_list_of_structs(column.values.type)]
             columns = [column for column in columns if not _is_list_of_structs(column.values.type)]
             context = [column for column in columns if column.name in ("code", "name")]
             for column in nested:
-                yield from self._exploded(f"{table}_{snake_case(column.name)}", column.values, context, meta, row)
-        yield table, _assembled(columns, meta, row)
+                yield from self._exploded(
+                    f"{table}_{snake_case(column.name)}", column.values, context, meta, row, differing
+                )
+        yield table, _assembled(table, columns, meta, row, differing)
 
     def _exploded(
-        self, table: str, values: Any, context: list[FlatColumn], meta: Any, row: Any
+        self, table: str, values: Any, context: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]
     ) -> Iterator[tuple[str, Any]]:
         """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
@@ -138,10 +148,16 @@ class RowBuilder:
         columns += [FlatColumn(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
         columns += [beside(column, parents) for column in context if column.name not in taken]
-        yield from self._rows(table, columns, meta.take(parents), row.take(parents))
+        yield from self._rows(table, columns, meta.take(parents), row.take(parents), differing)
 
     def _wide(
-        self, layout: Layout, payload: dict[str, Any], context: list[FlatColumn], meta: Any, wanted: Any
+        self,
+        layout: Layout,
+        payload: dict[str, Any],
+        context: list[FlatColumn],
+        meta: Any,
+        wanted: Any,
+        differing: Counter[str],
     ) -> tuple[str, Any]:
         """Return one row for each message, with columns for the first levels of both sides."""
         columns: list[FlatColumn] = []
@@ -159,22 +175,31 @@ class RowBuilder:
         columns = [column.take(wanted) for column in (*columns, *context)]
         row = pa.repeat(pa.scalar(0, pa.int32()), len(wanted))
         assert layout.wide is not None  # noqa: S101 - the caller has tested it
-        return layout.wide, _assembled(columns, meta.take(wanted), row)
+        return layout.wide, _assembled(layout.wide, columns, meta.take(wanted), row, differing)
 
 
 _rows: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
 
 
-def rows_of(message: Descriptor, struct: Any, meta: Any, *, explode: bool, levels: int) -> Iterator[tuple[str, Any]]:
+def rows_of(
+    message: Descriptor,
+    struct: Any,
+    meta: Any,
+    *,
+    explode: bool,
+    levels: int,
+    differing: Counter[str] | None = None,
+) -> Iterator[tuple[str, Any]]:
     """Return the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
 
     A table that several classes fill has the columns of all of them: null where the row's class has no such field.
+    ``differing`` counts, by table, rows with a local time that is not that of its timestamp.
     """
     key = message, explode, levels
     rows = _rows.get(key)
     if rows is None:
         rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels)
-    for table, batch in rows.tables(struct, meta):
+    for table, batch in rows.tables(struct, meta, differing):
         if len(batch):
             yield table, _fitted(table, batch, explode, levels)
 
@@ -225,15 +250,18 @@ def empty_meta() -> Any:
     return pa.RecordBatch.from_arrays([pa.array([], kind) for _, kind in fields], names=[name for name, _ in fields])
 
 
-def _assembled(columns: list[FlatColumn], meta: Any, row: Any) -> Any:
+def _assembled(table: str, columns: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]) -> Any:
     market = market_in(columns, len(row))
     named = [*zip(meta.schema.names, meta.columns, strict=True), ("row", row)]
     used = set(_RESERVED)
-    for name, values in finish(columns, market):
+    differ: list[int] = []
+    for name, values in finish(columns, clocks_in(columns, market), differ.append):
         while name in used:
             name += "_"
         used.add(name)
         named.append((name, values))
+    if any(differ):
+        differing[table] += sum(differ)
     named += [("market", market), ("date", meta.column("capture_time").cast(pa.date32()))]
     return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
 

@@ -15,7 +15,11 @@ from ftwire_tools.export.task import ExportSettings, Task, finished, task_for
 
 __all__ = ["ENDINGS", "inputs_of", "run_export"]
 
-ENDINGS: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
+ENDINGS: Final = tuple(
+    f".{kind}{compression}"
+    for kind in ("pcap", "pcapng", "cap")
+    for compression in ("", ".gz", ".xz", ".bz2", ".zst", ".lz4")
+)
 """Names in a directory that are taken for captures."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +51,8 @@ class TableBuilder:
         self._converter: Final = Converter()
         self.refused = 0
         """Bodies so far that protobuf or ptars refused."""
+        self.times_differ: Final[Counter[str]] = Counter()
+        """Rows so far with a local time that is not that of its timestamp, by table."""
 
     def build(self, collected: Collected) -> Iterator[TableBatch]:
         """Return one batch for each table that these frames and errors fill, by table name."""
@@ -111,6 +114,7 @@ class TableBuilder:
             meta,
             explode=self._options.explode,
             levels=self._options.levels,
+            differing=self.times_differ,
         )
 
     def _error_rows(self, errors: list[ErrorRow]) -> Any:

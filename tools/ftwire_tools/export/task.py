@@ -106,6 +106,7 @@ def run_task(task: Task, progress: Callable[[int, int], None] | None = None) -> 
     except Exception as error:  # a bug that one input brings out must not keep the others from being exported
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded, outcome.notes = counts.frames, counts.undecoded, counts.notes
+    outcome.times_differ = counts.times_differ
     return _finish(task, outcome)
 
 

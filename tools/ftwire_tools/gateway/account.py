@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire_tools.markets.local_times import local_text
-
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ftwire_tools.synthetic.trading_day import Market, StockDay
 
 __all__ = [
@@ -84,8 +84,9 @@ class Order:
     qty: float
     price: float
     remark: str
-    created: str
-    updated: str
+    created: datetime
+    """Exchange-local, as ``updated``."""
+    updated: datetime
     status: OrderStatus = OrderStatus.SUBMITTED
     filled: float = 0.0
     paid: float = 0.0
@@ -109,7 +110,8 @@ class Fill(NamedTuple):
     order: Order
     qty: float
     price: float
-    time: str
+    time: datetime
+    """Exchange-local."""
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ class TradingAccounts:
         limit = stock.ask if order_type == MARKET else price
         self._check(account, stock, side, qty, limit)
         self._orders += 1
-        now = _time(stock)
+        now = stock.time()
         order = Order(7_000_000_000 + self._orders, stock, side, order_type, qty, limit, remark[:64], now, now)
         account.orders[order.order_id] = order
         return order
@@ -258,7 +260,7 @@ class TradingAccounts:
             order.qty, order.price = before
             raise
         order.qty, order.price = qty, price
-        order.updated = _time(order.stock)
+        order.updated = order.stock.time()
 
     def cancel(self, account: TradingAccount, order: Order) -> None:
         """Cancel an order. Raises ``TradeError``."""
@@ -266,7 +268,7 @@ class TradingAccounts:
         if not order.is_open:
             raise TradeError("the order is not open any more")
         order.status = OrderStatus.CANCELLED_PART if order.filled else OrderStatus.CANCELLED_ALL
-        order.updated = _time(order.stock)
+        order.updated = order.stock.time()
 
     def step(self) -> Iterator[OrderEvent]:
         """Fill orders at the present prices, and yield what has changed."""
@@ -286,7 +288,7 @@ class TradingAccounts:
         order.filled += qty
         order.paid += qty * best
         order.status = OrderStatus.FILLED_ALL if order.filled >= order.qty else OrderStatus.FILLED_PART
-        order.updated = _time(stock)
+        order.updated = stock.time()
         holding = account.holding(stock)
         if buys:
             account.cash -= qty * best
@@ -300,7 +302,3 @@ class TradingAccounts:
         fill = Fill(8_000_000_000 + self._fills, order, qty, best, order.updated)
         account.fills.append(fill)
         return fill
-
-
-def _time(stock: StockDay) -> str:
-    return local_text(stock.time())

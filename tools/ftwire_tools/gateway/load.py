@@ -56,8 +56,7 @@ def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log)
 
 def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> tuple[int, Account]:
     """Add one capture; return how many of its frames no key opens, and what was not turned into frames."""
-    hidden = 0
-    reader = CaptureReader(keys=keys, raw=False)
+    hidden, reader = 0, CaptureReader(keys=keys, raw=False)
     with open_input(path) as source:
         try:
             for report in reader.read(source.chunks()):
@@ -69,4 +68,6 @@ def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], lo
         except CaptureError as error:
             # What was read before the error is kept.
             log("cut-capture", file=path, reason=str(error))
+    for sentence in reader.account.unread():
+        log("left-out", file=path, reason=sentence)
     return hidden, reader.account

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 from ftwire_tools.markets.local_times import local_text, minute_of_day
@@ -39,7 +38,7 @@ def fill_name(s2c: Any, stock: StockDay) -> None:
 
 def fill_time_share(share: Any, stock: StockDay, minute: Minute) -> None:
     """Fill a ``Qot_Common.TimeShare``."""
-    time = stock.began + timedelta(minutes=minute.number)
+    time = stock.time(minute.number * 60)
     share.time = local_text(time)
     share.minute = minute_of_day(time)
     share.isBlank = False

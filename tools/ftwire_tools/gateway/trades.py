@@ -9,6 +9,7 @@ from ftwire.protocols import registry
 from ftwire_tools.gateway.account import OrderEvent, TradeError
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
+from ftwire_tools.markets.local_times import local_text
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.account import Fill, Holding, Order, TradingAccount, TradingAccounts
@@ -187,8 +188,9 @@ def fill_order(message: Any, account: TradingAccount, order: Order) -> None:
     message.orderID, message.orderIDEx = order.order_id, order.order_id_ex
     message.code, message.name = listing.code, listing.name
     message.qty, message.price = order.qty, order.price
-    message.createTime, message.updateTime = order.created, order.updated
-    message.updateTimestamp = order.stock.stamp(order.stock.time())
+    message.createTime, message.updateTime = local_text(order.created), local_text(order.updated)
+    message.createTimestamp = order.stock.stamp(order.created)
+    message.updateTimestamp = order.stock.stamp(order.updated)
     message.fillQty = order.filled
     message.fillAvgPrice = order.paid / order.filled if order.filled else 0.0
     message.secMarket, message.currency = listing.sec_market, listing.currency
@@ -203,7 +205,9 @@ def fill_deal(message: Any, fill: Fill) -> None:
     message.fillID, message.fillIDEx = fill.fill_id, f"FTWIRE{fill.fill_id}"
     message.orderID, message.orderIDEx = order.order_id, order.order_id_ex
     message.code, message.name = listing.code, listing.name
-    message.qty, message.price, message.createTime = fill.qty, fill.price, fill.time
+    message.qty, message.price = fill.qty, fill.price
+    message.createTime = local_text(fill.time)
+    message.createTimestamp = order.stock.stamp(fill.time)
     message.secMarket = listing.sec_market
     message.status = 0
 

@@ -3,6 +3,8 @@
 exchanges       market numbers of the protocol, prefixes of codes, time zones, trading hours
 codes           ``HK.00700`` to market number and code, and back
 local_times     times as OpenD writes them, on the exchange's clock
+clocks          which time zone a security's times are in, daylight saving, moving times
+trading_days    the calendar: weekends
 trading_clock   the seconds of trading sessions in a row
 zones           columns of exchange-local times to instants (needs pyarrow)
 """

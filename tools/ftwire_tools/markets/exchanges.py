@@ -1,8 +1,9 @@
 """Exchanges: market numbers of the protocol, prefixes of codes, time zones and trading hours.
 
 Prefixes are those of the vendor's Python SDK. The vendor's pages state that times are Beijing time for Hong Kong and
-A-shares and Eastern time for the US; for other exchanges the zone of their place is used. Markets without a place
-(currencies, crypto, event contracts) have none.
+A-shares and Eastern time for the US; for other exchanges the zone of their place is used. Futures of the US are on
+Chicago time: texts and timestamps of captured K-lines are five and six hours apart in summer and winter. Markets
+without a place (currencies, crypto, event contracts) have no zone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Exchange(NamedTuple):
     """Time zone (IANA) of its clock, empty for none."""
     sessions: tuple[tuple[int, int], ...] = ()
     """Regular trading sessions: begin and end, in minutes of the day on its clock."""
+    futures_zone: str = ""
+    """Time zone of the clock of its futures, where that is another one."""
 
 
 _CHINA: Final = "Asia/Shanghai"
@@ -35,7 +38,7 @@ _A_SHARES: Final = ((9 * 60 + 30, 11 * 60 + 30), (13 * 60, 15 * 60))
 EXCHANGES: Final = (
     Exchange("HK", 1, 1, _CHINA, _WITH_LUNCH_BREAK),
     Exchange("HK_FUTURE", 2, 0, _CHINA),
-    Exchange("US", 11, 2, "America/New_York", _ALL_DAY),
+    Exchange("US", 11, 2, "America/New_York", _ALL_DAY, "America/Chicago"),
     Exchange("SH", 21, 31, _CHINA, _A_SHARES),
     Exchange("SZ", 22, 32, _CHINA, _A_SHARES),
     Exchange("SG", 31, 41, "Asia/Singapore"),

@@ -8,13 +8,14 @@ from typing import Final
 __all__ = ["LOCAL_TIME", "local_text", "minute_of_day", "parse_local"]
 
 LOCAL_TIME: Final = "%Y-%m-%d %H:%M:%S"
-"""The form of times, for ``strftime``."""
+"""The form of times, for ``strptime``."""
 _DATE: Final = "%Y-%m-%d"
 
 
 def local_text(time: datetime) -> str:
     """Return a time as OpenD writes it."""
-    return time.strftime(LOCAL_TIME)
+    # Not %Y, which some platforms do not fill up with zeros.
+    return f"{time.year:04}-{time:%m-%d %H:%M:%S}"
 
 
 def minute_of_day(time: datetime) -> int:

@@ -7,8 +7,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ftwire_tools.markets.exchanges import exchange_of
+from ftwire_tools.markets.trading_days import weekday_from
 
-__all__ = ["TradingClock", "weekday_from"]
+__all__ = ["TradingClock"]
 
 
 class TradingClock:
@@ -36,8 +37,3 @@ class TradingClock:
             left -= length
         hours, rest = divmod(left, 3600)
         return datetime(day.year, day.month, day.day, hours, rest // 60, rest % 60, tzinfo=self._zone)
-
-
-def weekday_from(day: date) -> date:
-    """Return a day, or the Monday after it if it is on a weekend."""
-    return day + timedelta(days=7 - day.weekday()) if day.weekday() > 4 else day

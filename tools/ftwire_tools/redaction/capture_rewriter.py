@@ -31,6 +31,7 @@ from ftwire.header import BodyFormat
 from ftwire.pcap import CloseReason, Direction, Endpoint, PcapngWriter, TcpConversation
 from ftwire.websocket import BadEnvelope, Envelope
 from ftwire_tools.messages.sensitive_fields import Category
+from ftwire_tools.terminal.times import SECOND
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -43,8 +44,12 @@ __all__ = ["Rewriter"]
 
 HELD_NS: Final = 2_000_000_000
 """Capture time for which packets are held back, so that they come out in the order of their times."""
-LATEST_NS: Final = (1 << 64) - 1
-"""Latest time of a pcapng file with nanoseconds."""
+CLOCK_SPAN: Final = 1 << 34
+"""Seconds that one interface counts from its offset on, in nanoseconds of 64 bits: those take 2**34.1 s."""
+LAST_OFFSET: Final = (1 << 63) - 1
+"""Largest offset of an interface, in seconds. A damaged capture has times from -2**63 s to 3 * 2**63 s."""
+MAX_INTERFACES: Final = 64
+"""Interfaces in one section of the new capture: a damaged capture needs a few, one made to do so any number."""
 MAX_HELD: Final = 4096
 """Largest number of packets held back."""
 
@@ -77,6 +82,7 @@ class Rewriter:
         self._connections: Final[dict[int, _Connection]] = {}
         self._held: Final[list[tuple[int, int, bytes]]] = []
         self._order = 0
+        self._interfaces: Final[dict[int, int]] = {0: 0}  # offset in seconds to number; the header has the first
         self.unreadable = 0
         """Frames whose body could not be read, and is zeros now."""
         self.reasons: Final[dict[str, int]] = {}
@@ -256,8 +262,23 @@ class Rewriter:
         held = self._held
         while held and (time_ns is None or held[0][0] <= time_ns - HELD_NS or len(held) > MAX_HELD):
             at, _, frame = heapq.heappop(held)
-            # A damaged capture may have times that the new file cannot hold.
-            yield self._writer.packet(min(max(at, 0), LATEST_NS), frame)
+            yield self._packet(at, frame)
+
+    def _packet(self, time_ns: int, frame: bytes) -> bytes:
+        """Return a packet, and before it an interface whose clock has this time, where there is none yet."""
+        # Times before 1970 and after 2514 are on interfaces of their own, those after LAST_OFFSET in whole seconds.
+        offset, resolution = time_ns // SECOND // CLOCK_SPAN * CLOCK_SPAN, 9
+        if offset > LAST_OFFSET:
+            offset, resolution = LAST_OFFSET, 0
+        before = b""
+        interface = self._interfaces.get(offset)
+        if interface is None:
+            if len(self._interfaces) == MAX_INTERFACES:
+                self._interfaces.clear()
+                before = self._writer.section()
+            interface = self._interfaces[offset] = len(self._interfaces)
+            before += self._writer.interface(resolution=resolution, offset_s=offset)
+        return before + self._writer.packet(time_ns, frame, interface=interface)
 
 
 def _direction(sender: Role) -> Direction:

@@ -94,14 +94,15 @@ def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
 
     Raises ``OSError``, and ``NotACaptureError`` where it holds nothing that could be read.
     """
-    builder = _ScriptBuilder()
+    builder, reader = _ScriptBuilder(), CaptureReader(keys=keys)
     try:
-        for report in CaptureReader(keys=keys).read(source.chunks()):
+        for report in reader.read(source.chunks()):
             builder.add(report)
     except NotACaptureError:
         raise
     except CaptureError as error:
         builder.unreadable.append(f"{source.name}: {error}")
+    builder.unreadable.extend(f"{source.name}: {sentence}" for sentence in reader.account.unread())
     return Script([part for part in builder.parts.values() if part.steps], builder.unreadable)
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, NamedTuple
 
+from ftwire_tools.markets.clocks import at_second
+from ftwire_tools.markets.trading_days import day_before
 from ftwire_tools.synthetic.market import LEVELS, LISTINGS, Listing, Stock
 
 __all__ = ["Bar", "Market", "Minute", "StockDay", "Trade"]
@@ -74,13 +76,14 @@ class Bar(NamedTuple):
 class StockDay(Stock):
     """A stock with the history of its day and of the days before."""
 
-    def __init__(self, listing: Listing, seed: int, began: datetime) -> None:
-        """``began`` is when the day began, exchange-local."""
+    def __init__(self, listing: Listing, seed: int, began: float) -> None:
+        """``began`` is when the day began, in seconds since 1970."""
         self._seed: Final = f"{seed}/{listing.market}.{listing.code}"
         drawn = random.Random(self._seed)  # noqa: S311 - reproducible, not secret
         super().__init__(listing, drawn)
         self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.anchor + drawn.randint(-5, 5)
         self.began: Final = began
+        self._zone: Final = listing.zone
         self.second = 0
         """Seconds since the day began."""
         self.minutes: deque[Minute] = deque(maxlen=DAY)
@@ -133,32 +136,33 @@ class StockDay(Stock):
         return side(1), side(-1)
 
     def time(self, second: int | None = None) -> datetime:
-        """Return the exchange-local time of a second of the day, by default the present one."""
-        return self.began + timedelta(seconds=self.second if second is None else second)
+        """Return the exchange-local time of a second of the day, by default the present one.
+
+        Its ``fold`` is set in the second of two hours that clocks show twice.
+        """
+        return at_second(self.began + (self.second if second is None else second), self._zone).replace(tzinfo=None)
 
     def stamp(self, time: datetime) -> float:
         """Return exchange-local time as seconds since 1970."""
-        return time.replace(tzinfo=self.listing.zone).timestamp()
+        return time.replace(tzinfo=self._zone).timestamp()
 
     def days(self) -> list[Bar]:
         """Return the daily bars of two years, that of this day last."""
         if self._history is None:
             self._history = self._make_history()
         last = self._history[-1].close
-        midnight = datetime.combine(self.began.date(), datetime.min.time())
+        midnight = datetime.combine(self.time(0).date(), datetime.min.time())
         today = Bar(midnight, self.open, self.high, self.low, self.price, last, self.volume, self.turnover)
         return [*self._history, today]
 
     def _make_history(self) -> list[Bar]:
         drawn = random.Random(f"{self._seed}/history")  # noqa: S311 - as above
-        day: date = self.began.date()
+        day: date = self.time(0).date()
         close = self.anchor
         bars: list[Bar] = []
         # Backwards, since the last close before today is fixed.
         for _ in range(HISTORY):
-            day -= timedelta(days=1)
-            while day.weekday() >= 5:
-                day -= timedelta(days=1)
+            day = day_before(day)
             reach = max(3, self.anchor // 60)
             before = max(self.anchor // 3, close - drawn.randint(-reach, reach))
             opened = before + drawn.randint(-reach // 3, reach // 3)
@@ -183,7 +187,7 @@ class StockDay(Stock):
             group = minutes[at : at + width]
             bars.append(
                 Bar(
-                    self.began + timedelta(minutes=group[0].number // width * width + width),
+                    self.time((group[0].number // width + 1) * width * 60),
                     group[0].open,
                     max(minute.high for minute in group),
                     min(minute.low for minute in group),
@@ -204,8 +208,8 @@ class Market:
         """``now`` is the present time of the market, in seconds since 1970; by default it is ``START``."""
         self.stocks: Final[dict[tuple[int, str], StockDay]] = {}
         for listing in LISTINGS:
-            start = START if now is None else datetime.fromtimestamp(int(now), listing.zone).replace(tzinfo=None)
-            stock = StockDay(listing, seed, start - timedelta(seconds=HEAD_START))
+            start = START.replace(tzinfo=listing.zone).timestamp() if now is None else int(now)
+            stock = StockDay(listing, seed, start - HEAD_START)
             for _ in range(HEAD_START):
                 stock.step()
             self.stocks[listing.market, listing.code] = stock

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["NO_TIME", "SECOND", "Clock", "parse_time"]
+__all__ = ["NO_TIME", "SECOND", "Clock", "day_text", "parse_time"]
 
 NO_TIME: Final = "--:--:--.------"
 """In place of an unknown time."""
@@ -21,7 +21,8 @@ class Clock:
     """Formats times of day, and reports changes of the date."""
 
     def __init__(self) -> None:
-        self._second = self._day = -1
+        self._second: int | None = None
+        self._day: int | None = None
         self._text = ""
 
     def time(self, nanoseconds: int) -> str:
@@ -37,12 +38,24 @@ class Clock:
         return f"{self._text}.{rest // 1000:06}"
 
     def new_day(self, nanoseconds: int) -> str | None:
-        """Return the date if it is not that of the last call, ``None`` otherwise."""
+        """Return the date if it is not that of the last call, ``None`` otherwise.
+
+        Captures have times that calendars do not: outside the years 1 to 9999, a day is the number of seconds from
+        1970 to its begin.
+        """
         day = nanoseconds // (SECOND * _DAY)
         if day == self._day:
             return None
         self._day = day
-        return f"{_EPOCH + timedelta(days=day):%Y-%m-%d} UTC"
+        return f"{day_text(day)} UTC"
+
+
+def day_text(day: int) -> str:
+    """Return the date of a day counted from 1970-01-01, which is 0; any integer has one."""
+    try:
+        return f"{(_EPOCH + timedelta(days=day)).date()}"
+    except OverflowError:
+        return f"{day * _DAY:+} s from 1970-01-01"
 
 
 def parse_time(text: str) -> int:
