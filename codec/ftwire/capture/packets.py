@@ -305,6 +305,9 @@ class PacketFrames:
         if not connection.is_other:
             self._account.cut_packets += connection.cut
         resemblance = connection.observer.resemblance
+        if connection.cut:
+            # The capture lacks what may have been frames. That is counted already, and no mistake of the two sides.
+            return
         if resemblance is None or not (resemblance.is_certain or PORTS & {flow.a.port, flow.b.port}):
             return
         self._account.unrecognised += 1

@@ -27,8 +27,11 @@ def explain_hint(path: str, count: int) -> str:
 
 
 def without_conversation(account: Account) -> str:
-    """Return that there is no conversation in a capture, and what there is instead; empty where there is one."""
-    if account.conversations:
+    """Return that there is no conversation in a capture, and what there is instead.
+
+    Empty where there is one, and where there may be one that was not read: ``account.unread`` says why.
+    """
+    if account.conversations or account.unread():
         return ""
     others = account.other_connections - account.unrecognised
     found = [
@@ -37,12 +40,10 @@ def without_conversation(account: Account) -> str:
             (account.unrecognised, "connection looks like one", "connections look like one"),
             (others, "connection carries something else or nothing", "connections carry something else or nothing"),
             (account.other_packets, "packet is no TCP", "packets are no TCP"),
-            (
-                sum(account.unsupported_links.values()),
-                "packet is of an unknown link type",
-                "packets are of an unknown link type",
-            ),
         )
         if count
     ]
+    if not found and account.damage is not None:
+        # Nothing could be read, which is said with the damage.
+        return ""
     return f"no conversation with OpenD: {', '.join(found) or 'no packets'}"
