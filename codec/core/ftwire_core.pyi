@@ -86,3 +86,13 @@ def scan_pcapng(
     segments: bool,
 ) -> tuple[list[Any], int]:
     """Return the packets of a pcapng file: see ``ftwire.pcap.pcapngfile.scan_pcapng_in_python``."""
+
+def follow_pcap(
+    data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int, latest: int, until: int
+) -> tuple[int | None, int, int]:
+    """Return how far packets of a pcap file follow each other: see ``ftwire.pcap.pcapfile.follow_pcap_in_python``."""
+
+def follow_pcapng(
+    data: bytes, at: int, order: str, largest: int, clocks: list[tuple[int, int, int]], latest: int, until: int
+) -> tuple[int | None, int, int]:
+    """Return how far packets of a pcapng file follow each other: see ``follow_pcapng_in_python``."""

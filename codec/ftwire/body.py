@@ -156,9 +156,9 @@ class _MisfitError(Exception):
 
 
 def _decode_json(body: bytes, message_class: type[MessageT]) -> MessageT:
-    def fail(offset: int | None, reason: str) -> NoReturn:
+    def fail(offset: int | None, reason: str, path: str = "") -> NoReturn:
         name = message_class.DESCRIPTOR.full_name
-        raise BodyError(message=name, body=body, offset=offset, reason=reason) from None
+        raise BodyError(message=name, body=body, offset=offset, reason=reason, path=path) from None
 
     try:
         text = body.decode()
@@ -173,7 +173,8 @@ def _decode_json(body: bytes, message_class: type[MessageT]) -> MessageT:
         fail(None, "nested too deeply")
     except _MisfitError as misfit:
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in misfit.path)
-        fail(json_offset(text, misfit.path), f"{path.lstrip('.') or 'the body'}: {misfit.reason}")
+        path = path.lstrip(".")
+        fail(json_offset(text, misfit.path), f"{path or 'the body'}: {misfit.reason}", path)
     except ValueError:
         # json.loads itself: a number of more digits than int() takes.
         long = _LONG_NUMBER.search(text)
@@ -349,7 +350,8 @@ def _bytes(value: object) -> bytes:
 
 def _enum(value: object, enum: EnumDescriptor) -> object:
     if isinstance(value, str):
-        named = enum.values_by_name.get(value)
+        # Names are ASCII. Half a surrogate pair, which JSON can hold, protobuf refuses to look up.
+        named = enum.values_by_name.get(value) if value.isascii() else None
         if named is not None:
             return named.number
         if not _INTEGER.fullmatch(value):

@@ -194,7 +194,7 @@ class DecryptionError(CipherError):
 class BodyError(WireError):
     """A body whose bytes arrived as sent, but that is not the message its header announces."""
 
-    def __init__(self, *, message: str, body: bytes, offset: int | None, reason: str) -> None:
+    def __init__(self, *, message: str, body: bytes, offset: int | None, reason: str, path: str = "") -> None:
         super().__init__(message, offset, reason)
         self.message = message
         """Full name of the message class that was tried, e.g. ``Qot_GetRT.Response``."""
@@ -203,6 +203,8 @@ class BodyError(WireError):
         self.offset = offset
         """Where in the body reading failed, in bytes (JSON: in characters), when it is known."""
         self.reason = reason
+        self.path = path
+        """Where in a JSON body, as a path of fields (``c2s.header.accID``); empty when it is not known."""
 
     @property
     def unquoted(self) -> str:
@@ -268,11 +270,13 @@ class UnknownProtocolError(SchemaError, KeyError):
 class EnvelopeError(WireError):
     """A WebSocket message that is no ``ft-v1.0`` envelope."""
 
-    def __init__(self, *, reason: str, data: bytes = b"") -> None:
+    def __init__(self, *, reason: str, data: bytes = b"", unquoted: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.data = data
         """The message as it came."""
+        self.unquoted = reason if unquoted is None else unquoted
+        """The reason without what it quotes of the message, if it does."""
 
     def __str__(self) -> str:
         return self.reason

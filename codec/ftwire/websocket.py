@@ -267,7 +267,12 @@ def open_envelope(data: bytes, classes: MessageClasses, max_body: int) -> Envelo
     header = CLIENT_ENVELOPE_STRUCT if classes.sender is Role.CLIENT else SERVER_ENVELOPE_STRUCT
     if not data.startswith(ENVELOPE_MAGIC):
         start = data[: len(ENVELOPE_MAGIC)].hex()
-        raise EnvelopeError(reason=f'an envelope starts with "ft-v1.0\\0", here is {start or "nothing"}', data=data)
+        rule = 'an envelope starts with "ft-v1.0\\0"'
+        raise EnvelopeError(
+            reason=f"{rule}, here is {start or 'nothing'}",
+            data=data,
+            unquoted=f"{rule}, here is {'something else' if start else 'nothing'}",
+        )
     if len(data) < header.size:
         raise EnvelopeError(
             reason=f"the header of an envelope from the {classes.sender.value} is {header.size} bytes, "

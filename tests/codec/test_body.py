@@ -277,3 +277,10 @@ def test_messages_of_a_schema_with_maps_recursion_and_floats() -> None:
             message.counts["a"] = 1
         assert repr(to_dict(message)) == repr(MessageToDict(message, preserving_proto_field_name=True))
         assert to_json(message) == MessageToJson(message, preserving_proto_field_name=True, indent=None)
+
+
+def test_half_a_surrogate_pair_is_no_name_of_an_enumeration() -> None:
+    body = json.dumps({"retType": 0, "s2c": {"programStatus": {"type": "\ud83d"}}}).encode()
+    message_class: Any = registry[1002].response
+    message = decode_body(body, message_class, JSON, check_required=False)
+    assert not message.s2c.programStatus.HasField("type")

@@ -220,7 +220,8 @@ class TestNumbers:
         # The first connection opens before the second and sends its frames after it.
         opening, rest = packets(session())[:3], packets(session())[3:]
         second = packets(session()[2:], client=CLIENT._replace(port=50000))
-        data = pcap_of([*web_page(), *opening, *second, *rest])
+        later = [(time + 10 * MILLISECOND, packet) for time, packet in rest]
+        data = pcap_of([*web_page(), *opening, *second, *later])
         found = list(ftwire.read(data))
         assert [frame.number for frame in found] == list(range(1, 9))
         assert [frame.conversation.number for frame in found] == [1] * 3 + [2] * 5
@@ -388,10 +389,9 @@ class TestAccount:
     def test_other_connections_and_packets(self) -> None:
         udp = link_frame(LinkType.ETHERNET, ip_packet(CLIENT.packed, SERVER.packed, bytes(8), protocol=UDP))
         silent = TcpConversation(OTHER_CLIENT, SERVER)
-        data = pcap_of(
-            [*packets(session()), *web_page(OTHER_CLIENT._replace(port=1)), (START, udp)]
-            + [(START, frame) for frame in (*silent.open(), *silent.close())]
-        )
+        others = [*web_page(OTHER_CLIENT._replace(port=1)), (START, udp)]
+        others += [(START, frame) for frame in (*silent.open(), *silent.close())]
+        data = pcap_of([*others, *packets(session())])
         assert read_all(data)[1] == Account(frames=5, conversations=1, other_connections=2, other_packets=1)
 
     def test_unsupported_links_by_type(self) -> None:

@@ -69,4 +69,6 @@ def pure() -> Iterator[None]:
         patch.setattr(ftwire.frame, "codec_of", _no_codec)
         patch.setattr(ftwire.pcap.pcapfile, "scan_pcap", ftwire.pcap.pcapfile.scan_pcap_in_python)
         patch.setattr(ftwire.pcap.pcapngfile, "scan_pcapng", ftwire.pcap.pcapngfile.scan_pcapng_in_python)
+        patch.setattr(ftwire.pcap.pcapfile, "follow_pcap", ftwire.pcap.pcapfile.follow_pcap_in_python)
+        patch.setattr(ftwire.pcap.pcapngfile, "follow_pcapng", ftwire.pcap.pcapngfile.follow_pcapng_in_python)
         yield

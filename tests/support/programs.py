@@ -27,6 +27,7 @@ PACKAGES: Final = {
     "capinfos": "tshark",
     "editcap": "tshark",
     "mergecap": "tshark",
+    "reordercap": "tshark",
     "openssl": "openssl",
     "xxd": "xxd",
     "hexdump": "bsdextrautils",
@@ -86,6 +87,11 @@ def editcap() -> Program:
 @pytest.fixture(scope="session")
 def mergecap() -> Program:
     return require("mergecap")
+
+
+@pytest.fixture(scope="session")
+def reordercap() -> Program:
+    return require("reordercap")
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,8 @@ def capture() -> bytes:
     """A web page, then two conversations: the one that opens first sends its first frame last."""
     page = TcpConversation(CLIENT, WEB).frames([(Direction.A_TO_B, b"GET / HTTP/1.1\r\n\r\n", START)])
     opening, rest = packets(MIXED)[:3], packets(MIXED)[3:]
-    return pcap_of([*page, *opening, *packets(session(), client=LATE), *rest])
+    later = [(time + 10 * MILLISECOND, packet) for time, packet in rest]
+    return pcap_of([*page, *opening, *packets(session(), client=LATE), *later])
 
 
 def run(*words: str | Path) -> list[dict[str, object]]:
@@ -66,7 +67,7 @@ def test_read(path: Path, dumped: Numbers) -> None:
 
 def test_export(path: Path, dumped: Numbers) -> None:
     rows = [row for batch in tables([str(path)]) for row in batch.batch.to_pylist()]
-    assert {(row["frame"], row["connection"]) for row in rows if row["frame"] is not None} == set(dumped)
+    assert {(row["number"], row["conversation"]) for row in rows if row["number"] is not None} == set(dumped)
 
 
 def test_explain(path: Path, dumped: Numbers) -> None:

@@ -22,5 +22,7 @@ fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<body::Projection>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;
     module.add_function(wrap_pyfunction!(packets::scan_pcapng, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::follow_pcap, module)?)?;
+    module.add_function(wrap_pyfunction!(packets::follow_pcapng, module)?)?;
     Ok(())
 }

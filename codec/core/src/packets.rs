@@ -1,5 +1,5 @@
-//! Captured packets: the twins of `scan_pcap_in_python` and `scan_pcapng_in_python` in `ftwire.pcap`, to the same
-//! results.
+//! Captured packets: the twins of `scan_pcap_in_python`, `follow_pcap_in_python` and their like for pcapng in
+//! `ftwire.pcap`, to the same results.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -53,37 +53,127 @@ pub fn scan_pcapng<'py>(
     clocks: &Bound<'py, PyList>,
     segments: bool,
 ) -> PyResult<(Bound<'py, PyList>, usize)> {
-    const ENHANCED_PACKET: u32 = 6;
-    /// Bytes of a block around its packet: eight words, one of them behind it.
-    const AROUND: usize = 32;
     let whole = data.as_bytes();
     let word = word_of(order);
     let mut packets = Packets::new(data.py(), segments);
     let mut present: Option<(u32, u32, Bound<'py, PyAny>, Clock)> = None;
     let mut at = at;
-    while let Some(block) = whole.get(at..).filter(|rest| rest.len() >= AROUND) {
-        let (length, index, captured) = (word(block, 4) as usize, word(block, 8), word(block, 20) as usize);
-        let is_packet = word(block, 0) == ENHANCED_PACKET && length % 4 == 0 && length <= largest;
-        let Some(block) = block.get(..length).filter(|_| is_packet && length >= AROUND && captured <= length - AROUND)
-        else {
-            break;
-        };
-        if word(block, length - 4) as usize != length {
-            break;
-        }
+    while let Some(block) = packet_block(whole, at, word, largest) {
+        let (index, captured) = (word(block, 8), word(block, 20) as usize);
         if present.as_ref().is_none_or(|present| present.0 != index) {
             let Ok(interface) = interfaces.get_item(index as usize) else { break };
             let clock = clocks.get_item(index as usize)?.extract()?;
             present = Some((index, interface.getattr("link_type")?.extract()?, interface, clock));
         }
-        let Some((_, link_type, interface, (multiplier, divisor, offset_ns))) = &present else { break };
-        // 64 bits times at most a thousand million: less than 2**94.
-        let units = u128::from(u64::from(word(block, 12)) << 32 | u64::from(word(block, 16)));
-        let time = (units * u128::from(*multiplier) / divisor) as i128 + offset_ns;
+        let Some((_, link_type, interface, clock)) = &present else { break };
+        let time = time_of(block, word, clock);
         packets.add(time, &block[28..28 + captured], word(block, 24), *link_type, interface)?;
-        at += length;
+        at += block.len();
     }
     Ok((packets.list, at))
+}
+
+/// The times of the packets that were followed: the first, and the latest, between which all others lie.
+struct Followed {
+    first: Option<i128>,
+    latest: i128,
+    until: i128,
+}
+
+impl Followed {
+    /// Take the time of the next packet; `false` where it is before the latest or after the end. 0 is no time.
+    fn takes(&mut self, time: i128) -> bool {
+        if time != 0 {
+            if time < self.latest || time > self.until {
+                return false;
+            }
+            self.first.get_or_insert(time);
+            self.latest = time;
+        }
+        true
+    }
+}
+
+/// Return the first and the latest time of the packets of a pcap file that follow each other in time, and where the
+/// first other one starts: earlier than the one before, later than `until`, incomplete or too large.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+pub fn follow_pcap(
+    data: &Bound<'_, PyBytes>,
+    at: usize,
+    order: &str,
+    unit_ns: u64,
+    header: usize,
+    largest: usize,
+    latest: i128,
+    until: i128,
+) -> (Option<i128>, i128, usize) {
+    let whole = data.as_bytes();
+    let word = word_of(order);
+    let mut times = Followed { first: None, latest, until };
+    let mut at = at;
+    while let Some(record) = whole.get(at..).filter(|rest| header >= 16 && rest.len() >= header) {
+        let captured = word(record, 8) as usize;
+        if captured > largest || record.len() - header < captured {
+            break;
+        }
+        let time = u64::from(word(record, 0)) * 1_000_000_000 + u64::from(word(record, 4)) * unit_ns;
+        if !times.takes(i128::from(time)) {
+            break;
+        }
+        at += header + captured;
+    }
+    (times.first, times.latest, at)
+}
+
+/// The same of a pcapng file; other blocks than enhanced packets end it, too.
+#[pyfunction]
+pub fn follow_pcapng(
+    data: &Bound<'_, PyBytes>,
+    at: usize,
+    order: &str,
+    largest: usize,
+    clocks: &Bound<'_, PyList>,
+    latest: i128,
+    until: i128,
+) -> PyResult<(Option<i128>, i128, usize)> {
+    let whole = data.as_bytes();
+    let word = word_of(order);
+    let mut times = Followed { first: None, latest, until };
+    let mut present: Option<(u32, Clock)> = None;
+    let mut at = at;
+    while let Some(block) = packet_block(whole, at, word, largest) {
+        let index = word(block, 8);
+        if present.as_ref().is_none_or(|present| present.0 != index) {
+            let Ok(clock) = clocks.get_item(index as usize) else { break };
+            present = Some((index, clock.extract()?));
+        }
+        let Some((_, clock)) = &present else { break };
+        if !times.takes(time_of(block, word, clock)) {
+            break;
+        }
+        at += block.len();
+    }
+    Ok((times.first, times.latest, at))
+}
+
+/// The complete enhanced packet block at an offset, if there is one whose lengths agree with each other.
+fn packet_block(whole: &[u8], at: usize, word: Word, largest: usize) -> Option<&[u8]> {
+    const ENHANCED_PACKET: u32 = 6;
+    /// Bytes of a block around its packet: eight words, one of them behind it.
+    const AROUND: usize = 32;
+    let block = whole.get(at..).filter(|rest| rest.len() >= AROUND)?;
+    let (length, captured) = (word(block, 4) as usize, word(block, 20) as usize);
+    let is_packet = word(block, 0) == ENHANCED_PACKET && length % 4 == 0 && length <= largest;
+    let block = block.get(..length).filter(|_| is_packet && length >= AROUND && captured <= length - AROUND)?;
+    (word(block, length - 4) as usize == length).then_some(block)
+}
+
+/// The time of an enhanced packet block in nanoseconds.
+fn time_of(block: &[u8], word: Word, (multiplier, divisor, offset_ns): &Clock) -> i128 {
+    // 64 bits times at most a thousand million: less than 2**94.
+    let units = u128::from(u64::from(word(block, 12)) << 32 | u64::from(word(block, 16)));
+    (units * u128::from(*multiplier) / divisor) as i128 + offset_ns
 }
 
 /// How the times of an interface become nanoseconds: multiplied, divided, then added to.
@@ -192,7 +282,10 @@ fn over_ipv6(network: &[u8]) -> Option<(&[u8], &[u8])> {
     is_plain.then_some((&header[8..40], payload))
 }
 
-fn word_of(order: &str) -> fn(&[u8], usize) -> u32 {
+/// How four bytes at an offset become a number.
+type Word = fn(&[u8], usize) -> u32;
+
+fn word_of(order: &str) -> Word {
     if order == "<" {
         u32_little
     } else {

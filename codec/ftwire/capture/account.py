@@ -35,6 +35,9 @@ class Account:
     """Packets that are no TCP over IP, or whose headers do not hold together or are not captured whole."""
     unsupported_links: dict[str, int] = field(default_factory=dict)
     """Packets of link types that cannot be taken apart, by a sentence that names the type: they may hold frames."""
+    late_packets: int = 0
+    """Packets that are earlier than one read before them: of a stream, or further from their place than the reader
+    can put them in order. What they carry may be in no frame."""
     cut_packets: int = 0
     """Packets that the capture cut (``tcpdump -s``) and that hold, or may hold, bytes of a conversation.
 
@@ -45,7 +48,9 @@ class Account:
     closed_tunnels: dict[str, int] = field(default_factory=dict)
     """Of those, packets of tunnels that are encrypted or not looked into, by the tunnel's name."""
     damage: CaptureError | None = None
-    """Why the file could not be read to its end."""
+    """Why the file could not be read to its end; of several, the first that could not."""
+    damaged_parts: dict[int, CaptureError] = field(default_factory=dict)
+    """The same for each of several files, by position."""
 
     def unread(self) -> list[str]:
         """Return sentences about packets that were not read although they may hold frames, each with a remedy.

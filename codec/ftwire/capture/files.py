@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 
 from ftwire.capture.dissected import DissectedFrame
 from ftwire.capture.reader import CaptureReader
@@ -13,21 +15,22 @@ from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
     from ftwire.capture.account import Account
+    from ftwire.capture.dissected import Dissected
     from ftwire.cipher import RsaKey
     from ftwire.frame import Role
 
 __all__ = ["FrameIterator", "read"]
 
-CHUNK: Final = 128 * 1024
-"""Bytes read at a time. A pipe may return fewer."""
+Source: TypeAlias = str | PathLike[str] | BinaryIO | bytes | bytearray | memoryview
+"""A path, an open binary file, or the bytes of a capture."""
 
 
 class FrameIterator(Iterator[DissectedFrame]):
-    """The frames of a capture, in the order of the capture; returned by ``read``."""
+    """The frames of a capture, in order of time; returned by ``read``."""
 
-    def __init__(self, chunks: Iterable[bytes], reader: CaptureReader) -> None:
-        self._frames: Final = (report for report in reader.read(chunks) if isinstance(report, DissectedFrame))
-        self.account: Final[Account] = reader.account
+    def __init__(self, reports: Iterable[Dissected], account: Account) -> None:
+        self._frames: Final = (report for report in reports if isinstance(report, DissectedFrame))
+        self.account: Final = account
         """What was read so far, and what of it was not turned into frames."""
 
     def __next__(self) -> DissectedFrame:
@@ -35,7 +38,7 @@ class FrameIterator(Iterator[DissectedFrame]):
 
 
 def read(
-    source: str | PathLike[str] | BinaryIO | bytes | bytearray | memoryview,
+    source: Source | Sequence[Source],
     *,
     keys: Iterable[RsaKey | str | bytes] = (),
     sender: Role | None = None,
@@ -51,7 +54,11 @@ def read(
     frame, packets that could not be taken apart, conversations without a key and connections that look like this
     protocol without a frame in them are counted in ``account`` of the iterator; ``CaptureReader`` reports each of them.
 
-    :param source: a path, an open binary file (which stays open), or the bytes of a capture.
+    Frames come in order of time, also where the file is not: see ``CaptureReader.read_files``. Several sources are the
+    parts of one capture, as ``tcpdump -C`` and ``dumpcap -b`` write them, in any order: connections go on over them,
+    and frames are numbered through.
+
+    :param source: a path, an open binary file (which stays open), or the bytes of a capture; or a sequence of them.
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read.
     :param sender: the side whose bytes a raw stream holds; by default the content decides, and tells two sides apart.
     :param registry: the protocols to recognise and decode.
@@ -62,21 +69,19 @@ def read(
     the file is damaged, cut, or no capture at all.
     """
     reader = CaptureReader(keys=keys, sender=sender, registry=registry, max_body=max_body)
-    return FrameIterator(_chunks(source), reader)
+    sources: Sequence[Source] = source if isinstance(source, list | tuple) else [cast(Source, source)]
+    return FrameIterator(_reports(reader, sources), reader.account)
 
 
-def _chunks(source: str | PathLike[str] | BinaryIO | bytes | bytearray | memoryview) -> Iterator[bytes]:
-    if isinstance(source, str | PathLike):
-        with open(source, "rb") as stream:  # noqa: PTH123 - pathlib is slow to import, and a path may be of any kind
-            yield from _chunks_of(stream)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        yield bytes(source)
-    else:
-        yield from _chunks_of(source)
-
-
-def _chunks_of(stream: BinaryIO) -> Iterator[bytes]:
-    # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
-    read_some = getattr(stream, "read1", stream.read)
-    while chunk := read_some(CHUNK):
-        yield chunk
+def _reports(reader: CaptureReader, sources: Sequence[Source]) -> Iterator[Dissected]:
+    with ExitStack() as stack:
+        files: list[BinaryIO] = []
+        for source in sources:
+            if isinstance(source, str | PathLike):
+                # pathlib is slow to import, and a path may be of any kind.
+                files.append(stack.enter_context(open(source, "rb")))  # noqa: PTH123
+            elif isinstance(source, bytes | bytearray | memoryview):
+                files.append(BytesIO(source))
+            else:
+                files.append(source)
+        yield from reader.read_files(files)

@@ -6,7 +6,7 @@ streams. Connections in which none is found are never reported as conversations 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ftwire.capture.account import Account
@@ -53,10 +53,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftwire.cipher import RsaKey
-    from ftwire.pcap import Event, Limits
+    from ftwire.pcap import Event, Limits, Secrets
+    from ftwire.pcap.ordering import OrderedPackets
     from ftwire.protocols import Registry
 
 __all__ = ["PacketFrames", "report_of"]
+
+PROGRESS: Final = 64 * 1024
+"""Bytes of a capture after which progress is reported."""
 
 # Reading the value of an enum's member takes as long as the rest of the loop that reads it.
 _ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
@@ -146,12 +150,34 @@ class PacketFrames:
         self._opened: Final[dict[int, int]] = {}  # connections without data: when each began
         self._connections: Final[dict[int, _Connection]] = {}
         self._secrets = 0
+        self._given_secrets: Sequence[Secrets] = ()
 
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the file. Raises ``CaptureError``."""
+        return self._reports(self._dissector.feed(chunk))
+
+    def read(self, packets: OrderedPackets, progress: Callable[[int], None] | None = None) -> Iterator[Dissected]:
+        """Take all packets of a capture in order of time, instead of bytes. Raises ``CaptureError``, ``OSError``."""
+        return self._reports(self._events(packets, progress))
+
+    def expect_order(self) -> None:
+        """Do not look for packets that are not in order of time: there are none."""
+        self._dissector.expect_order()
+
+    def _events(self, packets: OrderedPackets, progress: Callable[[int], None] | None) -> Iterator[Event]:
+        take, done = self._dissector.take, 0
+        take([])  # a capture without a packet is none that was cut
+        for batch in packets.batches():
+            self._given_secrets = packets.secrets
+            yield from take(batch)
+            if progress is not None and packets.position - done >= PROGRESS:
+                done = packets.position
+                progress(done)
+
+    def _reports(self, events: Iterator[Event]) -> Iterator[Dissected]:
         connections, account, keep_bytes = self._connections, self._account, self._keep_bytes
         try:
-            for event in self._dissector.feed(chunk):
+            for event in events:
                 if type(event) is not Data:
                     yield from self._other(event)
                     continue
@@ -176,6 +202,8 @@ class PacketFrames:
         except CaptureError as error:
             account.damage = error
             raise
+        finally:
+            account.late_packets = self._dissector.late_packets
 
     def close(self) -> Iterator[Dissected]:
         """Settle what waits, at the end of the file. Raises ``CaptureError`` after everything was reported."""
@@ -252,7 +280,7 @@ class PacketFrames:
         """Begin to watch a connection: its first bytes have come, or are missing."""
         flow = event.flow
         is_other = isinstance(event, Data) and flow.client_known and not event.offset and _begins_otherwise(event.data)
-        secrets = self._dissector.secrets
+        secrets = self._given_secrets or self._dissector.secrets
         if len(secrets) > self._secrets:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)

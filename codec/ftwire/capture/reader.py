@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from ftwire.capture.account import Account
 from ftwire.capture.packets import PacketFrames
 from ftwire.capture.raw import NEITHER, RawFrames
 from ftwire.cipher import RsaKey
-from ftwire.errors import CaptureError
+from ftwire.errors import CaptureError, NotACaptureError
+from ftwire.pcap.ordering import BegunStream, CapturePart, OrderedPackets, is_stored
 from ftwire.pcap.reader import ENOUGH_TO_TELL, is_capture
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from ftwire.pcap import Limits
 
 __all__ = ["ENOUGH_TO_TELL", "CaptureReader", "is_capture"]
+
+CHUNK: Final = 128 * 1024
+"""Bytes read at a time. A pipe may return fewer."""
 
 
 class CaptureReader:
@@ -76,6 +81,8 @@ class CaptureReader:
         self._limits: Final = limits
         self._keep_bytes: Final = keep_bytes
         self._takes_raw: Final = raw
+        self.part = 0
+        """Position of the file that the last report of ``read_files`` comes from."""
         self._head = b""
         self._frames: PacketFrames | RawFrames | None = None if raw else self._packet_frames()
 
@@ -125,6 +132,61 @@ class CaptureReader:
         if damage is not None:
             raise damage
 
+    def read_files(
+        self, files: Sequence[BinaryIO], *, progress: Callable[[int], None] | None = None, at_once: bool = True
+    ) -> Iterator[Dissected]:
+        """Read one capture whole, from a file or from its parts: iterate over its reports, in order of time.
+
+        A file that is not in order of time is read in order: it is read through first for an index of where times go
+        back, which takes at most some 100 MiB of memory. What can be read only once (compressed files, pipes) is put in
+        order within a window of 32 MiB; but a single pipe is reported as it comes if ``at_once`` is true, for a
+        capture that is still being made. ``account.late_packets`` counts the packets that came too late all the same.
+
+        Several files are the parts of one capture, in any order: connections go on over them, frames and
+        conversations are numbered through. None of them may be a raw stream. ``part`` is the position of the file
+        that the last report comes from, or which is no capture.
+
+        ``progress`` is called now and then with the number of bytes read. The files stay open. Raises what ``read``
+        raises, after the last report (``account.damaged_parts`` has all), and ``OSError``.
+        """
+        if not files:
+            return
+        parts: list[CapturePart] = []
+        if len(files) > 1:
+            for self.part, file in enumerate(files):
+                parts += [CapturePart(file, self._limits)]
+        else:
+            (file,) = files
+            if at_once and not is_stored(file):
+                yield from self.read(_with_progress(_chunks_of(file), progress))
+                return
+            head, file = _peek(file)
+            # What begins like a capture may turn out to be none.
+            with suppress(NotACaptureError):
+                parts += [CapturePart(file, self._limits)] if is_capture(head) else []
+            if not parts:
+                yield from self.read(_with_progress(_chunks_of(file), progress))
+                return
+        self._frames = frames = self._packet_frames()
+        if len(parts) == 1 and parts[0].is_indexed and parts[0].in_order:
+            frames.expect_order()
+            yield from self.read(_with_progress(parts[0].chunks(), progress))
+            return
+        packets = OrderedPackets(parts)
+        try:
+            for report in frames.read(packets, progress):
+                self.part = packets.current
+                yield report
+        except NotACaptureError:
+            self.part = packets.current
+            raise
+        yield from frames.close()
+        damaged = {index: part.damage for index, part in enumerate(parts) if part.damage is not None}
+        if damaged:
+            self.account.damaged_parts = damaged
+            self.account.damage = next(iter(damaged.values()))
+            raise self.account.damage
+
     def _choose(self) -> PacketFrames | RawFrames:
         if is_capture(self._head):
             return self._packet_frames()
@@ -142,3 +204,31 @@ class CaptureReader:
             keep_bytes=self._keep_bytes,
             refusal=f"{NEITHER}: " if self._takes_raw else "",
         )
+
+
+def _peek(file: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """Return the first bytes of a file, and the file as it was before they were read."""
+    begin = file.tell() if is_stored(file) else None
+    head = b""
+    while len(head) < ENOUGH_TO_TELL and (chunk := file.read(ENOUGH_TO_TELL - len(head))):
+        head += chunk
+    if begin is None:
+        return head, cast(BinaryIO, BegunStream(head, file))
+    file.seek(begin)
+    return head, file
+
+
+def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
+    read_some = getattr(file, "read1", file.read)
+    while chunk := read_some(CHUNK):
+        yield chunk
+
+
+def _with_progress(chunks: Iterable[bytes], progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        if progress is not None:
+            progress(done)

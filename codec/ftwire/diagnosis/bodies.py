@@ -141,8 +141,9 @@ def _wrong_format(body: bytes, body_format: int, message_class: type[Message], s
     if body_format == BodyFormat.PROTOBUF:
         if looks_like_json(body):
             keys = ", ".join(list(json.loads(body))[:4])
-            proof = f"nProtoFmtType is 0 and the body is a JSON object with the members {keys}."
-            return Finding(MISTAKES["json_for_protobuf"], proof, sender)
+            unquoted = "nProtoFmtType is 0 and the body is a JSON object"
+            proof = f"{unquoted} with the members {keys}."
+            return Finding(MISTAKES["json_for_protobuf"], proof, sender, unquoted=f"{unquoted}.")
         return None
     if body and _is_whole(body, message_class, BodyFormat.PROTOBUF):
         proof = f"nProtoFmtType is 1 and the body is a {message_class.DESCRIPTOR.full_name} in protobuf."

@@ -224,7 +224,7 @@ class ConversationChecker:
     def _no_frame(self, data: bytes, at: int, sender: Role | None) -> Piece:
         """Return the bytes from ``at``, where no frame begins, up to where one does, as a piece."""
         raw = data[at : self._next_frame(data, at)]
-        header = None
+        header, unquoted = None, None
         if raw.startswith(ENVELOPE_MAGIC):
             mistake, proof = "envelope_on_tcp", 'The bytes begin with "ft-v1.0", not with "FT".'
         elif MAGIC.startswith(raw[:2]) or raw.startswith(MAGIC):
@@ -239,7 +239,8 @@ class ConversationChecker:
                 )
         else:
             mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
-        found = Finding(MISTAKES[mistake], proof, sender, proven=mistake != "no_frame")
+            unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}.'
+        found = Finding(MISTAKES[mistake], proof, sender, proven=mistake != "no_frame", unquoted=unquoted)
         payload = raw[HEADER_SIZE:] if header else raw
         return self._piece(at, sender, raw, header, payload, UNKNOWN, None, (found,))
 

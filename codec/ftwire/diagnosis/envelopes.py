@@ -29,7 +29,10 @@ def envelope_finding(message: bytes, sender: Role, registry: Registry) -> Findin
             return Finding(MISTAKES["envelope_ft_fields"], proof, sender, proven=verified)
     if not message.startswith(ENVELOPE_MAGIC) or len(message) < _HEADER[sender]:
         start = message[:8].hex(" ") or "nothing"
-        return Finding(MISTAKES["no_envelope"], f"The message begins with {start}.", sender)
+        unquoted = (
+            'The message does not begin as an envelope does, with "ft-v1.0" and a zero byte.' if message else None
+        )
+        return Finding(MISTAKES["no_envelope"], f"The message begins with {start}.", sender, unquoted=unquoted)
     command = int.from_bytes(message[8:12], "big")
     if _is_known(command, registry):
         return _glued(message, sender, registry)

@@ -9,6 +9,7 @@ capture file come in, in chunks of any size, and events go out. The modules, in 
     pcapngfile    pcapng: sections, interfaces, every kind of packet block
     inflate       either of them compressed: gzip, xz, bzip2, zstd, lz4, in bounded steps
     reader        chooses by the first bytes; PacketReader: file -> packets
+    ordering      packets of a file, or of several, in order of time
     link          Ethernet, VLAN, MPLS, PPP, loopback, Linux cooked, NFLOG, PKTAP, raw IP
     tunnels       IP in IP, GRE, ERSPAN, VXLAN, GENEVE
     ip            IPv4 and IPv6 headers with options and extensions

@@ -17,6 +17,7 @@ from ftwire.pcap.events import Event
 from ftwire.pcap.fragments import Fragments
 from ftwire.pcap.ip import Datagram, decode_ipv4, decode_ipv6, walk_extensions
 from ftwire.pcap.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, network_layer
+from ftwire.pcap.ordering import LateCounter
 from ftwire.pcap.reader import RecordSource
 from ftwire.pcap.records import Limits, Packet, Record, Secrets, Segment
 from ftwire.pcap.tcp import ACK, Reassembler
@@ -42,11 +43,21 @@ class Dissector:
         self._tcp = Reassembler(limits, self._packet, ports)
         self._source = RecordSource(limits, segments=True)
         self._by_packet = False
+        self._order: LateCounter | None = LateCounter()
 
     @property
     def secrets(self) -> tuple[Secrets, ...]:
         """The decryption secrets met so far: those in front of a packet are here when its events come."""
         return self._source.secrets
+
+    @property
+    def late_packets(self) -> int:
+        """Packets so far that are earlier than one in front of them; ``packet`` does not count."""
+        return 0 if self._order is None else self._order.late
+
+    def expect_order(self) -> None:
+        """Do not look for packets that are earlier than one in front of them: there are none."""
+        self._order = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take bytes of the file, give the events they bring about.
@@ -78,6 +89,14 @@ class Dissector:
         if not self._by_packet:
             self._source.close()
 
+    def take(self, packets: list[Record | Segment]) -> list[Event]:
+        """Take packets that a scanner of a capture file has found; return the events they bring about."""
+        self._by_packet = True
+        if self._order is not None and packets:
+            self._order.add(packets)
+        self._take(packets)
+        return self._packet.take_events()
+
     def packet(self, packet: Packet) -> list[Event]:
         """Take one packet from elsewhere than a file; return the events it brings about."""
         self._by_packet = True
@@ -86,7 +105,10 @@ class Dissector:
         return self._packet.take_events()
 
     def _events(self) -> Iterator[Event]:
+        order = self._order
         for found in self._source.batches():
+            if order is not None:
+                order.add(found)
             self._take(found)
             yield from self._packet.take_events()
 

@@ -6,14 +6,22 @@ the "modified" format, whose packet headers have 8 bytes more, is described in l
 
 from __future__ import annotations
 
+from copy import copy
 from struct import Struct
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError
-from ftwire.pcap.records import Interface, Record, Segment
+from ftwire.pcap.records import Followed, Interface, Record, Segment, Stop
 from ftwire.pcap.segments import Place, packets_at, segments_at
 
-__all__ = ["PCAP_MAGICS", "PcapScanner", "scan_pcap", "scan_pcap_in_python"]
+__all__ = [
+    "PCAP_MAGICS",
+    "PcapScanner",
+    "follow_pcap",
+    "follow_pcap_in_python",
+    "scan_pcap",
+    "scan_pcap_in_python",
+]
 
 # First four bytes -> byte order, nanoseconds in one unit of the fraction, bytes of a packet's header.
 PCAP_MAGICS: dict[bytes, tuple[str, int, int]] = {
@@ -50,7 +58,34 @@ def scan_pcap_in_python(
     return (segments_at if segments else packets_at)(data, places), at
 
 
+def follow_pcap_in_python(
+    data: bytes, at: int, order: str, unit_ns: int, header: int, largest: int, latest: int, until: int
+) -> tuple[int | None, int, int]:
+    """Return the first and the latest time of packets from offset ``at`` on that follow each other in time.
+
+    And where the first other one starts: one that is earlier than the one before (or than ``latest``), later than
+    ``until``, incomplete or too large. A time of 0 is none: such a packet follows any other. The rest is as in
+    ``scan_pcap_in_python``.
+    """
+    unpack, end = Struct(order + "III").unpack_from, len(data)
+    first: int | None = None
+    while (start := at + header) <= end:
+        seconds, fraction, captured = unpack(data, at)
+        if captured > largest or start + captured > end:
+            break
+        time_ns = seconds * 1_000_000_000 + fraction * unit_ns
+        if time_ns:
+            if not latest <= time_ns <= until:
+                break
+            latest = time_ns
+            if first is None:
+                first = time_ns
+        at = start + captured
+    return first, latest, at
+
+
 scan_pcap = scan_pcap_in_python if core is None else core.scan_pcap
+follow_pcap = follow_pcap_in_python if core is None else core.follow_pcap
 
 
 class PcapScanner:
@@ -74,25 +109,55 @@ class PcapScanner:
         :raises CaptureFormatError: a version other than 2, or a record above the limit; the packets before it
             have been appended.
         """
-        at = 0
+        at = self._begin(buffer, base)
         if self._interface is None:
-            if len(buffer) < _HEADER:
-                return 0
-            self._interface = self._file_header(buffer, base)
-            at = _HEADER
-        order, header, limit = self._order, self._record_header, self._max_record
-        largest = min(limit, _U32)
+            return 0
+        order, header, largest = self._order, self._record_header, min(self._max_record, _U32)
         packets, at = scan_pcap(buffer, at, order, self._unit_ns, header, largest, self._interface, self._segments)
         found += packets
-        self.need = header
-        if at + header <= len(buffer):
-            captured: int = Struct(order + "I").unpack_from(buffer, at + 8)[0]
-            if captured > limit:
-                raise CaptureFormatError(
-                    f"a packet of {captured} bytes is announced, the limit is {limit}", offset=base + at
-                )
-            self.need = header + captured
+        self._check(buffer, base, at)
         return at
+
+    def follow(self, buffer: bytes, at: int, base: int, latest: int, until: int) -> Followed:
+        """Follow complete packets of ``buffer`` from offset ``at`` on as long as each is as late as the one before.
+
+        They end in front of one that is earlier than that, than ``latest``, or later than ``until``.
+
+        :raises CaptureFormatError: as ``scan``.
+        """
+        at += self._begin(buffer, base)
+        if self._interface is None:
+            return Followed(None, latest, at, at, Stop.MORE)
+        order, header, largest = self._order, self._record_header, min(self._max_record, _U32)
+        first, latest, end = follow_pcap(buffer, at, order, self._unit_ns, header, largest, latest, until)
+        if not self._check(buffer, base, end):
+            return Followed(first, latest, at, end, Stop.MORE)
+        seconds, fraction = Struct(order + "II").unpack_from(buffer, end)
+        return Followed(first, latest, at, end, Stop.PACKET, next_ns=seconds * 1_000_000_000 + fraction * self._unit_ns)
+
+    def copy(self) -> PcapScanner:
+        """Return a scanner that goes on independently from the same place."""
+        return copy(self)
+
+    def _begin(self, buffer: bytes, base: int) -> int:
+        """Read the file's header where that is not done; return where the packets begin."""
+        if self._interface is not None or len(buffer) < _HEADER:
+            return 0
+        self._interface = self._file_header(buffer, base)
+        return _HEADER
+
+    def _check(self, buffer: bytes, base: int, at: int) -> bool:
+        """Note how many bytes the packet at an offset needs; return whether they are there."""
+        self.need = header = self._record_header
+        if at + header > len(buffer):
+            return False
+        captured: int = Struct(self._order + "I").unpack_from(buffer, at + 8)[0]
+        if captured > self._max_record:
+            raise CaptureFormatError(
+                f"a packet of {captured} bytes is announced, the limit is {self._max_record}", offset=base + at
+            )
+        self.need = header + captured
+        return at + self.need <= len(buffer)
 
     def _file_header(self, buffer: bytes, base: int) -> Interface:
         major, minor = Struct(self._order + "HH").unpack_from(buffer, 4)

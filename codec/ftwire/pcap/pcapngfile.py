@@ -7,15 +7,23 @@ skipped.
 
 from __future__ import annotations
 
+from copy import copy
 from struct import Struct
 from typing import TypeAlias
 
 from ftwire._core import core
 from ftwire.errors import CaptureFormatError, NotACaptureError
-from ftwire.pcap.records import Interface, Record, Secrets, Segment
+from ftwire.pcap.records import Followed, Interface, Record, Secrets, Segment, Stop
 from ftwire.pcap.segments import Place, packets_at, segments_at
 
-__all__ = ["SECTION_HEADER", "PcapngScanner", "scan_pcapng", "scan_pcapng_in_python"]
+__all__ = [
+    "SECTION_HEADER",
+    "PcapngScanner",
+    "follow_pcapng",
+    "follow_pcapng_in_python",
+    "scan_pcapng",
+    "scan_pcapng_in_python",
+]
 
 SECTION_HEADER = bytes.fromhex("0a0d0d0a")
 """Type of the block every pcapng file starts with (4.1); the same in both byte orders."""
@@ -32,6 +40,7 @@ _FINEST_UNITS = 1 << 94
 _SMALLEST_BLOCK = 12
 # Fixed bytes of each block with those twelve: body fields of 16, 8, 20, 4 and 20 bytes.
 _SMALLEST = {_SECTION: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE_PACKET: 16, _ENHANCED_PACKET: 32}
+_STATE = frozenset((_SECTION, _INTERFACE, _SECRETS))
 # Of an enhanced packet block, and of the obsolete packet block.
 _PACKET_START, _AROUND_PACKET = 28, 32
 
@@ -76,7 +85,42 @@ def scan_pcapng_in_python(
     return (segments_at if segments else packets_at)(data, places), at
 
 
+def follow_pcapng_in_python(
+    data: bytes, at: int, order: str, largest: int, clocks: list[Clock], latest: int, until: int
+) -> tuple[int | None, int, int]:
+    """Return the first and the latest time of packets from offset ``at`` on that follow each other in time.
+
+    And where the first other block starts: a packet that is earlier than the one before (or than ``latest``) or later
+    than ``until``, or what ``scan_pcapng_in_python`` stops at. A time of 0 is none: such a packet follows any other.
+    """
+    unpack, unpack_length, end = Struct(order + "IIIIII").unpack_from, Struct(order + "I").unpack_from, len(data)
+    first: int | None = None
+    while at + _AROUND_PACKET <= end:
+        kind, length, index, high, low, captured = unpack(data, at)
+        following = at + length
+        if not (
+            kind == _ENHANCED_PACKET
+            and captured + _AROUND_PACKET <= length <= largest
+            and following <= end
+            and not length % 4
+            and index < len(clocks)
+            and unpack_length(data, following - 4)[0] == length
+        ):
+            break
+        multiplier, divisor, offset_ns = clocks[index]
+        time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
+        if time_ns:
+            if not latest <= time_ns <= until:
+                break
+            latest = time_ns
+            if first is None:
+                first = time_ns
+        at = following
+    return first, latest, at
+
+
 scan_pcapng = scan_pcapng_in_python if core is None else core.scan_pcapng
+follow_pcapng = follow_pcapng_in_python if core is None else core.follow_pcapng
 
 
 class PcapngScanner:
@@ -94,6 +138,7 @@ class PcapngScanner:
         self._order = ""
         self._interfaces: list[Interface] = []
         self._clocks: list[Clock] = []
+        self._section_read = False
         self.need = _SMALLEST_BLOCK
 
     def scan(self, buffer: bytes, base: int, found: list[Record | Segment]) -> int:
@@ -106,12 +151,8 @@ class PcapngScanner:
             names an interface nobody described; the packets before it have been appended.
         """
         at, end = 0, len(buffer)
-        if not self._order:
-            if end < _SMALLEST_BLOCK:
-                return 0
-            if buffer[8:12] not in _BYTE_ORDER:
-                raise NotACaptureError("a pcapng section header without its byte-order magic", offset=base + 8)
-            self._set_order(_BYTE_ORDER[buffer[8:12]])
+        if not self._has_begun(buffer, base):
+            return 0
         largest = min(self._max_record, _U32)
         while True:
             # Nearly all blocks are enhanced packets, read in one go; the one where that stops is read step by step.
@@ -126,6 +167,64 @@ class PcapngScanner:
                 return at
             self._block(buffer, base, at, length, found)
             at += length
+
+    def follow(self, buffer: bytes, at: int, base: int, latest: int, until: int) -> Followed:
+        """Follow complete packets of ``buffer`` from offset ``at`` on as long as each is as late as the one before.
+
+        They end in front of one that is earlier than that, than ``latest``, or later than ``until``; and in front of
+        a block that states something about the packets behind it, which is read, but for a further section's header.
+
+        :raises CaptureFormatError: as ``scan``.
+        """
+        begin, end = at, len(buffer)
+        if not self._has_begun(buffer, base):
+            return Followed(None, latest, at, at, Stop.MORE)
+        largest, first = min(self._max_record, _U32), None
+        while True:
+            begun, latest, at = follow_pcapng(buffer, at, self._order, largest, self._clocks, latest, until)
+            first = begun if first is None else first
+            if at + _SMALLEST_BLOCK > end:
+                self.need = _SMALLEST_BLOCK
+                return Followed(first, latest, begin, at, Stop.MORE)
+            if self._section_read and buffer.startswith(SECTION_HEADER, at):
+                self.need = _SMALLEST_BLOCK
+                return Followed(first, latest, begin, at, Stop.STATE, following=at)
+            length = self.need = self._block_length(buffer, base, at)
+            if at + length > end:
+                return Followed(first, latest, begin, at, Stop.MORE)
+            found: list[Record | Segment] = []
+            self._block(buffer, base, at, length, found)
+            if found and (time_ns := found[0][0]):
+                if not latest <= time_ns <= until:
+                    return Followed(first, latest, begin, at, Stop.PACKET, next_ns=time_ns)
+                latest = time_ns
+                first = time_ns if first is None else first
+            if self._two(buffer, at)[0] in _STATE:
+                self.need = _SMALLEST_BLOCK
+                return Followed(first, latest, begin, at, Stop.STATE, following=at + length)
+            at += length
+
+    def copy(self) -> PcapngScanner:
+        """Return a scanner that goes on independently from the same place."""
+        other = copy(self)
+        other._interfaces, other._clocks, other.secrets = [*self._interfaces], [*self._clocks], [*self.secrets]
+        return other
+
+    def next_section(self) -> PcapngScanner:
+        """Return a scanner for what begins with the header of another section; this one stays as it is."""
+        other = copy(self)
+        other._interfaces, other._clocks, other.secrets, other._section_read = [], [], [], False
+        return other
+
+    def _has_begun(self, buffer: bytes, base: int) -> bool:
+        """Return whether the byte order of the file is known, and learn it if it can be."""
+        if not self._order:
+            if len(buffer) < _SMALLEST_BLOCK:
+                return False
+            if buffer[8:12] not in _BYTE_ORDER:
+                raise NotACaptureError("a pcapng section header without its byte-order magic", offset=base + 8)
+            self._set_order(_BYTE_ORDER[buffer[8:12]])
+        return True
 
     def _block_length(self, buffer: bytes, base: int, at: int) -> int:
         """Return the length of a block that may be incomplete; a section header sets the byte order (4.1)."""
@@ -201,6 +300,7 @@ class PcapngScanner:
         major, minor = Struct(self._order + "HH").unpack_from(buffer, at + 12)
         if major != 1:
             raise CaptureFormatError(f"pcapng version {major}.{minor} is not known", offset=base + at)
+        self._section_read = True
         self._interfaces.clear()
         self._clocks.clear()
 

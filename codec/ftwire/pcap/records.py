@@ -7,10 +7,10 @@ Times are integers, nanoseconds since 1970-01-01 00:00:00 UTC: exact for every r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Segment"]
+__all__ = ["Followed", "Interface", "Limits", "LinkType", "Packet", "Record", "Secrets", "Segment", "Stop"]
 
 
 class LinkType(IntEnum):
@@ -104,6 +104,35 @@ Segment: TypeAlias = tuple[int, bytes, int, int, bytes]
 
 It has the flag ACK and none of SYN, FIN and RST. The key is source address, destination address, source port and
 destination port as they stand in the packet: 12 bytes for IPv4, 36 for IPv6."""
+
+
+class Stop(StrEnum):
+    """Why packets that follow each other in time end."""
+
+    MORE = "more"
+    """The buffer ends."""
+    PACKET = "packet"
+    """The next packet is earlier than the one before it, or later than those asked for."""
+    STATE = "state"
+    """A block states how the packets behind it are to be read."""
+
+
+class Followed(NamedTuple):
+    """Packets in a buffer that follow each other in time."""
+
+    first_ns: int | None
+    """Time of the first; ``None`` where none has a time."""
+    latest_ns: int
+    """Time of the last, or what was given where none has a time."""
+    begin: int
+    """Where the packets begin in the buffer: behind the header of a file."""
+    end: int
+    """Where they end."""
+    stop: Stop
+    following: int = 0
+    """After ``Stop.STATE``: where the block ends."""
+    next_ns: int = 0
+    """After ``Stop.PACKET``: time of the next packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from ftwire.messages import (
 )
 from ftwire.pcap import Endpoint, LinkType, PcapWriter, ip_packet, link_frame
 from ftwire_tools.commands import ftwire
+from ftwire_tools.terminal.times import SECOND
 from support.captures import CLIENT, SERVER, START, Said, answered, asked, packets, pcap, pcap_of, push, session
 from support.frames import init_response, rt_request, rt_response
 from support.places import ROOT
@@ -266,7 +267,8 @@ class TestSelection:
         assert len(objects(dump(pcap(said), "--json", "--code", "US.AAPL"))) == 1
 
     def test_conversations_are_numbered(self) -> None:
-        mixed = packets(session()) + packets(session(), client=Endpoint(b"\x7f\0\0\1", 50113))
+        other = packets(session(), client=Endpoint(b"\x7f\0\0\1", 50113))
+        mixed = packets(session()) + [(time + SECOND, packet) for time, packet in other]
         found = objects(dump(pcap_of(mixed), "--json"))
         assert [one["number"] for one in found] == list(range(1, 11))
         assert [one["conversation"] for one in found] == [1] * 5 + [2] * 5
@@ -631,7 +633,7 @@ class TestInputs:
         path.write_bytes(pcap(session()))
         assert CliRunner().invoke(ftwire, ["dump", str(path)]).stdout == dump(pcap(session())).stdout
 
-    def test_several_files_are_named(self, tmp_path: Path) -> None:
+    def test_copies_are_shown_each_for_itself(self, tmp_path: Path) -> None:
         paths = [tmp_path / name for name in ("a.pcap", "b.pcap")]
         for path in paths:
             path.write_bytes(pcap(session()))

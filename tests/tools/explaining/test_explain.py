@@ -511,3 +511,12 @@ def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | Non
 
 def test_help_has_examples() -> None:
     assert "ftwire explain --key rsa.pem capture.pcap" in run("--help").output
+
+
+@pytest.mark.parametrize("wire", [6, 7])
+def test_a_wire_type_that_does_not_exist_is_drawn(wire: int) -> None:
+    raw = Frame.build(3008, 1, bytes((1 << 3 | wire, 0)), sender=Role.CLIENT).encode().hex()
+    for form in ([], ["--json"]):
+        output = run(*form, raw).output
+        assert f"there is no wire type {wire}" in output
+        assert f"wire {wire}" in output

@@ -28,9 +28,9 @@ from ftwire.strategies import messages
 from ftwire_tools.commands import ftwire
 from ftwire_tools.export import tables
 from ftwire_tools.export.convert import Converter
-from ftwire_tools.export.flatten import SECURITY
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
 from ftwire_tools.export.masked_columns import mask_struct
+from ftwire_tools.export.request_columns import SECURITY
 from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.markets.exchanges import ZONES
@@ -59,8 +59,8 @@ def collected(path: Path, **options: Any) -> dict[str, list[dict[str, Any]]]:
 
 def _plain(batch: Any) -> list[dict[str, Any]]:
     # Nanoseconds do not fit datetime.
-    at = batch.schema.get_field_index("capture_time")
-    plain = batch.set_column(at, "capture_time", batch.column(at).cast(pa.int64()))
+    at = batch.schema.get_field_index("time")
+    plain = batch.set_column(at, "time", batch.column(at).cast(pa.int64()))
     rows: list[dict[str, Any]] = plain.to_pylist()
     return rows
 
@@ -100,7 +100,7 @@ def test_rows_are_those_of_the_dump(capture: Path) -> None:
                 expected.setdefault(table, []).extend((frame["number"], item) for item in items)
     for table, items in expected.items():
         got = rows[table]
-        assert [row["frame"] for row in got] == [number for number, _ in items], table
+        assert [row["number"] for row in got] == [number for number, _ in items], table
         for index in (0, -1):
             assert_says(got[index], items[index][1])
         names = {name for _, item in items for name, value in item.items() if type(value) in (int, float)}
@@ -109,22 +109,30 @@ def test_rows_are_those_of_the_dump(capture: Path) -> None:
             assert ours == pytest.approx(math.fsum(item[name] for _, item in items if name in item))
     listed = {number for items in expected.values() for number, _ in items}
     alone = Counter(
-        row["frame"]
+        row["number"]
         for table, found in rows.items()
         if table not in expected and table != "order_book_wide"
         for row in found
     )
     assert alone == {frame["number"]: 1 for frame in frames if frame["number"] not in listed}
-    everything = {row["frame"]: row for found in rows.values() for row in found}
+    everything = {row["number"]: row for found in rows.values() for row in found}
     for frame in frames:
         row = everything[frame["number"]]
-        assert (row["serial"], row["connection"], row["kind"]) == (
+        assert (row["serial"], row["conversation"], row["kind"]) == (
             frame["serial"],
             frame["conversation"],
             frame["kind"],
         )
         assert row["proto"] == frame["proto"]
-        assert str(row["capture_time"]) == frame["time"]
+        assert str(row["time"]) == frame["time"]
+        assert (row["src"], row["dst"], row["proto_id"]) == (frame["src"], frame["dst"], frame["proto_id"])
+        assert (None if row["latency_ns"] is None else str(row["latency_ns"])) == frame["latency_ns"]
+        assert (row["request"] is None) == (frame["latency_ns"] is None)
+        if row["request"] is not None:
+            request = everything[row["request"]]
+            assert request["kind"] == "request"
+            assert all(request[name] == row[name] for name in ("conversation", "proto_id", "serial"))
+            assert row["time"] - request["time"] == row["latency_ns"]
 
 
 def assert_says(row: dict[str, Any], item: dict[str, Any], prefix: str = "") -> None:
@@ -134,6 +142,7 @@ def assert_says(row: dict[str, Any], item: dict[str, Any], prefix: str = "") -> 
             assert_says(row, value, f"{prefix}{name}_")
         elif not isinstance(value, list):
             column = f"{prefix}{name}"
+            column += "_" if column in RESERVED else ""
             ours = row.get(f"{column}_raw", row[column])
             assert (str(ours) if isinstance(value, str) else ours) == value, column
 
@@ -142,14 +151,14 @@ def test_known_points_come_out_as_published(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap(session()))
     (first, second, third) = collected(tmp_path / "a.pcap")["time_share"]
     assert first["code"] == "HK.00700"
-    assert first["time"] == "2021-06-09 09:30:00"
+    assert first["time_"] == "2021-06-09 09:30:00"
     assert first["time_utc"] == datetime(2021, 6, 9, 1, 30, tzinfo=UTC)
     assert (first["price"], first["volume"], first["minute"]) == (600.0, 255100, 570)
-    assert first["retType_name"] == "RetType_Succeed"
+    assert first["retType_name"] == "Succeed"
     assert (first["direction"], first["kind"], first["proto"]) == ("from_opend", "response", "Qot_GetRT")
     assert [row["row"] for row in (first, second, third)] == [0, 1, 0]
     assert third["kind"] == "push"
-    assert first["capture_time"] == START + 3_000_000
+    assert first["time"] == START + 3_000_000
     assert (first["market"], str(first["date"])) == ("HK", "2021-06-09")
 
 

@@ -93,12 +93,12 @@ def test_every_format_holds_the_same_rows(several: Path, tmp_path: Path) -> None
     arrow = ds.dataset(tmp_path / "arrow" / "ticker", format="ipc", partitioning="hive").to_table().sort_by("sequence")
     lines = [json.loads(line) for path in (tmp_path / "jsonl" / "ticker").rglob("*.jsonl") for line in path.open()]
     comma = ds.dataset(tmp_path / "csv" / "ticker", format="csv", partitioning="hive").to_table().sort_by("sequence")
-    lines.sort(key=lambda row: row["sequence"])
-    for name in ("sequence", "price", "volume", "code", "time"):
+    lines.sort(key=lambda row: int(row["sequence"]))
+    for name in ("sequence", "price", "volume", "code", "time_"):
         values = sorted(map(str, parquet.column(name).to_pylist()))
         assert values == sorted(map(str, arrow.column(name).to_pylist()))
         assert values == sorted(str(row[name]) for row in lines)
-        if name not in {"price", "time"}:
+        if name not in {"price", "time_"}:
             assert values == sorted(map(str, comma.column(name).to_pylist()))
     assert pa.types.is_dictionary(arrow.schema.field("dir_name").type)
     assert set(parquet.column("market").to_pylist()) == {"HK"}
@@ -112,14 +112,14 @@ def test_parquet_files_are_compressed_sorted_and_have_statistics(several: Path, 
         assert group.column(0).compression == "ZSTD"
         assert group.column(0).statistics.has_min_max
         assert group.sorting_columns[0].column_index == 0
-        times = file.read(["capture_time"]).column(0).cast(pa.int64()).to_pylist()
+        times = file.read(["time"]).column(0).cast(pa.int64()).to_pylist()
         assert times == sorted(times)
-        exact = file.read(["capture_time_ns"]).column(0).to_pylist()
+        exact = file.read(["time_ns"]).column(0).to_pylist()
         assert [each // 1000 for each in exact] == times
         # Spark refuses a file with any column of instants finer than microseconds.
         assert not any(str(field.type).startswith("timestamp[ns") for field in file.schema_arrow)
         day = path.parent.name.removeprefix("date=")
-        assert {str(each)[:10] for each in file.read(["capture_time"]).column(0).cast(pa.string()).to_pylist()} == {day}
+        assert {str(each)[:10] for each in file.read(["time"]).column(0).cast(pa.string()).to_pylist()} == {day}
 
 
 def test_duckdb_holds_every_table(several: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_sums_of_a_large_capture_are_those_of_the_dump(tmp_path: Path) -> None:
         for item in json.loads(line)["body"]["s2c"]["tickerList"]
     ]
     found = duckdb.execute(
-        "select count(*), sum(volume), sum(turnover), min(sequence), max(time) from read_parquet(?)",
+        "select count(*), sum(volume), sum(turnover), min(sequence), max(time_) from read_parquet(?)",
         [f"{tmp_path}/out/ticker/**/*.parquet"],
     ).fetchone()
     assert found is not None
@@ -325,25 +325,25 @@ def test_what_cannot_be_decoded_is_in_the_table_of_errors(tmp_path: Path) -> Non
     assert result.exit_code == 3
     rows: dict[str, list[dict[str, Any]]] = {}
     for table, batch in tables([str(path)]):
-        rows.setdefault(table, []).extend(batch.drop_columns(["capture_time"]).to_pylist())
-    errors = {(row["frame"], row["error_type"], row["is_lost"]) for row in rows["errors"]}
+        rows.setdefault(table, []).extend(batch.drop_columns(["time"]).to_pylist())
+    errors = {(row["number"], row["error_type"], row["is_lost"]) for row in rows["errors"]}
     assert errors >= {
         (3, "BodyError", True),
         (5, "ConverterRefusal", False),
         (6, "UnknownProtocolError", True),
         (8, "DigestError", True),
     }
-    bodies = {row["frame"]: row["body"] for row in rows["errors"]}
+    bodies = {row["number"]: row["body"] for row in rows["errors"]}
     assert bodies[3] == body[:-3]
     assert bodies[6] is None, "a protocol that nobody knows may be one with accounts in it"
     shown = [
         row for table, batch in tables([str(path)], show_secrets=True) for row in batch.to_pylist() if table == "errors"
     ]
-    assert {row["frame"]: row["body"] for row in shown}[6] == b"whatever"
-    assert {row["frame"] for row in rows["time_share"]} == {4, 5, 9}
-    assert [row["retMsg"] for row in rows["time_share"] if row["frame"] == 5] == ["\\xff\\xfe"] * 2
+    assert {row["number"]: row["body"] for row in shown}[6] == b"whatever"
+    assert {row["number"] for row in rows["time_share"]} == {4, 5, 9}
+    assert [row["retMsg"] for row in rows["time_share"] if row["number"] == 5] == ["\\xff\\xfe"] * 2
     (failed,) = rows["qot_get_rt"]
-    assert (failed["frame"], failed["retType"], failed["retMsg"], failed["code"]) == (7, -1, "no right", None)
+    assert (failed["number"], failed["retType"], failed["retMsg"], failed["code"]) == (7, -1, "no right", None)
 
 
 def test_a_bomb_of_repetitions_does_not_go_off(tmp_path: Path) -> None:
@@ -418,7 +418,7 @@ def test_lists_in_rows_become_tables_of_their_own(tmp_path: Path) -> None:
 
 
 def _untimed(batches: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    return ((table, batch.drop_columns(["capture_time"])) for table, batch in batches)
+    return ((table, batch.drop_columns(["time"])) for table, batch in batches)
 
 
 def test_times_become_instants_by_market(tmp_path: Path) -> None:
@@ -489,8 +489,8 @@ def test_blocks_are_files_in_the_order_of_capture(tmp_path: Path) -> None:
     (several, small), (one, large) = found.values()
     assert [name[-13:] for name in several] == [f"{number:05}.parquet" for number in range(8)]
     assert [name[-13:] for name in one] == ["00000.parquet"]
-    assert small.combine_chunks().sort_by("frame").equals(large.combine_chunks().sort_by("frame"))
-    times = small.column("capture_time_ns").to_pylist()
+    assert small.combine_chunks().sort_by("number").equals(large.combine_chunks().sort_by("number"))
+    times = small.column("time_ns").to_pylist()
     assert times == sorted(times)
 
 
@@ -531,7 +531,7 @@ def test_a_damaged_file_is_exported_as_far_as_it_can_be_read(
         row
         for file in (tmp_path / "out" / "errors").rglob("*.parquet")
         for row in pq.read_table(file, partitioning=None).to_pylist()
-        if row["connection"] is None
+        if row["conversation"] is None
     ]
     assert error["error_type"] == error_type
     assert text in error["error"]
@@ -608,13 +608,13 @@ def test_of_any_traffic_every_frame_is_in_some_table(frames: list[tuple[int, byt
             found = [(table, row) for table, batch in _untimed(tables([str(path)])) for row in batch.to_pylist()]
         except NotACaptureError:
             found = []
-    assert {row["frame"] for _, row in found if row["frame"] is not None} == set(lines)
+    assert {row["number"] for _, row in found if row["number"] is not None} == set(lines)
     for table, row in found:
-        if row["frame"] is None:
+        if row["number"] is None:
             assert table == "errors"
             continue
-        line = lines[row["frame"]]
-        assert (row["connection"], row["serial"], row["kind"]) == (line["conversation"], line["serial"], line["kind"])
+        line = lines[row["number"]]
+        assert (row["conversation"], row["serial"], row["kind"]) == (line["conversation"], line["serial"], line["kind"])
         assert (table == "errors") == (line["body"] is None)
 
 
@@ -624,10 +624,10 @@ def test_rows_of_a_capture_with_losses_are_those_of_the_dump(tmp_path: Path) -> 
     rows = ds.dataset(tmp_path / "out" / "ticker", partitioning="hive").to_table().to_pylist()
     dumped = CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
     lines = {line["number"]: line for line in map(json.loads, dumped) if line["proto_id"] == 3011}
-    assert {row["frame"] for row in rows} == set(lines)
+    assert {row["number"] for row in rows} == set(lines)
     for row in rows:
-        line = lines[row["frame"]]
-        assert row["connection"] == line["conversation"]
+        line = lines[row["number"]]
+        assert row["conversation"] == line["conversation"]
         item = line["body"]["s2c"]["tickerList"][row["row"]]
         assert (row["sequence"], row["price"]) == (int(item["sequence"]), item["price"])
 

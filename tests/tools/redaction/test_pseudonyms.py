@@ -1,7 +1,9 @@
 """Pseudonyms: the same for the same, no two alike, nothing of the original, its look kept."""
 
+import hmac
 import ipaddress
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -100,3 +102,78 @@ def test_amounts_keep_their_proportions() -> None:
     assert pseudonyms.amount(0.0) == 0.0
     assert round(pseudonyms.amount(12.34), 2) == pseudonyms.amount(12.34)
     assert pseudonyms.amount(float("inf")) == float("inf")
+
+
+TEXTS = [
+    "7" * 5000,
+    "\u0663" * 30,
+    "\u0663" * 12 + "7" * 12,
+    "\u00b2" * 12,
+    "-" * 5000,
+    ("1" * 12 + "x") * 400,
+    ":1" * 3000,
+    "\u0661.\u0662.\u0663.\u0664",
+    "1.2.3.4:" + "9" * 5000,
+    "\udcff\ud83d",
+]
+
+
+@pytest.mark.parametrize("value", TEXTS, ids=lambda value: f"{value[:4]!a}")
+@pytest.mark.parametrize("category", [category for category in Category if category is not Category.AMOUNT])
+def test_any_text_has_a_pseudonym(category: Category, value: str) -> None:
+    made = Pseudonyms(b"seed").text(category, value)
+    assert made == Pseudonyms(b"seed").text(category, value) != value
+    if category not in (Category.NAME, Category.TEXT, Category.ADDRESS, Category.KEY):
+        assert len(made) in (len(value), len(value) + 1)
+    assert not any(len(part) > 9 and part in made for part in re.findall(r"\w+", value))
+
+
+@given(CATEGORIES, st.sets(st.text(max_size=3) | st.from_regex(r"\d{1,4}", fullmatch=True), min_size=40, max_size=200))
+def test_few_short_texts_are_no_pool_that_runs_out(category: Category, values: set[str]) -> None:
+    pseudonyms = Pseudonyms(b"seed")
+    if category is not Category.ADDRESS:
+        assert len({pseudonyms.text(category, value) for value in values}) == len(values)
+
+
+def test_short_tokens_do_not_share_a_pseudonym() -> None:
+    pseudonyms = Pseudonyms(b"seed")
+    made = [pseudonyms.raw(Category.TOKEN, bytes((value,))) for value in range(256)]
+    assert len(set(made)) == 256
+    assert all(new != bytes((value,)) for value, new in enumerate(made))
+    assert pseudonyms.raw(Category.TOKEN, b"") == b""
+
+
+def test_addresses_do_not_run_out() -> None:
+    pseudonyms = Pseudonyms(b"seed")
+    # More than the 131,070 of 198.18.0.0/15.
+    made = {pseudonyms.address((0x0B00_0000 + number).to_bytes(4)) for number in range(140_000)}
+    assert len(made) == 140_000
+    ranges = [ipaddress.ip_network("198.18.0.0/15"), ipaddress.ip_network("240.0.0.0/4")]
+    within = [sum(ipaddress.ip_address(each) in network for each in made) for network in ranges]
+    assert sum(within) == len(made)
+    assert within[0] > 100_000
+
+
+def test_ten_digits_fit_a_field_of_32_bits() -> None:
+    pseudonyms = Pseudonyms(b"seed")
+    made = [pseudonyms.number(Category.USER, value) for value in range(2_147_000_000, 2_147_000_500)]
+    assert len(set(made)) == 500
+    assert all(1_000_000_000 <= value < 1 << 31 for value in made)
+
+
+def test_the_cost_of_a_pseudonym_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = 0
+    digest = hmac.digest
+
+    def counted(key: bytes, message: bytes, how: Any) -> bytes:
+        nonlocal hashed
+        hashed += len(message)
+        return digest(key, message, how)
+
+    monkeypatch.setattr(hmac, "digest", counted)
+    costs = []
+    for size in (10_000, 100_000):
+        hashed = 0
+        Pseudonyms(b"seed").text(Category.PASSWORD, "x" * size)
+        costs.append(hashed)
+    assert costs[1] < 12 * costs[0]

@@ -1,6 +1,7 @@
 """``ftwire redact``: planted secrets are gone from every byte, and what is left is a capture as good as before."""
 
 import json
+import re
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ from ftwire_tools.redaction.pseudonyms import Pseudonyms
 from ftwire_tools.redaction.redactor import Redaction
 from support.frames import init_response, rt_request
 from support.places import ROOT
-from support.planted import Planted
+from support.planted import Planted, fill
 from support.programs import Program, complaints
 from support.recording import FTWIRE, ftwire, streams
 from tools.recording.test_record import noise
@@ -73,6 +74,12 @@ def redact(source: Path, *options: str | Path, status: int = 0) -> Path:
     out = source.with_name(f"redacted-{source.name}.pcapng")
     ftwire("redact", source, "-w", out, "--overwrite", *options, status=status)
     return out
+
+
+def default_of(field: Any) -> Any:
+    if field.type == 14:
+        return field.enum_type.values[0].number
+    return {9: "text", 12: b"bytes", 8: True, 1: 1.5, 2: 1.5}.get(field.type, 1)
 
 
 def filled(planted: Planted) -> Iterator[tuple[int, Direction, Any]]:
@@ -424,3 +431,26 @@ def test_a_message_that_lacks_required_fields_is_redacted() -> None:
     redaction.message(message)
     assert b"abc" not in message.SerializePartialToString()
     assert sum(redaction.changed.values()) == 2
+
+
+@pytest.mark.parametrize("number", ["7" * 5000, "\u0663" * 12, "\u0663" * 12 + "7" * 12, "\u00b2" * 20])
+def test_identifiers_of_any_digits_are_redacted(tmp_path: Path, number: str) -> None:
+    message_class: Any = registry[2205].request
+    request = message_class()
+    fill(request, lambda field: number if field.name == "orderIDEx" else default_of(field))
+    source = capture(tmp_path / "source", [(C, encode_frame(2205, 1, request.SerializePartialToString()))])
+    (frame,) = frames(redact(source))
+    made = frame["body"]["c2s"]["orderIDEx"]
+    assert len(made) == len(number)
+    assert not set(re.findall(r"\w{5,}", number)) & set(re.findall(r"\w{5,}", made))
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe broken \x80", b"\xff" * 20, b"kept\0hidden"])
+def test_the_text_of_an_envelope_is_kept_byte_by_byte(tmp_path: Path, text: bytes) -> None:
+    raw = bytearray(Envelope.build(2001, 3, b"", sender=Role.SERVER, error_code=1).encode())
+    raw[24 : 24 + len(text)] = text
+    said = websocket_session(Planted())[:2]
+    source = capture(tmp_path / "source", [*said, (S, websocket_frame(bytes(raw)))])
+    assert text.partition(b"\0")[0] in redact(source, "--keep", "text").read_bytes()
+    assert b"hidden" not in redact(source, "--keep", "text").read_bytes()
+    assert text.partition(b"\0")[0] not in redact(source).read_bytes()

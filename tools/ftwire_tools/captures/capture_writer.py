@@ -1,45 +1,24 @@
 """The pcapng files that a recorder writes: private, rotated, and readable even if the recorder is killed.
 
 What is appended is written at once, in whole blocks and with one call, so a killed recorder leaves a file that
-reads to its last block. A file that cannot be written any more (disk full) is cut back to its last whole block.
+reads to its last block: it has its name from the first block on, as other recorders' files have. One of that name that
+may be overwritten is replaced only then. A file that cannot be written any more (disk full) is cut back to its last
+whole block.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PRIVATE", "CaptureFiles", "create_private"]
+from ftwire_tools.terminal.output_file import OutputFile
 
-PRIVATE: Final = 0o600
-"""Mode of what is written: captures hold account data, and keys if asked."""
+__all__ = ["CaptureFiles"]
 
 _SECOND: Final = 1_000_000_000
-_FLAGS: Final = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def create_private(path: Path, *, overwrite: bool) -> tuple[int, bool]:
-    """Open a new file that only its owner can read; returns its descriptor, and whether it is a regular file.
-
-    One that exists is refused, or emptied and made private with ``overwrite``. A pipe or a device is opened as
-    it is. Raises ``OSError``.
-    """
-    try:
-        return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, PRIVATE), True
-    except FileExistsError:
-        regular = path.is_file()
-        if regular and not overwrite:
-            raise
-    found = os.open(path, _FLAGS)
-    if regular:
-        # Private before the first byte is written. Only files: never change the mode of /dev/null.
-        if hasattr(os, "fchmod"):
-            os.fchmod(found, PRIVATE)
-        os.ftruncate(found, 0)
-    return found, regular
 
 
 class CaptureFiles:
@@ -64,8 +43,7 @@ class CaptureFiles:
         self._max_age_ns: Final = int(max_age * _SECOND)
         self._keep: Final = keep
         self._overwrite: Final = overwrite
-        self._fd = -1
-        self._regular = False
+        self._file: OutputFile | None = None
         self._size = 0
         self._header_size = 0
         self._began_ns = 0
@@ -77,18 +55,22 @@ class CaptureFiles:
     def begin(self, header: bytes, time_ns: int) -> None:
         """Begin a file with ``header``. Raises ``OSError``."""
         self.close()
-        if self._path == "-":
-            self._fd = sys.stdout.fileno()
-        else:
-            path = Path(self._path)
-            if self._max_size or self._max_age_ns:
-                path = path.with_name(f"{path.stem}-{self.count + 1:04}{path.suffix}")
-            self._fd, self._regular = create_private(path, overwrite=self._overwrite)
+        path = Path(self._path)
+        if self._path != "-" and (self._max_size or self._max_age_ns):
+            path = path.with_name(f"{path.stem}-{self.count + 1:04}{path.suffix}")
+        file = OutputFile(self._path if self._path == "-" else path, overwrite=self._overwrite, private=True)
+        try:
+            file.write(header)
+            file.publish()
+        except BaseException:
+            file.discard()
+            raise
+        self._file = file
+        if self._path != "-":
             self.paths.append(path)
         self.count += 1
-        self._size = 0
+        self._size = len(header)
         self._began_ns = time_ns
-        self._write(header)
         self._header_size = len(header)
         while self._keep and len(self.paths) > self._keep:
             with suppress(FileNotFoundError):
@@ -113,20 +95,20 @@ class CaptureFiles:
 
     def close(self) -> None:
         """End the present file."""
-        if self._path != "-" and self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
     def _write(self, data: bytes) -> None:
-        start = self._size
-        rest = memoryview(data)
+        file, start = self._file, self._size
+        if file is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            file.write(data)
         except OSError:
-            if self._regular:
+            if file.is_regular:
                 with suppress(OSError):
-                    os.ftruncate(self._fd, start)
+                    os.ftruncate(file.fileno(), start)
             self.close()
             raise
         self._size = start + len(data)

@@ -33,6 +33,7 @@ from ftwire_tools.client.errors import (
     RequestTimeoutError,
 )
 from ftwire_tools.client.replies import AwaitedReplies, Reply
+from ftwire_tools.messages.masking import error_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -219,7 +220,8 @@ class GatewayTransport(asyncio.BufferedProtocol):
     def _damaged(self, event: FrameDamaged) -> None:
         error = event.frame.error
         if not self.opened.done():
-            self._end(ConnectionLostError(f"the answer to InitConnect cannot be read: {error}"), error)
+            reason = "" if error is None else error_text(error, event.frame)
+            self._end(ConnectionLostError(f"the answer to InitConnect cannot be read: {reason}"), error)
             return
         request = event.request
         if request is not None:

@@ -40,7 +40,8 @@ class CallPlan(NamedTuple):
 
 def find_protocol(text: str) -> Protocol:
     """Return the protocol with a name or an ID. Raises ``click.UsageError``, with similar names."""
-    found = registry.get(int(text) if text.isdecimal() else text)
+    # An ID is a 32-bit number: of ten digits at most.
+    found = registry.get(int(text) if text.isdecimal() and len(text) <= 10 else text)
     if found is None:
         folded = {name.casefold(): name for entry in registry for name in (entry.name, *entry.former_names)}
         same = folded.get(text.casefold())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import Final
 
 import click
@@ -10,12 +11,14 @@ import click
 from ftwire.capture import CaptureReader
 from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
-from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
+from ftwire_tools.filters.present_values import PresentValues
 from ftwire_tools.render.stats import Stats
+from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
 __all__ = ["command"]
@@ -71,6 +74,11 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
 )
+@click.option(
+    "--in-order",
+    is_flag=True,
+    help="Hold a pipe's packets back, 32 MiB of them, to put them in order of time. Files are in order anyway.",
+)
 @max_body_option
 @click.option(
     "--from",
@@ -98,6 +106,7 @@ def command(
     until: int | None,
     only_errors: bool,
     with_stats: bool,
+    in_order: bool,
     max_body: int,
     sender: str | None,
     schema: str | None,
@@ -106,19 +115,25 @@ def command(
     """Show the OpenD frames in FILE: a pcap or pcapng capture, or raw bytes of one connection.
 
     Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Raw bytes are what one side
-    sent or, on TCP, both: "follow stream" saved as raw. "-" reads standard input and shows frames as they come.
+    sent or, on TCP, both: "follow stream" saved as raw. Frames are shown in order of time, whatever the order of the
+    packets in FILE; "-" reads standard input and shows frames of a pipe as they come. Several captures are the parts
+    of one, in any order, as tcpdump -C and dumpcap -b write them: connections go on over them, and numbers run
+    through. Copies of a capture are shown each for itself.
     Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4 where ftwire[compressed] is installed.
 
     \b
     Examples:
       ftwire dump capture.pcap
       ftwire dump --key rsa.pem --proto 'Qot_Update*' --json capture.pcapng
+      ftwire dump rotated.pcap rotated.pcap1 rotated.pcap2
       tcpdump -i lo -U -w - port 11111 | ftwire dump -
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
     Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
+    Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
+    instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:
@@ -144,27 +159,39 @@ def command(
     )
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
+    patterns = [each.strip() for text in protocols for each in text.split(",")]
+    present = None if frame_filter.is_empty else PresentValues(frame_filter, patterns, registry=registry)
     code = 0
+    path = files[0]
+    allow_open_files(len(files))
     try:
-        for path in files:
-            several = len(files) > 1
-            dump = Dump(form, frame_filter, stats, file=path if several else None)
-            if several and not as_json:
-                dump.note(path)
-            try:
+        with ExitStack() as stack:
+            inputs: list[Input] = []
+            for path in files:
+                inputs += [stack.enter_context(open_input(path))]
+            for group in one_capture_each(inputs):
+                path = group[0].path
+                dump = Dump(form, frame_filter, stats, file=path if len(files) > 1 else None, present=present)
                 reader = CaptureReader(
                     keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )
-                with open_input(path) as source:
-                    run(source, dump, reader)
-            except OSError as error:
-                raise click.ClickException(f"{path}: {error.strerror or error}") from None
-            except (NotACaptureError, ImportError) as error:
-                # ImportError: a package that only WebSocket conversations need is missing; it is named.
-                raise click.ClickException(f"{path}: {error}") from None
-            if dump.not_decoded:
-                code = NOT_DECODED
+                try:
+                    run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
+                except NotACaptureError:
+                    path = group[reader.part].path
+                    raise
+                if dump.not_decoded:
+                    code = NOT_DECODED
+                if sender and dump.has_both_sides:
+                    sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+    except (NotACaptureError, ImportError) as error:
+        # ImportError: a package that only WebSocket conversations need is missing; it is named.
+        raise click.ClickException(f"{path}: {error}") from None
     finally:
         if stats is not None:
             sys.stderr.write("".join(f"{line}\n" for line in stats.lines()))
+    if present is not None:
+        sys.stderr.write("".join(f"ftwire: {printable(sentence)}\n" for sentence in present.sentences()))
     ctx.exit(code)

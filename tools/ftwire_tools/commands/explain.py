@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -13,6 +15,7 @@ from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire.resemblance import TLS
+from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
 from ftwire_tools.explaining.checked_capture import CaptureChecker
@@ -20,9 +23,11 @@ from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_g
 from ftwire_tools.explaining.report import ExplainReport, Form, Place, PlacedFinding, print_json, print_text
 from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
 from ftwire_tools.terminal.progress import Progress
+from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
+    from ftwire_tools.captures.input_files import Input
 
 __all__ = ["command"]
 
@@ -46,13 +51,33 @@ class Options(NamedTuple):
     show_secrets: bool
 
 
-def explain_capture(capture: Capture, options: Options) -> ExplainReport:
-    """Check a capture. Raises ``OSError``."""
-    report = ExplainReport(capture.name, show_secrets=options.show_secrets)
+def explain_captures(captures: Sequence[Capture], options: Options) -> list[ExplainReport]:
+    """Check captures, parts of one as one, and return a report for each input. Raises ``OSError``."""
+    reports: dict[Input, ExplainReport] = {}
+    allow_open_files(len(captures))
+    with ExitStack() as stack:
+        inputs = [stack.enter_context(capture.opened()) for capture in captures]
+        for each in inputs:
+            reports[each] = ExplainReport(each.path, show_secrets=options.show_secrets)
+        for parts in one_capture_each(inputs):
+            _explain_capture(parts, [reports[part] for part in parts], options)
+    return list(reports.values())
+
+
+def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], options: Options) -> None:
+    """Check one capture; what is found goes to the report of the part that it ends in."""
     reader = CaptureReader(keys=options.keys, raw=False, keep_bytes=True)
     checker = CaptureChecker(options.keys)
+    progress = Progress(0)
+    drawn = 0
     try:
-        for dissected in reader.read(_with_progress(capture.chunks(), report)):
+        reports_of = reader.read_files(
+            [part.stream for part in parts],
+            progress=lambda done: progress.update(done, reader.account.frames),
+            at_once=False,
+        )
+        for dissected in reports_of:
+            report = reports[reader.part]
             if isinstance(dissected, UnrecognisedConnection) and dissected.sent[0].data.startswith(TLS):
                 client, server = dissected.conversation.client, dissected.conversation.server
                 report.notes.append(
@@ -62,30 +87,28 @@ def explain_capture(capture: Capture, options: Options) -> ExplainReport:
             for checked in checker.check(dissected):
                 if isinstance(checked, Place):
                     is_wrong = bool(checked.piece.findings)
-                    report.add(checked, keep=options.everything or (is_wrong and len(report.drawn) < MAX_DRAWN))
+                    keep = options.everything or (is_wrong and drawn < MAX_DRAWN)
+                    drawn += keep
+                    report.add(checked, keep=keep)
                     continue
                 report.findings += checked.findings
                 if checked.cut:
                     number = checked.conversation.number
                     report.notes.append(f"conversation {number}: the capture ends within a frame")
     except CaptureError as error:
-        report.notes.append(f"the capture cannot be read to its end: {error}")
-    report.notes += reader.account.unread()
-    if not report.pieces:
-        report.notes.append("no conversation with OpenD was found")
-    return report
-
-
-def _with_progress(chunks: Iterable[bytes], report: ExplainReport) -> Iterator[bytes]:
-    progress = Progress(0)
-    done = 0
-    try:
-        for chunk in chunks:
-            yield chunk
-            done += len(chunk)
-            progress.update(done, report.pieces)
+        for index, damage in (reader.account.damaged_parts or {reader.part: error}).items():
+            reports[index].notes.append(f"the capture cannot be read to its end: {damage}")
     finally:
         progress.clear()
+    reports[-1].notes += reader.account.unread()
+    for report in reports:
+        if not report.pieces:
+            report.notes.append("no conversation with OpenD was found")
+    if late := reader.account.late_packets:
+        sys.stderr.write(
+            f"ftwire: {printable(parts[0].name)}: {late} packets are further from their place in time than a stream is "
+            "put in order; give the uncompressed file itself\n"
+        )
 
 
 def explain_bytes(data: bytes, options: Options) -> ExplainReport:
@@ -152,7 +175,7 @@ def command(
     INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
     WebSocket connection, a pcap or pcapng capture, compressed or not), or "-" for standard input. Several are read as
     one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
-    Of a capture, only frames with something wrong are drawn.
+    Of a capture, only frames with something wrong are drawn. Several captures are the parts of one, in any order.
 
     \b
     Examples:
@@ -181,13 +204,12 @@ def command(
     except UnreadableInputError as error:
         raise click.ClickException(str(error)) from None
     reports: list[ExplainReport] = []
-    for capture in captures:
-        try:
-            reports.append(explain_capture(capture, options))
-        except OSError as error:
-            raise click.ClickException(f"{capture.name}: {error.strerror or error}") from None
-        except ImportError as error:
-            raise click.ClickException(f"{capture.name}: {error}") from None
+    try:
+        reports += explain_captures(captures, options)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or captures[0].name}: {error.strerror or error}") from None
+    except ImportError as error:
+        raise click.ClickException(f"{captures[0].name}: {error}") from None
     if data:
         try:
             reports.append(explain_bytes(data, options))

@@ -45,7 +45,14 @@ NOT_DECODED: Final = 3
 )
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
 @click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
-@click.option("--explode", is_flag=True, help="Lists inside rows as tables of their own, joined by frame and row.")
+@click.option(
+    "--columns",
+    type=click.Choice(["all", "sdk"]),
+    default="all",
+    help="all fields under the vendor's names (default), or those of the DataFrames of the vendor's Python SDK.",
+)
+@click.option("--join", "join", is_flag=True, help="The inputs are parts of one capture: tcpdump -C, dumpcap -b.")
+@click.option("--explode", is_flag=True, help="Lists inside rows as tables of their own, joined by number and row.")
 @click.option(
     "--levels",
     type=click.IntRange(1, 100),
@@ -73,6 +80,8 @@ def command(
     kind: str,
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
+    columns: str,
+    join: bool,
     explode: bool,
     levels: int,
     engine: str,
@@ -93,14 +102,20 @@ def command(
     Examples:
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
+      ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
 
-    Every row has capture_time, file, connection, frame, serial, direction, kind, proto and row. Codes are written
-    like HK.00700; beside an enum's number is its name (_name), beside a local time the instant (_utc). Replies and
-    pushes of the same thing share a table: time_share, ticker, order_book, order_book_wide, kline, basic_quote,
-    snapshot, broker_queue, orders, fills, positions. What could not be decoded is in the table errors, as are
-    connections that look like OpenD's protocol and have no frame. A capture without any conversation is named.
+    Each CAPTURE is read for itself. With --join all are parts of one, in any order: connections go on over them,
+    and the column file has the name of the first, "and N more".
+
+    Every row has time (of capture), file, number, conversation, src, dst, direction, kind, proto_id, proto, serial,
+    request, latency_ns and row. Rows of a reply have the number of its request, and the parameters that only the
+    request says (klType, rehabType). Codes are written like HK.00700; beside an enum's number is its name (_name),
+    beside a local time the instant (_utc). Replies and pushes of the same thing share a table: time_share, ticker,
+    order_book, order_book_wide, kline, basic_quote, snapshot, broker_queue, orders, fills, positions. What could not
+    be decoded is in the table errors, as are connections that look like OpenD's protocol and have no frame. A
+    capture without any conversation is named.
     """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None
@@ -114,10 +129,12 @@ def command(
     try:
         _check_packages(kind)
         from ftwire_tools.export.frame_columns import TableOptions
-        from ftwire_tools.export.runner import inputs_of, run_export
-        from ftwire_tools.export.task import ExportSettings
+        from ftwire_tools.export.lock import BusyError
+        from ftwire_tools.export.runner import inputs_of, joined, run_export
+        from ftwire_tools.export.store import store_at
+        from ftwire_tools.export.task import ExportSettings, MixedTablesError, check_output
 
-        options = TableOptions(wanted, explode, levels, show_secrets, max_body)
+        options = TableOptions(wanted, explode, levels, show_secrets, max_body, columns=columns)
         settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
         if not sources:
@@ -125,10 +142,26 @@ def command(
         for source in sources:
             if source.encode(errors="replace").decode() != source:
                 raise click.UsageError(f"{source}: rows name their file, and this name is not UTF-8")
-        outcomes = run_export(
-            sources, settings, engine=engine, address=address, jobs=jobs, retry_quarantined=retry_quarantined
-        )
-        code = _report(outcomes, len(sources), output if kind == "duckdb" else None, as_json)
+        captures_found = joined(sources) if join else [[source] for source in sources]
+        try:
+            with store_at(output).lock():
+                check_output(settings)
+                outcomes = run_export(
+                    captures_found,
+                    settings,
+                    engine=engine,
+                    address=address,
+                    jobs=jobs,
+                    retry_quarantined=retry_quarantined,
+                )
+                code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols)
+        except BusyError as error:
+            by = f" (process {error.holder})" if error.holder else ""
+            raise click.ClickException(
+                f"{output}: another export is writing there{by}: wait until it has ended, or give another directory"
+            ) from None
+        except MixedTablesError as error:
+            raise click.ClickException(str(error)) from None
     except ImportError as error:
         raise click.ClickException(_missing(error)) from None
     except OSError as error:
@@ -150,7 +183,13 @@ def _missing(error: ImportError) -> str:
     return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
 
 
-def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, database: str | None, as_json: bool) -> int:
+def _report(
+    outcomes: Iterable[tuple[ExportOutcome, bool]],
+    inputs: int,
+    database: str | None,
+    as_json: bool,
+    protocols: tuple[str, ...],
+) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()
     frames = done = skipped = faults = 0
@@ -171,6 +210,11 @@ def _report(outcomes: Iterable[tuple[ExportOutcome, bool]], inputs: int, databas
         files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
         lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
+    if protocols and frames and not rows.keys() - {"errors"}:
+        sys.stderr.write(
+            f"ftwire: --proto {printable(','.join(protocols))}: no frame in these inputs matches "
+            "(ftwire dump --stats counts what there is)\n"
+        )
     if not done:
         return 1
     return NOT_DECODED if faults else 0
@@ -192,4 +236,9 @@ def _print_problem(outcome: ExportOutcome) -> None:
         sys.stderr.write(
             f"ftwire: {printable(outcome.source)}: rows whose local time is not that of their timestamp, which their "
             f"_utc columns have: {rows}\n"
+        )
+    if outcome.without_request:
+        sys.stderr.write(
+            f"ftwire: {printable(outcome.source)}: {outcome.without_request} replies without their request in the "
+            "capture: their rows lack what only a request says\n"
         )

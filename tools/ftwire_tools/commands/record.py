@@ -146,7 +146,7 @@ async def _run(settings: _Settings) -> Recorder:
 @click.option(
     "-w", "path", required=True, metavar="FILE", help='The pcapng to write, readable by you alone; "-" for stdout.'
 )
-@click.option("--overwrite", is_flag=True, help="Write over a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.option(
     "--rotate-size",
     type=_Amount("size", _SIZES, SMALLEST_FILE),
@@ -198,10 +198,10 @@ def command(
       ftwire record --to :11111 -w day.pcapng --rotate-time 1h --rotate-size 100M --keep 48
       ftwire record --to :11111 -w - | wireshark -k -i -
 
-    Whatever ends the recording, what was written can be read. With --rotate-... files are numbered
-    (day-0001.pcapng), and each begins with a copy of the first exchange of every connection still open, so that
-    it can be decrypted by itself. A file that cannot be written any more (disk full) keeps all whole packets; the
-    bytes go on passing, unrecorded, and the exit code is 1.
+    Whatever ends the recording, what was written can be read: FILE has its name from the start. With --rotate-...
+    files are numbered (day-0001.pcapng), and each begins with a copy of the first exchange of every connection still
+    open, so that it can be decrypted by itself. A file that cannot be written any more (disk full) keeps all whole
+    packets; the bytes go on passing, unrecorded, and the exit code is 1.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap

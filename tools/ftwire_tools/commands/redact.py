@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from ftwire.errors import CaptureError
-from ftwire_tools.captures.capture_writer import create_private
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
 
@@ -31,61 +29,24 @@ NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
 
 
-class _Output:
-    """The file or stream that the new capture is written to."""
-
-    def __init__(self, path: str, *, overwrite: bool) -> None:
-        """Raises ``OSError``."""
-        self._path: Final = None if path == "-" else Path(path)
-        self._fd, self._regular = (
-            (sys.stdout.fileno(), False) if self._path is None else create_private(self._path, overwrite=overwrite)
-        )
-
-    def write(self, blocks: Iterable[bytes]) -> None:
-        """Write the blocks. Raises ``OSError``, and any error of the iterator."""
-        waiting = bytearray()
-        try:
-            for block in blocks:
-                waiting += block
-                if len(waiting) >= 1 << 20:
-                    self._flush(waiting)
-        finally:
-            self._flush(waiting)
-
-    def _flush(self, waiting: bytearray) -> None:
-        while waiting:
-            del waiting[: os.write(self._fd, waiting)]
-
-    def close(self) -> None:
-        """End the file."""
-        if self._path is not None:
-            os.close(self._fd)
-
-    def abandon(self) -> None:
-        """Remove an unfinished file."""
-        self.close()
-        if self._path is not None and self._regular:
-            self._path.unlink(missing_ok=True)
-
-
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
     """Pass the input through ``convert`` and write the result. Raises ``ClickException``."""
     try:
         with open_input(path) as source:
             try:
-                output = _Output(out, overwrite=overwrite)
+                output = OutputFile(out, overwrite=overwrite, private=True)
             except FileExistsError:
                 raise click.ClickException(f"{out} exists (--overwrite)") from None
             except OSError as error:
                 raise click.ClickException(f"{out}: {error.strerror or error}") from None
-            try:
-                output.write(convert(source))
-            except BrokenPipeError:
-                raise
-            except BaseException:
-                output.abandon()
-                raise
-            output.close()
+            with output:
+                for block in _joined(convert(source)):
+                    try:
+                        output.write(block)
+                    except BrokenPipeError:
+                        raise
+                    except OSError as error:
+                        raise click.ClickException(f"{out}: {error.strerror or error}") from None
     except BrokenPipeError:
         raise
     except (OSError, CaptureError) as error:
@@ -93,28 +54,33 @@ def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], It
         raise click.ClickException(f"{path}: {reason}") from None
 
 
+def _joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the blocks, joined to larger ones. Raises any error of the iterator, after what came before it."""
+    waiting = bytearray()
+    try:
+        for block in blocks:
+            waiting += block
+            if len(waiting) >= 1 << 20:
+                yield bytes(waiting)
+                waiting.clear()
+    except CaptureError:
+        yield bytes(waiting)
+        raise
+    yield bytes(waiting)
+
+
 def _redacted(source: Input, rewriter: Rewriter, damage: list[str]) -> Iterator[bytes]:
     """Yield the new capture; an error that ends the old one early goes to ``damage``. Raises ``CaptureError``."""
     yield rewriter.header()
     progress = Progress(source.size)
-    done = 0
     try:
-        for chunk in source.chunks():
-            done += len(chunk)
-            yield from rewriter.feed(chunk)
-            progress.update(done, rewriter.frames)
+        yield from rewriter.read(source.stream, lambda done: progress.update(done, rewriter.frames))
     except CaptureError as error:
         if not rewriter.frames:
             raise
         damage.append(str(error))
     finally:
         progress.clear()
-    try:
-        yield from rewriter.close()
-    except CaptureError as error:
-        if not rewriter.frames:
-            raise
-        damage.append(str(error))
 
 
 def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], *, as_json: bool) -> None:
@@ -151,7 +117,7 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
 )
 @click.argument("file", metavar="FILE")
 @click.option("-w", "out", required=True, metavar="OUT", help='The pcapng to write; "-" for standard output.')
-@click.option("--overwrite", is_flag=True, help="Write over a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
 @click.option("--encrypt-with", metavar="PEM", help="Encrypt again what was, under this key, which may be shown.")
 @click.option("--seed", metavar="TEXT", help="Same seed, same pseudonyms; a secret of yours. Random by default.")
@@ -190,6 +156,9 @@ def command(
       ftwire redact session.pcapng -w shareable.pcapng
       ftwire redact --key rsa.pem --encrypt-with test.pem --seed "my secret" day.pcapng -w shareable.pcapng
       ftwire redact --strip-key recorded.pcapng -w without-key.pcapng
+
+    OUT is readable by you alone. It gets its name when it is complete, so that it may be FILE itself with --overwrite,
+    and what it was stays if anything fails.
 
     Which securities are traded, when, and at what price stays, and so do quantities without --amounts. Look at the
     result before you share it: ftwire dump -v --show-secrets shareable.pcapng

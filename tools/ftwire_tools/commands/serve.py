@@ -214,7 +214,8 @@ def command(
 
     Any client of OpenD connects, on TCP and, with --ws-port, on WebSocket, with protobuf or JSON, plain or under
     the RSA key of --key. Requests get the captured reply to the same request; captured pushes go, with their
-    rhythm, to those who subscribed. "-" reads a capture from standard input. Events go to standard error.
+    rhythm, to those who subscribed. Several captures are the parts of one. "-" reads a capture from standard
+    input. Events go to standard error.
 
     \b
     Examples:

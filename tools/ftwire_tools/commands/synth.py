@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 import click
 
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.terminal.output import ClosedOutputError, OutputError, write
+from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
 
@@ -106,6 +105,7 @@ def command(
 
     Connections with handshake, subscription and replies, then pushes over the market's hours. The same seed results in
     the same bytes (but for the handshake with --key: RSA pads with random ones). Numbers and names mean nothing.
+    A FILE that exists is replaced, when the new one is complete.
 
     \b
     Examples:
@@ -135,18 +135,8 @@ def command(
                 raise click.UsageError("--json and a capture do not go to the same standard output")
             write_capture(plan, _to_stdout, progress.update)
             ctx.exit(0)
-        # What is there and no plain file, a device or a pipe, is written to and not replaced.
-        special = Path(output).exists() and not Path(output).is_file()
-        partial = Path(output if special else f"{output}.partial")
-        try:
-            with partial.open("wb") as file:
-                written = write_capture(plan, file.write, progress.update)
-            if not special:
-                partial.replace(output)
-        finally:
-            if not special:
-                with suppress(OSError):
-                    partial.unlink(missing_ok=True)
+        with OutputFile(output, overwrite=True) as file:
+            written = write_capture(plan, file.write, progress.update)
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror or error}") from None
     finally:

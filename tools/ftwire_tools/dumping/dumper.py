@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
+from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.filters.frame_filter import FrameFilter
@@ -17,8 +17,9 @@ from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 
 if TYPE_CHECKING:
-    from ftwire.capture import Dissected
+    from ftwire.capture import CaptureReader, Dissected
     from ftwire_tools.captures.input_files import Input
+    from ftwire_tools.filters.present_values import PresentValues
     from ftwire_tools.render import Renderer
 
 __all__ = ["Dump", "Form", "run"]
@@ -63,10 +64,18 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
 
 
 class Dump:
-    """Shows one input: keeps what passes the filter, renders it and writes it."""
+    """Shows one capture: keeps what passes the filter, renders it and writes it."""
 
-    def __init__(self, form: Form, frame_filter: FrameFilter, stats: Stats | None, *, file: str | None) -> None:
-        """``file`` names the input in JSON, where there are several."""
+    def __init__(
+        self,
+        form: Form,
+        frame_filter: FrameFilter,
+        stats: Stats | None,
+        *,
+        file: str | None,
+        present: PresentValues | None = None,
+    ) -> None:
+        """``file`` names the input in JSON, where there are several; ``present`` notes what could be selected."""
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
             fields=form.fields,
@@ -77,7 +86,11 @@ class Dump:
         self._filter: Final = frame_filter
         self._everything: Final = frame_filter.is_empty
         self._stats: Final = stats
+        self._present: Final = present
+        self._named: Final[set[str]] = set()
         self._out: Final[list[str]] = []
+        self.has_both_sides = False
+        """A conversation of a capture was met, not the bytes of one side."""
         self.not_decoded = 0
         """What was shown and could not be decoded: frames, bytes in no frame, connections, damage of the input."""
         self.unrecognised = 0
@@ -102,10 +115,28 @@ class Dump:
 
     def _shows(self, frame: DissectedFrame) -> bool:
         """Return whether a frame passes the filter; its body is read only if its header does."""
-        frame_filter, observation = self._filter, frame.observation
-        return frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
-            observation, frame.error if frame_filter.only_errors else None
+        frame_filter, observation, present = self._filter, frame.observation, self._present
+        if present is None:
+            return frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
+                observation, frame.error if frame_filter.only_errors else None
+            )
+        present.add(frame.conversation, observation)
+        shown = frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
+            observation, frame.error if frame_filter.only_errors else None, present.codes
         )
+        present.shown += shown
+        return shown
+
+    def begin_part(self, name: str) -> None:
+        """Name the input that the frames to come are from, where there are several."""
+        if self._as_json:
+            from ftwire_tools.render.jsonlines import JsonRenderer
+
+            if isinstance(self._renderer, JsonRenderer):
+                self._renderer.name_file(name)
+        elif name not in self._named:
+            self._named.add(name)
+            self.note(name)
 
     def _show_other(self, report: Dissected) -> None:
         """Show undecoded bytes, missing keys and connections without a frame, if they pass the filter."""
@@ -115,6 +146,7 @@ class Dump:
                 self.complain(unrecognised_text(report))
             return
         if not isinstance(report, DissectedBytes | KeyNeeded):
+            self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
             return
         conversation, observation = report.conversation, report.observation
         if not self._filter.matches_place(conversation, observation.time):
@@ -154,40 +186,59 @@ class Dump:
             write(text)
 
 
-def run(source: Input, dump: Dump, reader: CaptureReader) -> None:
-    """Dump one input. Raises ``OSError``, and ``NotACaptureError`` where it holds nothing that could be read."""
+def run(
+    sources: Sequence[Input], dump: Dump, reader: CaptureReader, *, named: bool = False, at_once: bool = True
+) -> None:
+    """Dump one capture, from one input or from its parts; ``named``: say which of them frames are from.
+
+    ``at_once``: show frames of a pipe as they come, instead of putting them in order.
+
+    Raises ``OSError``, and ``NotACaptureError`` where an input holds nothing that could be read.
+    """
     account = reader.account
-    progress = Progress(source.size)
-    done = 0
+    name = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1} more"
+    progress = Progress(sum(source.size for source in sources))
+
+    def note_progress(done: int) -> None:
+        dump.flush()
+        progress.update(done, account.frames)
+
     try:
-        for chunk in source.chunks():
-            _show(reader.feed(chunk), source, dump)
-            if account.damage is not None:
-                break
-            done += len(chunk)
-            progress.update(done, account.frames)
-        _show(reader.close(), source, dump)
+        reports = reader.read_files([source.stream for source in sources], progress=note_progress, at_once=at_once)
+        try:
+            dump.show(_by_part(reports, sources, reader, dump) if named else reports)
+        except NotACaptureError:
+            raise
+        except CaptureError as error:
+            for index, damage in (account.damaged_parts or {0: error}).items():
+                dump.complain(f"{sources[index].name}: {damage}")
         if dump.unrecognised:
-            dump.note(explain_hint(source.name, dump.unrecognised))
+            paths = " ".join(source.name for source in sources)
+            dump.note(explain_hint(paths, dump.unrecognised))
         for sentence in account.unread():
-            dump.complain(f"{source.name}: {sentence}")
+            dump.complain(f"{name}: {sentence}")
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
-            dump.complain(f"{source.name}: {those} other bytes than came first in their place, or came too late")
+            dump.complain(f"{name}: {those} other bytes than came first in their place, or came too late")
+        if account.late_packets:
+            those = "a packet is" if account.late_packets == 1 else f"{account.late_packets} packets are"
+            remedy = "--in-order or the file itself puts them" if at_once else "the uncompressed file itself puts them"
+            dump.note(f"{name}: {those} not in order of time ({remedy} in order)")
     finally:
         progress.clear()
         dump.flush()
     nothing = without_conversation(account)
     if nothing:
-        sys.stderr.write(f"ftwire: {printable(f'{source.name}: {nothing}')}\n")
+        sys.stderr.write(f"ftwire: {printable(f'{name}: {nothing}')}\n")
 
 
-def _show(reports: Iterable[Dissected], source: Input, dump: Dump) -> None:
-    """Show the reports, and in their place why there are no more of them if the file is damaged."""
-    try:
-        dump.show(reports)
-    except NotACaptureError:
-        raise
-    except CaptureError as error:
-        dump.complain(f"{source.name}: {error}")
-    dump.flush()
+def _by_part(
+    reports: Iterable[Dissected], sources: Sequence[Input], reader: CaptureReader, dump: Dump
+) -> Iterator[Dissected]:
+    """Pass reports on, and name the input they come from when it is another one."""
+    part = -1
+    for report in reports:
+        if reader.part != part:
+            part = reader.part
+            dump.begin_part(sources[part].name)
+        yield report

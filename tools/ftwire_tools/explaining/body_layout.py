@@ -37,12 +37,17 @@ def body_lines(view: PieceView, paint: Paint) -> Iterator[str]:
 def _tree_lines(view: PieceView, nodes: Iterable[Node], paint: Paint, depth: int) -> Iterator[str]:
     for node in nodes:
         indent = "  " * depth
-        wire = WIRE_TYPES[node.wire] + (f" {node.end - node.start}" if node.wire == 2 else "")
+        wire = _wire_name(node) + (f" {node.end - node.start}" if node.wire == 2 else "")
         tag = f"{node.number} {wire}" if node.number else "?"
         bytes_text = view.first_bytes(node).hex(" ")
         label = _label(node, paint)
         yield f"  {paint.faint}{node.offset:04x}{paint.reset}  {bytes_text:<23}  {tag:<11}  {indent}{label}"
         yield from _tree_lines(view, node.children, paint, depth + 1)
+
+
+def _wire_name(node: Node) -> str:
+    # A tag has three bits for the wire type, and there are six of them.
+    return WIRE_TYPES[node.wire] if node.wire < len(WIRE_TYPES) else f"wire {node.wire}"
 
 
 def _label(node: Node, paint: Paint) -> str:
@@ -112,7 +117,7 @@ def _node_json(node: Node) -> dict[str, Any]:
         "offset": node.offset,
         "end": node.end,
         "number": node.number,
-        "wire": WIRE_TYPES[node.wire],
+        "wire": _wire_name(node),
         "name": node.field.name if node.field is not None else None,
         "type": node.type,
     }

@@ -57,10 +57,11 @@ def _protocol_name(proto_id: int) -> str:
     return protocol.name if protocol else "unknown"
 
 
-def header_fields(piece: Piece) -> list[HeaderField]:
+def header_fields(view: PieceView) -> list[HeaderField]:
     """Return the fields of the header of a frame or an envelope; none for other bytes."""
+    piece = view.piece
     if piece.envelope is not None:
-        return _envelope_fields(piece)
+        return _envelope_fields(view)
     header = piece.header
     if header is None:
         return []
@@ -104,7 +105,8 @@ def _digest_meaning(piece: Piece, header: Header) -> tuple[str, bool]:
     return "does not agree with the bytes on the wire", False
 
 
-def _envelope_fields(piece: Piece) -> list[HeaderField]:
+def _envelope_fields(view: PieceView) -> list[HeaderField]:
+    piece = view.piece
     raw = piece.raw
     if not raw.startswith(b"ft-v1.0\0") or len(raw) < 20:
         return []
@@ -118,6 +120,9 @@ def _envelope_fields(piece: Piece) -> list[HeaderField]:
     ]
     if piece.sender is Role.SERVER and len(raw) >= HEADER_SIZE:
         error = int.from_bytes(raw[20:24], "big", signed=True)
+        if view.hides_error_text:
+            meaning = "withheld: it may be a body that the client has sent (--show-secrets)"
+            return [*fields, HeaderField(20, b"", "error", meaning, good=False)]
         text = printable(raw[24:44].partition(b"\0")[0].decode(errors="replace"))
         fields += [
             HeaderField(20, raw[20:24], "error", str(error), not error),
@@ -147,9 +152,9 @@ def title_of(piece: Piece) -> str:
 def draw(view: PieceView, paint: Paint, *, everything: bool = False) -> Iterator[str]:
     """Yield the lines of a piece."""
     faint, bad, reset = paint.faint, paint.bad, paint.reset
-    fields = header_fields(view.piece)
+    fields = header_fields(view)
     for field in fields:
-        rows = [field.raw[start : start + 10].hex(" ") for start in range(0, len(field.raw), 10)]
+        rows = [field.raw[start : start + 10].hex(" ") for start in range(0, len(field.raw), 10)] or [""]
         colour = paint.response if field.good else bad
         yield f"  {faint}{field.offset:04x}{reset}  {rows[0]:<29}  {field.name:<13}  {colour}{field.meaning}{reset}"
         for count, row in enumerate(rows[1:], 1):

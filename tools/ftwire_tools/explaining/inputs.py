@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, Final, NamedTuple, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
-from ftwire_tools.captures.input_files import open_input
+from ftwire.pcap.ordering import BegunStream, is_stored
+from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.terminal.hex_input import from_hex
 
 __all__ = ["Capture", "UnreadableInputError", "read_given"]
@@ -25,20 +26,17 @@ class Capture(NamedTuple):
     """A pcap or pcapng file, compressed or not. It is read only when it is checked, since it may be large."""
 
     name: str
-    head: bytes
-    rest: Iterator[bytes] | None
-    """The chunks after the head, where the input can be read only once."""
+    stream: BinaryIO | None = None
+    """Where it is read from, if not from the file of this name."""
 
-    def chunks(self) -> Iterable[bytes]:
-        """Return the bytes in chunks. Raises ``OSError``."""
-        if self.rest is not None:
-            return chain((self.head,), self.rest)
-        return _chunks_of(self.name)
-
-
-def _chunks_of(path: str) -> Iterator[bytes]:
-    with open_input(path) as source:
-        yield from source.chunks()
+    @contextmanager
+    def opened(self) -> Iterator[Input]:
+        """Open it. Raises ``OSError``."""
+        if self.stream is not None:
+            yield Input(self.name, self.name, self.stream)
+            return
+        with open_input(self.name) as source:
+            yield source
 
 
 def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
@@ -81,13 +79,18 @@ def _content(path: str) -> bytes | Capture:
     decided = False
     try:
         with open_input(path) as source:
-            chunks = source.chunks()
-            for chunk in chunks:
+            begin = source.stream.tell() if is_stored(source.stream) else None
+            for chunk in source.chunks():
                 content += chunk
                 if not decided and len(content) >= ENOUGH_TO_TELL:
                     decided = True
                     if is_capture(bytes(content)):
-                        return Capture(path, bytes(content), chunks if path == "-" else None)
+                        if path != "-":
+                            return Capture(path)
+                        if begin is None:
+                            return Capture(path, cast("BinaryIO", BegunStream(bytes(content), source.stream)))
+                        source.stream.seek(begin)
+                        return Capture(path, source.stream)
                 if len(content) > MAX_RAW:
                     raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")
     except OSError as error:

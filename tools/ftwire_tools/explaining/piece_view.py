@@ -1,6 +1,7 @@
 """A piece as it may be shown: what its drawing is made from.
 
-Secret fields are hidden, and so is everything that may be one: unknown fields of messages that may hold secrets.
+Secret fields are hidden, and so is everything that may be one: unknown fields of messages that may hold secrets, and
+bytes that could not be read.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.diagnosis import Node, wire_tree
 from ftwire.frame import Role
-from ftwire.header import BodyFormat
+from ftwire.header import ENVELOPE_MAGIC, MAGIC, BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import BodyMask, Hidden, may_hold_secrets
+from ftwire_tools.messages.masking import BodyMask, Hidden, hides_error_text
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -26,9 +27,9 @@ __all__ = ["PieceView"]
 TAG_BYTES: Final = 8
 """Bytes shown in front of a field: its tag and length, and its value if it is short."""
 SHOWN_OF_PAYLOAD: Final = 2
-"""Bytes shown of a payload that cannot be read and may hold secrets: the tag and length of a message's first field."""
-SHOWN_OF_ANYTHING: Final = 16
-"""Bytes shown of what is in no frame: whether they resemble a header must be seen."""
+"""Bytes shown of what cannot be read and may hold secrets: the tag and length of a message's first field."""
+SHOWN_OF_HEADER: Final = 16
+"""Bytes shown of what is in no frame and begins as one does: the fields of a header before the digest."""
 
 
 class PieceView:
@@ -46,17 +47,20 @@ class PieceView:
 
     @property
     def payload(self) -> bytes:
-        """What may be shown of the bytes on the wire after the header: all if they are ciphertext."""
+        """What may be shown of the bytes on the wire after the header.
+
+        What looks encrypted may as well be a plain body that was damaged.
+        """
         piece = self.piece
-        if self._shows_secrets or piece.key_unknown or piece.body is not None:
+        if not self._mask.hides_unverified or piece.body is not None:
             return piece.payload
-        # Whose message it is may be unknown: a request or a response.
-        either = (registry.requests[piece.proto_id], registry.responses[piece.proto_id]) if piece.proto_id else ()
-        classes = [descriptor_of(each) for each in either if each is not None]
-        if not classes or any(map(may_hold_secrets, classes)):
-            has_header = piece.header is not None or piece.envelope is not None
-            return piece.payload[: SHOWN_OF_PAYLOAD if has_header else SHOWN_OF_ANYTHING]
-        return piece.payload
+        begins_like_one = piece.payload.startswith((MAGIC, ENVELOPE_MAGIC))
+        return piece.payload[: SHOWN_OF_HEADER if begins_like_one else SHOWN_OF_PAYLOAD]
+
+    @property
+    def hides_error_text(self) -> bool:
+        """Whether what stands where OpenD's envelopes have an error is hidden."""
+        return hides_error_text(int.from_bytes(self.piece.raw[20:24], "big", signed=True), self._mask)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the mistakes found in it, with proofs that do not quote a body that may hold secrets."""
@@ -85,18 +89,26 @@ class PieceView:
 
     def fields(self) -> list[Node]:
         """Return the tree of a protobuf body; values that may be secrets are ``Hidden``."""
-        return self._hidden(wire_tree(self.piece.body or b"", self.descriptor))
+        nodes = wire_tree(self.piece.body or b"", self.descriptor)
+        return self._hidden(nodes, damaged=not _is_readable(nodes)) if self._mask.hides_some else list(nodes)
 
-    def _hidden(self, nodes: Iterable[Node]) -> list[Node]:
-        if not self._mask.hides_some:
-            return list(nodes)
-        return [
-            node._replace(
-                value=Hidden(node.value) if node.value is not None and self._mask.hides(node.field) else node.value,
-                children=tuple(self._hidden(node.children)),
-            )
-            for node in nodes
-        ]
+    def _hidden(self, nodes: Iterable[Node], *, damaged: bool) -> list[Node]:
+        """Return fields without what may be secrets. In a damaged body these may be read as tags and lengths, too."""
+        found: list[Node] = []
+        for node in nodes:
+            known = node.field is not None and node.problem is None
+            if damaged and not known and not (node.field is not None and node.children):
+                end = node.end
+                problem = "cannot be read from here on, and may hold secrets"
+                found.append(Node(node.offset, node.offset, end, 0, 0, None, "", None, problem=problem))
+                break
+            value = Hidden(node.value) if node.value is not None and self._mask.hides(node.field) else node.value
+            children = tuple(self._hidden(node.children, damaged=damaged))
+            if node.field is None and node.children:
+                # A guess, which may have taken a secret for fields.
+                value, children = Hidden(b""), ()
+            found.append(node._replace(value=value, children=children))
+        return found
 
     def first_bytes(self, node: Node) -> bytes:
         """Return the tag and length of a field, with a short value; of what cannot be read the first bytes."""
@@ -106,6 +118,10 @@ class PieceView:
         has_value = not node.children and node.value is not None and not isinstance(node.value, Hidden)
         is_short = node.end - node.offset <= TAG_BYTES
         return body[node.offset : node.end if has_value and is_short else node.start]
+
+
+def _is_readable(nodes: Iterable[Node]) -> bool:
+    return all(node.problem is None and _is_readable(node.children) for node in nodes)
 
 
 def _class_of(piece: Piece) -> Descriptor | None:

@@ -189,7 +189,7 @@ def print_json(report: ExplainReport, form: Form) -> None:
             "cipher": piece.cipher,
             "header": [
                 {"offset": one.offset, "hex": one.raw.hex(), "name": one.name, "meaning": one.meaning, "good": one.good}
-                for one in header_fields(piece)
+                for one in header_fields(view)
             ],
             "body": body_json(view),
         }

@@ -16,10 +16,13 @@ The modules, in the order in which a capture passes them::
     layout           which tables a message class fills
     flatten          nested columns to flat ones; names, codes and instants beside numbers and texts
     rows             an array of messages to the rows of their tables
+    request_columns  what rows of a reply show of its request
+    sdk_columns      rows in the columns of the vendor's Python SDK
     table_builder    collected frames to batches of all tables
     pipeline         a capture to batches of all tables, in bounded memory
     formats          batches to Parquet, Arrow, CSV or JSON lines
     manifest         what became of each input, so that it is not exported twice
+    lock             one export at a time in a directory
     task             one input to its files: all of them or none
     engines          tasks in this process, in several, on a Ray or Dask cluster
     progress_report  how far an export is, on a terminal

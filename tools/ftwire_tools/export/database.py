@@ -29,8 +29,9 @@ def build_database(out: str, tables: Iterable[str]) -> None:
         for table in tables:
             # layout.snake_case makes names of tables of letters, digits and _ only; a path may hold quotes.
             files = f"{root}/{table}/**/*.parquet".replace("'", "''")
-            connection.execute(
-                f'create table "{table}" as select * from read_parquet('  # noqa: S608
-                f"'{files}', hive_partitioning = true, union_by_name = true) order by capture_time, frame, row"
-            )
+            rows = f"read_parquet('{files}', hive_partitioning = true, union_by_name = true)"
+            names = {name for name, *_ in connection.execute(f"describe from {rows}").fetchall()}
+            # Rows in the columns of the vendor's SDK do not say when they were captured; files are in that order.
+            order = "order by time, number, row" if "time_ns" in names else ""
+            connection.execute(f'create table "{table}" as select * from {rows} {order}')  # noqa: S608
     partial.replace(root / DATABASE)

@@ -6,7 +6,7 @@ The column of an inner message's field has the names of both: ``preMarket_price`
   ``security``, in one with the field's name for any other (``owner``, beside ``owner_market`` and ``owner_code``).
   Where a message itself has a field ``code``, that one is called ``code_raw``;
 - to a list of securities the list of their codes, with ``_codes`` after its name;
-- to an enum's number its name, in a dictionary column with ``_name`` after its name;
+- to an enum's number its name, as in lines and rows of ``dump``, in a dictionary column with ``_name`` after its name;
 - to an exchange-local time the instant, with ``_utc`` after its name (by ``finish``): that of the timestamp beside it,
   or, without one, of the text on the clock of the row's security.
 """
@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ftwire_tools.export.request_columns import SECURITY
 from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS, TRADE_PREFIXES
 from ftwire_tools.markets.zones import clocks_of, instants, read_times
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.securities import market_of
+from ftwire_tools.messages.summary import short_enum_name
 from ftwire_tools.messages.time_fields import has_instant, stamp_of
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ __all__ = ["FlatColumn", "beside", "clocks_in", "code_column", "finish", "flatte
 MAX_SPREAD: Final = 64 << 20
 """Bytes that one column may take in a batch whose values are repeated for each item of a list."""
 
-SECURITY: Final = "Qot_Common.Security"
+UNKNOWN_MARKET: Final = "unknown"
+"""Market of a security whose number is that of no market known here, or 0: it is not another security's."""
 
 
 class FlatColumn(NamedTuple):
@@ -51,6 +54,8 @@ class FlatColumn(NamedTuple):
     """Market prefixes of the values, where these are codes of securities or numbers of trading markets."""
     clocks: Any = None
     """Names of the clocks that their times are on, where some are not ``markets``."""
+    is_asked: bool = False
+    """It is a parameter of the request that the message answers."""
 
     def take(self, indices: Any) -> FlatColumn:
         """Return the column with the values at these indices."""
@@ -140,7 +145,10 @@ def beside(column: FlatColumn, parents: Any) -> FlatColumn:
 
 
 def market_in(columns: list[FlatColumn], length: int) -> Any:
-    """Return the prefix of each row's market, from the first column that has one for it; null where none has."""
+    """Return the prefix of each row's market, from the first column that has one for it; null where none has.
+
+    ``UNKNOWN_MARKET`` is one: a security with an unknown number is not in the market of another one beside it.
+    """
     known = [column.markets for column in columns if column.markets is not None]
     return pc.coalesce(*known) if known else pa.nulls(length, pa.string())
 
@@ -170,7 +178,8 @@ def _scalar(name: str, values: Any, field: FieldDescriptor, stamps: Any) -> list
     if names is not None:
         numbers = pa.array(list(names), values.type)
         indices = pc.index_in(values, value_set=numbers)
-        named = pa.DictionaryArray.from_arrays(indices, pa.array(list(names.values()), pa.string()))
+        short = [short_enum_name(each) for each in names.values()]
+        named = pa.DictionaryArray.from_arrays(indices, pa.array(short, pa.string()))
         prefixes = _prefixes(values, TRADE_MARKETS) if field.name == "trdMarket" else None
         return [FlatColumn(name, values, markets=prefixes), FlatColumn(f"{name}_name", named)]
     return [FlatColumn(name, values, is_time=True, stamps=stamps) if has_instant(field) else FlatColumn(name, values)]
@@ -182,12 +191,14 @@ def code_column(name: str, market: Any, code: Any, present: Any, prefixes: dict[
     known = _prefixes(numbers, prefixes)
     front = pc.coalesce(known, numbers.cast(pa.string()))
     joined = pc.binary_join_element_wise(front, pc.fill_null(code, ""), ".")
-    shown = pc.if_else(present, joined, pa.scalar(None, pa.string()))
+    # A code without a market beside it (``secMarket`` of older orders) leaves that to the message: ``trdMarket``.
+    stated = market.is_valid() if prefixes is not QOT_PREFIXES else present
+    markets = _where(pc.and_(present, stated), pc.coalesce(known, pa.scalar(UNKNOWN_MARKET)))
     clocks = clocks_of(known, code, trading=prefixes is TRADE_PREFIXES)
     return FlatColumn(
         name,
-        shown,
-        markets=_where(present, known),
+        _where(present, joined),
+        markets=markets,
         clocks=None if clocks is known else _where(present, clocks),
     )
 

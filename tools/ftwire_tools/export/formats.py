@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ftwire_tools.export.rows import PARTITIONS
+from ftwire_tools.export.rows import META, PARTITIONS
 
 if TYPE_CHECKING:
     from ftwire_tools.export.store import Store
@@ -19,6 +19,9 @@ __all__ = ["FORMATS", "FileSet"]
 
 NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 """Name of a partition that readers of partitioned directories read as null."""
+
+_BARE: Final = frozenset({"number", "request"})
+"""Columns of 64 bits that are JSON numbers: they count frames of one capture, far below 2**53."""
 
 GROUP_ROWS: Final = 1 << 17
 """Rows written at once: a row group in Parquet."""
@@ -34,26 +37,30 @@ class _Writer(Protocol):
 
 
 class _Parquet:
-    """Parquet: ``capture_time`` in microseconds, since Spark refuses finer instants, and in ``_ns`` in full."""
+    """Parquet: ``time`` in microseconds, since Spark refuses finer instants, and in ``time_ns`` in full."""
 
     def __init__(self, stream: BinaryIO, schema: Any) -> None:
         import pyarrow.parquet as pq
 
-        # META begins with capture_time.
-        times = [pa.field("capture_time", pa.timestamp("us", "UTC")), pa.field("capture_time_ns", pa.int64())]
-        self._schema: Final = pa.schema([*times, *list(schema)[1:]])
+        # META begins with the time of capture; rows in the columns of the vendor's SDK have none.
+        self._has_time: Final = schema.field(0).type == META[0][1]
+        fields = list(schema)
+        if self._has_time:
+            fields[:1] = [pa.field("time", pa.timestamp("us", "UTC")), pa.field("time_ns", pa.int64())]
+        self._schema: Final = pa.schema(fields)
         self._writer: Final[Any] = pq.ParquetWriter(
             stream,
             self._schema,
             compression="zstd",
             write_statistics=True,
-            sorting_columns=[pq.SortingColumn(0)],
+            sorting_columns=[pq.SortingColumn(0)] if self._has_time else None,
         )
 
     def write(self, table: Any) -> None:
-        exact = table.column(0)
-        times = [exact.cast(self._schema.field(0).type, safe=False), exact.cast(pa.int64())]
-        self._writer.write_table(pa.Table.from_arrays([*times, *table.columns[1:]], schema=self._schema))
+        columns = table.columns
+        if self._has_time:
+            columns[:1] = [columns[0].cast(self._schema.field(0).type, safe=False), columns[0].cast(pa.int64())]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
     def close(self) -> None:
         self._writer.close()
@@ -67,7 +74,10 @@ def _arrow(stream: BinaryIO, schema: Any) -> _Writer:
 
 
 class _Csv:
-    """CSV with a header; lists as JSON, bytes as hexadecimal digits."""
+    """CSV with a header; lists as JSON, bytes as hexadecimal digits.
+
+    64-bit integers are digits, as any other number: CSV has no types, and readers that guess them pass over quotes.
+    """
 
     def __init__(self, stream: BinaryIO, schema: Any) -> None:
         from pyarrow import csv
@@ -85,15 +95,23 @@ class _Csv:
 
 
 class _JsonLines:
-    """An object a line: without nulls, 64-bit integers as numbers, times as text with nine decimals."""
+    """An object a line: without nulls, 64-bit integers as strings, times as text with nine decimals.
+
+    64-bit integers are strings by their type, as in protobuf's JSON and in ``ftwire dump --json``: JavaScript, jq and
+    whatever else reads numbers as doubles would lose digits. Numbers of frames are numbers, as they are there.
+    """
 
     def __init__(self, stream: BinaryIO, _schema: Any) -> None:
         self._stream: Final = stream
 
     def write(self, table: Any) -> None:
-        plain = [column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in table.columns]
-        for row in pa.Table.from_arrays(plain, names=table.schema.names).to_pylist():
-            line = json.dumps(_json_value({name: value for name, value in row.items() if value is not None}))
+        names = table.schema.names
+        columns = [
+            column.to_pylist() if name in _BARE else _json_column(column)
+            for name, column in zip(names, table.columns, strict=True)
+        ]
+        for row in zip(*columns, strict=True):
+            line = json.dumps({name: value for name, value in zip(names, row, strict=True) if value is not None})
             self._stream.write(line.encode() + b"\n")
 
     def close(self) -> None:
@@ -234,19 +252,42 @@ def _csv_array(column: Any) -> Any:
     kind = column.type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         texts = [
-            None if each is None else each.hex() if isinstance(each, bytes) else json.dumps(_json_value(each))
+            None if each is None else each.hex() if isinstance(each, bytes) else json.dumps(_json_value(each, kind))
             for each in column.to_pylist()
         ]
         return pa.array(texts, pa.string())
     return column.cast(pa.string()) if pa.types.is_dictionary(kind) else column
 
 
-def _json_value(value: Any) -> Any:
-    """Return a value that JSON has: bytes in hexadecimal digits, NaN and infinities as texts, as in protobuf's JSON."""
+def _json_column(column: Any) -> list[Any]:
+    """Return the values of a column as JSON has them."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or _is_64_bit(kind):
+        values: list[Any] = column.cast(pa.string()).to_pylist()
+        return values
+    values = column.to_pylist()
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_floating(kind):
+        return [_json_value(value, kind) for value in values]
+    return values
+
+
+def _is_64_bit(kind: Any) -> bool:
+    return bool(pa.types.is_int64(kind) or pa.types.is_uint64(kind))
+
+
+def _json_value(value: Any, kind: Any) -> Any:
+    """Return a value of a column's type as JSON has it, where it differs from Python's.
+
+    Bytes are hexadecimal digits; 64-bit integers, NaN and infinities texts, as in protobuf's JSON.
+    """
+    if value is None:
+        return None
     if isinstance(value, dict):
-        return {name: _json_value(each) for name, each in value.items()}
+        return {field.name: _json_value(value[field.name], field.type) for field in kind}
     if isinstance(value, list):
-        return [_json_value(each) for each in value]
+        return [_json_value(each, kind.value_type) for each in value]
+    if _is_64_bit(kind):
+        return str(value)
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, float) and not math.isfinite(value):

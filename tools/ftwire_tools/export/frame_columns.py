@@ -8,17 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import DissectedBytes, DissectedFrame, UnrecognisedConnection, read_body, status_of
+from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, UnrecognisedConnection, read_body
+from ftwire.frame import Kind
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import unrecognised_text
-from ftwire_tools.messages.masking import mask_of
+from ftwire_tools.export.manifest import ALL
+from ftwire_tools.export.request_columns import request_fields
+from ftwire_tools.messages.descriptors import descriptor_of
+from ftwire_tools.messages.masking import mask_of, status_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.capture import Dissected
+    from ftwire.capture import Conversation, Dissected
     from ftwire.errors import WireError
-    from ftwire.frame import Role
+    from ftwire.events import FrameObserved
+    from ftwire.frame import Frame, Role
+    from ftwire.websocket import Envelope
 
 __all__ = [
     "BLOCK",
@@ -43,6 +49,8 @@ MAX_TIME: Final = (1 << 63) - 1
 """Nanoseconds since 1970 that a column can hold: the years 1678 to 2261, and some months."""
 ERROR_COST: Final = 256
 """Bytes that an ``ErrorRow`` counts for, beside its body."""
+MAX_PENDING: Final = 4096
+"""Numbers of requests kept for each conversation: as many as an observer keeps requests to pair replies with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class TableOptions:
     max_body: int = DEFAULT_MAX_BODY
     """Bytes; a larger body is an error."""
     block: int = BLOCK
+    columns: str = ALL
+    """``all``; or ``sdk``: of tables that the vendor's SDK has, its columns alone."""
 
 
 class MessageKey(NamedTuple):
@@ -77,29 +87,42 @@ class MessageColumns:
     """Running numbers in the capture, from 1."""
     times: list[int | None] = field(default_factory=list)
     """Nanoseconds since 1970."""
-    connections: list[int] = field(default_factory=list)
+    conversations: list[int] = field(default_factory=list)
     serials: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    requests: list[int | None] = field(default_factory=list)
+    """Number of the request that a response answers; ``None`` where it was not captured, and for anything else."""
+    latencies: list[int | None] = field(default_factory=list)
+    """Nanoseconds since that request."""
+    request_bodies: list[bytes | None] = field(default_factory=list)
+    """Bodies of these requests; ``None`` also where a class's rows show nothing of them."""
 
 
 class ErrorRow(NamedTuple):
     """A row of the table ``errors``; ``None`` where a fact is not known or there is none."""
 
     time: int | None
-    connection: int | None
+    conversation: int | None
     number: int | None
     """The frame's."""
     serial: int | None
     sender: Role | None
     kind: str | None
+    proto_id: int | None
     proto: str | None
     error_type: str
     error: str
     size: int | None
-    """Bytes."""
+    """Bytes in no frame."""
+    body_length: int | None
+    """Bytes of a frame's body on the wire."""
     body: bytes | None
     is_lost: bool = True
     """It is in no other table."""
+    request: int | None = None
+    """Number of the request that a response answers."""
+    latency: int | None = None
+    """Nanoseconds since that request."""
 
 
 class Collected(NamedTuple):
@@ -107,6 +130,12 @@ class Collected(NamedTuple):
 
     messages: dict[MessageKey, MessageColumns]
     errors: list[ErrorRow]
+    conversations: dict[int, Conversation]
+    """Those that the messages and errors name, by number."""
+
+
+# Reading a member of an enum costs as much as a call.
+_REQUEST, _PUSH = Kind.REQUEST, Kind.PUSH
 
 
 class FrameCollector:
@@ -119,8 +148,12 @@ class FrameCollector:
         """Errors so far, without those frames that have no body because their command needs none."""
         self.times_left_out = 0
         """Capture times so far that no column can hold; null in the rows."""
+        self.without_request = 0
+        """Responses so far whose request was not captured."""
         self._messages: dict[MessageKey, MessageColumns] = {}
         self._errors: list[ErrorRow] = []
+        self._conversations: dict[int, Conversation] = {}
+        self._waiting: Final[dict[int, dict[tuple[int, int], int]]] = {}
         self._observations = 0
         self._cost = 0
 
@@ -143,6 +176,8 @@ class FrameCollector:
                 self._add_undecoded(report)
             elif isinstance(report, UnrecognisedConnection):
                 self._add_unrecognised(report)
+            elif isinstance(report, ConversationClosed):
+                self._waiting.pop(report.conversation.number, None)
             return
         number, conversation, observation = report
         frame = observation.frame
@@ -150,49 +185,62 @@ class FrameCollector:
         if self._protocols is not None and proto_id not in self._protocols:
             self._observations += 1
             return
-        classes = frame.classes
-        message_class = classes[proto_id]
-        if (
-            frame.error is None
-            and frame.body_format == 0
-            and message_class is not None
-            and proto_id not in classes.formers
-            and frame.payload
-        ):
-            body = frame.body
-        else:
-            # JSON, a former class of the protocol, no class, no body, or an error.
-            message, error = read_body(frame)
-            if message is None:
-                self._add_failed(report, error)
-                return
-            message_class, body = type(message), message.SerializePartialToString()
-        key = MessageKey(proto_id, classes.sender, message_class)
+        kind = observation.kind
+        request = None if kind is _PUSH else self._pair(report)
+        found = _message_of(frame)
+        if not isinstance(found, tuple):
+            self._add_failed(report, found, request)
+            return
+        message_class, body = found
+        key = MessageKey(proto_id, frame.classes.sender, message_class)
         columns = self._messages.get(key)
         if columns is None:
             columns = self._messages[key] = MessageColumns()
         columns.numbers.append(number)
         columns.times.append(self._time(observation.time))
-        columns.connections.append(conversation.number)
+        columns.conversations.append(conversation.number)
         columns.serials.append(frame.serial & 0xFFFFFFFF)
         columns.bodies.append(body)
+        columns.requests.append(request)
+        columns.latencies.append(observation.latency)
+        asked = None if observation.request is None else _request_body(observation, message_class)
+        columns.request_bodies.append(asked)
+        self._conversations[conversation.number] = conversation
         self._observations += 1
-        self._cost += len(body)
+        self._cost += len(body) + len(asked or b"")
 
     def add_damage(self, kind: str, text: str) -> None:
         """Add damage of the file itself."""
-        self._add_error(ErrorRow(None, None, None, None, None, None, None, kind, text, None, None))
+        self._add_error(ErrorRow(None, None, None, None, None, None, None, None, kind, text, None, None, None))
 
     def taken(self) -> Collected:
         """Return what was added since the last call, and hold nothing."""
-        taken = Collected(self._messages, self._errors)
-        self._messages, self._errors = {}, []
+        taken = Collected(self._messages, self._errors, self._conversations)
+        self._messages, self._errors, self._conversations = {}, [], {}
         self._observations = self._cost = 0
         return taken
+
+    def _pair(self, report: DissectedFrame) -> int | None:
+        """Remember the number of a request; return that of a response's request, ``None`` where it is not known."""
+        number, conversation, observation = report
+        waiting = self._waiting.setdefault(conversation.number, {})
+        key = observation.frame.proto_id, observation.frame.serial
+        # As ``PendingRequests`` keeps them: a later request takes the place of a former one of the same serial.
+        request = waiting.pop(key, None)
+        if observation.kind is _REQUEST:
+            waiting[key] = number
+            if len(waiting) > MAX_PENDING:
+                del waiting[next(iter(waiting))]
+            return None
+        if observation.request is None:
+            self.without_request += 1
+            return None
+        return request
 
     def _add_undecoded(self, report: DissectedBytes) -> None:
         observation, undecoded = report.observation, report.observation.undecoded
         error = undecoded.error
+        self._conversations[report.conversation.number] = report.conversation
         self._add_error(
             ErrorRow(
                 self._time(observation.time),
@@ -201,10 +249,12 @@ class FrameCollector:
                 serial=None,
                 sender=observation.sender,
                 kind=None,
+                proto_id=None,
                 proto=None,
                 error_type="Gap" if error is None else type(error).__name__,
                 error="bytes in no frame" if error is None else f"bytes in no frame: {error}",
                 size=undecoded.length,
+                body_length=None,
                 body=None,
             )
         )
@@ -212,35 +262,38 @@ class FrameCollector:
     def _add_unrecognised(self, report: UnrecognisedConnection) -> None:
         self._add_error(
             ErrorRow(
-                report.time or None,
+                self._time(report.time),
                 None,
                 number=None,
                 serial=None,
                 sender=None,
                 kind=None,
+                proto_id=None,
                 proto=None,
                 error_type=type(report).__name__,
                 error=unrecognised_text(report),
                 size=sum(report.sizes),
+                body_length=None,
                 body=None,
             )
         )
 
-    def _add_failed(self, report: DissectedFrame, error: WireError | None) -> None:
+    def _add_failed(self, report: DissectedFrame, error: WireError | None, request: int | None) -> None:
         """Add a frame whose body is no message; without ``error`` it has no body at all."""
         number, conversation, observation = report
         frame = observation.frame
+        self._conversations[conversation.number] = conversation
         body = None
         is_undecoded = True
         if error is None:
-            status = status_of(frame)
-            error_type, text, size = "NoBody", status or "a command without a body", 0
+            status = status_text(frame, show_secrets=self._show_secrets)
+            error_type, text, length = "NoBody", status or "a command without a body", 0
             is_undecoded = bool(status)
         else:
-            error_type, size = type(error).__name__, len(frame.payload)
+            error_type, length = type(error).__name__, len(frame.payload)
             mask = mask_of(frame, show_secrets=self._show_secrets)
             text = mask.error_text(error)
-            if not mask.hides_some:
+            if not (mask.hides_some if frame.error is None else mask.hides_unverified):
                 body = bytes(frame.payload if frame.error is not None else frame.body)[:MAX_BODY_IN_ERRORS]
         self._add_error(
             ErrorRow(
@@ -250,11 +303,15 @@ class FrameCollector:
                 serial=frame.serial & 0xFFFFFFFF,
                 sender=observation.sender,
                 kind=str(observation.kind),
-                proto=frame.protocol.name if frame.protocol else str(frame.proto_id),
+                proto_id=frame.proto_id,
+                proto=frame.protocol.name if frame.protocol else None,
                 error_type=error_type,
                 error=text,
-                size=size,
+                size=None,
+                body_length=length,
                 body=body,
+                request=request,
+                latency=observation.latency,
             ),
             is_undecoded=is_undecoded,
         )
@@ -264,3 +321,31 @@ class FrameCollector:
         self.undecoded += is_undecoded
         self._observations += 1
         self._cost += ERROR_COST + len(row.body or b"")
+
+
+def _message_of(frame: Frame | Envelope) -> tuple[type[Message], bytes] | WireError | None:
+    """Return class and bytes in protobuf of a frame's message; the error, or ``None``, where it has none."""
+    proto_id, classes = frame.proto_id, frame.classes
+    message_class = classes[proto_id]
+    if (
+        frame.error is None
+        and frame.body_format == 0
+        and message_class is not None
+        and proto_id not in classes.formers
+        and frame.payload
+    ):
+        return message_class, frame.body
+    # JSON, a former class of the protocol, no class, no body, or an error.
+    message, error = read_body(frame)
+    return error if message is None else (type(message), message.SerializePartialToString())
+
+
+def _request_body(observation: FrameObserved, response_class: type[Message]) -> bytes | None:
+    """Return the body of a response's request, as far as the rows of the response show something of it."""
+    shown = request_fields(descriptor_of(response_class))
+    if shown is None or observation.request is None:
+        return None
+    found = _message_of(observation.request)
+    if not isinstance(found, tuple) or descriptor_of(found[0]) is not shown.request:
+        return None
+    return found[1]

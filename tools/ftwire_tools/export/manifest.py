@@ -9,13 +9,41 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ftwire_tools.export.store import Store
 
-__all__ = ["DONE", "FAILED", "QUARANTINED", "ExportOutcome", "record", "recorded"]
+__all__ = [
+    "ALL",
+    "COLUMNS",
+    "DONE",
+    "FAILED",
+    "QUARANTINED",
+    "SCHEMA",
+    "SDK",
+    "ExportOutcome",
+    "any_recorded",
+    "record",
+    "recorded",
+]
 
 DONE: Final = "done"
+ALL: Final = "all"
+SDK: Final = "sdk"
+COLUMNS: Final = (ALL, SDK)
+"""Which columns tables have."""
+SCHEMA: Final = 2
+"""Version of the names and types of columns.
+
+1: ``capture_time``, ``connection``, ``frame``.
+2: ``time``, ``conversation``, ``number``, as in ``ftwire dump --json``; ``src``, ``dst``, ``proto_id``, ``request``,
+``latency_ns`` and the request's parameters.
+"""
+
 FAILED: Final = "failed"
 """The input cannot be read at all. The next run tries it again."""
 QUARANTINED: Final = "quarantined"
 """The process that read the input died. It is tried again only with ``--retry-quarantined``."""
+
+
+_DIRECTORY: Final = "_manifest"
+_ENDING: Final = ".json"
 
 
 @dataclass(slots=True)
@@ -49,11 +77,26 @@ class ExportOutcome:
     """Table to its rows with a local time that is not that of its timestamp; the instant is the timestamp's."""
     files: list[str] = field(default_factory=list)
     """Names in the output directory."""
+    without_request: int = 0
+    """Responses whose request was not captured: ``request`` and the request's parameters are null in their rows."""
+    schema: int = 1
+    """Version of the tables' columns, see ``SCHEMA``; entries of before it was recorded are of version 1."""
+    columns: str = ALL
+    """Which columns the tables have: ``all``, or ``sdk`` for those of the vendor's SDK."""
 
     @property
     def is_clean(self) -> bool:
         """Return whether it is done and everything was decoded."""
         return self.status == DONE and not self.undecoded
+
+
+def any_recorded(store: Store) -> ExportOutcome | None:
+    """Return the entry of some input that has files here; ``None`` where none has."""
+    for name in store.names(_DIRECTORY):
+        found = recorded(store, name.removesuffix(_ENDING))
+        if found is not None and found.files:
+            return found
+    return None
 
 
 def recorded(store: Store, task: str) -> ExportOutcome | None:
@@ -73,4 +116,4 @@ def record(store: Store, outcome: ExportOutcome) -> None:
 
 
 def _name(task: str) -> str:
-    return f"_manifest/{task}.json"
+    return f"{_DIRECTORY}/{task}{_ENDING}"

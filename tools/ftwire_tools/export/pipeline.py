@@ -9,18 +9,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
-from ftwire_tools.export.store import open_source_file
+from ftwire_tools.export.manifest import ALL, COLUMNS
+from ftwire_tools.export.store import open_source
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
 
 if TYPE_CHECKING:
-    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
@@ -40,6 +40,8 @@ class CaptureCounts:
     """Rows of the table ``errors``, without those of commands that need no body."""
     times_differ: dict[str, int] = field(default_factory=dict)
     """Rows with a local time that is not that of its timestamp, by table."""
+    without_request: int = 0
+    """Responses whose request was not captured."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
     notes: list[str] = field(default_factory=list)
@@ -56,6 +58,7 @@ def tables(
     show_secrets: bool = False,
     converter: str | None = None,
     max_body: int = DEFAULT_MAX_BODY,
+    columns: str = ALL,
 ) -> Iterator[TableBatch]:
     """Return the rows of captures as Arrow batches, in bounded memory.
 
@@ -65,26 +68,30 @@ def tables(
     ``paths`` are files, "-" for standard input, or URLs that fsspec opens; ``keys`` RSA private keys to decrypt
     with; ``protocols`` the only protocol IDs wanted. With ``explode`` lists inside rows become tables of their own.
     ``levels`` is the number of levels of each side in ``order_book_wide``; ``max_body`` the size in bytes above
-    which a body is an error. Account numbers, keys and passwords are masked without ``show_secrets``. ``converter``
-    is deprecated and has no effect: there is one converter.
+    which a body is an error; ``columns`` is ``all``, or ``sdk`` for those of the vendor's SDK. Account numbers, keys
+    and passwords are masked without ``show_secrets``. ``converter`` is deprecated and has no effect: there is one
+    converter.
 
-    Raises ``OSError`` for a file that cannot be read, ``NotACaptureError`` for one that is no capture, and
-    ``ImportError`` for a package that fsspec needs for such a path.
+    Raises ``ValueError`` for other ``columns``, ``OSError`` for a file that cannot be read, ``NotACaptureError`` for
+    one that is no capture, and ``ImportError`` for a package that fsspec needs for such a path.
     """
     if converter is not None:
         warnings.warn("converter has no effect: there is one converter", DeprecationWarning, stacklevel=2)
-    return _tables(paths, keys, TableOptions(protocols, explode, levels, show_secrets, max_body))
+    if columns not in COLUMNS:
+        raise ValueError(f"columns is one of {', '.join(COLUMNS)}, not {columns!r}")
+    options = TableOptions(protocols, explode, levels, show_secrets, max_body, columns=columns)
+    return _tables(paths, keys, options)
 
 
 def _tables(paths: Iterable[str], keys: Sequence[RsaKey], options: TableOptions) -> Iterator[TableBatch]:
     for path in paths:
-        with open_source_file(path) as chunks:
-            for _, batch in read_blocks(chunks, path, keys, options, CaptureCounts()):
+        with open_source(path) as file:
+            for _, batch in read_blocks([file], path, keys, options, CaptureCounts()):
                 yield batch
 
 
 def read_blocks(
-    chunks: Iterable[bytes],
+    files: Sequence[BinaryIO],
     name: str,
     keys: Sequence[RsaKey],
     options: TableOptions,
@@ -93,9 +100,9 @@ def read_blocks(
 ) -> Iterator[tuple[int, TableBatch]]:
     """Return the rows of one capture, called ``name`` in them, each batch with the number of its block.
 
-    A chunk belongs to the block in which it begins. ``counts`` are kept up to date, and ``progress`` is called
-    with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where there is no capture, and
-    whatever ``chunks`` raises.
+    ``files`` is the capture's, or its parts. A chunk belongs to the block in which it begins. ``counts`` are kept up to
+    date, and ``progress`` is called with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where
+    there is no capture, and ``OSError`` where a file cannot be read.
     """
     collector, builder = FrameCollector(options), TableBuilder(name, options)
     reader = CaptureReader(keys=keys, max_body=options.max_body)
@@ -107,19 +114,12 @@ def read_blocks(
             yield block, batch
         counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
         counts.times_differ = dict(builder.times_differ)
+        counts.without_request = collector.without_request
 
-    def collect(reports: Iterator[Dissected]) -> Iterator[tuple[int, TableBatch]]:
-        try:
-            for report in reports:
-                collector.add(report)
-                if isinstance(report, UnrecognisedConnection):
-                    note(unrecognised_text(report))
-                if collector.is_full:
-                    yield from flush()
-        except NotACaptureError:
-            raise
-        except CaptureError as error:
-            add_damage(type(error).__name__, str(error))
+    def note_progress(done: int) -> None:
+        counts.bytes, counts.frames = done, account.frames
+        if progress is not None:
+            progress(counts.bytes, counts.frames)
 
     def note(text: str) -> None:
         # A client that tries again and again makes one connection after the other.
@@ -130,18 +130,21 @@ def read_blocks(
         counts.damage.append(text)
         collector.add_damage(kind, text)
 
-    for chunk in chunks:
-        if counts.bytes // options.block > block:
-            yield from flush()
-            block = counts.bytes // options.block
-        counts.bytes += len(chunk)
-        yield from collect(reader.feed(chunk))
-        counts.frames = account.frames
-        if progress is not None:
-            progress(counts.bytes, counts.frames)
-        if counts.damage:
-            break
-    yield from collect(reader.close())
+    try:
+        for report in reader.read_files(files, progress=note_progress, at_once=False):
+            if counts.bytes // options.block > block:
+                yield from flush()
+                block = counts.bytes // options.block
+            collector.add(report)
+            if isinstance(report, UnrecognisedConnection):
+                note(unrecognised_text(report))
+            if collector.is_full:
+                yield from flush()
+    except NotACaptureError:
+        raise
+    except CaptureError as error:
+        for damage in account.damaged_parts.values() or [error]:
+            add_damage(type(damage).__name__, str(damage))
     if account.unrecognised:
         counts.notes.append(explain_hint(name, account.unrecognised))
     if nothing := without_conversation(account):
@@ -150,4 +153,9 @@ def read_blocks(
         add_damage("PacketSkipped", sentence)
     if collector.times_left_out:
         add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
+    if account.late_packets:
+        counts.damage.append(
+            f"{account.late_packets} packets are further from their place in time than a stream is "
+            "put in order; give the uncompressed file itself"
+        )
     yield from flush()

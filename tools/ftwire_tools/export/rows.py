@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from ftwire.protocols import registry
 from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
+from ftwire_tools.export.request_columns import RequestFields, request_fields
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
@@ -26,20 +27,28 @@ if TYPE_CHECKING:
 __all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "rows_of", "table_schema"]
 
 META: Final = (
-    ("capture_time", pa.timestamp("ns", "UTC")),
+    ("time", pa.timestamp("ns", "UTC")),
     ("file", pa.dictionary(pa.int32(), pa.string())),
-    ("connection", pa.int32()),
-    ("frame", pa.int64()),
-    ("serial", pa.uint32()),
+    ("number", pa.int64()),
+    ("conversation", pa.int32()),
+    ("src", pa.dictionary(pa.int32(), pa.string())),
+    ("dst", pa.dictionary(pa.int32(), pa.string())),
     ("direction", pa.dictionary(pa.int32(), pa.string())),
     ("kind", pa.dictionary(pa.int32(), pa.string())),
+    ("proto_id", pa.uint32()),
     ("proto", pa.dictionary(pa.int32(), pa.string())),
+    ("serial", pa.uint32()),
+    ("request", pa.int64()),
+    ("latency_ns", pa.int64()),
     ("row", pa.int32()),
 )
-"""Columns that every row begins with."""
+"""Columns that every row begins with, named as in ``ftwire dump --json``."""
 
 PARTITIONS: Final = (("market", pa.string()), ("date", pa.date32()))
 """Columns that every row ends with."""
+
+REQUEST_PREFIX: Final = "c2s_"
+"""Before the name of a request's parameter where the reply has a column of that name."""
 
 _WIDE_FIELDS: Final = ("price", "volume", "orederCount", "hpVolume")
 
@@ -54,15 +63,20 @@ class RowBuilder:
         self._layout: Final = layout_of(message)
         self._explode: Final = explode
         self._levels: Final = levels
+        self._asked: Final = request_fields(message)
 
-    def tables(self, struct: Any, meta: Any, differing: Counter[str] | None = None) -> Iterator[tuple[str, Any]]:
+    def tables(
+        self, struct: Any, meta: Any, requests: Any = None, differing: Counter[str] | None = None
+    ) -> Iterator[tuple[str, Any]]:
         """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message.
 
-        Rows with a local time that is not that of its timestamp are counted in ``differing``, by table.
+        ``requests`` are the messages that these answer, null where one is not known; ``None`` where none is. Rows with
+        a local time that is not that of its timestamp are counted in ``differing``, by table.
         """
         layout = self._layout
         differing = Counter() if differing is None else differing
         context, payload = self._context(struct, layout)
+        context += _asked_columns(self._asked, requests, len(struct), {column.name for column in context})
         has_items = pc.equal(pa.repeat(0, len(struct)), 1)
         for plan in layout.lists:
             field, values = payload[plan.field]
@@ -115,10 +129,7 @@ class RowBuilder:
         elif all(column.name != "code" for column in columns):
             columns = _with_code(columns)
         taken = {column.name for column in columns}
-        columns += [
-            beside(column._replace(name=f"s2c_{column.name}" if column.name in taken else column.name), parents)
-            for column in context
-        ]
+        columns += [beside(column._replace(name=_outer_name(column, taken)), parents) for column in context]
         if plan.side is not None:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
@@ -178,6 +189,18 @@ class RowBuilder:
         return layout.wide, _assembled(layout.wide, columns, meta.take(wanted), row, differing)
 
 
+def _asked_columns(asked: RequestFields | None, requests: Any, length: int, taken: set[str]) -> list[FlatColumn]:
+    """Return the columns of what only the requests of responses say."""
+    if asked is None:
+        return []
+    if requests is None:
+        requests = pa.nulls(length, struct_of(asked.request))
+    at = next(at for at, field in enumerate(asked.request.fields) if field.name == "c2s")
+    columns = flatten(requests.flatten()[at], asked.payload, without=asked.left_out)
+    names = [f"{REQUEST_PREFIX}{column.name}" if column.name in taken else column.name for column in columns]
+    return [column._replace(name=name, is_asked=True) for column, name in zip(columns, names, strict=True)]
+
+
 _rows: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
 
 
@@ -185,6 +208,7 @@ def rows_of(
     message: Descriptor,
     struct: Any,
     meta: Any,
+    requests: Any = None,
     *,
     explode: bool,
     levels: int,
@@ -192,14 +216,14 @@ def rows_of(
 ) -> Iterator[tuple[str, Any]]:
     """Return the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
 
-    A table that several classes fill has the columns of all of them: null where the row's class has no such field.
-    ``differing`` counts, by table, rows with a local time that is not that of its timestamp.
+    ``requests`` and ``differing`` as in ``RowBuilder.tables``. A table that several classes fill has the columns of all
+    of them: null where the row's class has no such field.
     """
     key = message, explode, levels
     rows = _rows.get(key)
     if rows is None:
         rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels)
-    for table, batch in rows.tables(struct, meta, differing):
+    for table, batch in rows.tables(struct, meta, requests, differing):
         if len(batch):
             yield table, _fitted(table, batch, explode, levels)
 
@@ -262,8 +286,15 @@ def _assembled(table: str, columns: list[FlatColumn], meta: Any, row: Any, diffe
         named.append((name, values))
     if any(differ):
         differing[table] += sum(differ)
-    named += [("market", market), ("date", meta.column("capture_time").cast(pa.date32()))]
+    named += [("market", market), ("date", meta.column("time").cast(pa.date32()))]
     return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+
+
+def _outer_name(column: FlatColumn, taken: set[str]) -> str:
+    """Return the name that a message's or its request's column has beside an item with columns ``taken``."""
+    if column.name not in taken:
+        return column.name
+    return f"{REQUEST_PREFIX if column.is_asked else 's2c_'}{column.name}"
 
 
 def _places(lengths: Any, parents: Any) -> Any:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each
 from ftwire_tools.export.engines import DaskEngine, Engine, LocalEngine, RayEngine, cores, run_here, run_on
 from ftwire_tools.export.manifest import QUARANTINED, ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
-from ftwire_tools.export.store import filesystem, is_remote, stat_of
-from ftwire_tools.export.task import ExportSettings, Task, finished, task_for
+from ftwire_tools.export.store import filesystem, is_remote, open_source
+from ftwire_tools.export.task import ExportSettings, Task, finished, stat_of_task, task_for
 
-__all__ = ["ENDINGS", "inputs_of", "run_export"]
+__all__ = ["ENDINGS", "inputs_of", "joined", "run_export"]
 
 ENDINGS: Final = tuple(
     f".{kind}{compression}"
@@ -24,7 +26,7 @@ ENDINGS: Final = tuple(
 
 
 def run_export(
-    sources: Sequence[str],
+    sources: Sequence[str | Sequence[str]],
     settings: ExportSettings,
     *,
     engine: str = "local",
@@ -33,6 +35,8 @@ def run_export(
     retry_quarantined: bool = False,
 ) -> Iterator[tuple[ExportOutcome, bool]]:
     """Export every source; yield each outcome, and whether it was recorded by an earlier run.
+
+    A source is a path, or the paths of the parts of one capture.
 
     ``engine`` is ``local``, ``ray`` or ``dask``; ``address`` that of a cluster; ``jobs`` the number of processes,
     by default one a core. Raises ``OSError`` where the output cannot be written or there is no cluster, and
@@ -49,7 +53,7 @@ def run_export(
     if not tasks:
         return
     # The largest first: at the end no process is left alone with one of them.
-    sizes = {task: _size(task.source) for task in tasks}
+    sizes = {task: _size(task) for task in tasks}
     tasks.sort(key=lambda task: -sizes[task])
     progress = ExportProgress(len(tasks), sum(sizes.values()))
     where = _engine(engine, address, jobs, tasks)
@@ -68,7 +72,7 @@ def _engine(name: str, address: str | None, jobs: int | None, tasks: Sequence[Ta
         return DaskEngine(address, jobs)
     jobs = min(jobs or cores(), len(tasks))
     # Only this process has its standard input.
-    return None if jobs == 1 or any(task.source == "-" for task in tasks) else LocalEngine(jobs)
+    return None if jobs == 1 or any("-" in task.paths for task in tasks) else LocalEngine(jobs)
 
 
 def inputs_of(paths: Iterable[str]) -> list[str]:
@@ -93,8 +97,16 @@ def _captures_in(directory: str) -> list[str]:
     return found
 
 
-def _size(source: str) -> int:
+def joined(paths: Sequence[str]) -> list[list[str]]:
+    """Group inputs into captures: parts of one, but for copies and what is no capture file. Raises ``OSError``."""
+    allow_open_files(len(paths))
+    with ExitStack() as stack:
+        inputs = [Input(path, path, stack.enter_context(open_source(path))) for path in paths]
+        return [[part.path for part in parts] for parts in one_capture_each(inputs)]
+
+
+def _size(task: Task) -> int:
     try:
-        return stat_of(source)[0]
+        return stat_of_task(task)[0]
     except OSError:
         return 0

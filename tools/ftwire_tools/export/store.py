@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from ftwire_tools.captures.input_files import CHUNK, open_input
+from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.export.lock import locked
 
-__all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source_file", "stat_of", "store_at"]
+__all__ = ["RemoteStore", "Store", "filesystem", "is_remote", "open_source", "stat_of", "store_at"]
 
-REMOTE_CHUNK: Final = 4 * CHUNK
+LOCK: Final = ".lock"
+"""File that the process holds which writes to a directory."""
 
 PARTIAL: Final = ".partial"
 """Directory for files that are not complete."""
@@ -32,15 +34,15 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def open_source_file(path: str) -> Iterator[Iterator[bytes]]:
-    """Open an input and return its bytes in chunks. Raises ``OSError``."""
+def open_source(path: str) -> Iterator[BinaryIO]:
+    """Open an input: a file, "-" for standard input, or a URL. Raises ``OSError``."""
     if not is_remote(path):
         with open_input(path) as opened:
-            yield opened.chunks()
+            yield opened.stream
         return
     system, inner = filesystem(path)
     with system.open(inner, "rb") as stream:
-        yield iter(lambda: stream.read(REMOTE_CHUNK), b"")
+        yield stream
 
 
 def stat_of(path: str) -> tuple[int, str]:
@@ -97,6 +99,22 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def names(self, directory: str) -> Iterator[str]:
+        """Return the names of the files in a directory; none where it does not exist."""
+        with suppress(FileNotFoundError):
+            yield from sorted(path.name for path in (self._root / directory).iterdir())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the directory for this process, until the block or the process ends.
+
+        Raises ``BusyError`` where another process has it. The operating system ends the lock with its process, so
+        a file that is left behind locks nothing.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        with locked(self._root / LOCK):
+            yield
+
     def write(self, name: str, data: bytes) -> None:
         """Write a small file, which appears when it is complete."""
         with self.create(f"{Path(name).stem}-note", name) as file:
@@ -150,6 +168,16 @@ class RemoteStore(Store):
             return bytes(self._system.cat_file(f"{self._base}/{name}"))
         except FileNotFoundError:
             return None
+
+    def names(self, directory: str) -> Iterator[str]:
+        """Return the names of the files in a directory; none where it does not exist."""
+        with suppress(FileNotFoundError):
+            yield from sorted(path.rpartition("/")[2] for path in self._system.ls(f"{self._base}/{directory}", False))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Do nothing: object stores have no locks that end with their process."""
+        yield
 
 
 def store_at(root: str) -> Store:

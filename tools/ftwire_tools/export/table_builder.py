@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,9 +13,17 @@ from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import Converter, class_descriptor
 from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumns, MessageKey, TableOptions
+from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
+from ftwire_tools.export.request_columns import request_fields
 from ftwire_tools.export.rows import META, PARTITIONS, dictionary, rows_of
+from ftwire_tools.export.sdk_columns import in_sdk_columns
 from ftwire_tools.messages.masking import BodyMask
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
+
+    from ftwire.capture import Conversation
 
 __all__ = ["ERRORS", "TableBatch", "TableBuilder"]
 
@@ -28,6 +36,7 @@ _ERROR_FIELDS: Final = (
     ("error_type", pa.string()),
     ("error", pa.string()),
     ("bytes", pa.int64()),
+    ("body_length", pa.uint32()),
     ("body", pa.binary()),
     ("is_lost", pa.bool_()),
 )
@@ -38,7 +47,10 @@ class TableBatch(NamedTuple):
 
     table: str
     batch: Any
-    """A ``pyarrow.RecordBatch``: ``META`` first, then the fields, ``market`` and ``date`` last."""
+    """A ``pyarrow.RecordBatch``: ``META`` first, then the fields, ``market`` and ``date`` last.
+
+    In the columns of the SDK those of its DataFrame, then ``market`` and ``date``.
+    """
 
 
 class TableBuilder:
@@ -60,14 +72,24 @@ class TableBuilder:
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
         for key in sorted(collected.messages, key=_rank):
-            for table, batch in self._rows(key, collected.messages[key], errors):
+            for table, batch in self._rows(key, collected.messages[key], collected.conversations, errors):
                 batches.setdefault(table, []).append(batch)
         if errors:
-            batches[ERRORS] = [self._error_rows(errors)]
+            batches[ERRORS] = [self._error_rows(errors, collected.conversations)]
         for table in sorted(batches):
-            yield TableBatch(table, _in_order(batches[table]))
+            batch = _in_order(batches[table])
+            if self._options.columns == SDK:
+                yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
+            else:
+                yield TableBatch(table, batch)
 
-    def _rows(self, key: MessageKey, frames: MessageColumns, errors: list[ErrorRow]) -> Iterator[tuple[str, Any]]:
+    def _rows(
+        self,
+        key: MessageKey,
+        frames: MessageColumns,
+        conversations: dict[int, Conversation],
+        errors: list[ErrorRow],
+    ) -> Iterator[tuple[str, Any]]:
         """Return the rows of frames of one class, table by table; append to ``errors`` what is refused."""
         proto_id, sender, message_class = key
         protocol = registry[proto_id]
@@ -81,63 +103,120 @@ class TableBuilder:
             errors.append(
                 ErrorRow(
                     frames.times[at],
-                    frames.connections[at],
+                    frames.conversations[at],
                     frames.numbers[at],
                     frames.serials[at],
                     sender,
                     kind,
+                    proto_id,
                     protocol.name,
                     refusal.error_type,
                     f"not a {descriptor.full_name}" if hides_some else refusal.error,
+                    None,
                     len(frames.bodies[at]),
                     None if hides_some else frames.bodies[at],
                     refusal.is_lost,
+                    frames.requests[at],
+                    frames.latencies[at],
                 )
             )
         count = len(frames.bodies)
-        columns = [
-            pa.array(frames.times, pa.int64()).cast(META[0][1]),
-            dictionary(self._name, count),
-            pa.array(frames.connections, pa.int32()),
-            pa.array(frames.numbers, pa.int64()),
-            pa.array(frames.serials, pa.uint32()),
-            dictionary(_DIRECTIONS[sender], count),
-            dictionary(kind, count),
-            dictionary(protocol.name, count),
-        ]
-        meta = pa.RecordBatch.from_arrays(columns, names=[name for name, _ in META[:-1]])
+        numbers = pa.array(frames.conversations, pa.int32())
+        columns = {
+            "time": pa.array(frames.times, pa.int64()).cast(META[0][1]),
+            "file": dictionary(self._name, count),
+            "number": pa.array(frames.numbers, pa.int64()),
+            "conversation": numbers,
+            "src": _ends(numbers, conversations, sender, 0),
+            "dst": _ends(numbers, conversations, sender, 1),
+            "direction": dictionary(_DIRECTIONS[sender], count),
+            "kind": dictionary(kind, count),
+            "proto_id": pa.repeat(pa.scalar(proto_id, pa.uint32()), count),
+            "proto": dictionary(protocol.name, count),
+            "serial": pa.array(frames.serials, pa.uint32()),
+            "request": pa.array(frames.requests, pa.int64()),
+            "latency_ns": pa.array(frames.latencies, pa.int64()),
+        }
+        names = [name for name, _ in META[:-1]]
+        meta = pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
+        requests = self._requests(descriptor, frames)
         if len(converted.kept) < count:
-            meta = meta.take(pa.array(converted.kept, pa.int64()))
+            kept = pa.array(converted.kept, pa.int64())
+            meta = meta.take(kept)
+            requests = requests and requests.take(kept)
         return rows_of(
             descriptor,
             mask_struct(converted.array, descriptor) if hides_some else converted.array,
             meta,
+            requests,
             explode=self._options.explode,
             levels=self._options.levels,
             differing=self.times_differ,
         )
 
-    def _error_rows(self, errors: list[ErrorRow]) -> Any:
+    def _requests(self, response: Descriptor, frames: MessageColumns) -> Any:
+        """Return the requests of responses as a struct array, null where one is not known; ``None`` where none is."""
+        shown = request_fields(response)
+        places = [at for at, body in enumerate(frames.request_bodies) if body is not None]
+        if shown is None or not places:
+            return None
+        bodies = [body for body in frames.request_bodies if body is not None]
+        # What the converter refuses here is an error of the request's own row.
+        converted = self._converter.convert(bodies, shown.request_class)
+        at: list[int | None] = [None] * len(frames.request_bodies)
+        for index, kept in enumerate(converted.kept):
+            at[places[kept]] = index
+        return converted.array.take(pa.array(at, pa.int64()))
+
+    def _error_rows(self, errors: list[ErrorRow], conversations: dict[int, Conversation]) -> Any:
         count = len(errors)
-        times, connections, numbers, serials, senders, kinds, protos, *rest = zip(*errors, strict=True)
-        instants = pa.array(times, pa.int64()).cast(META[0][1])
-        directions = [None if sender is None else _DIRECTIONS[sender] for sender in senders]
-        words = pa.dictionary(pa.int32(), pa.string())
+        instants = pa.array([row.time for row in errors], pa.int64()).cast(META[0][1])
+        ends = [
+            (None, None)
+            if row.conversation is None or row.sender is None
+            else conversations[row.conversation].ends(row.sender)
+            for row in errors
+        ]
+        columns: dict[str, list[Any]] = {
+            "number": [row.number for row in errors],
+            "conversation": [row.conversation for row in errors],
+            "src": [src for src, _ in ends],
+            "dst": [dst for _, dst in ends],
+            "direction": [None if row.sender is None else _DIRECTIONS[row.sender] for row in errors],
+            "kind": [row.kind for row in errors],
+            "proto_id": [row.proto_id for row in errors],
+            "proto": [row.proto for row in errors],
+            "serial": [row.serial for row in errors],
+            "request": [row.request for row in errors],
+            "latency_ns": [row.latency for row in errors],
+            "row": [0] * count,
+            "error_type": [row.error_type for row in errors],
+            "error": [row.error for row in errors],
+            "bytes": [row.size for row in errors],
+            "body_length": [row.body_length for row in errors],
+            "body": [row.body for row in errors],
+            "is_lost": [row.is_lost for row in errors],
+        }
+        kinds = dict((*META, *_ERROR_FIELDS))
         named = [
-            ("capture_time", instants),
+            ("time", instants),
             ("file", dictionary(self._name, count)),
-            ("connection", pa.array(connections, pa.int32())),
-            ("frame", pa.array(numbers, pa.int64())),
-            ("serial", pa.array(serials, pa.uint32())),
-            ("direction", pa.array(directions, pa.string()).cast(words)),
-            ("kind", pa.array(kinds, pa.string()).cast(words)),
-            ("proto", pa.array(protos, pa.string()).cast(words)),
-            ("row", pa.repeat(pa.scalar(0, pa.int32()), count)),
-            *((name, pa.array(values, kind)) for (name, kind), values in zip(_ERROR_FIELDS, rest, strict=True)),
+            *((name, _typed(values, kinds[name])) for name, values in columns.items()),
             ("market", pa.nulls(count, PARTITIONS[0][1])),
             ("date", instants.cast(pa.date32())),
         ]
         return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+
+
+def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
+    """Return source (``end`` 0) or destination (1) of what one side of these conversations sent."""
+    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string())
+    at = pc.index_in(numbers, value_set=pa.array(list(conversations), pa.int32()))
+    return pa.DictionaryArray.from_arrays(at, texts)
+
+
+def _typed(values: list[Any], kind: Any) -> Any:
+    return pa.array(values, pa.string()).cast(kind) if pa.types.is_dictionary(kind) else pa.array(values, kind)
 
 
 def _rank(key: MessageKey) -> tuple[int, int, str]:
@@ -149,11 +228,11 @@ def _in_order(batches: list[Any]) -> Any:
     whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
     if len(batches) > 1 or not _is_sorted(whole):
         # A stable sort: the items of a frame keep their order.
-        keys = [("capture_time", "ascending"), ("frame", "ascending")]
+        keys = [("time", "ascending"), ("number", "ascending")]
         whole = whole.take(pc.sort_indices(whole, sort_keys=keys)).combine_chunks()
     return whole.to_batches()[0]
 
 
 def _is_sorted(whole: Any) -> bool:
-    times = whole.column("capture_time").combine_chunks().cast(pa.int64())
+    times = whole.column("time").combine_chunks().cast(pa.int64())
     return len(times) < 2 or not pc.any(pc.less(times[1:], times[:-1])).as_py()

@@ -6,21 +6,43 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from io import RawIOBase
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from ftwire import __version__
 from ftwire.cipher import RsaKey
 from ftwire.errors import NotACaptureError
+from ftwire.pcap.ordering import is_stored
+from ftwire_tools.captures.input_files import CHUNK, allow_open_files
 from ftwire_tools.export.formats import FileSet
 from ftwire_tools.export.frame_columns import TableOptions
-from ftwire_tools.export.manifest import DONE, FAILED, QUARANTINED, ExportOutcome, record, recorded
-from ftwire_tools.export.pipeline import CaptureCounts, read_blocks
-from ftwire_tools.export.store import is_remote, open_source_file, stat_of, store_at
+from ftwire_tools.export.manifest import (
+    DONE,
+    FAILED,
+    QUARANTINED,
+    SCHEMA,
+    ExportOutcome,
+    any_recorded,
+    record,
+    recorded,
+)
+from ftwire_tools.export.pipeline import CaptureCounts, TableBatch, read_blocks
+from ftwire_tools.export.store import is_remote, open_source, stat_of, store_at
 
-__all__ = ["ExportSettings", "Task", "finished", "quarantine", "run_task", "task_for"]
+__all__ = [
+    "ExportSettings",
+    "MixedTablesError",
+    "Task",
+    "check_output",
+    "finished",
+    "quarantine",
+    "run_task",
+    "stat_of_task",
+    "task_for",
+]
 
 DIGITS: Final = 16
 """Hexadecimal digits kept of a SHA-256 digest that names a task or its settings."""
@@ -44,7 +66,8 @@ class ExportSettings:
         keys = [hashlib.sha256(pem).hexdigest() for pem in self.key_pems]
         of = self.options
         protocols = None if of.protocols is None else sorted(of.protocols)
-        asked = (self.format, keys, protocols, of.explode, of.levels, of.show_secrets, of.max_body, of.block)
+        shown = (of.explode, of.levels, of.show_secrets, of.columns)
+        asked = (self.format, keys, protocols, *shown, of.max_body, of.block)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:DIGITS]
 
 
@@ -54,14 +77,60 @@ class Task:
 
     source: str
     name: str
-    """Digest of the source's full path."""
+    """Digest of the source's full path, or of those of the parts."""
     settings: ExportSettings
+    parts: tuple[str, ...] = ()
+    """The paths of the parts, where several files are one capture."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that are read."""
+        return self.parts or (self.source,)
 
 
-def task_for(source: str, settings: ExportSettings) -> Task:
-    """Return the task of an input: the same for the same path every time."""
-    full = source if is_remote(source) else str(Path(source).resolve())
-    return Task(source, hashlib.sha256(full.encode()).hexdigest()[:DIGITS], settings)
+def task_for(source: str | Sequence[str], settings: ExportSettings) -> Task:
+    """Return the task of an input, or of parts in any order: the same for the same paths every time."""
+    if not isinstance(source, str):
+        paths = sorted(source)
+        if len(paths) > 1:
+            name = f"{paths[0]} and {len(paths) - 1} more"
+            return Task(name, _digest_of("\0".join(map(_full, paths))), settings, tuple(paths))
+        (source,) = paths
+    return Task(source, _digest_of(_full(source)), settings)
+
+
+def _full(path: str) -> str:
+    return path if is_remote(path) else str(Path(path).resolve())
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def stat_of_task(task: Task) -> tuple[int, str]:
+    """Return the size of all parts, and what changes with them. Raises ``OSError``."""
+    found = [stat_of(path) for path in task.paths]
+    return sum(size for size, _ in found), " ".join(changed for _, changed in found)
+
+
+class MixedTablesError(Exception):
+    """The output directory holds tables with other columns than those that would be added."""
+
+
+def check_output(settings: ExportSettings) -> None:
+    """Raise ``MixedTablesError`` where the output directory holds tables with columns of other names."""
+    found = any_recorded(store_at(settings.out))
+    if found is None:
+        return
+    if found.schema != SCHEMA:
+        raise MixedTablesError(
+            f"{settings.out} holds tables of schema {found.schema} (ftwire {found.version}), and this ftwire writes "
+            f"schema {SCHEMA}, whose columns have other names: give another directory, or delete that one"
+        )
+    if found.columns != settings.options.columns:
+        raise MixedTablesError(
+            f"{settings.out} holds tables with --columns {found.columns}: give another directory, or that option"
+        )
 
 
 def finished(task: Task) -> ExportOutcome | None:
@@ -69,21 +138,21 @@ def finished(task: Task) -> ExportOutcome | None:
 
     Raises ``OSError`` where the output directory cannot be read.
     """
-    if task.source == "-":
+    if "-" in task.paths:
         return None
     found = recorded(store_at(task.settings.out), task.name)
     if found is None or found.status == FAILED:
         return None
-    if (found.version, found.settings) != (__version__, task.settings.digest):
+    if (found.version, found.settings, found.schema) != (__version__, task.settings.digest, SCHEMA):
         return None
     try:
-        size, changed = stat_of(task.source)
+        size, changed = stat_of_task(task)
     except OSError:
         return None
     if (found.size, found.changed) == (size, changed):
         return found
     # It may have been touched or copied: the digest decides.
-    if found.status != DONE or found.size != size or _digest(task.source) != found.sha256:
+    if found.status != DONE or found.size != size or _digest(task) != found.sha256:
         return None
     return found
 
@@ -107,6 +176,7 @@ def run_task(task: Task, progress: Callable[[int, int], None] | None = None) -> 
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
     outcome.frames, outcome.undecoded, outcome.notes = counts.frames, counts.undecoded, counts.notes
     outcome.times_differ = counts.times_differ
+    outcome.without_request = counts.without_request
     return _finish(task, outcome)
 
 
@@ -114,7 +184,7 @@ def quarantine(task: Task, error: str) -> ExportOutcome:
     """Record that an input is not to be tried again, and why."""
     outcome = _new_outcome(task)
     try:
-        outcome.size, outcome.changed = stat_of(task.source)
+        outcome.size, outcome.changed = stat_of_task(task)
     except OSError:
         error = f"{error}, and it is gone"
     outcome.status, outcome.error = QUARANTINED, error
@@ -125,7 +195,14 @@ def quarantine(task: Task, error: str) -> ExportOutcome:
 
 
 def _new_outcome(task: Task) -> ExportOutcome:
-    return ExportOutcome(task.source, task.name, version=__version__, settings=task.settings.digest)
+    return ExportOutcome(
+        task.source,
+        task.name,
+        version=__version__,
+        settings=task.settings.digest,
+        schema=SCHEMA,
+        columns=task.settings.options.columns,
+    )
 
 
 def _finish(task: Task, outcome: ExportOutcome) -> ExportOutcome:
@@ -158,38 +235,61 @@ def _export(
     settings = task.settings
     store = store_at(settings.out)
     hashed = hashlib.sha256()
+    allow_open_files(len(task.paths))
     with ExitStack() as stack:
         try:
-            outcome.size, outcome.changed = stat_of(task.source)
-            chunks = stack.enter_context(open_source_file(task.source))
+            outcome.size, outcome.changed = stat_of_task(task)
+            files = [stack.enter_context(open_source(path)) for path in task.paths]
         except OSError as error:
             raise _UnreadableError(error.strerror or str(error)) from None
-        chunks = _hashing(chunks, hashed.update)
-        rows = read_blocks(chunks, task.source, keys, settings.options, counts, progress)
+        streams: list[BinaryIO] = [
+            file if is_stored(file) else cast(BinaryIO, _HashedStream(file, hashed.update)) for file in files
+        ]
+        rows = _of_input(read_blocks(streams, task.source, keys, settings.options, counts, progress))
         for block, batches in groupby(rows, itemgetter(0)):
-            with FileSet(store, task.name, settings.format, block) as files:
+            with FileSet(store, task.name, settings.format, block) as written:
                 for _, (table, batch) in batches:
                     outcome.rows[table] = outcome.rows.get(table, 0) + len(batch)
-                    files.add(table, batch)
-            outcome.files += files.names
-        for _ in chunks:
-            pass  # what is behind damage: the digest is of the whole file
+                    written.add(table, batch)
+            outcome.files += written.names
+        for stream in streams:
+            if is_stored(stream):
+                stream.seek(0)
+                for chunk in iter(lambda stream=stream: stream.read(CHUNK), b""):  # type: ignore[misc]
+                    hashed.update(chunk)
+            else:
+                while stream.read(CHUNK):
+                    pass  # what is behind damage: the digest is of the whole file
     outcome.sha256 = hashed.hexdigest()
     outcome.error = "; ".join(counts.damage) or None
 
 
-def _hashing(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+class _HashedStream(RawIOBase):
+    """A stream that is read once, and its bytes given to a digest."""
+
+    def __init__(self, stream: BinaryIO, update: Callable[[bytes], None]) -> None:
+        self._read: Final = getattr(stream, "read1", stream.read)
+        self._update: Final = update
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes."""
+        chunk: bytes = self._read(size)
+        self._update(chunk)
+        return chunk
+
+
+def _of_input(rows: Iterator[tuple[int, TableBatch]]) -> Iterator[tuple[int, TableBatch]]:
+    """Pass rows on; an error that comes with them is the input's. Raises ``_UnreadableError``."""
     try:
-        for chunk in chunks:
-            update(chunk)
-            yield chunk
+        yield from rows
     except OSError as error:
         raise _UnreadableError(error.strerror or str(error)) from None
 
 
-def _digest(source: str) -> str:
+def _digest(task: Task) -> str:
     hashed = hashlib.sha256()
-    with open_source_file(source) as chunks:
-        for chunk in chunks:
-            hashed.update(chunk)
+    for path in task.paths:
+        with open_source(path) as file:
+            while chunk := file.read(CHUNK):
+                hashed.update(chunk)
     return hashed.hexdigest()

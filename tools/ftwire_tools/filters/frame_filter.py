@@ -6,7 +6,8 @@ Conditions on the header are checked before those on the body, so that fewer bod
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.errors import WireError
 from ftwire.protocols import Registry, registry
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["FrameFilter", "protocol_ids"]
+__all__ = ["FrameFilter", "is_in", "protocol_ids"]
+
+MOST_PRESENT: Final = 10_000
+"""Securities and conversations that are remembered for suggestions."""
 
 
 class FrameFilter(NamedTuple):
@@ -53,29 +57,40 @@ class FrameFilter(NamedTuple):
             return False
         if self.until is not None and time > self.until:
             return False
-        return not self.conversations or any(_is_in(conversation, named) for named in self.conversations)
+        return not self.conversations or any(is_in(conversation, named) for named in self.conversations)
 
-    def matches_body(self, observation: FrameObserved, error: WireError | None) -> bool:
-        """Return whether a frame's body meets the conditions. ``error``: why it cannot be read."""
+    def matches_body(
+        self, observation: FrameObserved, error: WireError | None, present: set[str] | None = None
+    ) -> bool:
+        """Return whether a frame's body meets the conditions.
+
+        ``error`` is why it cannot be read; ``present`` takes the securities that are found in bodies.
+        """
         if self.only_errors and error is None:
             return False
         if not self.codes:
             return True
         # A reply often does not repeat the securities of its request.
-        return self._names(observation.frame) or (observation.request is not None and self._names(observation.request))
+        return self._names(observation.frame, present) or (
+            observation.request is not None and self._names(observation.request, present)
+        )
 
-    def _names(self, frame: Frame | Envelope) -> bool:
+    def _names(self, frame: Frame | Envelope, present: set[str] | None) -> bool:
         """Return whether one of the securities in the body of a frame is among ``codes``."""
         try:
             names = [name.upper() for name in securities_of_frame(frame)]
         except WireError:
             return False
+        if present is not None and len(present) < MOST_PRESENT:
+            present.update(names)
         return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)
 
 
-def _is_in(conversation: Conversation, named: str) -> bool:
+def is_in(conversation: Conversation, named: str) -> bool:
+    """Return whether a conversation has this number, or this end (``:PORT`` is enough)."""
     if named.isdecimal():
-        return conversation.number == int(named)
+        # As text: int() refuses more than 4300 digits.
+        return str(conversation.number) == named.lstrip("0")
     ends = conversation.client, conversation.server
     return any(end.endswith(named) for end in ends) if named.startswith(":") else named in ends
 
@@ -92,6 +107,9 @@ def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> froz
             continue
         named = {entry.proto_id for entry in registry.find(pattern)}
         if not named:
-            raise ValueError(f"no protocol is called {pattern!r}")
+            names = {name.casefold(): name for entry in registry for name in (entry.name, *entry.former_names)}
+            near = [names[name] for name in get_close_matches(pattern.casefold(), names, n=3, cutoff=0.5)]
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(f"no protocol is called {pattern!r}{hint}")
         found |= named
     return frozenset(found)

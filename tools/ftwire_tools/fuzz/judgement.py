@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from ftwire.body import missing_fields
 from ftwire.errors import DigestError, WireError
 from ftwire.frame import UnknownBody
+from ftwire_tools.messages.masking import error_text
 
 __all__ = ["KINDS", "FuzzFinding", "PlayRecord", "Traffic", "fault_of", "mismatch"]
 
@@ -95,17 +96,17 @@ def _security_in(message: Any, part: str) -> tuple[int, str] | None:
 def fault_of(frame: Any, *, check_format: bool = True) -> FuzzFinding | None:
     """Return what is wrong with a frame or an envelope of the peer by itself, whatever it answers."""
     name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    error = getattr(frame, "error", None)  # a decoded envelope has none
-    if isinstance(error, DigestError):
+    damage = getattr(frame, "error", None)  # a decoded envelope has none
+    if isinstance(damage, DigestError):
         return FuzzFinding("wrong digest", name)
-    if error is not None:
-        return FuzzFinding("undecodable", f"{name}: {error}")
+    if damage is not None:
+        return FuzzFinding("undecodable", f"{name}: {error_text(damage, frame)}")
     if getattr(frame, "error_code", 0):
         return None  # a refusal need not have a body
     try:
         message = frame.message
     except WireError as error:
-        return FuzzFinding("undecodable", f"{name}: {error}")
+        return FuzzFinding("undecodable", f"{name}: {error_text(error, frame)}")
     if isinstance(message, UnknownBody):
         odd = check_format and frame.body_format > 1
         return FuzzFinding("undecodable", f"{name}: body format {frame.body_format}") if odd else None

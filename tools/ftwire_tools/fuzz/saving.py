@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire import __version__
 from ftwire.cipher import RsaKey
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
-from ftwire_tools.captures.capture_writer import create_private
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep, step_from_json, step_to_json
 from ftwire_tools.fuzz.targets import target_for
+from ftwire_tools.terminal.output_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,9 +126,7 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
         **({"output.txt": found.record.output.encode()} if found.record.output else {}),
     }
     for name, data in files.items():
-        descriptor, _ = create_private(place / name, overwrite=False)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        write_file(place / name, data, overwrite=False, private=True)
     return place
 
 

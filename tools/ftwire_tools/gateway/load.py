@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ftwire.capture import CaptureReader, DissectedFrame
 from ftwire.cipher import KEY_UNKNOWN
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.captures.account_text import explain_hint, without_conversation
-from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.input_files import allow_open_files, one_capture_each, open_input
 
 if TYPE_CHECKING:
-    from ftwire.capture import Account
     from ftwire.cipher import RsaKey
+    from ftwire_tools.captures.input_files import Input
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.replay import Replay
 
@@ -25,49 +26,55 @@ class LoadError(Exception):
 
 
 def load(replay: Replay, paths: Sequence[str], keys: Sequence[RsaKey], log: Log) -> None:
-    """Add captures to a replay. ``keys`` are RSA private keys to decrypt them with.
+    """Add captures to a replay, parts of one as one. ``keys`` are RSA private keys to decrypt them with.
 
     Raises ``OSError`` and ``LoadError``.
     """
-    for number, path in enumerate(paths):
-        before = replay.index.replies + replay.recording.pushes
-        hidden, account = _load_one(replay, number, path, keys, log)
-        found = replay.index.replies + replay.recording.pushes - before
-        if not found:
-            reason = "no replies and no pushes of OpenD in it"
-            if hidden:
-                reason = "its frames are encrypted: give the key that they were captured under"
-            elif nothing := without_conversation(account):
-                reason += f": {nothing}"
-            if account.unrecognised:
-                reason += f"; {explain_hint(path, account.unrecognised)}"
-            raise LoadError(f"{path}: {reason}")
-        if account.unrecognised:
-            log(
-                "left-out", file=path, connections=account.unrecognised, reason=explain_hint(path, account.unrecognised)
-            )
-        if hidden:
-            log("left-out", file=path, frames=hidden, reason="encrypted, and no key opens them")
+    allow_open_files(len(paths))
+    with ExitStack() as stack:
+        inputs = [stack.enter_context(open_input(path)) for path in paths]
+        for number, parts in enumerate(one_capture_each(inputs)):
+            _load_one(replay, number, parts, keys, log)
     left_out = replay.index.left_out + replay.recording.left_out
     if left_out:
         log("left-out", frames=left_out, reason="they cannot be decoded")
     log("loaded", files=len(paths), replies=replay.index.replies, pushes=replay.recording.pushes)
 
 
-def _load_one(replay: Replay, number: int, path: str, keys: Sequence[RsaKey], log: Log) -> tuple[int, Account]:
-    """Add one capture; return how many of its frames no key opens, and what was not turned into frames."""
-    hidden, reader = 0, CaptureReader(keys=keys, raw=False)
-    with open_input(path) as source:
-        try:
-            for report in reader.read(source.chunks()):
-                if isinstance(report, DissectedFrame):
-                    hidden += report.encryption == KEY_UNKNOWN.name
-                    replay.add(number, report)
-        except NotACaptureError as error:
-            raise LoadError(f"{path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
-        except CaptureError as error:
-            # What was read before the error is kept.
-            log("cut-capture", file=path, reason=str(error))
-    for sentence in reader.account.unread():
-        log("left-out", file=path, reason=sentence)
-    return hidden, reader.account
+def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequence[RsaKey], log: Log) -> None:
+    """Add one capture. Raises ``LoadError`` for a part with nothing to replay."""
+    found, hidden = [0] * len(parts), [0] * len(parts)
+    reader = CaptureReader(keys=keys, raw=False)
+    account = reader.account
+    before = replay.index.replies + replay.recording.pushes
+    try:
+        for report in reader.read_files([part.stream for part in parts], at_once=False):
+            if isinstance(report, DissectedFrame):
+                hidden[reader.part] += report.encryption == KEY_UNKNOWN.name
+                replay.add(number, report)
+                after = replay.index.replies + replay.recording.pushes
+                found[reader.part] += after - before
+                before = after
+    except NotACaptureError as error:
+        raise LoadError(f"{parts[reader.part].path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
+    except CaptureError as error:
+        # What was read before the error is kept.
+        for index, damage in (account.damaged_parts or {0: error}).items():
+            log("cut-capture", file=parts[index].path, reason=str(damage))
+    for part, count, encrypted in zip(parts, found, hidden, strict=True):
+        if not count:
+            reason = "no replies and no pushes of OpenD in it"
+            if encrypted:
+                reason = "its frames are encrypted: give the key that they were captured under"
+            elif nothing := without_conversation(account):
+                reason += f": {nothing}"
+            if account.unrecognised:
+                reason += f"; {explain_hint(part.path, account.unrecognised)}"
+            raise LoadError(f"{part.path}: {reason}")
+        if encrypted:
+            log("left-out", file=part.path, frames=encrypted, reason="encrypted, and no key opens them")
+    if account.unrecognised:
+        hint = explain_hint(" ".join(part.path for part in parts), account.unrecognised)
+        log("left-out", file=parts[0].path, connections=account.unrecognised, reason=hint)
+    for sentence in account.unread():
+        log("left-out", file=parts[0].path, reason=sentence)

@@ -16,6 +16,7 @@ from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure, success
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING
+from ftwire_tools.messages.masking import error_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -70,7 +71,8 @@ class Responder:
         try:
             message: Any = request.message
         except WireError as error:
-            self._refuse(request, entry, str(error), RET_INVALID)
+            # Clients print this text, and captures hold it.
+            self._refuse(request, entry, error_text(error, request), RET_INVALID)
             return
         if isinstance(message, UnknownBody):
             self._refuse(request, entry, f"unknown body format {message.body_format}", RET_INVALID)

@@ -1,5 +1,10 @@
 """Messages and bodies without their secrets: keys, passwords, and who the user is.
 
+What cannot be told from a secret is hidden as well. Which side sent a body may be a guess, so a body may hold secrets
+if a request or a response of its protocol may. In such a body all fields are hidden that its class lacks, and values of
+another type than their field's. Bytes that did not verify are hidden whatever their protocol: its ID is not verified
+either, and a wrong length takes frames that follow for a part of the body.
+
 This module alone decides what is hidden. Renderers and the comparison read messages from a ``MessageView``. A
 ``BodyMask`` is for bodies in any other form: bytes, a tree of fields, JSON, the text of an error. Both are made with or
 without ``--show-secrets``, and need not be given it again. The table of the fields that are secrets is in
@@ -9,12 +14,15 @@ without ``--show-secrets``, and need not be given it again. The table of the fie
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire.body import to_dict, to_json
-from ftwire.errors import BodyError, WireError
+from ftwire.body import decode_body, to_dict, to_json
+from ftwire.capture import status_of
+from ftwire.errors import BodyError, EnvelopeError, WireError
 from ftwire.frame import UnknownBody
+from ftwire.header import BodyFormat
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required, plain_value
 from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, is_secret
 
@@ -32,13 +40,16 @@ __all__ = [
     "Hidden",
     "MessageView",
     "UnknownField",
+    "body_may_hold_secrets",
     "error_text",
     "has_secrets",
+    "hides_error_text",
     "is_secret",
     "mask_of",
     "may_hold_secrets",
     "message_of",
     "message_view",
+    "status_text",
 ]
 
 MASK: Final = "***"
@@ -47,6 +58,9 @@ MASK: Final = "***"
 SECRET_FIELDS: Final = frozenset(name for name, category in SENSITIVE.items() if category in SECRET)
 """Fields by name, in whatever message, or by full name where the name alone says too little."""
 
+
+_NAME: Final = re.compile(r"[A-Za-z_]+[0-9]?[A-Za-z_]*")
+"""Names of members that are shown although no field has them: any other may be a value in the place of a name."""
 
 UnknownField = tuple[int, Any]
 """Number and value of a field that a class does not have: a number, bytes, a ``Hidden``, or of a group its fields."""
@@ -84,7 +98,13 @@ class MessageView:
     def __init__(self, message: Any, *, show_secrets: bool) -> None:
         self._message = message
         self.descriptor: Descriptor = message.DESCRIPTOR
-        self._hides = not show_secrets and may_hold_secrets(self.descriptor)
+        self._hides = not show_secrets and body_may_hold_secrets(self.descriptor)
+
+    def _inner(self, message: Any) -> MessageView:
+        """Return the view of a message in this one, which hides unknown fields where this one does."""
+        view = MessageView(message, show_secrets=True)
+        view._hides = self._hides
+        return view
 
     def hides(self, field: FieldDescriptor) -> bool:
         """Return whether the values of a field of this message are hidden."""
@@ -115,12 +135,7 @@ class MessageView:
             return [Hidden(item) for item in value] if is_repeated(field) else Hidden(value)
         if field.message_type is None:
             return value
-        shows = not self._hides
-        return (
-            [MessageView(item, show_secrets=shows) for item in value]
-            if is_repeated(field)
-            else MessageView(value, show_secrets=shows)
-        )
+        return [self._inner(item) for item in value] if is_repeated(field) else self._inner(value)
 
     def at(self, path: tuple[str, ...]) -> Any:
         """Return the value at ``path`` as JSON has it: nothing is ``None``, a path through a list gives a list.
@@ -206,6 +221,24 @@ def may_hold_secrets(descriptor: Descriptor | None) -> bool:
     return found
 
 
+_body_may_hold: dict[Descriptor, bool] = {}
+
+
+def body_may_hold_secrets(descriptor: Descriptor | None) -> bool:
+    """Return whether bodies that are taken for messages of a class may hold secrets.
+
+    They may be of the other side: all classes of the file that defines this one count, which are those of its
+    protocol. Bodies of an unknown class, ``None``, may.
+    """
+    if descriptor is None:
+        return True
+    found = _body_may_hold.get(descriptor)
+    if found is None:
+        classes = descriptor.file.message_types_by_name.values()
+        found = _body_may_hold[descriptor] = may_hold_secrets(descriptor) or any(map(may_hold_secrets, classes))
+    return found
+
+
 def _all_fields(descriptor: Descriptor) -> list[FieldDescriptor]:
     """Return the fields of a class and of all classes in it."""
     seen = [descriptor]
@@ -217,8 +250,10 @@ def _all_fields(descriptor: Descriptor) -> list[FieldDescriptor]:
 
 def has_secrets(message: Message) -> bool:
     """Return whether a message has a secret set, or a field that may be one: its class does not have that field."""
-    if not may_hold_secrets(descriptor_of(message)):
-        return False
+    return body_may_hold_secrets(descriptor_of(message)) and _has_secrets(message)
+
+
+def _has_secrets(message: Message) -> bool:
     # Imported when bytes are to be shown: lines need none of it.
     from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -229,7 +264,7 @@ def has_secrets(message: Message) -> bool:
             return True
         if field.message_type is not None:
             items = value if is_repeated(field) else (value,)
-            if any(has_secrets(item) for item in items):
+            if any(map(_has_secrets, items)):
                 return True
     return False
 
@@ -258,8 +293,13 @@ class BodyMask:
         """``descriptor`` is that of the class, ``None`` if it is unknown: then each field may be a secret."""
         self._descriptor: Final = descriptor
         self._shows_secrets: Final = show_secrets
-        self.hides_some: Final = not show_secrets and may_hold_secrets(descriptor)
+        self.hides_some: Final = not show_secrets and body_may_hold_secrets(descriptor)
         """Something may be hidden. Bytes that cannot be told apart are hidden as a whole."""
+
+    @property
+    def hides_unverified(self) -> bool:
+        """Whether bytes are hidden that no digest has verified, or that no cipher has opened: always."""
+        return not self._shows_secrets
 
     def hides(self, field: FieldDescriptor | None) -> bool:
         """Return whether values of a field are hidden, at any depth; ``None`` is a field that the class lacks."""
@@ -268,8 +308,8 @@ class BodyMask:
     def json(self, value: Any) -> Any:
         """Return the value of a JSON body with its secrets masked.
 
-        It need not fit the class: members that a class with secrets lacks are masked, too, and in any class those
-        with the name of a secret.
+        It need not fit the class: members that a class with secrets lacks are masked, too, and what does not fit its
+        field; in any class those with the name of a secret.
         """
         if self._shows_secrets:
             return value
@@ -277,31 +317,83 @@ class BodyMask:
             return _mask_all(value)
         secret = filter(is_secret, _all_fields(self._descriptor))
         names = SECRET_FIELDS.union(name for field in secret for name in (field.name, field.json_name))
-        return _mask_json(value, self._descriptor, names)
+        return _JsonMask(names, strict=self.hides_some).message(value, self._descriptor)
 
     def error_text(self, error: WireError) -> str:
         """Return why a body could not be decoded, without quoting one that may hold secrets."""
+        if isinstance(error, EnvelopeError) and not self._shows_secrets:
+            return error.unquoted
         return error.unquoted if isinstance(error, BodyError) and self.hides_some else str(error)
+
+
+def _masked_name(name: str) -> str:
+    return name if _NAME.fullmatch(name) else MASK
 
 
 def _mask_all(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _mask_all(item) for name, item in value.items()}
+        return {_masked_name(name): _mask_all(item) for name, item in value.items()}
     return [_mask_all(item) for item in value] if isinstance(value, list) else MASK
 
 
-def _mask_json(value: Any, descriptor: Descriptor | None, names: frozenset[str]) -> Any:
-    if isinstance(value, list):
-        return [_mask_json(item, descriptor, names) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if descriptor is None or not may_hold_secrets(descriptor):
-        return {name: MASK if name in names else _mask_json(item, None, names) for name, item in value.items()}
-    fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
-    return {
-        name: MASK if name in names or name not in fields else _mask_json(item, fields[name].message_type, names)
-        for name, item in value.items()
-    }
+class _JsonMask:
+    """Masks secrets in JSON that need not be the message it should be."""
+
+    def __init__(self, names: frozenset[str], *, strict: bool) -> None:
+        self._names: Final = names
+        self._strict: Final = strict  # what is not known may be a secret
+
+    def message(self, value: Any, descriptor: Descriptor) -> Any:
+        """Return a value in the place of a message, masked."""
+        if not isinstance(value, dict):
+            return self._unknown(value)
+        fields = {name: field for field in descriptor.fields for name in (field.name, field.json_name)}
+        known = {name: item for name, item in value.items() if name in fields and name not in self._names}
+        scalars = {name: item for name, item in known.items() if fields[name].message_type is None}
+        fitting = _fitting(scalars, descriptor) if self._strict else scalars.keys()
+        masked: dict[str, Any] = {}
+        for name, item in value.items():
+            if name in self._names:
+                masked[name] = MASK
+            elif name in scalars:
+                masked[name] = item if name in fitting else self._unknown(item)
+            elif name in known:
+                masked[name] = self._inner(item, fields[name])
+            else:
+                masked[_masked_name(name) if self._strict else name] = self._unknown(item)
+        return masked
+
+    def _inner(self, value: Any, field: FieldDescriptor) -> Any:
+        assert field.message_type is not None  # noqa: S101 - for the type checker
+        if is_repeated(field) and isinstance(value, list):
+            return [self.message(item, field.message_type) for item in value]
+        return self.message(value, field.message_type)
+
+    def _unknown(self, value: Any) -> Any:
+        """Return a value that belongs to no field."""
+        if self._strict:
+            return MASK
+        if isinstance(value, dict):
+            return {name: MASK if name in self._names else self._unknown(item) for name, item in value.items()}
+        return [self._unknown(item) for item in value] if isinstance(value, list) else value
+
+
+def _fitting(values: dict[str, Any], descriptor: Descriptor) -> set[str]:
+    """Return the names of JSON values that can be read as those of their fields, which hold no messages."""
+    # Imported when JSON is to be shown that need not be a message: lines need none of it.
+    from google.protobuf.message_factory import GetMessageClass
+
+    try:
+        read = decode_body(
+            json.dumps(values).encode(), GetMessageClass(descriptor), BodyFormat.JSON, check_required=False
+        )
+    except BodyError:
+        if len(values) == 1:
+            return set()
+        return {name for name, value in values.items() if _fitting({name: value}, descriptor)}
+    # A name that an enumeration does not have is no error, and is left out.
+    found = {name for field, _ in read.ListFields() for name in (field.name, field.json_name)}
+    return {name for name, value in values.items() if name in found or value is None or value == []}
 
 
 def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
@@ -328,6 +420,25 @@ def message_view(frame: Frame | Envelope, *, show_secrets: bool) -> MessageView:
     if isinstance(message, UnknownBody):
         raise WireError(f"protocol {message.proto_id} or its body's format {message.body_format} is unknown")
     return MessageView(message, show_secrets=show_secrets)
+
+
+def status_text(frame: Frame | Envelope, *, show_secrets: bool) -> str:
+    """Return code and text of the error that an envelope carries beside its body; empty where there is none.
+
+    Where a client has sent the envelope and it is taken for one of OpenD's, these are the beginning of its body. The
+    text is hidden if it may hold secrets and the code is none that OpenD uses.
+    """
+    status = status_of(frame)
+    if not status or not hides_error_text(int(status.partition(" ")[0]), mask_of(frame, show_secrets=show_secrets)):
+        return status
+    return MASK
+
+
+def hides_error_text(code: int, mask: BodyMask) -> bool:
+    """Return whether the text beside an envelope's error code is hidden: see ``status_text``."""
+    from ftwire.websocket import EnvelopeStatus
+
+    return mask.hides_some and code not in set(EnvelopeStatus)
 
 
 def error_text(error: WireError, frame: Frame | Envelope, *, show_secrets: bool = False) -> str:

@@ -21,6 +21,7 @@ from ftwire.header import BodyFormat
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.masking import body_may_hold_secrets
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -53,7 +54,9 @@ def build_request(protocol: Protocol, values: Mapping[str, Any]) -> Message:
     try:
         message = decode_body(json.dumps(expanded).encode(), message_class, BodyFormat.JSON, check_required=False)
     except BodyError as error:
-        raise RequestError(f"{protocol.name}: {error.reason}") from None
+        hides = body_may_hold_secrets(descriptor)
+        reason = f"{error.path or 'a value'} does not fit its field" if hides else error.reason
+        raise RequestError(f"{protocol.name}: {reason}") from None
     missing = [path for path in missing_fields(message) if not path.startswith(PACKET_ID)]
     if missing:
         raise RequestError(f"{protocol.name}: required fields are missing: {', '.join(missing)}")
@@ -77,7 +80,8 @@ def _message(value: Any, descriptor: Descriptor, path: str) -> dict[str, Any]:
             raise RequestError(f"{path}: {error}") from None
         return {"market": market, "code": code}
     if not isinstance(value, Mapping):
-        raise RequestError(f"{path or 'the request'}: an object is expected, here is {json.dumps(value)}")
+        shown = "something else" if body_may_hold_secrets(descriptor) else json.dumps(value)
+        raise RequestError(f"{path or 'the request'}: an object is expected, here is {shown}")
     fields = {name: field for field in descriptor.fields for name in (field.json_name, field.name)}
     made = {}
     for name, item in value.items():

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from ftwire import __version__
 from ftwire.body import to_json
@@ -29,7 +29,7 @@ from ftwire.errors import DigestError, WireError
 from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.pcap import CloseReason, Direction, Endpoint, PcapngWriter, TcpConversation
-from ftwire.websocket import BadEnvelope, Envelope
+from ftwire.websocket import ENVELOPE_MAGIC, BadEnvelope, Envelope
 from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.terminal.times import SECOND
 
@@ -116,6 +116,18 @@ class Rewriter:
         for report in self._reader.feed(chunk):
             self._write(report)
             yield from self._release(report.time)
+
+    def read(self, stream: BinaryIO, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """Take the whole old capture, in order of time. Raises ``CaptureError`` after everything was returned.
+
+        ``progress`` is called with the bytes read so far. Raises ``OSError``, too.
+        """
+        try:
+            for report in self._reader.read_files([stream], progress=progress, at_once=False):
+                self._write(report)
+                yield from self._release(report.time)
+        finally:
+            yield from self._release(None)
 
     def close(self) -> Iterator[bytes]:
         """Take note that the old capture has ended. Raises ``CaptureError``, after everything was returned."""
@@ -215,19 +227,18 @@ class Rewriter:
         body, _ = self._body(envelope)
         if isinstance(envelope, BadEnvelope):
             return bytes(len(envelope))
-        text = envelope.error_text
+        command, section = envelope.command, envelope.section
+        payload = bytes(len(envelope.payload)) if body is None else body
+        if envelope.sender is Role.CLIENT:
+            return Envelope((ENVELOPE_MAGIC, command, section), payload, envelope.classes).encode()
+        # The bytes themselves where they are kept: they need not be UTF-8. What is behind a NUL is not shown.
+        text = envelope.error_bytes.partition(b"\0")[0]
         if text and Category.TEXT in self._redaction.categories:
-            text = self._redaction.pseudonyms.text(Category.TEXT, text)
+            text = self._redaction.pseudonyms.text(Category.TEXT, envelope.error_text).encode()
             self._redaction.note("error text of an envelope", Category.TEXT)
-        made = Envelope.build(
-            envelope.command,
-            envelope.section,
-            bytes(len(envelope.payload)) if body is None else body,
-            sender=envelope.sender,
-            error_code=envelope.error_code,
-            error_text=text,
-        )
-        return made.encode()
+        field = text.ljust(len(envelope.error_bytes), b"\0")
+        fields = (ENVELOPE_MAGIC, command, section, envelope.error_code, field)
+        return Envelope(fields, payload, envelope.classes).encode()
 
     def _body(self, frame: Frame | Envelope) -> tuple[bytes | None, Message | None]:
         """Return the redacted body and its message; twice ``None`` where it cannot be read."""

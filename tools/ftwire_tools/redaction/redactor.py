@@ -84,8 +84,6 @@ class Redaction:
             made: Any = pseudonyms.amount(value)
         elif isinstance(value, int):
             made = pseudonyms.number(category, value)
-            if field.cpp_type in {field.CPPTYPE_INT32, field.CPPTYPE_UINT32}:
-                made %= 1 << 31
         elif field.type == field.TYPE_BYTES:
             made = pseudonyms.raw(category, value)
         else:

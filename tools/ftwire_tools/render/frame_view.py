@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from ftwire.body import body_to_json
 from ftwire.capture import fault_of, read_body
 from ftwire.errors import WireError
-from ftwire_tools.messages.masking import MessageView, mask_of
+from ftwire.header import BodyFormat
+from ftwire.websocket import CLIENT_HEADER_SIZE
+from ftwire_tools.messages.masking import MessageView, hides_error_text, mask_of
 from ftwire_tools.messages.summary import summary_of
 
 if TYPE_CHECKING:
@@ -81,9 +83,13 @@ class FrameView:
 
     @property
     def header_bytes(self) -> bytes:
-        """The bytes in front of the body."""
-        raw = self._frame.encode()
-        return raw[: len(raw) - len(self._frame.payload)]
+        """The bytes in front of the body; of an envelope without the error, where that is hidden."""
+        frame = self._frame
+        raw = frame.encode()
+        code = getattr(frame, "error_code", 0)
+        if code and hides_error_text(code, self._mask):
+            return raw[:CLIENT_HEADER_SIZE]
+        return raw[: len(raw) - len(frame.payload)]
 
     @property
     def encryption(self) -> str:
@@ -99,10 +105,15 @@ class FrameView:
     def body_bytes(self) -> bytes | None:
         """The bytes of the body, ``None`` where they are hidden.
 
-        A body that holds a secret is hidden as a whole.
+        A body that holds a secret is hidden as a whole, and so is one that did not verify: what looks encrypted may as
+        well be a plain body that was damaged. Of JSON that may hold secrets, members that the class lacks and earlier
+        ones of equal names are in no message, so that it is hidden as well.
         """
+        frame, mask = self._frame, self._mask
+        if not self.is_plain:
+            return None if mask.hides_unverified and frame.payload else frame.payload
         message = self.message
-        # What looks encrypted may as well be a plain body that was damaged.
-        if self._mask.hides_some if message is None else message.hides_bytes:
-            return None
-        return self._frame.body if self.is_plain else self._frame.payload
+        is_hidden = mask.hides_some and bool(frame.body)
+        if is_hidden and message is not None and frame.body_format == BodyFormat.PROTOBUF:
+            is_hidden = message.hides_bytes
+        return None if is_hidden else frame.body

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire.capture import status_of
 from ftwire.errors import DigestError, WireError
+from ftwire_tools.messages.masking import status_text
 from ftwire_tools.render.frame_view import FrameView
 
 if TYPE_CHECKING:
@@ -44,8 +44,14 @@ class JsonRenderer:
         self._fields: Final = fields
         self._shows_secrets: Final = show_secrets
         self._with_bytes: Final = with_bytes
-        self._start: Final = "{" if file is None else f'{{"file": {dump_json(file)}, '
+        self._start = "{"
+        if file is not None:
+            self.name_file(file)
         self._ends: Final[dict[tuple[int, Role], str]] = {}
+
+    def name_file(self, file: str) -> None:
+        """Name this file as that of the frames to come."""
+        self._start = f'{{"file": {dump_json(file)}, '
 
     def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
         """Return the line of one frame, and why its body cannot be had."""
@@ -75,10 +81,14 @@ class JsonRenderer:
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
-            f"{_status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
+            f"{self._status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
             f"{_bytes(view) if self._with_bytes else ''}}}\n"
         )
         return line, error
+
+    def _status(self, frame: Frame | Envelope) -> str:
+        status = status_text(frame, show_secrets=self._shows_secrets)
+        return f', "opend_error": {dump_json(status)}' if status else NO_STATUS
 
     def _chosen(self, view: FrameView) -> str | None:
         """Return the fields that were asked for."""
@@ -91,11 +101,6 @@ def _bytes(view: FrameView) -> str:
     return (
         f', "header_hex": "{view.header_bytes.hex()}", "body_hex": {"null" if found is None else _quoted(found.hex())}'
     )
-
-
-def _status(frame: Frame | Envelope) -> str:
-    status = status_of(frame)
-    return f', "opend_error": {dump_json(status)}' if status else NO_STATUS
 
 
 def _sha1_ok(error: WireError | None) -> str:

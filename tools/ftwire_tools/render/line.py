@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import status_of
 from ftwire.errors import KeyRequiredError, WireError
 from ftwire.frame import Frame, Role
 from ftwire.header import BodyFormat
+from ftwire_tools.messages.masking import status_text
 from ftwire_tools.messages.summary import summary_for
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
@@ -123,7 +123,8 @@ class LineRenderer:
     def _form(self, dissected: DissectedFrame) -> _Form:
         """Return how such a frame is written in this conversation."""
         _, conversation, observation = dissected
-        frame, protocol, status = observation.frame, dissected.protocol, status_of(observation.frame)
+        frame, protocol = observation.frame, dissected.protocol
+        status = status_text(frame, show_secrets=self._shows_secrets)
         paint = self._paint
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"

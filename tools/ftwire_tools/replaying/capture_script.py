@@ -96,7 +96,7 @@ def read_script(source: Input, keys: Sequence[RsaKey] = ()) -> Script:
     """
     builder, reader = _ScriptBuilder(), CaptureReader(keys=keys)
     try:
-        for report in reader.read(source.chunks()):
+        for report in reader.read_files([source.stream], at_once=False):
             builder.add(report)
     except NotACaptureError:
         raise

@@ -37,7 +37,9 @@ def look_up(name: str, schema: Schema, registry: Registry) -> LookupResult:
 
     Raises ``NotFoundError``.
     """
-    protocol = registry.get(int(name)) if name.isascii() and name.isdecimal() else registry.get(name)
+    # An ID is a 32-bit number: of ten digits at most.
+    is_number = name.isascii() and name.isdecimal() and len(name) <= 10
+    protocol = registry.get(int(name)) if is_number else registry.get(name)
     if protocol is None and (matching := [entry for entry in registry.find(name) if not set(name) & set("*?[")]):
         protocol = matching[0]
     if protocol is not None:

@@ -19,6 +19,7 @@ from ftwire_tools.schemas.sdk import SdkError, version_key
 from ftwire_tools.schemas.sdk_download import PackageError
 from ftwire_tools.schemas.sources import DefinitionsError, read_release
 from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import paint_for
 
 __all__ = ["command"]
@@ -68,7 +69,10 @@ def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             written.append(name)
             if not dry_run:
-                path.write_text(text, encoding="utf-8")
+                try:
+                    write_file(path, text.encode(), overwrite=True)
+                except OSError as error:
+                    raise click.ClickException(f"{path}: {error.strerror or error}") from None
     # A renamed protocol leaves its old file behind.
     stale = [path for path in folder.glob("*.proto") if texts and path.name not in {*texts, *BY_HAND}]
     for path in stale:
