@@ -26,7 +26,7 @@ def title(result: VectorResult) -> str:
 
 
 def difference_lines(result: VectorResult) -> list[str]:
-    """Return the values of an answer that are not as expected, each as a line with its place and two with both values.
+    """Return the values of an answer that are not as expected: one line each, three where they are long.
 
     None for a program that did not answer.
     """
@@ -37,11 +37,14 @@ def difference_lines(result: VectorResult) -> list[str]:
     for path, expected, got in found[:SHOWN]:
         at = _first_difference(expected, got)
         place = path if at is None else f"{path}, from byte {at // 2} on"
-        values = _value(expected, at), _value(got, at)
-        lines += [printable(line) for line in (place, f"  expected  {values[0]}", f"  got       {values[1]}")]
+        right, wrong = _value(expected, at), _value(got, at)
+        if max(len(right), len(wrong)) <= WIDTH // 2:
+            lines.append(f"{place}: expected {right}, got {wrong}")
+        else:
+            lines += [f"{place}:", f"  expected  {right}", f"  got       {wrong}"]
     if len(found) > SHOWN:
         lines.append(f"and {len(found) - SHOWN} more values")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def value_lines(values: Mapping[str, Any]) -> Iterator[str]:
