@@ -38,7 +38,7 @@ def difference_lines(result: VectorResult) -> list[str]:
         at = _first_difference(expected, got)
         place = path if at is None else f"{path}, from byte {at // 2} on"
         right, wrong = _value(expected, at), _value(got, at)
-        if max(len(right), len(wrong)) <= WIDTH // 2:
+        if at is None and max(len(right), len(wrong)) <= WIDTH // 2:
             lines.append(f"{place}: expected {right}, got {wrong}")
         else:
             lines += [f"{place}:", f"  expected  {right}", f"  got       {wrong}"]
