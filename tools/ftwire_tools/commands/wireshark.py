@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from contextlib import redirect_stderr
@@ -186,12 +187,13 @@ def export(directory: str, schema: str | None, as_json: bool) -> None:
 
     What was written is listed; standard error shows how tshark is started with it.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    from ftwire_tools.wireshark.installation import DISSECTOR, search_path
+    from ftwire_tools.wireshark.installation import DISSECTOR, PROTOBUF_SETTINGS, search_path
 
     folder = Path(directory)
     changes = _write(_files(definitions_of(schema), folder))
-    options = f"-X lua_script:{folder / DISSECTOR} -o 'uat:protobuf_search_paths:{search_path(folder / 'protos')}'"
-    _report(changes, [f"tshark {options} -o protobuf.pbf_as_hf:TRUE -o protobuf.preload_protos:TRUE -r CAPTURE"], as_json=as_json)
+    settings = [f"uat:protobuf_search_paths:{search_path(folder / 'protos')}", *PROTOBUF_SETTINGS]
+    words = ["-X", f"lua_script:{folder / DISSECTOR}", *(word for setting in settings for word in ("-o", setting))]
+    _report(changes, [shlex.join(["tshark", *words, "-r", "CAPTURE"])], as_json=as_json)
 
 
 @command.command()

@@ -610,7 +610,7 @@ local function show_undecoded(tvb, offset, size, pinfo, tree)
   pinfo.cols.protocol = "OpenD"
 end
 
-function opend.dissector(tvb, pinfo, tree)
+local function dissect_segments(tvb, pinfo, tree)
   local stream = conversation(pinfo)
   local size, offset = tvb:len(), 0
   while offset < size do
@@ -634,13 +634,16 @@ function opend.dissector(tvb, pinfo, tree)
   end
 end
 
+opend.dissector = dissect_segments
+
 local function recognise_tcp(tvb, pinfo, tree)
   local size = tvb:len()
   if not is_plausible(tvb:raw(0, math.min(size, HEADER)), 1, size) then
     return false
   end
   pinfo.conversation = opend
-  opend.dissector(tvb, pinfo, tree)
+  -- Not opend.dissector: a dissector called by another may not ask for more bytes (pinfo.can_desegment).
+  dissect_segments(tvb, pinfo, tree)
   return true
 end
 

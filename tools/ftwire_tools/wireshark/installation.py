@@ -21,6 +21,7 @@ __all__ = [
     "DISSECTOR",
     "KEYS_FILE",
     "PROFILE",
+    "PROTOBUF_SETTINGS",
     "PROTOS",
     "Changes",
     "File",
@@ -39,6 +40,8 @@ PROFILE: Final = "OpenD"
 """Wireshark's profile with the columns and the settings of the protobuf dissector."""
 PROTOS: Final = "opend_protos"
 """Folder of the ``.proto`` files in the configuration folder."""
+PROTOBUF_SETTINGS: Final = ("protobuf.pbf_as_hf:TRUE", "protobuf.preload_protos:TRUE")
+"""Preferences that make each field of a body a filter; loaded first, so that filters can name them."""
 _HEAD: Final = 200
 """Bytes in which a file that we wrote has the mark."""
 
@@ -178,7 +181,8 @@ def remove(files: Iterable[File]) -> Changes:
 
 def _preferences() -> str:
     columns = ",\n".join(f'\t"{title}", "{content}"' for title, content in _COLUMNS)
-    return f"# {MARK}\ngui.column.format:\n{columns}\nprotobuf.pbf_as_hf: TRUE\nprotobuf.preload_protos: TRUE\n"
+    settings = "".join(f"{setting.replace(':', ': ')}\n" for setting in PROTOBUF_SETTINGS)
+    return f"# {MARK}\ngui.column.format:\n{columns}\n{settings}"
 
 
 def _program_in(folder: Path) -> File:
