@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import xml.etree.ElementTree as ET
 from base64 import b64encode
@@ -42,7 +43,7 @@ class Shown:
         return self.fields.get(f"opend.{name}")
 
     @property
-    def json(self) -> str | None:
+    def text(self) -> str | None:
         """The body as ``ftwire`` would write it."""
         if self.body is None:
             return None
@@ -54,7 +55,8 @@ class Shown:
             (top,) = _named(self.body, "json.object")
             plain = _json(top)
         else:
-            plain = _message(self.body, found.DESCRIPTOR)
+            descriptor: Any = found.DESCRIPTOR
+            plain = _message(self.body, descriptor)
         return to_json(ParseDict(plain, found()), lower_camel=True)
 
 
@@ -125,7 +127,8 @@ def _json(node: ET.Element) -> Any:
     if name == "json.value.string":
         return show
     if name == "json.value.number":
-        return float(show) if any(mark in show for mark in ".eE") else int(show)
+        # By its bytes: 4.4 shows 15 digits.
+        return json.loads(bytes.fromhex(node.get("value", "")))
     return {"json.value.true": True, "json.value.false": False, "json.value.null": None}[name]
 
 

@@ -84,7 +84,7 @@ def same(theirs: list[Shown], ours: list[dict[str, Any]]) -> None:
     for frame, row in zip(theirs, ours, strict=True):
         found = facts(frame)
         assert found == {name: row[name] for name in found}
-        text = frame.json
+        text = frame.text
         assert (None if text is None else json.loads(text)) == row["body"]
         assert row["format"] == BodyFormat(int(frame.get("format") or 0)).name.lower()
 
@@ -272,8 +272,8 @@ def test_without_digests(tshark: Program, tmp_path: Path) -> None:
     frames = shown(tshark, path, *PROFILE, "-o", "opend.check_sha1:FALSE")
     rows = dumped(path)
     assert [frame.get("sha1_ok") for frame in frames[2:]] == [None] * 3
-    assert [frame.json for frame in frames] != [None] * 5
-    assert [json.loads(frame.json or "") for frame in frames] == [row["body"] for row in rows]
+    assert [frame.text for frame in frames] != [None] * 5
+    assert [json.loads(frame.text or "") for frame in frames] == [row["body"] for row in rows]
 
 
 def test_a_longer_body_than_the_preference_is_no_frame(tshark: Program, tmp_path: Path) -> None:

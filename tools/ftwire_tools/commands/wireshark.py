@@ -238,11 +238,16 @@ def keylog(ctx: click.Context, captures: tuple[str, ...], keys: tuple[str, ...],
         without_key += found.without_key
     if lines:
         _add_lines(path, tuple(lines))
-    said = [f"{sessions} sessions{f' in {path}' if lines else ', nothing written'}"]
+    said = [f"{_counted(sessions, 'session')}{f' in {path}' if lines else ', nothing written'}"]
     if without_key:
-        said.append(f"{without_key} encrypted conversations whose key was not given (--key), or without handshake")
+        conversations = _counted(without_key, "encrypted conversation")
+        said.append(f"{conversations} whose key was not given (--key), or whose handshake was not captured")
     sys.stderr.write("".join(f"{printable(line)}\n" for line in (*said, *damage)))
     ctx.exit(NOT_DECODED if without_key or damage else 0)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _session_keys(name: str, keys: list[RsaKey], damage: list[str]) -> KeyLog:
