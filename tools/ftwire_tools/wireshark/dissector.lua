@@ -613,13 +613,15 @@ end
 local function dissect_segments(tvb, pinfo, tree)
   local stream = conversation(pinfo)
   local size, offset = tvb:len(), 0
+  local text -- the bytes, copied once however often a header has to be searched
   while offset < size do
     local rest = size - offset
     local length = frame_length(tvb, offset, rest)
     if length == nil then
-      local next_at = find_header(tvb:raw(offset, rest), 2) - 1
-      show_undecoded(tvb, offset, next_at, pinfo, tree)
-      offset = offset + next_at
+      text = text or tvb:raw()
+      local next_offset = find_header(text, offset + 2) - 1
+      show_undecoded(tvb, offset, next_offset - offset, pinfo, tree)
+      offset = next_offset
     elseif length > 0 and length <= rest then
       dissect_frame(stream, tvb, offset, length, pinfo, tree)
       offset = offset + length
