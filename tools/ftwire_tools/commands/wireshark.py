@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shlex
 import sys
 from collections import Counter
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ftwire.errors import CaptureError
-from ftwire_tools.captures.capture_writer import create_private
 from ftwire_tools.captures.input_files import open_input, read_file
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS, LISTEN
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import definitions_of, schema_option
 from ftwire_tools.terminal.output import write
+from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -274,14 +273,10 @@ def _add_lines(path: Path, lines: tuple[str, ...]) -> None:
     """Add lines to a private file, written beside it and moved there. Raises ``ClickException``."""
     from ftwire_tools.wireshark.keylog import merged
 
-    beside = path.with_name(f".{path.name}.new")
     try:
         old = read_file(str(path)).decode() if path.exists() else ""
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, _ = create_private(beside, overwrite=True)
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(merged(old, lines).encode())
-        beside.replace(path)
+        write_file(path, merged(old, lines).encode(), overwrite=True, private=True)
     except UnicodeDecodeError:
         raise click.ClickException(f"{path} is no file of session keys") from None
     except OSError as error:
