@@ -193,7 +193,7 @@ def command(
         show_secrets=show_secrets,
     )
     try:
-        captures, data = read_given(inputs)
+        captures, data, notes = read_given(inputs)
     except UnreadableInputError as error:
         raise click.ClickException(str(error)) from None
     reports: list[ExplainReport] = []
@@ -209,6 +209,7 @@ def command(
         except ImportError as error:
             # Only WebSocket connections need this package; the error names it.
             raise click.ClickException(str(error)) from None
+    reports[-1].notes += notes
     code = 0
     several = len(reports) > 1
     form = Form(everything=everything, brief=brief, named=several)
