@@ -270,7 +270,7 @@ class Program {
 """,
     ),
 }
-"""Compiler or interpreter -> the program's file and its source: prints its argument in many ways, each ended by a NUL."""
+"""Compiler or interpreter -> its file and source: prints its argument in many ways, each ended by a NUL."""
 
 
 def printed_by(language: str, folder: Path, frame: bytes) -> list[str]:

@@ -57,10 +57,13 @@ def streams_of(packets: Sequence[Block]) -> Streams | None:
         # Its first byte is that of an IPv4 header too, with options that nobody sends.
         return None
     large = [packet for packet in packets if len(packet.data) >= _SMALLEST_PACKET]
-    link_type = max(_LINK_TYPES, key=lambda each: len(_segments(large[:_TRIED], each)))
-    events = _segments(large, link_type) if _segments(large[:_TRIED], link_type) else []
-    if not events:
+    if not large:
         return None
+    found = {link_type: len(_segments(large[:_TRIED], link_type)) for link_type in _LINK_TYPES}
+    link_type = max(_LINK_TYPES, key=lambda each: found[each])
+    if not found[link_type]:
+        return None
+    events = _segments(large, link_type)
     flows: set[Flow] = {event.flow for event in events}
     return Streams(link_type, len(flows), [Block(event.data, event.direction) for event in events])
 
