@@ -153,6 +153,28 @@ def test_bytes_that_are_no_frame_are_read_too(notation: str, data: bytes) -> Non
     assert bytes_of(PRINTERS[notation](data)) == data
 
 
+BROKEN = {
+    "bytes of the magic swapped": b"TF" + SHORT[2:],
+    "magic in lower case": b"ft" + SHORT[2:],
+    "no magic": SHORT[2:],
+    "no reserved bytes": SHORT[:36] + SHORT[44:],
+    "big-endian": SHORT[:2] + SHORT[5:1:-1] + SHORT[6:8] + SHORT[11:7:-1] + SHORT[15:11:-1] + SHORT[16:],
+    "no digest": SHORT[:16] + bytes(20) + SHORT[36:],
+    "cut": SHORT[:-3],
+    "padded by a compiler": SHORT[:2] + bytes(2) + SHORT[2:],
+    "read as UTF-8": SHORT.decode("utf-8", "replace").encode(),
+    "length of 16 bits": SHORT[:14] + SHORT[16:],
+}
+# Within other text, base64 is recognised by the frame that it begins with.
+WHOLE = sorted(PRINTERS.keys() - {"base64 in JSON"})
+
+
+@pytest.mark.parametrize("frame", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("notation", WHOLE)
+def test_broken_frames_are_read_as_they_were_printed(notation: str, frame: bytes) -> None:
+    assert bytes_of(PRINTERS[notation](frame)) == frame
+
+
 # --- What programs really print -------------------------------------------------------------------------------------
 
 
@@ -414,6 +436,30 @@ def test_several_connections_are_explained_as_their_capture_is(
             one.pop("time", None)
     assert [one["mistake"] for one in found["findings"]] == [one["mistake"] for one in expected["findings"]]
     assert [one["frames"] for one in found["findings"]] == [one["frames"] for one in expected["findings"]]
+
+
+def c_array(name: str, data: bytes) -> str:
+    lines = [", ".join(f"0x{byte:02x}" for byte in data[at : at + 8]) for at in range(0, len(data), 8)]
+    return f"char {name}[] = {{ /* Packet 4 */\n" + ", \n".join(lines) + " };\n"
+
+
+def test_a_stream_followed_as_c_arrays() -> None:
+    # The format of Wireshark's dialog, which tshark lacks: peer, and number of the block of that peer.
+    text = "".join(c_array(f"peer{side:d}_{count // 2}", data) for count, (side, data) in enumerate(SENT))
+    assert bytes_of(text) == JOINED
+
+
+def test_packets_exported_as_c_arrays() -> None:
+    text = ""
+    for packet in PacketReader().feed(conversation_of(*SENT)):
+        rows = [packet.data[at : at + 8] for at in range(0, len(packet.data), 8)]
+        text += f"/* Frame ({len(packet.data)} bytes) */\n\nstatic const unsigned char pkt{packet.number}"
+        text += f"[{len(packet.data)}] = {{\n"
+        for row in rows:
+            shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row).replace("*/", "..")
+            text += "".join(f"0x{byte:02x}, " for byte in row) + f"/* {shown} */\n"
+        text += "};\n\n"
+    assert bytes_of(text) == JOINED
 
 
 @pytest.mark.parametrize("form", ["hex", "raw", "yaml"])
