@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from ftwire.header import HEADER_SIZE
+from ftwire.header import HEADER_SIZE, MAGIC
 from ftwire_tools.explaining.blocks import Block
 from ftwire_tools.terminal.hex_input import from_digits
 
@@ -203,36 +203,68 @@ def _unescaped(text: str, escape: re.Pattern[str], encoding: str) -> bytes | Non
 _BASE64_WORD: Final = re.compile(r"[A-Za-z0-9+/_-]++={0,2}")
 _BASE64_OF_MAGIC: Final = re.compile(r"Rl[Q-T]")
 """``FT`` and two bits of what follows."""
+_ARMOUR: Final = re.compile(r"^-----[A-Z ]{1,80}-----[ \t\r]*$", re.MULTILINE)
+"""First and last line of base64 by ``certutil -encode``."""
 _FEW_IN_LINE: Final = 16
 """Fewest characters in a line of base64, if there are several: all usual widths are larger."""
 _HEX_WORD: Final = re.compile(r"[0-9A-Za-z:.-]++")
+_HEX_ROW: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:0[xX])?(?:[0-9A-Fa-f]{2})++(?![0-9A-Za-z])"
+    r"(?:[\s,:-]{1,9}(?:0[xX])?(?:[0-9A-Fa-f]{2})++(?![0-9A-Za-z]))*+"
+)
+_DATE_AND_TIME: Final = 16
+"""Digits of a date and a time, in bytes, at most."""
 _FEW_BYTES: Final = 8
 
 
 def base64_words(text: str) -> Found | None:
     """Return what base64 a text consists of, in the usual or in the URL-safe alphabet; ``None`` if it is no base64.
 
-    In a text with other words, those are taken that begin with the base64 of ``FT``.
+    In a text with other words, those are taken that begin with the base64 of ``FT``, and the lines that continue them.
     """
-    words = text.split()
-    quotes = "\"'`,;"
-    words = [word.strip(quotes) for word in words]
+    text = _ARMOUR.sub("", text)
+    words = [word.strip("\"'`,;") for word in text.split()]
     other = 0
-    if not all(map(_BASE64_WORD.fullmatch, words)) or not _are_lines(words):
-        words = [word for word in _BASE64_WORD.findall(text) if _BASE64_OF_MAGIC.match(word)]
-        other = _other(text) - sum(map(len, words))
-    blocks: list[Block] = []
-    run: list[str] = []
-    for word in [*words, ""]:
-        # Lines of one text go together; a padding, or what begins a frame, separates two texts.
-        if run and (not word or other or run[-1].endswith("=") or _BASE64_OF_MAGIC.match(word)):
-            data = _from_base64("".join(run))
-            if data is None:
-                return None
-            blocks.append(Block(data))
-            run.clear()
-        run.append(word)
+    if words and all(map(_BASE64_WORD.fullmatch, words)) and _are_lines(words):
+        runs = _runs(words)
+    else:
+        runs = list(_runs_within(text))
+        other = _other(text) - sum(map(len, runs))
+    blocks = [Block(data) for run in runs if (data := _from_base64(run))]
     return Found(blocks, other) if blocks else None
+
+
+def _runs(words: list[str]) -> list[str]:
+    """Join lines of one text; a padding, or what begins a frame, separates two texts."""
+    runs: list[list[str]] = []
+    for word in words:
+        if not runs or runs[-1][-1].endswith("=") or _BASE64_OF_MAGIC.match(word):
+            runs.append([])
+        runs[-1].append(word)
+    return ["".join(run) for run in runs]
+
+
+def _runs_within(text: str) -> Iterator[str]:
+    run: list[str] = []
+    width = 0
+    """Characters of a line that may be continued by the next."""
+    for line in text.splitlines():
+        stripped = line.strip()
+        if (
+            width
+            and len(stripped) <= width
+            and _BASE64_WORD.fullmatch(stripped)
+            and not _BASE64_OF_MAGIC.match(stripped)
+        ):
+            run.append(stripped)
+            width = width if len(stripped) == width else 0
+            continue
+        for word in _BASE64_WORD.findall(line):
+            if _BASE64_OF_MAGIC.match(word):
+                yield "".join(run)
+                run = [word]
+                width = len(word) if stripped.endswith(word) else 0
+    yield "".join(run)
 
 
 def _are_lines(words: list[str]) -> bool:
@@ -262,10 +294,20 @@ def _from_base64(word: str) -> bytes | None:
 def hexadecimal_words(text: str) -> Found | None:
     """Return the words of a text that are hexadecimal and as long as a header, and the words that continue them.
 
-    These are columns of a table (``tshark -T fields``), or values in the lines of a log.
+    These are columns of a table (``tshark -T fields``), or values in the lines of a log. If there is no such word,
+    short ones in a row are taken that are as long together.
     """
     words = [word for word in _HEX_WORD.findall(text) if len(word) >= 2 * _FEW_BYTES]
     read = [data for word in words if (data := from_digits(word)) is not None]
     if not any(len(data) >= HEADER_SIZE for data in read):
+        words = [match[0] for match in _HEX_ROW.finditer(text) if len(match[0]) >= 2 * HEADER_SIZE]
+        read = [_from_magic(data) for word in words if (data := from_digits(word)) is not None]
+    if not any(len(data) >= HEADER_SIZE for data in read):
         return None
     return Found([Block(data) for data in read], _other(text) - sum(map(len, words)))
+
+
+def _from_magic(data: bytes) -> bytes:
+    """Leave out a date or a time in front of a frame: they may be hexadecimal too."""
+    at = data.find(MAGIC, 0, _DATE_AND_TIME + len(MAGIC))
+    return data[max(at, 0) :]

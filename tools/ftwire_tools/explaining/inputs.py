@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, NamedTuple, cast
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
 from ftwire.pcap.ordering import BegunStream, is_stored
 from ftwire_tools.captures.input_files import Input, open_input
-from ftwire_tools.explaining.notations import MAX_TEXT, Reading, read_text, text_of
+from ftwire_tools.explaining.notations import MAX_TEXT, Reading, name_of_array, read_text, text_of
 
 __all__ = ["Capture", "Given", "UnreadableInputError", "read_given"]
 
@@ -77,7 +77,7 @@ def _with_words(given: Given, words: list[str]) -> Given:
     reading = read_text(" ".join(words))
     if reading is None:
         shown = words[0] if len(words[0]) <= 40 else words[0][:40] + "..."
-        raise UnreadableInputError(f"{shown!r} is neither a file nor whole bytes in hexadecimal, nor {_NOTATIONS}")
+        raise _unreadable(f"{shown!r} is neither a file nor whole bytes in hexadecimal", " ".join(words))
     return _with(given, "the text given", reading)
 
 
@@ -104,8 +104,14 @@ def _with_content(given: Given, path: str) -> Given:
         raise UnreadableInputError(f"{path}: empty")
     reading = read_text(text)
     if reading is None:
-        raise UnreadableInputError(f"{path}: text that cannot be read: it is not hexadecimal, nor {_NOTATIONS}")
+        raise _unreadable(f"{path}: text that cannot be read: it is not hexadecimal", text)
     return _with(given, path, reading)
+
+
+def _unreadable(problem: str, text: str) -> UnreadableInputError:
+    name = name_of_array(text)
+    hint = f"; {name!r} names an array, print its bytes in hexadecimal" if name else ""
+    return UnreadableInputError(f"{problem}, nor {_NOTATIONS}{hint}")
 
 
 def _content(path: str) -> bytes | Capture:

@@ -1,8 +1,8 @@
 """The notations in which people paste bytes, and which of them a text is in.
 
-A text is read in every notation of ``NOTATIONS`` that it fits, and the best reading wins: one that holds a frame whose
-digest agrees, then one that holds a frame of a known protocol, then one that begins as a frame or an envelope, then any
-other. Among equals the first of the table wins.
+A text is read in every notation of ``NOTATIONS`` that it fits, and the best reading wins: one that begins with a frame
+whose digest agrees, then one that holds such a frame, then one that holds a frame of a known protocol, then one that
+begins as a frame or an envelope, then any other. Among equals the first of the table wins.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ftwire_tools.explaining.byte_values import Found
 from ftwire_tools.explaining.websocket_inputs import websocket_sender
 from ftwire_tools.terminal.hex_input import from_digits, read_dump
 
-__all__ = ["MAX_TEXT", "NOTATIONS", "Reading", "read_text", "text_of"]
+__all__ = ["MAX_TEXT", "NOTATIONS", "Reading", "name_of_array", "read_text", "text_of"]
 
 MAX_TEXT: Final = 64 << 20
 """Largest text that is read, in characters. A capture of that size is read from its file."""
@@ -33,6 +33,12 @@ _MOST_LOOKED_AT: Final = 1000
 """Frames that are looked for in one reading, to compare it with others."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\ufffe\uffff]")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_QUOTED_MAIL: Final = re.compile(r"(?:(?:>[^\n]*+|[ \t\r]*+)(?:\n|$))++")
+_QUOTE_MARK: Final = re.compile(r"^>[> ]*", re.MULTILINE)
+_NAMES_OF_ARRAYS: Final = re.compile(
+    r"\[B@[0-9a-f]{1,16}|System\.Byte\[\]|<memory at 0x[0-9A-Fa-f]{1,16}>|\[object (?:ArrayBuffer|Uint8Array)\]"
+)
+"""What some languages print instead of the bytes of an array."""
 _BYTE_ORDER_MARKS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
@@ -114,6 +120,8 @@ def text_of(content: bytes) -> str | None:
 def read_text(text: str) -> Reading | None:
     """Return the bytes that a text stands for; ``None`` if it is in no known notation."""
     text = _COLOURS.sub("", text)
+    if _QUOTED_MAIL.fullmatch(text):
+        text = _QUOTE_MARK.sub("", text)
     best: Reading | None = None
     best_rank = -1
     for name, read in NOTATIONS:
@@ -125,6 +133,12 @@ def read_text(text: str) -> Reading | None:
             if best_rank == _CERTAIN:
                 return best
     return best
+
+
+def name_of_array(text: str) -> str | None:
+    """Return the name of an array that a text holds instead of its bytes, such as ``[B@1b6d3586``."""
+    match = _NAMES_OF_ARRAYS.search(text)
+    return match[0] if match else None
 
 
 def _is_plain(name: str, found: Found) -> bool:
@@ -152,11 +166,11 @@ def _reading(name: str, found: Found) -> Reading:
     return Reading(name, data, capture, found.missing)
 
 
-_CERTAIN: Final = 4
+_CERTAIN: Final = 5
 
 
 def _rank(reading: Reading) -> int:
-    """Return how surely a reading is what was meant, from 0 to ``_CERTAIN``."""
+    """Return how surely a reading is what was meant, from 0 to ``_CERTAIN``, in the order of the text above."""
     data = reading.data
     if reading.capture is not None:
         return _CERTAIN
@@ -169,7 +183,7 @@ def _rank(reading: Reading) -> int:
 
 
 def _frames_in(data: bytes) -> int:
-    """Return ``_CERTAIN`` if a frame whose digest agrees is in the data, 3 if one of a known protocol is, else 0."""
+    """Return how surely the data are frames, as ``_rank``; 0 if no frame of a known protocol is in them."""
     rank = at = 0
     for _ in range(_MOST_LOOKED_AT):
         at = data.find(MAGIC, at)
@@ -180,6 +194,6 @@ def _frames_in(data: bytes) -> int:
             rank = 3
             body = memoryview(data)[at + HEADER_SIZE : at + HEADER_SIZE + header.body_length]
             if len(body) == header.body_length and sha1(body, usedforsecurity=False).digest() == header.sha1:
-                return _CERTAIN
+                return 4 if at else _CERTAIN
         at += 1
     return rank

@@ -18,7 +18,9 @@ MAX_DUMPED: Final = 64 << 20
 _SEPARATORS: Final = re.compile(r"[\s,:;\-_\"'|]+")
 _PREFIX: Final = re.compile(r"0[xX]|\\x")
 _DIGITS: Final = re.compile(r"[0-9A-Fa-f]*+")
-_ROW: Final = re.compile(r"([ \t]*+)(?:0[xX])?([0-9A-Fa-f]{3,16}):?(?:[ \t]++(?=[0-9A-Fa-f]{2})|[ \t]*$)")
+_ROW: Final = re.compile(
+    r"([ \t]*+)(?:0[xX])?([0-9A-Fa-f]{3,16}):?(?:[ \t]++(?=(?:[0-9A-Fa-f]{2}){1,8}(?![^\s|-]))|[ \t]*$)"
+)
 _GROUP: Final = re.compile(r"([0-9A-Fa-f]{2,16})(?![^\s|-])([ \t]*+-?[ \t]*+)")
 
 _FEW_DIGITS: Final = 6
