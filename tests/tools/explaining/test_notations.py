@@ -101,6 +101,13 @@ PRINTERS: dict[str, Callable[[bytes], str]] = {
     ),
     "Erlang": lambda data: f"<<{','.join(map(str, data))}>>",
     "numpy": lambda data: "[" + "\n ".join(textwrap.wrap(" ".join(f"{byte:3}" for byte in data), 70)) + "]",
+    "escaped in JSON": lambda data: json.dumps(
+        {"msg": "sent", "data": "".join(f"\\u{byte:04x}" for byte in data)}
+    ).replace("\\\\", "\\"),
+    "characters and numbers": lambda data: "{'F', 'T', " + ", ".join(map(str, data[2:])) + "}",
+    "gdb x/8xb": lambda data: "\n".join(
+        f"0x7ffe{at:04x}:\t" + "\t".join(f"0x{byte:02x}" for byte in data[at : at + 8]) for at in range(0, len(data), 8)
+    ),
     "base64": lambda data: base64.b64encode(data).decode(),
     "base64 in lines": lambda data: base64.encodebytes(data).decode(),
     "base64 in odd lines": lambda data: "\n".join(textwrap.wrap(base64.b64encode(data).decode(), 50)),
@@ -177,7 +184,9 @@ BROKEN = {
     "length of 16 bits": SHORT[:14] + SHORT[16:],
 }
 # Within other text, base64 is recognised by the frame that it begins with.
-WHOLE = sorted(PRINTERS.keys() - {"base64 in JSON", "base64 in YAML", "a line of a log, pairs"})
+WHOLE = sorted(
+    PRINTERS.keys() - {"base64 in JSON", "base64 in YAML", "a line of a log, pairs", "characters and numbers"}
+)
 
 
 @pytest.mark.parametrize("frame", BROKEN.values(), ids=BROKEN)

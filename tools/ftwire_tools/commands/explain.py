@@ -168,8 +168,9 @@ def command(
     INPUT is a frame as programs print it (hexadecimal, hex dumps, lists of numbers as in Go, Rust, Java and Node,
     strings with escapes, base64, text of Wireshark, tshark and tcpdump; docs/notations.md has the list), a file (of
     such text, of the bytes of frames or of one side of a WebSocket connection, a pcap or pcapng capture, compressed or
-    not), or "-" for standard input. Several are read as one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
-    Of a capture, only frames with something wrong are drawn. Several captures are the parts of one, in any order.
+    not), or "-" for standard input. Several are read as one conversation, in their order: with --key and the two
+    frames of InitConnect, those after it are decrypted too. Of a capture, only frames with something wrong are drawn.
+    Several captures are the parts of one, in any order.
 
     \b
     Examples:

@@ -33,6 +33,7 @@ class Found(NamedTuple):
 
 _LIST: Final = re.compile(r"[\[({<]([^\[\](){}<>]*+)[\])}>]")
 _CAST: Final = re.compile(r"\((?:s?byte|u?int8(?:_t)?|u8|(?:un)?signed char)\)|\.toByte\(\)|u8\b", re.IGNORECASE)
+_CHARACTER: Final = re.compile(r"(?<!\w)'([ -~])'(?!\w)")
 _LINE_COMMENT: Final = re.compile(r"//[^\n]*+")
 _JSON_INDEX: Final = re.compile(r'"\d{1,9}"\s{0,9}:')
 _NODE_NAME: Final = re.compile(r"\s*+(?:Slow)?Buffer\b")
@@ -56,6 +57,7 @@ class NumberLists(NamedTuple):
 def number_lists(text: str) -> NumberLists:
     """Return the lists in brackets of any kind; in a text without any, the whole text if it is a list."""
     text = _LINE_COMMENT.sub("", _without_comments(text))
+    text = _CHARACTER.sub(lambda match: f" {ord(match[1]):#x} ", text)
     text = _CAST.sub("", _JSON_INDEX.sub("", text))
     lists: list[tuple[list[str], int]] = []
     missing = ""
@@ -134,6 +136,8 @@ _LITERAL: Final = re.compile(
     r"""(?<!\w)(?:[bB][rR]?|[rR][bB]|c)?(?:"((?:[^"\\\n]|\\.)*+)("?)|'((?:[^'\\\n]|\\.)*+)('?)"""
     r"""|`((?:[^`\\\n]|\\.)*+)(`?))"""
 )
+_JOIN: Final = re.compile(r"[\s\\+.,]*+[bBrR]?")
+"""What stands between the parts of one string."""
 _ESCAPE: Final = re.compile(
     r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|([0-7]{1,3})|(.))", re.DOTALL
 )
@@ -150,29 +154,35 @@ def literals(text: str) -> Iterator[Found]:
     They differ in what ``\012`` is: an octal number (C, Go), or a NUL in front of digits (Rust); and in what characters
     above ASCII are: bytes (Python, JavaScript, Java), or UTF-8 (Go, C).
     """
-    parts: list[str] = []
+    groups: list[list[str]] = []
     other = at = 0
     for match in _LITERAL.finditer(text):
-        inside, quote = next(
-            pair for pair in (match.group(1, 2), match.group(3, 4), match.group(5, 6)) if pair[0] is not None
-        )
+        pairs = (match.group(1, 2), match.group(3, 4), match.group(5, 6))
+        inside, quote = next(pair for pair in pairs if pair[0] is not None)
         if not quote:
             continue
-        parts.append(inside)
-        other += _other(text[at : match.start()].replace("\\", ""))
+        between = text[at : match.start()]
+        if not groups or not _JOIN.fullmatch(between):
+            groups.append([])
+            other += _other(between)
+        groups[-1].append(inside)
         at = match.end()
-    other += _other(text[at:].replace("\\", ""))
-    inside = "".join(parts)
-    if not _BYTE_ESCAPE.search(inside):
+    other += _other(text[at:])
+    insides = ["".join(group) for group in groups]
+    # The others are words of a text, or keys of an object.
+    escaped = [inside for inside in insides if _BYTE_ESCAPE.search(inside)]
+    other += sum(map(len, insides)) - sum(map(len, escaped))
+    if not escaped:
         if not _BYTE_ESCAPE.search(text):
             return
         # A shell takes the quotes of b'FT\xe9' away, and leaves the b.
-        inside, other = text.strip().removeprefix("b"), 0
+        escaped, other = [text.strip().removeprefix("b")], 0
     for escape in (_ESCAPE, _NUL_ESCAPE):
         for encoding in ("latin-1", "utf-8"):
-            data = _unescaped(inside, escape, encoding)
-            if data:
-                yield Found([Block(data)], other)
+            read = [_unescaped(inside, escape, encoding) for inside in escaped]
+            blocks = [Block(data) for data in read if data]
+            if len(blocks) == len(escaped):
+                yield Found(blocks, other)
 
 
 def _unescaped(text: str, escape: re.Pattern[str], encoding: str) -> bytes | None:

@@ -17,11 +17,12 @@ MAX_DUMPED: Final = 64 << 20
 
 _SEPARATORS: Final = re.compile(r"[\s,:;\-_\"'|]+")
 _PREFIX: Final = re.compile(r"0[xX]|\\x")
+_OTHER: Final = re.compile(r"[^0-9A-Fa-fxX\\\s,:;\-_\"'|]")
 _DIGITS: Final = re.compile(r"[0-9A-Fa-f]*+")
 _ROW: Final = re.compile(
-    r"([ \t]*+)(?:0[xX])?([0-9A-Fa-f]{3,16}):?(?:[ \t]++(?=(?:[0-9A-Fa-f]{2}){1,8}(?![^\s|-]))|[ \t]*$)"
+    r"([ \t]*+)(?:0[xX])?([0-9A-Fa-f]{3,16}):?(?:[ \t]++(?=(?:0x)?(?:[0-9A-Fa-f]{2}){1,8}(?![^\s|-]))|[ \t]*$)"
 )
-_GROUP: Final = re.compile(r"([0-9A-Fa-f]{2,16})(?![^\s|-])([ \t]*+-?[ \t]*+)")
+_GROUP: Final = re.compile(r"(?:0x)?([0-9A-Fa-f]{2,16})(?![^\s|-])([ \t]*+-?[ \t]*+)")
 
 _FEW_DIGITS: Final = 6
 """Fewest digits of an offset that stands alone, as the last line of hexdump and od."""
@@ -54,6 +55,8 @@ def from_hex(text: str) -> bytes | None:
 
 def from_digits(text: str) -> bytes | None:
     """Return the bytes of hexadecimal digits, separated or not; ``None`` for other text."""
+    if _OTHER.search(text):
+        return None
     digits: list[str] = []
     for word in _SEPARATORS.split(text):
         first, *prefixed = _PREFIX.split(word)
@@ -68,9 +71,10 @@ def from_digits(text: str) -> bytes | None:
 def read_dump(text: str, *, words_reversed: bool = False) -> list[DumpBlock]:
     """Return what the dumps in a text hold, in their order; nothing if there is none, or its offsets do not fit.
 
-    Other lines than those of dumps are passed over. A dump begins with offset 0, and each of its lines where the one
-    before ended; offsets are hexadecimal, octal or decimal. ``words_reversed`` is for programs that print words of two
-    or four bytes as numbers of a little-endian machine (``hexdump`` and ``od -x`` without other options, ``xxd -e``).
+    Other lines than those of dumps are passed over. A dump begins with offset 0, the first with any, and each of its
+    lines where the one before ended; offsets are hexadecimal, octal or decimal. ``words_reversed`` is for programs that
+    print words of two or four bytes as numbers of a little-endian machine (``hexdump`` and ``od -x`` without other
+    options, ``xxd -e``).
     """
     lines = text.splitlines()
     for base in (16, 8, 10):
@@ -117,14 +121,15 @@ def _blocks(rows: Sequence[_Row], *, words_reversed: bool) -> list[DumpBlock]:
                 return []
             found[-1][0].extend(last * ((row.offset - end) // len(last)))
             end = ends[row.side] = row.offset
-        if row.offset not in (0, end):
-            return []
-        if not row.rest:
-            continue
         after = rows[place + 1] if place + 1 < len(rows) else None
         exact = None
         if after is not None and after.side == row.side and row.offset < after.offset and not after.squeezed:
             exact = width = after.offset - row.offset
+        # A debugger's begin with an address.
+        if row.offset not in (0, end) and (found or exact is None):
+            return []
+        if not row.rest:
+            continue
         last = _bytes_of(row.rest, exact, width, words_reversed=words_reversed)
         if not last or (exact is not None and len(last) != exact):
             return []
