@@ -42,7 +42,6 @@ PACKAGES: Final = {
     "rustc": "rustc",
     "mcs": "mono-mcs",
     "mono": "mono-runtime",
-    "gcc": "gcc",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"
