@@ -530,7 +530,8 @@ class TestBadInput:
         result = dump(
             pcap([Said(Role.CLIENT, b"GET / HTTP/1.1\r\n\r\n"), Said(Role.SERVER, b"HTTP/1.1 200 OK\r\n\r\n")])
         )
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+        nothing = "no conversation with OpenD: 1 connection carries something else or nothing"
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"ftwire: standard input: {nothing}\n")
 
     def test_a_directory(self, tmp_path: Path) -> None:
         result = CliRunner().invoke(ftwire, ["dump", str(tmp_path)])

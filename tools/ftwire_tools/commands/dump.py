@@ -38,7 +38,8 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
 
 @click.command(
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but a frame shown could not be decoded "
-    "(damaged, unknown, or no key for it), bytes are in no frame, or the file is cut.",
+    "(damaged, unknown, no key for it, or without fields that it requires), bytes are in no frame, a connection looks "
+    "like OpenD's protocol and has no frame, or the file is cut.",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
@@ -83,7 +84,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     "--from",
     "sender",
     type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides.",
+    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
 )
 @schema_option
 @show_secrets_option
@@ -111,12 +112,13 @@ def command(
     schema: str | None,
     show_secrets: bool,
 ) -> None:
-    """Show the OpenD frames in FILE: a pcap or pcapng capture, or the bytes that one side sent.
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, or raw bytes of one connection.
 
-    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Frames are shown in order
-    of time, whatever the order of the packets in FILE; "-" reads standard input and shows frames of a pipe as they
-    come. Several captures are the parts of one, in any order, as tcpdump -C and dumpcap -b write them: connections
-    go on over them, and numbers run through. Copies of a capture are shown each for itself.
+    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Raw bytes are what one side
+    sent or, on TCP, both: "follow stream" saved as raw. Frames are shown in order of time, whatever the order of the
+    packets in FILE; "-" reads standard input and shows frames of a pipe as they come. Several captures are the parts
+    of one, in any order, as tcpdump -C and dumpcap -b write them: connections go on over them, and numbers run
+    through. Copies of a capture are shown each for itself.
     Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4 where ftwire[compressed] is installed.
 
     \b
@@ -128,9 +130,10 @@ def command(
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error. Where a
-    selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds instead;
-    the exit code stays 0.
+    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
+    Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
+    Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
+    instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from ftwire.capture import CaptureReader
+from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
+from ftwire.resemblance import TLS
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
@@ -77,6 +78,12 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
         )
         for dissected in reports_of:
             report = reports[reader.part]
+            if isinstance(dissected, UnrecognisedConnection) and dissected.sent[0].data.startswith(TLS):
+                client, server = dissected.conversation.client, dissected.conversation.server
+                report.notes.append(
+                    f"connection {client} -> {server}: {dissected.resemblance}, which cannot be read here"
+                )
+                continue
             for checked in checker.check(dissected):
                 if isinstance(checked, Place):
                     is_wrong = bool(checked.piece.findings)
