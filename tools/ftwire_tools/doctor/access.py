@@ -14,7 +14,7 @@ from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire.stream import DEFAULT_MAX_BODY
-from ftwire.websocket import INIT, Envelope, websocket_key_digest
+from ftwire.websocket import INIT, Envelope, EnvelopeStatus, websocket_key_digest
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError, ConnectError, ConnectionLostError
 from ftwire_tools.client.replies import read_reply
@@ -154,6 +154,8 @@ async def websocket_access(address: Address, key: str, seconds: float, *, tls: b
         access = _WebSocketAccess(connection, seconds)
         init = {"websocketKey": websocket_key_digest(key), "clientID": CLIENT_ID, "programmingLanguage": "Python"}
         reply, _ = await access.exchange(INIT, "InitWebSocket", init)
+        if reply.error_code and reply.error_code not in {*EnvelopeStatus}:
+            raise AccessError("the answer to InitWebSocket is no envelope of OpenD")
         if reply.error_code:
             raise WrongKeyError(f"error {reply.error_code} {reply.error_text}".rstrip())
         try:
