@@ -36,6 +36,9 @@ PACKAGES: Final = {
     "go": "golang",
     "npm": "npm",
     "mvn": "maven",
+    "node": "nodejs",
+    "javac": "default-jdk-headless",
+    "mcs": "mono-mcs",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"

@@ -615,7 +615,7 @@ class TestBadInput:
         sent = packets(session())
         number = int.from_bytes(sent[-1][1][38:42], "big")
         straggler = frame(CLIENT, SERVER, number, b"straggler")
-        result = dump(pcap_of([*sent, (START, straggler)]))
+        result = dump(pcap_of([*sent, (sent[-1][0] + 1, straggler)]))
         assert result.exit_code == 3
         assert len(frames_of(result)) == 5
         where = "behind the end of their connection, or far from where it stands"

@@ -238,7 +238,8 @@ def _print_problem(outcome: ExportOutcome) -> None:
             f"_utc columns have: {rows}\n"
         )
     if outcome.without_request:
+        count = outcome.without_request
+        those = "1 reply without its request" if count == 1 else f"{count} replies without their request"
         sys.stderr.write(
-            f"ftwire: {printable(outcome.source)}: {outcome.without_request} replies without their request in the "
-            "capture: their rows lack what only a request says\n"
+            f"ftwire: {printable(outcome.source)}: {those} in the capture: rows lack what only a request says\n"
         )
