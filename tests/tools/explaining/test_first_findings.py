@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from ftwire.cipher import AesCbc, RsaKey
 from ftwire.connection import Connection
+from ftwire.events import RequestReceived
 from ftwire.frame import Role
 from ftwire.messages import InitConnect, KeepAlive
 from ftwire_tools.commands import ftwire
@@ -48,6 +49,7 @@ def encrypted(wrong: bytes) -> list[Said]:
     client.initiate(0, client_id="x")
     said = [Said(Role.CLIENT, client.data_to_send())]
     (event,) = server.receive_data(said[0].data, 0)
+    assert isinstance(event, RequestReceived)
     server.accept(event.frame, conn_id=1, aes_key="k" * 16, aes_iv="i" * 16)
     said.append(Said(Role.SERVER, server.data_to_send()))
     list(client.receive_data(said[1].data, 0))
