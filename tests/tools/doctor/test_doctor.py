@@ -277,7 +277,11 @@ def test_a_server_with_tls(certificate: tuple[Path, Path]) -> None:
 
 
 def test_another_service_that_greets() -> None:
-    with listening(lambda peer: peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n") or (peer.recv(1) and None)) as port:
+    def serve(peer: socket.socket) -> None:
+        peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        peer.recv(1)
+
+    with listening(serve) as port:
         found = doctor(port, "--timeout", "1")
     assert failed(found) == ["transport"]
     assert "SSH-2.0" in found["transport"]["text"]
