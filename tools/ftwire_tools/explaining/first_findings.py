@@ -22,7 +22,7 @@ from ftwire.connection import INIT_CONNECT
 from ftwire.diagnosis import ConversationChecker, Finding, Piece
 from ftwire.errors import CaptureError
 from ftwire.frame import Frame
-from ftwire.websocket import INIT
+from ftwire.websocket import INIT, Envelope
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.report import Place
@@ -68,23 +68,33 @@ class FirstFindings:
         self._highest: Final = UNEXPLAINED if unexplained else UNEXPLAINED - 1
         self._only: Final = only
         self._watched: Final[dict[int, _Watched]] = {}
+        self._settled: Final[set[int]] = set()  # conversations of which only damaged frames matter any more
 
     def check(self, report: Dissected) -> str:
         """Return the line about a mistake that a reader's next report shows; empty for nothing new.
 
         The reader has ``keep_bytes``.
         """
+        if type(report) is DissectedFrame:
+            # Nearly every report: no damaged frame, which would be a BadFrame, and not one of the first.
+            _, conversation, observation = report
+            kind = type(observation.frame)
+            if (kind is Frame or kind is Envelope) and conversation.number in self._settled:
+                return ""
         if isinstance(report, UnrecognisedConnection):
             return self._check_unrecognised(report)
         number = report.conversation.number
         if isinstance(report, ConversationClosed):
             self._watched.pop(number, None)
+            self._settled.discard(number)
             return ""
         if not isinstance(report, DissectedFrame | DissectedBytes) or (
             self._only is not None and number not in self._only
         ):
             return ""
         watched = self._watched.setdefault(number, _Watched())
+        if watched.frames >= FIRST_FRAMES:
+            self._settled.add(number)
         if watched.is_done:
             return ""
         finding = self._look(watched, report)

@@ -6,6 +6,7 @@ at, and so often, that hostile clients cost no more by it.
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -17,22 +18,41 @@ from ftwire.protocols import registry
 from ftwire.websocket import BadEnvelope, Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ftwire.cipher import RsaKey
     from ftwire.diagnosis import Piece
     from ftwire.frame import Frame
 
-__all__ = ["DIAGNOSIS_SECONDS", "BegunFrame", "MistakeFinder"]
+__all__ = ["BegunFrame", "DiagnosisBudget", "MistakeFinder"]
 
-DIAGNOSIS_SECONDS: Final = 0.1
-"""Shortest time between two diagnoses of one gateway, whatever the number of its clients."""
+PAUSE: Final = 0.1
+"""Shortest time, in seconds, between two diagnoses of one gateway, whatever the number of its clients."""
+SHARE: Final = 20
+"""So many times as long as a diagnosis took is the pause after it, if that is longer."""
 MAX_BEGUN: Final = 4096
 """Bytes kept of a frame that is not whole."""
 MAX_PIECES: Final = 32
 """Frames of a stream that are looked at."""
-MAX_FRAME: Final = 64 * 1024
+MAX_FRAME: Final = 16 * 1024
 """Bytes of the largest frame that is looked at."""
+
+
+class DiagnosisBudget:
+    """The time that all diagnoses of one gateway may take."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def find(self, find: Callable[[], Finding | None]) -> Finding | None:
+        """Return what ``find`` returns; ``None`` where the latest diagnosis was too short a time ago."""
+        start = time.monotonic()
+        if start < self._next:
+            return None
+        found = find()
+        end = time.monotonic()
+        self._next = end + max(PAUSE, SHARE * (end - start))
+        return found
 
 
 class BegunFrame:
@@ -64,7 +84,9 @@ class MistakeFinder:
     def in_stream(self, data: bytes) -> Finding | None:
         """Return the first mistake in bytes that begin where a frame should."""
         pieces = islice(self._checker().read(data[:MAX_BEGUN], Role.CLIENT), MAX_PIECES)
-        found = next((found for piece in pieces if (found := _first([piece])) is not None), None)
+        # What follows the first piece with a mistake depends on where that ends.
+        wrong = next((piece for piece in pieces if piece.findings), None)
+        found = None if wrong is None else _first([wrong])
         if found is None or found.mistake.id == "no_frame":
             return _big_endian(data) or found
         return found

@@ -213,9 +213,7 @@ class ClientSession(ABC):
 
     def _diagnose(self, find: Callable[[], Finding | None]) -> str:
         """Report the mistake that is found; return its title, empty where none explains what the client sent."""
-        if self._is_diagnosed or not self._context.diagnoses.is_due(time.monotonic()):
-            return ""
-        finding = find()
+        finding = None if self._is_diagnosed else self._context.diagnoses.find(find)
         if finding is None:
             return ""
         self._is_diagnosed = True
