@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from hashlib import sha1
 
 import pytest
@@ -41,11 +42,9 @@ def sent(opend: RunningGateway, *parts: bytes) -> None:
         side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in parts:
             side.sendall(part)
-        try:
+        with suppress(ConnectionError):
             while side.recv(1 << 16):
                 pass
-        except ConnectionError:
-            pass
 
 
 BIG = frame(1001, 1, INIT.SerializeToString(), order=">")
@@ -118,3 +117,16 @@ def test_a_secret_in_a_body_is_not_in_the_log() -> None:
         sent(opend, LOGIN, frame(2005, 2, body))
         assert opend.wait_for("mistake")[0]["mistake"] == "json_for_protobuf"
         assert "5ebe2294" not in str(opend.events)
+
+
+def test_many_wrong_clients_are_all_cut_off_and_few_are_diagnosed() -> None:
+    count = 60
+    with gateway(synthetic=True) as opend:
+        sides = [socket.create_connection((opend.host, opend.port), timeout=10) for _ in range(count)]
+        for side in sides:
+            side.sendall(BIG)
+        for side in sides:
+            with side, suppress(ConnectionError):
+                assert side.recv(1) == b""
+        assert len(opend.wait_for("cut-off", count)) == count
+        assert 1 <= len(opend.named("mistake")) < count
