@@ -31,6 +31,10 @@ TLS = [Said(Role.CLIENT, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes
 
 NAMED = "127.0.0.1:50112 -> 10.0.0.1:21313: no frame in 57 bytes and 0 in reply, which look like OpenD's protocol: "
 BIG_ENDIAN_TEXT = '"FT" and protocol ID 3008 (Qot_GetRT) in big-endian order'
+FINDING = (
+    "The header's numbers are big-endian. Read in big-endian nProtoID is 3008 and nSerialNo is 2 and nBodyLen is 13, "
+    "and the SHA-1 agrees. [big_endian_header, client]"
+)
 
 
 def run(*words: object) -> Result:
@@ -71,6 +75,7 @@ class TestDump:
         assert result.stdout.splitlines() == [
             f"--- {NAMED}{BIG_ENDIAN_TEXT}",
             f"--- a connection looks like OpenD's protocol and could not be decoded: see ftwire explain {broken}",
+            f"--- {NAMED.partition(': ')[0]}: {FINDING}; see ftwire explain {broken}",
         ]
         assert result.stderr == f"ftwire: {broken}: no conversation with OpenD: 1 connection looks like one\n"
 
@@ -87,6 +92,7 @@ class TestDump:
         assert result.stderr.splitlines() == [
             f"ftwire: {NAMED}{BIG_ENDIAN_TEXT}",
             f"ftwire: a connection looks like OpenD's protocol and could not be decoded: see ftwire explain {mixed}",
+            f"ftwire: {NAMED.partition(': ')[0]}: {FINDING}; see ftwire explain {mixed}",
         ]
 
     @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,10 +22,15 @@ from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+
 __all__ = ["command"]
 
 NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
+MAX_READ_AGAIN: Final = 1 << 30
+"""Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
 
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -34,6 +40,20 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
         return parse_time(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
+
+
+def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], frame_filter: FrameFilter) -> None:
+    """Show the known mistake that explains each broken conversation of a capture in files. Raises ``OSError``."""
+    is_small = sum(one.size for one in inputs) <= MAX_READ_AGAIN
+    if not (dump.has_both_sides or dump.unrecognised) or not is_small or any(one.path == "-" for one in inputs):
+        return
+    # Imported here: only what is broken needs it.
+    from ftwire_tools.explaining.first_findings import findings_in_files
+
+    paths = [one.path for one in inputs]
+    for line in findings_in_files(paths, keys, dump.broken, frame_filter.matches_place):
+        dump.note(f"{line}; see ftwire explain {' '.join(paths)}")
+    dump.flush()
 
 
 @click.command(
@@ -182,6 +202,7 @@ def command(
                     raise
                 if dump.not_decoded:
                     code = NOT_DECODED
+                    name_findings(group, dump, rsa_keys, frame_filter)
                 if sender and dump.has_both_sides:
                     sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
     except OSError as error:

@@ -26,6 +26,8 @@ __all__ = ["Dump", "Form", "run"]
 
 BATCH: Final = 1000
 """Frames whose text is kept before it is written."""
+MAX_BROKEN: Final = 32
+"""Conversations with something that could not be decoded whose numbers are kept."""
 
 
 class Form(NamedTuple):
@@ -93,6 +95,8 @@ class Dump:
         """A conversation of a capture was met, not the bytes of one side."""
         self.not_decoded = 0
         """What was shown and could not be decoded: frames, bytes in no frame, connections, damage of the input."""
+        self.broken: Final[set[int]] = set()
+        """Numbers of the conversations that they are in, at most ``MAX_BROKEN``."""
         self.unrecognised = 0
         """Connections shown that look like this protocol, without a frame in them."""
 
@@ -108,6 +112,7 @@ class Dump:
                 out.append(text)
                 if error is not None:
                     self.not_decoded += 1
+                    self._note_broken(report.conversation.number)
                 if stats is not None:
                     stats.frame(report, error)
                 if len(out) >= BATCH:
@@ -153,6 +158,7 @@ class Dump:
             return
         if isinstance(report, DissectedBytes):
             self.not_decoded += 1
+            self._note_broken(conversation.number)
             if self._stats is not None:
                 self._stats.gap(report.observation.undecoded.length)
             if self._as_json:
@@ -164,6 +170,10 @@ class Dump:
             self.note(f"{conversation.client} -> {conversation.server}: {report.observation.reason} (--key)")
         else:
             self._out.append(self._lines.key_missing(conversation, report.observation))
+
+    def _note_broken(self, number: int) -> None:
+        if len(self.broken) < MAX_BROKEN:
+            self.broken.add(number)
 
     def note(self, text: str) -> None:
         """Show a sentence about no single frame: among the lines, or on standard error beside JSON."""

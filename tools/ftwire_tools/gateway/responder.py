@@ -42,6 +42,10 @@ class Client(Subscriber, Protocol):
         """Send the answer to a request of a protocol."""
         ...
 
+    def diagnose(self, request: Frame | Envelope) -> None:
+        """Report the known mistake that explains a request which cannot be read."""
+        ...
+
 
 class Responder:
     """Answers the requests of one client, which each call is given: nothing here keeps it."""
@@ -70,12 +74,14 @@ class Responder:
         try:
             message: Any = request.message
         except WireError as error:
+            client.diagnose(request)
             # Clients print this text, and captures hold it.
             self._refuse(client, request, entry, error_text(error, request), RET_INVALID)
             return
         if isinstance(message, UnknownBody):
             self._refuse(client, request, entry, f"unknown body format {message.body_format}", RET_INVALID)
         elif not message.HasField("c2s"):
+            client.diagnose(request)
             self._refuse(client, request, entry, "c2s is missing", RET_INVALID)
         elif entry.proto_id == KEEP_ALIVE:
             response = success(entry)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.budget import Budget
+from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
@@ -65,6 +66,7 @@ class Gateway:
             credentials=credentials,
             budget=Budget(settings.max_held),
             is_full=self._is_full,
+            diagnoses=DiagnosisBudget(),
             on_request=on_request,
         )
         self._sessions: Final[dict[int, ClientSession]] = {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.budget import Budget
+    from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
 
@@ -67,5 +68,7 @@ class SessionContext:
     """Counts the bytes held for all clients."""
     is_full: Callable[[], bool]
     """Returns whether as many clients have logged in as may."""
+    diagnoses: DiagnosisBudget
+    """Limits how often a client's mistake is looked for."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""
