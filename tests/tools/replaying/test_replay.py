@@ -25,7 +25,12 @@ CAPTURES = ROOT / "fixtures" / "captures"
 KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
 
-ALL = sorted(path for path in CAPTURES.iterdir() if path.suffix in {".pcap", ".pcapng"})
+ALL = sorted(
+    path
+    for path in CAPTURES.iterdir()
+    if path.suffix in {".pcap", ".pcapng"} and "fixtures/scenario.py" in Path(f"{path}.json").read_text(encoding="utf-8")
+)
+"""The captures whose gateway gave the answers that the scripted gateway gives."""
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
 TRADE = CAPTURES / "futu-api-10.11-trade.pcap"
 
