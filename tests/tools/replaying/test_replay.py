@@ -26,9 +26,7 @@ KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
 
 ALL = sorted(
-    path
-    for path in CAPTURES.iterdir()
-    if path.suffix in {".pcap", ".pcapng"} and "fixtures/scenario.py" in Path(f"{path}.json").read_text(encoding="utf-8")
+    path.with_suffix("") for path in CAPTURES.glob("*.json") if "fixtures/scenario.py" in path.read_text("utf-8")
 )
 """The captures whose gateway gave the answers that the scripted gateway gives."""
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
