@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.subscriptions import Subscriptions
 
 __all__ = ["Credentials", "ReceivedRequest", "SessionContext", "random_credentials"]
 
@@ -70,5 +71,7 @@ class SessionContext:
     """Returns whether as many clients have logged in as may."""
     diagnoses: DiagnosisBudget
     """Limits how often a client's mistake is looked for."""
+    all_subscriptions: Callable[[], list[Subscriptions]]
+    """Returns the subscriptions of every client that has logged in, in the order of connecting."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

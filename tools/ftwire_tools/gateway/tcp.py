@@ -237,11 +237,13 @@ class TcpSession(ClientSession):
             self._reply_failure(frame, "the gateway refuses this connection")
             self.end("refused, as a fault")
             return
+        asked: Any = self._responder.parse(self, frame)
+        if asked is None:
+            return
         settings = self._settings
         credentials = self._context.credentials(self.number)
         fields = self._source.handshake()
-        if settings.grant is not None:
-            asked: Any = frame.message
+        if settings.grant is not None and asked.c2s.packetEncAlgo == PacketEncAlgo.AES_CBC:
             asked.c2s.packetEncAlgo = settings.grant
             if settings.grant is PacketEncAlgo.AES_ECB:
                 fields["aesCBCiv"] = ""
@@ -269,10 +271,14 @@ class TcpSession(ClientSession):
 
     def _damaged(self, event: FrameDamaged) -> None:
         self.diagnose(event.frame)
+        frame, reason = event.frame, str(event.frame.error)
         if self._connection.state is State.NEW:
-            self.cut_off(f"the handshake cannot be read (is it the right key?): {event.frame.error}")
-        else:
-            self._log("damaged", client=self.number, proto=event.frame.proto_id, reason=str(event.frame.error))
+            reason = f"the handshake cannot be read (is it the right key?): {reason}"
+            if frame.proto_id != INIT_CONNECT:
+                self.cut_off(reason)
+                return
+        # As from OpenD, under RSA where the gateway has a key, be it the client's or not.
+        self._responder.damaged(self, frame, reason)
 
     def _find_in(self, request: BaseFrame) -> Finding | None:
         return self._mistakes.in_frame(request) if isinstance(request, Frame) else None
