@@ -269,7 +269,7 @@ def on_a_terminal(*words: str, program: tuple[str, ...] = tuple(COMMAND), **envi
 
 
 def test_colours_are_for_terminals(capture: Path) -> None:
-    assert b"\x1b[36mrequest" in on_a_terminal("dump", str(capture), NO_COLOR="")
+    assert b"\x1b[36mrequest" in on_a_terminal("dump", str(capture), NO_COLOR="", COLUMNS="120")
     assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="1")
     assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="", TERM="dumb")
     assert "\x1b" not in run("dump", capture).stdout

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.conformance.judging import FAILED, PASSED, UNSUPPORTED, VectorResult, run_vectors
 from ftwire_tools.conformance.program import NoAnswerError, ProgramUnderTest
 from ftwire_tools.conformance.vectors import Vector, VectorFilesError, default_folder, read_groups, with_ids
@@ -48,6 +49,7 @@ def command() -> None:
     help="For one answer; 10.",
 )
 @click.option("--all", "show_all", is_flag=True, help=f"Show every failure, not only the first {SHOWN}.")
+@colour_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and vector, then one with the score.")
 @click.pass_context
 def check(
