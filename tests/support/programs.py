@@ -36,6 +36,11 @@ PACKAGES: Final = {
     "go": "golang",
     "npm": "npm",
     "mvn": "maven",
+    "bash": "bash",
+    "zsh": "zsh",
+    "fish": "fish",
+    "tmux": "tmux",
+    "man": "man-db",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"
@@ -107,6 +112,31 @@ def cargo() -> Program:
 @pytest.fixture(scope="session")
 def go() -> Program:
     return require("go")
+
+
+@pytest.fixture(scope="session")
+def bash() -> Program:
+    return require("bash")
+
+
+@pytest.fixture(scope="session")
+def zsh() -> Program:
+    return require("zsh")
+
+
+@pytest.fixture(scope="session")
+def fish() -> Program:
+    return require("fish")
+
+
+@pytest.fixture(scope="session")
+def tmux() -> Program:
+    return require("tmux")
+
+
+@pytest.fixture(scope="session")
+def man() -> Program:
+    return require("man")
 
 
 def complaints(tshark: Program, path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -250,7 +251,7 @@ def command(
     from ftwire_tools.messages.masking import message_view
     from ftwire_tools.render.reply import AnswerRenderer
 
-    renderer = AnswerRenderer(as_json=as_json, table=table)
+    renderer = AnswerRenderer(as_json=as_json, table=table, screen=screen_of(sys.stdout))
 
     def write_frame(frame: Frame, latency: int | None) -> None:
         write(renderer.frame(frame, message_view(frame, show_secrets=show_secrets), latency))

@@ -180,8 +180,8 @@ def command(
     since its request, and what it is about: a response begins with the number of its request, "re 5". With --json,
     undecoded bytes and notes go to standard error.
     Lines fit a terminal (its columns, or COLUMNS): where it is narrow, encryption, microseconds, size, protocol ID and
-    serial number are left out in that order, names are shortened, and what does not fit is cut off at a "…". Files
-    and pipes get whole lines.
+    serial number are left out in that order, the latency moves in front of what a response is about, names are
+    shortened, and what does not fit is cut off at a "…". Files and pipes get whole lines.
     Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
     Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
     instead; the exit code stays 0.

@@ -39,7 +39,7 @@ SECURITY: Final = "Qot_Common.Security"
 PRICES: Final = ("price", "curPrice", "closePrice")
 """Fields of an item that are written with it, where it comes alone."""
 LEVEL: Final = "Qot_Common.OrderBook"
-"""One price of an order book. Lists of them begin with the best."""
+"""One price of an order book. Lists of them begin with the best one, which is what is written of them."""
 BOOK: Final = {"orderBookBidList": "bid", "orderBookAskList": "ask"}
 """The sides of an order book, in the order in which they are written."""
 BOOK_TIMES: Final = "svrRecvTime"
@@ -170,13 +170,13 @@ class _Texts(dict[Any, str]):
 
 
 class _LevelTexts(_Texts):
-    """The texts of an order book's levels, (count, price, volume): most updates leave the best prices as they are."""
+    """The texts of an order book's levels, (price, volume): most updates leave the best prices as they are."""
 
     __slots__ = ()
 
     def __missing__(self, key: Any) -> str:
         # 0.0 and -0.0 are equal, and written differently.
-        return super().__missing__(key) if key[1] else self._write(key)
+        return super().__missing__(key) if key[0] else self._write(key)
 
 
 def _length(key: Any) -> int:
@@ -207,8 +207,8 @@ def _payload_of(descriptor: Descriptor) -> FieldDescriptor | None:
 
 
 def _fields_of(descriptor: Any, prefix: str) -> list[_Field]:
-    """Return how the fields of a message are written, in the order of their numbers."""
-    fields = sorted(descriptor.fields, key=lambda field: field.number)
+    """Return how the fields of a message are written: the security it is about, then in the order of their numbers."""
+    fields = sorted(descriptor.fields, key=lambda field: (field.name != "security", field.number))
     names = descriptor.fields_by_name
     if all(side in names for side in BOOK):
         rest = [field for field in fields if field.name not in BOOK and not field.name.startswith(BOOK_TIMES)]
@@ -234,7 +234,7 @@ def _field(field: FieldDescriptor, path: str) -> _Field | None:
         return _Field(path, _kept(_security), _market_and_code(path))
     if is_repeated(field):
         if inner.full_name == LEVEL:
-            return _book_field(BOOK.get(field.name, field.name), path)
+            return _best_field(BOOK.get(field.name, field.name), path)
         if inner.full_name in NEWEST:
             return _newest_field(field.name, NEWEST[inner.full_name], path)
         return _items_field(field.name, inner, path)
@@ -281,14 +281,14 @@ def _items_field(name: str, item: Descriptor, path: str) -> _Field:
     return _Field(path, write, (path, *(f"{path}[].{each}" for each in finder.paths)), price)
 
 
-def _book_field(name: str, path: str) -> _Field:
-    """Return how one side of an order book is written: the best price, its volume, and how many prices there are."""
+def _best_field(name: str, path: str) -> _Field:
+    """Return how one side of an order book is written: the best price and its volume."""
 
     def write(values: Values) -> str:
-        count, price, volume = values
-        return f"{name}[{count}]={price}x{volume}"
+        price, volume = values
+        return f"{name}={price}x{volume}"
 
-    return _Field(path, _LevelTexts(write).__getitem__, (path, f"{path}.price", f"{path}.volume"))
+    return _Field(path, _LevelTexts(write).__getitem__, (f"{path}.price", f"{path}.volume"))
 
 
 def _newest_field(name: str, price: str, path: str) -> _Field:

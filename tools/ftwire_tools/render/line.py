@@ -52,22 +52,32 @@ class _Columns(NamedTuple):
     number: int = 6
     fraction: int = 6
     """Digits of a second's fraction, 6 or 3."""
+    arrow: int = 2
     kind: int = 8
     proto_id: int = 4
     name: int = 24
     serial: int = 6
     size: int = 7
     encryption: int = 9
+    latency: int = 8
+    """Left out, it is in front of a response's summary."""
 
     @property
     def total(self) -> int:
         """Columns up to the summary of a conversation whose number has one digit, with a space in front of it."""
         optional = sum(
             width + more
-            for width, more in ((self.proto_id, 1), (self.serial, 2), (self.size, 3), (self.encryption, 1))
+            for width, more in (
+                (self.arrow, 1),
+                (self.proto_id, 1),
+                (self.serial, 2),
+                (self.size, 3),
+                (self.encryption, 1),
+                (self.latency, 1),
+            )
             if width
         )
-        return self.number + 1 + 9 + self.fraction + 1 + 1 + 1 + 2 + 1 + self.kind + 1 + self.name + optional + 11
+        return self.number + 1 + 9 + self.fraction + 1 + 1 + 1 + self.kind + 1 + self.name + 2 + optional
 
 
 REDUCTIONS: Final[tuple[dict[str, int], ...]] = (
@@ -77,8 +87,10 @@ REDUCTIONS: Final[tuple[dict[str, int], ...]] = (
     {"proto_id": 0},
     {"kind": 4},
     {"serial": 0},
+    {"latency": 0},
     {"name": 18},
     {"number": 4},
+    {"arrow": 0},
 )
 """What is made narrower or left out, one after the other, for the summary to have ``ROOM``."""
 SHORT_KINDS: Final = {"request": "req", "response": "resp", "push": "push"}
@@ -158,6 +170,8 @@ class LineRenderer:
         took = "" if latency is None else duration(latency)
         if not is_push and (request := self._requests.add(dissected)) is not None:
             text = f"re {request} {text}"
+        if took and not self._columns.latency:
+            text = f"{took} {text}"
         if not time:
             line = line.replace(self._fraction, "%.0s", 1)
         rest = (time - self._since) // self._step
@@ -237,7 +251,8 @@ class LineRenderer:
         if self._screen is not None and len(name) > columns.name:
             name = f"{name[: columns.name - 1]}{self._screen.mark}"
         proto_id = f"{frame.proto_id:<{columns.proto_id}} " if columns.proto_id else ""
-        head = f"{arrow} {kind} {proto_id}{name:<{columns.name}}"
+        arrow = f"{arrow} " if columns.arrow else ""
+        head = f"{arrow}{kind} {proto_id}{name:<{columns.name}}"
         said = f"{paint.bad}OpenD says: error {printable(status)}{paint.reset} " if status else ""
         if frame.body_format == BodyFormat.JSON:
             said += "json "
@@ -248,7 +263,7 @@ class LineRenderer:
             f"{f'#%-{columns.serial}d ' if columns.serial else '%.0s'}"
             f"{f'%{columns.size}d B ' if columns.size else '%.0s'}"
             f"{f'%-{columns.encryption}s ' if columns.encryption else '%.0s'}"
-            f"%8s  {said}%s\n"
+            f"{f'%{columns.latency}s ' if columns.latency else '%.0s'} {said}%s\n"
         )
         form = _Form(line, None if self._fields else summary_for(frame), observation.kind is Kind.PUSH)
         if protocol is not None and type(frame) is Frame:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.capture import read_body
 from ftwire.projection import Projection
 from ftwire_tools.terminal.times import SECOND, Clock
 
@@ -195,7 +196,7 @@ class Stats:
         values = outcome.decode_plain(frame.body)
         if values is None:
             # JSON, or protobuf as serializers do not write it.
-            message = frame.message
+            message = read_body(frame)[0]
             values = (None,) if message is None else outcome.of(message)
         return bool(values[0] != 0)
 
