@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -103,6 +103,10 @@ soak: setup
 mutate: core
 	$(BIN)/python -m pip install --quiet "mutmut>=3.8,<4"
 	$(BIN)/python tests/mutation/mutate.py $(MODULE)
+
+# Manual pages, below build/man/man1.
+man: setup
+	$(BIN)/ftwire man build/man/man1
 
 clean:
 	rm -rf $(VENV) codec/core/target .peers .fuzz .soak .mutation .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

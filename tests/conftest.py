@@ -10,6 +10,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["support.programs"]
 
+# Of whoever runs the tests, and not of the tests: they set what they need.
+for _name in ("COLUMNS", "FORCE_COLOR", "FTWIRE_COLOR", "FTWIRE_KEY", "FTWIRE_TIME", "FTWIRE_TO"):
+    os.environ.pop(_name, None)
+
 CI = bool(os.environ.get("CI"))
 
 # A profile's `max_examples` is what a property gets that names no number of its own. One that needs more or fewer

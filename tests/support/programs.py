@@ -43,6 +43,11 @@ PACKAGES: Final = {
     "rustc": "rustc",
     "mcs": "mono-mcs",
     "mono": "mono-runtime",
+    "bash": "bash",
+    "zsh": "zsh",
+    "fish": "fish",
+    "tmux": "tmux",
+    "man": "man-db",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"
@@ -114,6 +119,31 @@ def cargo() -> Program:
 @pytest.fixture(scope="session")
 def go() -> Program:
     return require("go")
+
+
+@pytest.fixture(scope="session")
+def bash() -> Program:
+    return require("bash")
+
+
+@pytest.fixture(scope="session")
+def zsh() -> Program:
+    return require("zsh")
+
+
+@pytest.fixture(scope="session")
+def fish() -> Program:
+    return require("fish")
+
+
+@pytest.fixture(scope="session")
+def tmux() -> Program:
+    return require("tmux")
+
+
+@pytest.fixture(scope="session")
+def man() -> Program:
+    return require("man")
 
 
 def complaints(tshark: Program, path: Path) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -19,11 +18,11 @@ import ftwire
 from ftwire.pcap import PcapWriter
 from ftwire_tools.cli import main
 from ftwire_tools.commands import COMMANDS
+from ftwire_tools.commands._group import SECTIONS
 from support.captures import answered, packets, pcap, push, session
 from support.frames import rt_response
 from support.places import ROOT
-
-COMMAND = [sys.executable, "-m", "ftwire_tools.cli"]
+from support.screens import COMMAND, on_a_terminal
 
 
 @pytest.fixture
@@ -88,7 +87,18 @@ def test_version() -> None:
 def test_an_unknown_command_is_wrong_usage() -> None:
     done = run("dmup")
     assert done.returncode == 2
-    assert "No such command 'dmup'" in done.stderr
+    assert "No such command 'dmup'. Did you mean 'dump'?" in done.stderr
+    assert "No such command 'shwo'. Did you mean 'show'?" in run("schema", "shwo").stderr
+    assert run("xyzzy").stderr.splitlines()[-1] == "Error: No such command 'xyzzy'."
+    # Releases of click word it differently.
+    assert "--table" in run("dump", "--tabel", "x").stderr
+
+
+def test_every_command_is_below_one_heading_of_the_help() -> None:
+    placed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(placed) == sorted(COMMANDS)
+    shown = run("--help").stdout
+    assert all(f"\n{title}:\n" in shown for title in SECTIONS)
 
 
 def test_without_click_one_line_says_what_to_install() -> None:
@@ -244,35 +254,60 @@ def test_interrupted_it_still_gives_the_statistics_asked_for() -> None:
         assert b"3008 Qot_GetRT" in dump.stderr.read()
 
 
-def on_a_terminal(*words: str, program: tuple[str, ...] = tuple(COMMAND), **environment: str) -> bytes:
-    """What a program, by default our command, writes when its standard output is a terminal."""
-    inside, outside = pty.openpty()
-    try:
-        done = subprocess.Popen(
-            [*program, *words], stdout=outside, stderr=outside, env={**os.environ, "TERM": "xterm", **environment}
-        )
-        os.close(outside)
-        written = b""
-        # A terminal whose last writer has gone answers with an error on Linux, with nothing elsewhere.
-        while True:
-            try:
-                chunk = os.read(inside, 4096)
-            except OSError:
-                break
-            if not chunk:
-                break
-            written += chunk
-        done.wait()
-    finally:
-        os.close(inside)
-    return written
-
-
 def test_colours_are_for_terminals(capture: Path) -> None:
-    assert b"\x1b[36mrequest" in on_a_terminal("dump", str(capture), NO_COLOR="")
+    assert b"\x1b[36mrequest" in on_a_terminal("dump", str(capture), NO_COLOR="", COLUMNS="120")
     assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="1")
     assert b"\x1b" not in on_a_terminal("dump", str(capture), NO_COLOR="", TERM="dumb")
     assert "\x1b" not in run("dump", capture).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "coloured"),
+    [
+        (["--color", "always"], {}, True),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        (["--color", "auto"], {"FORCE_COLOR": "1"}, True),
+        ([], {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        ([], {"FORCE_COLOR": "0"}, False),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ([], {"FTWIRE_COLOR": "always"}, True),
+        (["--color", "never"], {"FTWIRE_COLOR": "always"}, False),
+    ],
+)
+def test_colours_are_chosen(
+    capture: Path, words: list[str], variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[36mrequest" in run("dump", *words, capture).stdout) is coloured
+    # JSON has none, whatever was chosen.
+    assert "\x1b" not in run("dump", "--json", *words, capture).stdout
+
+
+def test_the_library_runs_as_the_command(capture: Path) -> None:
+    words = ["dump", str(capture)]
+    done = subprocess.run([sys.executable, "-m", "ftwire", *words], capture_output=True, text=True, check=True)
+    assert done.stdout == run(*words).stdout
+    failed = subprocess.run([sys.executable, "-m", "ftwire", "dump"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+
+
+def test_the_library_without_the_tools_says_what_to_install() -> None:
+    program = """
+import runpy, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ftwire_tools":
+            raise ModuleNotFoundError("absent", name=name)
+sys.meta_path.insert(0, Absent())
+runpy.run_module("ftwire", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = "ftwire: the library is here without its tools: pip install 'ftwire[cli]' has both\n"
+    assert done.stderr == said
 
 
 def shown_of(total: int, *, prints: bool = False, **variables: str) -> bytes:

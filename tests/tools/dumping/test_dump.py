@@ -72,11 +72,11 @@ class TestForms:
             "     1 01:30:00.000000 1 -> request  1001 InitConnect              #1           11 B none"
             "                clientVer=300 clientID=test",
             "     2 01:30:00.001000 1 <- response 1001 InitConnect              #1           53 B none"
-            "           1ms  serverVer=1011 connID=7262309301 keepAliveInterval=10",
+            "           1ms  re 1 serverVer=1011 connID=7262309301 keepAliveInterval=10",
             "     3 01:30:00.002000 1 -> request  3008 Qot_GetRT                #2           13 B none"
             "                HK.00700",
             "     4 01:30:00.003000 1 <- response 3008 Qot_GetRT                #2           97 B none"
-            "           1ms  HK.00700 rtList[2]",
+            "           1ms  re 3 HK.00700 rtList[2]",
             "     5 01:30:00.004000 1 <- push     3009 Qot_UpdateRT             #0           56 B none"
             "                HK.00700 rtList[1] price=600.0",
         ]
@@ -216,12 +216,35 @@ class TestForms:
             assert "gone\nline" not in text
 
     def test_stats_go_to_standard_error(self) -> None:
+        size = sum(len(said.data) for said in session())
+        result = dump(pcap(session()), "--stats")
+        assert len(result.stdout.splitlines()) == 2 + 5
+        rows = [line.split() for line in result.stderr.splitlines()]
+        columns = ["frames", "bytes", "errors", "failed", "unanswered", "p50", "p90", "p99", "max"]
+        assert rows[0] == ["protocol", *columns]
+        assert ["3008", "Qot_GetRT", "2", "198", "0", "0", "0", "1ms", "1ms", "1ms", "1ms"] in rows
+        assert rows[-1] == ["all", "5", str(size), "0", "0", "0"]
+
+    def test_stats_beside_json_are_json(self) -> None:
+        size = sum(len(said.data) for said in session())
         result = dump(pcap(session()), "--stats", "--json")
         assert len(objects(result)) == 5
-        rows = [line.split() for line in result.stderr.splitlines()]
-        assert rows[0] == ["protocol", "frames", "bytes", "errors", "p50", "p90", "p99", "max"]
-        assert ["3008", "Qot_GetRT", "2", "198", "0", "1ms", "1ms", "1ms", "1ms"] in rows
-        assert rows[-1][:4] == ["all", "5", str(sum(len(said.data) for said in session())), "0"]
+        stats = json.loads(result.stderr)
+        assert stats["all"] == {"frames": 5, "bytes": size, "errors": 0, "failed": 0, "unanswered": 0}
+        (found,) = (each for each in stats["protocols"] if each["proto_id"] == 3008)
+        spans = dict.fromkeys(("p50", "p90", "p99", "max"), "1000000")
+        assert found == {
+            "proto_id": 3008,
+            "proto": "Qot_GetRT",
+            "frames": 2,
+            "bytes": 198,
+            "errors": 0,
+            "failed": 0,
+            "unanswered": 0,
+            "latency_ns": spans,
+        }
+        (slot,) = stats["rates"]["slots"]
+        assert (slot["time"], slot["frames"], slot["bytes"]) == (str(START), 5, size)
 
 
 class TestSelection:

@@ -92,8 +92,8 @@ def texts(proto_id: int, sender: Role, message: Message, *, show_secrets: bool) 
             RowsRenderer(show_secrets=show_secrets),
         )
     )
-    for options in ({}, {"as_json": True}, {"table": True}, {"table": True, "as_json": True}):
-        yield AnswerRenderer(**options).frame(frame, message_view(frame, show_secrets=show_secrets))
+    for as_json, table in ((False, False), (True, False), (False, True), (True, True)):
+        yield AnswerRenderer(as_json=as_json, table=table).frame(frame, message_view(frame, show_secrets=show_secrets))
     comparison = Comparison(ignore=(), show_secrets=show_secrets)
     for other in (planted(type(message), 1), type(message)()):
         yield "\n".join(map(str, comparison.differences(message, other)))

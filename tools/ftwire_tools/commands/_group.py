@@ -5,16 +5,20 @@ A new command is a new file with a function ``command`` and a line in ``COMMANDS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ftwire_tools.terminal.output import Interrupted
 from ftwire_tools.terminal.style import printable
 
-__all__ = ["COMMANDS", "LazyGroup", "ftwire"]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = ["COMMANDS", "SECTIONS", "LazyGroup", "ftwire"]
 
 COMMANDS: Final = {
     "dump": "Show the OpenD frames in a capture.",
@@ -31,18 +35,39 @@ COMMANDS: Final = {
     "wireshark": "Make Wireshark show the protocol, and decrypt it.",
     "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
     "synth": "Write a capture of made-up trading, of any size.",
+    "completion": "Print a script that lets the Tab key complete commands.",
+    "man": "Write these helps as manual pages.",
 }
 """Command, which is also its module in ``ftwire_tools.commands`` -> its line in ``ftwire --help``."""
+
+SECTIONS: Final = {
+    "Read captures": ("dump", "explain", "export", "redact", "wireshark"),
+    "Work with a gateway": ("call", "doctor", "record", "replay", "serve"),
+    "Write a client or a gateway": ("schema", "vectors", "synth", "fuzz"),
+    "Set up": ("completion", "man"),
+}
+"""Heading in ``ftwire --help`` -> the commands below it; any other command is below "Other commands"."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are listed in a table, and imported when they are run."""
 
-    def __init__(self, *args: Any, package: str, table: Mapping[str, str], **kwargs: Any) -> None:
-        """``table`` maps a command, which is also its module in ``package``, to its line of help."""
+    def __init__(
+        self,
+        *args: Any,
+        package: str,
+        table: Mapping[str, str],
+        sections: Mapping[str, Sequence[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """``table`` maps a command, which is also its module in ``package``, to its line of help.
+
+        ``sections`` are headings of the help, with the commands below each.
+        """
         super().__init__(*args, **kwargs)
         self._package: Final = package
         self._table: Final = table
+        self._sections: Final = sections or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
@@ -73,8 +98,34 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self._table.items()))
+        placed = {name for names in self._sections.values() for name in names}
+        others = [name for name in self._table if name not in placed]
+        sections = [*self._sections.items(), ("Other commands" if placed else "Commands", others)]
+        # All lines of help begin in one column.
+        width = max(map(len, self._table))
+        for title, names in sections:
+            if names:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), self._table[name]) for name in names])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; the error about one that is not there names those that are called nearly so."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = [] if args[0].startswith("-") else get_close_matches(args[0], self._table)
+            if close:
+                error.message += f" Did you mean {' or '.join(map(repr, close))}?"  # type: ignore[misc] # each raise makes a new one
+            raise
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command from the table, importing none of them, or an option's."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=line) for name, line in self._table.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -91,7 +142,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     cls=LazyGroup,
     package="ftwire_tools.commands",
     table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished but some data could not be decoded.",
 )
 @click.option(

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ftwire.errors import WireError
 from ftwire_tools.captures.input_files import read_file
+from ftwire_tools.commands._completion import complete_files
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from ftwire.cipher import RsaKey
 
-__all__ = ["read_key", "read_pem", "read_ws_key"]
+__all__ = ["PEM", "read_key", "read_pem", "read_ws_key"]
+
+
+class _PemType(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
+    name = "pem"
+    # In FTWIRE_KEY: names of files may have spaces in them.
+    envvar_list_splitter = os.pathsep
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a file."""
+        return complete_files(ctx, param, incomplete)
+
+
+PEM: Final = _PemType()
+"""The type of an option that names the file of an RSA key."""
 
 
 def read_key(path: str | None) -> RsaKey | None:

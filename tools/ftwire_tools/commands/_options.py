@@ -10,11 +10,13 @@ import click
 from ftwire.protocols import Registry, registry
 from ftwire.schema import Schema
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.terminal.style import COLOUR_CHOICES, choose_colour
 
 if TYPE_CHECKING:
     from ftwire_tools.schemas.sources import Definitions
 
 __all__ = [
+    "colour_option",
     "decoding_registry",
     "definitions_of",
     "max_body_option",
@@ -32,6 +34,24 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     "with an SDK or with .proto files, or a descriptor set.",
 )
 """``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``decoding_registry``."""
+
+
+def _choose_colour(ctx: click.Context, _parameter: click.Parameter, value: str) -> None:
+    ctx.call_on_close(choose_colour(value))
+
+
+colour_option: Final[Callable[[Any], Any]] = click.option(
+    "--color",
+    type=click.Choice(COLOUR_CHOICES),
+    default="auto",
+    envvar="FTWIRE_COLOR",
+    show_envvar=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_choose_colour,
+    help="Colours: on a terminal (auto), always or never. NO_COLOR and FORCE_COLOR count for auto.",
+)
+"""``--color``, which ``paint_for`` takes into account."""
 
 timeout_option: Final[Callable[[Any], Any]] = click.option(
     "--timeout",

@@ -16,12 +16,14 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
-from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._completion import complete_protocols
+from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -155,10 +157,17 @@ def refuse(reason: str) -> NoReturn:
     epilog="Exit codes: 0 fine, 1 failed (no connection, no reply, or a retType other than 0), 2 wrong usage, "
     "3 finished, but a push could not be decoded."
 )
-@click.argument("protocol", required=False, metavar="PROTO")
+@click.argument("protocol", required=False, metavar="PROTO", shell_complete=complete_protocols)
 @click.argument("body", required=False, metavar="[JSON|@FILE|-]")
 @click.option(
-    "--to", type=ADDRESS, default=DEFAULT_ADDRESS, metavar="HOST:PORT", show_default=True, help="The gateway."
+    "--to",
+    type=ADDRESS,
+    default=DEFAULT_ADDRESS,
+    envvar="FTWIRE_TO",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    show_default=True,
+    help="The gateway.",
 )
 @click.option("--subscribe", is_flag=True, help="Subscribe to what the request asks for before sending it.")
 @click.option(
@@ -167,7 +176,14 @@ def refuse(reason: str) -> NoReturn:
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="With --watch: stop after N pushes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the frame's facts.")
 @click.option("--table", is_flag=True, help="The reply's list as a table; with --json one object a row.")
-@click.option("--key", metavar="PEM", help="RSA private key, where the gateway has one.")
+@click.option(
+    "--key",
+    type=PEM,
+    envvar="FTWIRE_KEY",
+    show_envvar=True,
+    metavar="PEM",
+    help="RSA private key, where the gateway has one.",
+)
 @click.option(
     "--format",
     "body_format",
@@ -235,7 +251,7 @@ def command(
     from ftwire_tools.messages.masking import message_view
     from ftwire_tools.render.reply import AnswerRenderer
 
-    renderer = AnswerRenderer(as_json=as_json, table=table)
+    renderer = AnswerRenderer(as_json=as_json, table=table, screen=screen_of(sys.stdout))
 
     def write_frame(frame: Frame, latency: int | None) -> None:
         write(renderer.frame(frame, message_view(frame, show_secrets=show_secrets), latency))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
@@ -13,12 +13,21 @@ from ftwire.capture import CaptureReader
 from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
-from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
+from ftwire_tools.commands._completion import complete_codes, complete_files, complete_protocols
+from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._options import (
+    colour_option,
+    decoding_registry,
+    max_body_option,
+    schema_option,
+    show_secrets_option,
+)
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.filters.present_values import PresentValues
+from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
+from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
@@ -61,8 +70,17 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
     "(damaged, unknown, no key for it, or without fields that it requires), bytes are in no frame, a connection looks "
     "like OpenD's protocol and has no frame, or the file is cut.",
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=PEM,
+    envvar="FTWIRE_KEY",
+    show_envvar=True,
+    metavar="PEM",
+    help="RSA private key to decrypt with; repeatable.",
+)
 @click.option("-v", "--verbose", "tree", is_flag=True, help="Every field of every body, enum names beside numbers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and frame.")
 @click.option("--hex", "with_hex", is_flag=True, help="Header and plain body in hexadecimal too.")
@@ -70,7 +88,14 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
 @click.option(
     "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
 )
-@click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
+@click.option(
+    "--proto",
+    "protocols",
+    multiple=True,
+    metavar="NAME|ID|GLOB",
+    shell_complete=complete_protocols,
+    help="Only these protocols; repeatable.",
+)
 @click.option(
     "--kind",
     "kinds",
@@ -78,7 +103,14 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
     type=click.Choice(["request", "response", "push"]),
     help="Only frames of this kind; repeatable.",
 )
-@click.option("--code", "codes", multiple=True, metavar="HK.00700", help="Only frames about this security; repeatable.")
+@click.option(
+    "--code",
+    "codes",
+    multiple=True,
+    metavar="HK.00700",
+    shell_complete=complete_codes,
+    help="Only frames about this security; repeatable.",
+)
 @click.option(
     "--conn",
     "conversations",
@@ -92,8 +124,22 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
 @click.option("--until", callback=_time, metavar="TIME", help="Only up to this time.")
 @click.option("--errors", "only_errors", is_flag=True, help="Only what could not be decoded.")
 @click.option(
-    "--stats", "with_stats", is_flag=True, help="Counts and latencies by protocol at the end, on standard error."
+    "--stats",
+    "with_stats",
+    is_flag=True,
+    help="Counts and latencies by protocol and rates over time at the end, on standard error; one JSON object with "
+    "--json.",
 )
+@click.option(
+    "--time",
+    "time_form",
+    type=click.Choice(get_args(TimeForm)),
+    default="utc",
+    envvar="FTWIRE_TIME",
+    show_envvar=True,
+    help="Times in UTC, in this machine's zone, or as seconds since the line above; utc by default.",
+)
+@colour_option
 @click.option(
     "--in-order",
     is_flag=True,
@@ -126,6 +172,7 @@ def command(
     until: int | None,
     only_errors: bool,
     with_stats: bool,
+    time_form: TimeForm,
     in_order: bool,
     max_body: int,
     sender: str | None,
@@ -150,7 +197,11 @@ def command(
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
+    since its request, and what it is about: a response begins with the number of its request, "re 5". With --json,
+    undecoded bytes and notes go to standard error.
+    Lines fit a terminal (its columns, or COLUMNS): where it is narrow, encryption, microseconds, size, protocol ID and
+    serial number are left out in that order, the latency moves in front of what a response is about, names are
+    shortened, and what does not fit is cut off at a "…". Files and pipes get whole lines.
     Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
     Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
     instead; the exit code stays 0.
@@ -167,6 +218,7 @@ def command(
         table=table,
         fields=tuple(tuple(path.strip().split(".")) for path in fields.split(",") if path.strip()),
         show_secrets=show_secrets,
+        time=time_form,
     )
     frame_filter = FrameFilter(
         protocols=shown,
@@ -212,7 +264,10 @@ def command(
         raise click.ClickException(f"{path}: {error}") from None
     finally:
         if stats is not None:
-            sys.stderr.write("".join(f"{line}\n" for line in stats.lines()))
+            report = (
+                [stats.json()] if as_json else stats.lines(screen=screen_of(sys.stderr), local=time_form == "local")
+            )
+            sys.stderr.write("".join(f"{line}\n" for line in report))
     if present is not None:
         sys.stderr.write("".join(f"ftwire: {printable(sentence)}\n" for sentence in present.sentences()))
     ctx.exit(code)

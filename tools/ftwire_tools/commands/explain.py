@@ -16,8 +16,9 @@ from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire.resemblance import TLS
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
-from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._options import colour_option, show_secrets_option
 from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
 from ftwire_tools.explaining.report import ExplainReport, Form, Place, PlacedFinding, print_json, print_text
@@ -140,8 +141,17 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
     epilog="Exit codes: 0 nothing wrong, 1 failed, 2 wrong usage, 3 a mistake was found, or frames are encrypted "
     "and their key was not given.",
 )
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key of the handshake; repeatable.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete_files)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=PEM,
+    envvar="FTWIRE_KEY",
+    show_envvar=True,
+    metavar="PEM",
+    help="RSA private key of the handshake; repeatable.",
+)
 @click.option("--aes-key", metavar="TEXT", help="connAESKey, 16 characters, where the handshake is not in INPUT.")
 @click.option("--aes-iv", metavar="TEXT", help="aesCBCiv, 16 characters, as --aes-key.")
 @click.option(
@@ -155,6 +165,7 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--brief", is_flag=True, help="Only what is wrong, nothing drawn.")
 @click.option("--all", "everything", is_flag=True, help="Draw every frame of a capture, and every field of a body.")
+@colour_option
 @show_secrets_option
 @click.pass_context
 def command(

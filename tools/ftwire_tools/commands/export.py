@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftwire_tools.commands._keys import read_pem
+from ftwire_tools.commands._completion import complete_files, complete_protocols
+from ftwire_tools.commands._keys import PEM, read_pem
 from ftwire_tools.commands._options import max_body_option, show_secrets_option
 from ftwire_tools.filters.frame_filter import protocol_ids
 from ftwire_tools.terminal.output import write
@@ -32,7 +33,7 @@ NOT_DECODED: Final = 3
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some input could not be read, or some of it "
     "could not be decoded (see the table errors).",
 )
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", shell_complete=complete_files)
 @click.option(
     "-o", "--output", required=True, metavar="DIR", help="Directory for the tables, or a URL; made if need be."
 )
@@ -43,8 +44,24 @@ NOT_DECODED: Final = 3
     default="parquet",
     help="Parquet by default; duckdb is one database, DIR/export.duckdb.",
 )
-@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
-@click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=PEM,
+    envvar="FTWIRE_KEY",
+    show_envvar=True,
+    metavar="PEM",
+    help="RSA private key to decrypt with; repeatable.",
+)
+@click.option(
+    "--proto",
+    "protocols",
+    multiple=True,
+    metavar="NAME|ID|GLOB",
+    shell_complete=complete_protocols,
+    help="Only these protocols; repeatable.",
+)
 @click.option(
     "--columns",
     type=click.Choice(["all", "sdk"]),

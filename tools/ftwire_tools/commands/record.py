@@ -16,7 +16,8 @@ from ftwire.errors import KeyFormatError
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
-from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.explaining.first_findings import LiveFindings
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
@@ -148,7 +149,16 @@ async def _run(settings: _Settings) -> Recorder:
     metavar="[HOST:]PORT",
     help=f"Where clients connect; {DEFAULT_LISTEN} by default. One for each --to.",
 )
-@click.option("--to", type=ADDRESS, multiple=True, required=True, metavar="HOST:PORT", help="The gateway; repeatable.")
+@click.option(
+    "--to",
+    type=ADDRESS,
+    multiple=True,
+    required=True,
+    envvar="FTWIRE_TO",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="The gateway; repeatable.",
+)
 @click.option(
     "-w", "path", required=True, metavar="FILE", help='The pcapng to write, readable by you alone; "-" for stdout.'
 )
@@ -170,8 +180,11 @@ async def _run(settings: _Settings) -> Recorder:
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Keep the newest N files, delete those before.")
 @click.option("--dump", is_flag=True, help="Show frames as they pass, as ftwire dump does.")
 @click.option("--json", "as_json", is_flag=True, help="Show them as JSON, one object a line.")
+@colour_option
 @click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs on the terminal.")
-@click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to show encrypted traffic with.")
+@click.option(
+    "--key", "keys", multiple=True, type=PEM, metavar="PEM", help="RSA private key to show encrypted traffic with."
+)
 @click.option("--embed-key", is_flag=True, help="Put the --key into the capture: whoever has the file can read it.")
 @click.option("--allow-remote", is_flag=True, help="Let --listen be reached from other machines.")
 @click.pass_context

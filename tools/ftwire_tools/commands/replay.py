@@ -14,8 +14,9 @@ from ftwire.errors import NotACaptureError
 from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
-from ftwire_tools.commands._keys import read_key
-from ftwire_tools.commands._options import show_secrets_option, timeout_option
+from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._options import colour_option, show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
@@ -187,12 +188,28 @@ class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in n
     epilog="Exit codes: 0 every reply is as captured, 1 a reply differs or failed, or there was no connection, "
     "2 wrong usage, 3 all that was sent is as captured, but part of the capture could not be read."
 )
-@click.argument("capture", metavar="CAPTURE")
+@click.argument("capture", metavar="CAPTURE", shell_complete=complete_files)
 @click.option(
-    "--to", type=ADDRESS, default=DEFAULT_ADDRESS, metavar="HOST:PORT", show_default=True, help="The gateway."
+    "--to",
+    type=ADDRESS,
+    default=DEFAULT_ADDRESS,
+    envvar="FTWIRE_TO",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    show_default=True,
+    help="The gateway.",
 )
-@click.option("--key", metavar="PEM", help="RSA private key of the gateway; also opens an encrypted capture.")
-@click.option("--capture-key", metavar="PEM", help="RSA private key that opens the capture, when it is another.")
+@click.option(
+    "--key",
+    type=PEM,
+    envvar="FTWIRE_KEY",
+    show_envvar=True,
+    metavar="PEM",
+    help="RSA private key of the gateway; also opens an encrypted capture.",
+)
+@click.option(
+    "--capture-key", type=PEM, metavar="PEM", help="RSA private key that opens the capture, when it is another."
+)
 @click.option(
     "--ignore",
     "ignored",
@@ -227,6 +244,7 @@ class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in n
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and request, the last one a summary.")
 @click.option("--only-differences", is_flag=True, help="Leave out requests whose replies agree.")
+@colour_option
 @timeout_option
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm, too.")
 @show_secrets_option

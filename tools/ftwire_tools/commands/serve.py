@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ftwire_tools.commands._addresses import ADDRESS
-from ftwire_tools.commands._keys import read_key, read_ws_key
+from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
@@ -79,7 +80,7 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 @click.command(
     epilog="Exit codes: 0 closed by SIGTERM, 130 by Ctrl-C, 1 failed, 2 wrong usage.",
 )
-@click.argument("captures", nargs=-1, metavar="[CAPTURE]...")
+@click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=complete_files)
 @click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
 @click.option(
     "--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key."
@@ -97,7 +98,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 @click.option("--tls-cert", metavar="PEM", help="Certificate for wss://.")
 @click.option("--tls-key", metavar="PEM", help="Its key, where the certificate's file does not hold it.")
 @click.option(
-    "--key", "key_path", metavar="PEM", help="RSA private key that the clients hold too: switches encryption on."
+    "--key",
+    "key_path",
+    type=PEM,
+    metavar="PEM",
+    help="RSA private key that the clients hold too: switches encryption on.",
 )
 @click.option(
     "--capture-key",

@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.terminal.output import ClosedOutputError, OutputError, write
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
@@ -53,7 +54,7 @@ def _day(_context: click.Context, _parameter: click.Parameter, value: str) -> da
 
 
 @click.command()
-@click.argument("output", metavar="FILE")
+@click.argument("output", metavar="FILE", shell_complete=complete_files)
 @click.option(
     "--size", callback=_size, default="10MB", metavar="BYTES", help="Of the file: 500K, 1.5G. 10MB by default."
 )
@@ -69,7 +70,7 @@ def _day(_context: click.Context, _parameter: click.Parameter, value: str) -> da
     metavar="NAME=N,...",
     help="Shares of what is pushed: ticker=50,order_book=30,basic_quote=12,time_share=5,kline=3 by default.",
 )
-@click.option("--key", metavar="PEM", help="RSA private key: everything is encrypted then.")
+@click.option("--key", type=PEM, metavar="PEM", help="RSA private key: everything is encrypted then.")
 @click.option(
     "--cipher",
     type=click.Choice(["ftaes_ecb", "aes_ecb", "aes_cbc"]),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.conformance.judging import FAILED, PASSED, UNSUPPORTED, VectorResult, run_vectors
 from ftwire_tools.conformance.program import NoAnswerError, ProgramUnderTest
 from ftwire_tools.conformance.scorecard import difference_lines, title, value_lines, write_junit
@@ -166,6 +167,7 @@ def _in_full(group: VectorGroup, vector: Vector) -> list[str]:
     metavar="FILE",
     help="Also write the results as a JUnit report, for CI.",
 )
+@colour_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and vector, then one with the score.")
 @click.pass_context
 def check(

@@ -6,12 +6,20 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
+from ftwire.capture import (
+    ConversationClosed,
+    ConversationOpened,
+    DissectedBytes,
+    DissectedFrame,
+    KeyNeeded,
+    UnrecognisedConnection,
+)
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
+from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import PLAIN, paint_for, printable
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
     from ftwire_tools.captures.input_files import Input
     from ftwire_tools.filters.present_values import PresentValues
     from ftwire_tools.render import Renderer
+    from ftwire_tools.render.line import TimeForm
+    from ftwire_tools.terminal.cells import Screen
 
 __all__ = ["Dump", "Form", "run"]
 
@@ -39,9 +49,11 @@ class Form(NamedTuple):
     table: bool
     fields: tuple[tuple[str, ...], ...]
     show_secrets: bool
+    time: TimeForm = "utc"
+    """For people; in JSON it is always nanoseconds since 1970."""
 
 
-def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer:
+def make_renderer(form: Form, lines: LineRenderer, file: str | None, screen: Screen | None) -> Renderer:
     """Return the renderer of this form; modules of other forms are not imported."""
     if form.as_json:
         if form.table:
@@ -61,6 +73,7 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None) -> Renderer
             table=form.table,
             fields=form.fields,
             show_secrets=form.show_secrets,
+            screen=screen,
         )
     return lines
 
@@ -78,12 +91,15 @@ class Dump:
         present: PresentValues | None = None,
     ) -> None:
         """``file`` names the input in JSON, where there are several; ``present`` notes what could be selected."""
+        screen = screen_of(sys.stdout)
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
             fields=form.fields,
             show_secrets=form.show_secrets,
+            screen=screen,
+            time=form.time,
         )
-        self._renderer: Final = make_renderer(form, self._lines, file)
+        self._renderer: Final = make_renderer(form, self._lines, file, screen)
         self._as_json: Final = form.as_json
         self._filter: Final = frame_filter
         self._everything: Final = frame_filter.is_empty
@@ -117,6 +133,10 @@ class Dump:
                     stats.frame(report, error)
                 if len(out) >= BATCH:
                     self.flush()
+            else:
+                self._lines.pass_over(report)
+                if stats is not None:
+                    stats.answered(report)
 
     def _shows(self, frame: DissectedFrame) -> bool:
         """Return whether a frame passes the filter; its body is read only if its header does."""
@@ -152,6 +172,8 @@ class Dump:
             return
         if not isinstance(report, DissectedBytes | KeyNeeded):
             self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
+            if isinstance(report, ConversationClosed):
+                self._lines.forget(report.conversation)
             return
         conversation, observation = report.conversation, report.observation
         if not self._filter.matches_place(conversation, observation.time):

@@ -38,6 +38,14 @@ MAX_TEXT: Final = 32
 SECURITY: Final = "Qot_Common.Security"
 PRICES: Final = ("price", "curPrice", "closePrice")
 """Fields of an item that are written with it, where it comes alone."""
+LEVEL: Final = "Qot_Common.OrderBook"
+"""One price of an order book. Lists of them begin with the best one, which is what is written of them."""
+BOOK: Final = {"orderBookBidList": "bid", "orderBookAskList": "ask"}
+"""The sides of an order book, in the order in which they are written."""
+BOOK_TIMES: Final = "svrRecvTime"
+"""Begin of the names of fields beside an order book that are left out: the line has a time."""
+NEWEST: Final = {"Qot_Common.Ticker": "price", "Qot_Common.KLine": "closePrice"}
+"""Item of a list whose last one is the newest, to its price, which is written however many there are."""
 
 NEWS: Final = ("trdSide", "orderStatus", "qty", "price", "fillQty")
 """Fields of a message inside another, such as an order, that are written."""
@@ -153,9 +161,22 @@ class _Texts(dict[Any, str]):
 
     def __missing__(self, key: Any) -> str:
         text = self._write(key)
-        if len(self) < self.MOST and _length(key) <= self.LONGEST:
+        if _length(key) <= self.LONGEST:
+            if len(self) >= self.MOST:
+                # What comes now is more like what comes next.
+                self.clear()
             self[key] = text
         return text
+
+
+class _LevelTexts(_Texts):
+    """The texts of an order book's levels, (price, volume): most updates leave the best prices as they are."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: Any) -> str:
+        # 0.0 and -0.0 are equal, and written differently.
+        return super().__missing__(key) if key[0] else self._write(key)
 
 
 def _length(key: Any) -> int:
@@ -186,8 +207,12 @@ def _payload_of(descriptor: Descriptor) -> FieldDescriptor | None:
 
 
 def _fields_of(descriptor: Any, prefix: str) -> list[_Field]:
-    """Return how the fields of a message are written, in the order of their numbers."""
-    fields = sorted(descriptor.fields, key=lambda field: field.number)
+    """Return how the fields of a message are written: the security it is about, then in the order of their numbers."""
+    fields = sorted(descriptor.fields, key=lambda field: (field.name != "security", field.number))
+    names = descriptor.fields_by_name
+    if all(side in names for side in BOOK):
+        rest = [field for field in fields if field.name not in BOOK and not field.name.startswith(BOOK_TIMES)]
+        fields = [*rest[:1], *(names[side] for side in BOOK), *rest[1:]]
     return [found for field in fields if (found := _field(field, prefix + field.name)) is not None]
 
 
@@ -208,6 +233,10 @@ def _field(field: FieldDescriptor, path: str) -> _Field | None:
             )
         return _Field(path, _kept(_security), _market_and_code(path))
     if is_repeated(field):
+        if inner.full_name == LEVEL:
+            return _best_field(BOOK.get(field.name, field.name), path)
+        if inner.full_name in NEWEST:
+            return _newest_field(field.name, NEWEST[inner.full_name], path)
         return _items_field(field.name, inner, path)
     if inner.name == "TrdHeader":
         return _parts_field(path, _fields_of(inner, f"{path}.")[:MAX_FACTS])
@@ -250,6 +279,26 @@ def _items_field(name: str, item: Descriptor, path: str) -> _Field:
         return f"{count(values[0])} {_few(each for row in rows for each in finder.names(row))}".rstrip()
 
     return _Field(path, write, (path, *(f"{path}[].{each}" for each in finder.paths)), price)
+
+
+def _best_field(name: str, path: str) -> _Field:
+    """Return how one side of an order book is written: the best price and its volume."""
+
+    def write(values: Values) -> str:
+        price, volume = values
+        return f"{name}={price}x{volume}"
+
+    return _Field(path, _LevelTexts(write).__getitem__, (f"{path}.price", f"{path}.volume"))
+
+
+def _newest_field(name: str, price: str, path: str) -> _Field:
+    """Return how a list is written whose last item is the newest: their number, and the newest price and volume."""
+
+    def write(values: Values) -> str:
+        count, prices, volumes = values
+        return f"{name}[{count}]" + ("" if prices[-1] is None else f" {price}={prices[-1]}x{volumes[-1]}")
+
+    return _Field(path, write, (path, f"{path}[].{price}", f"{path}[].volume"))
 
 
 def _market_and_code(path: str) -> tuple[str, str]:

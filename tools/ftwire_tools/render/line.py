@@ -5,16 +5,21 @@
     --- 2026-11-22 UTC
     --- 1: client 127.0.0.1:50112, server 127.0.0.1:11111, tcp
          5 07:58:41.123456 1 -> request  3008 Qot_GetRT    #5    52 B none            HK.00700
-         6 07:58:41.125001 1 <- response 3008 Qot_GetRT    #5   412 B none  1.545ms   HK.00700 name=TENCENT rtList[3]
+         6 07:58:41.125001 1 <- response 3008 Qot_GetRT    #5   412 B none  1.545ms   re 5 HK.00700 rtList[3]
+
+A file gets whole lines. On a terminal columns become narrower or are left out, in the order of ``REDUCTIONS``, until
+the summary has room; what does not fit then is cut off, and why a frame cannot be read goes on in lines below it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import textwrap
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire.errors import KeyRequiredError, WireError
-from ftwire.frame import Frame, Role
+from ftwire.frame import Frame, Kind, Role
 from ftwire.header import BodyFormat
+from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.messages.masking import status_text
 from ftwire_tools.messages.summary import summary_for
 from ftwire_tools.render.frame_view import FrameView
@@ -30,10 +35,76 @@ if TYPE_CHECKING:
     from ftwire.frame import FrameType
     from ftwire_tools.messages.masking import MessageView
     from ftwire_tools.messages.summary import Summary
+    from ftwire_tools.terminal.cells import Screen
 
-__all__ = ["LineRenderer"]
+__all__ = ["LineRenderer", "TimeForm"]
 
-NAME_WIDTH: Final = 24
+TimeForm = Literal["utc", "local", "delta"]
+"""How the time of a frame is written: of the day in UTC or here, or seconds since the frame above."""
+
+INDENT: Final = " " * 7
+"""In front of lines that belong to a frame."""
+
+
+class _Columns(NamedTuple):
+    """Widths of the columns in front of the summary, 0 for one that is left out."""
+
+    number: int = 6
+    fraction: int = 6
+    """Digits of a second's fraction, 6 or 3."""
+    arrow: int = 2
+    kind: int = 8
+    proto_id: int = 4
+    name: int = 24
+    serial: int = 6
+    size: int = 7
+    encryption: int = 9
+    latency: int = 8
+    """Left out, it is in front of a response's summary."""
+
+    @property
+    def total(self) -> int:
+        """Columns up to the summary of a conversation whose number has one digit, with a space in front of it."""
+        optional = sum(
+            width + more
+            for width, more in (
+                (self.arrow, 1),
+                (self.proto_id, 1),
+                (self.serial, 2),
+                (self.size, 3),
+                (self.encryption, 1),
+                (self.latency, 1),
+            )
+            if width
+        )
+        return self.number + 1 + 9 + self.fraction + 1 + 1 + 1 + self.kind + 1 + self.name + 2 + optional
+
+
+REDUCTIONS: Final[tuple[dict[str, int], ...]] = (
+    {"encryption": 0},
+    {"fraction": 3},
+    {"size": 0},
+    {"proto_id": 0},
+    {"kind": 4},
+    {"serial": 0},
+    {"latency": 0},
+    {"name": 18},
+    {"number": 4},
+    {"arrow": 0},
+)
+"""What is made narrower or left out, one after the other, for the summary to have ``ROOM``."""
+SHORT_KINDS: Final = {"request": "req", "response": "resp", "push": "push"}
+ROOM: Final = 40
+"""Columns of a terminal that the summary should have."""
+
+
+def _columns_for(screen: Screen | None) -> _Columns:
+    columns = _Columns()
+    for reduction in REDUCTIONS:
+        if screen is None or columns.total + ROOM <= screen.columns:
+            break
+        columns = columns._replace(**reduction)
+    return columns
 
 
 class _Form(NamedTuple):
@@ -43,18 +114,34 @@ class _Form(NamedTuple):
     """The line, with places for what differs."""
     summary: Summary | None
     """How their bodies are summarized, ``None`` where it takes a message."""
+    is_push: bool
 
 
 class LineRenderer:
     """One line a frame, with a line in front wherever a conversation or a day begins."""
 
     def __init__(
-        self, *, paint: Paint = PLAIN, fields: Sequence[tuple[str, ...]] = (), show_secrets: bool = False
+        self,
+        *,
+        paint: Paint = PLAIN,
+        fields: Sequence[tuple[str, ...]] = (),
+        show_secrets: bool = False,
+        screen: Screen | None = None,
+        time: TimeForm = "utc",
     ) -> None:
+        """``screen`` is the terminal that lines are to fit, ``None`` for whole lines."""
         self._paint: Final = paint
         self._fields: Final = fields
         self._shows_secrets: Final = show_secrets
-        self._clock: Final = Clock()
+        self._screen: Final = screen
+        self._columns: Final = _columns_for(screen)
+        self._fraction: Final = f"%0{self._columns.fraction}d"
+        self._step: Final = 10 ** (9 - self._columns.fraction)
+        self._clock: Final = Clock(local=time == "local")
+        self._is_delta: Final = time == "delta"
+        self._last: int | None = None
+        """Time of the line before, where times are differences."""
+        self._requests: Final = RequestNumbers()
         self._introduced: set[int] = set()
         # The conversation of the last line, and how frames of its types are written.
         self._conversation: Conversation | None = None
@@ -71,7 +158,7 @@ class LineRenderer:
         is_new = conversation is not self._conversation or not self._since <= time < self._until
         before = self._before(conversation, time) if is_new else ""
         form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
-        line, summary = self._form(dissected) if form is None else form
+        line, summary, is_push = self._form(dissected) if form is None else form
         size = len(frame.payload)
         # Nothing at all is no body in an envelope that has an error code instead.
         values = None if summary is None or not size else summary.decode(frame.body)
@@ -80,14 +167,40 @@ class LineRenderer:
             text, error = self._text(dissected)
         else:
             text = summary.text(values)
-        if not time:
-            line = line.replace("%06d", "%.0s", 1)
-        micros = (time - self._since) // 1000
         took = "" if latency is None else duration(latency)
-        line %= number, self._second, micros, frame.serial, size, encryption, took, text
+        if not is_push and (request := self._requests.add(dissected)) is not None:
+            text = f"re {request} {text}"
+        if took and not self._columns.latency:
+            text = f"{took} {text}"
+        if not time:
+            line = line.replace(self._fraction, "%.0s", 1)
+        rest = (time - self._since) // self._step
+        line %= number, self._second, rest, frame.serial, size, encryption, took, text
+        if self._screen is not None:
+            line = self._fitted(line, error, self._screen)
         if before or not text[-1:] > " ":
             line = f"{before}{line.rstrip()}\n"
         return line, error
+
+    def pass_over(self, dissected: DissectedFrame) -> None:
+        """Take note of a frame that is not shown: its response may be, and names its number."""
+        self._requests.add(dissected)
+
+    def forget(self, conversation: Conversation) -> None:
+        """Take note that a conversation has ended."""
+        self._requests.forget(conversation)
+
+    def _fitted(self, line: str, error: WireError | None, screen: Screen) -> str:
+        """Return a line that fits the terminal; why a frame cannot be read is never cut off."""
+        line = line.rstrip()
+        cut = screen.cut(line)
+        if cut is line or error is None or isinstance(error, KeyRequiredError):
+            return f"{cut}\n"
+        bad, reset = self._paint.bad, self._paint.reset
+        head, _, wrong = line.rpartition(f"{bad}{type(error).__name__}: ")
+        wrong = f"{type(error).__name__}: {wrong.removesuffix(reset)}"
+        below = textwrap.wrap(wrong, screen.columns - len(INDENT))
+        return f"{screen.cut(head.rstrip())}\n" + "".join(f"{INDENT}{bad}{each}{reset}\n" for each in below)
 
     def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
         """Return what a message is about, what is wrong with the frame, and the error."""
@@ -105,10 +218,13 @@ class LineRenderer:
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
         """Return the line of bytes that are in no frame."""
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
-        before, time = self._before(conversation, observation.time), self._clock.time(observation.time)
+        before = self._before(conversation, observation.time)
+        columns, time = self._columns, self._second
+        if observation.time:
+            time += self._fraction % ((observation.time - self._since) // self._step)
         return (
-            f"{before}{'':>6} {time} {conversation.number} {arrow} "
-            f"{self._paint.bad}gap      {printable(gap_text(observation))}{self._paint.reset}\n"
+            f"{before}{'':>{columns.number}} {time} {conversation.number} {arrow} "
+            f"{self._paint.bad}{'gap':<{columns.kind}} {printable(gap_text(observation))}{self._paint.reset}\n"
         )
 
     def key_missing(self, conversation: Conversation, observation: KeyMissing) -> str:
@@ -128,15 +244,28 @@ class LineRenderer:
         paint = self._paint
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         name = protocol.name if protocol else "?"
-        kind = f"{getattr(paint, observation.kind)}{observation.kind:<8}{paint.reset}"
-        head = f"{arrow} {kind} {frame.proto_id:<4} {name:<{NAME_WIDTH}}"
+        columns = self._columns
+        kind = observation.kind if columns.kind == 8 else SHORT_KINDS[observation.kind]
+        kind = f"{kind:<{columns.kind}}"
+        kind = f"{getattr(paint, observation.kind)}{kind}{paint.reset}"
+        if self._screen is not None and len(name) > columns.name:
+            name = f"{name[: columns.name - 1]}{self._screen.mark}"
+        proto_id = f"{frame.proto_id:<{columns.proto_id}} " if columns.proto_id else ""
+        arrow = f"{arrow} " if columns.arrow else ""
+        head = f"{arrow}{kind} {proto_id}{name:<{columns.name}}"
         said = f"{paint.bad}OpenD says: error {printable(status)}{paint.reset} " if status else ""
         if frame.body_format == BodyFormat.JSON:
             said += "json "
         head, said = head.replace("%", "%%"), said.replace("%", "%%")
         # An f-string with as many widths takes twice the time.
-        line = f"%6d %s%06d {conversation.number} {head} #%-6d %7d B %-9s %8s  {said}%s\n"
-        form = _Form(line, None if self._fields else summary_for(frame))
+        line = (
+            f"%{columns.number}d %s{self._fraction} {conversation.number} {head} "
+            f"{f'#%-{columns.serial}d ' if columns.serial else '%.0s'}"
+            f"{f'%{columns.size}d B ' if columns.size else '%.0s'}"
+            f"{f'%-{columns.encryption}s ' if columns.encryption else '%.0s'}"
+            f"{f'%{columns.latency}s ' if columns.latency else '%.0s'} {said}%s\n"
+        )
+        form = _Form(line, None if self._fields else summary_for(frame), observation.kind is Kind.PUSH)
         if protocol is not None and type(frame) is Frame:
             # The sender of unknown IDs cannot make this grow.
             self._forms[frame.frame_type] = form
@@ -154,10 +283,34 @@ class LineRenderer:
         if conversation is not self._conversation:
             self._conversation = conversation
             self._forms.clear()
+        if self._is_delta:
+            return self._before_delta(conversation, time)
         self._since = time // SECOND * SECOND
         # 0 is no time. The rest of its second has lines one by one.
         self._until = self._since + SECOND if self._since else 0 if time else 1
-        self._second = self._clock.time(time)[:-6] if time else NO_TIME
+        self._second = self._clock.time(time)[:-6] if time else self._no_time
+        return self._introduction(conversation, time)
+
+    def _before_delta(self, conversation: Conversation, time: int) -> str:
+        """Return what must be before the next line, and set its time to what passed since the last line with one."""
+        if time:
+            span = 0 if self._last is None else time - self._last
+            self._last = time
+            whole, rest = divmod(abs(span), SECOND)
+            sign = "-" if span < 0 else "+"
+            self._second = f"{sign}{whole}.".rjust(9)
+            self._since = time - rest
+        else:
+            self._second = self._no_time
+        # Each line has another.
+        self._until = self._since
+        return self._introduction(conversation, time)
+
+    @property
+    def _no_time(self) -> str:
+        return NO_TIME[: 9 + self._columns.fraction]
+
+    def _introduction(self, conversation: Conversation, time: int) -> str:
         lines = ""
         day = self._clock.new_day(time) if time else None
         if day is not None:

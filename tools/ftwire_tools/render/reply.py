@@ -12,6 +12,7 @@ from ftwire_tools.terminal.json_text import readable_json
 if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire_tools.messages.masking import MessageView
+    from ftwire_tools.terminal.cells import Screen
 
 __all__ = ["AnswerRenderer"]
 
@@ -19,7 +20,9 @@ __all__ = ["AnswerRenderer"]
 class AnswerRenderer:
     """Writes frames: as an indented body, as one JSON object a line, or as a table."""
 
-    def __init__(self, *, as_json: bool = False, table: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, table: bool = False, screen: Screen | None = None) -> None:
+        """``screen`` is the terminal that rows of tables are cut to."""
+        self._screen: Final = screen
         self._as_json: Final = as_json
         self._table: Final = table
         self._headed: tuple[str, ...] | None = None
@@ -56,7 +59,7 @@ class AnswerRenderer:
                 rows = (lead | dict(zip(table.columns, row, strict=True)) for row in table.rows)
                 text += "".join(f"{json.dumps(row)}\n" for row in rows)
                 continue
-            head, _, rest = table_text(table, indent="").partition("\n")
+            head, _, rest = table_text(table, indent="", screen=self._screen).partition("\n")
             if len(tables) > 1:
                 text += f"{table.name}\n"
             # A stream of pushes has its column names at the top and wherever they change.

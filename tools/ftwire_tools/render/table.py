@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
     from ftwire_tools.messages.masking import MessageView
+    from ftwire_tools.terminal.cells import Screen
 
 __all__ = ["Table", "table_text", "tables_of"]
 
@@ -94,10 +95,10 @@ def _picked(name: str, items: Any, common: dict[str, object], fields: tuple[tupl
     return Table(name, columns, rows, is_fixed=True)
 
 
-def table_text(table: Table, *, indent: str = " " * 7) -> str:
+def table_text(table: Table, *, indent: str = " " * 7, screen: Screen | None = None) -> str:
     """Return a table in aligned columns, text to the left and numbers to the right.
 
-    Columns that nothing stands in are left out, unless they were promised.
+    Columns that nothing stands in are left out, unless they were promised. Rows are cut to the width of ``screen``.
     """
     shown = [
         index
@@ -108,15 +109,15 @@ def table_text(table: Table, *, indent: str = " " * 7) -> str:
     rows = [[_text(row[index]) for index in shown] for row in table.rows]
     widths = [max(map(cell_width, column)) for column in zip(columns, *rows, strict=True)]
     left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
-    return "".join(
+    lines = (
         indent
         + "  ".join(
             pad_right(cell, width) if is_text else cell.rjust(width)
             for cell, width, is_text in zip(cells, widths, left, strict=True)
         ).rstrip()
-        + "\n"
         for cells in (columns, *rows)
     )
+    return "".join(f"{line if screen is None else screen.cut(line)}\n" for line in lines)
 
 
 def _is_number(text: str) -> bool:

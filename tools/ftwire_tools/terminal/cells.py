@@ -1,8 +1,63 @@
-"""How wide text is on a terminal: Chinese characters take two columns, combining marks none."""
+"""How wide text is on a terminal, and what fits: Chinese characters take two columns, marks and colours none."""
 
 from __future__ import annotations
 
-__all__ = ["cell_width", "pad_right"]
+import re
+import shutil
+from typing import Final, NamedTuple, TextIO
+
+__all__ = ["Screen", "cell_width", "pad_right", "screen_of"]
+
+NARROWEST: Final = 40
+"""Columns that are used of a narrower terminal, too: less shows nothing."""
+_COLOUR: Final = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+class Screen(NamedTuple):
+    """The terminal that text is for."""
+
+    columns: int
+    mark: str = "…"
+    """One column wide: shows that something of a line is cut off."""
+
+    def cut(self, line: str) -> str:
+        """Return what fits of a line, which has no line end.
+
+        Escape sequences of colours are all kept, so that those behind the cut still end what began before it.
+        """
+        if len(line) <= self.columns and line.isascii():
+            return line
+        parts = _COLOUR.split(line)
+        if sum(map(cell_width, parts[::2])) <= self.columns:
+            return line
+        left = self.columns - 1
+        for index in range(0, len(parts), 2):
+            text = parts[index]
+            width = cell_width(text)
+            if width <= left:
+                left -= width
+                continue
+            kept = 0
+            while kept < len(text) and (step := cell_width(text[kept])) <= left:
+                left -= step
+                kept += 1
+            return "".join((*parts[:index], text[:kept], self.mark, *parts[index + 1 :: 2]))
+        return line
+
+
+def screen_of(stream: TextIO) -> Screen | None:
+    """Return the terminal behind a stream, as wide as COLUMNS has it where that is set; ``None`` for files and pipes.
+
+    What is in a file is read later, by programs and on other screens: its lines are whole.
+    """
+    if not stream.isatty():
+        return None
+    columns = max(shutil.get_terminal_size().columns, NARROWEST)
+    try:
+        "…".encode(stream.encoding)
+    except UnicodeEncodeError:
+        return Screen(columns, mark=">")
+    return Screen(columns)
 
 
 def cell_width(text: str) -> int:

@@ -11,6 +11,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.terminal.style import PLAIN, paint_for
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -23,7 +25,7 @@ INTERVAL: Final = 0.5
 class Progress:
     """A line that is updated in place and removed at the end.
 
-    It is drawn on a terminal only. Colours follow NO_COLOR (https://no-color.org).
+    It is drawn on a terminal only, and not where TERM is "dumb". Its colours are chosen as those of other text.
     """
 
     def __init__(self, total: int = 0, *, prints: bool = True) -> None:
@@ -74,7 +76,7 @@ def _display(total: int) -> RichProgress:
         columns += [BarColumn(bar_width=20), TransferSpeedColumn(), TimeRemainingColumn(compact=True)]
     display = RichProgress(
         *columns,
-        console=Console(file=sys.stderr),
+        console=Console(file=sys.stderr, no_color=paint_for(sys.stderr) is PLAIN),
         # No thread draws, and standard streams are not replaced.
         auto_refresh=False,
         redirect_stdout=False,

@@ -1,8 +1,9 @@
-"""Times in nanoseconds since the epoch, written and parsed as people write them, in UTC."""
+"""Times in nanoseconds since the epoch, written and parsed as people write them: in UTC, or in local time."""
 
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,7 +21,9 @@ _NUMBER: Final = re.compile(r"(\d+)(?:\.(\d{1,9})\d*)?")
 class Clock:
     """Formats times of day, and reports changes of the date."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, local: bool = False) -> None:
+        """``local``: in this machine's zone of time (TZ) instead of UTC."""
+        self._local: Final = local
         self._second: int | None = None
         self._day: int | None = None
         self._text = ""
@@ -33,7 +36,8 @@ class Clock:
         if second != self._second:
             # Frames come in bursts: most are in the same second as the one before.
             self._second = second
-            minutes, seconds = divmod(second % _DAY, 60)
+            shown = second + _local_offset(second)[0] if self._local else second
+            minutes, seconds = divmod(shown % _DAY, 60)
             self._text = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
         return f"{self._text}.{rest // 1000:06}"
 
@@ -43,11 +47,23 @@ class Clock:
         Captures have times that calendars do not: outside the years 1 to 9999, a day is the number of seconds from
         1970 to its begin.
         """
-        day = nanoseconds // (SECOND * _DAY)
+        second = nanoseconds // SECOND
+        offset, zone = _local_offset(second) if self._local else (0, "UTC")
+        day = (second + offset) // _DAY
         if day == self._day:
             return None
         self._day = day
-        return f"{day_text(day)} UTC"
+        return f"{day_text(day)} {zone}"
+
+
+def _local_offset(second: int) -> tuple[int, str]:
+    """Return by how many seconds local time is ahead of UTC then, and the name of the zone."""
+    try:
+        there = time.localtime(second)
+    except (OverflowError, ValueError, OSError):
+        # A time that no calendar has.
+        return 0, "UTC"
+    return there.tm_gmtoff, there.tm_zone
 
 
 def day_text(day: int) -> str:

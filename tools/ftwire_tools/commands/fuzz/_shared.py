@@ -15,7 +15,8 @@ import click
 from click.core import ParameterSource
 
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.commands._keys import read_key
+from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.program import ProgramError
 from ftwire_tools.fuzz.report import CampaignReport
@@ -74,10 +75,13 @@ def shared_options(default_timeout: float, when: str) -> Callable[[Callable[...,
         click.option("--shrink-tries", help="Most performances that shortening one finding may take.", **tries),
         click.option("--output", type=folder, metavar="DIR", help="Keep finds here."),
         click.option("--replay", metavar="FILE", help='Perform a saved crash.json again; "-" for stdin.'),
-        click.option("--key", metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."),
+        click.option(
+            "--key", type=PEM, metavar="PEM", help="RSA private key that both sides hold; everything is encrypted."
+        ),
         click.option("--ws", "websocket", is_flag=True, help="Speak WebSocket, as browsers and Node.js do (no TLS)."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a find, then one for the whole."),
         click.option("--command", "program_line", metavar="PROGRAM", help=when),
+        colour_option,
     )
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import click
 
-from ftwire_tools.commands._options import definitions_of
+from ftwire_tools.commands._options import colour_option, definitions_of
 from ftwire_tools.schemas.drift import change_lines, drift_between, tally
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for
@@ -19,6 +19,7 @@ __all__ = ["command"]
 @click.command(epilog="Exit codes: 0 no difference, 1 they differ or one of them cannot be read, 2 wrong usage.")
 @click.argument("old", metavar="A")
 @click.argument("new", metavar="B")
+@colour_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--breaking", is_flag=True, help="Only what breaks the wire; exit with 1 only for that.")
 @click.option("--about", metavar="GLOB", help="Only changes to names like this, e.g. 'Qot_GetRT.*'.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.schemas.changelog import built_in_changes, built_in_history
 from ftwire_tools.schemas.drift import change_lines, tally
 from ftwire_tools.schemas.sdk import version_key
@@ -43,6 +44,7 @@ def _is_within(version: str, since: tuple[int, ...] | None, until: tuple[int, ..
 @click.option("--about", metavar="GLOB", help="Only changes to names like this, each in full, e.g. 'Qot_GetRT.*'.")
 @click.option("--breaking", is_flag=True, help="Only what breaks the wire, each in full.")
 @click.option("--full", is_flag=True, help="Every change; otherwise only for releases that are named.")
+@colour_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and release, every change in it.")
 def command(
     versions: tuple[str, ...],

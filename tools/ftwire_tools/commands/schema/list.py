@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftwire_tools.commands._completion import complete_protocols
 from ftwire_tools.commands._options import registry_of, schema_option
 from ftwire_tools.terminal.output import write
 
@@ -60,7 +61,7 @@ def wanted(protocol: Protocol, patterns: tuple[str, ...]) -> bool:
 
 
 @click.command()
-@click.argument("patterns", nargs=-1, metavar="[NAME|ID|GLOB]...")
+@click.argument("patterns", nargs=-1, metavar="[NAME|ID|GLOB]...", shell_complete=complete_protocols)
 @click.option("--kind", type=click.Choice(["request", "push"]), help="Only what is asked for, or only pushes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and protocol.")
 @schema_option

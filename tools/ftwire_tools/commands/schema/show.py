@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftwire_tools.commands._completion import complete_names
 from ftwire_tools.commands._options import schema_of, schema_option
 from ftwire_tools.schemas.lookup import NotFoundError, look_up, reachable
 from ftwire_tools.schemas.outline import enum_facts, message_facts, outline, protocol_facts
@@ -31,7 +32,7 @@ def proto_of(schema: Schema, file: str) -> str:
 
 
 @click.command()
-@click.argument("name", metavar="PROTOCOL|ID|MESSAGE|ENUM|FILE")
+@click.argument("name", metavar="PROTOCOL|ID|MESSAGE|ENUM|FILE", shell_complete=complete_names)
 @click.option("--proto", "form", flag_value="proto", help="The file as .proto text.")
 @click.option("--json", "form", flag_value="json", help="One JSON object.")
 @click.option("--json-schema", "form", flag_value="json-schema", help="JSON Schema of the JSON bodies.")

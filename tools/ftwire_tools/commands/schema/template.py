@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ftwire_tools.commands._completion import complete_protocols
 from ftwire_tools.commands._options import schema_of, schema_option
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required
 from ftwire_tools.messages.enums import enum_of
@@ -95,7 +96,7 @@ def _fits(example: Any, field: FieldDescriptor) -> bool:
 
 
 @click.command()
-@click.argument("name", metavar="PROTOCOL|ID|MESSAGE")
+@click.argument("name", metavar="PROTOCOL|ID|MESSAGE", shell_complete=complete_protocols)
 @click.option("--all", "everything", is_flag=True, help="Optional fields too.")
 @click.option("--compact", is_flag=True, help="On one line.")
 @schema_option

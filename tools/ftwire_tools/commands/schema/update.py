@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ftwire.errors import DescriptorError
+from ftwire_tools.commands._options import colour_option
 from ftwire_tools.schemas.changelog import CHANGES_FILE
 from ftwire_tools.schemas.drift import change_lines, tally
 from ftwire_tools.schemas.proto_tree import HISTORY_FILE
@@ -40,6 +41,7 @@ def find_proto(given: str | None) -> Path:
 @click.argument("sdk", default="futu-api==latest", metavar="[SDK]")
 @click.option("--proto", metavar="DIR", help="The tree to update; by default proto/ of the source checkout.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@colour_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(sdk: str, proto: str | None, dry_run: bool, as_json: bool) -> None:
     """Make proto/ of a source checkout from a newer SDK, and print what it changed.
