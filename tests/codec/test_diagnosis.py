@@ -69,7 +69,7 @@ def check(vector: Any, *, tell_sender: bool = True) -> set[Found]:
             pieces.append(session.check_envelope(envelope_of(data, sender), time))
         else:
             pieces += session.read(data, sender if tell_sender else None, time)
-    return grouped(pieces, session.close(time))
+    return grouped(pieces, session.close(time, ended=vector["ended"]))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
