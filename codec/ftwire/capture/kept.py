@@ -18,7 +18,9 @@ MAX_HEAD: Final = 64 * 1024
 MAX_PARTS: Final = 1024
 """Changes of the sending side among them."""
 
-_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ")
+_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ", b"ft", b"TF", b"\xe9\x03\0\0", b"\0\0\x03\xe9")
+"""How connections with OpenD begin, and those of clients that get the magic wrong or leave it out: then InitConnect's
+ID comes first, in either byte order."""
 
 
 class PendingBytes:

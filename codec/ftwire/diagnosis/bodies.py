@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftwire.body import decode_body, missing_fields
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.requests import RET_TYPES, content_finding
-from ftwire.diagnosis.wiretree import is_exact, wire_tree
+from ftwire.diagnosis.wiretree import TOO_MANY, is_exact, wire_tree
 from ftwire.errors import BodyError
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
 
+MAX_FIRST = 64
+"""Fields at the beginning of a body that are looked at before all of it is parsed."""
 ENC_ALGOS = {-1: "none", 0: "FTAES_ECB", 1: "AES_ECB", 2: "AES_CBC"}
 """Valid values of ``packetEncAlgo``."""
 
@@ -49,13 +51,19 @@ def _read(body: bytes, message_class: type[Message], body_format: int) -> Messag
 
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
     """Return whether a body is such a message with all required fields and no unknown ones."""
+    descriptor = _descriptor(message_class)
+    if body_format == BodyFormat.PROTOBUF:
+        # Before the parser: where it fails it looks for the place, which takes long in a large body.
+        first = wire_tree(body, descriptor, max_nodes=MAX_FIRST)
+        if any(node.field is None and node.problem != TOO_MANY for node in first):
+            return False
     message = _read(body, message_class, body_format)
     if isinstance(message, BodyError) or missing_fields(message):
         return False
     if body_format == BodyFormat.PROTOBUF:
-        return is_exact(wire_tree(body, _descriptor(message)))
+        return is_exact(wire_tree(body, descriptor))
     # A JSON parser ignores unknown members: at the top level there must be none.
-    return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in _descriptor(message).fields}
+    return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in descriptor.fields}
 
 
 def _descriptor(message: Any) -> Any:

@@ -75,6 +75,7 @@ class ConversationChecker:
         alone: bool = False,
     ) -> None:
         self._registry: Final = registry
+        self._ids: Final = frozenset(registry.ids)
         self._alone: Final = alone
         self._encryption: Final = Encryption(keys, secrets, mode, registry, alone=alone)
         self._exchange: Final = ExchangeChecker(registry, from_start=from_start)
@@ -339,7 +340,10 @@ class ConversationChecker:
             at = data.find(MAGIC, at + 1)
             if at < 0:
                 return len(data)
-            if len(data) - at < HEADER_SIZE:
+            # Most places are none: two bytes show that before a header is made.
+            if len(data) - at < HEADER_SIZE or data[at + 6] > BodyFormat.JSON or data[at + 7]:
+                continue
+            if int.from_bytes(data[at + 2 : at + 6], "little") not in self._ids:
                 continue
             header = Header.decode(data[at : at + HEADER_SIZE])
             if is_plausible(header, self._registry) and at + HEADER_SIZE + header.body_length <= len(data):

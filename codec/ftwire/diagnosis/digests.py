@@ -4,8 +4,9 @@ SHA-1 is a proof: whatever hashes to the 20 bytes in the header is what was hash
 ways to write one down, texts and encodings that bodies are turned into, the body with something around it, the bodies
 of earlier frames, and the parts of the frame.
 
-Each trial costs time linear in the frame; together they hash fewer than ``MAX_HASHED`` bytes for each of its bytes.
-Parts are tried beginning with the likeliest, each for one step of ``Work``; a conversation has ``MAX_STEPS`` of them.
+Each trial costs time linear in the frame; together they hash fewer than ``MAX_HASHED`` bytes for each of its bytes and
+of its header's. Parts are tried beginning with the likeliest, each for one step of ``Work``; a conversation has
+``MAX_STEPS`` of them, and ``MAX_SEARCHES`` searches that find nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ftwire.header import HEADER_SIZE, BodyFormat, Header
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["MAX_HASHED", "MAX_STEPS", "DigestSource", "Work", "digest_source", "real_length"]
+__all__ = ["MAX_HASHED", "MAX_SEARCHES", "MAX_STEPS", "DigestSource", "Work", "digest_source", "real_length"]
 
 DIGEST: Final = 20
 """Bytes in a digest."""
@@ -43,6 +44,9 @@ STARTS: Final = 64
 STARTS_OF_LARGE: Final = 8
 """The same in a body of more than ``STEPS_EACH`` bytes."""
 BLOCK: Final = 16
+MAX_SEARCHES: Final = 256
+"""Frames of one conversation whose digest may be looked for in vain."""
+_SEVEN_BITS: Final = bytes(byte & 0x7F for byte in range(256))
 _OTHER_HASHES: Final = ("md5", "sha256", "sha512", "sha224", "sha384", "sha3_256", "blake2b", "blake2s")
 _BUFFERS: Final = tuple(1 << power for power in range(5, 17))
 """Sizes of buffers that a program may have hashed whole, in bytes."""
@@ -51,13 +55,15 @@ _BUFFERS: Final = tuple(1 << power for power in range(5, 17))
 class Work:
     """Counts what searches cost."""
 
-    __slots__ = ("hashed", "layouts", "steps")
+    __slots__ = ("hashed", "layouts", "searches", "steps")
 
     def __init__(self) -> None:
         self.hashed = 0
         """Bytes hashed, those of steps not counted."""
         self.steps = 0
         """Digests of parts that were taken."""
+        self.searches = 0
+        """Searches for a digest that found nothing."""
         self.layouts = 0
         """Layouts of headers that were tried."""
 
@@ -88,6 +94,8 @@ def digest_source(
     ``body`` is the decrypted payload where a cipher was agreed on, ``message_class`` the class of the body, if known.
     The caller has tried the payload, and the ciphers on it.
     """
+    if work.searches >= MAX_SEARCHES:
+        return None
     digest = header.sha1
     if not any(digest):
         return DigestSource("sha1_missing", "arrBodySHA1 is 20 zero bytes")
@@ -107,6 +115,7 @@ def digest_source(
         found = _part(digest, header, subject, name, work)
         if found is not None:
             return found
+    work.searches += 1
     return None
 
 
@@ -226,7 +235,7 @@ def _texts(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
         yield (
             "sha1_of_text",
             f"the {name} with the top bit of each byte cleared",
-            bytes(byte & 0x7F for byte in subject),
+            subject.translate(_SEVEN_BITS),
         )
         for encoding in ("gbk", "cp1252"):
             try:
@@ -242,6 +251,8 @@ def _texts(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
         if not subject.isascii():
             text = subject.decode("utf-8", "replace")
             yield "sha1_of_text", f"the {name}'s text in {order}-endian UTF-16", text.encode(encoding)
+    if len(subject) > MAX_PARSED:
+        return
     numbers = ",".join(map(str, subject))
     for how, text in (
         ("as Python shows bytes", repr(subject)),

@@ -8,7 +8,7 @@ from ftwire.connection import INIT_CONNECT, SECOND, SERVER_SILENCE
 from ftwire.diagnosis.bounds import swapped
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.refusals import refusal_finding
-from ftwire.diagnosis.requests import security_finding, websocket_key_finding
+from ftwire.diagnosis.requests import RET_TYPES, security_finding, websocket_key_finding
 from ftwire.frame import Role
 from ftwire.protocols import Registry
 
@@ -42,6 +42,7 @@ class ExchangeChecker:
         self._wrong: Final[dict[tuple[int, int], None]] = {}
         self._any_wrong = False
         self._conn_id = 0
+        self._other_connection: Final[dict[tuple[int, int], int]] = {}
         self._last_serial = 0
 
     def incomplete(self) -> None:
@@ -101,7 +102,7 @@ class ExchangeChecker:
         if message is None or unparsed:
             return ()
         if sender is Role.CLIENT:
-            return self._check_request(message, sender)
+            return self._check_request(message, sender, (proto_id, serial))
         self._succeeded = self._succeeded or getattr(message, "retType", -1) == 0
         s2c = getattr(message, "s2c", None)
         self._keep_alive = getattr(s2c, "keepAliveInterval", 0) or self._keep_alive
@@ -109,17 +110,23 @@ class ExchangeChecker:
             self._conn_id = getattr(s2c, "connID", 0)
         if (proto_id, serial) in self._wrong:
             return ()
+        conn_id = self._other_connection.pop((proto_id, serial), None)
+        if conn_id is not None and getattr(message, "retType", 0) in RET_TYPES - {0}:
+            proof = (
+                f"The request is refused with retType {message.retType}; its connID is {conn_id}, that of this "
+                f"connection's InitConnect reply {self._conn_id}."
+            )
+            return (Finding(MISTAKES["packet_id_of_other_connection"], proof, Role.CLIENT),)
         refused = refusal_finding(message, proto_id)
         return (refused,) if refused else ()
 
-    def _check_request(self, message: Any, sender: Role) -> tuple[Finding, ...]:
+    def _check_request(self, message: Any, sender: Role, key: tuple[int, int]) -> tuple[Finding, ...]:
         findings = tuple(found for found in (security_finding(message), websocket_key_finding(message)) if found)
         c2s = getattr(message, "c2s", None)
         if c2s is None or "packetID" not in c2s.DESCRIPTOR.fields_by_name or not c2s.HasField("packetID"):
             return findings
         if self._conn_id and c2s.packetID.connID != self._conn_id:
-            proof = f"connID is {c2s.packetID.connID}, that of this connection's InitConnect reply {self._conn_id}."
-            findings += (Finding(MISTAKES["packet_id_of_other_connection"], proof, sender),)
+            _keep(self._other_connection, key, c2s.packetID.connID)
         serial, last = c2s.packetID.serialNo, self._last_packet_id
         self._last_packet_id = serial
         if last is None or serial > last:

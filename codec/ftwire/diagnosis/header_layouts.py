@@ -140,7 +140,7 @@ class HeaderLayouts:
     """Reads headers with every layout; one that has explained a frame is tried first on the next."""
 
     def __init__(self, registry: Registry, work: Work) -> None:
-        self._registry: Final = registry
+        self._ids: Final = frozenset(registry.ids)
         self._work: Final = work
         self._last: tuple[_Layout, Order] | None = None
 
@@ -149,7 +149,7 @@ class HeaderLayouts:
         if not data.startswith(MAGIC, at) or len(data) - at < HEADER_SIZE:
             return False
         header = Header.decode(data[at : at + HEADER_SIZE])
-        return header.proto_id in self._registry and header.body_length <= len(data) - at - HEADER_SIZE
+        return header.proto_id in self._ids and header.body_length <= len(data) - at - HEADER_SIZE
 
     def find(self, data: bytes, at: int, reads: Reads) -> LaidOutFrame | None:
         """Return the frame at ``at`` if its header has another layout."""
@@ -179,7 +179,7 @@ class HeaderLayouts:
         start = data[at : at + 2]
         if start.upper() == MAGIC or start == MAGIC[::-1]:
             return True
-        return any(int.from_bytes(data[at : at + 4], order) in self._registry for order in _ORDERS)
+        return any(int.from_bytes(data[at : at + 4], order) in self._ids for order in _ORDERS)
 
     def _frame(self, data: bytes, at: int, layout: _Layout, order: Order, reads: Reads | None) -> LaidOutFrame | None:
         self._work.layouts += 1
@@ -202,9 +202,12 @@ class HeaderLayouts:
         if len(raw) < layout.size:
             return None
         fields = [raw[start:end] for start, end in layout.offsets]
-        proto_id, serial, length = (int.from_bytes(fields[part], order) for part in (_ID, _SERIAL, _LENGTH))
+        proto_id = int.from_bytes(fields[_ID], order)
+        if proto_id not in self._ids:
+            return None
+        serial, length = (int.from_bytes(fields[part], order) for part in (_SERIAL, _LENGTH))
         body_format, version = (int.from_bytes(fields[part], order) for part in (_FORMAT, _VERSION))
-        if proto_id not in self._registry or body_format > BodyFormat.JSON or version or length >= 1 << 32:
+        if body_format > BodyFormat.JSON or version or length >= 1 << 32:
             return None
         if any(map(any, (fields[1], fields[5], fields[_RESERVED]))):
             return None

@@ -31,7 +31,7 @@ _MESSAGE: Final = 11
 _PREFIX: Final = re.compile(r"(HK|US|SH|SZ|SG|JP|MY|AU|CN|CA)\.[0-9A-Z]{1,16}", re.IGNORECASE)
 _US: Final = 11
 _CHINA: Final = frozenset({21, 22})
-_LETTERS: Final = re.compile(r"[A-Z]{1,5}")
+_LETTERS: Final = re.compile(r"[A-Z]{3,5}")
 _DIGITS: Final = re.compile(r"\d{5,6}")
 
 

@@ -22,7 +22,7 @@ from ftwire.capture import (
 from ftwire.diagnosis import ConversationChecker, Piece
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame
-from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC, Header
+from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC
 from ftwire.pcap import CloseReason
 from ftwire.protocols import registry
 from ftwire.websocket import Envelope
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureChecker", "CheckedEnd"]
+
+
+MIN_HEADER: Final = 36
+"""Bytes in the shortest header that is looked for: one without its reserved bytes."""
 
 
 class CheckedEnd(NamedTuple):
@@ -165,7 +169,14 @@ def _envelopes_of(report: UnrecognisedConnection) -> list[FrameObserved]:
 def _begins_like_a_frame(data: bytes) -> bool:
     if data.startswith(ENVELOPE_MAGIC):
         return True
-    if not data.startswith(MAGIC) or len(data) < HEADER_SIZE:
+    if len(data) < MIN_HEADER:
         return False
-    header = Header.decode(data)
-    return header.proto_id in registry or int.from_bytes(data[2:6], "big") in registry
+    if data[:2].upper() == MAGIC or data[:2] == MAGIC[::-1]:
+        # A padded header has its protocol ID two bytes later.
+        return any(_has_known_id(data, at) for at in (2, 4))
+    return _has_known_id(data, 0)
+
+
+def _has_known_id(data: bytes, at: int) -> bool:
+    field = data[at : at + 4]
+    return int.from_bytes(field, "little") in registry or int.from_bytes(field, "big") in registry
