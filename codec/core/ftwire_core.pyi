@@ -36,7 +36,7 @@ class Projection:
 
     def __new__(
         cls,
-        messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]],
+        messages: list[list[tuple[int, int, int, str, int, list[tuple[int, str]]]]],
         paths: list[list[tuple[int, bool]]],
     ) -> Projection:
         """Take a message class as ``JsonWriter`` does, and paths from the body to what is wanted.
@@ -46,21 +46,27 @@ class Projection:
         """
 
     def decode(self, body: bytes) -> tuple[Any, ...] | None:
-        """Return the value at each path, ``None`` where nothing is set; ``None`` where the body is not plain."""
+        """Return the value at each path, ``None`` where nothing is set.
+
+        ``None`` where the body is not plain, or lacks a required field.
+        """
 
 @final
 class JsonWriter:
     """Writes the bodies of one message class as JSON, without making messages: the twin of ``ftwire._json``."""
 
-    def __new__(cls, messages: list[list[tuple[int, int, bool, str, int, list[tuple[int, str]]]]]) -> JsonWriter:
+    def __new__(cls, messages: list[list[tuple[int, int, int, str, int, list[tuple[int, str]]]]]) -> JsonWriter:
         """Take a message class: the first of ``messages`` is the body's, the others those in it.
 
-        Of each field: number, type (``FieldDescriptorProto.Type``), whether it is repeated, name, index of the
-        message it holds, numbers and names of its enum. Raises ``ValueError`` for what no field can be.
+        Of each field: number, type (``FieldDescriptorProto.Type``), label (``FieldDescriptorProto.Label``), name, index
+        of the message it holds, numbers and names of its enum. Raises ``ValueError`` for what no field can be.
         """
 
-    def text(self, body: bytes, indent: int | None = None) -> str | None:
-        """Return JSON text, on one line or with ``indent`` spaces a level; ``None`` where the body is not plain."""
+    def text(self, body: bytes, indent: int | None = None, *, complete: bool = False) -> str | None:
+        """Return JSON text, on one line or with ``indent`` spaces a level.
+
+        ``None`` where the body is not plain, or with ``complete`` where it lacks a required field.
+        """
 
     def values(self, body: bytes) -> dict[str, Any] | None:
         """Return plain values; ``None`` where the body is not plain."""

@@ -18,10 +18,12 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.events``                what connections and observers report
 ``ftwire.connection``            one side of a connection, without a socket
 ``ftwire.observer``              one conversation on TCP, observed
+``ftwire.mixed_observer``        the same where both sides come as one stream
 ``ftwire.websocket``             the WebSocket envelope of JavaScript clients
 ``ftwire.websocket_resync``      envelopes out of a captured WebSocket stream
 ``ftwire.websocket_connection``  the gateway's side of a WebSocket connection, without a socket
 ``ftwire.websocket_observer``    one conversation on WebSocket, observed
+``ftwire.resemblance``           what makes bytes look like this protocol where there is no frame
 ``ftwire.conversation``          what a TCP connection carries, recognised by its content, then observed
 ``ftwire.capture``               captures read as frames, from the bytes of a file to messages
 ``ftwire.diagnosis``             the mistakes that implementations make, and which of them explains given bytes
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         EnvelopeError,
         HeaderError,
         LocalProtocolError,
+        MissingFieldsError,
         ProtocolError,
         RemoteProtocolError,
         SchemaError,
@@ -99,6 +102,7 @@ __all__ = [
     "HeaderError",
     "Kind",
     "LocalProtocolError",
+    "MissingFieldsError",
     "Observer",
     "Projection",
     "Protocol",

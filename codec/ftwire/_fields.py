@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftwire.schema import is_repeated
+from ftwire.schema import is_repeated, is_required
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -13,7 +13,10 @@ __all__ = ["FieldSpec", "describe_messages", "enum_names", "is_special"]
 
 _GROUP = 10
 
-FieldSpec = tuple[int, int, bool, str, int, list[tuple[int, str]]]
+# FieldDescriptor.LABEL_*
+_OPTIONAL, _REQUIRED, _REPEATED = 1, 2, 3
+
+FieldSpec = tuple[int, int, int, str, int, list[tuple[int, str]]]
 """A field as ``ftwire_core.JsonWriter`` takes it."""
 
 
@@ -60,6 +63,7 @@ def describe_messages(root: Any, *, lower_camel: bool = False) -> list[list[Fiel
             index = 0 if inner is None else indices[inner]
             values = [] if enum is None else list(enum_names(enum).items())
             name = field.json_name if lower_camel else field.name
-            fields.append((field.number, field.type, repeated, name, index, values))
+            label = _REPEATED if repeated else _REQUIRED if is_required(field) else _OPTIONAL
+            fields.append((field.number, field.type, label, name, index, values))
         described.append(fields)
     return described

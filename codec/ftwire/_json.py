@@ -64,11 +64,14 @@ def body_to_dict(body: bytes, message_class: type[Message], *, lower_camel: bool
 
 
 def body_to_json(
-    body: bytes, message_class: type[Message], *, lower_camel: bool, indent: int | None = None
+    body: bytes, message_class: type[Message], *, lower_camel: bool, indent: int | None = None, complete: bool = False
 ) -> str | None:
-    """Return ``to_json`` of the message in a protobuf body; ``None`` where that takes the message."""
+    """Return ``to_json`` of the message in a protobuf body; ``None`` where that takes the message.
+
+    With ``complete`` it takes the message, too, where the body lacks a required field.
+    """
     writer = _core_writers[lower_camel][message_class.DESCRIPTOR]
-    return None if writer is None else writer.text(body, indent)
+    return None if writer is None else writer.text(body, indent, complete=complete)
 
 
 def to_dict_in_python(message: Message, *, lower_camel: bool = False) -> dict[str, Any]:

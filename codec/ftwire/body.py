@@ -26,7 +26,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 
 from ftwire._faults import find_fault, json_offset
 from ftwire._json import body_to_dict, body_to_json, to_dict, to_dict_in_python, to_json, to_json_in_python
-from ftwire.errors import BodyError
+from ftwire.errors import BodyError, MissingFieldsError
 from ftwire.header import BodyFormat
 from ftwire.schema import is_repeated
 
@@ -62,7 +62,7 @@ def decode_body(
     for a small push it costs a fraction of a microsecond, for a reply of 25 KB as much as parsing it.
 
     Raises ``BodyError`` for a body that does not parse (with the offset where, in bytes, or for JSON in
-    characters), lacks required fields (named), or has a format that is neither 0 nor 1.
+    characters), or has a format that is neither 0 nor 1, and ``MissingFieldsError`` for one that lacks required fields.
     """
     if body_format == BodyFormat.PROTOBUF:
         try:
@@ -85,34 +85,28 @@ def decode_body(
             reason=f"body format {body_format} is neither 0 (protobuf) nor 1 (JSON)",
         )
     if check_required and (missing := missing_fields(message)):
-        raise BodyError(
-            message=message_class.DESCRIPTOR.full_name,
-            body=bytes(body),
-            offset=None,
-            reason=f"required fields are missing: {', '.join(missing)}",
-        )
+        raise MissingFieldsError(message=message_class.DESCRIPTOR.full_name, body=bytes(body), fields=missing)
     return message
 
 
 def encode_body(message: Message, body_format: int = BodyFormat.PROTOBUF) -> bytes:
     """Encode a message as a plain body.
 
-    Raises ``BodyError`` when required fields are missing, or the format is neither 0 nor 1.
+    Raises ``MissingFieldsError`` when required fields are missing, ``BodyError`` for a format that is neither 0 nor 1.
     """
     name = message.DESCRIPTOR.full_name
     if body_format == BodyFormat.PROTOBUF:
         try:
             return message.SerializeToString()
         except EncodeError as error:
-            missing = missing_fields(message)
-            reason = f"required fields are missing: {', '.join(missing)}" if missing else str(error)
-            raise BodyError(message=name, body=b"", offset=None, reason=reason) from None
+            if missing := missing_fields(message):
+                raise MissingFieldsError(message=name, body=b"", fields=missing) from None
+            raise BodyError(message=name, body=b"", offset=None, reason=str(error)) from None
     if body_format != BodyFormat.JSON:
         reason = f"body format {body_format} is neither 0 (protobuf) nor 1 (JSON)"
         raise BodyError(message=name, body=b"", offset=None, reason=reason)
     if missing := missing_fields(message):
-        reason = f"required fields are missing: {', '.join(missing)}"
-        raise BodyError(message=name, body=b"", offset=None, reason=reason)
+        raise MissingFieldsError(message=name, body=b"", fields=missing)
     return to_json(message, lower_camel=True).encode()
 
 

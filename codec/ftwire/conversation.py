@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from hashlib import sha1
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
 from ftwire.errors import WireError
-from ftwire.events import Observation
-from ftwire.frame import Role
+from ftwire.events import FrameObserved, Observation
+from ftwire.frame import Role, sender_of_body
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, unpack_header
+from ftwire.mixed_observer import MixedObserver
 from ftwire.observer import Observer
 from ftwire.protocols import Registry, registry
+from ftwire.resemblance import Resemblance, resemblance_of
 from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ MAX_CHUNKS: Final = 64 * 1024
 """Chunks kept while nothing is known: each costs more than its bytes."""
 MAX_HASHED: Final = 4 * 1024 * 1024
 """Bytes hashed in one conversation for headers that could not be sent today."""
+MAX_COMPARED: Final = 256
+"""Chunks compared with frames where none was recognised. A client that is wrong is so from its first request on."""
 MAX_SENT: Final = 64
 """Headers of one direction compared with those of the other."""
 
@@ -92,6 +97,8 @@ class ConversationObserver:
     agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one direction
     without either the search ends, and further bytes cost nothing.
 
+    With ``mixed``, endpoint 0 stands for both: frames on TCP are told apart one by one (``ftwire.mixed_observer``).
+
     Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
     ``websocket``) is missing.
     """
@@ -105,6 +112,7 @@ class ConversationObserver:
         registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         search_limit: int = DEFAULT_SEARCH_LIMIT,
+        mixed: bool = False,
     ) -> None:
         self.transport: Transport | None = None
         """What was recognised; ``None`` before that, and where it is neither."""
@@ -112,11 +120,14 @@ class ConversationObserver:
         """The endpoint that is the client, ``None`` while that is unknown."""
         self.settled = False
         """The search is over: ``transport`` and ``client`` stay as they are."""
+        self.resemblance: Resemblance | None = None
+        """What makes the connection look like one of OpenD's, where the search is over and nothing was recognised."""
         self._keys: Final = keys
         self._registry: Final = registry
         self._max_body: Final = max_body
         self._limit: Final = search_limit
-        self._observer: Observer | WebSocketObserver | None = None
+        self._mixed: Final = mixed
+        self._observer: Observer | MixedObserver | WebSocketObserver | None = None
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
@@ -127,10 +138,11 @@ class ConversationObserver:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
         if self._observer is not None:
             return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
+        direction = self._directions[endpoint]
         if self.settled:
+            direction.total += len(data)  # type: ignore[arg-type]  # every buffer of bytes has a length
             return []
         chunk = bytes(data)
-        direction = self._directions[endpoint]
         self._chunks.append(_Chunk(endpoint, chunk, time, packet))
         direction.data += chunk
         direction.total += len(chunk)
@@ -178,6 +190,11 @@ class ConversationObserver:
         if self._observer is not None:
             seen += self._observer.close(time, packet)
         return seen
+
+    @property
+    def received(self) -> tuple[int, int]:
+        """Bytes that came from each endpoint as long as nothing was recognised."""
+        return self._directions[0].total, self._directions[1].total
 
     def _role(self, endpoint: Endpoint) -> Role:
         return Role.CLIENT if endpoint == self.client else Role.SERVER
@@ -259,7 +276,7 @@ class ConversationObserver:
         if not (usual or verified):
             return
         self._frames_found = True
-        sender = _sender_of(body, body_format) if verified else None
+        sender = sender_of_body(body, body_format) if verified else None
         if self.client is not None:
             self._settle("tcp", self.client)
         elif sender is not None:
@@ -269,6 +286,8 @@ class ConversationObserver:
             key = proto_id, serial
             if key in self._sent[1 - endpoint]:
                 self._settle("tcp", _other(endpoint))
+            elif self._mixed and key in self._sent[endpoint]:
+                self._settle("tcp", endpoint)
             elif len(self._sent[endpoint]) < MAX_SENT:
                 self._sent[endpoint][key] = None
         direction.frames_from = max(direction.frames_from, body_at + length)
@@ -285,6 +304,38 @@ class ConversationObserver:
             self._settle("tcp", 0)
             return
         self.settled = True
+        self.resemblance = self._find_resemblance()
+
+    def _find_resemblance(self) -> Resemblance | None:
+        """Compare what was sent at a time with frames, and the messages of a WebSocket connection with envelopes."""
+        uncertain: Resemblance | None = None
+        for chunk in islice(self._chunks, MAX_COMPARED):
+            if isinstance(chunk.data, bytes) and (found := resemblance_of(chunk.data, self._registry)) is not None:
+                if found.is_certain:
+                    return found
+                uncertain = uncertain or found
+        first = self._chunks[0] if self._chunks else None
+        if first is not None and isinstance(first.data, bytes) and _is_upgrade(first.data):
+            return self._compare_messages(first.endpoint) or _HANDSHAKE
+        return uncertain
+
+    def _compare_messages(self, client: Endpoint) -> Resemblance | None:
+        """Compare the messages of a WebSocket connection with frames and envelopes."""
+        try:
+            from ftwire.websocket_observer import WebSocketObserver
+
+            observer = WebSocketObserver(registry=self._registry, max_body=self._max_body)
+        except ImportError:
+            return None
+        for endpoint, data, *_ in islice(self._chunks, MAX_COMPARED):
+            role = _CLIENT if endpoint == client else _SERVER
+            seen = observer.skip(role, data) if isinstance(data, int) else observer.receive(role, data)
+            for each in seen:
+                if isinstance(each, FrameObserved):
+                    found = resemblance_of(each.frame.encode(), self._registry)
+                    if found is not None and found.is_certain:
+                        return found._replace(reason=f"a WebSocket handshake, and a message with {found.reason}")
+        return None
 
     def _replay(self) -> list[Observation]:
         """Pass what was kept to the observer, once it is known which; return its observations."""
@@ -296,7 +347,8 @@ class ConversationObserver:
         if self.transport is None:
             return []
         if self.transport == "tcp":
-            self._observer = Observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
+            observer = MixedObserver if self._mixed else Observer
+            self._observer = observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
@@ -312,15 +364,13 @@ class ConversationObserver:
         return seen
 
 
+_HANDSHAKE: Final = Resemblance("a WebSocket handshake", is_certain=False)
+
+
+def _is_upgrade(data: bytes) -> bool:
+    """Return whether a connection that begins so becomes a WebSocket connection."""
+    return data.startswith(b"GET ") and b"websocket" in data[:4096].lower()
+
+
 def _other(endpoint: Endpoint) -> Endpoint:
     return 0 if endpoint else 1
-
-
-def _sender_of(body: bytes, body_format: int) -> Role | None:
-    """Return which side sends such a plain body: a request has ``c2s`` (field 1), a response ``retType``."""
-    if body_format == BodyFormat.JSON:
-        if b'"c2s"' in body:
-            return Role.CLIENT
-        return Role.SERVER if b'"retType"' in body else None
-    # Field 1 as a message, and as a number.
-    return {b"\x0a": Role.CLIENT, b"\x08": Role.SERVER}.get(body[:1])

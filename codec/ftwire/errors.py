@@ -13,6 +13,7 @@
     │   ├── KeyRequiredError      encrypted, and the key is missing
     │   └── DecryptionError       ciphertext that no such key or mode can have made
     ├── BodyError                 a verified body that is not the message it should be
+    │   └── MissingFieldsError    it parses, but lacks required fields
     ├── SchemaError
     │   ├── DescriptorError       a descriptor set that cannot be loaded
     │   └── UnknownProtocolError  an ID or a name the registry does not hold (also a KeyError)
@@ -41,6 +42,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ftwire.frame import Frame
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "KeyRequiredError",
     "LocalProtocolError",
     "MemoryLimitError",
+    "MissingFieldsError",
     "NotACaptureError",
     "PacketError",
     "ProtocolError",
@@ -214,6 +218,30 @@ class BodyError(WireError):
 
     def __str__(self) -> str:
         return f"{self.unquoted}: {self.reason}"
+
+
+MAX_NAMED = 8
+"""Missing fields that a sentence names: a long list lacks them in every item."""
+
+
+class MissingFieldsError(BodyError):
+    """A body that parses, and lacks fields that its message requires: their values were never sent."""
+
+    def __init__(self, *, message: str, body: bytes, fields: Sequence[str]) -> None:
+        names = ", ".join(fields[:MAX_NAMED])
+        more = len(fields) - MAX_NAMED
+        reason = f"required fields are missing: {names}" + (f" and {more} more" if more > 0 else "")
+        super().__init__(message=message, body=body, offset=None, reason=reason)
+        self.fields = tuple(fields)
+        """Their paths, e.g. ``s2c.rtList[3].time``."""
+
+    @property
+    def unquoted(self) -> str:
+        """The whole text: it is made of the names of fields, and quotes nothing of the body."""
+        return f"{self.message}: {self.reason}"
+
+    def __str__(self) -> str:
+        return self.unquoted
 
 
 class SchemaError(WireError):

@@ -45,6 +45,7 @@ __all__ = [
     "Role",
     "UnknownBody",
     "encode_frame",
+    "sender_of_body",
 ]
 
 _RESERVED: Final = bytes(8)
@@ -494,3 +495,13 @@ def open_frame(packed_header: PackedHeader, payload: bytes, cipher: Cipher, fram
         wrong = DigestError(expected=expected, actual=actual)
         return BadFrame(packed_header, payload, frame_type, cipher.name, wrong)
     return Frame(packed_header, payload, body, frame_type, cipher.name)
+
+
+def sender_of_body(body: bytes, body_format: int) -> Role | None:
+    """Return which side sends such a plain body: a request has ``c2s`` (field 1), a response ``retType``."""
+    if body_format == BodyFormat.JSON:
+        if b'"c2s"' in body:
+            return Role.CLIENT
+        return Role.SERVER if b'"retType"' in body else None
+    # Field 1 as a message, and as a number.
+    return {b"\x0a": Role.CLIENT, b"\x08": Role.SERVER}.get(body[:1])

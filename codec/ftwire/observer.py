@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ftwire.websocket import Envelope
 
-__all__ = ["Observer", "PendingRequests"]
+__all__ = ["BLOCK", "Observer", "PendingRequests"]
 
 BLOCK: Final = 16
 RSA_BLOCK: Final = 128

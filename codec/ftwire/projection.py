@@ -57,7 +57,8 @@ class Projection:
         self.decode_plain: Final[Callable[[bytes], tuple[Any, ...] | None]] = (
             _no_values if core is None or messages is None else core.Projection(messages, numbers).decode
         )
-        """Return what ``decode`` returns, or ``None`` for a body that the core does not read."""
+        """Return what ``decode`` returns, or ``None`` for a body that the core does not read: it is not as serializers
+        of protobuf write it, or it lacks a required field."""
 
     def decode(self, body: bytes) -> tuple[Any, ...]:
         """Return the values of a protobuf body, in the order of the paths.

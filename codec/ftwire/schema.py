@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["ProtocolRow", "Schema", "is_64_bit", "is_repeated", "schema"]
+__all__ = ["ProtocolRow", "Schema", "is_64_bit", "is_repeated", "is_required", "schema"]
 
 _FEW = 8
 """Up to this number of files, each is read by itself; beyond it, all at once."""
@@ -35,6 +35,12 @@ def is_repeated(field: FieldDescriptor) -> bool:
     """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
     declared = getattr(field, "is_repeated", None)
     return bool(field.label == 3 if declared is None else declared)  # type: ignore[attr-defined]
+
+
+def is_required(field: FieldDescriptor) -> bool:
+    """Return whether a message lacks something without this field; as with ``is_repeated``, by protobuf's version."""
+    declared = getattr(field, "is_required", None)
+    return bool(field.label == 2 if declared is None else declared)  # type: ignore[attr-defined]
 
 
 def is_64_bit(field: FieldDescriptor) -> bool:

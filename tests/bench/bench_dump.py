@@ -7,7 +7,6 @@ compiled core is installed (``make core``), it is measured beside Python alone.
 
 from __future__ import annotations
 
-import re
 import shutil
 import statistics
 import subprocess
@@ -23,6 +22,8 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 
 import ftwire
 from ftwire.body import to_dict, to_dict_in_python, to_json, to_json_in_python
+from ftwire_tools.schemas.sources import ours
+from ftwire_tools.wireshark.generated import plain_protos
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -32,18 +33,14 @@ from bench.programs import FTWIRE, Run, environment, run
 from bench.traffic import capture
 
 BENCH = Path(__file__).parent
-PROTO = BENCH.parents[1] / "proto"
 LIMIT = 150_000_000
 TURNS = 3
 
 
-def plain_protos(directory: Path) -> None:
+def write_plain_protos(directory: Path) -> None:
     """Write our message definitions without the option that tshark's parser does not accept."""
-    for path in PROTO.glob("*.proto"):
-        text = path.read_text(encoding="utf-8")
-        text = text.replace('import "ftwire/options.proto";\n', "")
-        text = re.sub(r"^option \(ftwire\.protocol\) = \{.*?\};\n", "", text, flags=re.MULTILINE | re.DOTALL)
-        (directory / path.name).write_text(text, encoding="utf-8")
+    for name, text in plain_protos(ours().files):
+        (directory / name).write_text(text, encoding="utf-8")
 
 
 def tshark(path: Path, protos: Path, *form: str) -> list[str]:
@@ -66,7 +63,7 @@ def dumps(megabytes: int) -> list[Ratio]:
     with tempfile.TemporaryDirectory() as scratch:
         whole, part, protos = Path(scratch, "whole.pcap"), Path(scratch, "part.pcap"), Path(scratch, "protos")
         protos.mkdir()
-        plain_protos(protos)
+        write_plain_protos(protos)
         for path, size in ((whole, megabytes * 1_000_000), (part, megabytes * 10_000)):
             with path.open("wb") as stream:
                 stream.writelines(capture(size))

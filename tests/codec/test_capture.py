@@ -526,15 +526,12 @@ class TestKeptBytes:
         header[16:36] = bytes(20)
         wrong = [replace(session()[2], data=bytes(header))]
         data = pcap_of([*packets(wrong), *web_page(OTHER_CLIENT._replace(port=1))])
-        assert read_all(data)[0] == []
-        found, account = read_all(data, keep_bytes=True)
-        assert account.other_connections == 2
-        first, second = found
-        assert isinstance(first, UnrecognisedConnection)
-        assert isinstance(second, UnrecognisedConnection)
-        assert [sent.data for sent in first.sent] == [bytes(header)]
-        assert (first.conversation.number, first.from_start, first.reason) == (0, True, CloseReason.FIN)
-        assert [(sent.sender, sent.data[:4]) for sent in second.sent] == [
-            (Role.CLIENT, b"GET "),
-            (Role.SERVER, b"HTTP"),
-        ]
+        for keep_bytes in (False, True):
+            found, account = read_all(data, keep_bytes=keep_bytes)
+            assert (account.other_connections, account.unrecognised, account.conversations) == (2, 1, 0)
+            (only,) = found
+            assert isinstance(only, UnrecognisedConnection)
+            assert [sent.data for sent in only.sent] == ([bytes(header)] if keep_bytes else [])
+            assert (only.conversation.number, only.from_start, only.reason) == (0, True, CloseReason.FIN)
+            assert (only.conversation.client, only.sizes) == (str(CLIENT), (len(header), 0))
+            assert only.resemblance == '"FT" and protocol ID 3008 (Qot_GetRT) in big-endian order'

@@ -15,7 +15,15 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftwire.body import body_to_dict, body_to_json, to_dict, to_dict_in_python, to_json, to_json_in_python
+from ftwire.body import (
+    body_to_dict,
+    body_to_json,
+    missing_fields,
+    to_dict,
+    to_dict_in_python,
+    to_json,
+    to_json_in_python,
+)
 from ftwire.errors import BodyError, DigestError, UnknownProtocolError
 from ftwire.frame import BaseFrame, Frame, MessageClasses, Role
 from ftwire.header import Header
@@ -266,6 +274,50 @@ def test_any_float_is_written_as_python_writes_it(value: float) -> None:
     assert check(field(numbers(F.TYPE_DOUBLE)[0], 1, struct.pack("<d", value)), EVERYTHING)
 
 
+def without_some(message: Any, chance: Random) -> Any:
+    """The message, with a few of its fields removed at whatever depth."""
+    for field, value in message.ListFields():
+        if chance.random() < 0.1:
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for item in value if is_repeated(field) else [value]:
+                without_some(item, chance)
+    return message
+
+
+@needs_core
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(message_class=st.sampled_from(CLASSES), seed=st.integers(0, 2**32), data=st.data())
+def test_a_body_that_lacks_a_required_field_is_left_to_python_where_that_is_asked_for(
+    message_class: type[Message], seed: int, data: st.DataObject
+) -> None:
+    message = without_some(data.draw(messages(message_class)), Random(seed))  # noqa: S311 - a choice, not a secret
+    message.DiscardUnknownFields()
+    body = message.SerializePartialToString()
+    lacks = bool(missing_fields(message))
+    whole = body_to_json(body, message_class, lower_camel=True)
+    assert whole == to_json_in_python(message, lower_camel=True)
+    assert body_to_json(body, message_class, lower_camel=True, complete=True) == (None if lacks else whole)
+    # What is not asked for is checked, too, in whatever order its fields come.
+    names = [field.name for field in message_class.DESCRIPTOR.fields]
+    for paths in ((), names[:1], names):
+        assert (Projection(message_class, paths).decode_plain(body) is None) is lacks
+
+
+@needs_core
+@given(st.permutations(range(4)), st.sets(st.integers(0, 3)))
+def test_required_fields_count_in_any_order_and_by_their_wire_type(order: list[int], wrong: set[int]) -> None:
+    # Qot_Common.Security has two required fields; here inside a message that nothing is wanted of.
+    parts = [b"\x08\x01", b"\x12\x05" + b"00700", b"\x08\x02", b"\xa0\x06\x00"]
+    for at in wrong:
+        # A number in place of text and the reverse are fields that the class does not have.
+        parts[at] = [b"\x0a\x00", b"\x10\x01", b"\x0d\0\0\0\0", b""][at]
+    security = b"".join(parts[at] for at in order)
+    body = field(1, 2, varint(len(outer := field(1, 2, varint(len(security)) + security))) + outer)
+    is_whole = not missing_fields(Qot_GetRT.Request.FromString(body))
+    assert (Projection(Qot_GetRT.Request, ()).decode_plain(body) is not None) is is_whole
+
+
 @needs_core
 @given(st.text())
 def test_any_text_is_written_as_python_writes_it(text: str) -> None:
@@ -312,11 +364,11 @@ def test_what_no_message_class_has_is_refused() -> None:
     import ftwire_core
 
     with pytest.raises(ValueError, match="type 10"):
-        ftwire_core.JsonWriter([[(1, 10, False, "group", 0, [])]])
+        ftwire_core.JsonWriter([[(1, 10, 1, "group", 0, [])]])
     with pytest.raises(ValueError, match="nested"):
-        ftwire_core.JsonWriter([[(1, 11, False, "inner", 1, [])]])
+        ftwire_core.JsonWriter([[(1, 11, 1, "inner", 1, [])]])
     with pytest.raises(ValueError, match="numbered"):
-        ftwire_core.JsonWriter([[(0, 5, False, "zero", 0, [])]])
+        ftwire_core.JsonWriter([[(0, 5, 1, "zero", 0, [])]])
     nothing = ftwire_core.JsonWriter([])
     assert nothing.text(b"") is None
     assert nothing.values(b"") is None

@@ -101,7 +101,7 @@ def test_a_body_that_does_not_parse_is_an_error_wherever_it_is_broken() -> None:
 def test_the_core_refuses_what_the_library_would_not_ask() -> None:
     import ftwire_core
 
-    fields: list[Any] = [(1, 5, False, "one", 0, []), (3, 5, True, "many", 0, []), (4, 11, True, "messages", 0, [])]
+    fields: list[Any] = [(1, 5, 1, "one", 0, []), (3, 5, 3, "many", 0, []), (4, 11, 3, "messages", 0, [])]
     once, every = False, True
     wrong: list[list[list[tuple[int, bool]]]] = [
         [[]],

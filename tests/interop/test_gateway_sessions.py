@@ -196,14 +196,14 @@ def test_javascript_with_a_wrong_key(name: str, peer: Callable[[str], Peer]) -> 
 
 @pytest.mark.parametrize("name", ["futu-api-10.11", "java-futu-api"])
 def test_the_wrong_rsa_key(name: str, peer: Callable[[str], Peer]) -> None:
-    """As with OpenD, the connection ends without a reply; the reason is in the gateway's log."""
+    """As OpenD, the gateway answers under its own key, which the client cannot read; its log has the reason."""
     peer(name)
     other = TEST_KEY.with_name("TEST-ONLY-other-1024.pem")
     with gateway(PLAIN, key=KEY) as opend:
         words = command(name, "--port", str(opend.port), "--encrypt", str(other), "--timeout", "3")
         process = subprocess.Popen(words, env=environment(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            (fact, *_) = opend.wait_for("cut-off", seconds=30)
+            (fact, *_) = opend.wait_for("damaged", seconds=30)
             assert "is it the right key?" in str(fact["reason"])
         finally:
             process.kill()

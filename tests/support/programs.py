@@ -36,6 +36,13 @@ PACKAGES: Final = {
     "go": "golang",
     "npm": "npm",
     "mvn": "maven",
+    "tcpdump": "tcpdump",
+    "node": "nodejs",
+    "java": "default-jdk-headless",
+    "javac": "default-jdk-headless",
+    "rustc": "rustc",
+    "mcs": "mono-mcs",
+    "mono": "mono-runtime",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"

@@ -30,7 +30,7 @@ from ftwire_tools.gateway.faults import Rule, parse_rule
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
@@ -96,6 +96,7 @@ def gateway(
     reuse: bool = True,
     speed: float | None = 1.0,
     loop: bool = False,
+    max_pause: float | None = MAX_PAUSE,
     shift_to_now: bool = False,
     seed: int = 0,
     faults: Sequence[str | Rule] = (),
@@ -106,10 +107,11 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
-    ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``faults``
-    are written as for ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a
-    connection gets in its handshake, by its number. ``settings`` are further fields of
-    ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former name of ``source``.
+    ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
+    how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
+    ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
+    handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
+    is the former name of ``source``.
 
     Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
     ``SettingsError``), and what the gateway itself failed with at the end of the block.
@@ -135,11 +137,11 @@ def gateway(
             **settings,
         }
     )
-    pace, now = Pace(speed, loop=loop), time.time_ns() if shift_to_now else None
+    pace, now = Pace(speed, loop=loop, max_pause=max_pause), time.time_ns() if shift_to_now else None
     if source is not None:
         made = source()
     elif captures:
-        replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now)
+        replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, log=log)
         load(replay, [fspath(path) for path in captures], [*capture_keys, *([rsa] if rsa else [])], log)
         made = replay
     else:

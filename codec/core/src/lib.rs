@@ -10,7 +10,7 @@ mod packets;
 use pyo3::prelude::*;
 
 /// Number of the interface, as `ftwire._core` has it: one more with every change of a name, signature or meaning here.
-const INTERFACE: u32 = 3;
+const INTERFACE: u32 = 4;
 
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {

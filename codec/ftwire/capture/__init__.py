@@ -16,7 +16,7 @@ Programs that receive a capture piece by piece, or want to know about everything
     embedded_key   the RSA private key that a pcapng file may carry
     kept           bytes that are kept for a diagnosis
     packets        packets -> TCP streams -> frames of numbered conversations
-    raw            the same for the bytes that one side of one connection sent
+    raw            the same for the bytes that one side of one connection sent, or both as one stream
     reader         CaptureReader: either of the two, decided by the first bytes
     files          read: opens a path and iterates over its frames
 """
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftwire.capture.account import Account
-    from ftwire.capture.bodies import LOWEST_PROTOCOL, read_body, status_of
+    from ftwire.capture.bodies import LOWEST_PROTOCOL, fault_of, read_body, status_of
     from ftwire.capture.dissected import (
         Conversation,
         ConversationClosed,
@@ -59,6 +59,7 @@ __all__ = [
     "KeyNeeded",
     "UnrecognisedConnection",
     "embedded_keys",
+    "fault_of",
     "is_capture",
     "pem_of",
     "read",
@@ -82,6 +83,7 @@ _HOME = {
     "KeyNeeded": "dissected",
     "UnrecognisedConnection": "dissected",
     "embedded_keys": "embedded_key",
+    "fault_of": "bodies",
     "is_capture": "reader",
     "pem_of": "embedded_key",
     "read": "files",

@@ -37,6 +37,8 @@ class Account:
     """Times that a connection's waiting bytes were given up because all that waits took too much memory."""
     other_connections: int = 0
     """Connections that ended and were not recognised: they carry something else, or nothing."""
+    unrecognised: int = 0
+    """Those of them that look like this protocol: ``UnrecognisedConnection`` is reported of each."""
     other_packets: int = 0
     """Packets that are no TCP over IP, or whose headers do not hold together or are not captured whole."""
     unsupported_links: dict[str, int] = field(default_factory=dict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ftwire.errors import UnknownProtocolError, WireError
+from ftwire.body import missing_fields
+from ftwire.errors import MissingFieldsError, UnknownProtocolError, WireError
 from ftwire.frame import UnknownBody
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["LOWEST_PROTOCOL", "read_body", "status_of"]
+__all__ = ["LOWEST_PROTOCOL", "fault_of", "read_body", "status_of"]
 
 LOWEST_PROTOCOL: Final = 1001
 """Smallest protocol ID. Smaller numbers in a WebSocket envelope are commands of the WebSocket service itself."""
@@ -23,7 +24,8 @@ def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None
     """Return the message of a frame, or the error that keeps it from being read.
 
     Both are ``None`` where a frame has no body and needs none: an envelope with an error of OpenD's own, and
-    WebSocket's push that OpenD has lost its connection.
+    WebSocket's push that OpenD has lost its connection. Required fields that are missing keep nothing from being read:
+    ``fault_of`` names them.
     """
     if frame.error is not None:
         return None, frame.error
@@ -40,6 +42,14 @@ def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None
         # The command alone is the whole message.
         return None, None
     return None, UnknownProtocolError(message.proto_id)
+
+
+def fault_of(frame: Frame | Envelope) -> WireError | None:
+    """Return what is wrong with a frame: why it has no message, or which required fields its message lacks."""
+    message, error = read_body(frame)
+    if message is None or not (missing := missing_fields(message)):
+        return error
+    return MissingFieldsError(message=message.DESCRIPTOR.full_name, body=frame.body, fields=missing)
 
 
 def status_of(frame: Frame | Envelope) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ftwire.capture.bodies import read_body
+from ftwire.capture.bodies import fault_of, read_body
 from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Endpoint
@@ -111,13 +111,21 @@ class DissectedFrame(NamedTuple):
 
     @property
     def message(self) -> Message | None:
-        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``."""
+        """The body as a message, parsed on first use; ``None`` where there is none, see ``error``.
+
+        Fields that were not sent have protobuf's defaults, those included that the message requires (of ``retType`` it
+        is -400): ``HasField`` says which they are, and ``error`` names those that are required.
+        """
         return read_body(self.observation.frame)[0]
 
     @property
     def error(self) -> WireError | None:
-        """Why there is no message: damaged, encrypted without a known key, or of an unknown protocol."""
-        return read_body(self.observation.frame)[1]
+        """What is wrong with it.
+
+        Without a message: it is damaged, encrypted without a known key, or of an unknown protocol. With one: a
+        ``MissingFieldsError``. Worked out anew each time.
+        """
+        return fault_of(self.observation.frame)
 
 
 class DissectedBytes(NamedTuple):
@@ -174,9 +182,9 @@ class ConversationClosed(NamedTuple):
 
 
 class UnrecognisedConnection(NamedTuple):
-    """A connection has ended that begins as OpenD's do, but in which no frame was recognised.
+    """A connection has ended that looks like this protocol, but in which no frame was recognised.
 
-    Reported only by a reader with ``keep_bytes``: all frames of the connection may be wrong in the same way.
+    All its frames may be wrong in the same way: ``ftwire explain`` finds out how. ``ftwire.resemblance`` has the rule.
     """
 
     conversation: Conversation
@@ -184,10 +192,14 @@ class UnrecognisedConnection(NamedTuple):
     from_start: bool
     """The capture has the connection from its first packet on."""
     sent: tuple[SentBytes, ...]
-    """What was sent at first, in the order of the capture."""
+    """What was sent at first, in the order of the capture; nothing where the reader keeps no bytes (``keep_bytes``)."""
     reason: CloseReason
     time: int
     packet: int
+    resemblance: str
+    """What it begins with, or a message in it, that makes it look like this protocol."""
+    sizes: tuple[int, int]
+    """Bytes that were sent: those of ``conversation.client``, and those of the other end."""
 
 
 class SentBytes(NamedTuple):

@@ -45,14 +45,14 @@ def read(
     registry: Registry = registry,
     max_body: int = DEFAULT_MAX_BODY,
 ) -> FrameIterator:
-    """Iterate over the frames of a capture: pcap or pcapng, compressed or not, or the bytes that one side sent.
+    """Iterate over the frames of a capture: pcap or pcapng, compressed or not, or the bytes that one side or both sent.
 
     gzip, xz and bzip2 are decompressed, zstd and lz4 where the extra ``compressed`` is installed.
 
     Every frame is returned, also one that cannot be read: its ``message`` is then ``None``, and ``error`` says why
     (a digest that does not agree, encryption without a known key, an unknown protocol, a damaged body). Bytes in no
-    frame, packets that could not be taken apart and conversations without a key are counted in ``account`` of the
-    iterator; ``CaptureReader`` reports each of them.
+    frame, packets that could not be taken apart, conversations without a key and connections that look like this
+    protocol without a frame in them are counted in ``account`` of the iterator; ``CaptureReader`` reports each of them.
 
     Frames come in order of time, also where the file is not: see ``CaptureReader.read_files``. Several sources are the
     parts of one capture, as ``tcpdump -C`` and ``dumpcap -b`` write them, in any order: connections go on over them,
@@ -60,7 +60,7 @@ def read(
 
     :param source: a path, an open binary file (which stays open), or the bytes of a capture; or a sequence of them.
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read.
-    :param sender: the side whose bytes a raw stream holds; by default the content decides.
+    :param sender: the side whose bytes a raw stream holds; by default the content decides, and tells two sides apart.
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
     :raises KeyFormatError: a PEM without a usable key.

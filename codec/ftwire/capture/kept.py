@@ -6,7 +6,6 @@ from typing import Final
 
 from ftwire.capture.dissected import SentBytes
 from ftwire.frame import Role
-from ftwire.header import ENVELOPE_MAGIC, MAGIC
 
 __all__ = ["ConnectionHead", "PendingBytes"]
 
@@ -17,10 +16,6 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes kept of a connection that was not recognised."""
 MAX_PARTS: Final = 1024
 """Changes of the sending side among them."""
-
-_STARTS: Final = (MAGIC, ENVELOPE_MAGIC, b"GET ", b"ft", b"TF", b"\xe9\x03\0\0", b"\0\0\x03\xe9")
-"""How connections with OpenD begin, and those of clients that get the magic wrong or leave it out: then InitConnect's
-ID comes first, in either byte order."""
 
 
 class PendingBytes:
@@ -66,7 +61,7 @@ class PendingBytes:
 
 
 class ConnectionHead:
-    """The first bytes of a connection, as long as it is not recognised, if it begins as OpenD's do."""
+    """The first bytes of a connection, as long as it is not certain that it carries something else."""
 
     __slots__ = ("_parts", "_room")
 
@@ -77,10 +72,6 @@ class ConnectionHead:
     def add(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
         """Append what an endpoint (0 or 1) sent."""
         if self._room <= 0:
-            return
-        if not self._parts and not data.startswith(_STARTS):
-            # Another protocol, as most connections of a capture.
-            self._room = 0
             return
         self._room -= len(data)
         if self._parts and self._parts[-1][0] == endpoint:
@@ -94,7 +85,7 @@ class ConnectionHead:
         return MAX_HEAD - self._room if self._parts else 0
 
     def clear(self) -> None:
-        """Forget everything, and take no more: the connection was recognised."""
+        """Forget everything, and take no more: the connection was recognised, or carries something else."""
         self._parts.clear()
         self._room = 0
 

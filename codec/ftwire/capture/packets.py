@@ -51,6 +51,7 @@ from ftwire.pcap import (
     MissingReason,
     PacketSkipped,
 )
+from ftwire.resemblance import PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +96,13 @@ class _Connection:
     def keep(self, endpoint: int, data: bytes, time: int, packet: int) -> None:
         """Keep what an endpoint sent, as long as a report may need it."""
         if self.head is not None and self.pending is not None:
-            if self.conversation is None:
+            observer = self.observer
+            if observer.settled and observer.transport is None and observer.resemblance is None:
+                # Another protocol, as most connections of a capture.
+                self.head.clear()
+            elif self.conversation is None:
                 self.head.add(endpoint, data, time, packet)
-            if not self.observer.settled or self.observer.transport == "tcp":
+            if not observer.settled or observer.transport == "tcp":
                 self.pending[endpoint].add(data)
 
     @property
@@ -404,9 +409,27 @@ class PacketFrames:
         self._account.other_connections += 1
         if not connection.is_other:
             self._account.cut_packets += connection.cut
+        resemblance = connection.observer.resemblance
+        if connection.cut:
+            # The capture lacks what may have been frames. That is counted already, and no mistake of the two sides.
+            return
+        if resemblance is None or not (resemblance.is_certain or PORTS & {flow.a.port, flow.b.port}):
+            return
+        self._account.unrecognised += 1
         sent = () if connection.head is None else connection.head.sent()
-        if sent:
-            unknown = Conversation(0, "unknown", str(flow.a), str(flow.b))
-            yield UnrecognisedConnection(
-                unknown, flow.client_known, sent, event.reason, event.time_ns, event.packet_number
-            )
+        sizes = connection.observer.received
+        client, server = flow.a, flow.b
+        if not flow.client_known and client.port in PORTS and server.port not in PORTS:
+            client, server = server, client
+            sent = tuple(each._replace(sender=each.sender.peer) for each in sent)
+            sizes = sizes[::-1]
+        yield UnrecognisedConnection(
+            Conversation(0, "unknown", str(client), str(server)),
+            flow.client_known,
+            sent,
+            event.reason,
+            event.time_ns,
+            event.packet_number,
+            resemblance.reason,
+            sizes,
+        )

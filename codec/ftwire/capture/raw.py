@@ -1,4 +1,4 @@
-"""The bytes that one side of one connection sent, without packets, turned into frames."""
+"""The bytes of one connection, without packets, turned into frames: what one side sent, or both as one stream."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ftwire.capture.dissected import (
 from ftwire.capture.packets import report_of
 from ftwire.conversation import ConversationObserver
 from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
-from ftwire.events import Observation, UndecodedObserved
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CloseReason
+from ftwire.resemblance import resemblance_of
 from ftwire.resync import UndecodedBytes
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ __all__ = ["NEITHER", "RawFrames"]
 
 NEITHER: Final = "neither a capture (pcap, pcapng, gzip of either) nor OpenD frames"
 
+BOTH_SIDES: Final = (
+    "both sides of a WebSocket connection in one stream, which are not told apart: save each side by itself, "
+    "or the packets"
+)
+MAX_HANDSHAKE: Final = 16 * 1024
+"""Bytes in which a client's WebSocket handshake ends."""
+
 SEARCH_LIMIT: Final = 4 << 20
 """Bytes searched for the first frame. More than in a captured connection, since a frame is expected."""
 
@@ -41,7 +49,7 @@ class RawFrames:
     def __init__(
         self, account: Account, *, keys: Sequence[RsaKey], max_body: int, registry: Registry, sender: Role | None
     ) -> None:
-        """``sender`` is the side that sent the bytes; without it, their content decides."""
+        """``sender`` is the side that sent the bytes; without it, their content decides, frame by frame on TCP."""
         self._account: Final = account
         self._observer: Final = ConversationObserver(
             keys=keys,
@@ -49,23 +57,44 @@ class RawFrames:
             registry=registry,
             max_body=max_body,
             search_limit=SEARCH_LIMIT,
+            mixed=sender is None,
         )
         self._max_body: Final = max_body
         self._sender: Final = sender
         self._registry: Final = registry
         self._head = b""
+        self._opening = b"" if sender is None else None  # while it may be a WebSocket handshake
         self._size = 0
         self._conversation: Conversation | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
-        """Take the next bytes of the stream."""
+        """Take the next bytes of the stream.
+
+        The iterator raises ``NotACaptureError`` where they are those of both sides of a WebSocket connection.
+        """
         if len(self._head) < HEADER_SIZE:
             self._head += chunk[: HEADER_SIZE - len(self._head)]
         self._size += len(chunk)
+        if self._opening is not None and self._has_both_handshakes(chunk):
+            return self._refuse(BOTH_SIDES)
         return self._reports(self._observer.receive(0, chunk), None)
+
+    def _has_both_handshakes(self, chunk: bytes) -> bool:
+        """Return whether a client's WebSocket handshake at the start of the stream is followed by the server's."""
+        opening = (self._opening or b"") + chunk[:MAX_HANDSHAKE]
+        is_handshake = opening[:4] == b"GET "[: len(opening)]
+        self._opening = opening if is_handshake and len(opening) < MAX_HANDSHAKE else None
+        return is_handshake and b"\r\n\r\nHTTP/1." in opening
+
+    def _refuse(self, reason: str) -> Iterator[Dissected]:
+        raise self._nothing(reason)
+        yield  # which makes it an iterator
 
     def close(self) -> Iterator[Dissected]:
         """Settle what waits, at the end of the stream. Raises ``NotACaptureError`` where it holds no frame."""
+        if self._account.damage is not None:
+            # It was refused, and that was reported.
+            return
         yield from self._reports(self._observer.close(), CloseReason.END)
         if self._conversation is None:
             yield from self._reports([self._damaged_frame()], CloseReason.END)
@@ -80,6 +109,9 @@ class RawFrames:
                 conversation = self._conversation = Conversation(1, transport, "client", "server")
                 self._account.conversations = 1
                 yield ConversationOpened(conversation, None, None, False, 0)
+            if isinstance(observation, FrameObserved) and observation.latency is not None:
+                # Nothing has a time here.
+                observation = observation._replace(latency=None)
             yield report_of(self._account, conversation, observation, b"", ended)
 
     def _damaged_frame(self) -> UndecodedObserved:
@@ -88,7 +120,10 @@ class RawFrames:
             raise self._nothing("empty: neither a capture nor OpenD frames")
         error = self._damage()
         if error is None:
-            raise self._nothing(NEITHER)
+            looks = resemblance_of(self._head, self._registry)
+            raise self._nothing(
+                f"{NEITHER}, though it begins with {looks.reason}" if looks and looks.is_certain else NEITHER
+            )
         undecoded = UndecodedBytes(0, self._size, 0, truncated=True, error=error)
         return UndecodedObserved(undecoded, self._sender or Role.CLIENT, 0, 0)
 

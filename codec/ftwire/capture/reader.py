@@ -32,8 +32,9 @@ class CaptureReader:
     """Reads a capture that comes in chunks of any size: a file, or what a capturing program has written so far.
 
     The input is pcap or pcapng, either of them compressed or not, with any number of connections on any port; or,
-    unless ``raw`` is ``False``, the bare bytes that one side of one connection sent. The first four bytes decide which.
-    gzip, xz and bzip2 are decompressed, zstd and lz4 where the extra ``compressed`` is installed::
+    unless ``raw`` is ``False``, the bare bytes of one connection: what one side sent, or both sides, frame after frame.
+    The first four bytes decide which. gzip, xz and bzip2 are decompressed, zstd and lz4 where the extra ``compressed``
+    is installed::
 
         reader = CaptureReader(keys=[key])
         for chunk in chunks:
@@ -49,13 +50,14 @@ class CaptureReader:
 
     :param keys: RSA private keys to try on encrypted conversations; PEM text or bytes are read. Keys that a pcapng
         file carries are tried after these.
-    :param sender: the side whose bytes a raw stream holds; by default the content decides.
+    :param sender: the side whose bytes a raw stream holds; by default the content decides, and tells two sides apart.
     :param raw: ``False``: an input that is no capture file is an error.
     :param registry: the protocols to recognise and decode.
     :param max_body: largest body of a frame, in bytes.
     :param limits: what the packets of a capture may cost.
-    :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and connections that
-        begin as OpenD's do and were not recognised (``UnrecognisedConnection``). Costs a copy of all bytes.
+    :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and the first bytes of
+        connections that look like OpenD's and were not recognised (``UnrecognisedConnection.sent``). Costs a copy of
+        all bytes.
     :raises KeyFormatError: a PEM without a usable key.
     """
 

@@ -303,6 +303,9 @@ class Encryption:
             self.agreed = None
         elif not self._rsa[side]:
             self.agreed = NONE
+        elif self._init is None and iv is None:
+            # FTAES_ECB or AES_ECB: only the request, which the capture lacks, has it. Either may open what follows.
+            self.agreed = None
         else:
             try:
                 self.agreed = negotiated_cipher(self._init, message)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ftwire._renamed import renamed_keyword
 from ftwire.frame import Kind
 from ftwire.protocols import Registry, registry
-from ftwire.schema import is_repeated
+from ftwire.schema import is_repeated, is_required
 from ftwire.strategies._unknown import unknown_fields
 from ftwire.strategies._values import MESSAGE_TYPES, values
 
@@ -116,8 +116,8 @@ def _plan(descriptor: Descriptor) -> _Plan:
     bits = []
     optional = 0
     for field in fields:
-        bits.append(0 if _is_required(field) else 1 << optional)
-        optional += not _is_required(field)
+        bits.append(0 if is_required(field) else 1 << optional)
+        optional += not is_required(field)
     return _Plan(fields, tuple(bits), optional, unknown_fields(descriptor))
 
 
@@ -166,13 +166,6 @@ def _fill_map(
             _fill(draw, target[name], depth - 1, items, finite, unknown)
         else:
             target[name] = draw(values(value, finite))
-
-
-@lru_cache(maxsize=8192)
-def _is_required(field: FieldDescriptor) -> bool:
-    # `label` ended with protobuf 7, `is_required` came with 6.
-    known = getattr(field, "is_required", None)
-    return bool(field.label == 2 if known is None else known)  # type: ignore[attr-defined]
 
 
 def _is_map(field: FieldDescriptor) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -18,6 +21,7 @@ from support.places import ROOT
 from support.vector_program import OPERATIONS, answer
 
 PROGRAM = ROOT / "tests" / "support" / "vector_program.py"
+DOCS = (ROOT / "docs" / "vectors.md").read_text()
 FILES = {group: json.loads((VECTORS / f"{group}.json").read_text()) for group in GROUPS}
 ALL = [(group, vector) for group, file in FILES.items() for vector in file["tests"]]
 
@@ -66,9 +70,13 @@ def test_the_library_answers_every_vector_and_names_errors_as_the_file_does(grou
 # The command
 
 
-def check(*options: str, program: str = f"{sys.executable} {PROGRAM}") -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "ftwire_tools.cli", "vectors", "check", "--command", program, *options]
-    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+def vectors(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ftwire_tools.cli", "vectors", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def check(*options: str | Path, program: str = f"{sys.executable} {PROGRAM}") -> subprocess.CompletedProcess[str]:
+    return vectors("check", "--command", program, *options)
 
 
 def script(tmp_path: Path, body: str) -> str:
@@ -202,6 +210,8 @@ def test_a_program_that_fails_at_one_vector_is_asked_the_others(body: str, why: 
         (("--id", "sha1-999"), "true", 2, "no vector 'sha1-999'"),
         (("--vectors", "/no/such/folder"), "true", 1, "no files of vectors"),
         (("--timeout", "0"), "true", 2, "--timeout"),
+        (("--junit", "/no/such/folder/file.xml"), "true", 2, "'/no/such/folder' is no directory"),
+        (("--junit", "/"), "true", 2, "is a directory"),
     ],
 )
 def test_wrong_usage_is_one_line(options: tuple[str, ...], program: str, code: int, why: str) -> None:
@@ -218,8 +228,22 @@ def test_one_vector_by_its_id_and_vectors_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text(json.dumps(own))
     done = check("--vectors", str(tmp_path))
     assert done.stdout.splitlines()[-1].split() == ["total", "0", "of", "1", "passed,", "1", "unsupported"]
-    (tmp_path / "bad.json").write_text("{")
-    assert "no file of vectors" in check("--vectors", str(tmp_path)).stderr
+    for bad in ("{", "[]", '{"group": "x"}', '{"group": "x", "tests": [1]}', '{"group": "x", "tests": [{"id": 1}]}'):
+        (tmp_path / "bad.json").write_text(bad)
+        done = check("--vectors", str(tmp_path))
+        assert "bad.json: no file of vectors" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("member", ["id", "comment", "flags", "operation", "input", "result", "origin", "expected"])
+def test_a_vector_that_lacks_something_is_no_vector(member: str, tmp_path: Path) -> None:
+    vector = dict(FILES["sha1"]["tests"][0])
+    del vector[member]
+    (tmp_path / "mine.json").write_text(json.dumps({"group": "mine", "tests": [vector]}))
+    done = check("--vectors", tmp_path)
+    assert done.returncode == 1
+    assert "mine.json: no file of vectors" in done.stderr
+    assert member in done.stderr
 
 
 def test_help_has_an_example() -> None:
@@ -228,3 +252,257 @@ def test_help_has_an_example() -> None:
         "ftwire vectors check --command 'node"
         in subprocess.run(words, capture_output=True, text=True, check=True).stdout
     )
+
+
+# Expected against got
+
+
+def differences_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
+
+
+@pytest.mark.parametrize(
+    ("vector", "body", "shown"),
+    [
+        ("header-1", "said['output']['serial'] = 2", ["serial: expected 1, got 2"]),
+        ("header-1", "said['output']['serial'] = True", ["serial: expected 1, got true"]),
+        ("header-1", "del said['output']['serial']", ["serial: expected 1, got nothing"]),
+        ("header-1", "said['output']['more'] = {'a': []}", ['more: expected nothing, got {"a": []}']),
+        ("header-1", "said = {'id': said['id'], 'output': {}}",
+         ["protoId: expected 1001, got nothing", "bodyFormat: expected 0, got nothing",
+          "version: expected 0, got nothing", "and 4 more values"]),
+        ("sha1-1", "said = {'id': said['id'], 'error': 'no'}",
+         ["sha1:", "expected  da39a3ee5e6b4b0d3255bfef95601890afd80709", "got       nothing"]),
+        ("sha1-1", "said['output']['sha1'] = ''",
+         ["sha1:", "expected  da39a3ee5e6b4b0d3255bfef95601890afd80709", 'got       ""']),
+        ("header-22", "said = {'id': said['id'], 'output': {'protoId': 7}}", ["protoId: expected nothing, got 7"]),
+        ("stream-1", "said['output']['events'][1]['body'] = '00'", ['events[1].body: expected "", got 00']),
+        ("stream-1", "said['output']['events'].pop()", ["events[2]:"]),
+        ("sha1-2", "said['output']['sha1'] = '\x1b[31m'", ["got       \\x1b[31m"]),
+        ("frame-2", "d = said['output']['data']; said['output']['data'] = d[:100] + 'ff' + d[102:]",
+         ["data, from byte 50 on:"]),
+        ("frame-2", "d = said['output']['data']; said['output']['data'] = 'ff' + d[2:]", ["data, from byte 0 on:"]),
+        ("frame-2", "d = said['output']['data']; said['output']['data'] = d[:-2]", ["data, from byte 289 on:"]),
+        ("frame-2", "d = said['output']['data']; said['output']['data'] = d + '00'", ["data, from byte 290 on:"]),
+    ],
+)  # fmt: skip
+def test_a_failure_shows_what_was_expected_and_what_came(
+    vector: str, body: str, shown: list[str], tmp_path: Path
+) -> None:
+    done = check("--id", vector, program=script(tmp_path, body))
+    assert done.returncode == 1
+    lines = differences_of(done)
+    assert [line for line in shown if line not in lines] == []
+    assert len(lines) == len(shown) or len(shown) == 1
+
+
+def test_long_values_are_cut_around_the_first_difference(tmp_path: Path) -> None:
+    body = "d = said['output']['data']; said['output']['data'] = d[:100] + 'ff' + d[102:]"
+    done = check("--id", "frame-2", program=script(tmp_path, body))
+    right = next(vector for vector in FILES["frame"]["tests"] if vector["id"] == "frame-2")["expected"]["data"]
+    _, expected, got = differences_of(done)
+    assert expected == f"expected  …{right[84:148]}… (290 bytes)"
+    assert got == f"got       …{right[84:100]}ff{right[102:148]}… (290 bytes)"
+
+
+def test_no_answer_has_nothing_to_compare(tmp_path: Path) -> None:
+    done = check("--group", "sha1", program=script(tmp_path, "if question['id'] == 'sha1-2': sys.exit(9)"))
+    assert differences_of(done) == []
+    assert "exit code 9" in done.stdout
+
+
+# Junit reports
+
+PYTEST = """
+import pytest
+
+def test_passed(): pass
+def test_failed(): assert 0
+def test_skipped(): pytest.skip("no")
+@pytest.fixture
+def broken(): raise OSError
+def test_error(broken): pass
+"""
+
+
+def facts_of(path: Path) -> dict[str, set[str]]:
+    """The elements of a report with their attributes, and which elements are in which."""
+    found: dict[str, set[str]] = {}
+    for element in ElementTree.parse(path).iter():  # noqa: S314 - our own and pytest's
+        found.setdefault(element.tag, set()).update(element.attrib, (f"<{inner.tag}>" for inner in element))
+    return found
+
+
+def test_a_report_has_what_pytest_writes_and_its_counts_agree(tmp_path: Path) -> None:
+    """pytest's report is what every reader of JUnit's understands."""
+    (tmp_path / "test_it.py").write_text(PYTEST)
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", "/dev/null"]
+    subprocess.run(
+        [*words, "--junitxml", tmp_path / "pytest.xml", tmp_path / "test_it.py"], capture_output=True, check=False
+    )
+    body = (
+        "if question['id'] == 'sha1-2': said['output']['sha1'] = '\\x00\\ud800&<'\n"
+        "if question['id'] == 'sha1-3': said = {'id': 'sha1-3', 'unsupported': True}"
+    )
+    report = tmp_path / "ours.xml"
+    report.write_text("an older one")
+    done = check("--group", "sha1", "--group", "header", "--junit", report, program=script(tmp_path, body))
+    assert done.returncode == 1
+    assert [path.name for path in tmp_path.glob("*ours*")] == ["ours.xml"]
+    theirs = facts_of(tmp_path / "pytest.xml")
+    for tag, attributes in facts_of(report).items():
+        assert attributes <= theirs[tag] | {"<testsuite>"}, tag
+    root = ElementTree.parse(report).getroot()  # noqa: S314 - our own
+    assert root.tag == "testsuites"
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert len(cases) == int(suite.get("tests", "")) == len(FILES[suite.get("name", "")]["tests"])
+        for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.get(name, "")) == len(suite.findall(f"testcase/{tag}"))
+    (failure,) = root.iter("failure")
+    assert failure.get("message") == "wrong: sha1"
+    assert failure.text == "sha1:\n  expected  a9993e364706816aba3e25717850c26c9cd0d89d\n  got       \\x00\\ud800&<"
+    assert len(list(root.iter("skipped"))) == 1
+
+
+@pytest.mark.parametrize("program", ["false", "/no/such/program"])
+def test_a_program_that_never_answers_is_an_error_in_the_report(program: str, tmp_path: Path) -> None:
+    report = tmp_path / "ours.xml"
+    done = check("--junit", report, program=program)
+    assert done.returncode == 1
+    (error,) = ElementTree.parse(report).getroot().iter("error")  # noqa: S314 - our own
+    assert error.get("message", "") in done.stderr
+    assert error.get("message")
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    done = check("--id", "sha1-1", "--junit", tmp_path / ("x" * 300))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "File name too long" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# list and show
+
+
+def test_list_has_a_line_for_every_vector_in_its_group() -> None:
+    done = vectors("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(ALL) + len(GROUPS)
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == [
+        vector["id"] for group in sorted(GROUPS) for vector in FILES[group]["tests"]
+    ]
+    assert "  frame-50   decode      invalid  a digest of zeros  WrongDigest" in re.sub(
+        r"(frame-50) +", r"\1   ", done.stdout
+    )
+    assert "sha1: The digest of a plain body." in lines
+
+
+def test_list_by_group_and_flag() -> None:
+    done = vectors("list", "--group", "stream", "--flag", "WrongDigest", "--flag", "Chunked", "--json")
+    (line,) = map(json.loads, done.stdout.splitlines())
+    (vector,) = (each for each in FILES["stream"]["tests"] if {"WrongDigest", "Chunked"} <= set(each["flags"]))
+    assert line == {"group": "stream"} | {
+        name: vector[name] for name in ("id", "comment", "flags", "operation", "result", "origin")
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("list", "--flag", "Nothing"), 2, "'Nothing' is none of AbsentIsNotEmpty, "),
+        (("list", "--group", "sha1", "--flag", "WrongMagic"), 2, "'WrongMagic' is none of EmptyBody"),
+        (("list", "--group", "frame", "--flag", "WrongDigest", "--flag", "VendorSdk"), 1,
+         "no vector has WrongDigest and VendorSdk"),
+        (("list", "--vectors", "/no/such/folder"), 1, "no files of vectors"),
+        (("show",), 2, "Missing argument 'ID...'"),
+        (("show", "sha1-1", "sha1-999"), 2, "no vector 'sha1-999' (ftwire vectors list shows all)"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_named(words: tuple[str, ...], code: int, why: str) -> None:
+    done = vectors(*words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert why in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_show_gives_the_question_and_an_answer_that_passes() -> None:
+    """What it says that a program writes is judged right, whatever the group."""
+    ids = [FILES[group]["tests"][at]["id"] for group in GROUPS for at in (0, -1)]
+    done = vectors("show", *ids)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    asked = [json.loads(lines[at + 1]) for at, line in enumerate(lines) if line == "a program reads, in one line:"]
+    said = [json.loads(lines[at + 1]) for at, line in enumerate(lines) if line == "and writes:"]
+    assert {question["id"] for question in asked} == set(ids)
+    by_id = {vector["id"]: (group, vector) for group, vector in ALL}
+    for question, reply in zip(asked, said, strict=True):
+        group, vector = by_id[question["id"]]
+        assert question == {name: vector[name] for name in ("id", "operation", "input")} | {"group": group}
+        assert reply["id"] == question["id"]
+        if "RandomPadding" not in vector["flags"]:
+            assert judge(vector, reply) == ("passed", "")
+
+
+def test_show_names_what_a_flag_means_and_every_value() -> None:
+    text = vectors("show", "stream-14").stdout
+    vector = next(each for each in FILES["stream"]["tests"] if each["id"] == "stream-14")
+    assert text.startswith(f"stream-14: {vector['comment']}\n")
+    for flag in vector["flags"]:
+        assert f"{flag}: {FLAGS[flag]}" in text
+    assert f"chunks   {len(vector['input']['chunks'])} items" in text
+    assert "    fatal" not in text
+    assert "  fatal    false" in text
+    assert "ftwire raises TruncatedHeaderError" in vectors("show", "header-22").stdout
+
+
+def test_show_as_json_is_the_vector() -> None:
+    lines = list(map(json.loads, vectors("show", "sha1-2", "header-22", "--json").stdout.splitlines()))
+    by_id = {vector["id"]: {"group": group} | vector for group, vector in ALL}
+    assert lines == [by_id["header-22"], by_id["sha1-2"]]
+
+
+# docs/vectors.md
+
+
+def test_the_table_of_operations_is_what_the_vectors_have() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*) \| (.*) \|$", DOCS, re.MULTILINE)
+    told = {(group, operation): tuple(re.findall(r"\w+", each) for each in inout) for group, operation, *inout in rows}
+    assert told.keys() == {(group, vector["operation"]) for group, vector in ALL}
+    for group, vector in ALL:
+        given, output = told[group, vector["operation"]]
+        assert set(vector["input"]) == set(given), vector["id"]
+        if "RandomPadding" in vector["flags"]:
+            assert (set(vector["expected"]), set(output)) == ({"body"}, {"payload"})
+        elif vector["result"] == "valid":
+            assert set(vector["expected"]) == set(output), vector["id"]
+
+
+def test_its_example_is_a_vector_and_it_counts_them_all() -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    question, reply = map(json.loads, block.splitlines())
+    vector = next(vector for _, vector in ALL if vector["id"] == question["id"])
+    assert question == {name: vector[name] for name in ("id", "operation", "input")} | {"group": question["group"]}
+    assert judge(vector, reply) == ("passed", "")
+    assert f"brings {len(ALL)} small cases" in DOCS
+
+
+def test_its_scorecard_is_what_is_printed(tmp_path: Path) -> None:
+    """Of a program that hashes the ciphertext, checks no digest, and leaves the padding of FTAES in place."""
+    (example, shown) = re.findall(
+        r"^\$ (ftwire vectors check [^\n]*--id[^\n]*)\n```\n\n```\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL
+    )[0]
+    body = (
+        "if question['operation'] == 'decrypt':\n"
+        "    said['output']['body'] = said['output']['body'].ljust(32, '0')\n"
+        "if question['operation'] == 'encode':\n"
+        "    import hashlib\n"
+        "    data = bytes.fromhex(said['output']['data'])\n"
+        "    said['output']['data'] = (data[:16] + hashlib.sha1(data[44:]).digest() + data[36:]).hex()\n"
+        "if question['operation'] == 'decode':\n"
+        "    said = {'id': question['id'], 'output': {'protoId': 3008}}"
+    )
+    words = shlex.split(example)
+    options = words[words.index("./decoder") + 1 :]
+    assert check(*options, program=script(tmp_path, body)).stdout == shown

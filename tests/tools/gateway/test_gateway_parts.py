@@ -92,9 +92,17 @@ class Listener:
 
 
 def played(
-    monkeypatch: pytest.MonkeyPatch, tracks: dict[Any, list[float]], pace: Pace, seconds: float = 10.0
+    monkeypatch: pytest.MonkeyPatch,
+    tracks: dict[Any, list[float]],
+    pace: Pace,
+    seconds: float = 10.0,
+    events: list[tuple[str, dict[str, object]]] | None = None,
 ) -> list[tuple[float, Any]]:
-    """When, and of which track, pushes come that are captured so many seconds after their cause."""
+    """When, and of which track, pushes come that are captured so many seconds after their cause.
+
+    What is logged is added to ``events``.
+    """
+    log = Log(lambda *event: None if events is None else events.append(event))
     came: list[tuple[float, Any]] = []
 
     async def program(clock: Clock) -> None:
@@ -105,7 +113,7 @@ def played(
             for push in run.pushes:
                 send(push)
 
-        player = PushScheduler(Listener(), pace, send, send_run)
+        player = PushScheduler(Listener(), pace, send, send_run, log)
         for cause, offsets in tracks.items():
             pushes = [RecordedPush(round(offset * 1e9), Push(3009, cause), 0) for offset in offsets]
             player.start(cause, Track(pushes))
@@ -114,6 +122,48 @@ def played(
 
     on_a_clock_of_its_own(monkeypatch, program)
     return came
+
+
+HOUR: float = 3600.0
+
+
+class TestPauses:
+    """A night in the capture, in two tracks."""
+
+    tracks: ClassVar[dict[Any, list[float]]] = {RT_HK: [1.0, 16 * HOUR, 16 * HOUR + 2], RT_US: [2.0, 16 * HOUR + 1]}
+
+    def test_a_night_is_shortened_to_a_minute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All tracks skip the same time, so that their pushes keep their order and their distances."""
+        events: list[tuple[str, dict[str, object]]] = []
+        came = played(monkeypatch, self.tracks, Pace(), 100, events)
+        assert came == [(1.0, RT_HK), (2.0, RT_US), (62.0, RT_HK), (63.0, RT_US), (64.0, RT_HK)]
+        assert events == [("pause", {"client": 1, "captured": "57598 s", "waits": "60 s"})]
+
+    def test_the_longest_pause_is_a_setting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        came = played(monkeypatch, self.tracks, Pace(max_pause=5))
+        assert [at for at, _ in came] == [1.0, 2.0, 7.0, 8.0, 9.0]
+
+    def test_of_no_length_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        came = played(monkeypatch, {RT_HK: [1.0, 5.0, 9.0]}, Pace(max_pause=0), 1)
+        assert [at for at, _ in came] == [0.0, 0.0, 0.0]
+
+    def test_it_is_what_the_client_waits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At a hundred times the speed an hour takes 36 s, which is no long pause."""
+        events: list[tuple[str, dict[str, object]]] = []
+        came = played(monkeypatch, {RT_HK: [0.0, HOUR, 5 * HOUR]}, Pace(100.0), 200, events)
+        assert [at for at, _ in came] == [0.0, 36.0, 96.0]
+        assert events == [("pause", {"client": 1, "captured": f"{4 * HOUR:.0f} s", "waits": "60 s"})]
+
+    def test_without_a_limit_it_is_only_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        events: list[tuple[str, dict[str, object]]] = []
+        came = played(monkeypatch, self.tracks, Pace(max_pause=None), 17 * HOUR, events)
+        assert [at for at, _ in came] == [1.0, 2.0, 16 * HOUR, 16 * HOUR + 1, 16 * HOUR + 2]
+        assert events == [("pause", {"client": 1, "captured": "57598 s", "waits": "57598 s"})]
+
+    def test_a_pause_up_to_the_limit_stays_as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        events: list[tuple[str, dict[str, object]]] = []
+        came = played(monkeypatch, {RT_HK: [1.0, 60.0]}, Pace(), 100, events)
+        assert ([at for at, _ in came], events) == ([1.0, 60.0], [])
 
 
 class TestRhythm:

@@ -25,7 +25,10 @@ CAPTURES = ROOT / "fixtures" / "captures"
 KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
 
-ALL = sorted(path for path in CAPTURES.iterdir() if path.suffix in {".pcap", ".pcapng"})
+ALL = sorted(
+    path.with_suffix("") for path in CAPTURES.glob("*.json") if "fixtures/scenario.py" in path.read_text("utf-8")
+)
+"""The captures whose gateway gave the answers that the scripted gateway gives."""
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
 TRADE = CAPTURES / "futu-api-10.11-trade.pcap"
 

@@ -130,12 +130,14 @@ class ReplyError(ClientError):
         self.message = message
         """The whole reply."""
         self.ret_type: int = message.retType  # type: ignore[attr-defined]  # every response has these
+        """-400, the schema's default, where the reply has none, which is no success."""
         self.ret_msg: str = message.retMsg  # type: ignore[attr-defined]
         self.err_code: int = message.errCode  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         code = f" errCode {self.err_code}" if self.err_code else ""
-        return f"{self.protocol} failed: retType {self.ret_type}{code} {self.ret_msg}".rstrip()
+        ret_type = self.ret_type if self.message.HasField("retType") else "absent"
+        return f"{self.protocol} failed: retType {ret_type}{code} {self.ret_msg}".rstrip()
 
 
 class ClientClosedError(ClientError):

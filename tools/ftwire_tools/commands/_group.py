@@ -24,9 +24,11 @@ COMMANDS: Final = {
     "schema": "Look up messages, and compare them between SDK versions.",
     "record": "Record the traffic between clients and a gateway.",
     "redact": "Write a copy of a capture that can be shown to others.",
+    "doctor": "Show what works of a gateway, with a remedy for the rest.",
     "explain": "Draw frames byte by byte and say what is wrong with them.",
     "vectors": "Test another implementation with the golden vectors.",
-    "fuzz": "Be a hostile client of a gateway, or a hostile gateway to a client.",
+    "fuzz": "Be a hostile client of a gateway, or a hostile gateway.",
+    "wireshark": "Make Wireshark show the protocol, and decrypt it.",
     "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
     "synth": "Write a capture of made-up trading, of any size.",
 }

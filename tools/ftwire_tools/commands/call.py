@@ -55,6 +55,9 @@ async def run(client: Client, job: CallPlan, write_frame: FrameWriter) -> int:
             if message.retType:
                 name = enum_name(message.DESCRIPTOR.fields_by_name["retType"], message.retType)
                 label = f"{message.retType} ({name})" if name else str(message.retType)
+                if not message.HasField("retType"):
+                    # The schema's default, which nobody sent.
+                    label = "absent"
                 complain(f"{job.protocol.name} failed: retType {label} {message.retMsg}".rstrip())
                 return FAILED
         code = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,10 +22,15 @@ from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
+if TYPE_CHECKING:
+    from ftwire.cipher import RsaKey
+
 __all__ = ["command"]
 
 NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
+MAX_READ_AGAIN: Final = 1 << 30
+"""Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
 
 
 def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -36,9 +42,24 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
+def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], frame_filter: FrameFilter) -> None:
+    """Show the known mistake that explains each broken conversation of a capture in files. Raises ``OSError``."""
+    is_small = sum(one.size for one in inputs) <= MAX_READ_AGAIN
+    if not (dump.has_both_sides or dump.unrecognised) or not is_small or any(one.path == "-" for one in inputs):
+        return
+    # Imported here: only what is broken needs it.
+    from ftwire_tools.explaining.first_findings import findings_in_files
+
+    paths = [one.path for one in inputs]
+    for line in findings_in_files(paths, keys, dump.broken, frame_filter.matches_place):
+        dump.note(f"{line}; see ftwire explain {' '.join(paths)}")
+    dump.flush()
+
+
 @click.command(
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but a frame shown could not be decoded "
-    "(damaged, unknown, or no key for it), bytes are in no frame, or the file is cut.",
+    "(damaged, unknown, no key for it, or without fields that it requires), bytes are in no frame, a connection looks "
+    "like OpenD's protocol and has no frame, or the file is cut.",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--key", "keys", multiple=True, metavar="PEM", help="RSA private key to decrypt with; repeatable.")
@@ -83,7 +104,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
     "--from",
     "sender",
     type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides.",
+    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
 )
 @schema_option
 @show_secrets_option
@@ -111,12 +132,13 @@ def command(
     schema: str | None,
     show_secrets: bool,
 ) -> None:
-    """Show the OpenD frames in FILE: a pcap or pcapng capture, or the bytes that one side sent.
+    """Show the OpenD frames in FILE: a pcap or pcapng capture, or raw bytes of one connection.
 
-    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Frames are shown in order
-    of time, whatever the order of the packets in FILE; "-" reads standard input and shows frames of a pipe as they
-    come. Several captures are the parts of one, in any order, as tcpdump -C and dumpcap -b write them: connections
-    go on over them, and numbers run through. Copies of a capture are shown each for itself.
+    Finds conversations with OpenD on any port, by their content, on TCP and WebSocket. Raw bytes are what one side
+    sent or, on TCP, both: "follow stream" saved as raw. Frames are shown in order of time, whatever the order of the
+    packets in FILE; "-" reads standard input and shows frames of a pipe as they come. Several captures are the parts
+    of one, in any order, as tcpdump -C and dumpcap -b write them: connections go on over them, and numbers run
+    through. Copies of a capture are shown each for itself.
     Captures may be compressed with gzip, xz or bzip2, and with zstd or lz4 where ftwire[compressed] is installed.
 
     \b
@@ -128,9 +150,10 @@ def command(
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
-    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error. Where a
-    selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds instead;
-    the exit code stays 0.
+    since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
+    Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
+    Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
+    instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
     try:
@@ -179,6 +202,7 @@ def command(
                     raise
                 if dump.not_decoded:
                     code = NOT_DECODED
+                    name_findings(group, dump, rsa_keys, frame_filter)
                 if sender and dump.has_both_sides:
                     sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
     except OSError as error:

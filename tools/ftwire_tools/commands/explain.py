@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from ftwire.capture import CaptureReader
+from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.diagnosis import ConversationChecker, Piece, SessionKeys
 from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
+from ftwire.resemblance import TLS
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import show_secrets_option
@@ -77,6 +78,12 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
         )
         for dissected in reports_of:
             report = reports[reader.part]
+            if isinstance(dissected, UnrecognisedConnection) and dissected.sent[0].data.startswith(TLS):
+                client, server = dissected.conversation.client, dissected.conversation.server
+                report.notes.append(
+                    f"connection {client} -> {server}: {dissected.resemblance}, which cannot be read here"
+                )
+                continue
             for checked in checker.check(dissected):
                 if isinstance(checked, Place):
                     is_wrong = bool(checked.piece.findings)
@@ -165,10 +172,12 @@ def command(
 ) -> None:
     """Draw frames byte by byte, and say what is wrong with them, why, and what to do about it.
 
-    INPUT is a frame in hexadecimal, a file (hexadecimal or a dump of it, the bytes of frames or of one side of a
-    WebSocket connection, a pcap or pcapng capture, compressed or not), or "-" for standard input. Several are read as
-    one conversation, in their order: with --key and the two frames of InitConnect, those after it are decrypted too.
-    Of a capture, only frames with something wrong are drawn. Several captures are the parts of one, in any order.
+    INPUT is a frame as programs print it (hexadecimal, hex dumps, lists of numbers as in Go, Rust, Java and Node,
+    strings with escapes, base64, text of Wireshark, tshark and tcpdump; docs/notations.md has the list), a file (of
+    such text, of the bytes of frames or of one side of a WebSocket connection, a pcap or pcapng capture, compressed or
+    not), or "-" for standard input. Several are read as one conversation, in their order: with --key and the two
+    frames of InitConnect, those after it are decrypted too. Of a capture, only frames with something wrong are drawn.
+    Several captures are the parts of one, in any order.
 
     \b
     Examples:
@@ -176,6 +185,8 @@ def command(
       ftwire explain --key rsa.pem init-request.bin init-reply.bin frame.hex
       ftwire explain --key rsa.pem capture.pcap
       xxd frame.bin | ftwire explain -
+      ftwire explain "[70 84 192 11 0 0 0 0 1 0 0 0 0 0 0 0]"
+      tshark -r session.pcap -x | ftwire explain -
     """  # noqa: D301 - click knows a paragraph that must not be wrapped by a real backspace
     if aes_key is None and (aes_iv is not None or mode is not None):
         raise click.UsageError("--aes-iv and --mode need --aes-key.")
@@ -193,7 +204,7 @@ def command(
         show_secrets=show_secrets,
     )
     try:
-        captures, data = read_given(inputs)
+        captures, data, notes = read_given(inputs)
     except UnreadableInputError as error:
         raise click.ClickException(str(error)) from None
     reports: list[ExplainReport] = []
@@ -209,6 +220,7 @@ def command(
         except ImportError as error:
             # Only WebSocket connections need this package; the error names it.
             raise click.ClickException(str(error)) from None
+    reports[-1].notes += notes
     code = 0
     several = len(reports) > 1
     form = Form(everything=everything, brief=brief, named=several)

@@ -114,7 +114,8 @@ def command(
     request says (klType, rehabType). Codes are written like HK.00700; beside an enum's number is its name (_name),
     beside a local time the instant (_utc). Replies and pushes of the same thing share a table: time_share, ticker,
     order_book, order_book_wide, kline, basic_quote, snapshot, broker_queue, orders, fills, positions. What could not
-    be decoded is in the table errors.
+    be decoded is in the table errors, as are connections that look like OpenD's protocol and have no frame. A
+    capture without any conversation is named.
     """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None
@@ -220,7 +221,9 @@ def _report(
 
 
 def _print_problem(outcome: ExportOutcome) -> None:
-    """Print a line on standard error where an input could not be read, or not all of it decoded."""
+    """Print lines on standard error where an input could not be read, or not all of it decoded, or holds nothing."""
+    for note in outcome.notes:
+        sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {note}')}\n")
     if outcome.error is not None:
         status = "" if outcome.status == "done" else f"{outcome.status}: "
         sys.stderr.write(f"ftwire: {printable(f'{outcome.source}: {status}{outcome.error}')}\n")
@@ -235,7 +238,8 @@ def _print_problem(outcome: ExportOutcome) -> None:
             f"_utc columns have: {rows}\n"
         )
     if outcome.without_request:
+        count = outcome.without_request
+        those = "1 reply without its request" if count == 1 else f"{count} replies without their request"
         sys.stderr.write(
-            f"ftwire: {printable(outcome.source)}: {outcome.without_request} replies without their request in the "
-            "capture: their rows lack what only a request says\n"
+            f"ftwire: {printable(outcome.source)}: {those} in the capture: rows lack what only a request says\n"
         )

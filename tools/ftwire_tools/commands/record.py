@@ -17,6 +17,7 @@ from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
 from ftwire_tools.commands._keys import read_key
+from ftwire_tools.explaining.first_findings import LiveFindings
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
@@ -24,6 +25,9 @@ from ftwire_tools.terminal.output import ClosedOutputError
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftwire.cipher import RsaKey
     from ftwire_tools.recording.live_dump import LiveDump
 
 __all__ = ["command"]
@@ -83,6 +87,7 @@ class _Settings(NamedTuple):
     files: CaptureFiles
     live: LiveDump | None
     pem: bytes | None
+    keys: Sequence[RsaKey]
 
 
 async def _run(settings: _Settings) -> Recorder:
@@ -104,6 +109,7 @@ async def _run(settings: _Settings) -> Recorder:
         about=f"recorded by a proxy, {routes}: times and bytes are real, packets are made up",
         pem=settings.pem,
         live=settings.live,
+        diagnosis=LiveFindings(settings.keys),
     )
     proxy = Proxy(recorder, _report)
     try:
@@ -236,7 +242,7 @@ def command(
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
         live = LiveDump(Dump(form, FrameFilter(), None, file=None), keys=rsa_keys)
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
-    recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem)))
+    recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem, rsa_keys)))
     if recorder.unread:
         raise ClosedOutputError("closed")
     ctx.exit(int(recorder.failed))

@@ -105,6 +105,8 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
         lines.append(f"{rewriter.unreadable} frames could not be read; zeros stand for their bodies: {why}")
     if rewriter.left_out:
         lines.append(f"{rewriter.left_out} connections or packets that are not OpenD's were left out")
+    if rewriter.unrecognised:
+        lines.append(f"{rewriter.unrecognised} of them look like OpenD's protocol: see ftwire explain")
     lines += [f"the capture is damaged: {text}" for text in damage]
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
 

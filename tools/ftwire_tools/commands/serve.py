@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import ssl
 import time
@@ -17,7 +18,7 @@ from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
@@ -136,6 +137,14 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     help="Pushes at so many times their captured rhythm, or market seconds a second.",
 )
 @click.option("--topspeed", is_flag=True, help="Pushes as fast as clients read.")
+@click.option(
+    "--max-pause",
+    type=click.FloatRange(min=0),
+    default=MAX_PAUSE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait for the next captured push: longer pauses, such as a night, are shortened; inf for none.",
+)
 @click.option("--loop", "looped", is_flag=True, help="Begin captured pushes again when they are over.")
 @click.option(
     "--shift-time",
@@ -220,6 +229,7 @@ def command(
     reuse: bool,
     speed: float,
     topspeed: bool,
+    max_pause: float,
     looped: bool,
     shift_time: str | None,
     seed: int,
@@ -280,7 +290,7 @@ def command(
         settings.check()
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
-    pace = Pace(None if topspeed else speed, loop=looped)
+    pace = Pace(None if topspeed else speed, loop=looped, max_pause=None if math.isinf(max_pause) else max_pause)
     now = time.time_ns() if shift_time == "now" else None
     source: AnswerSource
     if synthetic:
@@ -294,7 +304,7 @@ def command(
 
             forwarding = Forward(*forward, key=read_key(forward_key), allow_trading=allow_trading, log=log)
         replay = Replay(
-            match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, forward=forwarding
+            match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, forward=forwarding, log=log
         )
         keys = [found for found in map(read_key, (*capture_keys, key_path)) if found is not None]
         try:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ftwire.cipher import Rsa, RsaKey
 from ftwire.errors import CipherError
 from ftwire_tools.conformance.program import NoAnswerError, ProgramUnderTest
-from ftwire_tools.conformance.vectors import Vector
+from ftwire_tools.conformance.vectors import Vector, VectorGroup, question
 
-__all__ = ["FAILED", "PASSED", "UNSUPPORTED", "VectorResult", "judge", "run_vectors"]
+__all__ = [
+    "ABSENT",
+    "FAILED",
+    "PASSED",
+    "UNSUPPORTED",
+    "Difference",
+    "VectorResult",
+    "differences",
+    "judge",
+    "run_vectors",
+]
 
 PASSED, FAILED, UNSUPPORTED = "passed", "failed", "unsupported"
 PATIENCE: Final = 3
 """A program that answers none of this many vectors is not asked the others."""
+ABSENT: Final = object()
+"""In a ``Difference``: there is no such value."""
+
+
+class Difference(NamedTuple):
+    """One value of an answer that is not as expected."""
+
+    path: str
+    """Where it is in the output, such as ``events[2].body``."""
+    expected: object
+    """What a right answer has there; ``ABSENT`` where it has nothing."""
+    got: object
+    """What the answer has there; ``ABSENT`` where it has nothing."""
 
 
 class VectorResult(NamedTuple):
@@ -28,29 +52,32 @@ class VectorResult(NamedTuple):
     """Why it failed; empty otherwise."""
     answer: dict[str, Any] | None
     """What the program answered; ``None`` where it did not."""
+    seconds: float
+    """How long it took to answer."""
 
 
-def run_vectors(program: ProgramUnderTest, groups: Mapping[str, Sequence[Vector]]) -> Iterator[VectorResult]:
+def run_vectors(program: ProgramUnderTest, groups: Iterable[VectorGroup]) -> Iterator[VectorResult]:
     """Ask a program every vector.
 
     Raises ``NoAnswerError`` where none of the first ``PATIENCE`` vectors is answered, and ``OSError`` where the
     program cannot be started.
     """
     unanswered, answered = 0, False
-    for group, vectors in groups.items():
-        for vector in vectors:
-            question = {key: vector[key] for key in ("id", "operation", "input")} | {"group": group}
+    for group in groups:
+        for vector in group.vectors:
+            begin = time.monotonic()
             try:
-                answer = program.ask(question)
+                answer = program.ask(question(group.name, vector))
             except NoAnswerError as error:
                 unanswered += 1
                 if not answered and unanswered == PATIENCE:
                     raise NoAnswerError(f"{error}; not one of the first {PATIENCE} answers came") from None
-                yield VectorResult(vector, group, FAILED, str(error), None)
+                seconds = time.monotonic() - begin
+                yield VectorResult(vector, group.name, FAILED, str(error), None, seconds)
                 continue
             answered = True
             outcome, reason = judge(vector, answer)
-            yield VectorResult(vector, group, outcome, reason, answer)
+            yield VectorResult(vector, group.name, outcome, reason, answer, time.monotonic() - begin)
 
 
 def judge(vector: Vector, answer: dict[str, Any]) -> tuple[str, str]:
@@ -64,27 +91,40 @@ def judge(vector: Vector, answer: dict[str, Any]) -> tuple[str, str]:
         return FAILED, f"taken, but it must be refused ({vector['error']})"
     if error:
         return FAILED, f"refused: {error}"
-    output = answer.get("output")
-    if "RandomPadding" in vector["flags"] and isinstance(output, dict):
-        output = _decrypted(output, vector["input"]["key"])
-    if _same(vector["expected"], output):
-        return PASSED, ""
-    if not isinstance(output, dict):
+    if not isinstance(answer.get("output"), dict):
         return FAILED, "an answer without output, error or unsupported"
-    wrong = [key for key, value in vector["expected"].items() if key not in output or not _same(value, output[key])]
-    extra = sorted(output.keys() - vector["expected"].keys())
-    return FAILED, f"wrong: {', '.join(wrong)}" if wrong else f"not asked for: {', '.join(extra)}"
+    names = dict.fromkeys(each.path.partition(".")[0].partition("[")[0] for each in differences(vector, answer))
+    wrong = [name for name in vector["expected"] if name in names]
+    if wrong:
+        return FAILED, f"wrong: {', '.join(wrong)}"
+    return (FAILED, f"not asked for: {', '.join(sorted(names))}") if names else (PASSED, "")
 
 
-def _same(expected: object, actual: object) -> bool:
+def differences(vector: Vector, answer: dict[str, Any]) -> list[Difference]:
+    """Return where an answer's output is not as expected, members that are not asked for last.
+
+    A refusal and the output of a vector that must be refused are compared with nothing.
+    """
+    output = {} if answer.get("error") else answer.get("output")
+    if not isinstance(output, dict):
+        output = {}
+    if "RandomPadding" in vector["flags"]:
+        output = _decrypted(output, vector["input"]["key"])
+    return list(_differences("", vector.get("expected", {}), output))
+
+
+def _differences(path: str, expected: object, got: object) -> Iterator[Difference]:
     """Compare two JSON values: 600 is 600.0, but 1 is not true."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return expected.keys() == actual.keys() and all(_same(value, actual[key]) for key, value in expected.items())
-    if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(map(_same, expected, actual))
-    if isinstance(expected, bool) or isinstance(actual, bool):
-        return expected is actual
-    return expected == actual
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for name in dict.fromkeys([*expected, *got]):
+            inner = f"{path}.{name}" if path else name
+            yield from _differences(inner, expected.get(name, ABSENT), got.get(name, ABSENT))
+    elif isinstance(expected, list) and isinstance(got, list):
+        for at in range(max(len(expected), len(got))):
+            pair = (values[at] if at < len(values) else ABSENT for values in (expected, got))
+            yield from _differences(f"{path}[{at}]", *pair)
+    elif expected != got or isinstance(expected, bool) is not isinstance(got, bool):
+        yield Difference(path, expected, got)
 
 
 def _decrypted(output: dict[str, Any], pem: str) -> dict[str, Any]:

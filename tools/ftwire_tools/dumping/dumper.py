@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded
+from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
+from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
@@ -25,6 +26,8 @@ __all__ = ["Dump", "Form", "run"]
 
 BATCH: Final = 1000
 """Frames whose text is kept before it is written."""
+MAX_BROKEN: Final = 32
+"""Conversations with something that could not be decoded whose numbers are kept."""
 
 
 class Form(NamedTuple):
@@ -91,7 +94,11 @@ class Dump:
         self.has_both_sides = False
         """A conversation of a capture was met, not the bytes of one side."""
         self.not_decoded = 0
-        """What was shown and could not be decoded: frames, bytes in no frame, damage of the input."""
+        """What was shown and could not be decoded: frames, bytes in no frame, connections, damage of the input."""
+        self.broken: Final[set[int]] = set()
+        """Numbers of the conversations that they are in, at most ``MAX_BROKEN``."""
+        self.unrecognised = 0
+        """Connections shown that look like this protocol, without a frame in them."""
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
@@ -105,6 +112,7 @@ class Dump:
                 out.append(text)
                 if error is not None:
                     self.not_decoded += 1
+                    self._note_broken(report.conversation.number)
                 if stats is not None:
                     stats.frame(report, error)
                 if len(out) >= BATCH:
@@ -136,7 +144,12 @@ class Dump:
             self.note(name)
 
     def _show_other(self, report: Dissected) -> None:
-        """Show undecoded bytes and missing keys, if they pass the filter."""
+        """Show undecoded bytes, missing keys and connections without a frame, if they pass the filter."""
+        if isinstance(report, UnrecognisedConnection):
+            if self._filter.matches_place(report.conversation, report.time):
+                self.unrecognised += 1
+                self.complain(unrecognised_text(report))
+            return
         if not isinstance(report, DissectedBytes | KeyNeeded):
             self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
             return
@@ -145,6 +158,7 @@ class Dump:
             return
         if isinstance(report, DissectedBytes):
             self.not_decoded += 1
+            self._note_broken(conversation.number)
             if self._stats is not None:
                 self._stats.gap(report.observation.undecoded.length)
             if self._as_json:
@@ -156,6 +170,10 @@ class Dump:
             self.note(f"{conversation.client} -> {conversation.server}: {report.observation.reason} (--key)")
         else:
             self._out.append(self._lines.key_missing(conversation, report.observation))
+
+    def _note_broken(self, number: int) -> None:
+        if len(self.broken) < MAX_BROKEN:
+            self.broken.add(number)
 
     def note(self, text: str) -> None:
         """Show a sentence about no single frame: among the lines, or on standard error beside JSON."""
@@ -188,6 +206,7 @@ def run(
     Raises ``OSError``, and ``NotACaptureError`` where an input holds nothing that could be read.
     """
     account = reader.account
+    name = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1} more"
     progress = Progress(sum(source.size for source in sources))
 
     def note_progress(done: int) -> None:
@@ -203,7 +222,9 @@ def run(
         except CaptureError as error:
             for index, damage in (account.damaged_parts or {0: error}).items():
                 dump.complain(f"{sources[index].name}: {damage}")
-        name = sources[0].name if len(sources) == 1 else f"{sources[0].name} and {len(sources) - 1} more"
+        if dump.unrecognised:
+            paths = " ".join(source.name for source in sources)
+            dump.note(explain_hint(paths, dump.unrecognised))
         for sentence in account.unread():
             dump.complain(f"{name}: {sentence}")
         if account.refused_packets:
@@ -227,6 +248,9 @@ def run(
     finally:
         progress.clear()
         dump.flush()
+    nothing = without_conversation(account)
+    if nothing:
+        sys.stderr.write(f"ftwire: {printable(f'{name}: {nothing}')}\n")
 
 
 def _by_part(

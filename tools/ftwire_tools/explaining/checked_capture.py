@@ -22,9 +22,7 @@ from ftwire.capture import (
 from ftwire.diagnosis import ConversationChecker, Piece
 from ftwire.events import FrameObserved
 from ftwire.frame import Frame
-from ftwire.header import ENVELOPE_MAGIC, HEADER_SIZE, MAGIC
 from ftwire.pcap import CloseReason
-from ftwire.protocols import registry
 from ftwire.websocket import Envelope
 from ftwire_tools.explaining.report import Place, PlacedFinding
 
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureChecker", "CheckedEnd"]
-
-
-MIN_HEADER: Final = 36
-"""Bytes in the shortest header that is looked for: one without its reserved bytes."""
 
 
 class CheckedEnd(NamedTuple):
@@ -68,10 +62,9 @@ class _Checked:
 
     def end(self, time: int, reason: CloseReason) -> CheckedEnd:
         """Return what is certain at the end of the conversation."""
-        ended = reason in (CloseReason.FIN, CloseReason.RST)
         findings = [
             PlacedFinding(finding, number, self.conversation, packet)
-            for index, finding in self.checker.close(time, ended=ended)
+            for index, finding in self.checker.close(time, ended=reason in (CloseReason.FIN, CloseReason.RST))
             for number, packet in [self._places[index]]
         ]
         return CheckedEnd(self.conversation, findings, self.cut)
@@ -131,23 +124,20 @@ def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
 
 
 def _check_unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey]) -> Iterator[Place | CheckedEnd]:
-    """Check a connection in which no frame was recognised, if what it sent resembles frames or envelopes."""
+    """Check a connection that looks like this protocol, and in which no frame was recognised."""
     first = report.sent[0].data
-    if first.startswith(b"GET ") and b"websocket" in first[:4096].lower():
-        envelopes = _envelopes_of(report)
-        if any(_begins_like_a_frame(observed.frame.encode()) for observed in envelopes):
-            checked = _unrecognised(report, keys, "websocket")
-            for observed in envelopes:
-                frame = observed.frame
-                if isinstance(frame, Envelope) and (frame.error is None or checked.whole):
-                    pieces = [checked.checker.check_envelope(frame, observed.time)]
-                    yield from checked.place(pieces, observed.time, observed.packet)
-            yield checked.end(report.time, report.reason)
-    elif any(_begins_like_a_frame(sent.data[:HEADER_SIZE]) for sent in report.sent[:2]):
+    if first.startswith(b"GET "):
+        checked = _unrecognised(report, keys, "websocket")
+        for observed in _envelopes_of(report):
+            frame = observed.frame
+            if isinstance(frame, Envelope) and (frame.error is None or checked.whole):
+                pieces = [checked.checker.check_envelope(frame, observed.time)]
+                yield from checked.place(pieces, observed.time, observed.packet)
+    else:
         checked = _unrecognised(report, keys, "tcp")
         for sent in report.sent:
             yield from checked.place(checked.checker.read(sent.data, sent.sender, sent.time), sent.time, sent.packet)
-        yield checked.end(report.time, report.reason)
+    yield checked.end(report.time, report.reason)
 
 
 def _unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey], transport: str) -> _Checked:
@@ -164,19 +154,3 @@ def _envelopes_of(report: UnrecognisedConnection) -> list[FrameObserved]:
         for observed in observer.receive(sent.sender, sent.data, sent.time, sent.packet)
         if isinstance(observed, FrameObserved)
     ]
-
-
-def _begins_like_a_frame(data: bytes) -> bool:
-    if data.startswith(ENVELOPE_MAGIC):
-        return True
-    if len(data) < MIN_HEADER:
-        return False
-    if data[:2].upper() == MAGIC or data[:2] == MAGIC[::-1]:
-        # A padded header has its protocol ID two bytes later.
-        return any(_has_known_id(data, at) for at in (2, 4))
-    return _has_known_id(data, 0)
-
-
-def _has_known_id(data: bytes, at: int) -> bool:
-    field = data[at : at + 4]
-    return int.from_bytes(field, "little") in registry or int.from_bytes(field, "big") in registry

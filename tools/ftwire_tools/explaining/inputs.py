@@ -1,21 +1,25 @@
-"""The inputs of ``ftwire explain``: hexadecimal, files of it, bytes of frames, captures, standard input."""
+"""The inputs of ``ftwire explain``: text that stands for bytes, bytes of frames, captures, standard input."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import BinaryIO, Final, NamedTuple, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
 from ftwire.pcap.ordering import BegunStream, is_stored
 from ftwire_tools.captures.input_files import Input, open_input
-from ftwire_tools.terminal.hex_input import from_hex
+from ftwire_tools.explaining.notations import MAX_TEXT, Reading, name_of_array, read_text, text_of
 
-__all__ = ["Capture", "UnreadableInputError", "read_given"]
+__all__ = ["Capture", "Given", "UnreadableInputError", "read_given"]
 
 MAX_RAW: Final = 256 << 20
 """Largest size of an input that is no capture, in bytes."""
+_NOTATIONS: Final = (
+    "a hex dump, a list of numbers, a string with escapes, base64, or text of Wireshark, tshark or tcpdump"
+)
 
 
 class UnreadableInputError(Exception):
@@ -39,42 +43,79 @@ class Capture(NamedTuple):
             yield source
 
 
-def read_given(inputs: Sequence[str]) -> tuple[list[Capture], bytes]:
-    """Return the captures among the inputs, and the bytes of all others, joined in their order.
+class Given(NamedTuple):
+    """What the inputs hold."""
 
-    An input that names a file is that file; all others are hexadecimal, neighbours read together. Raises
-    ``UnreadableInputError``.
+    captures: list[Capture]
+    data: bytes
+    """The bytes of all others, joined in their order."""
+    notes: list[str]
+    """What is missing from them."""
+
+
+def read_given(inputs: Sequence[str]) -> Given:
+    """Return the captures among the inputs, and the bytes of all others.
+
+    An input that names a file is that file; all others are text that stands for bytes, neighbours read together.
+    Raises ``UnreadableInputError``.
     """
-    captures: list[Capture] = []
+    given = Given([], b"", [])
     words: list[str] = []
-    data = b""
     for each in inputs:
         # Not Path.exists, which raises for a "name" as long as a frame.
         if each != "-" and not os.path.exists(each):  # noqa: PTH110
             words.append(each)
             continue
-        data += _from_words(words)
+        given = _with_content(_with_words(given, words), each)
         words.clear()
-        content = _content(each)
-        if isinstance(content, Capture):
-            captures.append(content)
-        else:
-            data += content
-    return captures, data + _from_words(words)
+    return _with_words(given, words)
 
 
-def _from_words(words: list[str]) -> bytes:
+def _with_words(given: Given, words: list[str]) -> Given:
     if not words:
-        return b""
-    read = from_hex(" ".join(words))
-    if read is None:
+        return given
+    reading = read_text(" ".join(words))
+    if reading is None:
         shown = words[0] if len(words[0]) <= 40 else words[0][:40] + "..."
-        raise UnreadableInputError(f"{shown!r} is neither a file nor whole bytes in hexadecimal")
-    return read
+        raise _unreadable(f"{shown!r} is neither a file nor whole bytes in hexadecimal", " ".join(words))
+    return _with(given, "the text given", reading)
+
+
+def _with(given: Given, name: str, reading: Reading) -> Given:
+    notes = given.notes
+    if reading.missing:
+        notes = [*notes, f"{name}: the program that printed it left bytes out ({reading.missing!r}); print them all"]
+    if reading.capture is not None:
+        return given._replace(captures=[*given.captures, Capture(name, BytesIO(reading.capture))], notes=notes)
+    return given._replace(data=given.data + reading.data, notes=notes)
+
+
+def _with_content(given: Given, path: str) -> Given:
+    """Add the content of a file or of standard input."""
+    content = _content(path)
+    if isinstance(content, Capture):
+        return given._replace(captures=[*given.captures, content])
+    text = text_of(content)
+    if text is None:
+        return given._replace(data=given.data + content)
+    if len(text) > MAX_TEXT:
+        raise UnreadableInputError(f"{path}: more than {MAX_TEXT >> 20} MiB of text; give the capture itself")
+    if not text.strip():
+        raise UnreadableInputError(f"{path}: empty")
+    reading = read_text(text)
+    if reading is None:
+        raise _unreadable(f"{path}: text that cannot be read: it is not hexadecimal", text)
+    return _with(given, path, reading)
+
+
+def _unreadable(problem: str, text: str) -> UnreadableInputError:
+    name = name_of_array(text)
+    hint = f"; {name!r} names an array, print its bytes in hexadecimal" if name else ""
+    return UnreadableInputError(f"{problem}, nor {_NOTATIONS}{hint}")
 
 
 def _content(path: str) -> bytes | Capture:
-    """Return the bytes of a file or of standard input, hexadecimal read."""
+    """Return the bytes of a file or of standard input, or the capture that it is."""
     content = bytearray()
     decided = False
     try:
@@ -97,9 +138,4 @@ def _content(path: str) -> bytes | Capture:
         raise UnreadableInputError(f"{path}: {error.strerror or error}") from None
     if not content:
         raise UnreadableInputError(f"{path}: empty")
-    try:
-        text = content.decode("ascii")
-    except UnicodeDecodeError:
-        return bytes(content)
-    read = from_hex(text)
-    return bytes(content) if read is None else read
+    return bytes(content)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, read_body
+from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, UnrecognisedConnection, read_body
 from ftwire.frame import Kind
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.captures.account_text import unrecognised_text
 from ftwire_tools.export.manifest import ALL
 from ftwire_tools.export.request_columns import request_fields
 from ftwire_tools.messages.descriptors import descriptor_of
@@ -169,10 +170,12 @@ class FrameCollector:
         return self._cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
 
     def add(self, report: Dissected) -> None:
-        """Add a frame, or bytes in no frame; other reports are passed over."""
+        """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
         if type(report) is not DissectedFrame:
             if isinstance(report, DissectedBytes):
                 self._add_undecoded(report)
+            elif isinstance(report, UnrecognisedConnection):
+                self._add_unrecognised(report)
             elif isinstance(report, ConversationClosed):
                 self._waiting.pop(report.conversation.number, None)
             return
@@ -251,6 +254,25 @@ class FrameCollector:
                 error_type="Gap" if error is None else type(error).__name__,
                 error="bytes in no frame" if error is None else f"bytes in no frame: {error}",
                 size=undecoded.length,
+                body_length=None,
+                body=None,
+            )
+        )
+
+    def _add_unrecognised(self, report: UnrecognisedConnection) -> None:
+        self._add_error(
+            ErrorRow(
+                self._time(report.time),
+                None,
+                number=None,
+                serial=None,
+                sender=None,
+                kind=None,
+                proto_id=None,
+                proto=None,
+                error_type=type(report).__name__,
+                error=unrecognised_text(report),
+                size=sum(report.sizes),
                 body_length=None,
                 body=None,
             )

@@ -56,6 +56,8 @@ class ExportOutcome:
     status: str = DONE
     error: str | None = None
     """Why it is not done, or what is damaged in it."""
+    notes: list[str] = field(default_factory=list)
+    """What else is to be said of it: connections that look like this protocol, or that it holds no conversation."""
     size: int = 0
     """Bytes of the input."""
     changed: str = ""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ftwire.capture import CaptureReader
+from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
+from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
 from ftwire_tools.export.manifest import ALL, COLUMNS
 from ftwire_tools.export.store import open_source
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
 
 __all__ = ["CaptureCounts", "TableBatch", "read_blocks", "tables"]
+
+
+MAX_NOTES: Final = 20
+"""Connections of one input that are named; all of them are counted, and in the table ``errors``."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class CaptureCounts:
     """Responses whose request was not captured."""
     damage: list[str] = field(default_factory=list)
     """Why the file could not be read to its end, or packets of it not at all."""
+    notes: list[str] = field(default_factory=list)
+    """Connections that look like this protocol and have no frame, and that there is no conversation."""
 
 
 def tables(
@@ -114,6 +121,11 @@ def read_blocks(
         if progress is not None:
             progress(counts.bytes, counts.frames)
 
+    def note(text: str) -> None:
+        # A client that tries again and again makes one connection after the other.
+        if len(counts.notes) < MAX_NOTES:
+            counts.notes.append(text)
+
     def add_damage(kind: str, text: str) -> None:
         counts.damage.append(text)
         collector.add_damage(kind, text)
@@ -124,6 +136,8 @@ def read_blocks(
                 yield from flush()
                 block = counts.bytes // options.block
             collector.add(report)
+            if isinstance(report, UnrecognisedConnection):
+                note(unrecognised_text(report))
             if collector.is_full:
                 yield from flush()
     except NotACaptureError:
@@ -131,6 +145,10 @@ def read_blocks(
     except CaptureError as error:
         for damage in account.damaged_parts.values() or [error]:
             add_damage(type(damage).__name__, str(damage))
+    if account.unrecognised:
+        counts.notes.append(explain_hint(name, account.unrecognised))
+    if nothing := without_conversation(account):
+        counts.notes.append(nothing)
     for sentence in account.unread():
         add_damage("PacketSkipped", sentence)
     if account.misplaced_bytes:

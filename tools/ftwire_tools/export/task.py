@@ -174,7 +174,7 @@ def run_task(task: Task, progress: Callable[[int, int], None] | None = None) -> 
         raise  # of the output, or of this installation: all other inputs would fail as well
     except Exception as error:  # a bug that one input brings out must not keep the others from being exported
         outcome.status, outcome.error = FAILED, f"{type(error).__name__}: {error}"
-    outcome.frames, outcome.undecoded = counts.frames, counts.undecoded
+    outcome.frames, outcome.undecoded, outcome.notes = counts.frames, counts.undecoded, counts.notes
     outcome.times_differ = counts.times_differ
     outcome.without_request = counts.without_request
     return _finish(task, outcome)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from ftwire.connection import KEEP_ALIVE
+from ftwire.protocols import registry
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
-__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "failure", "success"]
+__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "content_of", "failure", "success"]
 
 RET_FAILED: Final = -1
 """``Common.RetType`` of a failure."""
@@ -90,20 +93,36 @@ class AnswerSource(Protocol):
         ...
 
 
-def failure(entry: ProtocolEntry, reason: str) -> Any:
-    """Return a ``Response`` with ``retType`` -1 and ``reason`` as its ``retMsg``."""
-    response: Any = entry.response()
-    response.retType = RET_FAILED
+def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED) -> Any:
+    """Return a ``Response`` with this ``retType`` and ``reason`` as its ``retMsg``."""
+    response = _response(entry)
+    response.retType = ret_type
     response.retMsg = reason
     response.errCode = 0
     return response
 
 
 def success(entry: ProtocolEntry) -> Any:
-    """Return a ``Response`` with ``retType`` 0 and an empty ``s2c``."""
-    response: Any = entry.response()
+    """Return a ``Response`` with ``retType`` 0 and an empty ``s2c``, where the protocol's has one."""
+    response = _response(entry)
     response.retType = 0
     response.retMsg = ""
     response.errCode = 0
-    response.s2c.SetInParent()
+    if "s2c" in entry.response.DESCRIPTOR.fields_by_name:
+        response.s2c.SetInParent()
     return response
+
+
+def content_of(request: Any) -> Any:
+    """Return the ``c2s`` of a request, or the request itself where its fields are not in one.
+
+    Requests of ``SkillWrapAPI`` (3801 to 3803) have their fields at the top, InitQuantMode (1009) has none that anybody
+    knows.
+    """
+    return request.c2s if "c2s" in request.DESCRIPTOR.fields_by_name else request
+
+
+def _response(entry: ProtocolEntry) -> Any:
+    """Return a new ``Response``: KeepAlive's, whose first fields all responses share, for one without ``retType``."""
+    made: Any = entry.response()
+    return made if "retType" in made.DESCRIPTOR.fields_by_name else registry[KEEP_ALIVE].response()

@@ -14,7 +14,7 @@ from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
-from ftwire_tools.gateway.answer_source import Answer, failure
+from ftwire_tools.gateway.answer_source import Answer, content_of, failure
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.messages.masking import message_of
 from ftwire_tools.messages.trading import trades
@@ -83,8 +83,9 @@ class _Route:
                 self._pushing = asyncio.get_running_loop().create_task(self._push())
         copy: Any = type(request)()
         copy.CopyFrom(request)
-        if "packetID" in copy.c2s.DESCRIPTOR.fields_by_name:
-            copy.c2s.ClearField("packetID")  # belongs to a connection: the client fills in its own
+        c2s = content_of(copy)
+        if "packetID" in c2s.DESCRIPTOR.fields_by_name:
+            c2s.ClearField("packetID")  # belongs to a connection: the client fills in its own
         reply = await self._upstream.exchange(entry.proto_id, copy)
         message = message_of(reply.frame)
         if isinstance(message, UnknownBody):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftwire.capture import CaptureReader, DissectedFrame
 from ftwire.cipher import KEY_UNKNOWN
 from ftwire.errors import CaptureError, NotACaptureError
+from ftwire_tools.captures.account_text import explain_hint, without_conversation
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each, open_input
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
     """Add one capture. Raises ``LoadError`` for a part with nothing to replay."""
     found, hidden = [0] * len(parts), [0] * len(parts)
     reader = CaptureReader(keys=keys, raw=False)
+    account = reader.account
     before = replay.index.replies + replay.recording.pushes
     try:
         for report in reader.read_files([part.stream for part in parts], at_once=False):
@@ -57,17 +59,22 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
         raise LoadError(f"{parts[reader.part].path}: not a capture (pcap, pcapng, gzip of either): {error}") from None
     except CaptureError as error:
         # What was read before the error is kept.
-        for index, damage in (reader.account.damaged_parts or {0: error}).items():
+        for index, damage in (account.damaged_parts or {0: error}).items():
             log("cut-capture", file=parts[index].path, reason=str(damage))
     for part, count, encrypted in zip(parts, found, hidden, strict=True):
         if not count:
-            reason = (
-                "its frames are encrypted: give the key that they were captured under"
-                if encrypted
-                else "no replies and no pushes of OpenD in it"
-            )
+            reason = "no replies and no pushes of OpenD in it"
+            if encrypted:
+                reason = "its frames are encrypted: give the key that they were captured under"
+            elif nothing := without_conversation(account):
+                reason += f": {nothing}"
+            if account.unrecognised:
+                reason += f"; {explain_hint(part.path, account.unrecognised)}"
             raise LoadError(f"{part.path}: {reason}")
         if encrypted:
             log("left-out", file=part.path, frames=encrypted, reason="encrypted, and no key opens them")
-    for sentence in reader.account.unread():
+    if account.unrecognised:
+        hint = explain_hint(" ".join(part.path for part in parts), account.unrecognised)
+        log("left-out", file=parts[0].path, connections=account.unrecognised, reason=hint)
+    for sentence in account.unread():
         log("left-out", file=parts[0].path, reason=sentence)

@@ -32,6 +32,8 @@ RUN: Final = 256
 
 PLACE_ORDER: Final = 2202
 MODIFY_ORDER: Final = 2205
+CAUSES: Final = frozenset({QOT_SUB, QOT_REG_PUSH, TRD_SUB_ACC_PUSH, PLACE_ORDER, MODIFY_ORDER})
+"""Protocols whose requests cause pushes."""
 CANCELLED: Final = frozenset({12, 13, 14, 15})
 """``Trd_Common.OrderStatus`` numbers that only a ``Trd_ModifyOrder`` causes."""
 
@@ -102,7 +104,7 @@ class CauseTracker:
         """Note a request and its reply as a possible cause of pushes."""
         response: Any = entry.message
         asked: Any = request
-        if asked is None or response.retType:
+        if asked is None or entry.proto_id not in CAUSES or response.retType:
             return
         here = entry.index, entry.time
         if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:

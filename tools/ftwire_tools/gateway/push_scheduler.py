@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.gateway.push import PushRun
@@ -13,12 +14,15 @@ from ftwire_tools.gateway.topics import Topic
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.push_recording import Cause, Track
 
-__all__ = ["Pace", "PushScheduler"]
+__all__ = ["MAX_PAUSE", "Pace", "PushScheduler"]
 
 SECOND: Final = 1_000_000_000
+MAX_PAUSE: Final = 60.0
+"""Seconds that a client waits at most, by default, for the next captured push."""
 BATCH: Final = 256
 """Pushes at top speed between two checks of how much the client has read."""
 
@@ -26,13 +30,15 @@ BATCH: Final = 256
 class Pace:
     """How fast pushes are sent, and whether they are repeated."""
 
-    __slots__ = ("loop", "speed")
+    __slots__ = ("loop", "max_pause", "speed")
 
-    def __init__(self, speed: float | None = 1.0, *, loop: bool = False) -> None:
+    def __init__(self, speed: float | None = 1.0, *, loop: bool = False, max_pause: float | None = MAX_PAUSE) -> None:
         self.speed: Final = speed
         """Multiple of the captured speed; ``None`` sends as fast as the client reads."""
         self.loop: Final = loop
         """Whether a track begins again after its last push."""
+        self.max_pause: Final = max_pause
+        """Most seconds (of the client, not of the capture) without a push while one is to come; ``None`` for any."""
 
 
 Send = Callable[["Push"], object]
@@ -40,9 +46,13 @@ SendRun = Callable[[PushRun], object]
 
 
 class PushScheduler:
-    """Sends tracks of pushes to one client, by ``send`` and ``send_run``."""
+    """Sends tracks of pushes to one client, by ``send`` and ``send_run``.
 
-    def __init__(self, client: Subscriber, pace: Pace, send: Send, send_run: SendRun) -> None:
+    All tracks of a client follow one clock. Where the next push is due only after ``pace.max_pause``, that clock is put
+    forward after so many seconds: a pause that all tracks have is shortened, and their pushes keep their order.
+    """
+
+    def __init__(self, client: Subscriber, pace: Pace, send: Send, send_run: SendRun, log: Log | None = None) -> None:
         self._client: Final = client
         self._pace: Final = pace
         self._send: Final = send
@@ -54,6 +64,9 @@ class PushScheduler:
         self._wake: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._started = time.monotonic_ns()
+        self._log: Final = log
+        self._skipped = 0  # nanoseconds of captured time that the clock was put forward by
+        self._pause_end: int | None = None  # when a long pause is over; ``None`` outside one
         self._is_over = False
 
     def start(self, cause: Cause, track: Track) -> None:
@@ -83,24 +96,25 @@ class PushScheduler:
 
     def _now(self) -> int:
         """Return the nanoseconds of captured time since the client joined."""
-        return int((time.monotonic_ns() - self._started) * (self._pace.speed or 1.0))
+        return int((time.monotonic_ns() - self._started) * (self._pace.speed or 1.0)) + self._skipped
 
     async def _run(self) -> None:
         sent = 0
         while True:
             if not self._due:
+                self._pause_end = None
                 self._wake.clear()
                 await self._wake.wait()
                 continue
             due = self._due[0][0]
             if self._pace.speed is not None and (wait := due - self._now()) > 0:
+                seconds = self._shortened(wait, self._pace.speed)
                 self._wake.clear()
-                try:
-                    async with asyncio.timeout(wait / SECOND / self._pace.speed):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
                         await self._wake.wait()
-                except TimeoutError:
-                    pass
                 continue
+            self._pause_end = None
             sent += self._send_due()
             if self._is_over:
                 return  # the client was cut off for not reading
@@ -110,6 +124,28 @@ class PushScheduler:
                 await asyncio.sleep(0)
                 if self._pace.speed is None:
                     await self._client.drained()
+
+    def _shortened(self, wait: int, speed: float) -> float:
+        """Return the seconds to wait where the next push is due in ``wait`` nanoseconds of captured time.
+
+        0 at the end of a long pause, whose rest is skipped.
+        """
+        seconds, limit = wait / SECOND / speed, self._pace.max_pause
+        if self._pause_end is None:
+            if seconds <= (MAX_PAUSE if limit is None else limit):
+                return seconds
+            pause = seconds if limit is None else limit
+            self._pause_end = time.monotonic_ns() + int(pause * SECOND)
+            if self._log is not None:
+                self._log(
+                    "pause", client=self._client.number, captured=f"{wait / SECOND:.0f} s", waits=f"{pause:.0f} s"
+                )
+        if limit is None:
+            return seconds
+        rest = (self._pause_end - time.monotonic_ns()) / SECOND
+        if rest <= 0:
+            self._skipped += wait
+        return max(min(rest, seconds), 0)
 
     def _send_due(self) -> int:
         """Send pushes that are due, in order of time, a batch at most; return how many were sent."""

@@ -11,7 +11,7 @@ from ftwire.body import missing_fields
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import Kind, UnknownBody
-from ftwire_tools.gateway.answer_source import Answer, failure, success
+from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.matching import Match, security_key
 from ftwire_tools.gateway.push import Push, PushRun
 from ftwire_tools.gateway.push_recording import CauseTracker, PushRecording, Track
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.forward import Forward
+    from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
 __all__ = ["OnMiss", "Replay"]
@@ -78,8 +79,12 @@ class Replay:
         pace: Pace | None = None,
         now: int | None = None,
         forward: Forward | None = None,
+        log: Log | None = None,
     ) -> None:
-        """``now``, in nanoseconds since 1970, is when the first captured frame is to have been sent."""
+        """``now``, in nanoseconds since 1970, is when the first captured frame is to have been sent.
+
+        Long pauses between pushes are reported to ``log``.
+        """
         self.index: Final = ReplyIndex()
         self.recording: Final = PushRecording()
         self._match: Final = match
@@ -88,6 +93,7 @@ class Replay:
         self._pace: Final = pace or Pace()
         self._now: Final = now
         self._forward: Final = forward
+        self._log: Final = log
         self._start: int | None = None
         self._handshake: dict[str, Any] = {}
         self._trackers: Final[dict[tuple[int, int], CauseTracker]] = {}
@@ -133,7 +139,11 @@ class Replay:
         if self._now is not None and self._start is not None:
             seconds = (self._now - self._start) // SECOND
         scheduler = PushScheduler(
-            client, self._pace, lambda push: self._send(client, push), lambda run: self._send_run(client, run)
+            client,
+            self._pace,
+            lambda push: self._send(client, push),
+            lambda run: self._send_run(client, run),
+            self._log,
         )
         state = _ClientState(scheduler, seconds)
         self._clients[client.number] = state
@@ -219,7 +229,8 @@ def _message(frame: Frame | Envelope) -> Message | None:
 def _empty(entry: ProtocolEntry, request: Any) -> Message:
     """Return a success that has only the required fields, with values from the request where it has the same ones."""
     response = success(entry)
-    c2s = request.c2s
+    c2s = content_of(request)
+    place = ["s2c"] if c2s is not request else []  # of the fields that a request's may have the names of
     while missing := missing_fields(response):
         for path in missing:
             *parents, name = path.split(".")
@@ -227,7 +238,7 @@ def _empty(entry: ProtocolEntry, request: Any) -> Message:
             for parent in parents:
                 target = getattr(target, parent)
             field = target.DESCRIPTOR.fields_by_name[name]
-            same = c2s.DESCRIPTOR.fields_by_name.get(name) if parents == ["s2c"] else None
+            same = c2s.DESCRIPTOR.fields_by_name.get(name) if parents == place else None
             known = same is not None and same.cpp_type == field.cpp_type and same.message_type is field.message_type
             if field.message_type is None:
                 value = getattr(c2s if known else target, name)

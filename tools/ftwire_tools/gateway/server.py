@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.budget import Budget
+from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.subscriptions import Subscriptions
     from ftwire_tools.gateway.websocket import ClientSocket, WebSocketSession
 
 __all__ = ["Gateway"]
@@ -65,6 +67,8 @@ class Gateway:
             credentials=credentials,
             budget=Budget(settings.max_held),
             is_full=self._is_full,
+            diagnoses=DiagnosisBudget(),
+            all_subscriptions=self._all_subscriptions,
             on_request=on_request,
         )
         self._sessions: Final[dict[int, ClientSession]] = {}
@@ -157,6 +161,10 @@ class Gateway:
         """Return whether as many clients have logged in as may."""
         logged_in = sum(session.is_open and not session.is_over for session in self._sessions.values())
         return logged_in >= self.settings.max_clients
+
+    def _all_subscriptions(self) -> list[Subscriptions]:
+        """Return the subscriptions of every client that has logged in, in the order of connecting."""
+        return [session.subscriptions for session in self._sessions.values() if session.is_open and not session.is_over]
 
     def _make_room(self) -> None:
         """Cut off the oldest connection that has not logged in where there are as many as may be."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
 from ftwire_tools.gateway.answer_source import Answer, failure
+from ftwire_tools.gateway.client_mistakes import MistakeFinder
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.responder import Responder
@@ -27,7 +29,8 @@ from ftwire_tools.gateway.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.frame import Frame
+    from ftwire.diagnosis import Finding
+    from ftwire.frame import BaseFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.push import Push, PushRun
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientSession"]
 
+ONE_FRAME: Final = 2
+"""Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
 
@@ -68,6 +73,8 @@ class ClientSession(ABC):
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
         self._over_at = 0
+        self._mistakes: Final = MistakeFinder(settings.key)
+        self._is_diagnosed = False
         self._responder: Final = Responder(context, self._faults)
 
     # Implemented for TCP and for WebSocket
@@ -181,13 +188,47 @@ class ClientSession(ABC):
         self._note_held()
         settings = self._settings
         if not self.is_open and now - self._since > settings.login_ns:
-            self.cut_off(self._not_logged_in())
+            self.cut_off(self._diagnose(self._find_in_begun) or self._not_logged_in())
         elif self._begun is not None and now - self._begun > settings.silence_ns and not self._transport.is_stuck:
-            self.cut_off(f"a request that it has begun is not whole after {settings.silence:g} s")
+            late = f"a request that it has begun is not whole after {settings.silence:g} s"
+            self.cut_off(self._diagnose(self._find_in_begun) or late)
 
     def _not_logged_in(self) -> str:
         """Return what a client has not sent in time."""
         return "no handshake"
+
+    # Mistakes of the client
+
+    @abstractmethod
+    def _find_in(self, request: BaseFrame) -> Finding | None:
+        """Return the mistake that explains a request which cannot be read."""
+
+    def _find_in_begun(self) -> Finding | None:
+        """Return the mistake that explains a request which was begun and is not whole."""
+        return None
+
+    def diagnose(self, request: Frame | Envelope) -> None:
+        """Report the known mistake that explains a request which cannot be read: one for each connection."""
+        self._diagnose(lambda: self._find_in(request))
+
+    def _diagnose(self, find: Callable[[], Finding | None]) -> str:
+        """Report the mistake that is found; return its title, empty where none explains what the client sent."""
+        finding = None if self._is_diagnosed else self._context.diagnoses.find(find)
+        if finding is None:
+            return ""
+        self._is_diagnosed = True
+        self._log(
+            "mistake",
+            client=self.number,
+            mistake=finding.mistake.id,
+            what=finding.mistake.title,
+            # A proof may quote the body, which may hold what nobody else should see.
+            proof=finding.unquoted or finding.proof,
+            certain=finding.proven,
+            remedy=finding.mistake.remedy,
+            more="ftwire record -w FILE, then ftwire explain FILE",
+        )
+        return finding.mistake.title if finding.mistake.rank < ONE_FRAME else ""
 
     async def drained(self) -> None:
         """Wait until there is room for more."""

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.budget import Budget
+    from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.subscriptions import Subscriptions
 
 __all__ = ["Credentials", "ReceivedRequest", "SessionContext", "random_credentials"]
 
@@ -67,5 +69,9 @@ class SessionContext:
     """Counts the bytes held for all clients."""
     is_full: Callable[[], bool]
     """Returns whether as many clients have logged in as may."""
+    diagnoses: DiagnosisBudget
+    """Limits how often a client's mistake is looked for."""
+    all_subscriptions: Callable[[], list[Subscriptions]]
+    """Returns the subscriptions of every client that has logged in, in the order of connecting."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

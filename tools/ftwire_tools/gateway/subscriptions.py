@@ -6,12 +6,24 @@ The rules are OpenD's: a subscription (``Qot_Sub``) allows requests about a topi
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
 
-__all__ = ["QOT_REG_PUSH", "QOT_SUB", "QUOTA", "SUBSCRIBING", "TRD_SUB_ACC_PUSH", "SubscriptionChange", "Subscriptions"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "QOT_REG_PUSH",
+    "QOT_SUB",
+    "QUOTA",
+    "SUBSCRIBING",
+    "TRD_SUB_ACC_PUSH",
+    "SubscriptionChange",
+    "Subscriptions",
+    "fill_info",
+]
 
 QOT_SUB: Final = 3001
 QOT_REG_PUSH: Final = 3002
@@ -117,14 +129,19 @@ class Subscriptions:
             return Push(proto_id, narrowed(push.message, wanted))
         return push
 
-    def fill_info(self, s2c: Any) -> None:
-        """Fill the content of a Qot_GetSubInfo reply."""
-        used = len(self.topics)
-        info = s2c.connSubInfoList.add(usedQuota=used, isOwnConnData=True)
+
+def fill_info(s2c: Any, own: Subscriptions, everyone: Sequence[Subscriptions], is_all: bool) -> None:
+    """Fill the content of a Qot_GetSubInfo reply for the client with the subscriptions ``own``.
+
+    ``everyone`` is the subscriptions of all clients; with ``is_all`` (``isReqAllConn``) all are listed. The quota is
+    the gateway's: a topic counts once, however many clients have subscribed to it.
+    """
+    for one in everyone if is_all else (own,):
+        info = s2c.connSubInfoList.add(usedQuota=len(one.topics), isOwnConnData=one is own)
         by_type: dict[int, Any] = {}
-        for topic in self.topics:
+        for topic in one.topics:
             if topic.sub_type not in by_type:
                 by_type[topic.sub_type] = info.subInfoList.add(subType=topic.sub_type)
             by_type[topic.sub_type].securityList.add(market=topic.market, code=topic.code)
-        s2c.totalUsedQuota = used
-        s2c.remainQuota = QUOTA - used
+    s2c.totalUsedQuota = len(set().union(*(one.topics for one in everyone)))
+    s2c.remainQuota = max(QUOTA - s2c.totalUsedQuota, 0)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
-from ftwire_tools.gateway.answer_source import Answer, failure, success
+from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
@@ -73,7 +73,7 @@ class Synthetic:
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
         """Return an answer from the market and the accounts."""
         response = success(entry)
-        c2s: Any = request.c2s  # type: ignore[attr-defined]  # every request has one
+        c2s = content_of(request)
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 for security in c2s.securityList:

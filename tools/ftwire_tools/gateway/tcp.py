@@ -12,9 +12,10 @@ from ftwire.cipher import PacketEncAlgo
 from ftwire.connection import INIT_CONNECT, SECOND, Connection, State
 from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
-from ftwire.frame import Role
+from ftwire.frame import BaseFrame, Frame, Role
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
+from ftwire_tools.gateway.client_mistakes import BegunFrame
 from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
 from ftwire_tools.gateway.transport import address_of
@@ -22,7 +23,7 @@ from ftwire_tools.gateway.transport import address_of
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ftwire.frame import Frame
+    from ftwire.diagnosis import Finding
     from ftwire.header import BodyFormat
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.session_context import SessionContext
@@ -142,6 +143,7 @@ class TcpSession(ClientSession):
             Role.SERVER, key=settings.key, max_body=settings.max_request, silence=settings.silence_ns
         )
         self._is_plain = False
+        self._begun_frame: Final = BegunFrame()
 
     @property
     def _push_format(self) -> BodyFormat:
@@ -196,14 +198,18 @@ class TcpSession(ClientSession):
                     if self._tcp.is_stuck:
                         # The connection keeps the remaining requests; resume_writing goes on with them.
                         self._tcp.stop_reading()
+                        self._begun_frame.receive(data, self._connection.pending)
                         self._note_received(whole=True, more=False)
                         return
         except LocalProtocolError:
             raise
         except WireError as error:
-            self.cut_off(str(error))
+            begun = self._begun_frame.data + data
+            self.cut_off(self._diagnose(lambda: self._mistakes.in_stream(begun)) or str(error))
         else:
-            self._note_received(whole=number > 0, more=self._connection.pending > 0)
+            pending = self._connection.pending
+            self._begun_frame.receive(data, pending)
+            self._note_received(whole=number > 0, more=pending > 0)
 
     def _pending(self) -> int:
         return self._connection.pending
@@ -231,11 +237,13 @@ class TcpSession(ClientSession):
             self._reply_failure(frame, "the gateway refuses this connection")
             self.end("refused, as a fault")
             return
+        asked: Any = self._responder.parse(self, frame)
+        if asked is None:
+            return
         settings = self._settings
         credentials = self._context.credentials(self.number)
         fields = self._source.handshake()
-        if settings.grant is not None:
-            asked: Any = frame.message
+        if settings.grant is not None and asked.c2s.packetEncAlgo == PacketEncAlgo.AES_CBC:
             asked.c2s.packetEncAlgo = settings.grant
             if settings.grant is PacketEncAlgo.AES_ECB:
                 fields["aesCBCiv"] = ""
@@ -253,6 +261,7 @@ class TcpSession(ClientSession):
         else:
             self._send_with_faults(INIT_CONNECT, is_push=False)
         self._is_plain = self._connection.encryption == "none"
+        self._mistakes.agree(self._connection.encryption, credentials.aes_key, credentials.aes_iv)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
         self._opened(notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption)
 
@@ -261,10 +270,21 @@ class TcpSession(ClientSession):
         self.reply(frame, entry, Answer(failure(entry, reason)))
 
     def _damaged(self, event: FrameDamaged) -> None:
+        self.diagnose(event.frame)
+        frame, reason = event.frame, str(event.frame.error)
         if self._connection.state is State.NEW:
-            self.cut_off(f"the handshake cannot be read (is it the right key?): {event.frame.error}")
-        else:
-            self._log("damaged", client=self.number, proto=event.frame.proto_id, reason=str(event.frame.error))
+            reason = f"the handshake cannot be read (is it the right key?): {reason}"
+            if frame.proto_id != INIT_CONNECT:
+                self.cut_off(reason)
+                return
+        # As from OpenD, under RSA where the gateway has a key, be it the client's or not.
+        self._responder.damaged(self, frame, reason)
+
+    def _find_in(self, request: BaseFrame) -> Finding | None:
+        return self._mistakes.in_frame(request) if isinstance(request, Frame) else None
+
+    def _find_in_begun(self) -> Finding | None:
+        return self._mistakes.in_stream(self._begun_frame.data)
 
     def tick(self, now: int) -> None:
         """Cut the client off if it has been silent, or taken too long for something; ``now`` is monotonic."""

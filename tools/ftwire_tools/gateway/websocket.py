@@ -18,7 +18,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from ftwire.connection import INIT_CONNECT, State
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
-from ftwire.websocket import INIT
+from ftwire.websocket import INIT, Envelope
 from ftwire.websocket_connection import WebSocketConnection
 from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from websockets.protocol import Event
     from websockets.server import ServerProtocol
 
-    from ftwire.websocket import Envelope
+    from ftwire.diagnosis import Finding
+    from ftwire.frame import BaseFrame
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.settings import Settings
@@ -184,7 +185,10 @@ class WebSocketSession(ClientSession):
             else:
                 self._responder.handle(self, request)
         except WireError as error:
-            self.cut_off(str(error))
+            self.cut_off(self._diagnose(lambda: self._mistakes.in_message(message)) or str(error))
+
+    def _find_in(self, request: BaseFrame) -> Finding | None:
+        return self._mistakes.in_message(request.encode()) if isinstance(request, Envelope) else None
 
     def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:

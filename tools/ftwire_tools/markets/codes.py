@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ftwire_tools.markets.exchanges import QOT_PREFIXES
 
-__all__ = ["parse_security", "security_name"]
+__all__ = ["ABSENT", "parse_security", "security_name"]
 
 
-def security_name(market: int, code: str, prefixes: dict[int, str] = QOT_PREFIXES) -> str:
-    """Return market prefix and code; for an unknown market its number and the code."""
-    return f"{prefixes.get(market) or market}.{code}"
+ABSENT: Final = "?"
+"""Written in place of a market or a code that was not sent."""
+
+
+def security_name(market: int | None, code: str | None, prefixes: dict[int, str] = QOT_PREFIXES) -> str:
+    """Return market prefix and code; for an unknown market its number and the code, for either that is absent "?"."""
+    prefix = ABSENT if market is None else prefixes.get(market) or market
+    return f"{prefix}.{ABSENT if code is None else code}"
 
 
 def parse_security(text: str) -> tuple[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftwire.schema import is_64_bit, is_repeated
+from ftwire.schema import is_64_bit, is_repeated, is_required
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,13 +16,6 @@ def descriptor_of(message: Any) -> Descriptor:
     """Return the descriptor of a message's class."""
     found: Descriptor = message.DESCRIPTOR
     return found
-
-
-def is_required(field: FieldDescriptor) -> bool:
-    """Return whether a message without this field is incomplete."""
-    asked: Any = field
-    known = getattr(asked, "is_required", None)
-    return bool(asked.label == asked.LABEL_REQUIRED if known is None else known)
 
 
 def label_of(field: FieldDescriptor) -> str:

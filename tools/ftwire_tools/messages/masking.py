@@ -23,7 +23,7 @@ from ftwire.capture import status_of
 from ftwire.errors import BodyError, EnvelopeError, WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, plain_value
+from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required, plain_value
 from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, is_secret
 
 if TYPE_CHECKING:
@@ -115,6 +115,11 @@ class MessageView:
         for field, value in self._message.ListFields():
             yield field, self._view(field, value)
 
+    def absent(self) -> list[FieldDescriptor]:
+        """Return the required fields of this message that are not set, in the order of their numbers."""
+        required = _required_fields(self.descriptor)
+        return [field for field in required if not self._message.HasField(field.name)]
+
     def get(self, name: str) -> Any:
         """Return the value of a field, ``None`` where it is not set and for a field that the class does not have.
 
@@ -190,6 +195,17 @@ def _at(field: FieldDescriptor, value: Any, path: tuple[str, ...]) -> Any:
     if path:
         return value.at(path) if path[0] in value.descriptor.fields_by_name else None
     return {each.name: value.at((each.name,)) for each, _ in value.fields()}
+
+
+_required: dict[Descriptor, list[FieldDescriptor]] = {}
+
+
+def _required_fields(descriptor: Descriptor) -> list[FieldDescriptor]:
+    found = _required.get(descriptor)
+    if found is None:
+        fields = sorted(descriptor.fields, key=lambda field: field.number)
+        found = _required[descriptor] = [field for field in fields if is_required(field)]
+    return found
 
 
 _may_hold: dict[Descriptor, bool] = {}

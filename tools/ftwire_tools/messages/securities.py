@@ -100,7 +100,7 @@ def _make_finder(descriptor: Descriptor, depth: int) -> SecurityFinder | None:
     readers: list[tuple[slice, Callable[[Sequence[Any]], Iterator[str]]]] = []
     if own is not None:
         paths += [own[0], "code"]
-        readers.append((slice(0, 2), _own_name(descriptor.fields_by_name[own[0]].default_value, own[1])))
+        readers.append((slice(0, 2), _own_name(own[1])))
     for field in descriptor.fields if depth else ():
         inner = None if field.message_type is None else _make_finder(field.message_type, depth - 1)
         if inner is not None:
@@ -117,11 +117,11 @@ def _make_finder(descriptor: Descriptor, depth: int) -> SecurityFinder | None:
     return SecurityFinder(tuple(paths), names)
 
 
-def _own_name(default: int, prefixes: dict[int, str]) -> Callable[[Sequence[Any]], Iterator[str]]:
+def _own_name(prefixes: dict[int, str]) -> Callable[[Sequence[Any]], Iterator[str]]:
     def names(values: Sequence[Any]) -> Iterator[str]:
         market, code = values
         if code:
-            yield security_name(default if market is None else market, code, prefixes)
+            yield security_name(market, code, prefixes)
 
     return names
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.projection import Projection
-from ftwire_tools.markets.exchanges import QOT_PREFIXES
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.enums import enum_name, enum_names
 from ftwire_tools.messages.securities import security_finder
@@ -257,8 +257,7 @@ def _market_and_code(path: str) -> tuple[str, str]:
 
 
 def _security(values: tuple[int | None, str | None]) -> str:
-    market, code = values
-    return _shown(f"{QOT_PREFIXES.get(market or 0) or market or 0}.{'' if code is None else code}")
+    return _shown(security_name(*values))
 
 
 def _few(names: Iterable[str]) -> str:
@@ -307,10 +306,11 @@ def _failure_writer(descriptor: Descriptor) -> Writer:
     def write(values: tuple[int | None, int | None, str | None]) -> str:
         ret_type, err_code, message = values
         if ret_type is None:
-            # A response without it is no success.
-            ret_type = field.default_value
-        name = _short(enum_name(field, ret_type))
-        parts = [f"retType={ret_type}" + (f"({name})" if name else "")]
+            # A response without it is no success. The schema's default, -400, was not sent.
+            parts = ["retType absent"]
+        else:
+            name = _short(enum_name(field, ret_type))
+            parts = [f"retType={ret_type}" + (f"({name})" if name else "")]
         if err_code:
             # Most often absent or 0.
             parts.append(f"errCode={err_code}")

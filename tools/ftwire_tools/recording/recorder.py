@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ftwire import __version__
 from ftwire.capture import SECRETS_TYPE
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ftwire_tools.captures.capture_writer import CaptureFiles
     from ftwire_tools.recording.live_dump import LiveDump
 
-__all__ = ["MAX_BACKLOG", "Recorder"]
+__all__ = ["MAX_BACKLOG", "Diagnosis", "Recorder"]
 
 MAX_BACKLOG: Final = 64 << 20
 """Most bytes that may wait to be written."""
@@ -37,6 +37,18 @@ _COMMENT, _APPLICATION, _NAME = 1, 4, 2
 _END: Final = 0
 _TCP_CLOCK_NS: Final = 4000
 """Initial sequence numbers advance every 4 microseconds (RFC 9293 section 3.4.1), so that all differ."""
+
+
+class Diagnosis(Protocol):
+    """Finds mistakes in a capture while it is written."""
+
+    def feed(self, blocks: bytes) -> list[str]:
+        """Take the next bytes of the capture; return what to report."""
+        ...
+
+    def close(self) -> list[str]:
+        """End the capture; return what is left to report."""
+        ...
 
 
 class _Connection:
@@ -81,7 +93,8 @@ class Recorder(Tap):
     """Writes traffic to ``files`` and, where it is given, shows it by ``live``.
 
     ``report`` is called with messages for the user, ``give_up`` when the reader of the capture or of the output has
-    gone; both are called in the recorder's thread. ``pem`` is a private key to be put into the files.
+    gone; both are called in the recorder's thread. ``pem`` is a private key to be put into the files;
+    what ``diagnosis`` returns is reported.
     """
 
     def __init__(
@@ -93,6 +106,7 @@ class Recorder(Tap):
         about: str = "",
         pem: bytes | None = None,
         live: LiveDump | None = None,
+        diagnosis: Diagnosis | None = None,
     ) -> None:
         self._files: Final = files
         self._report: Final = report
@@ -100,6 +114,7 @@ class Recorder(Tap):
         self._about: Final = about
         self._pem: Final = pem
         self._live = live
+        self._diagnosis: Final = diagnosis
         self._writer: Final = PcapngWriter()
         self._queue: Final[SimpleQueue[Traffic | None]] = SimpleQueue()
         self._connections: Final[dict[int, _Connection]] = {}
@@ -120,6 +135,8 @@ class Recorder(Tap):
         self._files.begin(header, time_ns)
         if self._live is not None:
             self._live.show(header)
+        if self._diagnosis is not None:
+            self._diagnosis.feed(header)
         self._thread.start()
 
     def take(self, traffic: Traffic) -> None:
@@ -158,11 +175,15 @@ class Recorder(Tap):
                         f"cannot write the capture: {error.strerror or error}; the recording ends here, "
                         "with its last whole packet, and bytes still pass"
                     )
+            if self._live is not None or self._diagnosis is not None:
+                for traffic in batch[len(packets) :]:  # the recording has ended
+                    packets.append(self._blocks(traffic))
+                    self._passed(traffic, packets[-1])
+            if self._diagnosis is not None:
+                for line in self._diagnosis.feed(b"".join(packets)) + ([] if more else self._diagnosis.close()):
+                    self._report(line)
             if self._live is not None:
                 try:
-                    for traffic in batch[len(packets) :]:  # the recording has ended
-                        packets.append(self._blocks(traffic))
-                        self._passed(traffic, packets[-1])
                     self._live.show(b"".join(packets))
                     if not more:
                         self._live.close()

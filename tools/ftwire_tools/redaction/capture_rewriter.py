@@ -21,6 +21,7 @@ from ftwire.capture import (
     ConversationOpened,
     DissectedBytes,
     DissectedFrame,
+    UnrecognisedConnection,
 )
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT
@@ -98,6 +99,11 @@ class Rewriter:
         account = self._reader.account
         return account.other_connections + account.other_packets + sum(account.unsupported_links.values())
 
+    @property
+    def unrecognised(self) -> int:
+        """Those of them that look like this protocol, without a frame in them."""
+        return self._reader.account.unrecognised
+
     def header(self) -> bytes:
         """Return what the new capture begins with."""
         writer = self._writer
@@ -136,6 +142,9 @@ class Rewriter:
         """Hold the packets that a report makes."""
         if isinstance(report, ConversationOpened):
             self._open(report)
+            return
+        if isinstance(report, UnrecognisedConnection):
+            # Left out, and counted as such: nothing in it could be told from a secret.
             return
         connection = self._connections[report.conversation.number]
         packets = connection.packets

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftwire.capture import read_body
+from ftwire.body import body_to_json
+from ftwire.capture import fault_of, read_body
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
 from ftwire.websocket import CLIENT_HEADER_SIZE
@@ -26,12 +27,13 @@ __all__ = ["FrameView"]
 class FrameView:
     """One frame, with its secrets or without."""
 
-    __slots__ = ("_frame", "_is_read", "_shows_secrets")
+    __slots__ = ("_error", "_frame", "_is_judged", "_shows_secrets")
 
     def __init__(self, frame: Frame | Envelope, *, show_secrets: bool) -> None:
         self._frame = frame
         self._shows_secrets = show_secrets
-        self._is_read = False  # without a fault, and without a message
+        self._error: WireError | None = None
+        self._is_judged = False  # _error is known
 
     @property
     def _mask(self) -> BodyMask:
@@ -39,8 +41,10 @@ class FrameView:
 
     @property
     def error(self) -> WireError | None:
-        """Why the body cannot be had, ``None`` where it can."""
-        return None if self._is_read else read_body(self._frame)[1]
+        """What is wrong with the frame: its body cannot be read, or is a message that lacks required fields."""
+        if not self._is_judged:
+            self._error, self._is_judged = fault_of(self._frame), True
+        return self._error
 
     @property
     def why(self) -> str:
@@ -50,7 +54,10 @@ class FrameView:
 
     @property
     def message(self) -> MessageView | None:
-        """The message, ``None`` where there is none: ``error`` has the reason, if it is one."""
+        """The message, ``None`` where there is none: ``error`` has the reason, if it is one.
+
+        With a message, ``error`` names the required fields that it lacks.
+        """
         message = read_body(self._frame)[0]
         return None if message is None else MessageView(message, show_secrets=self._shows_secrets)
 
@@ -66,13 +73,10 @@ class FrameView:
         frame = self._frame
         # Which class a renamed protocol's body is of is only known when it is read.
         hides_some = self._mask.hides_some or (not self._shows_secrets and frame.proto_id in frame.classes.formers)
-        if not hides_some and frame.error is None and frame.payload:
-            try:
-                text = frame.to_json(lower_camel=True)
-            except WireError:
-                pass
-            else:
-                self._is_read = True
+        if not hides_some and frame.error is None and frame.payload and (found := frame.body_class) is not None:
+            text = body_to_json(frame.body, found, lower_camel=True, complete=True)
+            if text is not None:
+                self._is_judged = True
                 return text
         message = self.message
         return None if message is None else message.to_json()

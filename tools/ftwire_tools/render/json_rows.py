@@ -37,4 +37,4 @@ class RowsRenderer:
             # Of an order book's two sides a reader must know which is which.
             first = {"number": dissected.number} | ({"list": table.name} if len(tables) > 1 else {})
             lines += [dump_json(first | dict(zip(table.columns, row, strict=True))) for row in table.rows]
-        return "".join(f"{line}\n" for line in lines), None
+        return "".join(f"{line}\n" for line in lines), view.error

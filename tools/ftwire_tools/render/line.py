@@ -90,14 +90,16 @@ class LineRenderer:
         return line, error
 
     def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
-        """Return what a message is about, or what is wrong with a frame, and the error."""
+        """Return what a message is about, what is wrong with the frame, and the error."""
         view = FrameView(dissected.frame, show_secrets=self._shows_secrets)
         text = self._chosen(view.message) if self._fields else view.summary
         error = view.error
         if isinstance(error, KeyRequiredError):
             text = f"{self._paint.faint}encrypted, no key{self._paint.reset}"
         elif error is not None:
-            text = f"{self._paint.bad}{type(error).__name__}: {printable(view.why)}{self._paint.reset}"
+            # A message that lacks fields has a summary all the same.
+            wrong = f"{self._paint.bad}{type(error).__name__}: {printable(view.why)}{self._paint.reset}"
+            text = f"{text} {wrong}" if text else wrong
         return text, error
 
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:

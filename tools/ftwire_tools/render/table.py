@@ -144,10 +144,10 @@ def _common(payload: MessageView) -> dict[str, object]:
     return found
 
 
-def _security(security: MessageView | None) -> str:
+def _security(security: MessageView | None) -> str | None:
     if security is None:
-        return security_name(0, "")
-    return security_name(security.get("market") or 0, security.get("code") or "")
+        return None
+    return security_name(security.get("market"), security.get("code"))
 
 
 def _make_cells(item: Descriptor) -> dict[str, Cell]:
@@ -191,12 +191,12 @@ def _length(field: FieldDescriptor) -> Cell:
 
 
 def _security_in(name: str) -> Cell:
-    return lambda message: None if (security := message.get(name)) is None else _security(security)
+    return lambda message: _security(message.get(name))
 
 
 def _own_code(market: str, prefixes: dict[int, str]) -> Cell:
     def read(message: MessageView) -> object:
-        number, code = message.get(market), message.get("code") or ""
+        number, code = message.get(market), message.get("code")
         return code if number is None else security_name(number, code, prefixes)
 
     return read

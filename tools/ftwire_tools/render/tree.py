@@ -10,6 +10,7 @@
       rtList: 1 item
         [0]
           time: "2021-06-09 09:30:00"
+          price: absent, and required
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def _lines(message: MessageView, indent: str) -> Iterator[str]:
         else:
             yield name
             yield from _lines(value, indent + INDENT)
+    for field in message.absent():
+        yield f"{indent}{field.name}: absent, and required"
     yield from _unknown_lines(message.unknown_fields(), indent)
 
 

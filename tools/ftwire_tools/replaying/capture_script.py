@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded, read_body
+from ftwire.capture import CaptureReader, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection, read_body
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.frame import Kind
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
+from ftwire_tools.captures.account_text import unrecognised_text
 from ftwire_tools.messages.masking import error_text
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class _ScriptBuilder:
             self.unreadable.append(
                 f"conversation {number}: {report.observation.undecoded.length} bytes are in no frame"
             )
+        elif isinstance(report, UnrecognisedConnection):
+            self.unreadable.append(f"{unrecognised_text(report)} (see ftwire explain)")
         elif isinstance(report, DissectedFrame):
             part = self.parts.setdefault(number, Part(report.conversation))
             if report.kind is Kind.REQUEST:

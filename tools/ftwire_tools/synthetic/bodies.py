@@ -59,6 +59,8 @@ class Moment(NamedTuple):
     """``unix`` as an encoded ``double``."""
     bar: bytes
     """``text`` of the first second of the minute."""
+    bar_stamp: bytes
+    """``stamp`` of that second."""
 
 
 def moments(clock: TradingClock) -> Callable[[int], Moment]:
@@ -68,7 +70,7 @@ def moments(clock: TradingClock) -> Callable[[int], Moment]:
     def moment(second: int) -> Moment:
         time = clock.at(second)
         unix, text = int(time.timestamp()), local_text(time).encode()
-        return Moment(unix, minute_of_day(time), text, double(unix), text[:-2] + b"00")
+        return Moment(unix, minute_of_day(time), text, double(unix), text[:-2] + b"00", double(unix - unix % 60))
 
     return moment
 
@@ -150,7 +152,7 @@ class Bodies:
     @staticmethod
     def _basic_quote(stock: TemplateStock, now: Moment) -> bytes:
         made = stock.made.get("basic_quote") or _basic_quote_template(stock)
-        return made % _trade_holes(stock, now.text, now)
+        return made % _trade_holes(stock, now.text, now.stamp)
 
     @staticmethod
     def _time_share(stock: TemplateStock, now: Moment) -> bytes:
@@ -160,10 +162,10 @@ class Bodies:
     @staticmethod
     def _kline(stock: TemplateStock, now: Moment) -> bytes:
         made = stock.made.get("kline") or _kline_template(stock)
-        return made % _trade_holes(stock, now.bar, now)
+        return made % _trade_holes(stock, now.bar, now.bar_stamp)
 
 
-def _trade_holes(stock: TemplateStock, time: bytes, now: Moment) -> tuple[bytes, ...]:
+def _trade_holes(stock: TemplateStock, time: bytes, stamp: bytes) -> tuple[bytes, ...]:
     """Trade, and return the values of a candle or a quote."""
     stock.trade()
     return (
@@ -173,7 +175,7 @@ def _trade_holes(stock: TemplateStock, time: bytes, now: Moment) -> tuple[bytes,
         stock.prices(stock.ticks),
         varint(stock.volume),
         double(stock.turnover),
-        now.stamp,
+        stamp,
     )
 
 

@@ -22,20 +22,41 @@ pub fn pass_block(field: &Field, reader: &mut Reader) -> Option<usize> {
     (count > 0).then_some(count)
 }
 
-/// Check that a message parses, in whatever order its fields are.
+/// Most fields of a message whose presence is noted.
+const MAX_NOTED: usize = 128;
+
+/// Check that a message parses and has its required fields, in whatever order they are.
 pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Option<()> {
     let layout = layouts.get(layout)?;
     let depth = depth.checked_sub(1)?;
+    if layout.required_end > MAX_NOTED {
+        return None;
+    }
+    // A bit for each field up to the last required one.
+    let mut present = 0u128;
+    let mut next = 0;
     let mut reader = Reader { data };
     while !reader.data.is_empty() {
         let tag = reader.tag()?;
+        // Most often it is the field after the last one.
+        let place = match layout.fields.get(next) {
+            Some(field) if field.number == tag >> 3 => Some(next),
+            _ => layout.place(tag >> 3),
+        };
+        let field = place.and_then(|at| layout.fields.get(at));
+        if let (Some(at), Some(field)) = (place, field) {
+            next = at + 1;
+            if tag == field.tag && at < MAX_NOTED {
+                present |= 1 << at;
+            }
+        }
         if tag & 7 != DELIMITED {
             // With another wire type than the declared one it is an unknown field, which is no error.
             reader.skip(tag & 7)?;
             continue;
         }
         let value = reader.delimited()?;
-        let Some(field) = layout.field(tag >> 3) else { continue };
+        let Some(field) = field else { continue };
         match field.kind {
             Kind::String => drop(std::str::from_utf8(value).ok()?),
             Kind::Message => check(layouts, field.message, value, depth)?,
@@ -49,5 +70,6 @@ pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Opti
             }
         }
     }
-    Some(())
+    let all = layout.fields[..layout.required_end].iter().enumerate();
+    all.filter(|(_, field)| field.required).all(|(at, _)| present >> at & 1 == 1).then_some(())
 }

@@ -77,6 +77,7 @@ pub struct Field {
     pub number: u32,
     pub kind: Kind,
     pub repeated: bool,
+    pub required: bool,
     /// Number and wire type of a single value.
     pub tag: u32,
     /// The same for packed values; 0, which is no tag, where the field cannot be packed.
@@ -101,11 +102,16 @@ impl Field {
 
 pub struct Layout {
     pub fields: Vec<Field>,
+    /// Index behind the last required field; 0 where there is none.
+    pub required_end: usize,
 }
 
-/// A field as Python describes it: number, type, whether it is repeated, name, index of its message, values of its
-/// enum.
-pub type FieldSpec = (u32, u32, bool, String, usize, Vec<(i32, String)>);
+/// Labels of fields, by their numbers in `FieldDescriptorProto.Label`.
+const REQUIRED: u32 = 2;
+const REPEATED: u32 = 3;
+
+/// A field as Python describes it: number, type, label, name, index of its message, values of its enum.
+pub type FieldSpec = (u32, u32, u32, String, usize, Vec<(i32, String)>);
 
 impl Layout {
     /// The messages as Python describes them, the body's first.
@@ -117,12 +123,13 @@ impl Layout {
     /// The fields of one message, sorted by number; `messages` is how many messages there are.
     fn new(py: Python, specs: Vec<FieldSpec>, messages: usize) -> PyResult<Self> {
         let mut fields = Vec::with_capacity(specs.len());
-        for (number, type_number, repeated, name, message, values) in specs {
+        for (number, type_number, label_number, name, message, values) in specs {
             let kind = Kind::from_number(type_number)
                 .ok_or_else(|| PyValueError::new_err(format!("there is no type {type_number}")))?;
             if number == 0 || number >= 1 << 29 || (kind == Kind::Message && message >= messages) {
                 return Err(PyValueError::new_err(format!("field {name} is numbered or nested wrongly")));
             }
+            let repeated = label_number == REPEATED;
             let tag = number << 3 | kind.wire_type();
             let packable = repeated && kind.wire_type() != DELIMITED;
             let mut label = String::new();
@@ -141,6 +148,7 @@ impl Layout {
                 number,
                 kind,
                 repeated,
+                required: label_number == REQUIRED,
                 tag,
                 packed_tag: if packable { number << 3 | DELIMITED } else { 0 },
                 short_tag: u8::try_from(tag).ok().filter(|tag| *tag < 0x80).unwrap_or(0),
@@ -151,15 +159,12 @@ impl Layout {
             });
         }
         fields.sort_by_key(|field| field.number);
-        Ok(Layout { fields })
+        let required_end = fields.iter().rposition(|field| field.required).map_or(0, |index| index + 1);
+        Ok(Layout { fields, required_end })
     }
 
     /// Index in `fields` of the field with this number.
     pub fn place(&self, number: u32) -> Option<usize> {
         self.fields.binary_search_by_key(&number, |field| field.number).ok()
-    }
-
-    pub fn field(&self, number: u32) -> Option<&Field> {
-        self.fields.get(self.place(number)?)
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! `JsonWriter` and `Projection` read plain bodies only: the fields of a message in the order of their numbers, each
 //! once or, if repeated, all in one place, of the wire type they are declared with, as every serializer of protobuf
-//! writes them. Text is UTF-8, enum values are known. Anything else ends the walk with `None`, and the Python twin
-//! reads the body. What the walk returns is exactly what the twin returns.
+//! writes them. Text is UTF-8, enum values are known. Required fields are there, where complete bodies are asked for.
+//! Anything else ends the walk with `None`, and the Python twin reads the body. What the walk returns is exactly what
+//! the twin returns.
 //!
 //! Memory: what is made is proportional to the body, as it is in Python. Body, text and nesting have limits, above
 //! which the twin reads the body.
@@ -47,9 +48,16 @@ impl JsonWriter {
         Ok(JsonWriter { layouts: Layout::all(py, messages)? })
     }
 
-    /// JSON text, on one line or with `indent` spaces a level; `None` where the body is not plain.
-    #[pyo3(signature = (body, indent=None))]
-    fn text<'py>(&self, py: Python<'py>, body: &[u8], indent: Option<i64>) -> Option<Bound<'py, PyString>> {
+    /// JSON text, on one line or with `indent` spaces a level; `None` where the body is not plain, or with `complete`
+    /// lacks a required field.
+    #[pyo3(signature = (body, indent=None, *, complete=false))]
+    fn text<'py>(
+        &self,
+        py: Python<'py>,
+        body: &[u8],
+        indent: Option<i64>,
+        complete: bool,
+    ) -> Option<Bound<'py, PyString>> {
         let indent = match indent {
             None => None,
             Some(spaces) => Some(usize::try_from(spaces).ok().filter(|spaces| *spaces <= MAX_INDENT)?),
@@ -58,7 +66,7 @@ impl JsonWriter {
             return None;
         }
         let out = String::with_capacity(4 * body.len().min(1 << 20));
-        let mut texts = Texts { layouts: &self.layouts, out, indent };
+        let mut texts = Texts { layouts: &self.layouts, out, indent, complete };
         texts.message(0, body, MAX_DEPTH, 0)?;
         Some(PyString::new(py, &texts.out))
     }

@@ -1,4 +1,4 @@
-//! The values at a few field paths of a body; the rest is checked and skipped.
+//! The values at a few field paths of a body; the rest is checked and skipped. Bodies lack no required field.
 //!
 //! The twin of `ftwire.projection`, which defines what a path is and what is found at its end.
 
@@ -114,7 +114,7 @@ impl Projection {
         values: &mut [Option<Bound<'py, PyAny>>],
     ) -> Option<()> {
         let wants = self.wants.get(wants)?;
-        let mut walk = Walk::new(self.layouts.get(wants.layout)?, data);
+        let mut walk = Walk::new(self.layouts.get(wants.layout)?, data, true);
         let depth = depth.checked_sub(1)?;
         while let Some(found) = walk.step()? {
             let (field, want) = (found.field, wants.fields.get(found.index)?);

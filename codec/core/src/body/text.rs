@@ -15,6 +15,8 @@ pub struct Texts<'p> {
     pub out: String,
     /// Spaces a level; `None`: all on one line.
     pub indent: Option<usize>,
+    /// Nothing is written of a message that lacks a required field.
+    pub complete: bool,
 }
 
 impl Texts<'_> {
@@ -46,7 +48,7 @@ impl Texts<'_> {
 
     pub fn message(&mut self, index: usize, data: &[u8], depth: u32, level: usize) -> Option<()> {
         let layouts = self.layouts;
-        let mut walk = Walk::new(layouts.get(index)?, data);
+        let mut walk = Walk::new(layouts.get(index)?, data, self.complete);
         let depth = depth.checked_sub(1)?;
         let mut empty = true;
         self.out.push('{');

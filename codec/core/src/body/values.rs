@@ -28,7 +28,7 @@ macro_rules! or_leave {
 
 impl<'py> Values<'_, 'py> {
     pub fn message(&self, index: usize, data: &[u8], depth: u32) -> Made<Bound<'py, PyDict>> {
-        let mut walk = Walk::new(or_leave!(self.layouts.get(index)), data);
+        let mut walk = Walk::new(or_leave!(self.layouts.get(index)), data, false);
         let depth = or_leave!(depth.checked_sub(1));
         let made = PyDict::new(self.py);
         while let Some(Found { field, mut packed, .. }) = or_leave!(walk.step()) {

@@ -1,4 +1,5 @@
-//! The fields of a message in the order of their numbers; any other order ends the walk with `None`.
+//! The fields of a message in the order of their numbers; any other order ends the walk with `None`. So does a required
+//! field that is missing, where messages have to be complete.
 
 use super::layout::{Field, Layout, DELIMITED, FIXED32, FIXED64, VARINT};
 
@@ -96,14 +97,18 @@ pub struct Found<'f> {
 /// The fields of one message, in order.
 pub struct Walk<'f, 'a> {
     fields: &'f [Field],
+    /// Index behind the last field that must be there.
+    required_end: usize,
     /// Index of the first field that may still follow.
     next: usize,
     pub reader: Reader<'a>,
 }
 
 impl<'f, 'a> Walk<'f, 'a> {
-    pub fn new(layout: &'f Layout, data: &'a [u8]) -> Self {
-        Walk { fields: &layout.fields, next: 0, reader: Reader { data } }
+    /// With `complete` all required fields must be there.
+    pub fn new(layout: &'f Layout, data: &'a [u8], complete: bool) -> Self {
+        let required_end = if complete { layout.required_end } else { 0 };
+        Walk { fields: &layout.fields, required_end, next: 0, reader: Reader { data } }
     }
 
     /// The next field that the message has; `Some(None)` at the end, `None` where the message is not plain.
@@ -113,7 +118,8 @@ impl<'f, 'a> Walk<'f, 'a> {
         let fields = self.fields;
         loop {
             let Some((&first, rest)) = self.reader.data.split_first() else {
-                return Some(None);
+                // Nothing follows: no field that must be there was passed over, and none may be left.
+                return (self.next >= self.required_end).then_some(None);
             };
             if let Some(field) = fields.get(self.next) {
                 // Most often it is the field after the last one.
@@ -126,7 +132,10 @@ impl<'f, 'a> Walk<'f, 'a> {
             let tag = self.reader.tag()?;
             let number = tag >> 3;
             let mut at = self.next;
-            while self.fields.get(at).is_some_and(|field| field.number < number) {
+            while let Some(field) = self.fields.get(at).filter(|field| field.number < number) {
+                if field.required && at < self.required_end {
+                    return None;
+                }
                 at += 1;
             }
             match self.fields.get(at) {

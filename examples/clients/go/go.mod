@@ -1,0 +1,3 @@
+module opend
+
+go 1.22
