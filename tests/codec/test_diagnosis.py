@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,12 +15,14 @@ from hypothesis import strategies as st
 from fixtures import make_mistakes
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.diagnosis import MISTAKES, ConversationChecker, Piece
+from ftwire.diagnosis.digests import MAX_HASHED, MAX_SEARCHES, MAX_STEPS
+from ftwire.diagnosis.header_layouts import MAX_LAYOUTS
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Frame, MessageClasses, Role
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire.websocket import BadEnvelope, Envelope
-from support.frames import init_response
+from support.frames import init_response, rt_request
 from support.places import ROOT
 
 FIXTURES = ROOT / "fixtures"
@@ -69,7 +73,7 @@ def check(vector: Any, *, tell_sender: bool = True) -> set[Found]:
             pieces.append(session.check_envelope(envelope_of(data, sender), time))
         else:
             pieces += session.read(data, sender if tell_sender else None, time)
-    return grouped(pieces, session.close(time))
+    return grouped(pieces, session.close(time, ended=vector["ended"]))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
@@ -103,6 +107,7 @@ def sendable(known: Any) -> bool:
 ASKED = [known.proto_id for known in registry if sendable(known) and not known.is_push]
 PUSHED = [known.proto_id for known in registry if sendable(known) and known.is_push]
 KEY = RsaKey.from_pem((FIXTURES / "keys" / "TEST-ONLY-1024.pem").read_bytes())
+CONN_ID = 7262309301
 AES_KEY, AES_IV = "0123456789ABCDEF", "FEDCBA9876543210"
 
 
@@ -115,6 +120,7 @@ def handshake(algorithm: int | None, iv: str | None, cipher: Cipher) -> list[Fra
     if algorithm is not None:
         asks.c2s.packetEncAlgo = algorithm
     gives = init_response(AES_KEY, iv)
+    gives.s2c.connID = CONN_ID
     return [
         Frame.build(1001, 1, asks, sender=Role.CLIENT, cipher=cipher),
         Frame.build(1001, 1, gives, sender=Role.SERVER, cipher=cipher),
@@ -148,6 +154,7 @@ def conversations(draw: st.DrawFn) -> list[Frame]:
         if c2s is not None and "packetID" in c2s.DESCRIPTOR.fields_by_name and c2s.HasField("packetID"):
             packet_id += draw(st.integers(1, 9))
             c2s.packetID.serialNo = packet_id
+            c2s.packetID.connID = CONN_ID
         frame = Frame.build(proto_id, serial, body, sender=sender, body_format=body_format, cipher=cipher)
         frames.append(frame)
         if sender is Role.CLIENT:
@@ -248,3 +255,45 @@ def test_an_end_of_nothing_is_nothing() -> None:
     session = ConversationChecker()
     assert list(session.read(b"")) == []
     assert session.close() == []
+
+
+def hostile() -> Iterator[tuple[str, bytes]]:
+    """Inputs of a size that are made to cost much, none of whose digests is found."""
+    body = Random(1).randbytes(SIZE)  # noqa: S311 - the same bytes every time
+    yield "one frame of random bytes", with_wrong_digest(body + b"\1")
+    yield "one frame of text", with_wrong_digest(b"a" * (SIZE + 1))
+    yield "one frame of zeros", with_wrong_digest(bytes(SIZE + 1))
+    yield "one frame of JSON", with_wrong_digest(b'{"c2s":"' + b"x" * SIZE + b'"}', body_format=1)
+    yield "no frame", body
+    yield "many beginnings", b"FT" * (SIZE // 2)
+    small = with_wrong_digest(rt_request().SerializeToString())
+    yield "many small frames", small * (SIZE // 8 // len(small))
+    yield "many headers of another layout", (b"TF" + struct.pack("<IBBII", 3008, 0, 0, 1, 0) + bytes(28)) * 2000
+
+
+SIZE = 1 << 20
+
+
+def with_wrong_digest(body: bytes, body_format: int = 0) -> bytes:
+    return b"FT" + struct.pack("<IBBII", 3008, body_format, 0, 2, len(body)) + b"\x12\x34" * 10 + bytes(8) + body
+
+
+@pytest.mark.parametrize(("name", "data"), hostile(), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_search_in_vain_ends_in_bounded_work(name: str, data: bytes) -> None:
+    session = ConversationChecker(alone=True)
+    pieces = list(session.read(data))
+    assert b"".join(piece.raw for piece in pieces) == data, name
+    work = session.work
+    # The header is hashed with the body, which counts where bodies are small.
+    assert work.hashed <= MAX_HASHED * (len(data) + 44 * len(pieces))
+    assert work.steps <= MAX_STEPS
+    assert work.searches <= MAX_SEARCHES
+    assert work.layouts <= MAX_LAYOUTS
+
+
+def test_searches_in_vain_are_counted_and_end() -> None:
+    lost = with_wrong_digest(rt_request().SerializeToString())
+    session = ConversationChecker(alone=True)
+    pieces = list(session.read(lost * (MAX_SEARCHES + 10)))
+    assert {finding.mistake.id for piece in pieces for finding in piece.findings} == {"unexplained_digest"}
+    assert session.work.searches == MAX_SEARCHES

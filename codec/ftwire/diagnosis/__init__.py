@@ -8,6 +8,10 @@ Bytes in, findings out. ``ConversationChecker`` reads a conversation and returns
 ``bounds``            lengths and byte order: where frames begin and end
 ``handshakes``        RSA, in the two bodies of InitConnect
 ``payloads``          AES, in everything after it
+``digests``           what a wrong digest is the digest of
+``header_layouts``    headers with padding, other sizes, another magic
+``requests``          what requests hold: names, numbers, codes, the key of WebSocket
+``refusals``          OpenD's errors, by their texts
 ``bodies``            format, direction and completeness of plain bodies
 ``exchange``          serials, pushes, PacketID, silence
 ``envelopes``         WebSocket messages

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftwire.body import decode_body, missing_fields
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.wiretree import is_exact, wire_tree
+from ftwire.diagnosis.requests import RET_TYPES, content_finding
+from ftwire.diagnosis.wiretree import TOO_MANY, is_exact, wire_tree
 from ftwire.errors import BodyError
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
 
+MAX_FIRST = 64
+"""Fields at the beginning of a body that are looked at before all of it is parsed."""
 ENC_ALGOS = {-1: "none", 0: "FTAES_ECB", 1: "AES_ECB", 2: "AES_CBC"}
 """Valid values of ``packetEncAlgo``."""
 
@@ -48,13 +51,19 @@ def _read(body: bytes, message_class: type[Message], body_format: int) -> Messag
 
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
     """Return whether a body is such a message with all required fields and no unknown ones."""
+    descriptor = _descriptor(message_class)
+    if body_format == BodyFormat.PROTOBUF:
+        # Before the parser: where it fails it looks for the place, which takes long in a large body.
+        first = wire_tree(body, descriptor, max_nodes=MAX_FIRST)
+        if any(node.field is None and node.problem != TOO_MANY for node in first):
+            return False
     message = _read(body, message_class, body_format)
     if isinstance(message, BodyError) or missing_fields(message):
         return False
     if body_format == BodyFormat.PROTOBUF:
-        return is_exact(wire_tree(body, _descriptor(message)))
+        return is_exact(wire_tree(body, descriptor))
     # A JSON parser ignores unknown members: at the top level there must be none.
-    return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in _descriptor(message).fields}
+    return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in descriptor.fields}
 
 
 def _descriptor(message: Any) -> Any:
@@ -87,6 +96,8 @@ def side_of(body: bytes, proto_id: int, body_format: int, registry: Registry, *,
     for side in sides:
         if is_exactly(body, proto_id, body_format, side, registry):
             return side
+        if first is Role.CLIENT and _bare_c2s(body, proto_id, body_format, registry) is not None:
+            return first
     # With fields that this schema does not have.
     return next((side for side in sides if reads(body, proto_id, body_format, side, registry)), None)
 
@@ -104,7 +115,7 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
     if not isinstance(message, BodyError):
         missing = missing_fields(message)
         if not missing:
-            return None
+            return content_finding(body, _descriptor(classes[0]), body_format, sender)
     for former in classes[1:]:
         other = _read(body, former, body_format)
         if not isinstance(other, BodyError) and not missing_fields(other):
@@ -113,6 +124,11 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
     format_finding = _wrong_format(body, body_format, classes[0], sender)
     if format_finding is not None:
         return format_finding
+    if sender is Role.CLIENT and (c2s := _bare_c2s(body, proto_id, body_format, registry)) is not None:
+        proof = f"The body is a whole {c2s} and no {name}: the Request around it, with the field c2s, is missing."
+        return Finding(MISTAKES["c2s_without_request"], proof, sender)
+    if (content := content_finding(body, _descriptor(classes[0]), body_format, sender)) is not None:
+        return content
     opposite = _candidates(proto_id, sender.peer, registry)
     for each in opposite:
         if _is_whole(body, each, body_format):
@@ -133,8 +149,33 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
             "for 0 reads success."
         )
         return Finding(MISTAKES["ret_type_absent"], proof, sender)
+    if missing == ["c2s"]:
+        proof = f"{name} requires c2s, and the body of {len(body)} bytes has none."
+        return Finding(MISTAKES["c2s_missing"], proof, sender)
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return Finding(MISTAKES["fields_missing"], f"{name} lacks {shown}.", sender)
+
+
+def _bare_c2s(body: bytes, proto_id: int, body_format: int, registry: Registry) -> str | None:
+    """Return the name of the C2S message that a body is without the Request around it; ``None`` if it is none.
+
+    Short bodies may be a C2S and a Response: they are a Response if ``retType`` is one of its values.
+    """
+    if not body or body_format > BodyFormat.JSON:
+        return None
+    for each in _candidates(proto_id, Role.CLIENT, registry):
+        c2s = each.DESCRIPTOR.fields_by_name.get("c2s")
+        if c2s is None or c2s.message_type is None:
+            continue
+        inner: type[Message] = type(getattr(each(), "c2s"))  # noqa: B009 - its type is not known to the checker
+        if not _is_whole(body, inner, body_format):
+            continue
+        for response in _candidates(proto_id, Role.SERVER, registry):
+            read: Any = _read(body, response, body_format)
+            if _is_whole(body, response, body_format) and read.retType in RET_TYPES:
+                return None
+        return inner.DESCRIPTOR.full_name
+    return None
 
 
 def _wrong_format(body: bytes, body_format: int, message_class: type[Message], sender: Role) -> Finding | None:

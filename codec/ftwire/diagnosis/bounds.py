@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from ftwire.diagnosis.digests import Work, real_length
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header
 from ftwire.protocols import Registry
 
-__all__ = ["Bounds", "bounds_finding", "is_plausible", "swapped"]
+__all__ = ["Bounds", "bounds_finding", "cut_finding", "is_plausible", "swapped"]
 
 MAX_INNER: Final = 64
 """Largest number of places inside a frame that are tried as the beginning of another."""
@@ -56,18 +57,20 @@ def bounds_finding(
     registry: Registry,
     *,
     encrypted_lengths: Iterable[int],
+    work: Work,
     final: bool,
+    alone: bool,
 ) -> Bounds | None:
     """Return the mistake in the size of the frame at the start of ``data``, which does not open as it is.
 
     ``encrypted_lengths`` are those that a plain body of the announced length may have on the wire; ``final`` means that
-    nothing follows ``data``.
+    nothing follows ``data``, ``alone`` that no frame after it was cut off before.
     """
     return (
         _big_endian(data, header, opens, registry)
         or _other_length(data, header, opens, encrypted_lengths)
-        or _glued(data, header, opens, registry)
-        or _cut(data, header, registry, final=final)
+        or _glued(data, header, opens, registry, alone=alone)
+        or _any_length(data, header, registry, work, final=final)
     )
 
 
@@ -79,9 +82,12 @@ def _big_endian(data: bytes, header: Header, opens: Opens, registry: Registry) -
         "nBodyLen": swapped(header.body_length),
     }
     id_is_turned = header.proto_id not in registry and turned["nProtoID"] in registry
-    for fields in (tuple(turned), ("nProtoID", "nBodyLen"), ("nBodyLen",), ("nProtoID",)):
-        if ("nProtoID" in fields) != id_is_turned:
+    # The digest does not depend on the serial: it is turned if that makes it smaller.
+    serial = ("nSerialNo",) if turned["nSerialNo"] < header.serial else ()
+    for numbers in (("nProtoID", "nBodyLen"), ("nBodyLen",), ("nProtoID",)):
+        if ("nProtoID" in numbers) != id_is_turned:
             continue
+        fields = (*numbers[:1], *serial, *numbers[1:]) if id_is_turned else (*serial, *numbers)
         meant = _with(
             header,
             proto_id=turned["nProtoID"] if "nProtoID" in fields else header.proto_id,
@@ -135,9 +141,11 @@ def _inner_frames(data: bytes, stop: int, registry: Registry) -> Iterable[tuple[
             yield at, inner
 
 
-def _glued(data: bytes, header: Header, opens: Opens, registry: Registry) -> Bounds | None:
+def _glued(data: bytes, header: Header, opens: Opens, registry: Registry, *, alone: bool) -> Bounds | None:
     end = HEADER_SIZE + header.body_length
     if end > len(data):
+        if alone or end - len(data) < HEADER_SIZE:
+            return None
         # The stream decoder has already cut the frames inside.
         body = opens(header, data[HEADER_SIZE:]) if len(data) > HEADER_SIZE else None
         if body is None:
@@ -158,7 +166,39 @@ def _glued(data: bytes, header: Header, opens: Opens, registry: Registry) -> Bou
     return None
 
 
-def _cut(data: bytes, header: Header, registry: Registry, *, final: bool) -> Bounds | None:
+def _any_length(data: bytes, header: Header, registry: Registry, work: Work, *, final: bool) -> Bounds | None:
+    """Return the finding for a length that is neither that of the plain body nor of more than it."""
+    if not is_plausible(header, registry):
+        return None
+    there = len(data) - HEADER_SIZE
+    length = real_length(header.sha1, data, HEADER_SIZE, work)
+    if length is None or length == header.body_length:
+        return None
+    end = HEADER_SIZE + length
+    if not (final and length == there) and not data.startswith(MAGIC, end):
+        # A part of the body: its digest is wrong, not its length.
+        return None
+    body = data[HEADER_SIZE:end]
+    mistake, which = "body_length_wrong", f"{length} bytes, {abs(length - header.body_length)} "
+    which += "more" if length > header.body_length else "fewer"
+    if not header.body_length:
+        mistake = "body_length_zero"
+    elif _characters(body) == header.body_length:
+        mistake, which = "body_length_in_characters", f"{length} bytes, which are {header.body_length} characters"
+    proof = f"nBodyLen is {header.body_length}; the SHA-1 agrees with {which}."
+    return Bounds(Finding(MISTAKES[mistake], proof), header, end, body)
+
+
+def _characters(body: bytes) -> int | None:
+    """Return the number of characters of a text in UTF-8, as languages count them that have UTF-16 strings."""
+    try:
+        return len(body.decode().encode("utf-16-le")) // 2
+    except UnicodeDecodeError:
+        return None
+
+
+def cut_finding(data: bytes, header: Header, registry: Registry, *, final: bool) -> Bounds | None:
+    """Return the finding for a frame of which only a part is there; see ``bounds_finding``."""
     if not is_plausible(header, registry):
         return None
     there = len(data) - HEADER_SIZE

@@ -14,12 +14,14 @@ from ftwire._renamed import renamed_keyword
 from ftwire.body import decode_body
 from ftwire.cipher import NONE, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.diagnosis.bodies import body_finding, looks_like_json, reads, side_of
-from ftwire.diagnosis.bounds import Bounds, bounds_finding, is_plausible, swapped
+from ftwire.diagnosis.bodies import body_finding, is_exactly, looks_like_json, reads, side_of
+from ftwire.diagnosis.bounds import Bounds, bounds_finding, cut_finding, is_plausible, swapped
+from ftwire.diagnosis.digests import Work, digest_source
 from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
+from ftwire.diagnosis.header_layouts import HeaderLayouts, LaidOutFrame, misplaced_digest
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.diagnosis.pieces import Piece
@@ -41,6 +43,12 @@ SPARE_WORK_FLOOR: Final = 1 << 28
 """Bytes that may be decrypted or hashed without success on top of that, however little is read."""
 TRIALS: Final = 64
 """About how often each byte of a frame that does not open is decrypted or hashed: once for each mistake tried."""
+FAR: Final = 1 << 16
+"""Bytes after a header that are looked at for the real length of its body, however small the one it has."""
+MAX_FAR: Final = 256
+"""Frames of one conversation for which that is done."""
+MAX_DIGESTS: Final = 1 << 16
+"""Digests of earlier bodies that are remembered."""
 
 
 class ConversationChecker:
@@ -67,8 +75,15 @@ class ConversationChecker:
         alone: bool = False,
     ) -> None:
         self._registry: Final = registry
+        self._ids: Final = frozenset(registry.ids)
+        self._alone: Final = alone
         self._encryption: Final = Encryption(keys, secrets, mode, registry, alone=alone)
         self._exchange: Final = ExchangeChecker(registry, from_start=from_start)
+        self.work: Final = Work()
+        """What the searches for digests and layouts have cost so far."""
+        self._layouts: Final = HeaderLayouts(registry, self.work)
+        self._digests: Final[dict[bytes, int]] = {}
+        self._far = 0
         self._count = 0
         self._window = 0  # bytes that may have been decrypted or hashed for the piece being read
 
@@ -117,7 +132,11 @@ class ConversationChecker:
             in_body = body_finding(body, envelope.proto_id, BodyFormat.PROTOBUF, envelope.sender, self._registry)
             findings += (in_body,) if in_body else ()
         message = self._message(envelope.proto_id, 0, body, envelope.sender)
-        findings += self._exchange.check_body(message, envelope.sender)
+        findings += self._exchange.check_body(
+            message, envelope.sender, envelope.proto_id, envelope.serial, unparsed=bool(findings)
+        )
+        if findings:
+            self._exchange.note_wrong(envelope.proto_id, envelope.serial, envelope.sender)
         return self._piece(
             0,
             envelope.sender,
@@ -145,9 +164,12 @@ class ConversationChecker:
         """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
         self._exchange.incomplete()
 
-    def close(self, time: int = 0) -> list[tuple[int, Finding]]:
-        """End the conversation; return the last findings, each with the number of the piece it is about."""
-        return self._exchange.close(time)
+    def close(self, time: int = 0, *, ended: bool = False) -> list[tuple[int, Finding]]:
+        """End the conversation; return the last findings, each with the number of the piece it is about.
+
+        ``ended``: the connection is known to have ended, so that what was not answered never will be.
+        """
+        return self._exchange.close(time, ended=ended, handshake=self._encryption.handshake_text())
 
     def _piece(
         self,
@@ -174,7 +196,7 @@ class ConversationChecker:
         """Read the piece at ``at``."""
         self._window = HEADER_SIZE
         if not data.startswith(MAGIC, at) or len(data) - at < HEADER_SIZE:
-            return self._no_frame(data, at, sender)
+            return self._laid_out(data, at, sender, time) or self._no_frame(data, at, sender)
         header = Header.decode(data[at : at + HEADER_SIZE])
         end = at + HEADER_SIZE + header.body_length
         payload = data[at + HEADER_SIZE : end]
@@ -195,9 +217,61 @@ class ConversationChecker:
                 finding = bounds.finding._replace(sender=sender)
                 opened = OpenedPayload(found[0] if found else UNKNOWN, bounds.body, (finding,))
                 return self._finish(header, bounds.header, payload, sender, opened, at, time)
+            laid_out = self._laid_out(data, at, sender, time)
+            if laid_out is not None:
+                return laid_out
+        is_unexplained = whole and [found.mistake.id for found in opened.findings] == ["unexplained_digest"]
+        if is_unexplained:
+            opened = self._with_source(header, payload, sender, opened)
+            explained = opened.findings[0].mistake.id != "unexplained_digest"
+        if not (whole and explained):
+            cut = self._cut(data, at, header)
+            if cut is not None:
+                payload = data[at + HEADER_SIZE : at + cut.size]
+                opened = OpenedPayload(UNKNOWN, None, (cut.finding._replace(sender=sender),))
+                return self._finish(header, header, payload, sender, opened, at, time)
         if not whole:
             return self._no_frame(data, at, sender)
         return self._finish(header, header, payload, sender, opened, at, time)
+
+    def _with_source(self, header: Header, payload: bytes, sender: Role | None, opened: OpenedPayload) -> OpenedPayload:
+        """Return a frame with what its digest is the digest of, if that is found."""
+        decrypted = self._encryption.decrypted(header, payload)
+        cipher, body = decrypted or (NONE.name, payload)
+        side = sender or self._guess(header, body)
+        found_again = self._digests.get(header.sha1)
+        if found_again is not None:
+            mistake = "sha1_of_earlier_body"
+            proof = f"the SHA-1 is that of the body of a frame before it, {self._count - found_again} back"
+        else:
+            message_class = self._registry.message_class(header.proto_id, is_request=side is Role.CLIENT)
+            source = digest_source(header, payload, body if decrypted else None, message_class, self.work)
+            if source is None:
+                return opened
+            mistake, proof = source.mistake, source.what
+        finding = Finding(MISTAKES[mistake], f"{proof[0].upper() if proof[0] == 't' else proof[0]}{proof[1:]}.", side)
+        if not reads(body, header.proto_id, header.body_format, side, self._registry) and not _is_bare(
+            body, header, side, self._registry
+        ):
+            return OpenedPayload(UNKNOWN, None, (finding,))
+        return OpenedPayload(cipher, body, (finding,))
+
+    def _laid_out(self, data: bytes, at: int, sender: Role | None, time: int) -> Piece | None:
+        """Return the frame at ``at`` as a piece if its header has another layout."""
+
+        def reads_exactly(header: Header, body: bytes) -> bool:
+            return is_exactly(body, header.proto_id, header.body_format, sender, self._registry)
+
+        frame = self._layouts.find(data, at, reads_exactly)
+        if frame is None:
+            return self._misplaced(data, at, sender) if not data.startswith(MAGIC, at) else None
+        self._window = frame.size
+        return self._finish_laid_out(data[at : at + frame.size], frame, sender, at, time)
+
+    def _finish_laid_out(self, raw: bytes, frame: LaidOutFrame, sender: Role | None, at: int, time: int) -> Piece:
+        payload = raw[frame.header_size :]
+        opened = OpenedPayload(NONE.name if frame.body is not None else UNKNOWN, frame.body, frame.findings)
+        return self._finish(None, frame.header, payload, sender, opened, at, time, raw=raw)
 
     def _bounds(self, data: bytes, at: int, header: Header, sender: Role | None) -> Bounds | None:
         """Look for a mistake in the length of the frame at ``at``, or in the fields that decide it."""
@@ -205,16 +279,33 @@ class ConversationChecker:
         turned = swapped(header.body_length)
         # Enough for any interpretation of the length, and the next header.
         reach = max([header.body_length, *lengths, turned if turned <= len(data) - at else 0]) + 2 * HEADER_SIZE
+        self._window = len(data[at : at + reach])
+        if reach < FAR and self._far < MAX_FAR:
+            self._far += 1
+            reach = FAR
         window = data[at : at + reach]
-        self._window = len(window)
         return bounds_finding(
             window,
             header,
             lambda meant, body: self._encryption.body_of(meant, body, sender),
             self._registry,
             encrypted_lengths=lengths,
+            work=self.work,
             final=len(window) == len(data) - at,
+            alone=self._alone,
         )
+
+    def _cut(self, data: bytes, at: int, header: Header) -> Bounds | None:
+        window = data[at : at + header.body_length + 2 * HEADER_SIZE]
+        return cut_finding(window, header, self._registry, final=len(window) == len(data) - at)
+
+    def _misplaced(self, data: bytes, at: int, sender: Role | None) -> Piece | None:
+        raw = data[at : self._next_frame(data, at)]
+        found = misplaced_digest(raw, self.work)
+        if found is None:
+            return None
+        finding, start = found
+        return self._piece(at, sender, raw, None, raw[start:], UNKNOWN, None, (finding._replace(sender=sender),))
 
     def _refused(self, data: bytes, at: int, sender: Role | None) -> Piece:
         proof = "Too much here begins like a frame and is none: the rest was not looked at."
@@ -249,7 +340,10 @@ class ConversationChecker:
             at = data.find(MAGIC, at + 1)
             if at < 0:
                 return len(data)
-            if len(data) - at < HEADER_SIZE:
+            # Most places are none: two bytes show that before a header is made.
+            if len(data) - at < HEADER_SIZE or data[at + 6] > BodyFormat.JSON or data[at + 7]:
+                continue
+            if int.from_bytes(data[at + 2 : at + 6], "little") not in self._ids:
                 continue
             header = Header.decode(data[at : at + HEADER_SIZE])
             if is_plausible(header, self._registry) and at + HEADER_SIZE + header.body_length <= len(data):
@@ -257,15 +351,20 @@ class ConversationChecker:
 
     def _finish(
         self,
-        on_wire: Header,
+        on_wire: Header | None,
         header: Header,
         payload: bytes,
         sender: Role | None,
         opened: OpenedPayload,
         offset: int,
         time: int,
+        *,
+        raw: bytes = b"",
     ) -> Piece:
-        """Check the body, and the frame against those before it."""
+        """Check the body, and the frame against those before it.
+
+        ``on_wire`` is the header as it was sent; ``None`` for one with another layout, whose frame is ``raw``.
+        """
         body = opened.body
         side = sender or self._guess(header, body)
         findings = tuple(
@@ -279,7 +378,9 @@ class ConversationChecker:
             if wrong is not None:
                 findings += (wrong,)
             message = self._message(header.proto_id, header.body_format, body, side)
-            findings += self._exchange.check_body(message, side)
+            findings += self._exchange.check_body(
+                message, side, header.proto_id, header.serial, unparsed=wrong is not None
+            )
             if header.proto_id == INIT_CONNECT:
                 findings += self._encryption.learn(message, side, opened.cipher)
         if header.proto_id == INIT_CONNECT:
@@ -287,7 +388,11 @@ class ConversationChecker:
                 findings += self._encryption.sides_differ(side, rsa=True)
         else:
             findings += self._encryption.note(side, payload, opened)
-        raw = on_wire.encode() + payload
+        if body and len(self._digests) < MAX_DIGESTS:
+            self._digests.setdefault(header.sha1, self._count)
+        if findings:
+            self._exchange.note_wrong(header.proto_id, header.serial, side)
+        raw = raw if on_wire is None else on_wire.encode() + payload
         return self._piece(
             offset,
             side,
@@ -324,7 +429,13 @@ class ConversationChecker:
                 return side
         if body:
             if looks_like_json(body):
-                return Role.CLIENT if b'"c2s"' in body else Role.SERVER
+                return Role.CLIENT if b'"c2s"' in body or not (b'"retType"' in body or waits) else Role.SERVER
             # Field 1 as a message is c2s; a Response has a number there, or other fields only.
             return Role.CLIENT if body[:1] == b"\x0a" else Role.SERVER
         return Role.SERVER if self._exchange.waits(header.proto_id, header.serial) else Role.CLIENT
+
+
+def _is_bare(body: bytes, header: Header, side: Role, registry: Registry) -> bool:
+    """Return whether a body has a mistake of its own that is known: it is the one that was sent."""
+    found = body_finding(body, header.proto_id, header.body_format, side, registry)
+    return found is not None and found.mistake.id not in ("body_unreadable", "fields_missing", "ret_type_absent")

@@ -103,6 +103,13 @@ class Encryption:
             return body if reads(body, header.proto_id, header.body_format, sender, self._registry) else None
         return body
 
+    def decrypted(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
+        """Return the name of the cipher agreed on and what it makes of a payload, whatever its digest."""
+        if header.proto_id == INIT_CONNECT or self.agreed is None or self.agreed is NONE:
+            return None
+        body = _decrypted(self.agreed, payload)
+        return None if body is None else (self.agreed.name, body)
+
     def encrypted_lengths(self, header: Header) -> set[int]:
         """Return the lengths on the wire that a plain body of the announced length may have."""
         plain = header.body_length
@@ -125,6 +132,8 @@ class Encryption:
             proof = f"The SHA-1 is that of the {len(payload)} bytes on the wire, whole AES blocks and no message."
             found_here = Finding(MISTAKES["sha1_of_ciphertext"], proof, sender, proven=False)
             return OpenedPayload(UNKNOWN, None, (found_here,), key_unknown=True)
+        if agreed is NONE and payload and (one_sided := self._needless(header, payload, sender)) is not None:
+            return one_sided
         if agreed is None or name == agreed.name or not payload:
             return OpenedPayload(name, body)
         # Plain, where encryption was agreed.
@@ -137,6 +146,23 @@ class Encryption:
                 )
                 return OpenedPayload(agreed.name, inner, (Finding(MISTAKES["sha1_of_ciphertext"], proof, sender),))
         return OpenedPayload(name, body, (self._plain_finding(sender, agreed),))
+
+    def _needless(self, header: Header, payload: bytes, sender: Role | None) -> OpenedPayload | None:
+        """Return a body that is encrypted, its digest that of the ciphertext, where no encryption was agreed."""
+        if self.secrets is None or len(payload) % BLOCK:
+            return None
+        if reads(payload, header.proto_id, header.body_format, sender, self._registry) or looks_like_json(payload):
+            return None
+        for mode in MODES:
+            cipher = cipher_of(mode, self.secrets)
+            inner = None if cipher is None else _decrypted(cipher, payload)
+            if inner and is_exactly(inner, header.proto_id, header.body_format, sender, self._registry):
+                proof = (
+                    f"No encryption was agreed, the payload is {mode.upper()} with connAESKey, and the SHA-1 is that "
+                    "of the ciphertext: the other side takes the ciphertext for the body, and cannot parse it."
+                )
+                return OpenedPayload(mode, inner, (Finding(MISTAKES["encryption_one_sided"], proof, sender),))
+        return None
 
     def _is_key_unknown(self, header: Header, payload: bytes, sender: Role | None) -> bool:
         """Return whether bytes are AES blocks although their own SHA-1 is the header's."""
@@ -245,6 +271,17 @@ class Encryption:
                 self._reported.add("one_sided")
                 return (self._one_sided(side.peer),)
         return ()
+
+    def handshake_text(self) -> str:
+        """Describe InitConnect as the client sent it, for who looks for the reason that it has no reply."""
+        encrypted = self._rsa.get(Role.CLIENT)
+        if encrypted is None:
+            return ""
+        if not encrypted:
+            return "It is plain: a gateway that has an RSA key expects it encrypted."
+        if self._init is None:
+            return "It is RSA ciphertext, for a key that is not known here: a gateway needs the same key to read it."
+        return "It is RSA ciphertext, and the key given opens it: a gateway without this key cannot read it."
 
     def learn(self, message: Any, side: Role, cipher: str) -> tuple[Finding, ...]:
         """Take key, IV and cipher of the frames that follow from an InitConnect."""

@@ -78,7 +78,177 @@ _TABLE: Final = (
         'Look at what was written just before: a frame starts with "FT" where the one before it ends.',
         3,
     ),
+    (
+        "body_length_zero",
+        "The header announces no body, and one follows.",
+        "Set nBodyLen to the length of what follows the header, after the body has been encoded and encrypted.",
+        1,
+    ),
+    (
+        "body_length_in_characters",
+        "The header announces the length of the body's text in characters.",
+        "Encode the body in UTF-8 first and count its bytes: a character may take up to four.",
+        1,
+    ),
+    (
+        "body_length_wrong",
+        "The header announces another length than the body has.",
+        "Set nBodyLen to the number of bytes after the 44 of the header, no more and no fewer.",
+        1,
+    ),
+    (
+        "wrong_magic",
+        "The frame does not begin with FT in capitals.",
+        'Begin every frame on TCP with the bytes 46 54 ("FT"), in this order.',
+        0,
+    ),
+    (
+        "magic_missing",
+        "The frame lacks its first two bytes.",
+        'Begin every frame on TCP with the bytes 46 54 ("FT"), before nProtoID.',
+        0,
+    ),
+    (
+        "header_padded",
+        "The compiler has padded the fields of the header.",
+        "Declare the struct as packed (#pragma pack(1), #[repr(C, packed)], LayoutKind Pack = 1, struct format '<'), "
+        "so that sizeof is 44, or write the fields one by one.",
+        0,
+    ),
+    (
+        "header_field_size",
+        "A field of the header has another size.",
+        "Write the fields with their sizes: 2, 4 (nProtoID), 1, 1, 4 (nSerialNo), 4 (nBodyLen), 20 and 8 bytes.",
+        0,
+    ),
+    (
+        "reserved_missing",
+        "The header lacks its 8 reserved bytes.",
+        "Write 8 zero bytes after arrBodySHA1: the header has 44 bytes, not 36.",
+        0,
+    ),
+    (
+        "sha1_misplaced",
+        "The SHA-1 of the body is in the frame, but not where it belongs.",
+        "Write arrBodySHA1 at offset 16 of the header and the body at offset 44.",
+        0,
+    ),
     # Digests and encryption.
+    (
+        "sha1_missing",
+        "The SHA-1 was not filled in.",
+        "Compute the SHA-1 of the plain body and write its 20 bytes at offset 16 of the header.",
+        1,
+    ),
+    (
+        "sha1_of_nothing",
+        "The SHA-1 is that of no bytes, and there is a body.",
+        "Compute arrBodySHA1 after the body has been encoded, and over the bytes that are sent.",
+        1,
+    ),
+    (
+        "sha1_of_hex",
+        "The SHA-1 is that of the body in hexadecimal.",
+        "Compute arrBodySHA1 over the bytes of the body, not over their hexadecimal text.",
+        1,
+    ),
+    (
+        "sha1_of_base64",
+        "The SHA-1 is that of the body in base64.",
+        "Compute arrBodySHA1 over the bytes of the body, not over their base64 text.",
+        1,
+    ),
+    (
+        "sha1_of_text",
+        "The SHA-1 is that of a text which the body was turned into.",
+        "Keep the body in a type for bytes (bytes, []byte, Buffer, Uint8Array, byte[]) from encoding to hashing, never "
+        "in one for text.",
+        1,
+    ),
+    (
+        "sha1_of_frame",
+        "The SHA-1 takes in bytes of the header.",
+        "Compute arrBodySHA1 over the body alone, without the header.",
+        1,
+    ),
+    (
+        "sha1_of_length_prefixed",
+        "The SHA-1 takes in a length in front of the body.",
+        "Compute arrBodySHA1 over the body alone: the protocol has no length there.",
+        1,
+    ),
+    (
+        "sha1_of_padded",
+        "The SHA-1 takes in bytes that follow the body.",
+        "Compute arrBodySHA1 over exactly the body, before it is padded, not over the buffer that holds it.",
+        1,
+    ),
+    (
+        "sha1_of_part",
+        "The SHA-1 is that of a part of the body.",
+        "Compute arrBodySHA1 over the whole body as it is sent, Request and C2S with their tags and lengths.",
+        1,
+    ),
+    (
+        "sha1_of_compressed",
+        "The SHA-1 is that of the body after or before compression.",
+        "Do not compress: send the body as it was encoded, and hash that.",
+        1,
+    ),
+    (
+        "sha1_of_other_json",
+        "The SHA-1 is that of the same JSON laid out otherwise.",
+        "Make the JSON text once, and hash and send the same bytes.",
+        1,
+    ),
+    (
+        "sha1_of_other_format",
+        "The SHA-1 is that of the same message in another encoding.",
+        "Encode the message once, and hash and send the same bytes.",
+        1,
+    ),
+    (
+        "sha1_of_earlier_body",
+        "The SHA-1 is that of the body of an earlier frame.",
+        "Compute arrBodySHA1 anew for every frame: make a new hash object, and hash after the body was set.",
+        1,
+    ),
+    (
+        "sha1_swapped",
+        "The bytes of the SHA-1 are in another order.",
+        "Write the 20 bytes of the SHA-1 as the hash function returns them: a digest has no byte order to convert.",
+        1,
+    ),
+    (
+        "sha1_as_text",
+        "The SHA-1 was written as text.",
+        "Write the 20 raw bytes of the SHA-1 (digest, not hexdigest).",
+        1,
+    ),
+    (
+        "sha1_twice",
+        "The SHA-1 was hashed once more.",
+        "Write the SHA-1 of the body, not the SHA-1 of its SHA-1.",
+        1,
+    ),
+    (
+        "md5_for_sha1",
+        "The digest is MD5.",
+        "Use SHA-1 for arrBodySHA1; MD5 is for the password of unlocking and the key of WebSocket only.",
+        1,
+    ),
+    (
+        "sha256_for_sha1",
+        "The digest is SHA-256.",
+        "Use SHA-1 for arrBodySHA1: its digest has 20 bytes, nothing has to be cut.",
+        1,
+    ),
+    (
+        "other_hash_for_sha1",
+        "The digest is that of another hash function.",
+        "Use SHA-1 for arrBodySHA1.",
+        1,
+    ),
     (
         "sha1_of_ciphertext",
         "The SHA-1 is that of the encrypted body.",
@@ -238,6 +408,43 @@ _TABLE: Final = (
         "Check that the protocol ID belongs to this message, and that both sides use the same .proto files.",
         3,
     ),
+    (
+        "c2s_without_request",
+        "The body is the C2S message without the Request around it.",
+        "Set the fields in Request.c2s and encode the Request: its first byte is then 0a, the tag of c2s.",
+        0,
+    ),
+    (
+        "c2s_missing",
+        "The Request has no c2s.",
+        "Set c2s in every Request, even where it has no field to set.",
+        1,
+    ),
+    (
+        "json_snake_case",
+        "Names of JSON members are in snake case.",
+        "Write the names as the .proto files have them, in lowerCamel: clientVer, not client_ver.",
+        1,
+    ),
+    (
+        "int64_as_float",
+        "A 64-bit integer was written as a floating-point number.",
+        "Keep accID, connID and other 64-bit integers in an integer type or a string (BigInt in JavaScript, not "
+        "number): a double is exact up to 2^53 only.",
+        1,
+    ),
+    (
+        "code_with_prefix",
+        "The code of a security carries the prefix of its market.",
+        "Give the market in Security.market and only the rest in code: market 1 and 00700 for HK.00700.",
+        2,
+    ),
+    (
+        "market_for_code",
+        "The market of a security does not fit its code.",
+        "Give the market of the code in Security.market: 1 Hong Kong, 11 United States, 21 Shanghai, 22 Shenzhen.",
+        2,
+    ),
     # The order of frames.
     (
         "wrong_serial",
@@ -263,6 +470,84 @@ _TABLE: Final = (
         "Send KeepAlive (1004) at the keepAliveInterval of InitConnect's reply; OpenD drops a client silent for 30 s.",
         0,
     ),
+    (
+        "init_not_answered",
+        "InitConnect was never answered.",
+        "Check the RSA key first: OpenD closes the connection where only one side has a key, or each another one, and "
+        "where InitConnect cannot be read.",
+        0,
+    ),
+    (
+        "init_missing",
+        "The conversation does not begin with InitConnect.",
+        "Send InitConnect (1001) first, and wait for its reply before any other request.",
+        0,
+    ),
+    (
+        "packet_id_of_other_connection",
+        "PacketID.connID is not that of this connection.",
+        "Take connID from the InitConnect reply of the connection that the request is sent on, anew after every "
+        "reconnect.",
+        1,
+    ),
+    # What OpenD answers.
+    (
+        "digest_refused",
+        "OpenD refused the SHA-1 of a request.",
+        "Hash the plain body before encrypting it; if it agrees here, check that both sides have the same RSA key.",
+        1,
+    ),
+    (
+        "body_refused",
+        "OpenD could not parse a request.",
+        "Send a whole Request with all required fields, encrypted as InitConnect agreed, repeated numbers unpacked.",
+        1,
+    ),
+    (
+        "trade_locked",
+        "Trading is not unlocked.",
+        "Send Trd_UnlockTrade (2005) with the lower-case hexadecimal MD5 of the trading password, or unlock in OpenD's "
+        "window; simulated accounts need none.",
+        1,
+    ),
+    (
+        "account_refused",
+        "The account of a trading request does not exist for OpenD.",
+        "Take accID (64 bits), trdEnv and market from the reply of Trd_GetAccList (2001), asked for with "
+        "needGeneralSecAccount for universal accounts.",
+        1,
+    ),
+    (
+        "firm_refused",
+        "The securities firm of a trading request is missing or another.",
+        "Set securityFirm to the firm that holds the account.",
+        1,
+    ),
+    (
+        "not_subscribed",
+        "The data was requested without a subscription.",
+        "Subscribe first with Qot_Sub (3001), for this security and this data, on the same connection.",
+        1,
+    ),
+    (
+        "quota_used_up",
+        "The quota of subscriptions or of history is used up.",
+        "Unsubscribe what is no longer needed (a minute after subscribing at the earliest), on all connections; "
+        "Qot_GetSubInfo (3003) has what is left.",
+        1,
+    ),
+    (
+        "too_frequent",
+        "Requests were sent too often.",
+        "Send fewer requests of this protocol in 30 seconds, and use pushes instead of asking again.",
+        1,
+    ),
+    (
+        "no_quote_right",
+        "The account has no right to these quotes.",
+        "Check the quote rights of the account for this market, and the market and code of the security.",
+        1,
+    ),
     # WebSocket.
     (
         "envelope_ft_fields",
@@ -287,6 +572,18 @@ _TABLE: Final = (
         "WebSocket envelopes are sent on plain TCP.",
         "Use the 44-byte FT header on OpenD's TCP port, or connect to its WebSocket port.",
         0,
+    ),
+    (
+        "websocket_key_not_md5",
+        "websocketKey is not an MD5.",
+        "Send the MD5 of OpenD's websocket_key as 32 lower-case hexadecimal digits, not the key itself.",
+        1,
+    ),
+    (
+        "websocket_key_upper_case",
+        "websocketKey is an MD5 in upper case.",
+        "Write the MD5 of the key in lower-case hexadecimal.",
+        1,
     ),
     (
         "no_envelope",

@@ -14,7 +14,7 @@ from ftwire.schema import is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["WIRE_TYPES", "Node", "is_exact", "wire_tree"]
+__all__ = ["TOO_MANY", "WIRE_TYPES", "Node", "is_exact", "wire_tree"]
 
 WIRE_TYPES: Final = ("varint", "i64", "len", "sgroup", "egroup", "i32")
 """Names of the wire types, by number (https://protobuf.dev/programming-guides/encoding/)."""
@@ -27,6 +27,8 @@ MAX_GUESSED_DEPTH: Final = 12
 """Nesting depth without a schema: what is nested deeper, and only looks like messages, is shown as bytes."""
 MAX_NODES: Final = 200_000
 """Largest number of fields in one tree."""
+TOO_MANY: Final = "more fields than are shown"
+"""The problem of a tree's last node where there are more."""
 
 # FieldDescriptor.TYPE_* by number.
 _DOUBLE, _FLOAT, _BOOL, _STRING, _GROUP, _MESSAGE, _BYTES = 1, 2, 8, 9, 10, 11, 12
@@ -118,7 +120,7 @@ class _Reader:
         nodes: list[Node] = []
         while at < end:
             if self.left <= 0:
-                nodes.append(Node(at, at, end, 0, 0, None, "", None, problem="more fields than are shown"))
+                nodes.append(Node(at, at, end, 0, 0, None, "", None, problem=TOO_MANY))
                 return tuple(nodes), end
             self.left -= 1
             node = self.field(at, end, descriptor, depth, group, guessing=guessing)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.test_diagnosis import FIXTURES, VECTORS, conversations
+from fixtures.faulty import frame, init_request
 from fixtures.make_goldens import captures as recorded
 from ftwire.cipher import RsaKey
 from ftwire.diagnosis import ConversationChecker
@@ -507,6 +508,26 @@ def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | Non
         lossy.write_bytes(writer.header() + b"".join(writer.packet(each.time_ns, each.data) for each in left))
         for words in ((), ("--key", key) if key else ()):
             assert found_in(run("--json", "--brief", lossy, *words)) == set()
+
+
+@pytest.mark.parametrize(
+    ("start", "mistake"),
+    [(b"ft", "wrong_magic"), (b"TF", "wrong_magic"), (b"", "magic_missing"), (b"FT\0\0", "header_padded")],
+)
+def test_a_connection_whose_frames_all_begin_otherwise_is_explained(start: bytes, mistake: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.pcap"
+    raw = [start + frame(1001, serial, init_request())[2:] for serial in (1, 2)]
+    path.write_bytes(pcap_of([("client", each, place / 10) for place, each in enumerate(raw, 1)]))
+    found = json.loads(run("--json", "--brief", path).output)["findings"]
+    assert [(each["mistake"], each["sender"], each["proven"]) for each in found] == [(mistake, "client", True)]
+
+
+def test_the_body_behind_another_header_is_drawn() -> None:
+    shown = run((b"FT\0\0" + frame(1001, 1, init_request())[2:]).hex()).output
+    assert "1001 InitConnect from the client, another header of 46 + " in shown
+    assert 'clientID: string = "faulty-client"' in shown
+    bare = run(frame(1001, 1, init_request()[2:]).hex()).output
+    assert 'clientID: string = "faulty-client"' in bare
 
 
 def test_help_has_examples() -> None:

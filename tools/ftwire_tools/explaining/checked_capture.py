@@ -60,11 +60,11 @@ class _Checked:
             self._places.append((number, packet))
             yield Place(number, piece, self.conversation, time, packet)
 
-    def end(self, time: int) -> CheckedEnd:
+    def end(self, time: int, reason: CloseReason) -> CheckedEnd:
         """Return what is certain at the end of the conversation."""
         findings = [
             PlacedFinding(finding, number, self.conversation, packet)
-            for index, finding in self.checker.close(time)
+            for index, finding in self.checker.close(time, ended=reason in (CloseReason.FIN, CloseReason.RST))
             for number, packet in [self._places[index]]
         ]
         return CheckedEnd(self.conversation, findings, self.cut)
@@ -90,7 +90,7 @@ class CaptureChecker:
             checked = self._open[report.conversation.number]
             yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
         elif isinstance(report, ConversationClosed):
-            yield self._open.pop(report.conversation.number).end(report.time)
+            yield self._open.pop(report.conversation.number).end(report.time, report.reason)
         elif isinstance(report, UnrecognisedConnection):
             yield from _check_unrecognised(report, self._keys)
 
@@ -137,7 +137,7 @@ def _check_unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey]) 
         checked = _unrecognised(report, keys, "tcp")
         for sent in report.sent:
             yield from checked.place(checked.checker.read(sent.data, sent.sender, sent.time), sent.time, sent.packet)
-    yield checked.end(report.time)
+    yield checked.end(report.time, report.reason)
 
 
 def _unrecognised(report: UnrecognisedConnection, keys: Sequence[RsaKey], transport: str) -> _Checked:

@@ -139,8 +139,12 @@ def title_of(piece: Piece) -> str:
         envelope = piece.envelope
         what = f"{envelope.kind} {piece.proto_id} {_protocol_name(piece.proto_id)} section {envelope.serial}"
         return f"{what}{sender}, WebSocket, {size}" if piece.proto_id else f"WebSocket message{sender}, {size}"
-    if piece.header is None or not piece.proto_id:
+    if not piece.proto_id:
         return f"no frame{sender}, {size}"
+    if piece.header is None:
+        before = len(piece.raw) - len(piece.payload)
+        name = _protocol_name(piece.proto_id)
+        return f"{piece.proto_id} {name}{sender}, another header of {before} + {len(piece.payload)} bytes"
     protocol = registry.get(piece.proto_id)
     kind = "request" if piece.sender is Role.CLIENT else "response"
     if protocol is not None and protocol.is_push:

@@ -74,8 +74,11 @@ class PieceView:
         wrong = _mistakes_of(self.piece)
         if "json_for_protobuf" in wrong:
             return True
-        if "protobuf_for_json" in wrong or self.piece.header is None:
+        if "protobuf_for_json" in wrong:
             return False
+        if self.piece.header is None:
+            # A header with another layout: the body itself shows it.
+            return self.piece.envelope is None and (self.piece.body or b"")[:1] == b"{"
         return self.piece.header.body_format == BodyFormat.JSON
 
     @property
@@ -129,7 +132,12 @@ def _class_of(piece: Piece) -> Descriptor | None:
     if _mistakes_of(piece) & {"request_for_response", "response_for_request"}:
         is_request = piece.sender is not Role.CLIENT
     found = registry.message_class(piece.proto_id, is_request=is_request)
-    return None if found is None else descriptor_of(found)
+    if found is None:
+        return None
+    descriptor = descriptor_of(found)
+    if "c2s_without_request" in _mistakes_of(piece):
+        return descriptor.fields_by_name["c2s"].message_type
+    return descriptor
 
 
 def _mistakes_of(piece: Piece) -> set[str]:

@@ -1,0 +1,408 @@
+"""What a digest in a header is the digest of, where it is not that of the plain body.
+
+SHA-1 is a proof: whatever hashes to the 20 bytes in the header is what was hashed. Tried are other hashes and other
+ways to write one down, texts and encodings that bodies are turned into, the body with something around it, the bodies
+of earlier frames, and the parts of the frame.
+
+Each trial costs time linear in the frame; together they hash fewer than ``MAX_HASHED`` bytes for each of its bytes and
+of its header's. Parts are tried beginning with the likeliest, each for one step of ``Work``; a conversation has
+``MAX_STEPS`` of them, and ``MAX_SEARCHES`` searches that find nothing.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+import struct
+import zlib
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ftwire.body import decode_body, encode_body
+from ftwire.errors import BodyError
+from ftwire.header import HEADER_SIZE, BodyFormat, Header
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["MAX_HASHED", "MAX_SEARCHES", "MAX_STEPS", "DigestSource", "Work", "digest_source", "real_length"]
+
+DIGEST: Final = 20
+"""Bytes in a digest."""
+MAX_HASHED: Final = 256
+"""Bytes hashed at most for each byte of a frame whose digest is looked for, steps not counted."""
+MAX_STEPS: Final = 1 << 20
+"""Digests of parts of frames taken in one conversation; each costs about a microsecond."""
+STEPS_EACH: Final = 1 << 18
+"""The same for one frame."""
+MAX_PARSED: Final = 1 << 20
+"""Largest body that is compressed, or parsed and written again, in bytes."""
+STARTS: Final = 64
+"""Places where a part may begin in a body that is too large to try all of them."""
+STARTS_OF_LARGE: Final = 8
+"""The same in a body of more than ``STEPS_EACH`` bytes."""
+BLOCK: Final = 16
+MAX_SEARCHES: Final = 256
+"""Frames of one conversation whose digest may be looked for in vain."""
+_SEVEN_BITS: Final = bytes(byte & 0x7F for byte in range(256))
+_OTHER_HASHES: Final = ("md5", "sha256", "sha512", "sha224", "sha384", "sha3_256", "blake2b", "blake2s")
+_BUFFERS: Final = tuple(1 << power for power in range(5, 17))
+"""Sizes of buffers that a program may have hashed whole, in bytes."""
+
+
+class Work:
+    """Counts what searches cost."""
+
+    __slots__ = ("hashed", "layouts", "searches", "steps")
+
+    def __init__(self) -> None:
+        self.hashed = 0
+        """Bytes hashed, those of steps not counted."""
+        self.steps = 0
+        """Digests of parts that were taken."""
+        self.searches = 0
+        """Searches for a digest that found nothing."""
+        self.layouts = 0
+        """Layouts of headers that were tried."""
+
+    def sha1(self, data: bytes) -> bytes:
+        """Return the SHA-1 of ``data``."""
+        self.hashed += len(data)
+        return hashlib.sha1(data, usedforsecurity=False).digest()
+
+    def limit(self) -> int:
+        """Return up to which number of steps the next search may go."""
+        return min(self.steps + STEPS_EACH, MAX_STEPS)
+
+
+class DigestSource(NamedTuple):
+    """What has the digest that a header has."""
+
+    mistake: str
+    """ID of the mistake."""
+    what: str
+    """What was hashed, or how the digest was written: the end of a sentence."""
+
+
+def digest_source(
+    header: Header, payload: bytes, body: bytes | None, message_class: type[Message] | None, work: Work
+) -> DigestSource | None:
+    """Return what has the header's digest; ``None`` if nothing that was tried.
+
+    ``body`` is the decrypted payload where a cipher was agreed on, ``message_class`` the class of the body, if known.
+    The caller has tried the payload, and the ciphers on it.
+    """
+    if work.searches >= MAX_SEARCHES:
+        return None
+    digest = header.sha1
+    if not any(digest):
+        return DigestSource("sha1_missing", "arrBodySHA1 is 20 zero bytes")
+    if digest == digest[:1] * DIGEST:
+        return DigestSource("sha1_missing", f"arrBodySHA1 is {digest[:1].hex()} twenty times, which is no digest")
+    if digest == hashlib.sha1(b"", usedforsecurity=False).digest():
+        return DigestSource("sha1_of_nothing", "arrBodySHA1 is da39a3ee..., the SHA-1 of no bytes at all")
+    subjects = [("body", payload)] if body is None or body == payload else [("plain body", body), ("payload", payload)]
+    for name, subject in subjects:
+        found = _written_otherwise(digest, subject, name, work)
+        if found is not None:
+            return found
+        for mistake, what, hashed in _forms(header, subject, name, message_class):
+            if work.sha1(hashed) == digest:
+                return DigestSource(mistake, f"the SHA-1 is that of {what}")
+    for name, subject in subjects:
+        found = _part(digest, header, subject, name, work)
+        if found is not None:
+            return found
+    work.searches += 1
+    return None
+
+
+def _written_otherwise(digest: bytes, subject: bytes, name: str, work: Work) -> DigestSource | None:
+    """Return the other hash, or the other way to write the right one down."""
+    right = work.sha1(subject)
+    words = struct.unpack(">5I", right)
+    turned = {
+        "backwards": right[::-1],
+        "with the bytes of each 32-bit word swapped": struct.pack("<5I", *words),
+        "with the bytes of each 16-bit word swapped": struct.pack("<10H", *struct.unpack(">10H", right)),
+        "with its 32-bit words backwards": struct.pack(">5I", *words[::-1]),
+    }
+    for how, each in turned.items():
+        if each == digest:
+            return DigestSource("sha1_swapped", f"arrBodySHA1 is the SHA-1 of the {name} {how}")
+    text = right.hex().encode()
+    texts = {
+        "hexadecimal": text,
+        "upper-case hexadecimal": text.upper(),
+        "base64": b64encode(right),
+    }
+    for how, each in texts.items():
+        if digest == each[:DIGEST]:
+            proof = f"arrBodySHA1 is the first 20 of {len(each)} characters of the {name}'s SHA-1 in {how}"
+            return DigestSource("sha1_as_text", proof)
+    for how, each in (("SHA-1", right), ("SHA-1 in hexadecimal", text)):
+        if work.sha1(each) == digest:
+            return DigestSource("sha1_twice", f"the SHA-1 is that of the {name}'s {how}")
+    for algorithm in _OTHER_HASHES:
+        work.hashed += len(subject)
+        other = hashlib.new(algorithm, subject, usedforsecurity=False).digest()
+        forms = (other[:DIGEST].ljust(DIGEST, b"\0"), other[-DIGEST:].rjust(DIGEST, b"\0"), other.hex().encode()[:20])
+        if digest in forms or digest == (other * 2)[:DIGEST]:
+            mistake = {"md5": "md5_for_sha1", "sha256": "sha256_for_sha1"}.get(algorithm, "other_hash_for_sha1")
+            cut = "made 20 bytes long" if len(other) < DIGEST else "cut to 20 bytes"
+            return DigestSource(mistake, f"arrBodySHA1 is the {name}'s {algorithm.upper().replace('_', '-')}, {cut}")
+    return None
+
+
+def _forms(
+    header: Header, subject: bytes, name: str, message_class: type[Message] | None
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yield what a program may have hashed in place of ``subject``: ID of the mistake, what it is, the bytes."""
+    yield from _hex_forms(subject, name)
+    for how, encoded in (("base64", b64encode(subject)), ("URL-safe base64", urlsafe_b64encode(subject))):
+        yield "sha1_of_base64", f"the {name} in {how}", encoded
+        yield "sha1_of_base64", f"the {name} in {how} and a line end", encoded + b"\n"
+        if encoded.endswith(b"="):
+            yield "sha1_of_base64", f"the {name} in {how} without padding", encoded.rstrip(b"=")
+    yield from _texts(subject, name)
+    raw = header.encode()
+    blank = raw[:16] + bytes(DIGEST) + raw[36:]
+    for how, before in (
+        ("the header, its digest still zero,", blank),
+        ("the header up to its digest", raw[:16]),
+        ("the header without its digest", raw[:16] + raw[36:]),
+        ("the header after its magic, its digest still zero,", blank[2:]),
+        ("the header without its reserved bytes, its digest still zero,", blank[:36]),
+        ("the header as it is", raw),
+        ("nProtoID", raw[2:6]),
+        ("nSerialNo", raw[8:12]),
+        ("the reserved bytes", raw[36:]),
+    ):
+        yield "sha1_of_frame", f"{how} and the {name}", before + subject
+    yield "sha1_of_frame", "the header alone, its digest still zero", blank
+    yield "sha1_of_frame", f"the {name} and the header, its digest still zero", subject + blank
+    size = len(subject)
+    prefixes = {
+        "u32": struct.pack("<I", size),
+        "big-endian u32": struct.pack(">I", size),
+        "u16": struct.pack("<H", size & 0xFFFF),
+        "big-endian u16": struct.pack(">H", size & 0xFFFF),
+        "u64": struct.pack("<Q", size),
+        "big-endian u64": struct.pack(">Q", size),
+        "varint": _varint(size),
+    }
+    for how, prefix in prefixes.items():
+        yield "sha1_of_length_prefixed", f"the {name} after its length as {how}", prefix + subject
+    yield from _padded(subject, name)
+    if size <= MAX_PARSED:
+        yield from _compressed(subject, name)
+        yield from _written_again(header, subject, name, message_class)
+
+
+def _hex_forms(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+    text = subject.hex().encode()
+    for how, each in (("hexadecimal", text), ("upper-case hexadecimal", text.upper())):
+        yield "sha1_of_hex", f"the {name} in {how}", each
+        yield "sha1_of_hex", f"the {name} in {how} and a line end", each + b"\n"
+        yield "sha1_of_hex", f"the {name} in {how} after 0x", b"0x" + each
+    for mark in (" ", "-", ":"):
+        spaced = binascii.hexlify(subject, mark) if subject else b""
+        yield "sha1_of_hex", f'the {name} in hexadecimal with "{mark}" between bytes', spaced
+        yield "sha1_of_hex", f'the {name} in upper-case hexadecimal with "{mark}" between bytes', spaced.upper()
+
+
+def _texts(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the texts that a program makes of bytes which it takes for text."""
+    latin = subject.decode("latin-1")
+    if not subject.isascii():
+        repaired = subject.decode("utf-8", "replace")
+        yield "sha1_of_text", f"the {name} read as UTF-8, with U+FFFD for what is none", repaired.encode()
+        yield "sha1_of_text", f"the {name} read as UTF-8, with ? for what is none", repaired.replace("�", "?").encode()
+        yield (
+            "sha1_of_text",
+            f"the {name} read as UTF-8, without what is none",
+            subject.decode("utf-8", "ignore").encode(),
+        )
+        yield "sha1_of_text", f"the {name} with each byte as a character, in UTF-8", latin.encode()
+        yield (
+            "sha1_of_text",
+            f"the {name} with ? for what is not ASCII",
+            subject.decode("ascii", "replace").replace("�", "?").encode(),
+        )
+        yield "sha1_of_text", f"the {name} without what is not ASCII", subject.decode("ascii", "ignore").encode()
+        yield (
+            "sha1_of_text",
+            f"the {name} with the top bit of each byte cleared",
+            subject.translate(_SEVEN_BITS),
+        )
+        for encoding in ("gbk", "cp1252"):
+            try:
+                yield "sha1_of_text", f"the {name}'s text in {encoding.upper()}", subject.decode().encode(encoding)
+            except UnicodeError:
+                yield (
+                    "sha1_of_text",
+                    f"the {name} read as {encoding.upper()}",
+                    subject.decode(encoding, "replace").encode(),
+                )
+    for order, encoding in (("little", "utf-16-le"), ("big", "utf-16-be")):
+        yield "sha1_of_text", f"the {name} with each byte as a {order}-endian UTF-16 character", latin.encode(encoding)
+        if not subject.isascii():
+            text = subject.decode("utf-8", "replace")
+            yield "sha1_of_text", f"the {name}'s text in {order}-endian UTF-16", text.encode(encoding)
+    if len(subject) > MAX_PARSED:
+        return
+    numbers = ",".join(map(str, subject))
+    for how, text in (
+        ("as Python shows bytes", repr(subject)),
+        ("as numbers with commas between them", numbers),
+        ("as a list of numbers", f"[{numbers.replace(',', ', ')}]"),
+        ("as a JSON array of numbers", f"[{numbers}]"),
+        ("as Go prints bytes", f"[{numbers.replace(',', ' ')}]"),
+    ):
+        yield "sha1_of_text", f"the {name} {how}", text.encode()
+
+
+def _padded(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+    over = len(subject) % BLOCK
+    fill = BLOCK - over
+    zeros = bytes(fill % BLOCK)
+    yield "sha1_of_padded", f"the {name} with PKCS#7 padding", subject + bytes([fill]) * fill
+    if over:
+        yield "sha1_of_padded", f"the {name} with zeros to whole blocks of 16", subject + zeros
+    yield (
+        "sha1_of_padded",
+        f"the {name} with FTAES_ECB's padding and last block",
+        subject + zeros + bytes(15) + bytes([over]),
+    )
+    for how, end in (("a zero byte", b"\0"), ("a line end", b"\n"), ("CR LF", b"\r\n")):
+        yield "sha1_of_padded", f"the {name} and {how}", subject + end
+    for size in _BUFFERS:
+        if len(subject) < size <= 4 * len(subject) + 4096:
+            yield "sha1_of_padded", f"a buffer of {size} bytes that begins with the {name}", subject.ljust(size, b"\0")
+    for how, rest in (
+        ("zero bytes at its end", subject.rstrip(b"\0")),
+        ("white space around it", subject.strip()),
+        ("zero bytes in it", subject.replace(b"\0", b"")),
+        ("what follows its first zero byte", subject.partition(b"\0")[0]),
+    ):
+        if rest != subject:
+            yield "sha1_of_part", f"the {name} without the {how}", rest
+
+
+def _compressed(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+    for how, bits in (("zlib", 15), ("gzip", 31), ("raw deflate", -15)):
+        for level in (6, 9, 1):
+            packer = zlib.compressobj(level, zlib.DEFLATED, bits)
+            yield "sha1_of_compressed", f"the {name} compressed with {how}", packer.compress(subject) + packer.flush()
+        reader = zlib.decompressobj(bits)
+        try:
+            unpacked = reader.decompress(subject, 4 * len(subject) + 4096)
+        except zlib.error:
+            continue
+        if unpacked and reader.eof:
+            yield "sha1_of_compressed", f"the {name} before it was compressed with {how}", unpacked
+
+
+def _written_again(
+    header: Header, subject: bytes, name: str, message_class: type[Message] | None
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the same message as another writer, or the other format, has it."""
+    try:
+        value = json.loads(subject) if subject.lstrip()[:1] == b"{" else None
+    except (ValueError, RecursionError):
+        value = None
+    if value is not None:
+        for how, text in _json_texts(value):
+            yield "sha1_of_other_json", f"the {name}'s JSON {how}", text
+    if message_class is None or header.body_format > BodyFormat.JSON:
+        return
+    try:
+        message = decode_body(subject, message_class, header.body_format)
+        binary = encode_body(message, BodyFormat.PROTOBUF)
+        yield "sha1_of_other_format", f"the same message in protobuf, {len(binary)} bytes", binary
+        text = encode_body(message, BodyFormat.JSON)
+        yield "sha1_of_other_format", "the same message in JSON", text
+        for how, other in _json_texts(json.loads(text)):
+            yield "sha1_of_other_format", f"the same message in JSON {how}", other
+    except (BodyError, ValueError, RecursionError):
+        return
+
+
+def _json_texts(value: object) -> Iterator[tuple[str, bytes]]:
+    """Yield a JSON value as different writers lay it out."""
+    layouts: tuple[tuple[str, tuple[str, str], int | None], ...] = (
+        ("without white space", (",", ":"), None),
+        ("with a space after commas and colons", (", ", ": "), None),
+        ("indented by 2", (",", ": "), 2),
+        ("indented by 4", (",", ": "), 4),
+    )
+    for how, separators, indent in layouts:
+        for escaped in (True, False):
+            for order in (False, True):
+                made = json.dumps(value, separators=separators, indent=indent, ensure_ascii=escaped, sort_keys=order)
+                shown = how + (", members sorted" if order else "")
+                yield shown, made.encode("utf-8", "replace")
+                yield f"{shown}, and a line end", made.encode("utf-8", "replace") + b"\n"
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _part(digest: bytes, header: Header, subject: bytes, name: str, work: Work) -> DigestSource | None:
+    """Return the part of the frame that has this digest.
+
+    All parts of a small frame; of a large one those that begin in the header or near the start of the body.
+    """
+    frame = header.encode() + subject
+    limit = work.limit()
+    near = STARTS if len(subject) <= STEPS_EACH else STARTS_OF_LARGE
+    starts = [HEADER_SIZE + ahead for ahead in range(min(near, len(subject)))]
+    starts += range(HEADER_SIZE) if len(subject) <= STEPS_EACH else (0, 2, 16, 36)
+    if len(frame) ** 2 // 2 <= STEPS_EACH:
+        starts += range(HEADER_SIZE + STARTS, len(frame))
+    for start in starts:
+        length = _length_of(digest, frame, start, work, limit)
+        if length is None:
+            continue
+        if start < HEADER_SIZE:
+            what = f"{length} bytes from offset {start} of the header on"
+            return DigestSource("sha1_of_frame", f"the SHA-1 is that of {what}")
+        ahead = start - HEADER_SIZE
+        what = f"{length} bytes from offset {ahead} on" if ahead else f"the first {length} bytes"
+        return DigestSource("sha1_of_part", f"the SHA-1 is that of {what}, of the {name}'s {len(subject)}")
+    return None
+
+
+def _length_of(digest: bytes, data: bytes, start: int, work: Work, limit: int) -> int | None:
+    """Return the length of the part from ``start`` on that has this digest.
+
+    Every length is tried while there are steps left; of a longer part whole kilobytes, and the longest ones.
+    """
+    stop = len(data)
+    ends: Iterable[int] = range(start + 1, stop + 1)
+    if work.steps + stop - start > limit:
+        ends = [*range(start + 1024, stop - STARTS, 1024), *range(max(start, stop - STARTS) + 1, stop + 1)]
+        if work.steps + len(ends) > limit:
+            return None
+    state = hashlib.sha1(usedforsecurity=False)
+    at = start
+    work.hashed += stop - start
+    for end in ends:
+        state.update(data[at:end])
+        at = end
+        work.steps += 1
+        if state.digest() == digest:
+            return end - start
+    return None
+
+
+def real_length(digest: bytes, data: bytes, start: int, work: Work) -> int | None:
+    """Return how many bytes from ``start`` on have this digest; ``None`` if no number of them that was tried."""
+    return _length_of(digest, data, start, work, work.limit())
