@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
-from typing import Final
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ftwire.capture import CaptureReader
-from ftwire.errors import NotACaptureError
+from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.frame import Role
+from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
+from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
@@ -20,6 +23,11 @@ from ftwire_tools.filters.present_values import PresentValues
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
+
+if TYPE_CHECKING:
+    from ftwire.capture import Dissected
+    from ftwire.cipher import RsaKey
+    from ftwire.protocols import Registry
 
 __all__ = ["command"]
 
@@ -36,6 +44,26 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
+def _unanswered(
+    inputs: list[Input], keys: list[RsaKey], registry: Registry, max_body: int, sender: str | None
+) -> frozenset[int]:
+    """Read a capture once for the requests in it that nothing answers. Raises ``OSError``."""
+    from ftwire_tools.filters.unanswered import unanswered_requests
+
+    reader = CaptureReader(keys=keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body)
+    begins = [each.stream.tell() for each in inputs]
+
+    def reports() -> Iterator[Dissected]:
+        # What is wrong with the capture is reported when it is shown.
+        with suppress(CaptureError):
+            yield from reader.read_files([each.stream for each in inputs], at_once=False)
+
+    numbers = unanswered_requests(reports())
+    for each, begin in zip(inputs, begins, strict=True):
+        each.stream.seek(begin)
+    return numbers
+
+
 @click.command(
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but a frame shown could not be decoded "
     "(damaged, unknown, no key for it, or without fields that it requires), bytes are in no frame, a connection looks "
@@ -50,6 +78,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
 )
+@filter_option("Only frames that match")
 @click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
 @click.option(
     "--kind",
@@ -98,6 +127,7 @@ def command(
     with_hex: bool,
     table: bool,
     fields: str,
+    expression: str | None,
     protocols: tuple[str, ...],
     kinds: tuple[str, ...],
     codes: tuple[str, ...],
@@ -125,6 +155,8 @@ def command(
     Examples:
       ftwire dump capture.pcap
       ftwire dump --key rsa.pem --proto 'Qot_Update*' --json capture.pcapng
+      ftwire dump -Y 'ret_type != 0 or latency > 50ms' capture.pcap
+      ftwire dump -Y 'code == HK.00700 and s2c.rtList.price > 600' capture.pcap
       ftwire dump rotated.pcap rotated.pcap1 rotated.pcap2
       tcpdump -i lo -U -w - port 11111 | ftwire dump -
 
@@ -132,7 +164,10 @@ def command(
     the client or "<-" to it, kind, protocol, serial number, bytes of its body on the wire, encryption, the time
     since its request, and what it is about. With --json, undecoded bytes and notes go to standard error.
     Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
-    Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
+    -Y chooses by the header (proto, kind, serial, client, time, latency, error, ...), by securities (code) and by
+    fields of bodies, with == != < <= > >= ~ in and or not. --proto, --kind, --code, --conn, --since, --until and
+    --errors are short for such expressions; all that are given are to be met.
+    Where a selection (-Y, --proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
     instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
@@ -156,7 +191,9 @@ def command(
         since=since,
         until=until,
         only_errors=only_errors,
+        also=filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True),
     )
+    chosen = frame_filter.compiled(registry)
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
     patterns = [each.strip() for text in protocols for each in text.split(",")]
@@ -169,9 +206,13 @@ def command(
             inputs: list[Input] = []
             for path in files:
                 inputs += [stack.enter_context(open_input(path))]
+            if chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
+                raise click.BadParameter(UNANSWERED, param_hint="-Y")
             for group in one_capture_each(inputs):
                 path = group[0].path
-                dump = Dump(form, frame_filter, stats, file=path if len(files) > 1 else None, present=present)
+                if chosen.needs_unanswered:
+                    chosen.unanswered = _unanswered(group, rsa_keys, registry, max_body, sender)
+                dump = Dump(form, chosen, stats, file=path if len(files) > 1 else None, present=present)
                 reader = CaptureReader(
                     keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
                 )

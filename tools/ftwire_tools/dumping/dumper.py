@@ -6,10 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftwire.capture import ConversationOpened, DissectedBytes, DissectedFrame, KeyNeeded, UnrecognisedConnection
+from ftwire.capture import (
+    ConversationClosed,
+    ConversationOpened,
+    DissectedBytes,
+    DissectedFrame,
+    KeyNeeded,
+    UnrecognisedConnection,
+)
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
-from ftwire_tools.filters.frame_filter import FrameFilter
+from ftwire_tools.filters.compiler import Filter
 from ftwire_tools.render.line import LineRenderer, gap_text
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.output import write
@@ -19,6 +26,7 @@ from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 if TYPE_CHECKING:
     from ftwire.capture import CaptureReader, Dissected
     from ftwire_tools.captures.input_files import Input
+    from ftwire_tools.filters.frame_filter import FrameFilter
     from ftwire_tools.filters.present_values import PresentValues
     from ftwire_tools.render import Renderer
 
@@ -69,7 +77,7 @@ class Dump:
     def __init__(
         self,
         form: Form,
-        frame_filter: FrameFilter,
+        frame_filter: Filter | FrameFilter,
         stats: Stats | None,
         *,
         file: str | None,
@@ -83,10 +91,12 @@ class Dump:
         )
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
-        self._filter: Final = frame_filter
-        self._everything: Final = frame_filter.is_empty
+        self._filter: Final = frame_filter if isinstance(frame_filter, Filter) else frame_filter.compiled()
+        self._everything: Final = self._filter.expression is None
         self._stats: Final = stats
         self._present: Final = present
+        if present is not None:
+            self._filter.codes = present.codes
         self._named: Final[set[str]] = set()
         self._out: Final[list[str]] = []
         self.has_both_sides = False
@@ -115,16 +125,10 @@ class Dump:
 
     def _shows(self, frame: DissectedFrame) -> bool:
         """Return whether a frame passes the filter; its body is read only if its header does."""
-        frame_filter, observation, present = self._filter, frame.observation, self._present
-        if present is None:
-            return frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
-                observation, frame.error if frame_filter.only_errors else None
-            )
-        present.add(frame.conversation, observation)
-        shown = frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
-            observation, frame.error if frame_filter.only_errors else None, present.codes
-        )
-        present.shown += shown
+        shown, present = self._filter.matches(frame), self._present
+        if present is not None:
+            present.add(frame.conversation, frame.observation)
+            present.shown += shown
         return shown
 
     def begin_part(self, name: str) -> None:
@@ -141,15 +145,17 @@ class Dump:
     def _show_other(self, report: Dissected) -> None:
         """Show undecoded bytes, missing keys and connections without a frame, if they pass the filter."""
         if isinstance(report, UnrecognisedConnection):
-            if self._filter.matches_place(report.conversation, report.time):
+            if self._filter.may_match(report.conversation, report.time):
                 self.unrecognised += 1
                 self.complain(unrecognised_text(report))
             return
         if not isinstance(report, DissectedBytes | KeyNeeded):
             self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
+            if isinstance(report, ConversationClosed):
+                self._filter.forget(report.conversation)
             return
         conversation, observation = report.conversation, report.observation
-        if not self._filter.matches_place(conversation, observation.time):
+        if not self._filter.may_match(conversation, observation.time):
             return
         if isinstance(report, DissectedBytes):
             self.not_decoded += 1

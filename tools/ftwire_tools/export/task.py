@@ -68,6 +68,8 @@ class ExportSettings:
         protocols = None if of.protocols is None else sorted(of.protocols)
         shown = (of.explode, of.levels, of.show_secrets, of.columns)
         asked = (self.format, keys, protocols, *shown, of.max_body, of.block)
+        if of.expression:
+            asked = (*asked, of.expression)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:DIGITS]
 
 

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from ftwire.protocols import Registry, registry
-from ftwire_tools.filters.frame_filter import MOST_PRESENT, is_in, protocol_ids
+from ftwire_tools.filters.compiler import MOST_CODES as MOST_PRESENT
+from ftwire_tools.filters.frame_filter import FrameFilter, is_in, protocol_ids
 from ftwire_tools.terminal.times import Clock
 
 if TYPE_CHECKING:
     from ftwire.capture import Conversation
     from ftwire.events import FrameObserved
-    from ftwire_tools.filters.frame_filter import FrameFilter
 
 __all__ = ["PresentValues"]
 
@@ -67,7 +67,13 @@ class PresentValues:
             found = True
             yield sentence
         if not self.shown and not found and not wanted.only_errors:
-            yield "no frame meets all conditions; each of them alone is met by some"
+            yield (
+                "no frame meets all conditions; each of them alone is met by some"
+                if wanted.also is None
+                else "-Y: no frame in the capture matches"
+                if wanted == FrameFilter(also=wanted.also)
+                else "no frame meets all conditions"
+            )
 
     def _of_headers(self) -> Iterator[str]:
         wanted = self._filter
