@@ -18,8 +18,8 @@ from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, show_secrets_option
 from ftwire_tools.dumping.dumper import Dump, Form, run
+from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
-from ftwire_tools.filters.present_values import PresentValues
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
     from ftwire.protocols import Registry
+    from ftwire_tools.dumping.shown_capture import ShownCapture
+    from ftwire_tools.filters.present_values import PresentValues
 
 __all__ = ["command"]
 
@@ -42,6 +44,37 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
         return parse_time(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
+
+
+def _present(frame_filter: FrameFilter, patterns: list[str], registry: Registry) -> PresentValues:
+    """Return what notes the values that filters could select."""
+    from ftwire_tools.filters.present_values import PresentValues
+
+    return PresentValues(frame_filter, patterns, registry=registry)
+
+
+def _begin(path: str, *, overwrite: bool) -> ShownCapture:
+    """Begin the capture of ``-w``. Raises ``ClickException``."""
+    # Imported late: most runs write none.
+    from ftwire_tools.dumping.shown_capture import ShownCapture
+
+    try:
+        return ShownCapture(path, overwrite=overwrite)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists (--overwrite)") from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _what_is_in(written: ShownCapture) -> str:
+    """Return what was written, and that it holds secrets."""
+    parts = [f"{written.frames} frame{'s' * (written.frames != 1)}"]
+    if written.handshakes:
+        parts.append(f"{written.handshakes} of InitConnect that decrypting them takes")
+    text = f"{' and '.join(parts)}, with every secret that is in them (ftwire redact removes them)"
+    if written.left_out:
+        text += f"; {written.left_out} bytes in no frame are left out"
+    return text
 
 
 def _unanswered(
@@ -79,6 +112,10 @@ def _unanswered(
     "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
 )
 @filter_option("Only frames that match")
+@click.option(
+    "-w", "written_path", metavar="CAPTURE", help="Write the frames shown to a pcapng file, readable by you alone."
+)
+@click.option("--overwrite", is_flag=True, help="Let -w replace a file that exists.")
 @click.option("--proto", "protocols", multiple=True, metavar="NAME|ID|GLOB", help="Only these protocols; repeatable.")
 @click.option(
     "--kind",
@@ -128,6 +165,8 @@ def command(
     table: bool,
     fields: str,
     expression: str | None,
+    written_path: str | None,
+    overwrite: bool,
     protocols: tuple[str, ...],
     kinds: tuple[str, ...],
     codes: tuple[str, ...],
@@ -158,6 +197,7 @@ def command(
       ftwire dump -Y 'ret_type != 0 or latency > 50ms' capture.pcap
       ftwire dump -Y 'code == HK.00700 and s2c.rtList.price > 600' capture.pcap
       ftwire dump rotated.pcap rotated.pcap1 rotated.pcap2
+      ftwire dump --key rsa.pem -Y 'time >= 09:30 and time < 09:31' -w minute.pcapng *.pcap
       tcpdump -i lo -U -w - port 11111 | ftwire dump -
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
@@ -167,6 +207,9 @@ def command(
     -Y chooses by the header (proto, kind, serial, client, time, latency, error, ...), by securities (code) and by
     fields of bodies, with == != < <= > >= ~ in and or not. --proto, --kind, --code, --conn, --since, --until and
     --errors are short for such expressions; all that are given are to be met.
+    -w writes what is shown as a capture: packets made anew, with the times, addresses and bytes of the old ones, and
+    with the InitConnect of encrypted conversations. Several captures that are joined make one, so that it cuts and
+    merges. It stays encrypted (--key opens it), and no key is put into it.
     Where a selection (-Y, --proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
     instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
@@ -193,28 +236,47 @@ def command(
         only_errors=only_errors,
         also=filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True),
     )
-    chosen = frame_filter.compiled(registry)
+    chosen = None if frame_filter.is_empty else frame_filter.compiled(registry)
+    if overwrite and written_path is None:
+        raise click.UsageError("--overwrite needs -w")
+    if written_path == "-":
+        raise click.UsageError("-w writes a file: standard output has the lines")
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
     patterns = [each.strip() for text in protocols for each in text.split(",")]
-    present = None if frame_filter.is_empty else PresentValues(frame_filter, patterns, registry=registry)
+    present = None if frame_filter.is_empty else _present(frame_filter, patterns, registry)
     code = 0
     path = files[0]
     allow_open_files(len(files))
+    written: ShownCapture | None = None
     try:
         with ExitStack() as stack:
             inputs: list[Input] = []
             for path in files:
                 inputs += [stack.enter_context(open_input(path))]
-            if chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
+            if chosen is not None and chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
                 raise click.BadParameter(UNANSWERED, param_hint="-Y")
-            for group in one_capture_each(inputs):
+            groups = one_capture_each(inputs)
+            if written_path is not None:
+                if len(groups) > 1:
+                    raise click.UsageError(
+                        "-w writes one capture, and these are copies of one, or raw bytes beside one"
+                    )
+                written = _begin(written_path, overwrite=overwrite)
+                stack.callback(written.discard)
+            for group in groups:
                 path = group[0].path
-                if chosen.needs_unanswered:
+                if chosen is not None and chosen.needs_unanswered:
                     chosen.unanswered = _unanswered(group, rsa_keys, registry, max_body, sender)
-                dump = Dump(form, chosen, stats, file=path if len(files) > 1 else None, present=present)
+                dump = Dump(
+                    form, chosen, stats, file=path if len(files) > 1 else None, present=present, written=written
+                )
                 reader = CaptureReader(
-                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
+                    keys=rsa_keys,
+                    sender=Role(sender) if sender else None,
+                    registry=registry,
+                    max_body=max_body,
+                    keep_bytes=written is not None,
                 )
                 try:
                     run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
@@ -225,6 +287,11 @@ def command(
                     code = NOT_DECODED
                 if sender and dump.has_both_sides:
                     sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
+            if written is not None:
+                written.close()
+                sys.stderr.write(f"ftwire: {printable(str(written_path))}: {_what_is_in(written)}\n")
+    except NotWrittenError as error:
+        raise click.ClickException(f"{written_path}: {error}") from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (NotACaptureError, ImportError) as error:

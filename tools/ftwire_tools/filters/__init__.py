@@ -17,7 +17,8 @@ The modules, each on top of those before::
     header_fields   the names of what is not in bodies
     body_paths      values at field paths of bodies
     compiler        expression -> Filter
-    frame_filter    the older options, as expressions
+    shorthands      the older options, as expressions
+    frame_filter    the older options
     present_values  what a capture has, where a filter matches nothing
     unanswered      requests without a response, which are known at the end of a capture only
 """

@@ -87,10 +87,10 @@ def parse_expression(text: str) -> Expression:
         at = len(text) if error.token.type == "$END" else error.token.start_pos or 0
         raise FilterError(_expected(text, at, error.accepts or error.expected), text, at) from None
     except UnexpectedCharacters as error:
-        raise FilterError(
-            _expected(text, error.pos_in_stream, error.allowed or ()), text, error.pos_in_stream
-        ) from None
-    return _Group.unwrapped(parsed)
+        at = error.pos_in_stream or 0
+        raise FilterError(_expected(text, at, error.allowed or ()), text, at) from None
+    expression: Expression = _Group.unwrapped(parsed)
+    return expression
 
 
 def _expected(text: str, at: int, terminals: Any) -> str:
