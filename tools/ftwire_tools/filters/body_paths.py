@@ -44,7 +44,9 @@ class BodyPath:
         """Return where the path ends in messages of a class; ``None`` where they do not have it."""
         for start in _STARTS:
             names = [start, *self._names] if start else self._names
-            steps, inner, field = [], descriptor, None
+            steps: list[str] = []
+            inner: Descriptor | None = descriptor
+            field: FieldDescriptor | None = None
             for name in names:
                 field = None if inner is None else inner.fields_by_name.get(name)
                 if field is None:

@@ -41,6 +41,7 @@ from ftwire_tools.filters.header_fields import (
     is_code,
 )
 from ftwire_tools.filters.protocol_names import protocol_ids
+from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.enums import enum_names
 from ftwire_tools.messages.sensitive_fields import is_secret
 
@@ -111,12 +112,11 @@ class Filter:
         self._registry: Final = registry
         self._shows_secrets: Final = show_secrets
         self._text: Final = text if text is not None else "" if expression is None else text_of(expression)
-        self.needs_body: Final[bool]
+        self.needs_body = False
         """Whether bodies are read. Where it is false, no body is ever touched."""
         if expression is None:
             self._test: Test = lambda _: True
             self._place: PlaceTest = lambda _: True
-            self.needs_body = False
         else:
             self._test, self._place, self.needs_body = self._compile(expression, MAX_DEPTH)
 
@@ -333,7 +333,7 @@ class Filter:
     def _values_test(
         self, expression: Any, path: BodyPath, message_class: type[Message]
     ) -> Callable[[list[Any]], bool] | None:
-        end = path.end_in(message_class.DESCRIPTOR)
+        end = path.end_in(descriptor_of(message_class))
         try:
             return None if end is None else self._field_test(expression, end.field)
         except FilterError:

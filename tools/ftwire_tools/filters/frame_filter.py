@@ -40,7 +40,7 @@ class FrameFilter(NamedTuple):
         # Imported late: most runs have no filter.
         from ftwire_tools.filters.shorthands import filter_of_options
 
-        return filter_of_options(self, registry)
+        return filter_of_options(registry, **self._asdict())
 
 
 def is_in(conversation: Conversation, named: str) -> bool:

@@ -94,7 +94,11 @@ def parse_expression(text: str) -> Expression:
 
 
 def _expected(text: str, at: int, terminals: Any) -> str:
-    words = dict.fromkeys(word for name, word in _WORDS.items() if name in terminals)
+    # The parser's tables have one entry for the end of all and for that of what is in parentheses.
+    ends = {"RPAR", "$END"}
+    end = "RPAR" if text.count("(", 0, at) > text.count(")", 0, at) else "$END"
+    allowed = {end if name in ends else name for name in terminals}
+    words = dict.fromkeys(word for name, word in _WORDS.items() if name in allowed)
     listed = list(words)
     wanted = f"{', '.join(listed[:-1])} or {listed[-1]}" if len(listed) > 1 else "".join(listed)
     begin = text[at : at + 20].split()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ftwire.protocols import Registry
 from ftwire_tools.filters.compiler import Filter
 from ftwire_tools.filters.expression import And, Comparison, Expression, IsIn, Literal, Not, Or, Presence
 from ftwire_tools.terminal.times import SECOND
-
-if TYPE_CHECKING:
-    from ftwire_tools.filters.frame_filter import FrameFilter
 
 __all__ = ["filter_of_options"]
 
@@ -19,35 +17,41 @@ _MOST_DIGITS: Final = 30
 """Digits of a number that are looked at: no conversation has a number of as many."""
 
 
-def filter_of_options(options: FrameFilter, registry: Registry) -> Filter:
-    """Return all conditions as one filter."""
-    also, parts = options.also, _expressions(options)
+def filter_of_options(
+    registry: Registry,
+    *,
+    protocols: Iterable[int],
+    kinds: Iterable[str],
+    codes: Iterable[str],
+    conversations: Iterable[str],
+    since: int | None,
+    until: int | None,
+    only_errors: bool,
+    also: Filter | None,
+) -> Filter:
+    """Return what the options of a ``FrameFilter`` say as one filter."""
+    parts: list[Expression] = []
+    if protocols:
+        parts.append(IsIn("proto_id", tuple(Literal(str(number)) for number in sorted(protocols))))
+    if kinds:
+        parts.append(IsIn("kind", tuple(map(Literal, sorted(kinds)))))
+    if conversations:
+        parts.append(_any([each for named in conversations for each in _of_conversation(named)]))
+    if since is not None and since > 0:
+        parts.append(Comparison("time", ">=", _time(since)))
+    if until is not None:
+        # What has no time is not later.
+        parts.append(Not(Comparison("time", ">", _time(until))))
+    if only_errors:
+        parts.append(Presence("error"))
+    if codes:
+        parts.append(IsIn("code", tuple(map(Literal, sorted(codes)))))
     if also is None or also.expression is None:
         return Filter(_all(parts), registry=registry)
     if not parts:
         return also
     # Whether the fields in it are hidden was decided when it was parsed.
     return Filter(And((*parts, also.expression)), registry=registry, show_secrets=True)
-
-
-def _expressions(options: FrameFilter) -> list[Expression]:
-    found: list[Expression] = []
-    if options.protocols:
-        found.append(IsIn("proto_id", tuple(Literal(str(number)) for number in sorted(options.protocols))))
-    if options.kinds:
-        found.append(IsIn("kind", tuple(map(Literal, sorted(options.kinds)))))
-    if options.conversations:
-        found.append(_any([each for named in options.conversations for each in _of_conversation(named)]))
-    if options.since is not None and options.since > 0:
-        found.append(Comparison("time", ">=", _time(options.since)))
-    if options.until is not None:
-        # What has no time is not later.
-        found.append(Not(Comparison("time", ">", _time(options.until))))
-    if options.only_errors:
-        found.append(Presence("error"))
-    if options.codes:
-        found.append(IsIn("code", tuple(map(Literal, sorted(options.codes)))))
-    return found
 
 
 def _of_conversation(named: str) -> list[Expression]:
