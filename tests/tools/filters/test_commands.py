@@ -167,7 +167,7 @@ class TestWrittenCapture:
         path = tmp_path / "shown.pcapng"
         assert run("dump", "-Y", "kind == push", "-w", path, capture).exit_code in (0, 3)
         fields = ["tcp.payload", "tcp.analysis.flags", "frame.time_epoch"]
-        command = ["tshark", "-r", path, "-T", "fields", *(word for name in fields for word in ("-e", name))]
+        command = ["tshark", "-r", str(path), "-T", "fields", *(word for name in fields for word in ("-e", name))]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
         rows = [line.split("\t") for line in lines]
         assert all(not row[1] for row in rows)

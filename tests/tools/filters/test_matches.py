@@ -137,7 +137,8 @@ def test_most_conditions_choose_something_and_leave_something_out() -> None:
     refused = Qot_GetRT.Response(retType=-1, retMsg="no quota")
     begin = [asked(1001, 1, init_request()), answered(1001, 1, init_response("0" * 16, "1" * 16))]
     failed = pcap([*begin, answered(3008, 2, refused), answered(3008, 3, b"damaged")])
-    frames = [frame for capture in (*CAPTURES, failed) for frame in frames_of(capture)]
+    captures: list[Path | bytes] = [*CAPTURES, failed]
+    frames = [frame for capture in captures for frame in frames_of(capture)]
     for text, condition in CONDITIONS.items():
         assert 0 < sum(map(condition, frames)) < len(frames), text
 
@@ -147,6 +148,18 @@ PARTS = st.sampled_from(
 )
 
 
+def _both(first: Condition, second: Condition) -> Condition:
+    return lambda frame: first(frame) and second(frame)
+
+
+def _either(first: Condition, second: Condition) -> Condition:
+    return lambda frame: first(frame) or second(frame)
+
+
+def _opposite(condition: Condition) -> Condition:
+    return lambda frame: not condition(frame)
+
+
 @st.composite
 def combined(draw: st.DrawFn) -> tuple[str, Condition]:
     """Return a filter, and the condition that it is."""
@@ -154,14 +167,13 @@ def combined(draw: st.DrawFn) -> tuple[str, Condition]:
     condition = CONDITIONS[text]
     for _ in range(draw(st.integers(0, 3))):
         other = draw(PARTS)
-        second, first = CONDITIONS[other], condition
         match draw(st.sampled_from(["and", "or", "not"])):
             case "and":
-                text, condition = f"({text}) and {other}", lambda f, a=first, b=second: a(f) and b(f)
+                text, condition = f"({text}) and {other}", _both(condition, CONDITIONS[other])
             case "or":
-                text, condition = f"{other} or ({text})", lambda f, a=first, b=second: b(f) or a(f)
+                text, condition = f"{other} or ({text})", _either(CONDITIONS[other], condition)
             case _:
-                text, condition = f"not ({text})", lambda f, a=first: not a(f)
+                text, condition = f"not ({text})", _opposite(condition)
     return text, condition
 
 

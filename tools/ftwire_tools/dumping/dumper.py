@@ -145,8 +145,7 @@ class Dump:
         """Return whether a frame passes the filter; its body is read only if its header does."""
         shown, present = self._filter is None or self._filter.matches(frame), self._present
         if present is not None:
-            present.add(frame.conversation, frame.observation)
-            present.shown += shown
+            present.add(frame.conversation, frame.observation, is_shown=shown)
         return shown
 
     def _may_show(self, conversation: Conversation, time: int) -> bool:
