@@ -103,7 +103,6 @@ class Dump:
         self._renderer: Final = make_renderer(form, self._lines, file)
         self._as_json: Final = form.as_json
         self._filter: Final = _compiled(frame_filter)
-        self._everything: Final = self._filter is None
         self._stats: Final = stats
         self._present: Final = present
         if present is not None and self._filter is not None:
@@ -120,15 +119,18 @@ class Dump:
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
-        out, render, everything, stats = self._out, self._renderer.frame, self._everything, self._stats
-        written = self._written
+        out, render, stats = self._out, self._renderer.frame, self._stats
+        matches = None if self._filter is None else self._filter.matches
+        present, written = self._present, self._written
         for report in reports:
             if type(report) is not DissectedFrame:
                 is_shown = self._show_other(report)
                 if written is not None:
                     written.add(report, is_shown=is_shown)
                 continue
-            is_shown = everything or self._shows(report)
+            is_shown = matches is None or matches(report)
+            if present is not None:
+                present.add(report.conversation, report.observation, is_shown=is_shown)
             if written is not None:
                 written.add(report, is_shown=is_shown)
             if is_shown:
@@ -140,13 +142,6 @@ class Dump:
                     stats.frame(report, error)
                 if len(out) >= BATCH:
                     self.flush()
-
-    def _shows(self, frame: DissectedFrame) -> bool:
-        """Return whether a frame passes the filter; its body is read only if its header does."""
-        shown, present = self._filter is None or self._filter.matches(frame), self._present
-        if present is not None:
-            present.add(frame.conversation, frame.observation, is_shown=shown)
-        return shown
 
     def _may_show(self, conversation: Conversation, time: int) -> bool:
         return self._filter is None or self._filter.may_match(conversation, time)
