@@ -31,6 +31,7 @@ TESTS: Final = (
     "tests/codec/test_websocket.py",
     "tests/codec/test_strategies.py",
     "tests/tools/dumping/test_goldens.py",
+    "tests/tools/filters/test_expressions.py",
     "tests/tools/export/test_export.py",
     "tests/tools/gateway/test_serve.py",
     "tests/tools/gateway/test_gateway_clients.py",  # with clients on plain sockets: no part of what is tested

@@ -35,6 +35,8 @@ from bench.traffic import capture
 BENCH = Path(__file__).parent
 LIMIT = 150_000_000
 TURNS = 3
+HEADER_FILTER = "kind == push or serial >= 0"
+"""It is true of every frame, so that as much is shown as without it."""
 
 
 def write_plain_protos(directory: Path) -> None:
@@ -76,7 +78,7 @@ def dumps(megabytes: int) -> list[Ratio]:
         }
         kinds = {"": "off"} if not ftwire.compiled else {"": "off", COMPILED: "required"}
         for kind, setting in kinds.items():
-            for form, options in (("", ()), ("JSON", ("--json",))):
+            for form, options in (("", ()), ("JSON", ("--json",)), ("filter", ("-Y", HEADER_FILTER))):
                 command = [FTWIRE, "dump", *options, str(whole)]
                 contestants[form + kind] = partial(succeed, command, FTWIRE_CORE=setting)
         runs: dict[str, list[Run]] = {name: [] for name in contestants}
@@ -100,6 +102,15 @@ def dumps(megabytes: int) -> list[Ratio]:
                 their_json / took["JSON" + kind],
                 10.0,
                 f"{took['JSON' + kind]:.2f} s, tshark {their_json:.0f} (from a {scale:.0f}th of it)",
+            ),
+            Ratio(
+                f"dump -Y of {megabytes} MB, a filter of the header, none{kind}",
+                within_rounds(
+                    truediv, [run.seconds for run in runs["filter" + kind]], [run.seconds for run in runs[kind]]
+                ),
+                1.1,
+                f"{took['filter' + kind]:.2f} s, {took[kind]:.2f} without",
+                at_most=True,
             ),
         ]
     return ratios

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
 from ftwire.capture import CaptureReader
-from ftwire.errors import NotACaptureError
+from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.frame import Role
+from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._completion import complete_codes, complete_files, complete_protocols
+from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.commands._options import (
     colour_option,
@@ -23,8 +25,8 @@ from ftwire_tools.commands._options import (
     show_secrets_option,
 )
 from ftwire_tools.dumping.dumper import Dump, Form, run
+from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
-from ftwire_tools.filters.present_values import PresentValues
 from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.cells import screen_of
@@ -32,7 +34,11 @@ from ftwire_tools.terminal.style import printable
 from ftwire_tools.terminal.times import parse_time
 
 if TYPE_CHECKING:
+    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
+    from ftwire.protocols import Registry
+    from ftwire_tools.dumping.shown_capture import ShownCapture
+    from ftwire_tools.filters.present_values import PresentValues
 
 __all__ = ["command"]
 
@@ -51,7 +57,7 @@ def _time(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
-def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], frame_filter: FrameFilter) -> None:
+def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey]) -> None:
     """Show the known mistake that explains each broken conversation of a capture in files. Raises ``OSError``."""
     is_small = sum(one.size for one in inputs) <= MAX_READ_AGAIN
     if not (dump.has_both_sides or dump.unrecognised) or not is_small or any(one.path == "-" for one in inputs):
@@ -60,9 +66,60 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
     from ftwire_tools.explaining.first_findings import findings_in_files
 
     paths = [one.path for one in inputs]
-    for line in findings_in_files(paths, keys, dump.broken, frame_filter.matches_place):
+    for line in findings_in_files(paths, keys, dump.broken, dump.may_show):
         dump.note(f"{line}; see ftwire explain {' '.join(paths)}")
     dump.flush()
+
+
+def _present(frame_filter: FrameFilter, patterns: list[str], registry: Registry) -> PresentValues:
+    """Return what notes the values that filters could select."""
+    from ftwire_tools.filters.present_values import PresentValues
+
+    return PresentValues(frame_filter, patterns, registry=registry)
+
+
+def _begin(path: str, *, overwrite: bool) -> ShownCapture:
+    """Begin the capture of ``-w``. Raises ``ClickException``."""
+    # Imported late: most runs write none.
+    from ftwire_tools.dumping.shown_capture import ShownCapture
+
+    try:
+        return ShownCapture(path, overwrite=overwrite)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists (--overwrite)") from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _what_is_in(written: ShownCapture) -> str:
+    """Return what was written, and that it holds secrets."""
+    parts = [f"{written.frames} frame{'s' * (written.frames != 1)}"]
+    if written.handshakes:
+        parts.append(f"{written.handshakes} of InitConnect that decrypting them takes")
+    text = f"{' and '.join(parts)}, with every secret that is in them (ftwire redact removes them)"
+    if written.left_out:
+        text += f"; {written.left_out} bytes in no frame are left out"
+    return text
+
+
+def _unanswered(
+    inputs: list[Input], keys: list[RsaKey], registry: Registry, max_body: int, sender: str | None
+) -> frozenset[int]:
+    """Read a capture once for the requests in it that nothing answers. Raises ``OSError``."""
+    from ftwire_tools.filters.unanswered import unanswered_requests
+
+    reader = CaptureReader(keys=keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body)
+    begins = [each.stream.tell() for each in inputs]
+
+    def reports() -> Iterator[Dissected]:
+        # What is wrong with the capture is reported when it is shown.
+        with suppress(CaptureError):
+            yield from reader.read_files([each.stream for each in inputs], at_once=False)
+
+    numbers = unanswered_requests(reports())
+    for each, begin in zip(inputs, begins, strict=True):
+        each.stream.seek(begin)
+    return numbers
 
 
 @click.command(
@@ -88,6 +145,11 @@ def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey], f
 @click.option(
     "--fields", metavar="A,B.C", default="", help="Only these fields of bodies; s2c. and c2s. may be left out."
 )
+@filter_option("Only frames that match")
+@click.option(
+    "-w", "written_path", metavar="CAPTURE", help="Write the frames shown to a pcapng file, readable by you alone."
+)
+@click.option("--overwrite", is_flag=True, help="Let -w replace a file that exists.")
 @click.option(
     "--proto",
     "protocols",
@@ -164,6 +226,9 @@ def command(
     with_hex: bool,
     table: bool,
     fields: str,
+    expression: str | None,
+    written_path: str | None,
+    overwrite: bool,
     protocols: tuple[str, ...],
     kinds: tuple[str, ...],
     codes: tuple[str, ...],
@@ -192,7 +257,10 @@ def command(
     Examples:
       ftwire dump capture.pcap
       ftwire dump --key rsa.pem --proto 'Qot_Update*' --json capture.pcapng
+      ftwire dump -Y 'ret_type != 0 or latency > 50ms' capture.pcap
+      ftwire dump -Y 'code == HK.00700 and s2c.rtList.price > 600' capture.pcap
       ftwire dump rotated.pcap rotated.pcap1 rotated.pcap2
+      ftwire dump --key rsa.pem -Y 'time >= 09:30 and time < 09:31' -w minute.pcapng *.pcap
       tcpdump -i lo -U -w - port 11111 | ftwire dump -
 
     A line has the frame's number in the capture, its time (UTC), the number of its conversation, "->" from
@@ -203,7 +271,13 @@ def command(
     serial number are left out in that order, the latency moves in front of what a response is about, names are
     shortened, and what does not fit is cut off at a "…". Files and pipes get whole lines.
     Connections that look like OpenD's protocol and have no frame are named: "ftwire explain FILE" says what is wrong.
-    Where a selection (--proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
+    -Y chooses by the header (proto, kind, serial, client, time, latency, error, ...), by securities (code) and by
+    fields of bodies, with == != < <= > >= ~ in and or not. --proto, --kind, --code, --conn, --since, --until and
+    --errors are short for such expressions; all that are given are to be met.
+    -w writes what is shown as a capture: packets made anew, with the times, addresses and bytes of the old ones, and
+    with the InitConnect of encrypted conversations. Several captures that are joined make one, so that it cuts and
+    merges. It stays encrypted (--key opens it), and no key is put into it.
+    Where a selection (-Y, --proto, --code, --conn, ...) matches nothing, standard error has what the capture holds
     instead; the exit code stays 0.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     registry = decoding_registry(schema)
@@ -228,24 +302,49 @@ def command(
         since=since,
         until=until,
         only_errors=only_errors,
+        also=filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True),
     )
+    chosen = None if frame_filter.is_empty else frame_filter.compiled(registry)
+    if overwrite and written_path is None:
+        raise click.UsageError("--overwrite needs -w")
+    if written_path == "-":
+        raise click.UsageError("-w writes a file: standard output has the lines")
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     stats = Stats() if with_stats else None
     patterns = [each.strip() for text in protocols for each in text.split(",")]
-    present = None if frame_filter.is_empty else PresentValues(frame_filter, patterns, registry=registry)
+    present = None if frame_filter.is_empty else _present(frame_filter, patterns, registry)
     code = 0
     path = files[0]
     allow_open_files(len(files))
+    written: ShownCapture | None = None
     try:
         with ExitStack() as stack:
             inputs: list[Input] = []
             for path in files:
                 inputs += [stack.enter_context(open_input(path))]
-            for group in one_capture_each(inputs):
+            if chosen is not None and chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
+                raise click.BadParameter(UNANSWERED, param_hint="-Y")
+            groups = one_capture_each(inputs)
+            if written_path is not None:
+                if len(groups) > 1:
+                    raise click.UsageError(
+                        "-w writes one capture, and these are copies of one, or raw bytes beside one"
+                    )
+                written = _begin(written_path, overwrite=overwrite)
+                stack.callback(written.discard)
+            for group in groups:
                 path = group[0].path
-                dump = Dump(form, frame_filter, stats, file=path if len(files) > 1 else None, present=present)
+                if chosen is not None and chosen.needs_unanswered:
+                    chosen.unanswered = _unanswered(group, rsa_keys, registry, max_body, sender)
+                dump = Dump(
+                    form, chosen, stats, file=path if len(files) > 1 else None, present=present, written=written
+                )
                 reader = CaptureReader(
-                    keys=rsa_keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body
+                    keys=rsa_keys,
+                    sender=Role(sender) if sender else None,
+                    registry=registry,
+                    max_body=max_body,
+                    keep_bytes=written is not None,
                 )
                 try:
                     run(group, dump, reader, named=len(files) > 1, at_once=not in_order)
@@ -254,9 +353,14 @@ def command(
                     raise
                 if dump.not_decoded:
                     code = NOT_DECODED
-                    name_findings(group, dump, rsa_keys, frame_filter)
+                    name_findings(group, dump, rsa_keys)
                 if sender and dump.has_both_sides:
                     sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
+            if written is not None:
+                written.close()
+                sys.stderr.write(f"ftwire: {printable(str(written_path))}: {_what_is_in(written)}\n")
+    except NotWrittenError as error:
+        raise click.ClickException(f"{written_path}: {error}") from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (NotACaptureError, ImportError) as error:

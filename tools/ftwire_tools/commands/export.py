@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ftwire_tools.commands._completion import complete_files, complete_protocols
+from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_pem
 from ftwire_tools.commands._options import max_body_option, show_secrets_option
 from ftwire_tools.filters.frame_filter import protocol_ids
@@ -62,6 +63,7 @@ NOT_DECODED: Final = 3
     shell_complete=complete_protocols,
     help="Only these protocols; repeatable.",
 )
+@filter_option("Only rows of frames that match")
 @click.option(
     "--columns",
     type=click.Choice(["all", "sdk"]),
@@ -97,6 +99,7 @@ def command(
     kind: str,
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
+    expression: str | None,
     columns: str,
     join: bool,
     explode: bool,
@@ -119,6 +122,7 @@ def command(
     Examples:
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
+      ftwire export session.pcapng -o tables -Y 'code ~ US.* and kind == push'
       ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
@@ -138,6 +142,7 @@ def command(
         wanted = protocol_ids(protocols) if protocols else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
+    chosen = filter_of(expression, show_secrets=show_secrets)
     if address is not None and engine == "local":
         raise click.UsageError("--address needs --engine ray or --engine dask")
     if kind == "duckdb" and "://" in output:
@@ -151,7 +156,9 @@ def command(
         from ftwire_tools.export.store import store_at
         from ftwire_tools.export.task import ExportSettings, MixedTablesError, check_output
 
-        options = TableOptions(wanted, explode, levels, show_secrets, max_body, columns=columns)
+        options = TableOptions(
+            wanted, explode, levels, show_secrets, max_body, columns=columns, expression=str(chosen or "")
+        )
         settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
         if not sources:
@@ -171,7 +178,9 @@ def command(
                     jobs=jobs,
                     retry_quarantined=retry_quarantined,
                 )
-                code = _report(outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols)
+                code = _report(
+                    outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols, expression
+                )
         except BusyError as error:
             by = f" (process {error.holder})" if error.holder else ""
             raise click.ClickException(
@@ -206,6 +215,7 @@ def _report(
     database: str | None,
     as_json: bool,
     protocols: tuple[str, ...],
+    expression: str | None,
 ) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()
@@ -227,9 +237,10 @@ def _report(
         files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
         lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
-    if protocols and frames and not rows.keys() - {"errors"}:
+    if (protocols or expression) and frames and not rows.keys() - {"errors"}:
+        options = [f"--proto {','.join(protocols)}"] * bool(protocols) + [f"-Y {expression}"] * bool(expression)
         sys.stderr.write(
-            f"ftwire: --proto {printable(','.join(protocols))}: no frame in these inputs matches "
+            f"ftwire: {printable(' '.join(options))}: no frame in these inputs matches "
             "(ftwire dump --stats counts what there is)\n"
         )
     if not done:

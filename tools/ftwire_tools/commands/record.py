@@ -16,6 +16,7 @@ from ftwire.errors import KeyFormatError
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
+from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.commands._options import colour_option
 from ftwire_tools.explaining.first_findings import LiveFindings
@@ -181,6 +182,7 @@ async def _run(settings: _Settings) -> Recorder:
 @click.option("--dump", is_flag=True, help="Show frames as they pass, as ftwire dump does.")
 @click.option("--json", "as_json", is_flag=True, help="Show them as JSON, one object a line.")
 @colour_option
+@filter_option("Show only frames that match (all are recorded)")
 @click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs on the terminal.")
 @click.option(
     "--key", "keys", multiple=True, type=PEM, metavar="PEM", help="RSA private key to show encrypted traffic with."
@@ -199,6 +201,7 @@ def command(
     keep: int | None,
     dump: bool,
     as_json: bool,
+    expression: str | None,
     show_secrets: bool,
     keys: tuple[str, ...],
     embed_key: bool,
@@ -213,6 +216,7 @@ def command(
     \b
     Examples:
       ftwire record --to 127.0.0.1:11111 -w session.pcapng --dump
+      ftwire record --to :11111 -w session.pcapng --dump -Y 'ret_type != 0 or latency > 50ms'
       ftwire record --listen 11112 --to :11111 --listen 33334 --to :33333 -w both.pcapng
       ftwire record --to :11111 -w day.pcapng --rotate-time 1h --rotate-size 100M --keep 48
       ftwire record --to :11111 -w - | wireshark -k -i -
@@ -244,6 +248,9 @@ def command(
         raise click.UsageError("--embed-key needs one --key")
     if keys and not (shown or embed_key):
         raise click.UsageError("--key needs --dump, --json or --embed-key")
+    if expression is not None and not shown:
+        raise click.UsageError("-Y chooses what is shown: it needs --dump or --json (everything is recorded)")
+    chosen = filter_of(expression, show_secrets=show_secrets)
     rsa_keys = [key for key in map(read_key, keys) if key is not None]
     pem = _pem(keys[0]) if embed_key else None
     live = None
@@ -253,7 +260,7 @@ def command(
         from ftwire_tools.recording.live_dump import LiveDump
 
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
-        live = LiveDump(Dump(form, FrameFilter(), None, file=None), keys=rsa_keys)
+        live = LiveDump(Dump(form, chosen or FrameFilter(), None, file=None), keys=rsa_keys)
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
     recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem, rsa_keys)))
     if recorder.unread:

@@ -25,8 +25,10 @@ from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import PLAIN, paint_for, printable
 
 if TYPE_CHECKING:
-    from ftwire.capture import CaptureReader, Dissected
+    from ftwire.capture import CaptureReader, Conversation, Dissected
     from ftwire_tools.captures.input_files import Input
+    from ftwire_tools.dumping.shown_capture import ShownCapture
+    from ftwire_tools.filters.compiler import Filter
     from ftwire_tools.filters.present_values import PresentValues
     from ftwire_tools.render import Renderer
     from ftwire_tools.render.line import TimeForm
@@ -78,19 +80,29 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None, screen: Scr
     return lines
 
 
+def _compiled(frame_filter: Filter | FrameFilter | None) -> Filter | None:
+    if isinstance(frame_filter, FrameFilter):
+        return None if frame_filter.is_empty else frame_filter.compiled()
+    return frame_filter
+
+
 class Dump:
     """Shows one capture: keeps what passes the filter, renders it and writes it."""
 
     def __init__(
         self,
         form: Form,
-        frame_filter: FrameFilter,
+        frame_filter: Filter | FrameFilter | None,
         stats: Stats | None,
         *,
         file: str | None,
         present: PresentValues | None = None,
+        written: ShownCapture | None = None,
     ) -> None:
-        """``file`` names the input in JSON, where there are several; ``present`` notes what could be selected."""
+        """``file`` names the input in JSON, where there are several; ``present`` notes what could be selected.
+
+        ``written`` takes what is shown, as a capture.
+        """
         screen = screen_of(sys.stdout)
         self._lines: Final = LineRenderer(
             paint=PLAIN if form.as_json else paint_for(sys.stdout),
@@ -101,10 +113,12 @@ class Dump:
         )
         self._renderer: Final = make_renderer(form, self._lines, file, screen)
         self._as_json: Final = form.as_json
-        self._filter: Final = frame_filter
-        self._everything: Final = frame_filter.is_empty
+        self._filter: Final = _compiled(frame_filter)
         self._stats: Final = stats
         self._present: Final = present
+        if present is not None and self._filter is not None:
+            self._filter.codes = present.codes
+        self._written: Final = written
         self._named: Final[set[str]] = set()
         self._out: Final[list[str]] = []
         self.has_both_sides = False
@@ -118,12 +132,21 @@ class Dump:
 
     def show(self, reports: Iterable[Dissected]) -> None:
         """Show what passes the filter of a reader's reports. Raises what iterating over them raises."""
-        out, render, everything, stats = self._out, self._renderer.frame, self._everything, self._stats
+        out, render, stats = self._out, self._renderer.frame, self._stats
+        matches = None if self._filter is None else self._filter.matches
+        present, written = self._present, self._written
         for report in reports:
             if type(report) is not DissectedFrame:
-                self._show_other(report)
+                is_shown = self._show_other(report)
+                if written is not None:
+                    written.add(report, is_shown=is_shown)
                 continue
-            if everything or self._shows(report):
+            is_shown = matches is None or matches(report)
+            if present is not None:
+                present.add(report.conversation, report.observation, is_shown=is_shown)
+            if written is not None:
+                written.add(report, is_shown=is_shown)
+            if is_shown:
                 text, error = render(report)
                 out.append(text)
                 if error is not None:
@@ -138,19 +161,9 @@ class Dump:
                 if stats is not None:
                     stats.answered(report)
 
-    def _shows(self, frame: DissectedFrame) -> bool:
-        """Return whether a frame passes the filter; its body is read only if its header does."""
-        frame_filter, observation, present = self._filter, frame.observation, self._present
-        if present is None:
-            return frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
-                observation, frame.error if frame_filter.only_errors else None
-            )
-        present.add(frame.conversation, observation)
-        shown = frame_filter.matches_header(frame.conversation, observation) and frame_filter.matches_body(
-            observation, frame.error if frame_filter.only_errors else None, present.codes
-        )
-        present.shown += shown
-        return shown
+    def may_show(self, conversation: Conversation, time: int) -> bool:
+        """Return whether the filter lets pass what is in no frame, at this time."""
+        return self._filter is None or self._filter.may_match(conversation, time)
 
     def begin_part(self, name: str) -> None:
         """Name the input that the frames to come are from, where there are several."""
@@ -163,21 +176,23 @@ class Dump:
             self._named.add(name)
             self.note(name)
 
-    def _show_other(self, report: Dissected) -> None:
-        """Show undecoded bytes, missing keys and connections without a frame, if they pass the filter."""
+    def _show_other(self, report: Dissected) -> bool:
+        """Show undecoded bytes, missing keys and connections without a frame; return whether they pass the filter."""
         if isinstance(report, UnrecognisedConnection):
-            if self._filter.matches_place(report.conversation, report.time):
+            if self.may_show(report.conversation, report.time):
                 self.unrecognised += 1
                 self.complain(unrecognised_text(report))
-            return
+            return False
         if not isinstance(report, DissectedBytes | KeyNeeded):
             self.has_both_sides |= isinstance(report, ConversationOpened) and report.client is not None
             if isinstance(report, ConversationClosed):
                 self._lines.forget(report.conversation)
-            return
+                if self._filter is not None:
+                    self._filter.forget(report.conversation)
+            return False
         conversation, observation = report.conversation, report.observation
-        if not self._filter.matches_place(conversation, observation.time):
-            return
+        if not self.may_show(conversation, observation.time):
+            return False
         if isinstance(report, DissectedBytes):
             self.not_decoded += 1
             self._note_broken(conversation.number)
@@ -192,6 +207,7 @@ class Dump:
             self.note(f"{conversation.client} -> {conversation.server}: {report.observation.reason} (--key)")
         else:
             self._out.append(self._lines.key_missing(conversation, report.observation))
+        return True
 
     def _note_broken(self, number: int) -> None:
         if len(self.broken) < MAX_BROKEN:

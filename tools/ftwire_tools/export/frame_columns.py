@@ -12,8 +12,10 @@ from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, U
 from ftwire.frame import Kind
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import unrecognised_text
+from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.export.manifest import ALL
 from ftwire_tools.export.request_columns import request_fields
+from ftwire_tools.filters import parse
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.masking import mask_of, status_text
 
@@ -49,8 +51,6 @@ MAX_TIME: Final = (1 << 63) - 1
 """Nanoseconds since 1970 that a column can hold: the years 1678 to 2261, and some months."""
 ERROR_COST: Final = 256
 """Bytes that an ``ErrorRow`` counts for, beside its body."""
-MAX_PENDING: Final = 4096
-"""Numbers of requests kept for each conversation: as many as an observer keeps requests to pair replies with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class TableOptions:
     block: int = BLOCK
     columns: str = ALL
     """``all``; or ``sdk``: of tables that the vendor's SDK has, its columns alone."""
+    expression: str = ""
+    """Only frames that this filter matches; empty for all."""
 
 
 class MessageKey(NamedTuple):
@@ -144,6 +146,7 @@ class FrameCollector:
     def __init__(self, options: TableOptions) -> None:
         self._protocols: Final = options.protocols
         self._show_secrets: Final = options.show_secrets
+        self._filter: Final = parse(options.expression, show_secrets=True) if options.expression else None
         self.undecoded = 0
         """Errors so far, without those frames that have no body because their command needs none."""
         self.times_left_out = 0
@@ -153,7 +156,7 @@ class FrameCollector:
         self._messages: dict[MessageKey, MessageColumns] = {}
         self._errors: list[ErrorRow] = []
         self._conversations: dict[int, Conversation] = {}
-        self._waiting: Final[dict[int, dict[tuple[int, int], int]]] = {}
+        self._requests: Final = RequestNumbers()
         self._observations = 0
         self._cost = 0
 
@@ -177,11 +180,18 @@ class FrameCollector:
             elif isinstance(report, UnrecognisedConnection):
                 self._add_unrecognised(report)
             elif isinstance(report, ConversationClosed):
-                self._waiting.pop(report.conversation.number, None)
+                self._requests.forget(report.conversation)
+                if self._filter is not None:
+                    self._filter.forget(report.conversation)
             return
         number, conversation, observation = report
         frame = observation.frame
         proto_id = frame.proto_id
+        if self._filter is not None and not self._filter.matches(report):
+            # Its number is needed for the response.
+            self._requests.add(report)
+            self._observations += 1
+            return
         if self._protocols is not None and proto_id not in self._protocols:
             self._observations += 1
             return
@@ -221,21 +231,11 @@ class FrameCollector:
         return taken
 
     def _pair(self, report: DissectedFrame) -> int | None:
-        """Remember the number of a request; return that of a response's request, ``None`` where it is not known."""
-        number, conversation, observation = report
-        waiting = self._waiting.setdefault(conversation.number, {})
-        key = observation.frame.proto_id, observation.frame.serial
-        # As ``PendingRequests`` keeps them: a later request takes the place of a former one of the same serial.
-        request = waiting.pop(key, None)
-        if observation.kind is _REQUEST:
-            waiting[key] = number
-            if len(waiting) > MAX_PENDING:
-                del waiting[next(iter(waiting))]
-            return None
-        if observation.request is None:
+        """Return the number of a response's request; ``None`` where it is not known. Count those without one."""
+        observation = report.observation
+        if observation.kind is not _REQUEST and observation.request is None:
             self.without_request += 1
-            return None
-        return request
+        return self._requests.add(report)
 
     def _add_undecoded(self, report: DissectedBytes) -> None:
         observation, undecoded = report.observation, report.observation.undecoded

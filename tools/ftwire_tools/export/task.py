@@ -67,7 +67,9 @@ class ExportSettings:
         of = self.options
         protocols = None if of.protocols is None else sorted(of.protocols)
         shown = (of.explode, of.levels, of.show_secrets, of.columns)
-        asked = (self.format, keys, protocols, *shown, of.max_body, of.block)
+        # What was not there in older releases counts only where it is used: what they have exported stays done.
+        chosen = (of.expression,) if of.expression else ()
+        asked = (self.format, keys, protocols, *shown, of.max_body, of.block, *chosen)
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:DIGITS]
 
 

@@ -1,32 +1,22 @@
-"""Which frames are shown: by protocol, kind, security, conversation, time and outcome.
-
-Conditions on the header are checked before those on the body, so that fewer bodies are parsed.
-"""
+"""The options that are short for filter expressions: --proto, --kind, --code, --conn, --since, --until, --errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ftwire.errors import WireError
 from ftwire.protocols import Registry, registry
-from ftwire_tools.messages.securities import securities_of_frame
+from ftwire_tools.filters.header_fields import end_matches
+from ftwire_tools.filters.protocol_names import protocol_ids
 
 if TYPE_CHECKING:
     from ftwire.capture import Conversation
-    from ftwire.events import FrameObserved
-    from ftwire.frame import Frame
-    from ftwire.websocket import Envelope
+    from ftwire_tools.filters.compiler import Filter
 
 __all__ = ["FrameFilter", "is_in", "protocol_ids"]
 
-MOST_PRESENT: Final = 10_000
-"""Securities and conversations that are remembered for suggestions."""
-
 
 class FrameFilter(NamedTuple):
-    """Conditions on frames; an empty one is met by all."""
+    """Conditions on frames, all of which are to be met; an empty one is met by all."""
 
     protocols: frozenset[int] = frozenset()
     kinds: frozenset[str] = frozenset()
@@ -37,53 +27,20 @@ class FrameFilter(NamedTuple):
     since: int | None = None
     until: int | None = None
     only_errors: bool = False
+    also: Filter | None = None
+    """An expression (``-Y``)."""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no condition."""
         return self == FrameFilter()
 
-    def matches_header(self, conversation: Conversation, observation: FrameObserved) -> bool:
-        """Return whether a frame meets all conditions but those on its body."""
-        if self.protocols and observation.frame.proto_id not in self.protocols:
-            return False
-        if self.kinds and observation.kind not in self.kinds:
-            return False
-        return self.matches_place(conversation, observation.time)
+    def compiled(self, registry: Registry = registry) -> Filter:
+        """Return all conditions as one filter."""
+        # Imported late: most runs have no filter.
+        from ftwire_tools.filters.shorthands import filter_of_options
 
-    def matches_place(self, conversation: Conversation, time: int) -> bool:
-        """Return whether this conversation and time meet the conditions."""
-        if self.since is not None and time < self.since:
-            return False
-        if self.until is not None and time > self.until:
-            return False
-        return not self.conversations or any(is_in(conversation, named) for named in self.conversations)
-
-    def matches_body(
-        self, observation: FrameObserved, error: WireError | None, present: set[str] | None = None
-    ) -> bool:
-        """Return whether a frame's body meets the conditions.
-
-        ``error`` is why it cannot be read; ``present`` takes the securities that are found in bodies.
-        """
-        if self.only_errors and error is None:
-            return False
-        if not self.codes:
-            return True
-        # A reply often does not repeat the securities of its request.
-        return self._names(observation.frame, present) or (
-            observation.request is not None and self._names(observation.request, present)
-        )
-
-    def _names(self, frame: Frame | Envelope, present: set[str] | None) -> bool:
-        """Return whether one of the securities in the body of a frame is among ``codes``."""
-        try:
-            names = [name.upper() for name in securities_of_frame(frame)]
-        except WireError:
-            return False
-        if present is not None and len(present) < MOST_PRESENT:
-            present.update(names)
-        return any(name in self.codes or name.partition(".")[2] in self.codes for name in names)
+        return filter_of_options(registry, **self._asdict())
 
 
 def is_in(conversation: Conversation, named: str) -> bool:
@@ -91,25 +48,4 @@ def is_in(conversation: Conversation, named: str) -> bool:
     if named.isdecimal():
         # As text: int() refuses more than 4300 digits.
         return str(conversation.number) == named.lstrip("0")
-    ends = conversation.client, conversation.server
-    return any(end.endswith(named) for end in ends) if named.startswith(":") else named in ends
-
-
-def protocol_ids(patterns: Iterable[str], registry: Registry = registry) -> frozenset[int]:
-    """Return the protocol IDs that names, IDs and globs select.
-
-    A number need not be known. Raises ``ValueError`` for a pattern that no protocol has ever matched.
-    """
-    found: set[int] = set()
-    for pattern in (each.strip() for text in patterns for each in text.split(",")):
-        if pattern.isdecimal():
-            found.add(int(pattern))
-            continue
-        named = {entry.proto_id for entry in registry.find(pattern)}
-        if not named:
-            names = {name.casefold(): name for entry in registry for name in (entry.name, *entry.former_names)}
-            near = [names[name] for name in get_close_matches(pattern.casefold(), names, n=3, cutoff=0.5)]
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ValueError(f"no protocol is called {pattern!r}{hint}")
-        found |= named
-    return frozenset(found)
+    return any(end_matches(end, named) for end in (conversation.client, conversation.server))

@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from ftwire.protocols import Registry, registry
-from ftwire_tools.filters.frame_filter import MOST_PRESENT, is_in, protocol_ids
+from ftwire_tools.filters.compiler import MOST_CODES as MOST_PRESENT
+from ftwire_tools.filters.frame_filter import FrameFilter, is_in, protocol_ids
 from ftwire_tools.terminal.times import Clock
 
 if TYPE_CHECKING:
     from ftwire.capture import Conversation
     from ftwire.events import FrameObserved
-    from ftwire_tools.filters.frame_filter import FrameFilter
 
 __all__ = ["PresentValues"]
 
@@ -35,6 +35,7 @@ class PresentValues:
         self, frame_filter: FrameFilter, protocols: Sequence[str] = (), *, registry: Registry = registry
     ) -> None:
         self._filter: Final = frame_filter
+        self._has_only_expression: Final = frame_filter == FrameFilter(also=frame_filter.also)
         self._patterns: Final = protocols
         self._registry: Final = registry
         self._protocols: Final[set[int]] = set()
@@ -47,16 +48,21 @@ class PresentValues:
         self.shown = 0
         """Frames that met all conditions."""
 
-    def add(self, conversation: Conversation, observation: FrameObserved) -> None:
-        """Take a frame."""
-        self._protocols.add(observation.frame.proto_id)
-        self._kinds.add(str(observation.kind))
-        if conversation.number not in self._conversations and len(self._conversations) < MOST_PRESENT:
-            self._conversations[conversation.number] = conversation
+    def add(self, conversation: Conversation, observation: FrameObserved, *, is_shown: bool) -> None:
+        """Take a frame, and whether it is shown."""
+        self.shown += is_shown
         time = observation.time
         if self._first is None:
             self._first = time
-        self._last = max(self._last, time)
+        elif self._has_only_expression:
+            # Nothing but the number of frames shown is of use.
+            return
+        self._protocols.add(observation.frame.proto_id)
+        self._kinds.add(observation.kind)
+        if conversation.number not in self._conversations and len(self._conversations) < MOST_PRESENT:
+            self._conversations[conversation.number] = conversation
+        if time > self._last:
+            self._last = time
 
     def sentences(self) -> Iterator[str]:
         """Return a sentence for each selection that no frame meets; none where there were no frames at all."""
@@ -67,7 +73,13 @@ class PresentValues:
             found = True
             yield sentence
         if not self.shown and not found and not wanted.only_errors:
-            yield "no frame meets all conditions; each of them alone is met by some"
+            yield (
+                "no frame meets all conditions; each of them alone is met by some"
+                if wanted.also is None
+                else "-Y: no frame in the capture matches"
+                if self._has_only_expression
+                else "no frame meets all conditions"
+            )
 
     def _of_headers(self) -> Iterator[str]:
         wanted = self._filter
