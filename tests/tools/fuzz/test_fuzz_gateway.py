@@ -212,7 +212,7 @@ def test_the_text_says_what_the_gateway_did() -> None:
     *rows, last = done.stdout.splitlines()
     assert last.startswith("--- 40 runs, ")
     assert last.endswith("nothing found")
-    assert any(row.split() == ["digest", "ignored", row.split()[-1]] for row in rows)
+    assert any(row.split() == ["digest", "refused", row.split()[-1]] for row in rows)
 
 
 def test_interrupted_it_reports_what_there_is_and_exits_with_130() -> None:
