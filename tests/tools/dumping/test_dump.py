@@ -104,6 +104,7 @@ class TestForms:
             "encryption": "none",
             "body_length": 97,
             "sha1_ok": True,
+            "request": 3,
             "latency_ns": "1000000",
             "error": None,
             "error_type": None,
@@ -112,6 +113,7 @@ class TestForms:
         assert body["s2c"]["security"] == {"market": 1, "code": "00700"}
         assert body["s2c"]["rtList"][0]["volume"] == "255100"
         assert [one["latency_ns"] for one in found] == [None, "1000000", None, "1000000", None]
+        assert [one["request"] for one in found] == [None, 1, None, 3, None]
 
     def test_json_is_the_same_for_a_json_body(self) -> None:
         said = [asked(3008, 2, rt_request()), answered(3008, 2, rt_response())]

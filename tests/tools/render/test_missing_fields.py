@@ -41,6 +41,11 @@ def dump(capture: Path, *words: str) -> Result:
     return CliRunner().invoke(command, ["dump", *words, str(capture)])
 
 
+def frames_of(result: Result) -> list[str]:
+    """The lines of frames, without those about the capture."""
+    return [line for line in result.stdout.splitlines() if not line.startswith("---")]
+
+
 @pytest.fixture(params=["protobuf", "json"])
 def capture(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A good session, then a request (frame 6), its response (7) and a push (8) that lack fields."""
@@ -61,7 +66,7 @@ def capture(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_lines(capture: Path) -> None:
     result = dump(capture)
     assert result.exit_code == 3
-    request, response, push = result.stdout.splitlines()[-3:]
+    request, response, push = frames_of(result)[-3:]
     assert request.endswith(f" ?.00700 MissingFieldsError: {REQUEST_TEXT}")
     assert response.endswith(f" retType absent HK.? rtList[1] MissingFieldsError: {RESPONSE_TEXT}")
     assert push.endswith(f" HK.? MissingFieldsError: {PUSH_TEXT}")
@@ -91,7 +96,7 @@ def test_json(capture: Path) -> None:
 
 
 def test_fields_and_errors(capture: Path) -> None:
-    lines = dump(capture, "--fields", "retType,security.market,security.code", "--errors").stdout.splitlines()[-3:]
+    lines = frames_of(dump(capture, "--fields", "retType,security.market,security.code", "--errors"))[-3:]
     assert f" retType=- security.market=- security.code=00700 MissingFieldsError: {REQUEST_TEXT}" in lines[0]
     assert f" retType=- security.market=1 security.code=- MissingFieldsError: {RESPONSE_TEXT}" in lines[1]
     assert f" retType=0 security.market=1 security.code=- MissingFieldsError: {PUSH_TEXT}" in lines[2]
@@ -108,7 +113,7 @@ def test_tables(capture: Path) -> None:
     assert result.exit_code == 3
     row = json.loads(result.stdout.splitlines()[-1])
     assert (row["code"], row["is_blank"], row["opened_mins"], row["time"]) == ("HK.?", None, 600, "10:00")
-    columns, cells = (line.split() for line in dump(capture, "--table").stdout.splitlines()[-3:-1])
+    columns, cells = (line.split() for line in frames_of(dump(capture, "--table"))[-3:-1])
     shown = dict(zip(columns, cells, strict=True))
     assert (shown["code"], shown["is_blank"], shown["opened_mins"]) == ("HK.?", "-", "600")
 

@@ -64,7 +64,13 @@ def make_renderer(form: Form, lines: LineRenderer, file: str | None, screen: Scr
             return RowsRenderer(fields=form.fields, show_secrets=form.show_secrets)
         from ftwire_tools.render.jsonlines import JsonRenderer
 
-        return JsonRenderer(fields=form.fields, with_bytes=form.with_hex, file=file, show_secrets=form.show_secrets)
+        return JsonRenderer(
+            fields=form.fields,
+            with_bytes=form.with_hex,
+            file=file,
+            show_secrets=form.show_secrets,
+            requests=lines.requests,
+        )
     if form.tree or form.with_hex or form.table:
         from ftwire_tools.render.detail import DetailRenderer
 

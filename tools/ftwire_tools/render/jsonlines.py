@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.errors import DigestError, WireError
+from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.messages.masking import status_text
 from ftwire_tools.render.frame_view import FrameView
 
@@ -40,7 +41,10 @@ class JsonRenderer:
         with_bytes: bool = False,
         file: str | None = None,
         show_secrets: bool = False,
+        requests: RequestNumbers | None = None,
     ) -> None:
+        """``requests`` has taken the frames that are not shown, too."""
+        self._requests: Final = RequestNumbers() if requests is None else requests
         self._fields: Final = fields
         self._shows_secrets: Final = show_secrets
         self._with_bytes: Final = with_bytes
@@ -79,7 +83,8 @@ class JsonRenderer:
             f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'
             f'"kind": "{kind}", "proto_id": {frame.proto_id}, "proto": {name}, "serial": {frame.serial}, '
             f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
-            f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, "latency_ns": {_quoted(latency)}, '
+            f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, '
+            f'"request": {self._requests.add(dissected) or "null"}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
             f"{self._status(frame) if conversation.transport == 'websocket' else NO_STATUS}"
             f"{_bytes(view) if self._with_bytes else ''}}}\n"

@@ -141,7 +141,8 @@ class LineRenderer:
         self._is_delta: Final = time == "delta"
         self._last: int | None = None
         """Time of the line before, where times are differences."""
-        self._requests: Final = RequestNumbers()
+        self.requests: Final = RequestNumbers()
+        """The numbers of the requests so far, shown or passed over."""
         self._introduced: set[int] = set()
         # The conversation of the last line, and how frames of its types are written.
         self._conversation: Conversation | None = None
@@ -168,7 +169,7 @@ class LineRenderer:
         else:
             text = summary.text(values)
         took = "" if latency is None else duration(latency)
-        if not is_push and (request := self._requests.add(dissected)) is not None:
+        if not is_push and (request := self.requests.add(dissected)) is not None:
             text = f"re {request} {text}"
         if took and not self._columns.latency:
             text = f"{took} {text}"
@@ -184,11 +185,11 @@ class LineRenderer:
 
     def pass_over(self, dissected: DissectedFrame) -> None:
         """Take note of a frame that is not shown: its response may be, and names its number."""
-        self._requests.add(dissected)
+        self.requests.add(dissected)
 
     def forget(self, conversation: Conversation) -> None:
         """Take note that a conversation has ended."""
-        self._requests.forget(conversation)
+        self.requests.forget(conversation)
 
     def _fitted(self, line: str, error: WireError | None, screen: Screen) -> str:
         """Return a line that fits the terminal; why a frame cannot be read is never cut off."""
