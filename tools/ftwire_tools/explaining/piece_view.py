@@ -105,7 +105,9 @@ class PieceView:
                 problem = "cannot be read from here on, and may hold secrets"
                 found.append(Node(node.offset, node.offset, end, 0, 0, None, "", None, problem=problem))
                 break
-            value = Hidden(node.value) if node.value is not None and self._mask.hides(node.field) else node.value
+            # A body that is another message than it should be is a guess: a secret may be any of its fields.
+            is_hidden = self._mask.hides(node.field) or _is_guessed(self.piece)
+            value = Hidden(node.value) if node.value is not None and is_hidden else node.value
             children = tuple(self._hidden(node.children, damaged=damaged))
             if node.field is None and node.children:
                 # A guess, which may have taken a secret for fields.
@@ -135,9 +137,13 @@ def _class_of(piece: Piece) -> Descriptor | None:
     if found is None:
         return None
     descriptor = descriptor_of(found)
-    if "c2s_without_request" in _mistakes_of(piece):
+    if _is_guessed(piece):
         return descriptor.fields_by_name["c2s"].message_type
     return descriptor
+
+
+def _is_guessed(piece: Piece) -> bool:
+    return "c2s_without_request" in _mistakes_of(piece)
 
 
 def _mistakes_of(piece: Piece) -> set[str]:
