@@ -294,7 +294,8 @@ class PacketFrames:
             if isinstance(event.error, SequenceError) and self._is_conversation(event.flow):
                 account.misplaced_bytes += event.error.length
                 account.refused_controls += not event.error.length
-            elif isinstance(event.error, UnsupportedLinkError):
+                return
+            if isinstance(event.error, UnsupportedLinkError):
                 reason = str(event.error)
                 account.unsupported_links[reason] = account.unsupported_links.get(reason, 0) + 1
                 return

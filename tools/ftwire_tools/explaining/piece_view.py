@@ -15,7 +15,7 @@ from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC, BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.masking import BodyMask, Hidden, hides_error_text
+from ftwire_tools.messages.masking import BodyMask, Hidden, hides_error_text, may_hold_secrets
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -106,7 +106,8 @@ class PieceView:
                 found.append(Node(node.offset, node.offset, end, 0, 0, None, "", None, problem=problem))
                 break
             # A body that is another message than it should be is a guess: a secret may be any of its fields.
-            is_hidden = self._mask.hides(node.field) or _is_guessed(self.piece)
+            is_guess = _is_guessed(self.piece) and may_hold_secrets(self.descriptor)
+            is_hidden = self._mask.hides(node.field) or is_guess
             value = Hidden(node.value) if node.value is not None and is_hidden else node.value
             children = tuple(self._hidden(node.children, damaged=damaged))
             if node.field is None and node.children:
