@@ -201,7 +201,8 @@ class Comparison:
         handed = self.taken(frame)
         assert handed["name"] == message.DESCRIPTOR.full_name
         theirs = type(message).FromString(bytes.fromhex(handed["message"]))
-        if _bytes(theirs) == _bytes(message):
+        # Of a number that is none the sign is lost where the SDK's protobuf is in Python; its text has none.
+        if _bytes(theirs) == _bytes(message) or str(theirs) == str(message):
             return None
         assert frame.body_format == BodyFormat.JSON, frame
         assert _bytes(theirs) == _bytes(_without_renamed(message)), frame
