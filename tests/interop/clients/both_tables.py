@@ -47,6 +47,6 @@ for mine, sdk in zip(asyncio.run(ours()), theirs(), strict=True):
     assert isinstance(mine, pandas.DataFrame)
     pandas.testing.assert_frame_equal(mine, sdk, check_exact=True)
     assert mine["turnover"].values.tolist() == sdk["turnover"].values.tolist()
-print("equal")
+sys.stdout.write("\nequal\n")  # at once: a thread of the SDK writes lines, too
 sys.stdout.flush()
 os._exit(0)  # the SDK's threads take seconds to end
