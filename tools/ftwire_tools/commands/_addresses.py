@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
 from ftwire_tools.terminal.addresses import LOOPBACK, Address, parse_address
 
-__all__ = ["ADDRESS", "DEFAULT_ADDRESS", "LISTEN"]
+__all__ = ["ADDRESS", "DEFAULT_ADDRESS", "LISTEN", "gateway_option"]
 
 DEFAULT_ADDRESS: Final = f"{LOOPBACK}:11111"
 """Where OpenD listens by default."""
@@ -42,3 +43,14 @@ ADDRESS: Final = _AddressType()
 """The type of an option that names a gateway."""
 LISTEN: Final = _ListenType()
 """The type of an option for an address to listen on: loopback if only a port is given; port 0 is any free one."""
+
+gateway_option: Final[Callable[[Any], Any]] = click.option(
+    "--to",
+    type=ADDRESS,
+    default=DEFAULT_ADDRESS,
+    envvar="FTWIRE_TO",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    show_default=True,
+    help="The gateway.",
+)

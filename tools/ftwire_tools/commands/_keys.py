@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from ftwire.cipher import RsaKey
 
-__all__ = ["PEM", "read_key", "read_pem", "read_ws_key"]
+__all__ = ["PEM", "key_option", "keys_option", "read_key", "read_pem", "read_ws_key"]
 
 
 class _PemType(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
@@ -31,6 +32,18 @@ class _PemType(click.ParamType):  # type: ignore[type-arg]  # generic in new rel
 
 PEM: Final = _PemType()
 """The type of an option that names the file of an RSA key."""
+
+
+def key_option(text: str) -> Callable[[Any], Any]:
+    """Return the option for a gateway's RSA key, ``key``; FTWIRE_KEY stands for it."""
+    return click.option("--key", type=PEM, envvar="FTWIRE_KEY", show_envvar=True, metavar="PEM", help=text)
+
+
+def keys_option(text: str) -> Callable[[Any], Any]:
+    """Return the option for any number of RSA keys to decrypt with, ``keys``; FTWIRE_KEY stands for it."""
+    return click.option(
+        "--key", "keys", multiple=True, type=PEM, envvar="FTWIRE_KEY", show_envvar=True, metavar="PEM", help=text
+    )
 
 
 def read_key(path: str | None) -> RsaKey | None:

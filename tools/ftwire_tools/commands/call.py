@@ -14,10 +14,10 @@ from ftwire.errors import WireError
 from ftwire.events import FrameDamaged
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
-from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
+from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
 from ftwire_tools.commands._completion import complete_protocols
-from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._keys import key_option, read_key
 from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
@@ -159,16 +159,7 @@ def refuse(reason: str) -> NoReturn:
 )
 @click.argument("protocol", required=False, metavar="PROTO", shell_complete=complete_protocols)
 @click.argument("body", required=False, metavar="[JSON|@FILE|-]")
-@click.option(
-    "--to",
-    type=ADDRESS,
-    default=DEFAULT_ADDRESS,
-    envvar="FTWIRE_TO",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    show_default=True,
-    help="The gateway.",
-)
+@gateway_option
 @click.option("--subscribe", is_flag=True, help="Subscribe to what the request asks for before sending it.")
 @click.option(
     "--watch", multiple=True, metavar="PUSH", help="Show these pushes afterwards; a name, ID or glob; repeatable."
@@ -176,14 +167,7 @@ def refuse(reason: str) -> NoReturn:
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="With --watch: stop after N pushes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the frame's facts.")
 @click.option("--table", is_flag=True, help="The reply's list as a table; with --json one object a row.")
-@click.option(
-    "--key",
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key, where the gateway has one.",
-)
+@key_option("RSA private key, where the gateway has one.")
 @click.option(
     "--format",
     "body_format",

@@ -16,7 +16,7 @@ from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._completion import complete_codes, complete_files, complete_protocols
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
-from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import (
     colour_option,
     decoding_registry,
@@ -128,16 +128,7 @@ def _unanswered(
     "like OpenD's protocol and has no frame, or the file is cut.",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key to decrypt with; repeatable.",
-)
+@keys_option("RSA private key to decrypt with; repeatable.")
 @click.option("-v", "--verbose", "tree", is_flag=True, help="Every field of every body, enum names beside numbers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and frame.")
 @click.option("--hex", "with_hex", is_flag=True, help="Header and plain body in hexadecimal too.")

@@ -17,7 +17,7 @@ from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire.resemblance import TLS
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._completion import complete_files
-from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import colour_option, show_secrets_option
 from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
@@ -142,16 +142,7 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
     "and their key was not given.",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete_files)
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key of the handshake; repeatable.",
-)
+@keys_option("RSA private key of the handshake; repeatable.")
 @click.option("--aes-key", metavar="TEXT", help="connAESKey, 16 characters, where the handshake is not in INPUT.")
 @click.option("--aes-iv", metavar="TEXT", help="aesCBCiv, 16 characters, as --aes-key.")
 @click.option(

@@ -13,7 +13,7 @@ import click
 
 from ftwire_tools.commands._completion import complete_files, complete_protocols
 from ftwire_tools.commands._filters import filter_of, filter_option
-from ftwire_tools.commands._keys import PEM, read_pem
+from ftwire_tools.commands._keys import keys_option, read_pem
 from ftwire_tools.commands._options import max_body_option, show_secrets_option
 from ftwire_tools.filters.frame_filter import protocol_ids
 from ftwire_tools.terminal.output import write
@@ -45,16 +45,7 @@ NOT_DECODED: Final = 3
     default="parquet",
     help="Parquet by default; duckdb is one database, DIR/export.duckdb.",
 )
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key to decrypt with; repeatable.",
-)
+@keys_option("RSA private key to decrypt with; repeatable.")
 @click.option(
     "--proto",
     "protocols",

@@ -13,7 +13,7 @@ import click
 from ftwire.errors import CaptureError
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
-from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.output_file import OutputFile
@@ -119,16 +119,7 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
 @click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option("-w", "out", required=True, metavar="OUT", help='The pcapng to write; "-" for standard output.')
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key to decrypt with; repeatable.",
-)
+@keys_option("RSA private key to decrypt with; repeatable.")
 @click.option("--encrypt-with", metavar="PEM", help="Encrypt again what was, under this key, which may be shown.")
 @click.option("--seed", metavar="TEXT", help="Same seed, same pseudonyms; a secret of yours. Random by default.")
 @click.option("--amounts", is_flag=True, help="Scale money and quantities of accounts too, all by one factor.")

@@ -13,9 +13,9 @@ import click
 from ftwire.errors import NotACaptureError
 from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
-from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
+from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._completion import complete_files
-from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._keys import PEM, key_option, read_key
 from ftwire_tools.commands._options import colour_option, show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
@@ -189,24 +189,8 @@ class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in n
     "2 wrong usage, 3 all that was sent is as captured, but part of the capture could not be read."
 )
 @click.argument("capture", metavar="CAPTURE", shell_complete=complete_files)
-@click.option(
-    "--to",
-    type=ADDRESS,
-    default=DEFAULT_ADDRESS,
-    envvar="FTWIRE_TO",
-    show_envvar=True,
-    metavar="HOST:PORT",
-    show_default=True,
-    help="The gateway.",
-)
-@click.option(
-    "--key",
-    type=PEM,
-    envvar="FTWIRE_KEY",
-    show_envvar=True,
-    metavar="PEM",
-    help="RSA private key of the gateway; also opens an encrypted capture.",
-)
+@gateway_option
+@key_option("RSA private key of the gateway; also opens an encrypted capture.")
 @click.option(
     "--capture-key", type=PEM, metavar="PEM", help="RSA private key that opens the capture, when it is another."
 )
