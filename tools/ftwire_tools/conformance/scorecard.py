@@ -9,6 +9,7 @@ from typing import Any, Final
 from xml.etree import ElementTree
 
 from ftwire_tools.conformance.judging import ABSENT, FAILED, UNSUPPORTED, VectorResult, differences
+from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import printable
 
 __all__ = ["difference_lines", "title", "value_lines", "write_junit"]
@@ -87,8 +88,7 @@ def write_junit(path: Path, results: Sequence[VectorResult], stopped: str) -> No
     """Write results as a JUnit report: a suite for each group, a case for each vector.
 
     Vectors that the program does not support are skipped cases. ``stopped`` is why the run ended before its last
-    vector, an error in a suite of its own; empty where it did not. The file is written beside its place and renamed.
-    Raises ``OSError``.
+    vector, an error in a suite of its own; empty where it did not. Raises ``OSError``.
     """
     root = ElementTree.Element("testsuites", name="ftwire vectors")
     by_group: dict[str, list[VectorResult]] = {}
@@ -108,12 +108,7 @@ def write_junit(path: Path, results: Sequence[VectorResult], stopped: str) -> No
         _count(suite, errors=1)
     ElementTree.indent(root)
     data = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
-    if path.exists() and not path.is_file():  # a pipe or a device
-        path.write_bytes(data)
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    write_file(path, data, overwrite=True)
 
 
 def _case(suite: ElementTree.Element, result: VectorResult) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.wireshark.extcap import program
 from ftwire_tools.wireshark.generated import MARK, dissector, plain_protos
 
@@ -210,14 +211,8 @@ def _content(path: Path) -> str | None:
 
 
 def _write(file: File) -> None:
-    """Write a file beside its place, then move it there."""
+    """Write a file, in a folder that is made where it is missing."""
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.path.with_name(f".{file.path.name}.new")
-    try:
-        beside.write_bytes(file.text.encode())
-        if file.is_program:
-            beside.chmod(0o755)
-        beside.replace(file.path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    write_file(file.path, file.text.encode(), overwrite=True)
+    if file.is_program:
+        file.path.chmod(0o755)
