@@ -61,7 +61,7 @@ class Account:
     """The same for each of several files, by position."""
 
     def unread(self) -> list[str]:
-        """Return sentences about packets that were not read although they may hold frames, each with a remedy.
+        """Return sentences about what was not read although it may hold frames, with a remedy where there is one.
 
         Tunnels that cannot be looked into are named only where there is no conversation outside of them.
         """
@@ -71,6 +71,9 @@ class Account:
                 f"{_packets(self.cut_packets)} cut to the capture's snapshot length: what is missing is part of a "
                 "conversation, or may be; capture with -s 0 (tcpdump, tshark, dumpcap)"
             )
+        if self.misplaced_bytes:
+            where = "behind the end of their connection, or far from where it stands"
+            found.append(f"{self.misplaced_bytes} bytes are {where}")
         if not self.conversations:
             found += [
                 f"{_packets(number)} passed over: a tunnel of {name} is not looked into; capture inside of it"

@@ -274,9 +274,6 @@ def run(
         if account.refused_packets:
             those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
             dump.complain(f"{name}: {those} other bytes than came first in their place, or came too late")
-        if account.misplaced_bytes:
-            where = "behind the end of their connection, or far from where it stands"
-            dump.complain(f"{name}: {account.misplaced_bytes} bytes are {where}")
         if account.refused_controls:
             those = "1 packet has" if account.refused_controls == 1 else f"{account.refused_controls} packets have"
             what = "a SYN, FIN or RST whose sequence number does not fit: stale or forged, and without effect"

@@ -151,9 +151,6 @@ def read_blocks(
         counts.notes.append(nothing)
     for sentence in account.unread():
         add_damage("PacketSkipped", sentence)
-    if account.misplaced_bytes:
-        where = "behind the end of their connection, or far from where it stands"
-        add_damage("SequenceError", f"{account.misplaced_bytes} bytes are {where}")
     if collector.times_left_out:
         add_damage("CaptureTimeLeftOut", f"{collector.times_left_out} capture times outside 1678 to 2261 are null")
     if account.late_packets:
