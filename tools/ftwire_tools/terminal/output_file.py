@@ -11,9 +11,9 @@ import os
 import re
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Final, Self
 
@@ -42,6 +42,7 @@ class OutputFile:
         the file that it replaces, or a new one's. Raises ``OSError``.
         """
         name = os.fspath(path)
+        self._fd = -1
         self._target: Path | None = None
         self._partial: Path | None = None
         self._overwrite: Final = overwrite
@@ -63,12 +64,15 @@ class OutputFile:
             return
         if mode is not None and not overwrite:
             raise FileExistsError(17, "File exists", name)
+        # Noted before it is made: an interrupt in between would leave it behind.
+        self._partial = target.with_name(f".{target.name[:_MAX_STEM]}.{token_hex(8)}.part")
         try:
-            self._fd, partial = tempfile.mkstemp(".part", f".{target.name[:_MAX_STEM]}.", target.parent)
+            self._fd = os.open(self._partial, _FLAGS | os.O_CREAT | os.O_EXCL, PRIVATE)
         except OSError as error:
+            self._partial = None
             # The name that was asked for, not one that was made up.
             raise type(error)(error.errno, error.strerror, name) from None
-        self._target, self._partial = target, Path(partial)
+        self._target = target
         if not private and hasattr(os, "fchmod"):
             os.fchmod(self._fd, _new_mode() if mode is None else stat.S_IMODE(mode))
 
@@ -122,6 +126,10 @@ class OutputFile:
             with suppress(OSError):
                 self._partial.unlink()
             self._partial = None
+
+    def __del__(self) -> None:
+        """Remove a file whose block was never entered: an interrupt came first."""
+        self.discard()
 
     def _close(self) -> None:
         if self._fd >= 0:
