@@ -23,9 +23,8 @@ from ftwire_tools.export.request_columns import SECURITY
 from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS, TRADE_PREFIXES
 from ftwire_tools.markets.zones import clocks_of, instants, read_times
 from ftwire_tools.messages.descriptors import is_repeated
-from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.enums import enum_names, short_enum_name
 from ftwire_tools.messages.securities import market_of
-from ftwire_tools.messages.summary import short_enum_name
 from ftwire_tools.messages.time_fields import has_instant, stamp_of
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ from ftwire_tools.filters.header_fields import (
 )
 from ftwire_tools.filters.protocol_names import protocol_ids
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.enums import enum_names, enum_number, short_enum_name
 from ftwire_tools.messages.sensitive_fields import is_secret
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ MOST_CODES: Final = 10_000
 """Securities that are remembered for suggestions."""
 
 Test = Callable[[Any], bool]
+"""Takes a frame."""
 PlaceTest = Callable[[Any], bool | None]
+"""Takes a ``_Place``; returns ``None`` where the condition is on something that only a frame has."""
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -85,6 +87,8 @@ class _Place(NamedTuple):
 
 
 class _Compiled(NamedTuple):
+    """What a part of an expression has become."""
+
     test: Test
     place: PlaceTest
     needs_body: bool
@@ -377,10 +381,10 @@ class Filter:
             return self._converted(_flag, literal)
         names = enum_names(field)
         if names is not None and not literal.text.lstrip("+-").isdecimal():
-            numbers = _by_name(names)
-            if literal.text.casefold() not in numbers:
+            number = enum_number(names, literal.text)
+            if number is None:
                 raise self._error(_not_among(name, literal.text, list(names.values())), literal.at)
-            return numbers[literal.text.casefold()]
+            return number
         value = self._converted(literals.number, literal)
         if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT):
             try:
@@ -457,6 +461,7 @@ def _joined(parts: list[_Compiled], *, is_and: bool) -> _Compiled:
 
     test: Test
     if len(tests) == 2:
+        # The usual number, and for each frame a generator would take longer than both tests.
         first, second = tests
         test = (
             (lambda frame: first(frame) and second(frame)) if is_and else (lambda frame: first(frame) or second(frame))
@@ -514,16 +519,10 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _by_name(names: dict[int, str]) -> dict[str, int]:
-    """Return the numbers of an enum by name, and by what follows the enum's own name in it."""
-    numbers = {text.partition("_")[2].casefold(): number for number, text in names.items()}
-    return numbers | {text.casefold(): number for number, text in names.items()}
-
-
 def _not_among(name: str, text: str, words: Iterable[str]) -> str:
     listed = list(words)
     folded = {word.casefold(): word for word in listed}
-    short = {word.partition("_")[2].casefold(): word for word in listed if "_" in word}
+    short = {short_enum_name(word).casefold(): word for word in listed}
     known = short | folded
     near = list(dict.fromkeys(known[each] for each in get_close_matches(text.casefold(), known, n=3, cutoff=0.5)))
     if near:

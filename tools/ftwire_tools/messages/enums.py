@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
 
-__all__ = ["FIELD_ENUMS", "enum_name", "enum_names", "enum_of"]
+__all__ = ["FIELD_ENUMS", "enum_name", "enum_names", "enum_number", "enum_of", "short_enum_name"]
 
 FIELD_ENUMS: Final = {
     # Message and field, or field alone for wherever it occurs: the enum, as Package.Enum.
@@ -140,3 +142,17 @@ def _by_full_name(name: str) -> EnumDescriptor:
     package, _, enum = name.partition(".")
     found: EnumDescriptor = schema.file(f"{package}.proto").enum_types_by_name[enum]
     return found
+
+
+def short_enum_name(name: str) -> str:
+    """Leave out the enum's own name, which the vendor puts in front: ``SubType_RT`` is ``RT``."""
+    return name.partition("_")[2] or name
+
+
+def enum_number(names: Mapping[int, str], text: str) -> int | None:
+    """Return the number of an enum value by its name, the enum's own name in front of it or not."""
+    wanted = text.casefold()
+    for number, name in names.items():
+        if wanted in (name.casefold(), short_enum_name(name).casefold()):
+            return number
+    return None

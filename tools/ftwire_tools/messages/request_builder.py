@@ -20,7 +20,7 @@ from ftwire.errors import BodyError
 from ftwire.header import BodyFormat
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.messages.descriptors import is_repeated
-from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.enums import enum_names, enum_number, short_enum_name
 from ftwire_tools.messages.masking import body_may_hold_secrets
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol
 
-__all__ = ["RequestError", "build_request", "enum_number"]
+__all__ = ["RequestError", "build_request"]
 
 SECURITY: Final = "Qot_Common.Security"
 PACKET_ID: Final = "c2s.packetID"
@@ -61,15 +61,6 @@ def build_request(protocol: Protocol, values: Mapping[str, Any]) -> Message:
     if missing:
         raise RequestError(f"{protocol.name}: required fields are missing: {', '.join(missing)}")
     return message
-
-
-def enum_number(names: Mapping[int, str], text: str) -> int | None:
-    """Return the number of an enum value by its name, the enum's own name in front of it or not."""
-    wanted = text.casefold()
-    for number, name in names.items():
-        if wanted in (name.casefold(), name.partition("_")[2].casefold()):
-            return number
-    return None
 
 
 def _message(value: Any, descriptor: Descriptor, path: str) -> dict[str, Any]:
@@ -118,6 +109,6 @@ def _single(value: Any, field: FieldDescriptor, path: str) -> Any:
         return value
     number = enum_number(names, value)
     if number is None:
-        shown = ", ".join(name.partition("_")[2] or name for _, name in sorted(names.items()))
+        shown = ", ".join(short_enum_name(name) for _, name in sorted(names.items()))
         raise RequestError(f"{path}: {value!r} is none of {shown}")
     return number

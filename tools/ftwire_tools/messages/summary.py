@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.projection import Projection
 from ftwire_tools.markets.codes import security_name
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
-from ftwire_tools.messages.enums import enum_name, enum_names
+from ftwire_tools.messages.enums import enum_name, enum_names, short_enum_name
 from ftwire_tools.messages.securities import security_finder
 from ftwire_tools.messages.sensitive_fields import is_secret
 from ftwire_tools.terminal.style import printable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["Summary", "short_enum_name", "summary_for", "summary_of"]
+__all__ = ["Summary", "summary_for", "summary_of"]
 
 MAX_SECURITIES: Final = 3
 MAX_FACTS: Final = 7
@@ -368,11 +368,6 @@ def _failure_writer(descriptor: Descriptor) -> Writer:
         return " ".join(parts)
 
     return write
-
-
-def short_enum_name(name: str) -> str:
-    """Leave out the enum's own name, which the vendor puts in front: ``SubType_RT`` is ``RT``."""
-    return name.partition("_")[2] or name
 
 
 def _short(name: str | None) -> str | None:

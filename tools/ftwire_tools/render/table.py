@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.markets.codes import security_name
 from ftwire_tools.messages.descriptors import is_repeated, plain_value
-from ftwire_tools.messages.enums import enum_names
+from ftwire_tools.messages.enums import enum_names, short_enum_name
 from ftwire_tools.messages.masking import MASK
 from ftwire_tools.messages.securities import market_of
-from ftwire_tools.messages.summary import short_enum_name
 from ftwire_tools.terminal.cells import cell_width, pad_right
 from ftwire_tools.terminal.style import printable
 
