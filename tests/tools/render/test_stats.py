@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ftwire.messages import Qot_GetRT
@@ -76,6 +76,7 @@ def test_rates_are_a_table_with_bars(tmp_path: Path) -> None:
 TIMES = st.lists(st.integers(-(2**40), 2**40) | st.integers(0, 100), min_size=1, max_size=40)
 
 
+@example(times=[0, 115], rest=0)
 @given(TIMES, st.integers(0, SECOND - 1))
 def test_every_frame_is_in_the_slot_of_its_time(times: list[int], rest: int) -> None:
     rates = Rates()

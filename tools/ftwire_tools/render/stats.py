@@ -28,7 +28,8 @@ MAX_WAITING: Final = 10_000
 """Requests that are remembered until their response comes. More wait at the same time only where none comes."""
 MAX_SLOTS: Final = 24
 """Rows of the rates: as many as a screen has beside the other table."""
-_SLOT_SECONDS: Final = (1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600, 86_400)
+_SLOT_SECONDS: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600, 86_400)
+"""Lengths of slots. Each divides the next, so that a slot is a part of one longer slot only."""
 BAR: Final = 20
 """Columns of the longest bar."""
 _DAY: Final = 86_400
