@@ -19,6 +19,7 @@ from ftwire_tools.commands import ftwire as cli
 from support.captures import START, answered, asked, packets, pcap, pcap_of, session
 from support.frames import rt_request
 from support.places import ROOT
+from support.programs import Program
 
 CAPTURES = sorted(path for path in (ROOT / "fixtures" / "captures").iterdir() if path.suffix in (".pcap", ".pcapng"))
 KEYS = sorted((ROOT / "fixtures" / "keys").glob("TEST-ONLY-[0-9]*.pem"))
@@ -163,12 +164,11 @@ class TestWrittenCapture:
             assert written.stderr == "" or not shown
 
     @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
-    def test_tshark_finds_the_same_bytes(self, capture: Path, tmp_path: Path) -> None:
+    def test_tshark_finds_the_same_bytes(self, tshark: Program, capture: Path, tmp_path: Path) -> None:
         path = tmp_path / "shown.pcapng"
         assert run("dump", "-Y", "kind == push", "-w", path, capture).exit_code in (0, 3)
         fields = ["tcp.payload", "tcp.analysis.flags", "frame.time_epoch"]
-        command = ["tshark", "-r", str(path), "-T", "fields", *(word for name in fields for word in ("-e", name))]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        lines = tshark("-r", path, "-T", "fields", *(word for name in fields for word in ("-e", name))).splitlines()
         rows = [line.split("\t") for line in lines]
         assert all(not row[1] for row in rows)
         sent = bytes.fromhex("".join(row[0].replace(",", "").replace(":", "") for row in rows))
