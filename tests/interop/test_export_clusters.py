@@ -115,7 +115,7 @@ def test_a_cluster_is_started_where_none_is_named(
 
 
 def writers(out: Path) -> list[int]:
-    """Processes that have a file of the export open."""
+    """Processes that are writing tables of the export. The one that started them has only its lock file open."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():
@@ -123,7 +123,7 @@ def writers(out: Path) -> list[int]:
                 targets = [os.readlink(each) for each in (process / "fd").iterdir()]  # noqa: PTH115
             except OSError:
                 continue
-            if any(target.startswith(str(out)) for target in targets):
+            if any(target.startswith(str(out / ".partial")) for target in targets):
                 found.append(int(process.name))
     return found
 
