@@ -16,6 +16,7 @@ The modules, in the order in which a capture passes them::
     layout           which tables a message class fills
     flatten          nested columns to flat ones; names, codes and instants beside numbers and texts
     rows             an array of messages to the rows of their tables
+    row_sets         rows before their columns are made: each is repeated and put in order once
     request_columns  what rows of a reply show of its request
     sdk_columns      rows in the columns of the vendor's Python SDK
     table_builder    collected frames to batches of all tables

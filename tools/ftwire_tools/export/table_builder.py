@@ -16,8 +16,9 @@ from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumn
 from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import request_fields
-from ftwire_tools.export.rows import META, PARTITIONS, dictionary, rows_of
-from ftwire_tools.export.sdk_columns import in_sdk_columns
+from ftwire_tools.export.row_sets import RowColumn, RowSet, merged
+from ftwire_tools.export.rows import META, PARTITIONS, dictionary, row_sets_of
+from ftwire_tools.export.sdk_columns import in_sdk_columns, needed_columns
 from ftwire_tools.messages.masking import BodyMask
 
 if TYPE_CHECKING:
@@ -68,20 +69,22 @@ class TableBuilder:
 
     def build(self, collected: Collected) -> Iterator[TableBatch]:
         """Return one batch for each table that these frames and errors fill, by table name."""
-        batches: dict[str, list[Any]] = {}
+        found: dict[str, list[RowSet]] = {}
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
         for key in sorted(collected.messages, key=_rank):
-            for table, batch in self._rows(key, collected.messages[key], collected.conversations, errors):
-                batches.setdefault(table, []).append(batch)
+            for table, rows in self._rows(key, collected.messages[key], collected.conversations, errors):
+                found.setdefault(table, []).append(rows)
         if errors:
-            batches[ERRORS] = [self._error_rows(errors, collected.conversations)]
-        for table in sorted(batches):
-            batch = _in_order(batches[table])
+            found[ERRORS] = [self._error_rows(errors, collected.conversations)]
+        for table in sorted(found):
+            # What is not needed any more is freed before the next table is made.
+            row_sets = found.pop(table)
             if self._options.columns == SDK:
+                batch = merged(row_sets, needed_columns(table))
                 yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
             else:
-                yield TableBatch(table, batch)
+                yield TableBatch(table, merged(row_sets))
 
     def _rows(
         self,
@@ -89,7 +92,7 @@ class TableBuilder:
         frames: MessageColumns,
         conversations: dict[int, Conversation],
         errors: list[ErrorRow],
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Iterator[tuple[str, RowSet]]:
         """Return the rows of frames of one class, table by table; append to ``errors`` what is refused."""
         proto_id, sender, message_class = key
         protocol = registry[proto_id]
@@ -144,7 +147,7 @@ class TableBuilder:
             kept = pa.array(converted.kept, pa.int64())
             meta = meta.take(kept)
             requests = requests and requests.take(kept)
-        return rows_of(
+        return row_sets_of(
             descriptor,
             mask_struct(converted.array, descriptor) if hides_some else converted.array,
             meta,
@@ -168,7 +171,7 @@ class TableBuilder:
             at[places[kept]] = index
         return converted.array.take(pa.array(at, pa.int64()))
 
-    def _error_rows(self, errors: list[ErrorRow], conversations: dict[int, Conversation]) -> Any:
+    def _error_rows(self, errors: list[ErrorRow], conversations: dict[int, Conversation]) -> RowSet:
         count = len(errors)
         instants = pa.array([row.time for row in errors], pa.int64()).cast(META[0][1])
         ends = [
@@ -205,7 +208,8 @@ class TableBuilder:
             ("market", pa.nulls(count, PARTITIONS[0][1])),
             ("date", instants.cast(pa.date32())),
         ]
-        return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+        meta = pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+        return RowSet(meta, None, count, [RowColumn(name, values, of_messages=True) for name, values in named])
 
 
 def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
@@ -221,18 +225,3 @@ def _typed(values: list[Any], kind: Any) -> Any:
 
 def _rank(key: MessageKey) -> tuple[int, int, str]:
     return key.proto_id, list(Role).index(key.sender), class_descriptor(key.message_class).full_name
-
-
-def _in_order(batches: list[Any]) -> Any:
-    """Return rows of one table as one batch, sorted by capture time and frame."""
-    whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
-    if len(batches) > 1 or not _is_sorted(whole):
-        # A stable sort: the items of a frame keep their order.
-        keys = [("time", "ascending"), ("number", "ascending")]
-        whole = whole.take(pc.sort_indices(whole, sort_keys=keys)).combine_chunks()
-    return whole.to_batches()[0]
-
-
-def _is_sorted(whole: Any) -> bool:
-    times = whole.column("time").combine_chunks().cast(pa.int64())
-    return len(times) < 2 or not pc.any(pc.less(times[1:], times[:-1])).as_py()
