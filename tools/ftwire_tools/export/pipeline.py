@@ -105,7 +105,7 @@ def read_blocks(
     there is no capture, and ``OSError`` where a file cannot be read.
     """
     collector, builder = FrameCollector(options), TableBuilder(name, options)
-    reader = CaptureReader(keys=keys, max_body=options.max_body)
+    reader = CaptureReader(keys=keys, max_body=options.max_body, columns=collector.columns)
     account = reader.account
     block = 0
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import Converter, class_descriptor
-from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumns, MessageKey, TableOptions
+from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageBatch, MessageKey, TableOptions
 from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import request_fields
@@ -73,8 +73,9 @@ class TableBuilder:
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
         for key in sorted(collected.messages, key=_rank):
-            for table, rows in self._rows(key, collected.messages[key], collected.conversations, errors):
-                found.setdefault(table, []).append(rows)
+            for batch in collected.messages[key]:
+                for table, rows in self._rows(key, batch, collected.conversations, errors):
+                    found.setdefault(table, []).append(rows)
         if errors:
             found[ERRORS] = [self._error_rows(errors, collected.conversations)]
         for table in sorted(found):
@@ -89,7 +90,7 @@ class TableBuilder:
     def _rows(
         self,
         key: MessageKey,
-        frames: MessageColumns,
+        frames: MessageBatch,
         conversations: dict[int, Conversation],
         errors: list[ErrorRow],
     ) -> Iterator[tuple[str, RowSet]]:
@@ -103,12 +104,13 @@ class TableBuilder:
         self.refused += len(converted.refusals)
         for refusal in converted.refusals:
             at = refusal.place
+            body = frames.bodies[at].as_py()
             errors.append(
                 ErrorRow(
-                    frames.times[at],
-                    frames.conversations[at],
-                    frames.numbers[at],
-                    frames.serials[at],
+                    frames.times[at].as_py(),
+                    frames.conversations[at].as_py(),
+                    frames.numbers[at].as_py(),
+                    frames.serials[at].as_py(),
                     sender,
                     kind,
                     proto_id,
@@ -116,29 +118,28 @@ class TableBuilder:
                     refusal.error_type,
                     f"not a {descriptor.full_name}" if hides_some else refusal.error,
                     None,
-                    len(frames.bodies[at]),
-                    None if hides_some else frames.bodies[at],
+                    len(body),
+                    None if hides_some else body,
                     refusal.is_lost,
-                    frames.requests[at],
-                    frames.latencies[at],
+                    frames.requests[at].as_py(),
+                    frames.latencies[at].as_py(),
                 )
             )
         count = len(frames.bodies)
-        numbers = pa.array(frames.conversations, pa.int32())
         columns = {
-            "time": pa.array(frames.times, pa.int64()).cast(META[0][1]),
+            "time": frames.times.cast(META[0][1]),
             "file": dictionary(self._name, count),
-            "number": pa.array(frames.numbers, pa.int64()),
-            "conversation": numbers,
-            "src": _ends(numbers, conversations, sender, 0),
-            "dst": _ends(numbers, conversations, sender, 1),
+            "number": frames.numbers,
+            "conversation": frames.conversations,
+            "src": _ends(frames.conversations, conversations, sender, 0),
+            "dst": _ends(frames.conversations, conversations, sender, 1),
             "direction": dictionary(_DIRECTIONS[sender], count),
             "kind": dictionary(kind, count),
             "proto_id": pa.repeat(pa.scalar(proto_id, pa.uint32()), count),
             "proto": dictionary(protocol.name, count),
-            "serial": pa.array(frames.serials, pa.uint32()),
-            "request": pa.array(frames.requests, pa.int64()),
-            "latency_ns": pa.array(frames.latencies, pa.int64()),
+            "serial": frames.serials,
+            "request": frames.requests,
+            "latency_ns": frames.latencies,
         }
         names = [name for name, _ in META[:-1]]
         meta = pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
@@ -157,7 +158,7 @@ class TableBuilder:
             differing=self.times_differ,
         )
 
-    def _requests(self, response: Descriptor, frames: MessageColumns) -> Any:
+    def _requests(self, response: Descriptor, frames: MessageBatch) -> Any:
         """Return the requests of responses as a struct array, null where one is not known; ``None`` where none is."""
         shown = request_fields(response)
         places = [at for at, body in enumerate(frames.request_bodies) if body is not None]
