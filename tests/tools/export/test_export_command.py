@@ -366,10 +366,10 @@ def test_an_input_that_fails_does_not_keep_the_others(
 
     read_blocks = pipeline.read_blocks
 
-    def broken(*arguments: Any) -> Any:
+    def broken(*arguments: Any, **options: Any) -> Any:
         if arguments[1].endswith("session.pcap"):
             raise ZeroDivisionError("a fault of ours")
-        return read_blocks(*arguments)
+        return read_blocks(*arguments, **options)
 
     monkeypatch.setattr("ftwire_tools.export.task.read_blocks", broken)
     result = run(several, "-o", tmp_path, "-j", 1)

@@ -20,6 +20,7 @@ The modules, in the order in which a capture passes them::
     request_columns  what rows of a reply show of its request
     sdk_columns      rows in the columns of the vendor's Python SDK
     table_builder    collected frames to batches of all tables
+    ahead            an iterator in a thread of its own
     pipeline         a capture to batches of all tables, in bounded memory
     formats          batches to Parquet, Arrow, CSV or JSON lines
     manifest         what became of each input, so that it is not exported twice

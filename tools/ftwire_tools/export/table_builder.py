@@ -215,9 +215,10 @@ class TableBuilder:
 
 def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
     """Return source (``end`` 0) or destination (1) of what one side of these conversations sent."""
-    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string())
+    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string()).dictionary_encode()
     at = pc.index_in(numbers, value_set=pa.array(list(conversations), pa.int32()))
-    return pa.DictionaryArray.from_arrays(at, texts)
+    # Each text once: Parquet's writer does not take dictionaries that have one twice for what they are.
+    return pa.DictionaryArray.from_arrays(texts.indices.take(at), texts.dictionary)
 
 
 def _typed(values: list[Any], kind: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from io import RawIOBase
 from itertools import groupby
@@ -247,7 +247,8 @@ def _export(
         streams: list[BinaryIO] = [
             file if is_stored(file) else cast(BinaryIO, _HashedStream(file, hashed.update)) for file in files
         ]
-        rows = _of_input(read_blocks(streams, task.source, keys, settings.options, counts, progress))
+        found = read_blocks(streams, task.source, keys, settings.options, counts, progress, threads=True)
+        rows = stack.enter_context(closing(_of_input(found)))
         for block, batches in groupby(rows, itemgetter(0)):
             with FileSet(store, task.name, settings.format, block) as written:
                 for _, (table, batch) in batches:
