@@ -14,8 +14,8 @@ import click
 from ftwire_tools.commands._completion import complete_files, complete_protocols
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_pem
-from ftwire_tools.commands._options import max_body_option, show_secrets_option
-from ftwire_tools.filters.frame_filter import protocol_ids
+from ftwire_tools.commands._options import max_body_option, show_secrets_option, since_option, until_option
+from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -55,6 +55,8 @@ NOT_DECODED: Final = 3
     help="Only these protocols; repeatable.",
 )
 @filter_option("Only rows of frames that match")
+@since_option
+@until_option
 @click.option(
     "--columns",
     type=click.Choice(["all", "sdk"]),
@@ -91,6 +93,8 @@ def command(
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
     expression: str | None,
+    since: int | None,
+    until: int | None,
     columns: str,
     join: bool,
     explode: bool,
@@ -114,6 +118,7 @@ def command(
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
       ftwire export session.pcapng -o tables -Y 'code ~ US.* and kind == push'
+      ftwire export captures/ -o tables --since 2024-01-02T01:30 --until 2024-01-02T02:00
       ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
@@ -133,7 +138,9 @@ def command(
         wanted = protocol_ids(protocols) if protocols else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
-    chosen = filter_of(expression, show_secrets=show_secrets)
+    frame_filter = FrameFilter(since=since, until=until, also=filter_of(expression, show_secrets=show_secrets))
+    # As text it goes to every process, and into the digest of the settings.
+    chosen = "" if frame_filter.is_empty else str(frame_filter.compiled())
     if address is not None and engine == "local":
         raise click.UsageError("--address needs --engine ray or --engine dask")
     if kind == "duckdb" and "://" in output:
@@ -147,9 +154,7 @@ def command(
         from ftwire_tools.export.store import store_at
         from ftwire_tools.export.task import ExportSettings, MixedTablesError, check_output
 
-        options = TableOptions(
-            wanted, explode, levels, show_secrets, max_body, columns=columns, expression=str(chosen or "")
-        )
+        options = TableOptions(wanted, explode, levels, show_secrets, max_body, columns=columns, expression=chosen)
         settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
         if not sources:
@@ -170,7 +175,7 @@ def command(
                     retry_quarantined=retry_quarantined,
                 )
                 code = _report(
-                    outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols, expression
+                    outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols, chosen
                 )
         except BusyError as error:
             by = f" (process {error.holder})" if error.holder else ""
@@ -206,7 +211,7 @@ def _report(
     database: str | None,
     as_json: bool,
     protocols: tuple[str, ...],
-    expression: str | None,
+    expression: str,
 ) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()

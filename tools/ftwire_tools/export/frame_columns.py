@@ -143,12 +143,13 @@ class MessageBatch(NamedTuple):
 
     @classmethod
     def of_pushes(cls, taken: TakenColumns) -> MessageBatch:
-        """Return frames out of ``ftwire.body_columns``, which are pushes."""
+        """Return frames out of ``ftwire.body_columns``, which are pushes; not those with a negative number."""
         count = len(taken.numbers) // 8
         times = _array(pa.int64(), count, taken.times)
         nothing = pa.nulls(count, pa.int64())
-        return cls(
-            _array(pa.int64(), count, taken.numbers),
+        numbers = _array(pa.int64(), count, taken.numbers)
+        found = cls(
+            numbers,
             pc.if_else(pc.equal(times, 0), pa.scalar(None, pa.int64()), times),
             _array(pa.int64(), count, taken.conversations).cast(pa.int32()),
             _array(pa.uint32(), count, taken.serials),
@@ -157,6 +158,8 @@ class MessageBatch(NamedTuple):
             nothing,
             (),
         )
+        wanted = pc.greater(numbers, 0)
+        return found if pc.all(wanted).as_py() else cls(*(each.filter(wanted) for each in found[:-1]), ())
 
 
 def _array(kind: Any, count: int, *buffers: bytes) -> Any:
@@ -218,7 +221,8 @@ class FrameCollector:
         """Responses so far whose request was not captured."""
         self._messages: dict[MessageKey, MessageColumns] = {}
         self._pushes: Final = _push_keys()
-        self.columns: Final = None if self._filter is not None else _columns_for(self._pushes, options.protocols)
+        is_looked_at = self._filter is not None and self._filter.needs_frame
+        self.columns: Final = None if is_looked_at else _columns_for(self._pushes, options.protocols)
         """For the reader; ``None`` where each frame has to be looked at."""
         self._errors: list[ErrorRow] = []
         self._conversations: dict[int, Conversation] = {}
@@ -243,9 +247,12 @@ class FrameCollector:
         """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
         if type(report) is CollectedFrames and self.columns is not None:
             count, conversation = report.frames, report.conversation
-            self.columns.number(count, report.number, conversation.number, self._time(report.time, count) or 0)
-            self._conversations[conversation.number] = conversation
             self._observations += count
+            if self._filter is None or self._filter.may_match(conversation, report.time):
+                self.columns.number(count, report.number, conversation.number, self._time(report.time, count) or 0)
+                self._conversations[conversation.number] = conversation
+            else:
+                self.columns.number(count, -count, conversation.number, 0)
             return
         if type(report) is not DissectedFrame:
             if isinstance(report, DissectedBytes):
@@ -301,7 +308,9 @@ class FrameCollector:
         messages = {key: [columns.batch()] for key, columns in self._messages.items()}
         pushes = [] if self.columns is None else self.columns.taken()
         for each in map(TakenColumns._make, pushes):
-            messages.setdefault(self._pushes[each.place], []).append(MessageBatch.of_pushes(each))
+            batch = MessageBatch.of_pushes(each)
+            if len(batch.numbers):
+                messages.setdefault(self._pushes[each.place], []).append(batch)
         taken = Collected(messages, self._errors, self._conversations)
         self._messages, self._errors, self._conversations = {}, [], {}
         self._observations = self._cost = 0
