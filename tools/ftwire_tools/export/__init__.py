@@ -29,6 +29,7 @@ The modules, in the order in which a capture passes them::
     engines          tasks in this process, in several, on a Ray or Dask cluster
     progress_report  how far an export is, on a terminal
     runner           a whole export: inputs, engine, outcomes
+    compaction       many small files to few
     database         all tables in one DuckDB file
 
 The extra ``export`` installs what it needs: pyarrow; ptars, for speed, on CPython.

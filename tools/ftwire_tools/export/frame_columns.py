@@ -159,7 +159,9 @@ class MessageBatch(NamedTuple):
             (),
         )
         wanted = pc.greater(numbers, 0)
-        return found if pc.all(wanted).as_py() else cls(*(each.filter(wanted) for each in found[:-1]), ())
+        if pc.all(wanted).as_py():
+            return found
+        return cls._make([*(each.filter(wanted) for each in found[:-1]), ()])
 
 
 def _array(kind: Any, count: int, *buffers: bytes) -> Any:
