@@ -22,6 +22,7 @@ The modules, in the order in which a capture passes them::
     table_builder    collected frames to batches of all tables
     ahead            an iterator in a thread of its own
     pipeline         a capture to batches of all tables, in bounded memory
+    column_facts     what columns hold, in which unit, and which are never null
     formats          batches to Parquet, Arrow, CSV or JSON lines
     manifest         what became of each input, so that it is not exported twice
     lock             one export at a time in a directory

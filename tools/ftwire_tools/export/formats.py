@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ftwire_tools.export.column_facts import described
 from ftwire_tools.export.rows import META, PARTITIONS
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class _Parquet:
         fields = list(schema)
         if self._has_time:
             fields[:1] = [pa.field("time", pa.timestamp("us", "UTC")), pa.field("time_ns", pa.int64())]
-        self._schema: Final = pa.schema(fields)
+        self._schema: Final = pa.schema(fields, metadata=schema.metadata)
         self._writer: Final[Any] = pq.ParquetWriter(
             stream,
             self._schema,
@@ -220,7 +221,7 @@ class FileSet:
         place = f"{self._block:05}{f'-{part}' if part else ''}"
         name = f"{table}/market={market}/date={date}/{self._task}-{place}.{self._kind}"
         self.names.append(name)
-        return _File(self._store.create(self._task, name), schema, FORMATS[self._kind])
+        return _File(self._store.create(self._task, name), described(table, schema), FORMATS[self._kind])
 
 
 def _partitioned(batch: Any) -> Iterator[tuple[str, str, Any]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ftwire.capture import Conversation
 
-__all__ = ["ERRORS", "TableBatch", "TableBuilder"]
+__all__ = ["ERRORS", "TableBatch", "TableBuilder", "error_schema"]
 
 ERRORS: Final = "errors"
 """Table of what could not be decoded: frames, bytes in no frame, bodies that protobuf or ptars refused."""
@@ -211,6 +211,11 @@ class TableBuilder:
         ]
         meta = pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
         return RowSet(meta, None, count, [RowColumn(name, values, of_messages=True) for name, values in named])
+
+
+def error_schema() -> Any:
+    """Return the schema of the table ``errors``."""
+    return pa.schema([pa.field(name, kind) for name, kind in (*META, *_ERROR_FIELDS, *PARTITIONS)])
 
 
 def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
