@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import griffe
+from mkdocs.structure.files import File
 
 import ftwire
 from ftwire import Frame, WireError
@@ -21,7 +25,6 @@ from ftwire_tools.messages.sensitive_fields import category_of
 from ftwire_tools.schemas.changelog import built_in_changes
 from ftwire_tools.schemas.lookup import reachable
 from ftwire_tools.schemas.outline import describe
-from mkdocs.structure.files import File
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -39,6 +42,9 @@ LIBRARY: Final = (
     "ftwire_tools.client", "ftwire_tools.testing",
 )  # fmt: skip
 """Modules whose public names are in the reference."""
+
+FIRST_RELEASE: Final = "3.6.3"
+"""What a protocol without ``since`` was in already: the first release that was read."""
 
 _LINK: Final = re.compile(r"\[([^\]\n]+)\]\(((?:\.\./)+[^)\s]*)\)")
 
@@ -66,7 +72,9 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 def generated() -> Iterator[tuple[str, str]]:
     """Yield path and text of each page that is made of the code."""
     yield "reference/commands.md", commands_page()
-    yield "reference/library.md", library_page()
+    yield "reference/library/index.md", library_page()
+    for name in LIBRARY:
+        yield f"reference/library/{name}.md", module_page(name)
     yield f"{PROTOCOLS}/index.md", protocols_page()
     for protocol in ftwire.registry:
         yield f"{PROTOCOLS}/{protocol.proto_id}.md", protocol_page(protocol)
@@ -74,7 +82,10 @@ def generated() -> Iterator[tuple[str, str]]:
 
 def commands_page() -> str:
     """Return the help of every command."""
-    parts = ["# Commands", "What `--help` prints. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be decoded."]  # fmt: skip
+    parts = [
+        "# Commands",
+        "What `--help` prints. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be decoded.",
+    ]
     for names, command in _commands(ftwire_command, ("ftwire",)):
         context = click.Context(command, info_name=" ".join(names), max_content_width=100)
         parts += [f"## `{' '.join(names)}`", f"```text\n{command.get_help(context)}\n```"]
@@ -92,21 +103,47 @@ def _commands(command: click.Command, names: tuple[str, ...]) -> Iterator[tuple[
 
 
 def library_page() -> str:
-    """Return a page that mkdocstrings fills with the docstrings of the public modules."""
-    return "# Library\n\n" + "\n\n".join(f"::: {name}" for name in LIBRARY) + "\n"
+    """Return the list of the public modules."""
+    rows = "\n".join(f"| [{name}]({name}.md) | {_docstring(name).partition(chr(10))[0]} |" for name in LIBRARY)
+    return f"# Library\n\nWhat other programs import.\n\n| module | |\n|---|---|\n{rows}\n"
+
+
+def module_page(name: str) -> str:
+    """Return a page that mkdocstrings fills with the docstrings of a module's public names."""
+    return f"# {name}\n\n```text\n{_docstring(name)}\n```\n\n::: {name}\n"
+
+
+def _docstring(name: str) -> str:
+    return (inspect.getdoc(import_module(name)) or "").replace("``", "")
+
+
+class WithoutModuleDocstrings(griffe.Extension):
+    """Leaves out the docstrings of modules: they are maps, in columns, which the page shows as they are written."""
+
+    def on_module(self, *, mod: griffe.Module, **_: Any) -> None:
+        """Remove a module's docstring."""
+        mod.docstring = None
 
 
 def protocols_page() -> str:
     """Return the list of all protocols."""
-    rows = "\n".join(
-        f"| [{each.proto_id}]({each.proto_id}.md) | {each.name} | {_kind(each)} | {each.since} | {each.last or ''} |"
+    rows = [
+        f"| [{each.proto_id}]({each.proto_id}.md) | {each.name} | {_kind(each)} | {each.since or FIRST_RELEASE} |"
+        f" {each.last or ''} |"
         for each in ftwire.registry
-    )
-    return (
-        "# Protocols\n\n"
-        f"All {len(list(ftwire.registry))} protocols of the SDKs from 3.6 to 10.11: what is sent, since which release of the "
-        "vendor's Python SDK, and until which where the newest does not have it.\n\n"
-        f"| ID | protocol | kind | since | until |\n|---|---|---|---|---|\n{rows}\n"
+    ]
+    return "\n".join(
+        [
+            "# Protocols",
+            "",
+            f"All {len(rows)} protocols of the SDKs from 3.6 to 10.11: what is sent, since which release of the vendor's Python",
+            "SDK, and until which, where the newest does not have it.",
+            "",
+            "| ID | protocol | kind | since | until |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
     )
 
 
@@ -116,16 +153,9 @@ def _kind(protocol: Protocol) -> str:
 
 def protocol_page(protocol: Protocol) -> str:
     """Return the page of a protocol: messages, sensitive fields, changes, an exchange from a capture."""
-    former = ", ".join(str(name) for name in protocol.former_names)
-    facts = [
-        f"ID {protocol.proto_id}, {_kind(protocol)}, since SDK {protocol.since}"
-        + (f" until {protocol.last}" if protocol.last else "")
-        + (f", formerly {former}" if former else "")
-        + (", on WebSocket only" if protocol.is_websocket_only else "")
-        + "."
-    ]
-    parts = [f"# {protocol.name} ({protocol.proto_id})", *facts]
-    parts += ["## Messages", f"```text\n{describe(protocol).strip()}\n```"]
+    first, _, messages_text = describe(protocol).strip().partition("\n\n")
+    parts = [f"# {protocol.name} ({protocol.proto_id})", f"{first[0].upper()}{first[1:]}."]
+    parts += ["## Messages", f"```text\n{messages_text}\n```"]
     sensitive = sorted(_sensitive(protocol))
     if sensitive:
         parts += ["## Sensitive fields", "\n".join(f"- `{field}`: {category}" for field, category in sensitive)]
@@ -156,8 +186,9 @@ def _changes_by_file() -> dict[str, list[str]]:
     for version, changes in built_in_changes().releases.items():
         for change in changes:
             package = change.name.split(".")[0]
-            went = f" {change.before or '(none)'} to {change.after or '(none)'}" if change.aspect else ""
-            text = f"- {version}: {change.subject} `{change.name}` {change.kind}{' ' + change.aspect if change.aspect else ''}{went}"
+            text = f"- {version}: {change.subject} `{change.name}` {change.kind}"
+            if change.aspect:
+                text += f" {change.aspect} {change.before or '(none)'} to {change.after or '(none)'}"
             found.setdefault(package, []).append(text)
     return found
 
@@ -175,7 +206,7 @@ def _examples() -> dict[int, tuple[str, dict[str, str]]]:
             continue
         for dissected in ftwire.read(path, keys=[KEY.read_bytes()]):
             frame = dissected.frame
-            if not isinstance(frame, Frame) or frame.proto_id in found and len(found[frame.proto_id][1]) == 2:
+            if not isinstance(frame, Frame) or (frame.proto_id in found and len(found[frame.proto_id][1]) == 2):
                 continue
             try:
                 message = frame.message
