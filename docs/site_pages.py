@@ -84,7 +84,8 @@ def commands_page() -> str:
     """Return the help of every command."""
     parts = [
         "# Commands",
-        "What `--help` prints. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be decoded.",
+        "What `--help` prints. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be "
+        "decoded.",
     ]
     for names, command in _commands(ftwire_command, ("ftwire",)):
         context = click.Context(command, info_name=" ".join(names), max_content_width=100)
@@ -136,8 +137,8 @@ def protocols_page() -> str:
         [
             "# Protocols",
             "",
-            f"All {len(rows)} protocols of the SDKs from 3.6 to 10.11: what is sent, since which release of the vendor's Python",
-            "SDK, and until which, where the newest does not have it.",
+            f"All {len(rows)} protocols of the SDKs from 3.6 to 10.11: what is sent, since which release of the",
+            "vendor's Python SDK, and until which, where the newest does not have it.",
             "",
             "| ID | protocol | kind | since | until |",
             "|---|---|---|---|---|",
