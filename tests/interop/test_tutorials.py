@@ -1,7 +1,7 @@
 """The tutorials: what they tell a reader to type works, and prints what they show.
 
-A page's files (code with a ``title``) are written into an empty folder, and its console blocks run there by one bash, in
-their order. "..." in expected output stands for anything, for lines or for the rest of one.
+A page's files (code with a ``title``) are written into an empty folder, and its console blocks run there by one bash,
+in their order. "..." in expected output stands for anything, for lines or for the rest of one.
 """
 
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.peers import python
 from support.hunting import free_port
 from support.places import ROOT
 
@@ -53,10 +54,11 @@ def test_a_tutorial_does_what_it_says(page: Path, tmp_path: Path) -> None:
     for name, content in _FILE.findall(text):
         (tmp_path / name).write_text(content, "utf-8")
     steps = steps_of(text)
+    interpreter = python("pandas") if "import pandas" in text else sys.executable
     script = [
         "set -m",
         f'ftwire() {{ "{sys.executable}" -m ftwire_tools.cli "$@"; }}',
-        f'python() {{ "{sys.executable}" "$@"; }}',
+        f'python() {{ "{interpreter}" "$@"; }}',
     ]
     for number, (command, _) in enumerate(steps):
         script += [f"{{ {command}\n}} > out{number} 2>&1; echo $? > code{number}"]
