@@ -292,12 +292,19 @@ class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
     def _read_into(self, columns: BodyColumns, data: Buffer | None) -> Sequence[Frame | Item]:
         """Do what ``read`` does; frames that ``columns`` wants go there."""
         buffer = self.buffer
-        if data is not None:
-            buffer.add(data)
-        if buffer.lacking > 0 or not self._in_step:
-            return self._read_on()
-        count, consumed, needed = columns.take(buffer.data, self.max_body, self.cipher, buffer.start)
-        buffer.consume(consumed, needed)
+        if buffer.data or type(data) is not bytes or not self._in_step:
+            if data is not None:
+                buffer.add(data)
+            if buffer.lacking > 0 or not self._in_step:
+                return self._read_on()
+            count, consumed, needed = columns.take(buffer.data, self.max_body, self.cipher, buffer.start)
+            buffer.consume(consumed, needed)
+        else:
+            # As in ``read``: nothing waits.
+            count, consumed, needed = columns.take(data, self.max_body, self.cipher)
+            if consumed < len(data):
+                buffer.add(data)
+                buffer.consume(consumed, needed)
         self.offset += consumed
         if count:
             return cast("list[Frame | Item]", [FrameRun(count, consumed)])

@@ -165,7 +165,7 @@ class Observer:
         for item in items:
             if not isinstance(item, Frame):
                 if isinstance(item, FrameRun):
-                    seen.append(FramesCollected(item.frames, item.size, sender, time, packet))
+                    seen.append(_new(FramesCollected, (*item, sender, time, packet)))
                 else:
                     seen.append(UndecodedObserved(item, sender, time, packet))
                 continue

@@ -229,6 +229,10 @@ class PacketFrames:
                         if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
                             number = account.frames = account.frames + 1
                             yield _MAKE(DissectedFrame, (number, conversation, observation))
+                        elif type(observation) is FramesCollected and conversation is not None and not keep_bytes:
+                            number = account.frames + 1
+                            account.frames += observation.frames
+                            yield _MAKE(CollectedFrames, (number, conversation, observation))
                         else:
                             yield from self._report(connection, observation)
                             conversation = connection.conversation

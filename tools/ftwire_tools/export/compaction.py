@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ftwire_tools.export.formats import GROUP_ROWS
+from ftwire_tools.export.formats import GROUP_ROWS, parquet_options
 from ftwire_tools.export.manifest import COMPACTED, entries_of, remove_entries, write_table
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _schema_key(path: Path) -> str:
 def _join(paths: Sequence[Path], stream: Any) -> None:
     """Write the rows of Parquet files of one schema to one, some row groups at a time."""
     schema = pq.read_schema(paths[0])
-    with pq.ParquetWriter(stream, schema, compression="zstd", write_statistics=True) as writer:
+    with pq.ParquetWriter(stream, schema, **parquet_options(schema)) as writer:
         held: list[Any] = []
         rows = 0
         for path in paths:

@@ -248,10 +248,11 @@ class FrameCollector:
     def add(self, report: Dissected) -> None:
         """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
         if type(report) is CollectedFrames and self.columns is not None:
-            count, conversation = report.frames, report.conversation
+            number, conversation, run = report
+            count = run.frames
             self._observations += count
-            if self._filter is None or self._filter.may_match(conversation, report.time):
-                self.columns.number(count, report.number, conversation.number, self._time(report.time, count) or 0)
+            if self._filter is None or self._filter.may_match(conversation, run.time):
+                self.columns.number(count, number, conversation.number, self._time(run.time, count) or 0)
                 self._conversations[conversation.number] = conversation
             else:
                 self.columns.number(count, -count, conversation.number, 0)
