@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Typ
 from ftwire.connection import INIT_CONNECT
 from ftwire.messages import Notify
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, failure, success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY
 from ftwire_tools.gateway.verbs import Number, SteeringError, Text, Verb, VerbGroup, verb, verbs_of
@@ -52,8 +52,13 @@ Reason = Annotated[str, Text("the text that the client gets to see", 500)]
 ProtocolName = Annotated[str, Text("the protocol, by name or ID: Qot_GetRT or 3008", 64)]
 
 
-class SteeredClient(Subscriber, Protocol):
+class SteeredClient(Protocol):
     """A connected client, as far as verbs are concerned."""
+
+    @property
+    def number(self) -> int:
+        """Number of its connection, from 1."""
+        ...
 
     @property
     def peer(self) -> str:
@@ -63,6 +68,15 @@ class SteeredClient(Subscriber, Protocol):
     @property
     def is_open(self) -> bool:
         """Whether it has logged in."""
+        ...
+
+    @property
+    def subscribed(self) -> int | None:
+        """How many topics it has subscribed to, ``None`` where that is not known."""
+        ...
+
+    def push(self, push: Push) -> bool:
+        """Send a push if the client is to get it; return whether it was sent."""
         ...
 
     def cut_off(self, reason: str) -> None:
@@ -400,7 +414,7 @@ class Steering(VerbGroup):
     def _state(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "clients": [
-                {"number": session.number, "peer": session.peer, "subscriptions": len(session.subscriptions.topics)}
+                {"number": session.number, "peer": session.peer, "subscriptions": session.subscribed}
                 for session in self.sessions()
                 if session.is_open
             ],
