@@ -63,6 +63,8 @@ class RunningGateway:
         """TCP port that it listens on."""
         self.ws_port: Final = server.ws_port
         """Port that it listens on for WebSocket, ``None`` where it does not."""
+        self.faults: Final = server.faults
+        """The rules of its faults: ``faults.add("drop:p=0.1")`` adds one, ``faults.clear()`` removes all."""
         self.events: Final = events
         """What it has reported so far; the list grows."""
         self.requests: Final = requests

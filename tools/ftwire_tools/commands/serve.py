@@ -161,8 +161,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names.",
+    metavar="NAME[:p=,n=,every=,proto=,client=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
 @click.option(
@@ -261,6 +261,7 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
+      ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():

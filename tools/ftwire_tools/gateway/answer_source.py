@@ -93,12 +93,12 @@ class AnswerSource(Protocol):
         ...
 
 
-def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED) -> Any:
-    """Return a ``Response`` with this ``retType`` and ``reason`` as its ``retMsg``."""
+def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED, err_code: int = 0) -> Any:
+    """Return a ``Response`` with this ``retType`` and ``errCode``, and ``reason`` as its ``retMsg``."""
     response = _response(entry)
     response.retType = ret_type
     response.retMsg = reason
-    response.errCode = 0
+    response.errCode = err_code
     return response
 
 

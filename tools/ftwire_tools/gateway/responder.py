@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
-    from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.faults import ClientFaults
     from ftwire_tools.gateway.session_context import SessionContext
 
 __all__ = ["Client", "Responder"]
@@ -39,6 +39,8 @@ NOT_PARSED: Final = "解析protobuf协议失败"
 
 Both texts are known from the logs of client authors (OpenD 10.4 and 10.5), the ``retType`` beside them is not.
 """
+REFUSED: Final = "the gateway refuses this request"
+"""``retMsg`` of an error on demand (``--fault refuse``) that has none."""
 GET_SUB_INFO: Final = 3003
 GET_DELAY_STATISTICS: Final = 1007
 MAX_NAMED: Final = 8
@@ -62,7 +64,7 @@ class Client(Subscriber, Protocol):
 class Responder:
     """Answers the requests of one client, which each call is given: nothing here keeps it."""
 
-    def __init__(self, context: SessionContext, faults: Faults | None) -> None:
+    def __init__(self, context: SessionContext, faults: ClientFaults) -> None:
         self.requests = 0
         """Requests so far."""
         self._source: Final = context.source
@@ -80,8 +82,10 @@ class Responder:
             self._log("unknown-protocol", client=client.number, proto=request.proto_id)
             self._refuse(client, request, registry[KEEP_ALIVE], f"unknown protocol {request.proto_id}")
             return
-        if self._faults is not None and self._faults.strikes("refuse", entry.proto_id):
-            self._refuse(client, request, entry, "the gateway refuses this request")
+        rule = self._faults.struck_by("refuse", entry.proto_id)
+        if rule is not None:
+            refused = failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code)
+            client.reply(request, entry, Answer(refused))
             return
         message: Any = self.parse(client, request)
         if message is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.budget import Budget
 from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
+from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
@@ -56,6 +57,8 @@ class Gateway:
         self.source: Final = source
         self.settings: Final = settings
         self.log: Final = log
+        self.faults: Final = Faults(settings.faults, seed=settings.seed)
+        """Its faults: rules can be added and removed while it runs."""
         self.port = 0
         """TCP port that it listens on."""
         self.ws_port: int | None = None
@@ -66,6 +69,7 @@ class Gateway:
             log=log,
             credentials=credentials,
             budget=Budget(settings.max_held),
+            faults=self.faults,
             is_full=self._is_full,
             diagnoses=DiagnosisBudget(),
             all_subscriptions=self._all_subscriptions,

@@ -75,7 +75,7 @@ class Settings:
     seed: int = 0
     """Seed of the faults' random generators."""
     faults: tuple[Rule, ...] = ()
-    """Faults to apply."""
+    """Faults to begin with; ``Gateway.faults`` has those of a running gateway."""
 
     @property
     def login_ns(self) -> int:
