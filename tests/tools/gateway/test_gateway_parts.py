@@ -35,7 +35,7 @@ from ftwire_tools.gateway.push_recording import RecordedPush, Track
 from ftwire_tools.gateway.push_scheduler import Pace, PushScheduler
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
-from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
+from ftwire_tools.gateway.subscriptions import MAX_TOPICS, QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH, Subscriptions
 from ftwire_tools.gateway.time_shift import shift_times
 from ftwire_tools.gateway.topics import Topic
 from support.frames import rt_request, rt_response
@@ -339,13 +339,13 @@ class TestSubscriptions:
         mine.notify = True
         assert mine.select(Push(1003, Notify.Response())) is not None
 
-    def test_the_quota_bounds_memory(self) -> None:
+    def test_their_number_bounds_memory(self) -> None:
         mine = Subscriptions()
-        many = [(1, f"{number:05}") for number in range(QUOTA + 1)]
-        assert "the quota is 1000" in mine.apply(QOT_SUB, sub(securities=many)).error
+        many = [(1, f"{number:05}") for number in range(MAX_TOPICS + 1)]
+        assert "4000 are the most" in mine.apply(QOT_SUB, sub(securities=many)).error
         assert mine.apply(QOT_SUB, sub(securities=many[:-1])).error == ""
-        assert "the quota" in mine.apply(QOT_SUB, sub(securities=many[-1:])).error
-        assert len(mine.topics) == QUOTA
+        assert "the most" in mine.apply(QOT_SUB, sub(securities=many[-1:])).error
+        assert len(mine.topics) == MAX_TOPICS
         assert "more than 64 characters" in mine.apply(QOT_SUB, sub(securities=[(1, "x" * 65)])).error
         strange = Qot_Sub.Request.FromString(b"\x0a\x0b\x0a\x05\x08\x01\x12\x01\xff\x10\x05\x18\x01")
         assert mine.apply(QOT_SUB, strange).error == "a code that is not UTF-8"

@@ -16,6 +16,7 @@ from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
+from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -53,6 +54,13 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         return tuple(parse_rule(text) for text in texts)
     except FaultError as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
+
+
+def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
+    try:
+        return LimitSettings.of(account, changes)
+    except LimitError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
 async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
@@ -166,6 +174,29 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
 @click.option(
+    "--limits",
+    "account",
+    type=click.Choice([*ACCOUNTS, "off"]),
+    default="1000",
+    show_default=True,
+    help="Enforce OpenD's limits (frequencies, quotas, a minute before unsubscribing) for an account of this quota.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one: Qot_GetOptionChain=60 (requests in 30 s, or off), history-days=30; docs/faults.md lists them.",
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of OpenD's texts.",
+)
+@click.option(
     "--max-clients",
     type=click.IntRange(min=1),
     default=128,
@@ -240,6 +271,9 @@ def command(
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
+    account: str,
+    limits: tuple[str, ...],
+    language: Language,
     max_clients: int,
     max_unsent: int,
     max_held: int,
@@ -289,6 +323,8 @@ def command(
         silence=silence,
         max_unsent=max_unsent * MIB,
         max_held=max_held * MIB,
+        limits=_limits(account, limits),
+        language=language,
         seed=seed,
         faults=_rules(faults),
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as ProtocolEntry
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
@@ -50,6 +51,11 @@ class Subscriber(Protocol):
     @property
     def subscriptions(self) -> Subscriptions:
         """What it has subscribed to."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The gateway's limits, and what is used of them."""
         ...
 
     def push(self, push: Push) -> bool:

@@ -1,6 +1,7 @@
 """The responder: answers the requests of one client, except the handshake.
 
-KeepAlive, Qot_GetSubInfo and faulty requests are answered here, everything else by the answer source.
+KeepAlive, what is used of the quotas, faulty requests and those that exceed a limit are answered here, everything else
+by the answer source.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, content_of, failure, success
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
 
@@ -42,6 +43,8 @@ Both texts are known from the logs of client authors (OpenD 10.4 and 10.5), the 
 REFUSED: Final = "the gateway refuses this request"
 """``retMsg`` of an error on demand (``--fault refuse``) that has none."""
 GET_SUB_INFO: Final = 3003
+REQUEST_HISTORY: Final = 3103
+REQUEST_HISTORY_QUOTA: Final = 3104
 GET_DELAY_STATISTICS: Final = 1007
 MAX_NAMED: Final = 8
 """Missing fields that are named in the log."""
@@ -69,6 +72,7 @@ class Responder:
         """Requests so far."""
         self._source: Final = context.source
         self._log: Final = context.log
+        self._limits: Final = context.limits
         self._faults: Final = faults
         self._all_subscriptions: Final = context.all_subscriptions
         self._waiting: Final[set[asyncio.Task[None]]] = set()
@@ -90,16 +94,31 @@ class Responder:
         message: Any = self.parse(client, request)
         if message is None:
             return
-        if entry.proto_id == KEEP_ALIVE:
+        if reason := self._over_limit(entry, message):
+            self._refuse(client, request, entry, reason)
+        elif entry.proto_id == KEEP_ALIVE:
             response = success(entry)
             response.s2c.time = message.c2s.time
             client.reply(request, entry, Answer(response))
         elif entry.proto_id == GET_SUB_INFO:
             response = success(entry)
-            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), message.c2s.isReqAllConn)
+            is_all, limits = message.c2s.isReqAllConn, self._limits
+            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), is_all, limits)
+            client.reply(request, entry, Answer(response))
+        elif entry.proto_id == REQUEST_HISTORY_QUOTA:
+            response = success(entry)
+            self._limits.fill_history(response.s2c, with_details=message.c2s.bGetDetail)
             client.reply(request, entry, Answer(response))
         else:
             self._ask_source(client, request, entry, message)
+
+    def _over_limit(self, entry: ProtocolEntry, message: Any) -> str:
+        """Return OpenD's text where a request exceeds a limit, and nothing otherwise."""
+        c2s = content_of(message)
+        reason = self._limits.too_frequent(entry, c2s)
+        if not reason and entry.proto_id == REQUEST_HISTORY and isinstance(c2s.security.code, str):
+            reason = self._limits.no_history(c2s.security)
+        return reason
 
     def parse(self, client: Client, request: Frame | Envelope) -> Message | None:
         """Return the message of a request; refuse one that is not a message of its protocol, and return ``None``."""
@@ -186,6 +205,8 @@ class Responder:
             change = client.subscriptions.apply(entry.proto_id, message)
             if change.error:
                 answer, change = Answer(failure(entry, change.error)), None
+        if entry.proto_id == REQUEST_HISTORY and not response.retType:
+            self._limits.history_requested(content_of(message).security, response.s2c.name)
         client.reply(request, entry, answer)
         if change is not None:
             self._source.subscribed(client, change)

@@ -60,7 +60,9 @@ class ClientSession(ABC):
         """Whether the handshake is done."""
         self.is_over = False
         """Whether the connection has ended."""
-        self.subscriptions: Final = Subscriptions()
+        self.limits: Final = context.limits
+        """The gateway's limits."""
+        self.subscriptions: Final = Subscriptions(context.limits, number)
         self.pushes = 0
         """Pushes sent so far."""
         self._transport: Final = transport
@@ -369,6 +371,7 @@ class ClientSession(ABC):
         if self._outbox is not None:
             self._outbox.stop()
         self._context.budget.forget(self)
+        self.subscriptions.end()
         self._release()
         if self.is_open:
             self._source.leave(self)

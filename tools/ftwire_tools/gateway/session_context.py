@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
     from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -68,6 +69,8 @@ class SessionContext:
     """Returns the credentials of the connection with this number."""
     budget: Budget
     """Counts the bytes held for all clients."""
+    limits: Limits
+    """What the clients may request, and what they have used of it."""
     faults: Faults
     """The rules of faults, which may change while the gateway runs."""
     is_full: Callable[[], bool]
