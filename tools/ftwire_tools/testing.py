@@ -12,6 +12,11 @@
 
     def test_another(opend):
         my_client.connect(opend.host, opend.port)
+        opend.market.set_price("HK.00700", 400)
+        assert [request.name for request in opend.requests] == ["InitConnect", "Qot_Sub"]
+
+The verbs that steer it (``market``, ``orders``, ``clock``, ``replies``, ``login``, ``notices``, ``connections``,
+``reset``) are described in docs/scripting.md.
 """
 
 from __future__ import annotations
@@ -27,12 +32,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.cipher import RsaKey
 from ftwire_tools.gateway.faults import Rule, parse_rule
+from ftwire_tools.gateway.hooks import Script
 from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
@@ -42,7 +49,7 @@ if TYPE_CHECKING:
 
     from ftwire_tools.gateway.answer_source import AnswerSource
 
-__all__ = ["Event", "ReceivedRequest", "RunningGateway", "gateway", "gateway_fixture"]
+__all__ = ["Event", "ReceivedRequest", "RunningGateway", "Script", "gateway", "gateway_fixture"]
 
 START_SECONDS: Final = 10.0
 
@@ -72,6 +79,43 @@ class RunningGateway:
         """What it has reported so far; the list grows."""
         self.requests: Final = requests
         """The requests that clients have sent so far, the handshake and KeepAlive included; the list grows."""
+        steering = server.steering
+        self.market: Final = steering.market
+        """Steers prices: ``market.set_price("HK.00700", 400)``."""
+        self.orders: Final = steering.orders
+        """Decides on the orders that are placed next."""
+        self.clock: Final = steering.clock
+        """Stops and advances the market's clock."""
+        self.replies: Final = steering.replies
+        """Refuses requests."""
+        self.login: Final = steering.login
+        """Logs OpenD out of its servers, and in again."""
+        self.notices: Final = steering.notices
+        """Pushes notices."""
+        self.connections: Final = steering.connections
+        """Cuts connections."""
+        self._steering: Final = steering
+
+    def reset(self) -> None:
+        """Undo what was done to the gateway, begin market and accounts again, and forget requests and events so far.
+
+        Clients stay connected, and keep their subscriptions. Raises what the gateway would end with, if something has
+        gone wrong in it: a script's error, or a bug.
+        """
+        self._steering.reset()
+        try:
+            _raise_errors(self.events)
+        finally:
+            self.events.clear()
+            self.requests.clear()
+
+    def call(self, path: str, arguments: dict[str, Any]) -> None:
+        """Call a verb by its path, such as ``market.set_price``. Raises ``SteeringError``."""
+        self._steering.call(path, arguments)
+
+    def state(self) -> dict[str, Any]:
+        """Return what verbs have brought about, as plain data."""
+        return self._steering.state()
 
     def named(self, name: str) -> list[dict[str, object]]:
         """Return the facts of every event of this name so far."""
@@ -108,6 +152,7 @@ def gateway(
     limits: str | LimitSettings = "1000",
     source: Callable[[], AnswerSource] | None = None,
     credentials: Callable[[int], Credentials] = random_credentials,
+    script: str | PathLike[str] | Script | None = None,
     world: Callable[[], AnswerSource] | None = None,
     **settings: Any,
 ) -> Iterator[RunningGateway]:
@@ -116,12 +161,14 @@ def gateway(
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
     how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
     ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced, ``"off"``, or settings
-    of your own; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
-    handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
+    of your own; ``source`` makes another answer source, and ``credentials`` what a connection gets in its handshake, by
+    its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its functions. ``settings`` are
+    further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
     is the former name of ``source``.
 
     Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
-    ``SettingsError``), and what the gateway itself failed with at the end of the block.
+    ``SettingsError``, ``ScriptError``), and at the end of the block what the gateway itself failed with, or the first
+    error of a script in a ``RuntimeError``.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -156,7 +203,12 @@ def gateway(
         from ftwire_tools.gateway.synthetic import Synthetic
 
         made = Synthetic(seed=seed, pace=pace, now=now)
-    thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
+    hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))
+
+    def make() -> Gateway:
+        return Gateway(made, chosen, log, credentials=credentials, on_request=requests.append, script=hooks)
+
+    thread = _Thread(make, events)
     server = thread.begin()
     try:
         yield RunningGateway(server, events, requests)
@@ -174,6 +226,15 @@ def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **a
             yield found
 
     return running
+
+
+def _raise_errors(events: list[Event]) -> None:
+    """Raise a ``RuntimeError`` where events report an error of the gateway itself, or of a script."""
+    for name, facts in list(events):
+        if name == "internal-error":
+            raise RuntimeError(f"the gateway has a bug: {facts}")
+        if name == "script-error":
+            raise RuntimeError(f"{facts['at']}: {facts['hook']}: {facts['error']}")
 
 
 class _Thread:
@@ -225,8 +286,7 @@ class _Thread:
             self._ready.set()
             await self._stop.wait()
         server.raise_failure()
-        if broken := [facts for name, facts in self._events if name == "internal-error"]:
-            raise RuntimeError(f"the gateway has a bug: {broken[0]}")
+        _raise_errors(self._events)
         if failures:
             # An error in a callback, which asyncio would only print.
             raise failures[0].get("exception") or RuntimeError(failures[0]["message"])

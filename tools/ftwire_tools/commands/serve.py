@@ -14,6 +14,14 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
@@ -27,6 +35,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.hooks import Script
 
 __all__ = ["command"]
 
@@ -63,8 +72,10 @@ def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
         raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
-async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
-    """Serve until a signal comes; return whether that was Ctrl-C."""
+async def _serve(
+    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+) -> bool:
+    """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
@@ -78,7 +89,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(source, settings, log) as gateway:
+    on_request = None if control is None else control.requests.add
+    async with (
+        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        open_control(control, gateway.steering, log),
+    ):
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
@@ -243,6 +258,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     metavar="SECONDS",
     help="KeepAlive interval sent to clients.",
 )
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
+@control_options
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
 def command(
@@ -280,6 +297,9 @@ def command(
     login_timeout: float,
     silence: float,
     keep_alive: int,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -296,6 +316,8 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --script scenario.py
+      ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
@@ -356,8 +378,10 @@ def command(
         except LoadError as error:
             raise click.ClickException(str(error)) from None
         source = replay
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log))
+        interrupted = asyncio.run(_serve(source, settings, log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ftwire_tools.gateway.order_decisions import OrderDecision, OrderDecisions
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -46,6 +48,7 @@ class OrderStatus(IntEnum):
     FILLED_ALL = 11
     CANCELLED_PART = 14
     CANCELLED_ALL = 15
+    FAILED = 21
 
 
 class AccountTerms(NamedTuple):
@@ -91,6 +94,8 @@ class Order:
     filled: float = 0.0
     paid: float = 0.0
     """Money for the filled part."""
+    decision: OrderDecision | None = None
+    """What somebody has decided about it, in place of the market."""
 
     @property
     def order_id_ex(self) -> str:
@@ -176,6 +181,8 @@ class TradingAccounts:
     def __init__(self, market: Market) -> None:
         self.market: Final = market
         self.all: Final = {terms.acc_id: TradingAccount(terms) for terms in ACCOUNTS}
+        self.decisions: Final = OrderDecisions()
+        """What becomes of the next orders, where the market does not decide."""
         self.is_unlocked = False
         """Whether orders of the real account are accepted."""
         self._orders = 0
@@ -219,6 +226,7 @@ class TradingAccounts:
         self._orders += 1
         now = stock.time()
         order = Order(7_000_000_000 + self._orders, stock, side, order_type, qty, limit, remark[:64], now, now)
+        order.decision = self.decisions.take()
         account.orders[order.order_id] = order
         return order
 
@@ -274,17 +282,27 @@ class TradingAccounts:
         """Fill orders at the present prices, and yield what has changed."""
         for account in self.all.values():
             for order in account.orders.values():
-                if order.is_open and (fill := self._fill(account, order)) is not None:
+                if order.is_open and order.decision is not None and order.decision.failure:
+                    order.status, order.updated = OrderStatus.FAILED, order.stock.time()
+                    yield OrderEvent(account, order, None)
+                elif order.is_open and (fill := self._fill(account, order)) is not None:
                     yield OrderEvent(account, order, fill)
 
     def _fill(self, account: TradingAccount, order: Order) -> Fill | None:
         stock, buys = order.stock, order.side in {BUY, BUY_BACK}
         best = stock.ask if buys else stock.bid
-        if order.order_type != MARKET and (order.price < best if buys else order.price > best):
-            return None
         lot = stock.listing.lot
-        half = -(-order.qty // (2 * lot)) * lot
-        qty = min(half, order.qty - order.filled)
+        if stock.is_halted:
+            return None
+        if order.decision is not None:
+            best, qty = order.price, order.qty * order.decision.share // lot * lot - order.filled
+            if qty <= 0:
+                return None
+        elif order.order_type != MARKET and (order.price < best if buys else order.price > best):
+            return None
+        else:
+            half = -(-order.qty // (2 * lot)) * lot
+            qty = min(half, order.qty - order.filled)
         order.filled += qty
         order.paid += qty * best
         order.status = OrderStatus.FILLED_ALL if order.filled >= order.qty else OrderStatus.FILLED_PART

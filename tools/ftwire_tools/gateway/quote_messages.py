@@ -20,6 +20,8 @@ __all__ = [
     "fill_trade",
 ]
 
+NORMAL, SUSPENDED = 1, 9
+"""``Qot_Common.SecurityStatus``."""
 EQUITY: Final = 3
 """``Qot_Common.SecurityType`` of a stock."""
 
@@ -91,7 +93,7 @@ def fill_bar(candle: Any, stock: StockDay, bar: Bar) -> None:
 def fill_basic_quote(basic: Any, stock: StockDay) -> None:
     """Fill a ``Qot_Common.BasicQot``."""
     _fill_common(basic, stock)
-    basic.isSuspended = False
+    basic.isSuspended = stock.is_halted
     basic.amplitude = _amplitude(stock)
 
 
@@ -108,7 +110,7 @@ def _fill_common(basic: Any, stock: StockDay) -> None:
     basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
     basic.volume, basic.turnover = stock.volume, stock.turnover
     basic.turnoverRate = round(stock.volume / listing.shares * 100, 5)
-    basic.secStatus = 1
+    basic.secStatus = SUSPENDED if stock.is_halted else NORMAL
 
 
 def _amplitude(stock: StockDay) -> float:
@@ -120,7 +122,7 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
     basic.type = EQUITY
-    basic.isSuspend = False
+    basic.isSuspend = stock.is_halted
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
     basic.avgPrice = round(stock.turnover / stock.volume, 3)

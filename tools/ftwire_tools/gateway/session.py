@@ -6,9 +6,10 @@ The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; req
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,14 +18,18 @@ from ftwire.connection import SECOND
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
+from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.client_mistakes import MistakeFinder
 from ftwire_tools.gateway.faults import ClientFaults
+from ftwire_tools.gateway.hooks import Outcome, PushEvent
 from ftwire_tools.gateway.outbox import FaultyOutbox
+from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.responder import Responder
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.subscriptions import Subscriptions
+from ftwire_tools.gateway.topics import NOTIFY
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -34,7 +39,8 @@ if TYPE_CHECKING:
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.faults import Rule
-    from ftwire_tools.gateway.push import Push, PushRun
+    from ftwire_tools.gateway.hooks import Hooks
+    from ftwire_tools.gateway.push import PushRun
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.transport import ClientTransport
 
@@ -42,6 +48,8 @@ __all__ = ["ClientSession"]
 
 ONE_FRAME: Final = 2
 """Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
+MAX_LATE_PUSHES: Final = 1000
+"""Most pushes to one client that a script may hold back at a time."""
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
 
@@ -72,6 +80,9 @@ class ClientSession(ABC):
         self._log: Final = context.log
         self._client_faults: Final = ClientFaults(context.faults, number)
         self._outbox: FaultyOutbox | None = None
+        found = context.hooks
+        self._hooks: Final = found if found is not None and found.sees_pushes else None
+        self._late_pushes: Final[set[asyncio.Task[None]]] = set()
         self._flush_due = False
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
@@ -130,8 +141,13 @@ class ClientSession(ABC):
         if not self.is_open or self.is_over:
             return False
         chosen = self.subscriptions.select(push)
-        if chosen is None:
+        if chosen is None or (self._context.steering.withholds_pushes and push.proto_id != NOTIFY):
             return False
+        if self._hooks is not None:
+            return self._push_by_script(chosen, self._hooks)
+        return self._send_chosen(chosen)
+
+    def _send_chosen(self, chosen: Push) -> bool:
         self.pushes += 1
         faults = self._faults
         try:
@@ -141,16 +157,40 @@ class ClientSession(ABC):
             else:
                 self._push_with_faults(chosen, faults)
         except WireError as error:
-            self._log("push-left-out", client=self.number, proto=push.proto_id, reason=str(error))
+            self._log("push-left-out", client=self.number, proto=chosen.proto_id, reason=str(error))
             return False
         self._check_unsent()
         return True
+
+    def _push_by_script(self, push: Push, hooks: Hooks) -> bool:
+        """Send a push as the script decides; return whether it was sent, or will be if the script does not drop it."""
+        entry = registry[push.proto_id]
+        outcome = hooks.push(PushEvent(self.number, entry, push.message, self._context.steering))
+        if isinstance(outcome, Outcome):
+            return self._send_push_outcome(push, outcome)
+        if len(self._late_pushes) >= MAX_LATE_PUSHES:
+            if inspect.iscoroutine(outcome):
+                outcome.close()
+            self._log("push-left-out", client=self.number, proto=push.proto_id, reason="too many wait for the script")
+            return False
+        task = asyncio.get_running_loop().create_task(self._push_later(push, outcome))
+        self._late_pushes.add(task)
+        task.add_done_callback(self._late_pushes.discard)
+        return True
+
+    async def _push_later(self, push: Push, awaited: Awaitable[Outcome]) -> None:
+        self._send_push_outcome(push, await awaited)
+
+    def _send_push_outcome(self, push: Push, outcome: Outcome) -> bool:
+        if outcome.message is None or self.is_over:
+            return False
+        return self._send_chosen(push if outcome.message is push.message else Push(push.proto_id, outcome.message))
 
     def push_run(self, run: PushRun) -> None:
         """Send, in order, those pushes of a run that this client has subscribed to."""
         if not self.is_open or self.is_over:
             return
-        if self._faults is None:
+        if self._faults is None and self._hooks is None and not self._context.steering.withholds_pushes:
             with suppress(WireError):  # each is then sent alone, and the one that fails is logged
                 sent = self._send_joined(run)
                 if sent is not None:
@@ -368,6 +408,8 @@ class ClientSession(ABC):
         self.is_over = True
         self._over_at = time.monotonic_ns()
         self._responder.stop()
+        for task in self._late_pushes:
+            task.cancel()
         if self._outbox is not None:
             self._outbox.stop()
         self._context.budget.forget(self)

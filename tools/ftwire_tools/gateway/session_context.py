@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
     from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.hooks import Hooks
     from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.steering import Steering
     from ftwire_tools.gateway.subscriptions import Subscriptions
 
 __all__ = ["Credentials", "ReceivedRequest", "SessionContext", "random_credentials"]
@@ -79,5 +81,9 @@ class SessionContext:
     """Limits how often a client's mistake is looked for."""
     all_subscriptions: Callable[[], list[Subscriptions]]
     """Returns the subscriptions of every client that has logged in, in the order of connecting."""
+    steering: Steering
+    """What verbs have made of the gateway."""
+    hooks: Hooks | None = None
+    """The hooks of a script."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

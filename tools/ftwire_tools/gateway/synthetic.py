@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.synthetic.trading_day import StockDay
 
 __all__ = ["Synthetic"]
 
@@ -40,10 +41,11 @@ class Synthetic:
 
     def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start."""
-        self.market: Final = Market(seed, None if now is None else now / SECOND)
-        self.accounts: Final = TradingAccounts(self.market)
-        self._quotes: Final = Quotes(self.market)
-        self._trades: Final = Trades(self.accounts, self._push_to_all)
+        self._seed: Final = seed
+        self._now: Final = None if now is None else now / SECOND
+        self.is_stopped = False
+        """Whether the market's clock stands still."""
+        self.restart()
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
@@ -51,6 +53,13 @@ class Synthetic:
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
+
+    def restart(self) -> None:
+        """Begin again with the market and the accounts as they were at the start."""
+        self.market = Market(self._seed, self._now)
+        self.accounts = TradingAccounts(self.market)
+        self._quotes = Quotes(self.market)
+        self._trades = Trades(self.accounts, self._push_to_all)
 
     @property
     def protocols(self) -> frozenset[str]:
@@ -125,13 +134,29 @@ class Synthetic:
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
-        self.market.step()
-        for event in self.accounts.step():
-            self._push_to_all(event)
+        if not self.is_stopped:
+            self.advance(1)
+
+    def advance(self, seconds: int) -> None:
+        """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
+        for _ in range(seconds):
+            self.market.step()
+            for event in self.accounts.step():
+                self._push_to_all(event)
+        self._push_state()
+
+    def show(self, stock: StockDay) -> None:
+        """Push the present state of a stock to those who have subscribed to it."""
+        self._push_state(stock)
+
+    def _push_state(self, of: StockDay | None = None) -> None:
+        """Push the present state of all topics that are pushed to somebody, or of those about one stock."""
+        only = None if of is None else (of.listing.market, of.listing.code)
         wanted: dict[Topic, list[Subscriber]] = {}
         for client in self._clients.values():
             for topic in client.subscriptions.pushed:
-                wanted.setdefault(topic, []).append(client)
+                if only is None or (topic.market, topic.code) == only:
+                    wanted.setdefault(topic, []).append(client)
         for topic, clients in wanted.items():
             push = self._quotes.push(topic)
             if push is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.account import OrderEvent, TradeError
+from ftwire_tools.gateway.account import OrderEvent, OrderStatus, TradeError
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.markets.local_times import local_text
@@ -196,6 +196,8 @@ def fill_order(message: Any, account: TradingAccount, order: Order) -> None:
     message.secMarket, message.currency = listing.sec_market, listing.currency
     message.trdMarket = account.terms.markets[0]
     message.remark = order.remark
+    if order.status is OrderStatus.FAILED and order.decision is not None:
+        message.lastErrMsg = order.decision.failure
 
 
 def fill_deal(message: Any, fill: Fill) -> None:

@@ -96,7 +96,7 @@ class Stock:
         self.tick: Final = listing.tick
         self.anchor: Final = round(listing.last_close / listing.tick)
         """The last close in ticks."""
-        self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.anchor
+        self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.walked = self.anchor
         self.volume = volume
         """Shares traded today."""
         self.turnover = volume * self.anchor * listing.tick
@@ -112,15 +112,14 @@ class Stock:
     def trade(self) -> int:
         """Trade once: move the price, and return the volume."""
         roll = self._random.getrandbits(16)
-        ticks = self.ticks + STEPS[roll & 7]
-        if self._floor < ticks < self._ceiling:
-            self.ticks = ticks
-            if ticks > self.high_ticks:
-                self.high_ticks = ticks
-            elif ticks < self.low_ticks:
-                self.low_ticks = ticks
-        else:
-            ticks = self.ticks
+        walked = self.walked + STEPS[roll & 7]
+        if self._floor < walked < self._ceiling:
+            self.walked = walked
+        ticks = self.ticks = self.steered_ticks()
+        if ticks > self.high_ticks:
+            self.high_ticks = ticks
+        elif ticks < self.low_ticks:
+            self.low_ticks = ticks
         volume = self._least + self._lot * (roll >> 8)
         self.volume += volume
         self.turnover += volume * ticks * self.tick
@@ -128,6 +127,10 @@ class Stock:
             self.volume = self._first_volume
             self.turnover = self.volume * ticks * self.tick
         return volume
+
+    def steered_ticks(self) -> int:
+        """Return the price in ticks: that of the random walk, unless somebody steers it."""
+        return self.walked
 
     def price_of(self, ticks: int) -> float:
         """Return a price in money."""

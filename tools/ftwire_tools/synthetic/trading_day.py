@@ -14,8 +14,10 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.clocks import at_second
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.markets.trading_days import day_before
 from ftwire_tools.synthetic.market import LEVELS, LISTINGS, Listing, Stock
+from ftwire_tools.synthetic.price_steering import PriceSteering
 
 __all__ = ["Bar", "Market", "Minute", "StockDay", "Trade"]
 
@@ -81,7 +83,8 @@ class StockDay(Stock):
         self._seed: Final = f"{seed}/{listing.market}.{listing.code}"
         drawn = random.Random(self._seed)  # noqa: S311 - reproducible, not secret
         super().__init__(listing, drawn)
-        self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.anchor + drawn.randint(-5, 5)
+        first = self.anchor + drawn.randint(-5, 5)
+        self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.walked = first
         self.began: Final = began
         self._zone: Final = listing.zone
         self.second = 0
@@ -89,17 +92,24 @@ class StockDay(Stock):
         self.minutes: deque[Minute] = deque(maxlen=DAY)
         self.trades: deque[Trade] = deque(maxlen=TRADES)
         self._history: list[Bar] | None = None
+        self._printed = 0
+        self._steering: Final = PriceSteering()
 
     def step(self) -> None:
-        """Advance by a second: one trade."""
-        before = self.ticks
-        volume = self.trade()
-        self.turnover = round(self.turnover, 3)
+        """Advance by a second: one trade, unless the stock is halted."""
         self.second += 1
+        if not self.is_halted:
+            before = self.ticks
+            self._print(self.trade(), before)
+
+    def _print(self, volume: int, before: int) -> None:
+        """Keep a trade that has just been made, where the price was ``before``."""
+        self.turnover = round(self.turnover, 3)
         price, change = self.price, self.ticks - before
         direction = 1 if change > 0 else 2 if change < 0 else 3
-        self.trades.append(Trade(self.second, self.second, price, volume, direction))
-        number = (self.second - 1) // 60
+        self._printed += 1
+        self.trades.append(Trade(self._printed, self.second, price, volume, direction))
+        number = max(self.second - 1, 0) // 60
         average = self.turnover / self.volume
         minutes = self.minutes
         if not minutes or minutes[-1].number != number:
@@ -110,6 +120,73 @@ class StockDay(Stock):
         minute.volume += volume
         minute.turnover = round(minute.turnover + volume * price, 3)
         minute.average = average
+
+    # Steered from outside
+
+    def steered_ticks(self) -> int:
+        """Return the price in ticks: that of the random walk, unless somebody steers it."""
+        return self._steering.ticks_at(self.second, self.walked)
+
+    @property
+    def name(self) -> str:
+        """Its code with the prefix of its market."""
+        return security_name(self.listing.market, self.listing.code)
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether it is suspended: nothing is traded."""
+        return self._steering.is_halted
+
+    def halt(self, *, is_halted: bool) -> None:
+        """Suspend it, or trade it again."""
+        self._steering.is_halted = is_halted
+
+    def hold(self, price: float) -> None:
+        """Trade at a price now, and hold it there. Raises ``ValueError``."""
+        self._steering.hold(self.second, self._legal(price))
+        self._trade_now()
+
+    def gap(self, share: float) -> None:
+        """Let the price jump by a share of it, and move on from there. Raises ``ValueError``."""
+        self._steering.move(self.second, self.walked, self._legal(self.price * (1 + share)))
+        self._trade_now()
+
+    def spike(self, share: float, seconds: float) -> None:
+        """Let the price jump by a share of it, and come back after some seconds. Raises ``ValueError``."""
+        self._steering.spike(self.second, self.walked, self._legal(self.price * (1 + share)), seconds)
+        self._trade_now()
+
+    def release(self) -> None:
+        """Let a price that is held move again, from where it is."""
+        self._steering.release(self.second, self.walked)
+
+    @property
+    def steered(self) -> dict[str, object]:
+        """What is done to its price, as plain data; empty where nothing is."""
+        if self._steering.is_untouched:
+            return {}
+        return {
+            "price": self.price,
+            "held": self._steering.held_at(self.second) is not None,
+            "halted": self.is_halted,
+        }
+
+    def _legal(self, price: float) -> int:
+        """Return a price in ticks. Raises ``ValueError`` where an order book would have no room below it."""
+        ticks = round(price / self.tick)
+        if ticks <= LEVELS:
+            raise ValueError(f"the lowest price of {self.name} is {self.price_of(LEVELS + 1):g}")
+        return ticks
+
+    def _trade_now(self) -> None:
+        """Trade one lot at the price that somebody has set, unless the stock is halted."""
+        if self.is_halted:
+            return
+        before, self.ticks = self.ticks, self.steered_ticks()
+        self.high_ticks, self.low_ticks = max(self.high_ticks, self.ticks), min(self.low_ticks, self.ticks)
+        self.volume += self.listing.lot
+        self.turnover += self.listing.lot * self.price
+        self._print(self.listing.lot, before)
 
     @property
     def ask(self) -> float:
