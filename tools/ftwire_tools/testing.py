@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.cipher import RsaKey
 from ftwire_tools.gateway.faults import Rule, parse_rule
 from ftwire_tools.gateway.hooks import Script
+from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
@@ -70,6 +71,10 @@ class RunningGateway:
         """TCP port that it listens on."""
         self.ws_port: Final = server.ws_port
         """Port that it listens on for WebSocket, ``None`` where it does not."""
+        self.limits: Final = server.limits
+        """What clients may request, and what is used of it: ``limits.reset()`` forgets what was."""
+        self.faults: Final = server.faults
+        """The rules of its faults: ``faults.add("drop:p=0.1")`` adds one, ``faults.clear()`` removes all."""
         self.events: Final = events
         """What it has reported so far; the list grows."""
         self.requests: Final = requests
@@ -144,6 +149,7 @@ def gateway(
     shift_to_now: bool = False,
     seed: int = 0,
     faults: Sequence[str | Rule] = (),
+    limits: str | LimitSettings = "1000",
     source: Callable[[], AnswerSource] | None = None,
     credentials: Callable[[int], Credentials] = random_credentials,
     script: str | PathLike[str] | Script | None = None,
@@ -154,9 +160,10 @@ def gateway(
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
     how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
-    ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
-    handshake, by its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its functions.
-    ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
+    ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced, ``"off"``, or settings
+    of your own; ``source`` makes another answer source, and ``credentials`` what a connection gets in its handshake, by
+    its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its functions. ``settings`` are
+    further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
     is the former name of ``source``.
 
     Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
@@ -180,6 +187,7 @@ def gateway(
             "ws_key": ws_key,
             "tls": tls,
             "seed": seed,
+            "limits": limits if isinstance(limits, LimitSettings) else LimitSettings.of(limits),
             "faults": tuple(rule if isinstance(rule, Rule) else parse_rule(rule) for rule in faults),
             **settings,
         }

@@ -24,6 +24,7 @@ from ftwire_tools.commands._control import (
 )
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
+from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -62,6 +63,13 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         return tuple(parse_rule(text) for text in texts)
     except FaultError as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
+
+
+def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
+    try:
+        return LimitSettings.of(account, changes)
+    except LimitError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
 async def _serve(
@@ -176,10 +184,33 @@ async def _serve(
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names.",
+    metavar="NAME[:p=,n=,every=,proto=,client=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@click.option(
+    "--limits",
+    "account",
+    type=click.Choice([*ACCOUNTS, "off"]),
+    default="1000",
+    show_default=True,
+    help="Enforce OpenD's limits (frequencies, quotas, a minute before unsubscribing) for an account of this quota.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one: Qot_GetOptionChain=60 (requests in 30 s, or off), history-days=30; docs/faults.md lists them.",
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of OpenD's texts.",
+)
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -257,6 +288,9 @@ def command(
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
+    account: str,
+    limits: tuple[str, ...],
+    language: Language,
     max_clients: int,
     max_unsent: int,
     max_held: int,
@@ -281,6 +315,7 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
+      ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
@@ -310,6 +345,8 @@ def command(
         silence=silence,
         max_unsent=max_unsent * MIB,
         max_held=max_held * MIB,
+        limits=_limits(account, limits),
+        language=language,
         seed=seed,
         faults=_rules(faults),
     )

@@ -1,6 +1,7 @@
 """The responder: answers the requests of one client, except the handshake.
 
-KeepAlive, Qot_GetSubInfo and faulty requests are answered here, everything else by the answer source.
+KeepAlive, what is used of the quotas, faulty requests and those that exceed a limit are answered here, everything else
+by the answer source.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, content_of, failure, success
 from ftwire_tools.gateway.hooks import Outcome, ReplyEvent, RequestEvent
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
-    from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.faults import ClientFaults
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
@@ -41,7 +42,11 @@ NOT_PARSED: Final = "解析protobuf协议失败"
 
 Both texts are known from the logs of client authors (OpenD 10.4 and 10.5), the ``retType`` beside them is not.
 """
+REFUSED: Final = "the gateway refuses this request"
+"""``retMsg`` of an error on demand (``--fault refuse``) that has none."""
 GET_SUB_INFO: Final = 3003
+REQUEST_HISTORY: Final = 3103
+REQUEST_HISTORY_QUOTA: Final = 3104
 GET_DELAY_STATISTICS: Final = 1007
 MAX_NAMED: Final = 8
 """Missing fields that are named in the log."""
@@ -71,13 +76,14 @@ class _Answered(NamedTuple):
 class Responder:
     """Answers the requests of one client, which each call is given: nothing here keeps it."""
 
-    def __init__(self, context: SessionContext, faults: Faults | None) -> None:
+    def __init__(self, context: SessionContext, faults: ClientFaults) -> None:
         self.requests = 0
         """Requests so far."""
         self._source: Final = context.source
         self._steering: Final = context.steering
         self._hooks: Final = context.hooks
         self._log: Final = context.log
+        self._limits: Final = context.limits
         self._faults: Final = faults
         self._all_subscriptions: Final = context.all_subscriptions
         self._waiting: Final[set[asyncio.Task[None]]] = set()
@@ -91,8 +97,10 @@ class Responder:
             self._log("unknown-protocol", client=client.number, proto=request.proto_id)
             self._refuse(client, request, registry[KEEP_ALIVE], f"unknown protocol {request.proto_id}")
             return
-        if self._faults is not None and self._faults.strikes("refuse", entry.proto_id):
-            self._refuse(client, request, entry, "the gateway refuses this request")
+        rule = self._faults.struck_by("refuse", entry.proto_id)
+        if rule is not None:
+            refused = failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code)
+            client.reply(request, entry, Answer(refused))
             return
         message: Any = self.parse(client, request)
         if message is None:
@@ -128,6 +136,8 @@ class Responder:
         refusal = self._steering.refusal(entry)
         if refusal is not None:
             return _Answered(message, Answer(refusal))
+        if reason := self._over_limit(entry, message):
+            return _Answered(message, Answer(failure(entry, reason)))
         answer: Answer | Awaitable[Answer]
         if entry.proto_id == KEEP_ALIVE:
             response = success(entry)
@@ -135,11 +145,24 @@ class Responder:
             answer = Answer(response)
         elif entry.proto_id == GET_SUB_INFO:
             response = success(entry)
-            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), message.c2s.isReqAllConn)
+            is_all, limits = message.c2s.isReqAllConn, self._limits
+            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), is_all, limits)
+            answer = Answer(response)
+        elif entry.proto_id == REQUEST_HISTORY_QUOTA:
+            response = success(entry)
+            self._limits.fill_history(response.s2c, with_details=message.c2s.bGetDetail)
             answer = Answer(response)
         else:
             answer = self._source.answer(client, entry, message)
         return _Answered(message, answer) if isinstance(answer, Answer) else _when_answered(message, answer)
+
+    def _over_limit(self, entry: ProtocolEntry, message: Any) -> str:
+        """Return OpenD's text where a request exceeds a limit, and nothing otherwise."""
+        c2s = content_of(message)
+        reason = self._limits.too_frequent(entry, c2s)
+        if not reason and entry.proto_id == REQUEST_HISTORY and isinstance(c2s.security.code, str):
+            reason = self._limits.no_history(c2s.security)
+        return reason
 
     def parse(self, client: Client, request: Frame | Envelope) -> Message | None:
         """Return the message of a request; refuse one that is not a message of its protocol, and return ``None``."""
@@ -231,6 +254,8 @@ class Responder:
             change = client.subscriptions.apply(entry.proto_id, message)
             if change.error:
                 answer, change = Answer(failure(entry, change.error)), None
+        if entry.proto_id == REQUEST_HISTORY and not response.retType:
+            self._limits.history_requested(content_of(message).security, response.s2c.name)
         if self._hooks is None or not self._hooks.sees_replies:
             self._send(client, request, entry, answer, change)
             return

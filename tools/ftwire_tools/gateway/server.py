@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.budget import Budget
 from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
+from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.hooks import Hooks
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
@@ -60,6 +62,10 @@ class Gateway:
         self.source: Final = source
         self.settings: Final = settings
         self.log: Final = log
+        self.faults: Final = Faults(settings.faults, seed=settings.seed)
+        """Its faults: rules can be added and removed while it runs."""
+        self.limits: Final = Limits(settings.limits, language=settings.language)
+        """What its clients may request, and what they have used of it."""
         self.port = 0
         """TCP port that it listens on."""
         self.ws_port: int | None = None
@@ -73,6 +79,8 @@ class Gateway:
             log=log,
             credentials=credentials,
             budget=Budget(settings.max_held),
+            faults=self.faults,
+            limits=self.limits,
             is_full=self._is_full,
             diagnoses=DiagnosisBudget(),
             all_subscriptions=self._all_subscriptions,

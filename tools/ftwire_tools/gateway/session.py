@@ -21,7 +21,7 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.client_mistakes import MistakeFinder
-from ftwire_tools.gateway.faults import Faults
+from ftwire_tools.gateway.faults import ClientFaults
 from ftwire_tools.gateway.hooks import Outcome, PushEvent
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.push import Push
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ftwire.frame import BaseFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
+    from ftwire_tools.gateway.faults import Rule
     from ftwire_tools.gateway.hooks import Hooks
     from ftwire_tools.gateway.push import PushRun
     from ftwire_tools.gateway.session_context import SessionContext
@@ -67,7 +68,9 @@ class ClientSession(ABC):
         """Whether the handshake is done."""
         self.is_over = False
         """Whether the connection has ended."""
-        self.subscriptions: Final = Subscriptions()
+        self.limits: Final = context.limits
+        """The gateway's limits."""
+        self.subscriptions: Final = Subscriptions(context.limits, number)
         self.pushes = 0
         """Pushes sent so far."""
         self._transport: Final = transport
@@ -75,8 +78,8 @@ class ClientSession(ABC):
         self._source: Final = context.source
         self._settings: Final = settings
         self._log: Final = context.log
-        self._faults: Final = Faults(settings.faults, seed=settings.seed, client=number) if settings.faults else None
-        self._outbox: Final = FaultyOutbox(transport, self._faults) if self._faults is not None else None
+        self._client_faults: Final = ClientFaults(context.faults, number)
+        self._outbox: FaultyOutbox | None = None
         found = context.hooks
         self._hooks: Final = found if found is not None and found.sees_pushes else None
         self._late_pushes: Final[set[asyncio.Task[None]]] = set()
@@ -86,7 +89,7 @@ class ClientSession(ABC):
         self._over_at = 0
         self._mistakes: Final = MistakeFinder(settings.key)
         self._is_diagnosed = False
-        self._responder: Final = Responder(context, self._faults)
+        self._responder: Final = Responder(context, self._client_faults)
 
     @property
     def subscribed(self) -> int:
@@ -131,6 +134,11 @@ class ClientSession(ABC):
     def _push_format(self) -> BodyFormat:
         """The body format of the client's pushes."""
 
+    @property
+    def _faults(self) -> ClientFaults | None:
+        """The faults that may strike this client, ``None`` while there are none: they change while a gateway runs."""
+        return self._client_faults if self._client_faults.is_active else None
+
     # Subscriber: called by the answer source
 
     def push(self, push: Push) -> bool:
@@ -146,12 +154,13 @@ class ClientSession(ABC):
 
     def _send_chosen(self, chosen: Push) -> bool:
         self.pushes += 1
+        faults = self._faults
         try:
-            if self._faults is None:
+            if faults is None:
                 self._send_push(chosen)
                 self._flush_soon()
             else:
-                self._push_with_faults(chosen, self._faults)
+                self._push_with_faults(chosen, faults)
         except WireError as error:
             self._log("push-left-out", client=self.number, proto=chosen.proto_id, reason=str(error))
             return False
@@ -298,6 +307,8 @@ class ClientSession(ABC):
         """Send a reply. Raises ``BodyError``."""
         proto_id = request.proto_id
         faults = self._faults
+        if faults is not None:
+            self.flush()  # what is from before there were faults
         plain: Message | bytes = message if body is None else body
         if faults is not None and faults.strikes("bad-body", proto_id):
             plain = faults.spoil_body(body if body is not None else encode_body(message, body_format))
@@ -315,7 +326,8 @@ class ClientSession(ABC):
             self._flush_due = True
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def _push_with_faults(self, push: Push, faults: Faults) -> None:
+    def _push_with_faults(self, push: Push, faults: ClientFaults) -> None:
+        self.flush()
         if faults.strikes("bad-body", push.proto_id):
             self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self._push_format)))
         else:
@@ -323,17 +335,21 @@ class ClientSession(ABC):
         self._send_with_faults(push.proto_id, is_push=True)
 
     def _send_with_faults(self, proto_id: int, *, is_push: bool) -> None:
-        if self._outbox is not None:
-            for frame in self._take():
-                self._outbox.put(proto_id, frame, is_push=is_push)
+        if self._outbox is None:
+            self._outbox = FaultyOutbox(self._transport, self._client_faults)
+        for frame in self._take():
+            self._outbox.put(proto_id, frame, is_push=is_push)
 
     def flush(self) -> None:
         """Write what the connection has to send."""
         self._flush_due = False
-        if self.is_over or self._faults is not None:
+        if self.is_over:
             return
         for data in self._take():
-            self._transport.write(data)
+            if self._outbox is None or self._outbox.is_empty:
+                self._transport.write(data)
+            else:
+                self._outbox.pass_on(data)
 
     # Beginning and end
 
@@ -345,9 +361,9 @@ class ClientSession(ABC):
         )
         self._source.join(self)
 
-    def _refuses(self, proto_id: int) -> bool:
-        """Return whether a fault demands an error as answer to a request."""
-        return self._faults is not None and self._faults.strikes("refuse", proto_id)
+    def _refused_by(self, proto_id: int) -> Rule | None:
+        """Return the rule that demands an error as answer to a request, if there is one."""
+        return self._client_faults.struck_by("refuse", proto_id)
 
     def _note_request(self, request: Frame | Envelope) -> None:
         """Pass a request to ``on_request``."""
@@ -402,10 +418,11 @@ class ClientSession(ABC):
         if self._outbox is not None:
             self._outbox.stop()
         self._context.budget.forget(self)
+        self.subscriptions.end()
         self._release()
         if self.is_open:
             self._source.leave(self)
-        struck = dict(self._faults.struck) if self._faults is not None else {}
+        struck = dict(self._client_faults.struck)
         self._log(
             "disconnected",
             client=self.number,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
+    from ftwire_tools.gateway.faults import Faults
     from ftwire_tools.gateway.hooks import Hooks
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.steering import Steering
@@ -69,6 +71,10 @@ class SessionContext:
     """Returns the credentials of the connection with this number."""
     budget: Budget
     """Counts the bytes held for all clients."""
+    limits: Limits
+    """What the clients may request, and what they have used of it."""
+    faults: Faults
+    """The rules of faults, which may change while the gateway runs."""
     is_full: Callable[[], bool]
     """Returns whether as many clients have logged in as may."""
     diagnoses: DiagnosisBudget

@@ -114,9 +114,9 @@ class Synthetic:
         s2c.localTime = time.time()
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Subscriber, s2c: Any) -> None:
+    def _user_info(self, client: Subscriber, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = 1000, 100
+        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
