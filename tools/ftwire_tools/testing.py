@@ -99,6 +99,7 @@ def gateway(
     max_pause: float | None = MAX_PAUSE,
     shift_to_now: bool = False,
     seed: int = 0,
+    universe: str | PathLike[str] | None = None,
     faults: Sequence[str | Rule] = (),
     source: Callable[[], AnswerSource] | None = None,
     credentials: Callable[[int], Credentials] = random_credentials,
@@ -108,13 +109,14 @@ def gateway(
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
-    how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
+    how many seconds a client waits at most for the next captured push, ``None`` for any; ``universe`` is a table of
+    instruments, as for ``ftwire serve --universe``; ``faults`` are written as for
     ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
     handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
     is the former name of ``source``.
 
-    Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
-    ``SettingsError``), and what the gateway itself failed with at the end of the block.
+    Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
+    ``FaultError``, ``SettingsError``), and what the gateway itself failed with at the end of the block.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -146,8 +148,11 @@ def gateway(
         made = replay
     else:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.synthetic.universe import load_universe
 
-        made = Synthetic(seed=seed, pace=pace, now=now)
+        made = Synthetic(
+            seed=seed, pace=pace, now=now, universe=None if universe is None else load_universe(fspath(universe))
+        )
     thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
     server = thread.begin()
     try:

@@ -18,9 +18,10 @@ from ftwire_tools.gateway.account import OrderEvent, TradingAccounts
 from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.gateway.trades import pushes_of
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.messages.time_fields import TimeKind, stamp_of, time_kind
-from ftwire_tools.synthetic.trading_day import HEAD_START, Market
+from ftwire_tools.synthetic.trading_day import HEAD_START, Market, StockDay
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
 
@@ -38,8 +39,15 @@ def client(still: Any) -> Any:
         yield found
 
 
+def stock_of(market: Market, number: int, code: str) -> StockDay:
+    found = market.stock(number, code)
+    assert found is not None
+    return found
+
+
 def prices(market: Market) -> list[tuple[float, int]]:
-    return [(trade.price, trade.volume) for stock in market.stocks.values() for trade in stock.trades]
+    stocks = [stock_of(market, each.market, each.code) for each in market.universe]
+    return [(trade.price, trade.volume) for stock in stocks for trade in stock.trades]
 
 
 def test_a_seed_makes_one_market() -> None:
@@ -51,7 +59,7 @@ def test_a_seed_makes_one_market() -> None:
 
 
 def test_the_day_adds_up() -> None:
-    stock = Market(0).stocks[1, "00700"]
+    stock = stock_of(Market(0), 1, "00700")
     assert stock.second == HEAD_START
     assert len(stock.minutes) == HEAD_START // 60
     assert sum(minute.volume for minute in stock.minutes) == stock.volume
@@ -67,16 +75,17 @@ def test_the_day_adds_up() -> None:
 @pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 10)])
 def test_new_york_has_its_summer_time(month: int, hour: int) -> None:
     now = datetime(2024, month, 10, 14, 0, tzinfo=UTC)
-    stock = Market(0, now.timestamp()).stocks[11, "AAPL"]
+    stock = stock_of(Market(0, now.timestamp()), 11, "AAPL")
     assert stock.time() == datetime(2024, month, 10, hour, 0)
     assert stock.stamp(stock.time()) == now.timestamp()
 
 
 def test_prices_stay_where_they_can_be() -> None:
     market = Market(3)
+    stocks = [stock_of(market, *parse_security(code)) for code in ("HK.00700", "US.AAPL", "SH.600519", "SG.D05")]
     for _ in range(20_000):
         market.step()
-    for stock in market.stocks.values():
+    for stock in stocks:
         assert 0.7 < stock.price / stock.listing.last_close < 1.4
 
 
@@ -145,7 +154,7 @@ def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
 
 
 def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
-    assert client.subscribe("HK.99999").retMsg == "unknown stock HK.99999"
+    assert client.subscribe("HK.99999").retMsg == "未知股票 99999"
     assert client.ask("Qot_GetWarrant", begin=0, num=1, sortField=1, ascend=True).retMsg == (
         "Qot_GetWarrant is not part of the synthetic market"
     )
@@ -317,7 +326,8 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     assert order.filled
     assert events
     seen = Counter[str]()
-    for listing in (stock.listing for stock in market.stocks.values()):
+    places = {listing.exchange.prefix: listing for listing in market.universe if listing.exchange.prefix in ZONE_OF}
+    for listing in (*places.values(), stock_of(market, 11, "AAPL").listing):
         zone = ZoneInfo(ZONE_OF[listing.exchange.prefix])
         found = [quotes.push(Topic(listing.market, listing.code, sub)) for sub in (1, 2, 4, 5, *SUB_OF_KLINE.values())]
         replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
@@ -356,13 +366,13 @@ def many_request(listing: Any) -> Any:
 
 def test_a_second_of_the_market_is_one_when_clocks_are_changed() -> None:
     forward = datetime(2024, 3, 10, 7, 0, tzinfo=UTC).timestamp()
-    stock = Market(0, forward).stocks[11, "AAPL"]
+    stock = stock_of(Market(0, forward), 11, "AAPL")
     shown = [local_text(stock.time(HEAD_START + second)) for second in (-1, 0)]
     assert shown == ["2024-03-10 01:59:59", "2024-03-10 03:00:00"]
     stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
     assert stamps == [forward + second for second in range(-5, 5)]
     back = datetime(2024, 11, 3, 6, 0, tzinfo=UTC).timestamp()
-    stock = Market(0, back).stocks[11, "AAPL"]
+    stock = stock_of(Market(0, back), 11, "AAPL")
     stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
     assert stamps == [back + second for second in range(-5, 5)]
 

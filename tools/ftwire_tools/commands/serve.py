@@ -26,6 +26,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
 
@@ -55,6 +56,22 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
+def _universe(path: str | None) -> Universe:
+    from ftwire_tools.synthetic.universe import UniverseError, default_universe, load_universe, read_universe
+
+    if path is None:
+        return default_universe()
+    try:
+        if path == "-":
+            with click.open_file("-", encoding="utf-8") as lines:
+                return read_universe(lines, "standard input")
+        return load_universe(path)
+    except UniverseError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
 async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     """Serve until a signal comes; return whether that was Ctrl-C."""
     from ftwire_tools.gateway.server import Gateway
@@ -82,6 +99,14 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 )
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=complete_files)
 @click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
+@click.option(
+    "--universe",
+    "universe_path",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Instruments of the made-up market: a CSV table in place of ours, which has the same columns.",
+)
+@click.option("--show-universe", is_flag=True, help="Write the table of our instruments, and exit.")
 @click.option(
     "--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key."
 )
@@ -217,6 +242,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 def command(
     captures: tuple[str, ...],
     synthetic: bool,
+    universe_path: str | None,
+    show_universe: bool,
     host: str,
     port: int,
     ws_port: int | None,
@@ -266,6 +293,13 @@ def command(
         for name, meaning in NAMES.items():
             click.echo(f"{name:18}{meaning}")
         return
+    if show_universe:
+        from ftwire_tools.synthetic.universe import default_table
+
+        click.echo(default_table(), nl=False)
+        return
+    if universe_path is not None and not synthetic:
+        raise click.UsageError("--universe is for --synthetic")
     if synthetic == bool(captures):
         raise click.UsageError(
             "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
@@ -301,7 +335,7 @@ def command(
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
 
-        source = Synthetic(seed=seed, pace=pace, now=now)
+        source = Synthetic(seed=seed, pace=pace, now=now, universe=_universe(universe_path))
     else:
         forwarding = None
         if forward is not None:

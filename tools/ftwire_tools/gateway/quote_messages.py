@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from ftwire_tools.markets.local_times import local_text, minute_of_day
 from ftwire_tools.synthetic.trading_day import Bar, Minute, StockDay, Trade
+from ftwire_tools.synthetic.universe import Kind
 
 __all__ = [
-    "EQUITY",
     "fill_bar",
     "fill_basic_quote",
     "fill_name",
@@ -19,9 +19,6 @@ __all__ = [
     "fill_time_share",
     "fill_trade",
 ]
-
-EQUITY: Final = 3
-"""``Qot_Common.SecurityType`` of a stock."""
 
 
 def fill_security(security: Any, stock: StockDay) -> None:
@@ -82,8 +79,9 @@ def fill_bar(candle: Any, stock: StockDay, bar: Bar) -> None:
     candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
     candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
     candle.volume, candle.turnover = bar.volume, bar.turnover
-    candle.turnoverRate = round(bar.volume / stock.listing.shares * 100, 5)
-    candle.pe = 20.0
+    candle.turnoverRate = _turnover_rate(stock, bar.volume)
+    if stock.listing.sec_type == Kind.STOCK:
+        candle.pe = 20.0
     candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3)
     candle.timestamp = stock.stamp(bar.time)
 
@@ -107,8 +105,14 @@ def _fill_common(basic: Any, stock: StockDay) -> None:
     basic.highPrice, basic.openPrice, basic.lowPrice = stock.high, stock.open, stock.low
     basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
     basic.volume, basic.turnover = stock.volume, stock.turnover
-    basic.turnoverRate = round(stock.volume / listing.shares * 100, 5)
+    basic.turnoverRate = _turnover_rate(stock, stock.volume)
     basic.secStatus = 1
+
+
+def _turnover_rate(stock: StockDay, volume: int) -> float:
+    """Return the percentage of issued shares that is traded, 0 for what has no shares."""
+    shares = stock.listing.shares
+    return round(volume / shares * 100, 5) if shares else 0.0
 
 
 def _amplitude(stock: StockDay) -> float:
@@ -119,15 +123,19 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     """Fill a ``Qot_GetSecuritySnapshot.Snapshot``."""
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
-    basic.type = EQUITY
+    basic.type = listing.sec_type
     basic.isSuspend = False
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
     basic.avgPrice = round(stock.turnover / stock.volume, 3)
     asks, bids = stock.book(1)
-    (basic.askPrice, basic.askVol, _), (basic.bidPrice, basic.bidVol, _) = asks[0], bids[0]
+    ((basic.askPrice, basic.askVol, _),) = asks
+    if bids:
+        ((basic.bidPrice, basic.bidVol, _),) = bids
     year = list(_last_year(stock))
     basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
+    if not listing.is_equity:
+        return
     equity = snapshot.equityExData
     equity.issuedShares = equity.outstandingShares = listing.shares
     equity.issuedMarketVal = equity.outstandingMarketVal = round(listing.shares * stock.price, 2)

@@ -11,12 +11,10 @@ from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.quote_messages import (
-    EQUITY,
     fill_bar,
     fill_basic_quote,
     fill_name,
     fill_order_book,
-    fill_security,
     fill_snapshot,
     fill_time_share,
     fill_trade,
@@ -26,6 +24,7 @@ from ftwire_tools.markets.codes import security_name
 from ftwire_tools.markets.local_times import parse_local
 from ftwire_tools.synthetic.market import LEVELS
 from ftwire_tools.synthetic.trading_day import Bar, Market, StockDay
+from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
@@ -38,6 +37,8 @@ DAY: Final = 2
 """``Qot_Common.KLType`` of a day."""
 PAGE: Final = 1000
 """Most candles in one reply of Qot_RequestHistoryKL."""
+UNKNOWN_STOCK: Final = "未知股票"
+"""How OpenD refuses a code that it does not know; the code follows."""
 MORNING: Final = 3
 """``Qot_Common.QotMarketState`` of the morning session."""
 
@@ -80,7 +81,14 @@ class Quotes:
         """Return a stock. Raises ``NotHereError``."""
         found = self._market.find(security)
         if found is None:
-            raise NotHereError(f"unknown stock {security_name(security.market, security.code)}")
+            raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
+        return found
+
+    def listing(self, security: Any) -> Listing:
+        """Return what is fixed about an instrument. Raises ``NotHereError``."""
+        found = self._market.listing(security.market, security.code)
+        if found is None:
+            raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
         return found
 
     def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> StockDay:
@@ -143,31 +151,33 @@ class Quotes:
 
     def _static_info(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.securityList:
-            stocks = [self.stock(security) for security in c2s.securityList]
+            listings = [self.listing(security) for security in c2s.securityList]
         else:
             # A Chinese market is one of its two exchanges here, too.
-            stocks = [stock for stock in self._market.stocks.values() if stock.listing.market == c2s.market]
-            if c2s.secType not in {0, EQUITY}:
-                stocks = []
-        for stock in stocks:
-            listing = stock.listing
+            listings = [
+                listing
+                for listing in self._market.universe
+                if listing.market == c2s.market and c2s.secType in {0, listing.sec_type}
+            ]
+        for listing in listings:
             basic = s2c.staticInfoList.add().basic
-            fill_security(basic.security, stock)
+            basic.security.market, basic.security.code = listing.market, listing.code
             basic.id = listing.market * 10**9 + sum(map(ord, listing.code))
             basic.lotSize = listing.lot
-            basic.secType = EQUITY
+            basic.secType = listing.sec_type
+            basic.exchType = listing.exchange_type
             basic.name = listing.name
             basic.listTime = listing.listed
             basic.delisting = False
 
     def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
-            stock = self.stock(security)
-            info = s2c.marketInfoList.add(name=stock.listing.name, marketState=MORNING)
-            fill_security(info.security, stock)
+            listing = self.listing(security)
+            info = s2c.marketInfoList.add(name=listing.name, marketState=MORNING)
+            info.security.market, info.security.code = listing.market, listing.code
 
     def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        stock = next(iter(self._market.stocks.values()))
+        stock = self._market.first
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
         for bar in stock.days():
             if begin <= bar.time <= end:
@@ -179,7 +189,7 @@ class Quotes:
 
     def push(self, topic: Topic) -> Push | None:
         """Return a push with the present state of a topic; ``None`` for one without pushes."""
-        stock = self._market.stocks.get((topic.market, topic.code))
+        stock = self._market.stock(topic.market, topic.code)
         if stock is None:
             return None
         if topic.sub_type == RT:

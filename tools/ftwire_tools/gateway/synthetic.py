@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
 
@@ -38,9 +39,11 @@ IDLE: Final = 0.02
 class Synthetic:
     """Answers from one market and one set of accounts for all clients."""
 
-    def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
+    def __init__(
+        self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None, universe: Universe | None = None
+    ) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start."""
-        self.market: Final = Market(seed, None if now is None else now / SECOND)
+        self.market: Final = Market(seed, None if now is None else now / SECOND, universe)
         self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
         self._trades: Final = Trades(self.accounts, self._push_to_all)
@@ -77,7 +80,7 @@ class Synthetic:
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 for security in c2s.securityList:
-                    self._quotes.stock(security)
+                    self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
             elif entry.name in self._quotes.answers:
@@ -100,7 +103,7 @@ class Synthetic:
         s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
         s2c.qotLogined = s2c.trdLogined = True
         s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
-        stock = next(iter(self.market.stocks.values()))
+        stock = self.market.first
         s2c.time = int(stock.stamp(stock.time()))
         s2c.localTime = time.time()
         s2c.connID = client.conn_id

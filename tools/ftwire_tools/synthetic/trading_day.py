@@ -14,8 +14,11 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.clocks import at_second
+from ftwire_tools.markets.exchanges import EXCHANGES
 from ftwire_tools.markets.trading_days import day_before
-from ftwire_tools.synthetic.market import LEVELS, LISTINGS, Listing, Stock
+from ftwire_tools.synthetic.market import LEVELS, Stock
+from ftwire_tools.synthetic.options import find_option, owner_of_option
+from ftwire_tools.synthetic.universe import Listing, Universe, default_universe
 
 __all__ = ["Bar", "Market", "Minute", "StockDay", "Trade"]
 
@@ -131,7 +134,7 @@ class StockDay(Stock):
                 (self.price_of(self.ticks + sign * level), lot * drawn.randint(1, 90), drawn.randint(1, 30))
                 for level in range(1, LEVELS + 1)
             ]
-            return found[: max(levels, 0)]
+            return [level for level in found[: max(levels, 0)] if level[0] > 0]
 
         return side(1), side(-1)
 
@@ -202,32 +205,66 @@ class StockDay(Stock):
 
 
 class Market:
-    """All stocks, each with its day."""
+    """All instruments. The day of one is made when it is first wanted."""
 
-    def __init__(self, seed: int, now: float | None = None) -> None:
+    def __init__(self, seed: int, now: float | None = None, universe: Universe | None = None) -> None:
         """``now`` is the present time of the market, in seconds since 1970; by default it is ``START``."""
+        self.universe: Final = universe or default_universe()
         self.stocks: Final[dict[tuple[int, str], StockDay]] = {}
-        for listing in LISTINGS:
-            start = START.replace(tzinfo=listing.zone).timestamp() if now is None else int(now)
-            stock = StockDay(listing, seed, start - HEAD_START)
-            for _ in range(HEAD_START):
-                stock.step()
-            self.stocks[listing.market, listing.code] = stock
-        self._by_sec_market: Final = {
-            (stock.listing.sec_market, stock.listing.code): stock for stock in self.stocks.values()
-        }
+        """The instruments that were wanted so far."""
+        self._seed: Final = seed
+        self._now: Final = now
+        self._steps = 0
 
     def step(self) -> None:
         """Advance all stocks by a second."""
+        self._steps += 1
         for stock in self.stocks.values():
             stock.step()
 
+    @property
+    def first(self) -> StockDay:
+        """The first instrument."""
+        return self._made(self.universe.listings[0])
+
+    def today(self, listing: Listing) -> date:
+        """Return the present date on the clock of an instrument's exchange."""
+        return at_second(self._start(listing) + self._steps, listing.zone).date()
+
     def find(self, security: object) -> StockDay | None:
         """Return the stock of a ``Qot_Common.Security``, ``None`` for an unknown one."""
-        return self.stocks.get((security.market, security.code))  # type: ignore[attr-defined]  # a message
+        return self.stock(security.market, security.code)  # type: ignore[attr-defined]  # a message
+
+    def stock(self, market: int, code: str) -> StockDay | None:
+        """Return the stock of a ``QotMarket`` and a code, ``None`` for an unknown one."""
+        listing = self.listing(market, code)
+        return None if listing is None else self._made(listing)
+
+    def _made(self, listing: Listing) -> StockDay:
+        key = listing.market, listing.code
+        found = self.stocks.get(key)
+        if found is None:
+            found = self.stocks[key] = StockDay(listing, self._seed, self._start(listing) - HEAD_START)
+            for _ in range(HEAD_START + self._steps):
+                found.step()
+        return found
+
+    def listing(self, market: int, code: str) -> Listing | None:
+        """Return what is fixed about an instrument, options included; ``None`` for an unknown one."""
+        found = self.universe.find(market, code)
+        if found is None and (owner := owner_of_option(self.universe, market, code)) is not None:
+            return find_option(self.universe, market, code, self.today(owner))
+        return found
 
     def traded(self, sec_market: int, code: str) -> StockDay | None:
         """Return the stock of a code in a ``TrdSecMarket``; where that is 0, the first stock with this code."""
-        if sec_market:
-            return self._by_sec_market.get((sec_market, code))
-        return next((stock for (_, known), stock in self.stocks.items() if known == code), None)
+        for exchange in EXCHANGES:
+            if (exchange.sec_market == sec_market or not sec_market) and (
+                found := self.stock(exchange.qot_market, code)
+            ):
+                return found
+        return None
+
+    def _start(self, listing: Listing) -> float:
+        """Return when the market begins at an exchange, in seconds since 1970."""
+        return START.replace(tzinfo=listing.zone).timestamp() if self._now is None else int(self._now)
