@@ -23,7 +23,7 @@ __all__ = ["opend"]
 def _ftwire_gateway() -> Iterator[RunningGateway]:
     from ftwire_tools.testing import gateway
 
-    with gateway(synthetic=True) as running:
+    with gateway(synthetic=True, always_open=True) as running:
         running.clock.stop()
         yield running
 

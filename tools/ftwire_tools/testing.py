@@ -37,12 +37,13 @@ from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.synthetic.trading_day import start_time
 
 if TYPE_CHECKING:
     import ssl
@@ -157,7 +158,10 @@ def gateway(
     loop: bool = False,
     max_pause: float | None = MAX_PAUSE,
     shift_to_now: bool = False,
+    clock: str | None = None,
+    always_open: bool = False,
     seed: int = 0,
+    universe: str | PathLike[str] | None = None,
     faults: Sequence[str | Rule] = (),
     limits: str | LimitSettings = "1000",
     source: Callable[[], AnswerSource] | None = None,
@@ -169,16 +173,17 @@ def gateway(
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
-    how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
-    ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced, ``"off"``, or settings
-    of your own; ``source`` makes another answer source, and ``credentials`` what a connection gets in its handshake, by
-    its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its functions. ``settings`` are
-    further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
-    is the former name of ``source``.
+    how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
+    ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
+    instruments, as for ``ftwire serve --universe``; ``faults`` are written as for ``ftwire serve --fault``; ``limits``
+    is the quota of the account whose limits are enforced, ``"off"``, or settings of your own; ``source`` makes another
+    answer source, and ``credentials`` what a connection gets in its handshake, by its number; ``script`` is the file of
+    a script as for ``ftwire serve --script``, or its functions. ``settings`` are further fields of
+    ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former name of ``source``.
 
-    Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
-    ``SettingsError``, ``ScriptError``), and at the end of the block what the gateway itself failed with, or the first
-    error of a script in a ``RuntimeError``.
+    Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
+    ``ClockError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at the end of the block what the gateway
+    itself failed with, or the first error of a script in a ``RuntimeError``.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -203,6 +208,10 @@ def gateway(
         }
     )
     pace, now = Pace(speed, loop=loop, max_pause=max_pause), time.time_ns() if shift_to_now else None
+    if clock is not None:
+        if shift_to_now:
+            raise ValueError("clock or shift_to_now, not both")
+        now = start_time(clock) * SECOND
     if source is not None:
         made = source()
     elif captures:
@@ -211,8 +220,15 @@ def gateway(
         made = replay
     else:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.synthetic.universe import load_universe
 
-        made = Synthetic(seed=seed, pace=pace, now=now)
+        made = Synthetic(
+            seed=seed,
+            pace=pace,
+            now=now,
+            universe=None if universe is None else load_universe(fspath(universe)),
+            always_open=always_open,
+        )
     hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))
 
     def make() -> Gateway:

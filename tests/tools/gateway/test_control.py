@@ -29,7 +29,7 @@ PRICE = json.dumps({"code": "HK.00700", "price": 400}).encode()
 
 @pytest.fixture(scope="module")
 def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlClient]:
-    with steerable(tmp_path_factory.mktemp("control"), "--synthetic") as found:
+    with steerable(tmp_path_factory.mktemp("control"), "--synthetic", "--hours", "always") as found:
         found.call("clock.stop")
         yield found
 
@@ -115,7 +115,7 @@ def test_it_cannot_be_reached_by_another_address(control: ControlClient) -> None
 def test_the_token_is_in_a_file_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("an old one")
     (tmp_path / "token").chmod(0o644)
-    with steerable(tmp_path, "--synthetic") as control:
+    with steerable(tmp_path, "--synthetic", "--hours", "always") as control:
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
         assert len(control.token) == 32
         assert control.get("state")

@@ -59,7 +59,7 @@ def test_each_test_begins_with_a_gateway_as_new(tmp_path: Path) -> None:
         "@pytest.mark.parametrize('number', range(5))\n"
         "def test_it(opend, number):\n"
         "    state = opend.state()\n"
-        "    assert state['market'] == {'stopped': True, 'steered': {}, 'next_orders': []}\n"
+        "    assert state['market'] == {'now': 1718200800, 'stopped': True, 'steered': {}, 'next_orders': []}\n"
         "    assert state['logged_in'] and not state['refusals'] and not state['faults'] and not opend.requests\n"
         "    opend.market.set_price('HK.00700', 300 + number)\n"
         "    opend.clock.start()\n"

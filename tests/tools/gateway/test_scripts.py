@@ -45,7 +45,7 @@ def subscribed() -> Iterator[Any]:
     entered: list[AbstractContextManager[Any]] = []
 
     def begin(script: Script) -> tuple[RunningGateway, PlainClient]:
-        context = gateway(synthetic=True, script=script)
+        context = gateway(synthetic=True, always_open=True, script=script)
         opend = context.__enter__()
         entered.append(context)
         opend.clock.stop()
@@ -226,7 +226,7 @@ def test_a_scenario_runs_beside_the_gateway() -> None:
             await asyncio.sleep(0.01)
         await asyncio.Event().wait()  # the gateway's end ends it
 
-    with gateway(synthetic=True, script=Script(on_start=on_start)) as opend:
+    with gateway(synthetic=True, always_open=True, script=Script(on_start=on_start)) as opend:
         until = time.monotonic() + 10
         while opend.state()["market"]["steered"].get("HK.00700", {}).get("price") != 370:
             assert time.monotonic() < until
@@ -247,7 +247,7 @@ def test_a_script_may_alter_what_a_capture_answers() -> None:
 @contextmanager
 def failing(script: Path | Script, reason: str) -> Iterator[tuple[RunningGateway, PlainClient]]:
     """A gateway and its client; the gateway ends with the first error of the script, which is this one."""
-    context = gateway(synthetic=True, script=script)
+    context = gateway(synthetic=True, always_open=True, script=script)
     opend = context.__enter__()
     try:
         with PlainClient(opend.port) as client:
@@ -327,7 +327,10 @@ def test_errors_of_one_test_are_not_those_of_the_next() -> None:
         if is_quote(event):
             raise ValueError("once")
 
-    with gateway(synthetic=True, script=Script(on_request=on_request)) as opend, PlainClient(opend.port) as client:
+    with (
+        gateway(synthetic=True, always_open=True, script=Script(on_request=on_request)) as opend,
+        PlainClient(opend.port) as client,
+    ):
         quote(client)
         with pytest.raises(RuntimeError, match="ValueError: once"):
             opend.reset()
@@ -374,7 +377,7 @@ def test_a_script_uses_modules_beside_it_and_leaves_nothing_there(tmp_path: Path
         "def on_start(gateway):\n"
         "    gateway.market.set_price('HK.00700', Step(PRICE).price)\n"
     )
-    with gateway(synthetic=True, script=path) as opend:
+    with gateway(synthetic=True, always_open=True, script=path) as opend:
         assert opend.state()["market"]["steered"]["HK.00700"]["price"] == 321.0
     assert not list(tmp_path.glob("__pycache__/scenario*"))
 
@@ -382,7 +385,10 @@ def test_a_script_uses_modules_beside_it_and_leaves_nothing_there(tmp_path: Path
 def test_serve_says_that_a_script_runs_as_code_and_goes_on_after_its_errors(tmp_path: Path) -> None:
     path = tmp_path / "scenario.py"
     path.write_text("def on_request(event):\n    raise ValueError('no')\n")
-    with steerable(tmp_path, "--synthetic", "--script", path) as control, PlainClient(control.port) as client:
+    with (
+        steerable(tmp_path, "--synthetic", "--hours", "always", "--script", path) as control,
+        PlainClient(control.port) as client,
+    ):
         assert control.said.startswith(f"ftwire: {path} runs as code, with all the rights that you have\n")
         assert client.ask("GetGlobalState", userID=0).retType == 0
         assert f'script-error at={path}:2 hook=on_request error="ValueError: no"' in control.more()
@@ -392,7 +398,7 @@ def test_serve_says_that_a_script_runs_as_code_and_goes_on_after_its_errors(tmp_
 def test_json_bodies_are_altered_too() -> None:
     from ftwire.header import BodyFormat
 
-    with gateway(synthetic=True, script=Script(on_reply=alter_reply)) as opend:
+    with gateway(synthetic=True, always_open=True, script=Script(on_reply=alter_reply)) as opend:
         opend.clock.stop()
         with PlainClient(opend.port, body_format=BodyFormat.JSON) as client:
             client.subscribe("HK.00700", sub_types=(BASIC,))

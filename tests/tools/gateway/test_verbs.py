@@ -36,7 +36,7 @@ class Driver:
 
 @pytest.fixture(scope="module")
 def in_python() -> Iterator[Driver]:
-    with gateway(synthetic=True) as opend:
+    with gateway(synthetic=True, always_open=True) as opend:
 
         def call(path: str, **arguments: object) -> object:
             group, _, name = path.rpartition(".")
@@ -59,7 +59,7 @@ def in_a_script() -> Iterator[Driver]:
             found: Any = getattr(event.gateway, group) if group else event.gateway
             results.append(getattr(found, name)(**arguments))
 
-    with gateway(synthetic=True, script=Script(on_request=on_request)) as opend:
+    with gateway(synthetic=True, always_open=True, script=Script(on_request=on_request)) as opend:
 
         def call(path: str, **arguments: object) -> object:
             with PlainClient(opend.port) as client, suppress(ConnectionError):  # the verb may cut it
@@ -72,7 +72,7 @@ def in_a_script() -> Iterator[Driver]:
 
 @pytest.fixture(scope="module")
 def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    with steerable(tmp_path_factory.mktemp("control"), "--synthetic") as control:
+    with steerable(tmp_path_factory.mktemp("control"), "--synthetic", "--hours", "always") as control:
         yield Driver(control.port, control.call)
 
 
@@ -300,7 +300,7 @@ def test_no_verb_is_without_a_test() -> None:
 
 @pytest.fixture(scope="module")
 def still() -> Iterator[RunningGateway]:
-    with gateway(synthetic=True) as opend:
+    with gateway(synthetic=True, always_open=True) as opend:
         yield opend
 
 
@@ -311,7 +311,6 @@ def still() -> Iterator[RunningGateway]:
         ("market.set_price", {"code": "HK.00700", "price": "400"}, "price is a number, not '400'"),
         ("market.set_price", {"code": "HK.00700", "price": True}, "price is a number, not True"),
         ("market.set_price", {"code": "HK.00700", "price": float("nan")}, "price is between 0.001 and 1e+07, not nan"),
-        ("market.set_price", {"code": "HK.00700", "price": 0.2}, "the lowest price of HK.00700 is 2.2"),
         ("market.set_price", {"code": 700, "price": 1}, "code is a text, not 700"),
         ("market.set_price", {"code": "00700", "price": 1}, "'00700' is no security: it is PREFIX.CODE"),
         ("market.set_price", {"code": "HK.\ud800", "price": 1}, "code holds half a character"),
@@ -349,6 +348,50 @@ def test_wrong_calls_in_python_are_refused_in_the_same_way(still: RunningGateway
         still.market.set_price("HK.00700")  # type: ignore[call-arg]
 
 
+def test_no_price_is_set_where_nothing_trades() -> None:
+    with gateway(synthetic=True, clock="us-open") as opend:
+        opend.market.gap("US.AAPL", 5)
+        with pytest.raises(SteeringError, match=r"HK\.00700 is not traded now, at 2024-06-12 22:00 of its exchange"):
+            opend.market.set_price("HK.00700", 400)
+        opend.market.halt("US.AAPL")
+        with pytest.raises(SteeringError, match=r"US\.AAPL is halted"):
+            opend.market.gap("US.AAPL", 5)
+
+
+def bars(client: PlainClient, kline: int, sub_type: int, count: int) -> list[Any]:
+    client.subscribe("HK.00700", sub_types=(sub_type,))
+    return list(client.ask("Qot_GetKL", rehabType=0, klType=kline, security=TENCENT, reqNum=count).s2c.klList)
+
+
+def test_what_was_before_a_change_stays_and_bars_add_up() -> None:
+    """One minute before, and two minutes after."""
+    with gateway(synthetic=True, always_open=True) as opend, PlainClient(opend.port) as client:
+        opend.clock.stop()
+        before = bars(client, 1, 11, 30)
+        opend.clock.advance(60 - opend.state()["market"]["now"] % 60 + 20)
+        opend.market.set_price("HK.00700", 500)
+        opend.clock.advance(20)
+        opend.market.gap("HK.00700", 10)
+        opend.clock.advance(80)
+        after = bars(client, 1, 11, 32)
+        known = {bar.time: bar for bar in after}
+        assert all(known[bar.time] == bar for bar in before[2:-1])
+        minute = after[-2]
+        assert (minute.highPrice, minute.closePrice) == (pytest.approx(550, abs=5), pytest.approx(550, abs=5))
+        assert after[-3].highPrice >= 550
+        assert after[-3].lowPrice < 450
+        (day,) = bars(client, 2, 6, 1)
+        assert day.highPrice == max(max(bar.highPrice for bar in after), day.highPrice)
+        assert day.closePrice == after[-1].closePrice
+        client.subscribe("HK.00700", sub_types=(BASIC, 4))
+        found = quote(client)
+        assert (found.curPrice, found.volume) == (day.closePrice, day.volume)
+        ticks = client.ask("Qot_GetTicker", security=TENCENT, maxRetNum=1000).s2c.tickerList
+        assert {tick.price for tick in ticks} >= {500.0, 550.0}
+        in_minute = [tick for tick in ticks if tick.time[:16] == ticks[-1].time[:16]]
+        assert sum(tick.volume for tick in in_minute) == after[-1].volume
+
+
 def test_a_gateway_that_answers_from_a_capture_has_no_market_to_steer() -> None:
     with gateway(CAPTURES / "futu-api-10.11-plain.pcap", match="security") as opend:
         with pytest.raises(SteeringError, match="no made-up market here to steer"):
@@ -375,6 +418,7 @@ def test_the_state_is_listed(still: RunningGateway) -> None:
     assert (limits["subscription_quota"], limits["subscriptions_used"]) == (1000, 1)
     assert connected["subscriptions"] == 1
     apple = found["market"]["steered"].pop("US.AAPL")
+    assert found["market"].pop("now") == 1718200800
     assert apple["halted"]
     assert found == {
         "logged_in": True,
@@ -387,7 +431,8 @@ def test_the_state_is_listed(still: RunningGateway) -> None:
         },
     }
     still.reset()
-    assert still.state()["market"] == {"stopped": False, "steered": {}, "next_orders": []}
+    assert still.state()["market"]["steered"] == {}
+    assert still.state()["market"]["next_orders"] == []
 
 
 def test_verbs_of_many_threads_do_not_meet(still: RunningGateway) -> None:
@@ -403,13 +448,13 @@ def test_verbs_of_many_threads_do_not_meet(still: RunningGateway) -> None:
 
 def test_a_script_sees_the_same_type() -> None:
     seen: list[object] = []
-    with gateway(synthetic=True, script=Script(on_start=seen.append)):
+    with gateway(synthetic=True, always_open=True, script=Script(on_start=seen.append)):
         pass
     assert [type(one) for one in seen] == [Steering]
 
 
 def test_the_requests_of_clients_are_listed_without_secrets(tmp_path: Path) -> None:
-    with steerable(tmp_path, "--synthetic") as control, PlainClient(control.port) as client:
+    with steerable(tmp_path, "--synthetic", "--hours", "always") as control, PlainClient(control.port) as client:
         assert isinstance(control, ControlClient)
         client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0123456789abcdef0123456789abcdef")
         found = control.get("requests")

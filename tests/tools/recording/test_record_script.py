@@ -67,7 +67,7 @@ def test_messages_are_changed_under_each_cipher(name: str, tmp_path: Path) -> No
     key = None if name == "none" else KEY
     chosen: dict[str, Any] = {"grant": ENCRYPTIONS[name]} if key else {}
     with (
-        gateway(synthetic=True, key=key, **chosen) as opend,
+        gateway(synthetic=True, always_open=True, key=key, **chosen) as opend,
         proxied(opend.port, script(tmp_path, CHANGES), keys=[KEY] if key else []) as record,
     ):
         asked = PacketEncAlgo.AES_CBC if key else PacketEncAlgo.NONE
@@ -83,7 +83,7 @@ def test_a_client_that_keeps_to_its_own_cipher_is_read_and_answered(tmp_path: Pa
     """As the vendor's native clients do: they speak what they have asked for, whatever the reply grants."""
     text = "def on_request(event):\n    if event.name == 'Qot_GetRT':\n        return event.refused('seen')\n"
     with (
-        gateway(synthetic=True, key=KEY, grant=PacketEncAlgo.FTAES_ECB) as opend,
+        gateway(synthetic=True, always_open=True, key=KEY, grant=PacketEncAlgo.FTAES_ECB) as opend,
         proxied(opend.port, script(tmp_path, text), keys=[KEY]) as record,
         PlainClient(record.ports[0], key=KEY, packet_enc_algo=PacketEncAlgo.AES_CBC) as client,
     ):
@@ -93,7 +93,7 @@ def test_a_client_that_keeps_to_its_own_cipher_is_read_and_answered(tmp_path: Pa
 
 def test_json_stays_json(tmp_path: Path) -> None:
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, CHANGES)) as record,
         PlainClient(record.ports[0], body_format=BodyFormat.JSON) as client,
     ):
@@ -123,7 +123,7 @@ def rt_request_backwards(serial: int) -> bytes:
 def test_the_capture_has_what_the_client_saw(tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     options = ("-w", path, "--script", script(tmp_path, CHANGES))
-    with gateway(synthetic=True) as opend, recording(opend.port, *options) as record:
+    with gateway(synthetic=True, always_open=True) as opend, recording(opend.port, *options) as record:
         with PlainClient(record.ports[0]) as client:
             check_changes(client)
         assert record.stop() == 0
@@ -149,7 +149,7 @@ def on_request(event):
 
 def test_orders_do_not_reach_the_gateway_whatever_the_script_returns(tmp_path: Path) -> None:
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, EAGER)) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -165,7 +165,7 @@ def test_orders_do_not_reach_the_gateway_whatever_the_script_returns(tmp_path: P
 def test_orders_do_not_reach_the_gateway_after_an_error_of_the_script(tmp_path: Path) -> None:
     text = "async def on_request(event):\n    raise ValueError('oops')\n"
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, text)) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -177,13 +177,13 @@ def test_orders_do_not_reach_the_gateway_after_an_error_of_the_script(tmp_path: 
 def test_orders_do_not_reach_the_gateway_in_disguise(tmp_path: Path) -> None:
     """A body that is no message, an unknown protocol, and another request's body in an order's frame."""
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, EAGER)) as record,
         PlainClient(record.ports[0]) as client,
     ):
         frames = [encode_frame(2202, 70, b"\xff"), encode_frame(2999, 71, b""), encode_frame(9999, 72, b"")]
         client.socket.sendall(b"".join(frames))
-        assert client.ask("KeepAlive", time=1).s2c.time == 1
+        assert client.ask("KeepAlive", time=1).retType == 0
         assert [one.name for one in opend.requests] == ["InitConnect", "KeepAlive"]
 
 
@@ -197,7 +197,7 @@ def test_a_script_may_answer_orders_itself(tmp_path: Path) -> None:
         "        return response\n"
     )
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, text)) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -208,7 +208,7 @@ def test_a_script_may_answer_orders_itself(tmp_path: Path) -> None:
 def test_orders_pass_where_that_is_allowed(tmp_path: Path) -> None:
     options = ("-w", tmp_path / "out.pcapng", "--script", script(tmp_path, EAGER), "--allow-trading")
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         recording(opend.port, *options) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -219,7 +219,7 @@ def test_orders_pass_where_that_is_allowed(tmp_path: Path) -> None:
 def test_under_a_key_that_it_has_not_nothing_is_seen_and_orders_do_not_pass(tmp_path: Path) -> None:
     text = "def on_request(event):\n    return event.refused('seen')\n"
     with (
-        gateway(synthetic=True, key=KEY) as opend,
+        gateway(synthetic=True, always_open=True, key=KEY) as opend,
         proxied(opend.port, script(tmp_path, text)) as record,
         PlainClient(record.ports[0], key=KEY) as client,
     ):
@@ -235,7 +235,7 @@ def test_under_a_key_that_it_has_not_nothing_is_seen_and_orders_do_not_pass(tmp_
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"FX", b"F\0"])
 def test_what_cannot_be_read_is_closed(first: bytes, tmp_path: Path) -> None:
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, EAGER)) as record,
         connect(record.ports[0]) as side,
     ):
@@ -248,7 +248,7 @@ def test_what_cannot_be_read_is_closed(first: bytes, tmp_path: Path) -> None:
 
 def test_a_stream_that_is_broken_later_is_closed(tmp_path: Path) -> None:
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         proxied(opend.port, script(tmp_path, EAGER)) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -261,7 +261,7 @@ def test_a_stream_that_is_broken_later_is_closed(tmp_path: Path) -> None:
 
 
 def test_websocket_passes_only_where_trading_may(tmp_path: Path) -> None:
-    with gateway(synthetic=True, websocket=True) as opend:
+    with gateway(synthetic=True, always_open=True, websocket=True) as opend:
         assert opend.ws_port is not None
         eager = script(tmp_path, EAGER)
         with proxied(opend.ws_port, eager) as record, pytest.raises((WebSocketException, OSError)):
@@ -286,7 +286,7 @@ def test_what_is_dropped_or_delayed(tmp_path: Path) -> None:
         "    event.drop()\n"
     )
     with (
-        gateway(synthetic=True, speed=20.0) as opend,
+        gateway(synthetic=True, always_open=True, speed=20.0) as opend,
         proxied(opend.port, script(tmp_path, text)) as record,
         PlainClient(record.ports[0]) as client,
     ):
@@ -302,7 +302,7 @@ def test_verbs_work_from_the_control_port(tmp_path: Path) -> None:
     token = tmp_path / "token"
     options = ("-w", tmp_path / "out.pcapng", "--control", "0", "--control-token-file", token)
     with (
-        gateway(synthetic=True) as opend,
+        gateway(synthetic=True, always_open=True) as opend,
         recording(opend.port, *options) as record,
         PlainClient(record.ports[0]) as client,
     ):

@@ -28,7 +28,7 @@ from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitErro
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
@@ -36,6 +36,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
+    from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
 
@@ -63,6 +64,22 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
         return tuple(parse_rule(text) for text in texts)
     except FaultError as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
+
+
+def _universe(path: str | None) -> Universe:
+    from ftwire_tools.synthetic.universe import UniverseError, default_universe, load_universe, read_universe
+
+    if path is None:
+        return default_universe()
+    try:
+        if path == "-":
+            with click.open_file("-", encoding="utf-8") as lines:
+                return read_universe(lines, "standard input")
+        return load_universe(path)
+    except UniverseError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from None
 
 
 def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
@@ -105,6 +122,14 @@ async def _serve(
 )
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=complete_files)
 @click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
+@click.option(
+    "--universe",
+    "universe_path",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Instruments of the made-up market: a CSV table in place of ours, which has the same columns.",
+)
+@click.option("--show-universe", is_flag=True, help="Write the table of our instruments, and exit.")
 @click.option(
     "--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key."
 )
@@ -178,6 +203,19 @@ async def _serve(
     "--shift-time",
     type=click.Choice(["now"]),
     help="Move times in messages so that the capture, or the market, begins now.",
+)
+@click.option(
+    "--clock",
+    metavar="us-open|hk-open|TIME",
+    help="When the made-up market begins: half an hour after New York (the default) or Hong Kong has opened on"
+    " 2024-06-12, or a time in ISO 8601 such as 2024-07-03T12:55:00-04:00.",
+)
+@click.option(
+    "--hours",
+    type=click.Choice(["exchange", "always"]),
+    default="exchange",
+    show_default=True,
+    help="When the made-up market trades: in the hours of each exchange, or always, as in its regular session.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @click.option(
@@ -265,6 +303,8 @@ async def _serve(
 def command(
     captures: tuple[str, ...],
     synthetic: bool,
+    universe_path: str | None,
+    show_universe: bool,
     host: str,
     port: int,
     ws_port: int | None,
@@ -285,6 +325,8 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    clock: str | None,
+    hours: str,
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
@@ -323,6 +365,17 @@ def command(
         for name, meaning in NAMES.items():
             click.echo(f"{name:18}{meaning}")
         return
+    if show_universe:
+        from ftwire_tools.synthetic.universe import default_table
+
+        click.echo(default_table(), nl=False)
+        return
+    if universe_path is not None and not synthetic:
+        raise click.UsageError("--universe is for --synthetic")
+    if clock is not None and shift_time is not None:
+        raise click.UsageError("--clock or --shift-time, not both: each says when the market begins")
+    if not synthetic and (clock is not None or hours != "exchange"):
+        raise click.UsageError("--clock and --hours are for --synthetic")
     if synthetic == bool(captures):
         raise click.UsageError(
             "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
@@ -359,8 +412,19 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.synthetic.trading_day import ClockError, start_time
 
-        source = Synthetic(seed=seed, pace=pace, now=now)
+        try:
+            if clock is not None:
+                now = start_time(clock) * SECOND
+        except ClockError as error:
+            raise click.BadParameter(str(error), param_hint="--clock") from None
+        try:
+            source = Synthetic(
+                seed=seed, pace=pace, now=now, universe=_universe(universe_path), always_open=hours == "always"
+            )
+        except ClockError as error:
+            raise click.UsageError(str(error)) from None
     else:
         forwarding = None
         if forward is not None:

@@ -51,7 +51,7 @@ _EVENTS: Final = tuple(value.name for value in Notify.DESCRIPTOR.enum_types_by_n
 Code = Annotated[str, Text("the security, such as HK.00700 or US.AAPL", 80)]
 Price = Annotated[float, Number("the price, in the currency of the stock", 0.001, 1e7)]
 Percent = Annotated[float, Number("by how much, in per cent of the present price: -10 is a tenth down", -99, 1000)]
-Seconds = Annotated[float, Number("seconds of the market's clock", 0, 86_400)]
+Seconds = Annotated[int, Number("seconds of the market's clock", 1, 86_400)]
 Count = Annotated[int, Number("how many, counted from now on", 1, 10_000)]
 Quota = Annotated[int, Number("the quota", 0, 1_000_000)]
 Reason = Annotated[str, Text("the text that the client gets to see", 500)]
@@ -131,7 +131,10 @@ class MarketVerbs(VerbGroup):
 
     @verb
     def set_price(self, code: Code, price: Price) -> None:
-        """Trade a stock at a price, rounded to its tick, and hold it there until it is released."""
+        """Trade a stock at a price, rounded to its tick, and hold it there until it is released.
+
+        Like the other verbs that set a price, it needs the stock's market to be open (``--hours always``).
+        """
         self._change(code, lambda stock: stock.hold(price))
 
     @verb
@@ -140,7 +143,7 @@ class MarketVerbs(VerbGroup):
         self._change(code, lambda stock: stock.gap(percent / 100))
 
     @verb
-    def spike(self, code: Code, percent: Percent, seconds: Seconds = 1.0) -> None:
+    def spike(self, code: Code, percent: Percent, seconds: Seconds = 1) -> None:
         """Let a stock's price jump, and come back after some seconds of the market's clock."""
         self._change(code, lambda stock: stock.spike(percent / 100, seconds))
 
@@ -152,12 +155,12 @@ class MarketVerbs(VerbGroup):
     @verb
     def halt(self, code: Code) -> None:
         """Suspend a stock: nothing is traded, its price stands, and its quote is marked as suspended."""
-        self._change(code, lambda stock: stock.halt(is_halted=True))
+        self._change(code, lambda stock: stock.halt())
 
     @verb
     def resume(self, code: Code) -> None:
         """Trade a suspended stock again."""
-        self._change(code, lambda stock: stock.halt(is_halted=False))
+        self._change(code, lambda stock: stock.resume())
 
     def _stock(self, code: str) -> StockDay:
         market = self._steering.made_up.market
@@ -165,7 +168,7 @@ class MarketVerbs(VerbGroup):
             security = parse_security(code)
         except ValueError as error:
             raise SteeringError(str(error)) from None
-        stock = market.stocks.get(security)
+        stock = market.stock(*security)
         if stock is None:
             raise SteeringError(f"the made-up market has no {code}")
         return stock
@@ -225,7 +228,7 @@ class ClockVerbs(VerbGroup):
         self._steering.made_up.is_stopped = False
 
     @verb
-    def advance(self, seconds: Annotated[int, Number("seconds of the market", 1, 86_400)]) -> None:
+    def advance(self, seconds: Seconds) -> None:
         """Let time pass at once. Clients see the state at the end, and each change of an order on the way."""
         self._steering.made_up.advance(seconds)
 
@@ -563,6 +566,7 @@ class Steering(VerbGroup):
         if isinstance(self._source, MadeUpSource):
             stocks = self._source.market.stocks.values()
             found["market"] = {
+                "now": self._source.market.now,
                 "stopped": self._source.is_stopped,
                 "steered": {stock.name: state for stock in stocks if (state := stock.steered)},
                 "next_orders": self._source.accounts.decisions.waiting,
