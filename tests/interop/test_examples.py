@@ -41,7 +41,7 @@ Check = Callable[..., list[dict[str, Any]]]
 
 
 def build(name: str, folder: Path) -> tuple[Path, str]:
-    """Copy an example into a folder and build it as its README shows; return the place, and the command that tests it."""
+    """Copy an example into a folder and build it as its README shows; return the place and the command to test it."""
     for program in NEEDED[name]:
         require(program)
     place = folder / name
