@@ -100,6 +100,8 @@ def gateway(
     shift_to_now: bool = False,
     seed: int = 0,
     universe: str | PathLike[str] | None = None,
+    fills: str = "book",
+    trade_password: str | None = None,
     faults: Sequence[str | Rule] = (),
     source: Callable[[], AnswerSource] | None = None,
     credentials: Callable[[int], Credentials] = random_credentials,
@@ -110,12 +112,13 @@ def gateway(
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
     how many seconds a client waits at most for the next captured push, ``None`` for any; ``universe`` is a table of
-    instruments, as for ``ftwire serve --universe``; ``faults`` are written as for
-    ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
-    handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
-    is the former name of ``source``.
+    instruments, as for ``ftwire serve --universe``; ``fills`` and ``trade_password`` are as there; ``faults`` are
+    written as for ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a
+    connection gets in its handshake, by its number. ``settings`` are further fields of
+    ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former name of ``source``.
 
     Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
+    ``FillModelError``,
     ``FaultError``, ``SettingsError``), and what the gateway itself failed with at the end of the block.
     """
     if world is not None:
@@ -148,10 +151,17 @@ def gateway(
         made = replay
     else:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.fill_model import parse_fills
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
         from ftwire_tools.synthetic.universe import load_universe
 
         made = Synthetic(
-            seed=seed, pace=pace, now=now, universe=None if universe is None else load_universe(fspath(universe))
+            seed=seed,
+            pace=pace,
+            now=now,
+            universe=None if universe is None else load_universe(fspath(universe)),
+            fills=parse_fills(fills),
+            password=DEFAULT_PASSWORD if trade_password is None else trade_password,
         )
     thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
     server = thread.begin()

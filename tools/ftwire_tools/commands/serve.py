@@ -26,6 +26,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
@@ -70,6 +71,29 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _fills(text: str) -> FillModel:
+    from ftwire_tools.gateway.trading.fill_model import FillModelError, parse_fills
+
+    try:
+        return parse_fills(text)
+    except FillModelError as error:
+        raise click.BadParameter(str(error), param_hint="--fills") from None
+
+
+def _passwords(texts: Sequence[str]) -> tuple[str | None, dict[int, str]]:
+    """Return the password of all firms, ``None`` where none was given, and those of single ones."""
+    from ftwire_tools.gateway.trading.order_types import SecurityFirm
+
+    common, own = None, {}
+    for text in texts:
+        firm, separator, password = text.partition("=")
+        if separator and firm in SecurityFirm.__members__:
+            own[int(SecurityFirm[firm])] = password
+        else:
+            common = text
+    return common, own
 
 
 async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
@@ -181,6 +205,21 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     type=click.Choice(["now"]),
     help="Move times in messages so that the capture, or the market, begins now.",
 )
+@click.option(
+    "--fills",
+    default="book",
+    show_default=True,
+    metavar="MODEL[:share=,slippage=,latency=]",
+    help="How orders are filled: book (against the made-up order book), instant, or half (in halves, each second).",
+)
+@click.option(
+    "--trade-password",
+    "trade_passwords",
+    multiple=True,
+    envvar="FTWIRE_TRADE_PASSWORD",
+    metavar="[FIRM=]TEXT",
+    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @click.option(
     "--fault",
@@ -264,6 +303,8 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    fills: str,
+    trade_passwords: tuple[str, ...],
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
@@ -334,8 +375,18 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
 
-        source = Synthetic(seed=seed, pace=pace, now=now, universe=_universe(universe_path))
+        password, passwords = _passwords(trade_passwords)
+        source = Synthetic(
+            seed=seed,
+            pace=pace,
+            now=now,
+            universe=_universe(universe_path),
+            fills=_fills(fills),
+            password=DEFAULT_PASSWORD if password is None else password,
+            passwords=passwords,
+        )
     else:
         forwarding = None
         if forward is not None:
