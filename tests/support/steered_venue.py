@@ -1,10 +1,15 @@
-"""A market whose prices, phases and clock a test sets."""
+"""A market whose prices, phases and clock a test sets.
+
+What its methods return for comparisons is ``Any``: decimals are compared with whole numbers, which mypy takes for a
+mistake.
+"""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS, Account, AccountTerms
 from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
@@ -45,7 +50,7 @@ class SteeredVenue:
     def __init__(self) -> None:
         self.time = datetime(2024, 6, 12, 10, 0, 0)
         self.moment = 0
-        self.last = {each: D(price) for each, price in PRICES.items()}
+        self.prices = {each: D(price) for each, price in PRICES.items()}
         self.phases: dict[Instrument, Phase] = {}
         self.trades: dict[Instrument, list[Print]] = {each: [] for each in PRICES}
         self.shown: dict[Instrument, Decimal] = {each: SHOWN * max(each.lot, D("0.01")) for each in PRICES}
@@ -57,11 +62,11 @@ class SteeredVenue:
         return next((each for each in PRICES if each.code == code and sec_market in {0, each.sec_market}), None)
 
     def tick(self, instrument: Instrument) -> Decimal:
-        last = float(self.last[instrument])
+        last = float(self.prices[instrument])
         return D(str(next(tick for below, tick in instrument.tick_rule if last < below)))
 
     def quote(self, instrument: Instrument) -> Quote:
-        last, tick, shown = self.last[instrument], self.tick(instrument), self.shown[instrument]
+        last, tick, shown = self.prices[instrument], self.tick(instrument), self.shown[instrument]
         first = 1 if self.spread else 0
         asks = tuple((last + (first + level) * tick, shown) for level in range(self.levels))
         bids = tuple((last - (first + level) * tick, shown) for level in range(self.levels))
@@ -83,15 +88,21 @@ class SteeredVenue:
     def stamp(self, instrument: Instrument, time: datetime) -> float:  # noqa: ARG002
         return time.replace(tzinfo=UTC).timestamp()
 
-    def trading_day(self, instrument: Instrument) -> date:  # noqa: ARG002
+    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:  # noqa: ARG002
         return self.time.date()
+
+    def another_day(self, instrument: Instrument, day: date, days: int) -> date:  # noqa: ARG002
+        return day + timedelta(days=days)
+
+    def last(self, instrument: Instrument) -> Decimal:
+        return self.prices[instrument]
 
     def reference(self, instrument: Instrument) -> Decimal:
         return D(PRICES[instrument])
 
     def trade(self, instrument: Instrument, price: str | Decimal, quantity: int = 100_000) -> None:
         """Print a trade: the last price, and the book, move there."""
-        self.last[instrument] = D(price)
+        self.prices[instrument] = D(price)
         self.trades[instrument].append(Print(self.sequence(instrument) + 1, D(price), D(quantity) * instrument.lot))
 
 
@@ -113,7 +124,7 @@ class Desk:
             self.broker.unlocked.update(range(8))
         self.events: list[OrderEvent] = []
 
-    def place(self, instrument: Instrument, qty: float, price: float | None = None, **more: object) -> Order:
+    def place(self, instrument: Instrument, qty: float, price: float | None = None, **more: object) -> Any:
         """Place an order to buy, and let happen what happens at once."""
         terms = {"side": 1, "order_type": 1 if price is not None else 2, **more}
         order = self.broker.place(
@@ -123,7 +134,7 @@ class Desk:
         self.settle()
         return order
 
-    def sell(self, instrument: Instrument, qty: float, price: float | None = None, **more: object) -> Order:
+    def sell(self, instrument: Instrument, qty: float, price: float | None = None, **more: object) -> Any:
         return self.place(instrument, qty, price, side=2, **more)
 
     def settle(self) -> None:
@@ -154,5 +165,5 @@ class Desk:
             each.order.status.name for each in self.events if each.order.order_id == order.order_id and each.is_change
         ]
 
-    def cash(self, currency: int) -> Decimal:
+    def cash(self, currency: int) -> Any:
         return self.account.ledger.cash[currency]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from ftwire_tools.gateway.trading.order_state import OrderStatus
 from support.steered_venue import APPLE, TENCENT, D, Desk
 
 
-def fills(desk: Desk, order: Order) -> list[tuple[Decimal, Decimal]]:
+def fills(desk: Desk, order: Order) -> list[tuple[Any, Any]]:
     return [(each.qty, each.price) for each in desk.account.fills if each.order_id == order.order_id]
 
 
@@ -42,11 +42,11 @@ class TestBook:
         order = desk.place(APPLE, 1000, 199.99)  # behind 300
         desk.venue.spread = False
         desk.venue.trade(APPLE, "199.99", 200)
-        desk.venue.last[APPLE] = D("200.01")
+        desk.venue.prices[APPLE] = D("200.01")
         desk.step()
         assert (order.queue, order.filled) == (100, 0)
         desk.venue.trade(APPLE, "199.99", 300)
-        desk.venue.last[APPLE] = D("200.01")
+        desk.venue.prices[APPLE] = D("200.01")
         desk.step()
         assert fills(desk, order) == [(100, D("199.99"))]  # half of what is left after the 100 before it
 
@@ -54,7 +54,7 @@ class TestBook:
         desk = small_book("book:share=0.5")
         order = desk.place(APPLE, 1000, 199.99)
         desk.venue.trade(APPLE, "199.95", 200)
-        desk.venue.last[APPLE] = D("200.01")
+        desk.venue.prices[APPLE] = D("200.01")
         desk.step()
         assert fills(desk, order) == [(100, D("199.99"))]
 
@@ -83,7 +83,7 @@ class TestBook:
         desk = small_book()
         order = desk.place(APPLE, 1000, 199.99)
         desk.venue.trade(APPLE, "199.99", 200)
-        desk.venue.last[APPLE] = D("200")
+        desk.venue.prices[APPLE] = D("200")
         desk.venue.shown[APPLE] = D(700)
         desk.venue.levels = 2
         desk.step()
@@ -100,7 +100,7 @@ class TestBook:
         desk.venue.shown[TENCENT] = D(0)
         order = desk.place(TENCENT, 1000, 379.8)
         desk.venue.trade(TENCENT, "379.6", 10)
-        desk.venue.last[TENCENT] = D("380")
+        desk.venue.prices[TENCENT] = D("380")
         desk.step()
         assert fills(desk, order) == [(300, D("379.8"))]
 

@@ -65,7 +65,7 @@ def test_the_vendors_table_of_types(
     desk = Desk(acc_id)
     if instrument is MOUTAI:
         desk.account.ledger.cash[3] = desk.account.ledger.cash[1]
-    price = float(desk.venue.last[instrument])
+    price = float(desk.venue.prices[instrument])
     qty = 0.01 if instrument is BITCOIN else float(instrument.lot)
     found = desk.refusal(instrument, qty, price, **fields_for(order_type, price))
     assert found == ("" if is_allowed else "type")

@@ -88,7 +88,7 @@ class TestStates:
         order, other = desk.place(APPLE, 10, 201.0), desk.place(APPLE, 10, 201.0)
         assert desk.states(order) == ["SUBMITTING", "FAILED"]
         assert order.last_error == "no such broker number"
-        assert other.status is OrderStatus.FILLED_ALL
+        assert other.status.name == "FILLED_ALL"
 
     def test_what_a_script_fills_in_part_waits_for_its_release(self) -> None:
         desk = Desk()
@@ -98,7 +98,7 @@ class TestStates:
         assert (order.status, order.filled) == (OrderStatus.FILLED_PART, 4)
         desk.broker.release(order)
         desk.step((APPLE, "200"))
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     def test_a_fill_that_the_exchange_takes_back(self) -> None:
         desk = Desk()
@@ -121,14 +121,14 @@ class TestStates:
         assert (order.status, stop.status) == (OrderStatus.SUBMITTED, OrderStatus.WAITING_SUBMIT)
         desk.broker.resume(APPLE)
         desk.step((APPLE, "120"))
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     def test_latency_is_time_of_the_market(self) -> None:
         desk = Desk(fills="instant:latency=2.5")
         order = desk.place(APPLE, 10, 201.0)
         desk.step()
         desk.step()
-        assert order.status is OrderStatus.SUBMITTING
+        assert order.status.name == "SUBMITTING"
         desk.step()
         assert desk.states(order) == [*SENT, "FILLED_ALL"]
 
@@ -170,7 +170,7 @@ class TestConditions:
         desk.place(APPLE, 10)
         order = desk.sell(APPLE, 10, 189.0, order_type=STOP_LIMIT, aux_price=190)
         desk.step((APPLE, "150"))
-        assert order.status is OrderStatus.SUBMITTED
+        assert order.status.name == "SUBMITTED"
         desk.step((APPLE, "195"))
         assert (order.status, order.average) == (OrderStatus.FILLED_ALL, 189)
 
@@ -179,7 +179,7 @@ class TestConditions:
         desk.place(APPLE, 10)
         order = desk.sell(APPLE, 10, order_type=STOP, aux_price=190)
         desk.step((APPLE, "185"), (APPLE, "199"))
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     @pytest.mark.parametrize(("trail_type", "value"), [(1, 5.0), (2, 10.0)])
     def test_a_trailing_stop_follows_and_never_goes_back(self, trail_type: int, value: float) -> None:
@@ -188,18 +188,18 @@ class TestConditions:
         order = desk.sell(APPLE, 10, order_type=TRAIL, trail_type=trail_type, trail_value=value)
         for price in ("195", "220", "212"):
             desk.step((APPLE, price))
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
         desk.step((APPLE, "209" if trail_type == 1 else "210"))  # 220 less 5 per cent, 220 less 10
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     def test_a_trailing_stop_to_buy(self) -> None:
         desk = Desk()
         order = desk.place(APPLE, 10, order_type=TRAIL, trail_type=2, trail_value=10.0)
         for price in ("190", "199.99"):
             desk.step((APPLE, price))
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
         desk.step((APPLE, "200"))
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     def test_the_limit_of_a_trailing_stop_limit_order_is_the_spread_beyond_the_stop(self) -> None:
         desk = Desk()
@@ -207,7 +207,7 @@ class TestConditions:
         order = desk.sell(APPLE, 10, order_type=TRAIL_LIMIT, trail_type=1, trail_value=5.0, trail_spread=0.5)
         desk.step((APPLE, "189"))
         assert order.limit == D("189.5")  # 200 less 5 per cent, less the spread
-        assert order.status is OrderStatus.SUBMITTED
+        assert order.status.name == "SUBMITTED"
 
     def test_a_condition_that_is_met_without_power_fails(self) -> None:
         desk = Desk()
@@ -252,11 +252,11 @@ class TestHongKongsTypes:
         desk = Desk()
         order = desk.place(TENCENT, 100, price, order_type=kind)
         desk.step((TENCENT, "381"))
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
         desk.venue.phases[TENCENT] = Phase.AUCTION
         desk.step()
         desk.step()
-        assert order.status is OrderStatus.SUBMITTED
+        assert order.status.name == "SUBMITTED"
         desk.venue.phases[TENCENT] = Phase.CLOSED
         desk.step((TENCENT, "382"))
         assert order.status.name == end
@@ -278,10 +278,10 @@ class TestTime:
         order = desk.place(APPLE, 10, 150.0, time_in_force=1)
         desk.venue.time = datetime(2024, 9, 10, 10, 0)
         desk.step()
-        assert order.status is OrderStatus.SUBMITTED
+        assert order.status.name == "SUBMITTED"
         desk.venue.time = datetime(2024, 9, 11, 10, 0)
         desk.step()
-        assert order.status is OrderStatus.CANCELLED_ALL
+        assert order.status.name == "CANCELLED_ALL"
 
     def test_good_till_a_day(self) -> None:
         desk = Desk()
@@ -322,7 +322,7 @@ class TestTime:
         desk = Desk()
         desk.venue.phases[APPLE] = Phase.CLOSED
         order = desk.place(APPLE, 10, 201.0)
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
         desk.venue.phases[APPLE] = Phase.REGULAR
         desk.step()
         assert desk.states(order) == ["WAITING_SUBMIT", *SENT, "FILLED_ALL"]
@@ -355,7 +355,7 @@ class TestTime:
         desk.venue.phases[APPLE] = Phase.PRE
         order = desk.place(APPLE, 10, session=3, fill_outside_rth=True)
         desk.step()
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
 
     def test_a_paper_account_has_no_overnight_session(self) -> None:
         """Q1."""
@@ -387,7 +387,7 @@ class TestChanges:
         for op in ("change", "cancel", "disable", "enable", "delete"):
             desk = Desk(acc_id)
             desk.account.ledger.cash[3] = D(1_000_000)
-            price, qty = float(desk.venue.last[instrument] * D("0.92")), float(instrument.lot)
+            price, qty = float(desk.venue.prices[instrument] * D("0.92")), float(instrument.lot)
             price = price // 10 * 10 if price > 100 else price
             order = desk.place(instrument, qty, round(price, 2))
             if op == "enable" and order.instrument.sec_market == 1:
@@ -406,7 +406,7 @@ class TestChanges:
         for wanted in (OrderChange(10, 150.0), OrderChange(20, 151.0), OrderChange(20, 151.0)):
             desk.broker.change(desk.account, order, wanted)
             desk.settle()
-        reported = [each.order for each in desk.events if each.order.order_id == order.order_id]
+        reported: list[Any] = [each.order for each in desk.events if each.order.order_id == order.order_id]
         assert [(each.qty, each.price) for each in reported] == [(10, 150), (10, 150), (20, 151)]
 
     def test_conditional_orders_are_changed(self) -> None:
@@ -414,10 +414,10 @@ class TestChanges:
         order = desk.place(APPLE, 10, 220.0, order_type=STOP_LIMIT, aux_price=210.0)
         desk.broker.change(desk.account, order, OrderChange(10, price=231.0, aux_price=230.0))
         desk.step((APPLE, "220"))
-        assert order.status is OrderStatus.WAITING_SUBMIT
+        assert order.status.name == "WAITING_SUBMIT"
         assert change_refusal(desk, order, "change", OrderChange(10, price=231.0)) == "type_field"
         desk.step((APPLE, "230"))
-        assert order.status is OrderStatus.FILLED_ALL
+        assert order.status.name == "FILLED_ALL"
 
     def test_a_change_that_is_refused_changes_nothing(self) -> None:
         desk = Desk()
@@ -546,13 +546,14 @@ class TestRefusals:
         """Q1 and the page of TrdSide: a sale of what is not held becomes SellShort."""
         desk = Desk(acc_id)
         if not side:
-            assert desk.refusal(instrument, qty, float(desk.venue.last[instrument]), side=2) == "short"
+            assert desk.refusal(instrument, qty, float(desk.venue.prices[instrument]), side=2) == "short"
             return
         order = desk.sell(instrument, qty)
         assert (order.side.name, order.status) == (side, OrderStatus.FILLED_ALL)
         assert desk.account.ledger.held(instrument) == -Decimal(qty)
         back = desk.place(instrument, qty)
-        assert (back.side.name, desk.account.ledger.held(instrument)) == ("BUY_BACK", 0)
+        assert back.side.name == "BUY_BACK"
+        assert desk.account.ledger.held(instrument) == 0
 
     def test_long_and_short_are_two_steps(self) -> None:
         desk = Desk()

@@ -48,7 +48,6 @@ from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price
 from ftwire_tools.gateway.trading.texts import Language, TradeError
 from ftwire_tools.gateway.trading.triggers import is_met, limit_after
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, Venue
-from ftwire_tools.markets.trading_days import day_before, is_trading_day
 
 __all__ = ["Broker", "OrderChange", "OrderEvent"]
 
@@ -150,7 +149,7 @@ class Broker:
         if order.status is not OrderStatus.FILLED_ALL:
             raise TradeError("not_open")
         instrument, now = order.instrument, self.venue.now(order.instrument)
-        day = self.venue.trading_day(instrument)
+        day = self.venue.trading_day(instrument, extended=True)
         side = Side.SELL if order.side.buys else Side.BUY
         order.status = self._following(order, OrderStatus.FILL_CANCELLED)
         fee, order.fees = order.fees, ZERO
@@ -231,6 +230,7 @@ class Broker:
         side = self._side(account, instrument, terms.side)
         qty = _amount(terms.qty, "quantity", lot=instrument.lot)
         check_quantity(instrument, qty, sells=not side.buys)
+        session = self._session(account, instrument, order_type, terms)
         now = self.venue.now(instrument)
         self._orders += 1
         order = Order(
@@ -243,9 +243,9 @@ class Broker:
             ZERO,
             now,
             now,
-            self.venue.trading_day(instrument),
+            self._day_for(instrument, session, terms),
             self.venue.stamp(instrument, now) + self.model.latency,
-            session=self._session(account, instrument, order_type, terms),
+            session=session,
             fill_outside_rth=terms.fill_outside_rth,
             remark=terms.remark,
             seen=self.venue.sequence(instrument),
@@ -273,7 +273,7 @@ class Broker:
         waits = order_type in CONDITIONAL or not self._trades(order)
         order.status = OrderStatus.WAITING_SUBMIT if waits else OrderStatus.SUBMITTING
         if order_type in TRAILING:
-            order.extreme = self.venue.quote(instrument).last
+            order.extreme = self.venue.last(instrument)
         account.orders[order.order_id] = account.working[order.order_id] = order
         self._touched.append((account, order))
         self._changed(account, order)
@@ -331,7 +331,7 @@ class Broker:
             if wanted.adjust:
                 price = adjusted(instrument, price, _amount(wanted.adjust, "adjust"))
             check_price(instrument, price)
-            last = self.venue.quote(instrument).last
+            last = self.venue.last(instrument)
             limits = band(instrument, self.venue.reference(instrument), last, is_paper=is_paper)
             if limits is not None and not limits[0] <= price <= limits[1]:
                 raise TradeError("band", low=limits[0], high=limits[1])
@@ -360,6 +360,10 @@ class Broker:
         """Return the best price of the other side."""
         quote = self.venue.quote(order.instrument)
         return quote.ask if order.side.buys else quote.bid
+
+    def _day_for(self, instrument: Instrument, session: Session, terms: OrderTerms) -> date:
+        is_extended = self._is_extended(instrument, session, terms.fill_outside_rth)
+        return self.venue.trading_day(instrument, extended=is_extended)
 
     def _time_in_force(self, account: Account, order: Order, terms: OrderTerms) -> None:
         instrument = order.instrument
@@ -409,22 +413,21 @@ class Broker:
         """Raise ``TradeError`` for a fourth day trade in five days, where the rule holds and is guarded."""
         if not (self._protects and self.has_day_trade_rule(account) and self._is_day_trade(account, order)):
             return
-        if self.power.assets(account, account.terms.currency) < PDT_ASSETS and not self._free_day_trades(
-            account, order.day
-        ):
+        today = self.venue.trading_day(order.instrument, extended=True)
+        is_small = self.power.assets(account, account.terms.currency) < PDT_ASSETS
+        if is_small and not self._free_day_trades(account, order.instrument, today):
             raise TradeError("day_trade")
 
-    @staticmethod
-    def _free_day_trades(account: Account, today: date) -> int:
-        first = _earlier(today, PDT_DAYS - 1)
+    def _free_day_trades(self, account: Account, instrument: Instrument, today: date) -> int:
+        first = self.venue.another_day(instrument, today, 1 - PDT_DAYS)
         return max(PDT_TRADES - len({number for day, number in account.day_trades if first <= day <= today}), 0)
 
     def day_trades_left(self, account: Account) -> tuple[int, bool]:
         """Return how many day trades are free in these five days, and whether more than those were made."""
         if not account.day_trades:
             return PDT_TRADES, False
-        last = account.day_trades[-1][0]
-        first = _earlier(last, PDT_DAYS - 1)
+        last, number = account.day_trades[-1]
+        first = self.venue.another_day(account.orders[number].instrument, last, 1 - PDT_DAYS)
         made = len({number for day, number in account.day_trades if day >= first})
         return max(PDT_TRADES - made, 0), made > PDT_TRADES
 
@@ -433,10 +436,9 @@ class Broker:
         """Return whether the rule about day trades is about an account: margin ones of the firm in the US."""
         return account.terms.firm is SecurityFirm.FUTUINC and account.terms.has_margin
 
-    @staticmethod
-    def _is_day_trade(account: Account, order: Order) -> bool:
+    def _is_day_trade(self, account: Account, order: Order) -> bool:
         position = account.ledger.positions.get(order.instrument.key)
-        if position is None or position.day != order.day:
+        if position is None or position.day != self.venue.trading_day(order.instrument, extended=True):
             return False
         if order.side is Side.SELL:
             return position.bought_today > 0
@@ -589,7 +591,6 @@ class Broker:
 
     def advance(self) -> None:
         """Follow the market, which has moved on: send what waits, fill what can be filled, end what has expired."""
-        self._looks.clear()
         working = [(account, order) for account in self.accounts.values() for order in account.working.values()]
         # Better limits first, then earlier orders; market orders before all.
         working.sort(key=_priority)
@@ -610,8 +611,16 @@ class Broker:
             self._fill_at_exchange(account, order, moved_on=moved_on)
 
     def _has_expired(self, order: Order) -> bool:
-        today = self.venue.trading_day(order.instrument)
+        today = self.venue.trading_day(
+            order.instrument, extended=self._is_extended(order.instrument, order.session, order.fill_outside_rth)
+        )
         return today > (order.expires or order.day)
+
+    @staticmethod
+    def _is_extended(instrument: Instrument, session: Session, fill_outside_rth: bool) -> bool:
+        """Return whether an order may be filled outside regular hours: stocks of the US only."""
+        is_stock = instrument.sec_market == _US and instrument.kind is Kind.STOCK
+        return is_stock and (fill_outside_rth or session in {Session.ETH, Session.ALL, Session.OVERNIGHT})
 
     def _trades(self, order: Order) -> bool:
         """Return whether an order can be at the exchange in its market's present phase."""
@@ -636,7 +645,7 @@ class Broker:
             prints = self.venue.prints(instrument, order.seen)
             if prints:
                 order.seen = prints[-1].sequence
-            if not is_met(order, [each.price for each in prints] + [self.venue.quote(instrument).last]):
+            if not is_met(order, [each.price for each in prints] + [self.venue.last(instrument)]):
                 return
             order.limit = limit_after(order)
             order.reserve = order.limit or (order.reserve if order.order_type not in MARKET_LIKE else self._best(order))
@@ -706,7 +715,10 @@ class Broker:
         if self.venue.phase(order.instrument) is Phase.AUCTION:
             order.in_auction = True
             return
-        price = self.venue.quote(order.instrument).last
+        found = self.venue.prints(order.instrument, order.seen)
+        if self.venue.phase(order.instrument) is Phase.REGULAR and not found:
+            return  # the opening auction's price is the first one of the day
+        price = found[0].price if found else self.venue.last(order.instrument)
         buys, limited = order.side.buys, order.order_type is OrderType.AUCTION_LIMIT
         fits = not limited or (price <= order.price if buys else price >= order.price)
         if fits and self._fill(account, order, Slice(price, order.left)):
@@ -720,7 +732,7 @@ class Broker:
             qty = self._affordable(account, order, part)
             if not qty:
                 return False
-        now, day = self.venue.now(instrument), self.venue.trading_day(instrument)
+        now, day = self.venue.now(instrument), self.venue.trading_day(instrument, extended=True)
         if self.has_day_trade_rule(account) and self._is_day_trade(account, order):
             account.day_trades.append((day, order.order_id))
             del account.day_trades[:-100]
@@ -735,7 +747,7 @@ class Broker:
             price,
             fee,
             day=day,
-            settles=_later(day, _SETTLES.get(instrument.sec_market, 2)),
+            settles=self.venue.another_day(instrument, day, _SETTLES.get(instrument.sec_market, 2)),
             time=now,
             remark=order.order_id_ex,
         )
@@ -776,18 +788,3 @@ def _priority(entry: tuple[Account, Order]) -> tuple[tuple[int, str], bool, Deci
         return order.instrument.key, order.side.buys, Decimal("-Infinity"), order.order_id
     limit = order.limit or order.price
     return order.instrument.key, order.side.buys, -limit if order.side.buys else limit, order.order_id
-
-
-def _earlier(day: date, days: int) -> date:
-    """Return the day so many trading days before another."""
-    for _ in range(days):
-        day = day_before(day)
-    return day
-
-
-def _later(day: date, days: int) -> date:
-    """Return the day so many trading days after another."""
-    while days:
-        day += timedelta(days=1)
-        days -= is_trading_day(day)
-    return day

@@ -128,7 +128,7 @@ def fill_deal(message: Any, broker: Broker, account: Account, fill: Fill) -> Non
 def fill_position(message: Any, broker: Broker, account: Account, position: Position) -> None:
     """Write a position into a ``Trd_Common.Position``."""
     instrument, power = position.instrument, broker.power
-    price = broker.venue.quote(instrument).last
+    price = broker.venue.last(instrument)
     unrealized = position.unrealized(price)
     message.positionID, message.positionSide = position.position_id, int(position.qty < 0)
     message.code, message.name = instrument.code, instrument.name
@@ -145,7 +145,7 @@ def fill_position(message: Any, broker: Broker, account: Account, position: Posi
     message.realizedPL = float(position.realized)
     message.secMarket, message.currency = instrument.sec_market, instrument.currency
     message.trdMarket = broker.market_of(account, instrument)
-    position.begin_day(broker.venue.trading_day(instrument))
+    position.begin_day(broker.venue.trading_day(instrument, extended=True))
     message.td_buyQty, message.td_buyVal = float(position.bought_today), float(position.bought_value_today)
     message.td_sellQty, message.td_sellVal = float(position.sold_today), float(position.sold_value_today)
     message.td_trdVal = message.td_buyVal + message.td_sellVal
@@ -199,7 +199,7 @@ def fill_funds(message: Any, broker: Broker, account: Account, currency: int) ->
         for position in account.ledger.positions.values():
             instrument = position.instrument
             if position.qty and broker.market_of(account, instrument) == market:
-                value = position.value(broker.venue.quote(instrument).last)
+                value = position.value(broker.venue.last(instrument))
                 held += converted(value, instrument.currency, currency)
         message.marketInfoList.add(trdMarket=market, assets=float(cents(held)))
 

@@ -88,7 +88,7 @@ class Power:
         found: dict[int, tuple[Decimal, Decimal]] = {}
         for position in account.ledger.positions.values():
             if position.qty:
-                value = position.value(self.venue.quote(position.instrument).last)
+                value = position.value(self.venue.last(position.instrument))
                 long, short = found.get(position.instrument.currency, (ZERO, ZERO))
                 found[position.instrument.currency] = (long + max(value, ZERO), short + min(value, ZERO))
         return found
@@ -97,7 +97,7 @@ class Power:
         """Return the result of open positions."""
         return sum(
             (
-                converted(each.unrealized(self.venue.quote(each.instrument).last), each.instrument.currency, currency)
+                converted(each.unrealized(self.venue.last(each.instrument)), each.instrument.currency, currency)
                 for each in account.ledger.positions.values()
                 if each.qty
             ),
@@ -142,7 +142,7 @@ class Power:
             total += converted(long + short, each, currency)
         for position in account.ledger.positions.values():
             if position.qty and position.instrument.kind is Kind.FUTURE:
-                result = position.unrealized(self.venue.quote(position.instrument).last)
+                result = position.unrealized(self.venue.last(position.instrument))
                 total += converted(result, position.instrument.currency, currency)
         return total
 
@@ -152,7 +152,7 @@ class Power:
         for position in account.ledger.positions.values():
             if position.qty:
                 instrument = position.instrument
-                price = self.venue.quote(instrument).last
+                price = self.venue.last(instrument)
                 value = converted(abs(position.qty * price * instrument.multiplier), instrument.currency, currency)
                 for index, share in enumerate(margin_of(instrument, short=position.qty < 0)):
                     sums[index] += value * share

@@ -115,7 +115,7 @@ def listed_positions(
             continue
         if conditions.ids and position.position_id not in conditions.ids:
             continue
-        gain = position.unrealized(broker.venue.quote(instrument).last)
+        gain = position.unrealized(broker.venue.last(instrument))
         share = gain / position.cost * 100 if position.cost else Decimal(0)
         if (least is None or share >= least) and (most is None or share <= most):
             yield position

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ftwire_tools.gateway.trading.amounts import exact
 from ftwire_tools.markets.exchanges import EXCHANGES
+from ftwire_tools.markets.sessions import MarketState, Session
+from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR, TRADES
 from ftwire_tools.synthetic.universe import Kind as SecurityType
 
 if TYPE_CHECKING:
@@ -115,6 +117,10 @@ class Venue(Protocol):
         """Return the present prices."""
         ...
 
+    def last(self, instrument: Instrument) -> Decimal:
+        """Return the price of the last trade."""
+        ...
+
     def prints(self, instrument: Instrument, after: int) -> list[Print]:
         """Return the trades with a sequence number above ``after``, the oldest first."""
         ...
@@ -135,8 +141,15 @@ class Venue(Protocol):
         """Return a time of its exchange's clock in seconds since 1970."""
         ...
 
-    def trading_day(self, instrument: Instrument) -> date:
-        """Return the day that trades of this moment belong to; the next one when the day's last session is over."""
+    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:
+        """Return the day that trades of this moment belong to, the next one where its trading is over.
+
+        Without ``extended`` only regular hours count.
+        """
+        ...
+
+    def another_day(self, instrument: Instrument, day: date, days: int) -> date:
+        """Return the trading day so many after another, or before it where ``days`` is negative."""
         ...
 
     def reference(self, instrument: Instrument) -> Decimal:
@@ -157,8 +170,27 @@ _CRYPTO_LOT: Final = Decimal("0.00000001")
 """Quantities of crypto are fractions."""
 
 
+_PHASES: Final = {
+    Session.REGULAR: Phase.REGULAR,
+    Session.PRE: Phase.PRE,
+    Session.AFTER: Phase.AFTER,
+    Session.OVERNIGHT: Phase.OVERNIGHT,
+}
+_STATES: Final = {
+    MarketState.AUCTION: Phase.AUCTION,
+    MarketState.WAITING_OPEN: Phase.AUCTION,  # its orders are in, and its price is the first one of the day
+    MarketState.HK_CLOSING_AUCTION: Phase.AUCTION,
+    MarketState.CLOSE_AUCTION: Phase.AUCTION,
+    MarketState.TRADE_AUCTION: Phase.AUCTION,
+    MarketState.REST: Phase.BREAK,
+    MarketState.FUTURE_DAY_BREAK: Phase.BREAK,
+    MarketState.FUTURE_BREAK: Phase.BREAK,
+}
+"""States in which nothing is traded and the market is not closed."""
+
+
 class MadeUpVenue:
-    """The made-up market, in which every exchange is in its regular session all the time."""
+    """The made-up market."""
 
     def __init__(self, market: Market) -> None:
         self._market: Final = market
@@ -207,30 +239,40 @@ class MadeUpVenue:
         stock = self._stock(instrument)
         asks, bids = stock.book()
         return Quote(
-            exact(stock.price),
+            exact(stock.latest),
             tuple((exact(price), Decimal(volume)) for price, volume, _ in asks),
             tuple((exact(price), Decimal(volume)) for price, volume, _ in bids),
-            stock.second,
+            stock.traded_at,
         )
 
+    def last(self, instrument: Instrument) -> Decimal:
+        """Return the price of the last trade."""
+        return exact(self._stock(instrument).latest)
+
     def prints(self, instrument: Instrument, after: int) -> list[Print]:
-        """Return the trades since one."""
-        found: list[Print] = []
-        for trade in reversed(self._stock(instrument).trades):
-            if trade.sequence <= after:
-                break
-            found.append(Print(trade.sequence, exact(trade.price), Decimal(trade.volume)))
-        found.reverse()
-        return found
+        """Return the trades since one. A trade's sequence number is its second."""
+        stock = self._stock(instrument)
+        since = stock.traded_at - after
+        if since <= 0:
+            return []
+        found = stock.last_trades(min(since, TRADES), ALL_SESSIONS)
+        return [
+            Print(trade.sequence, exact(trade.price), Decimal(trade.volume))
+            for trade in found
+            if trade.sequence > after
+        ]
 
     def sequence(self, instrument: Instrument) -> int:
         """Return the number of the last trade."""
-        trades = self._stock(instrument).trades
-        return trades[-1].sequence if trades else 0
+        return self._stock(instrument).traded_at
 
-    def phase(self, instrument: Instrument) -> Phase:  # noqa: ARG002 - as in ``Venue``
-        """Return the phase: the made-up market never closes."""
-        return Phase.REGULAR
+    def phase(self, instrument: Instrument) -> Phase:
+        """Return what its market does now."""
+        stock = self._stock(instrument)
+        session = stock.session
+        if session is not None:
+            return _PHASES[session]
+        return _STATES.get(stock.state, Phase.CLOSED)
 
     def now(self, instrument: Instrument) -> datetime:
         """Return the time on its exchange's clock."""
@@ -240,10 +282,22 @@ class MadeUpVenue:
         """Return a time in seconds since 1970."""
         return self._stock(instrument).stamp(time)
 
-    def trading_day(self, instrument: Instrument) -> date:
-        """Return the day on its exchange's clock."""
-        return self.now(instrument).date()
+    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:
+        """Return the trading day of a moment."""
+        hours, now = self._stock(instrument).hours, self._market.now
+        sessions = ALL_SESSIONS if extended else REGULAR
+        day = hours.day_at(now, sessions)
+        ends = max(each.end for each in hours.trading(day) if each.session in sessions)
+        is_over = now >= ends and self.phase(instrument) is not Phase.AUCTION
+        return hours.after(day) if is_over else day
+
+    def another_day(self, instrument: Instrument, day: date, days: int) -> date:
+        """Return a trading day before or after another."""
+        hours = self._stock(instrument).hours
+        for _ in range(abs(days)):
+            day = hours.after(day) if days > 0 else hours.before(day)
+        return day
 
     def reference(self, instrument: Instrument) -> Decimal:
         """Return the last close."""
-        return exact(self._stock(instrument).listing.last_close)
+        return exact(self._stock(instrument).last_close)
