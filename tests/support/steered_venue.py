@@ -51,6 +51,7 @@ class SteeredVenue:
         self.time = datetime(2024, 6, 12, 10, 0, 0)
         self.moment = 0
         self.prices = {each: D(price) for each, price in PRICES.items()}
+        self.halted: set[Instrument] = set()
         self.phases: dict[Instrument, Phase] = {}
         self.trades: dict[Instrument, list[Print]] = {each: [] for each in PRICES}
         self.shown: dict[Instrument, Decimal] = {each: SHOWN * max(each.lot, D("0.01")) for each in PRICES}
@@ -81,6 +82,9 @@ class SteeredVenue:
 
     def phase(self, instrument: Instrument) -> Phase:
         return self.phases.get(instrument, Phase.REGULAR)
+
+    def is_halted(self, instrument: Instrument) -> bool:
+        return instrument in self.halted
 
     def now(self, instrument: Instrument) -> datetime:  # noqa: ARG002
         return self.time

@@ -14,8 +14,17 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
+from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -26,6 +35,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.synthetic.universe import Universe
 
@@ -96,8 +106,17 @@ def _passwords(texts: Sequence[str]) -> tuple[str | None, dict[int, str]]:
     return common, own
 
 
-async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
-    """Serve until a signal comes; return whether that was Ctrl-C."""
+def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
+    try:
+        return LimitSettings.of(account, changes)
+    except LimitError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None
+
+
+async def _serve(
+    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+) -> bool:
+    """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
@@ -111,7 +130,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(source, settings, log) as gateway:
+    on_request = None if control is None else control.requests.add
+    async with (
+        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        open_control(control, gateway.steering, log),
+    ):
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
@@ -238,10 +261,33 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names.",
+    metavar="NAME[:p=,n=,every=,proto=,client=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@click.option(
+    "--limits",
+    "account",
+    type=click.Choice([*ACCOUNTS, "off"]),
+    default="1000",
+    show_default=True,
+    help="Enforce OpenD's limits (frequencies, quotas, a minute before unsubscribing) for an account of this quota.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one: Qot_GetOptionChain=60 (requests in 30 s, or off), history-days=30; docs/faults.md lists them.",
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of OpenD's texts.",
+)
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -289,6 +335,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     metavar="SECONDS",
     help="KeepAlive interval sent to clients.",
 )
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
+@control_options
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
 def command(
@@ -323,12 +371,18 @@ def command(
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
+    account: str,
+    limits: tuple[str, ...],
+    language: Language,
     max_clients: int,
     max_unsent: int,
     max_held: int,
     login_timeout: float,
     silence: float,
     keep_alive: int,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -344,6 +398,9 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
+      ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --script scenario.py
+      ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
@@ -382,6 +439,8 @@ def command(
         silence=silence,
         max_unsent=max_unsent * MIB,
         max_held=max_held * MIB,
+        limits=_limits(account, limits),
+        language=language,
         seed=seed,
         faults=_rules(faults),
     )
@@ -413,6 +472,7 @@ def command(
                 fills=_fills(fills),
                 password=DEFAULT_PASSWORD if password is None else password,
                 passwords=passwords,
+                language=language,
             )
         except ClockError as error:
             raise click.UsageError(str(error)) from None
@@ -433,8 +493,10 @@ def command(
         except LoadError as error:
             raise click.ClickException(str(error)) from None
         source = replay
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log))
+        interrupted = asyncio.run(_serve(source, settings, log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.gateway.trading.texts import Language
     from ftwire_tools.markets.sessions import Session
+    from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
@@ -88,11 +89,16 @@ class Synthetic:
         ``password`` unlocks trading, ``passwords`` are those of firms (``Trd_Common.SecurityFirm``) with another one;
         ``language`` is that of the texts of refusals. Raises ``ClockError``.
         """
-        start = None if now is None else now / SECOND
-        self.market: Final = Market(seed, start, universe, always_open=always_open)
-        self.broker: Final = Broker(MadeUpVenue(self.market), model=fills, language=language)
-        self._quotes: Final = Quotes(self.market)
-        self._trades: Final = TradeRequests(self.broker, password=password, passwords=passwords)
+        self._fills: Final = fills
+        self._passwords: Final = password, dict(passwords or {})
+        self._language: Final[Language] = language
+        self._seed: Final = seed
+        self._start: Final = None if now is None else now / SECOND
+        self._universe: Final = universe
+        self._always_open: Final = always_open
+        self.is_stopped = False
+        """Whether the market's clock stands still."""
+        self.restart()
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
@@ -100,6 +106,14 @@ class Synthetic:
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
+
+    def restart(self) -> None:
+        """Begin again with the market and the accounts as they were at the start."""
+        self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
+        self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
+        self._quotes = Quotes(self.market)
+        password, passwords = self._passwords
+        self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
     @property
     def protocols(self) -> frozenset[str]:
@@ -161,9 +175,9 @@ class Synthetic:
         s2c.localTime = float(self.market.now)
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Subscriber, s2c: Any) -> None:
+    def _user_info(self, client: Subscriber, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = 1000, 100
+        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
@@ -192,20 +206,44 @@ class Synthetic:
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
+        if not self.is_stopped:
+            self._pass_second()
+            self._push_state(only_new=True)
+
+    def _pass_second(self) -> None:
         self.market.step()
         self.broker.advance()
         self._push_changes()
+
+    def advance(self, seconds: int) -> None:
+        """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
+        for _ in range(seconds):
+            self._pass_second()
+        self._push_state()
+
+    def show(self, stock: StockDay) -> None:
+        """Push the present state of a stock to those who have subscribed to it."""
+        self._push_state(stock)
+
+    def _push_state(self, of: StockDay | None = None, *, only_new: bool = False) -> None:
+        """Push the present state of all topics that are pushed to somebody, or of those about one stock.
+
+        With ``only_new`` that is not pushed in which nothing was traded in this second.
+        """
+        only = None if of is None else (of.listing.market, of.listing.code)
         wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
             subscriptions = client.subscriptions
             for topic, rehabs in subscriptions.pushed.items():
+                if only is not None and (topic.market, topic.code) != only:
+                    continue
                 sessions = subscriptions.sessions_of(topic)
                 for rehab in rehabs or (FORWARD,):
                     wanted.setdefault((topic, sessions, rehab), []).append(client)
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            push = self._quotes.push(topic, sessions, rehab, only_new=True)
+            push = self._quotes.push(topic, sessions, rehab, only_new=only_new)
             if push is not None:
                 for client in clients:
                     client.push(push)

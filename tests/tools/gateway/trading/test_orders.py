@@ -84,21 +84,19 @@ class TestStates:
 
     def test_what_a_script_rejects_fails(self) -> None:
         desk = Desk()
-        desk.broker.reject_next("no such broker number")
+        desk.broker.decisions.reject(1, "no such broker number")
         order, other = desk.place(APPLE, 10, 201.0), desk.place(APPLE, 10, 201.0)
         assert desk.states(order) == ["SUBMITTING", "FAILED"]
         assert order.last_error == "no such broker number"
         assert other.status.name == "FILLED_ALL"
 
-    def test_what_a_script_fills_in_part_waits_for_its_release(self) -> None:
+    def test_what_a_script_fills_in_part_stays_open(self) -> None:
         desk = Desk()
-        desk.broker.fill_next_in_part(4)
-        order = desk.place(APPLE, 10, 201.0)
+        desk.broker.decisions.fill(1, 0.4)
+        order = desk.place(APPLE, 10, 150.0)
         desk.step((APPLE, "200"))
-        assert (order.status, order.filled) == (OrderStatus.FILLED_PART, 4)
-        desk.broker.release(order)
-        desk.step((APPLE, "200"))
-        assert order.status.name == "FILLED_ALL"
+        desk.step((APPLE, "140"))
+        assert (order.status, order.filled, order.average) == (OrderStatus.FILLED_PART, 4, 150)
 
     def test_a_fill_that_the_exchange_takes_back(self) -> None:
         desk = Desk()
@@ -115,11 +113,11 @@ class TestStates:
         desk = Desk()
         order = desk.place(APPLE, 10, 199.0)
         stop = desk.sell(APPLE, 10, order_type=STOP, aux_price=150.0)
-        desk.broker.halt(APPLE)
-        assert desk.refusal(APPLE, 10, 201.0) == "halted"
+        desk.venue.halted.add(APPLE)
+        assert desk.place(APPLE, 10, 201.0).filled == 0
         desk.step((APPLE, "120"))
         assert (order.status, stop.status) == (OrderStatus.SUBMITTED, OrderStatus.WAITING_SUBMIT)
-        desk.broker.resume(APPLE)
+        desk.venue.halted.clear()
         desk.step((APPLE, "120"))
         assert order.status.name == "FILLED_ALL"
 

@@ -14,8 +14,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from ftwire_tools.gateway.order_decisions import OrderDecisions
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS, MOST_ORDERS, Account, AccountTerms, market_of
-from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact
+from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact, in_lots
 from ftwire_tools.gateway.trading.fill_model import FillModel, Look, Slice, slices
 from ftwire_tools.gateway.trading.order import (
     Fill,
@@ -115,34 +116,13 @@ class Broker:
         self._orders = 0
         self._fills = 0
         self._events: list[OrderEvent] = []
-        self._halted: Final[set[tuple[int, str]]] = set()
-        self._rejections: Final[list[str]] = []
-        self._fill_caps: Final[list[float]] = []
+        self.decisions: Final = OrderDecisions()
+        """What becomes of the next orders, where the market does not decide."""
         self._looks: Final[dict[tuple[int, str], Look]] = {}
         self._touched: list[tuple[Account, Order]] = []
         """Orders that requests have placed or changed since the last call of ``settle``."""
 
     # Steering, for tests and scripts.
-
-    def halt(self, instrument: Instrument) -> None:
-        """Halt an instrument: its orders are not filled, and no new ones are taken."""
-        self._halted.add(instrument.key)
-
-    def resume(self, instrument: Instrument) -> None:
-        """Let a halted instrument trade again."""
-        self._halted.discard(instrument.key)
-
-    def reject_next(self, reason: str = "", count: int = 1) -> None:
-        """Let the next orders fail at the exchange, with a reason as their ``lastErrMsg``."""
-        self._rejections.extend([reason] * count)
-
-    def fill_next_in_part(self, qty: float, count: int = 1) -> None:
-        """Let at most ``qty`` of each of the next orders be filled, until ``release`` is called for them."""
-        self._fill_caps.extend([qty] * count)
-
-    def release(self, order: Order) -> None:
-        """Let the rest of an order that was filled in part be filled as others are."""
-        order.fill_cap = None
 
     def cancel_fills(self, account: Account, order: Order) -> None:
         """Take back all fills of a filled order, as an exchange does after an error. Raises ``TradeError``."""
@@ -219,8 +199,6 @@ class Broker:
         market = market_of(account.terms, instrument.sec_market, is_future=is_future, is_crypto=is_crypto)
         if market not in account.terms.markets:
             raise TradeError("code_market", account=account.acc_id, code=terms.code, market=market)
-        if instrument.key in self._halted:
-            raise TradeError("halted", code=instrument.code)
         if len(account.orders) >= MOST_ORDERS:
             raise TradeError("full", most=MOST_ORDERS)
         if len(terms.remark.encode()) > REMARK_BYTES:
@@ -266,10 +244,7 @@ class Broker:
         check_size(instrument, account.terms.firm, qty, qty * order.reserve * instrument.multiplier)
         self._check_day_trade(account, order)
         self.power.check(account, order)
-        if self._rejections:
-            order.rejection = self._rejections.pop(0)
-        if self._fill_caps:
-            order.fill_cap = exact(self._fill_caps.pop(0))
+        order.decision = self.decisions.take()
         waits = order_type in CONDITIONAL or not self._trades(order)
         order.status = OrderStatus.WAITING_SUBMIT if waits else OrderStatus.SUBMITTING
         if order_type in TRAILING:
@@ -638,7 +613,7 @@ class Broker:
 
     def _wait(self, account: Account, order: Order) -> None:
         instrument = order.instrument
-        if not self._trades(order) or instrument.key in self._halted:
+        if not self._trades(order) or self.venue.is_halted(instrument):
             order.seen = self.venue.sequence(instrument)
             return
         if order.order_type in CONDITIONAL and not order.is_triggered:
@@ -662,8 +637,8 @@ class Broker:
         instrument = order.instrument
         if self.venue.stamp(instrument, self.venue.now(instrument)) < order.arrives_at:
             return
-        if order.rejection is not None:
-            self._fail(account, order, order.rejection or TradeError("rejected"))
+        if order.decision is not None and order.decision.failure:
+            self._fail(account, order, order.decision.failure)
             return
         if order.order_type is OrderType.ABSOLUTE_LIMIT:
             quote = self.venue.quote(instrument)
@@ -686,9 +661,13 @@ class Broker:
         if order.order_type in AUCTIONS:
             self._fill_in_auction(account, order)
             return
-        if instrument.key in self._halted or not self._trades(order):
+        if self.venue.is_halted(instrument) or not self._trades(order):
             return
         if self.venue.phase(instrument) is Phase.BREAK:
+            return
+        if order.decision is not None:
+            if moved_on:
+                self._fill_as_decided(account, order, order.decision.share)
             return
         look = self._look(instrument)
         taken = dict(look.taken) if order.order_type is OrderType.SPECIAL_LIMIT_ALL else {}
@@ -709,6 +688,13 @@ class Broker:
         at_once = order.order_type in AT_ONCE or order.time_in_force is TimeInForce.IOC
         if at_once and order.left and (moved_on or self.model.name != "half"):
             self._end(account, order)
+
+    def _fill_as_decided(self, account: Account, order: Order, share: float) -> None:
+        """Fill the part that was decided, in lots, at the order's own price; the rest stays open."""
+        qty = in_lots(order.qty * exact(share), order.instrument.lot) - order.filled
+        if qty > 0:
+            is_market = becomes(order.order_type) is OrderType.MARKET
+            self._fill(account, order, Slice(self._best(order) if is_market else order.limit or order.price, qty))
 
     def _fill_in_auction(self, account: Account, order: Order) -> None:
         """Fill what takes part in an auction at its end, at the price that it has found; cancel the rest."""

@@ -109,10 +109,6 @@ def slices(model: FillModel, order: Order, limit: Decimal | None, look: Look, *,
     ``limit`` is ``None`` for any price; ``moved_on`` tells whether the market has moved on since the look before.
     """
     left = order.left
-    if order.fill_cap is not None:
-        left = min(left, order.fill_cap - order.filled)
-    if left <= 0:
-        return []
     if model.name == "book":
         return list(_book(model, order, limit, look, left, moved_on=moved_on))
     best = look.quote.ask if order.side.buys else look.quote.bid

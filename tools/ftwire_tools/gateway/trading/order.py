@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import NamedTuple
 
+from ftwire_tools.gateway.order_decisions import OrderDecision
 from ftwire_tools.gateway.trading.amounts import ZERO
 from ftwire_tools.gateway.trading.order_state import OPEN, OrderStatus
 from ftwire_tools.gateway.trading.order_types import OrderType
@@ -138,10 +139,8 @@ class Order:
     """Quantity of others that stands before it at its price."""
     in_auction: bool = False
     """Whether an auction has begun that it takes part in."""
-    fill_cap: Decimal | None = None
-    """At most so much is filled, where that was asked for from outside; else ``None``."""
-    rejection: str | None = None
-    """Reason with which the exchange will reject it, where that was asked for from outside; else ``None``."""
+    decision: OrderDecision | None = None
+    """What somebody has decided about it, in place of the market."""
     reported: tuple[object, ...] = ()
     """``pushed_fields`` as they were last reported."""
 

@@ -97,10 +97,8 @@ TEXTS: Final = {
         "该订单将导致账户被标记为日内交易者",
     ),
     "full": _own("the account has {most} orders already", "订单数量超过上限{most}"),
-    "halted": _own("{code} is halted", "{code}已停牌"),
     "no_match": _own("no other order at exactly this price", "没有可以成交的对手盘"),
     "expired": _own("the order has expired", "订单已过期"),
-    "rejected": _own("rejected by the exchange", "交易所拒绝"),
     # Changes.
     "order": _own("no such order", "订单不存在"),
     "not_open": _own("the order is not open any more", "订单已完结，不能操作"),

@@ -133,6 +133,10 @@ class Venue(Protocol):
         """Return what its market does now."""
         ...
 
+    def is_halted(self, instrument: Instrument) -> bool:
+        """Return whether trading in it is halted."""
+        ...
+
     def now(self, instrument: Instrument) -> datetime:
         """Return the time on its exchange's clock, without zone."""
         ...
@@ -273,6 +277,10 @@ class MadeUpVenue:
         if session is not None:
             return _PHASES[session]
         return _STATES.get(stock.state, Phase.CLOSED)
+
+    def is_halted(self, instrument: Instrument) -> bool:
+        """Return whether it is halted."""
+        return self._stock(instrument).is_halted
 
     def now(self, instrument: Instrument) -> datetime:
         """Return the time on its exchange's clock."""
