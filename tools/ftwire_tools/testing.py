@@ -162,6 +162,8 @@ def gateway(
     always_open: bool = False,
     seed: int = 0,
     universe: str | PathLike[str] | None = None,
+    fills: str = "book",
+    trade_password: str | None = None,
     faults: Sequence[str | Rule] = (),
     limits: str | LimitSettings = "1000",
     source: Callable[[], AnswerSource] | None = None,
@@ -175,15 +177,16 @@ def gateway(
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
     how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
     ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
-    instruments, as for ``ftwire serve --universe``; ``faults`` are written as for ``ftwire serve --fault``; ``limits``
-    is the quota of the account whose limits are enforced, ``"off"``, or settings of your own; ``source`` makes another
-    answer source, and ``credentials`` what a connection gets in its handshake, by its number; ``script`` is the file of
-    a script as for ``ftwire serve --script``, or its functions. ``settings`` are further fields of
-    ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former name of ``source``.
+    instruments, as for ``ftwire serve --universe``; ``fills`` and ``trade_password`` are as there; ``faults`` are
+    written as for ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced,
+    ``"off"``, or settings of your own; ``source`` makes another answer source, and ``credentials`` what a connection
+    gets in its handshake, by its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its
+    functions. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former
+    name of ``source``.
 
     Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
-    ``ClockError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at the end of the block what the gateway
-    itself failed with, or the first error of a script in a ``RuntimeError``.
+    ``ClockError``, ``FillModelError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at the end of the block
+    what the gateway itself failed with, or the first error of a script in a ``RuntimeError``.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -220,6 +223,8 @@ def gateway(
         made = replay
     else:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.fill_model import parse_fills
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
         from ftwire_tools.synthetic.universe import load_universe
 
         made = Synthetic(
@@ -227,6 +232,8 @@ def gateway(
             pace=pace,
             now=now,
             universe=None if universe is None else load_universe(fspath(universe)),
+            fills=parse_fills(fills),
+            password=DEFAULT_PASSWORD if trade_password is None else trade_password,
             always_open=always_open,
         )
     hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))

@@ -20,7 +20,7 @@ from support.gateways import CAPTURES, PlainClient, security
 TENCENT = security("HK.00700")
 PAPER = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
 BASIC, TICKER = 1, 4
-SUBMITTED, FILLED_PART, FILLED_ALL, FAILED = 5, 10, 11, 21
+SUBMITTING, SUBMITTED, FILLED_PART, FILLED_ALL, FAILED = 2, 5, 10, 11, 21
 
 Call = Callable[..., Any]
 """``call("market.set_price", code="HK.00700", price=400)``."""
@@ -177,7 +177,7 @@ def test_the_next_order_is_rejected_and_the_one_after_it_is_not(driver: Driver, 
     assert (first.orderStatus, first.lastErrMsg) == (FAILED, "outside trading hours")
     assert second.orderStatus == FILLED_ALL
     failed = [push.order for push in pushed(client, 2208) if push.order.orderID == first.orderID]
-    assert [order.orderStatus for order in failed] == [SUBMITTED, FAILED]
+    assert [order.orderStatus for order in failed] == [SUBMITTING, FAILED]
 
 
 def test_the_next_order_is_filled_in_part(driver: Driver, client: PlainClient) -> None:

@@ -36,6 +36,7 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
+    from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
@@ -80,6 +81,29 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _fills(text: str) -> FillModel:
+    from ftwire_tools.gateway.trading.fill_model import FillModelError, parse_fills
+
+    try:
+        return parse_fills(text)
+    except FillModelError as error:
+        raise click.BadParameter(str(error), param_hint="--fills") from None
+
+
+def _passwords(texts: Sequence[str]) -> tuple[str | None, dict[int, str]]:
+    """Return the password of all firms, ``None`` where none was given, and those of single ones."""
+    from ftwire_tools.gateway.trading.order_types import SecurityFirm
+
+    common, own = None, {}
+    for text in texts:
+        firm, separator, password = text.partition("=")
+        if separator and firm in SecurityFirm.__members__:
+            own[int(SecurityFirm[firm])] = password
+        else:
+            common = text
+    return common, own
 
 
 def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
@@ -205,6 +229,21 @@ async def _serve(
     help="Move times in messages so that the capture, or the market, begins now.",
 )
 @click.option(
+    "--fills",
+    default="book",
+    show_default=True,
+    metavar="MODEL[:share=,slippage=,latency=]",
+    help="How orders are filled: book (against the made-up order book), instant, or half (in halves, each second).",
+)
+@click.option(
+    "--trade-password",
+    "trade_passwords",
+    multiple=True,
+    envvar="FTWIRE_TRADE_PASSWORD",
+    metavar="[FIRM=]TEXT",
+    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+)
+@click.option(
     "--clock",
     metavar="us-open|hk-open|TIME",
     help="When the made-up market begins: half an hour after New York (the default) or Hong Kong has opened on"
@@ -325,6 +364,8 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    fills: str,
+    trade_passwords: tuple[str, ...],
     clock: str | None,
     hours: str,
     seed: int,
@@ -412,6 +453,7 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
         from ftwire_tools.synthetic.trading_day import ClockError, start_time
 
         try:
@@ -419,9 +461,18 @@ def command(
                 now = start_time(clock) * SECOND
         except ClockError as error:
             raise click.BadParameter(str(error), param_hint="--clock") from None
+        password, passwords = _passwords(trade_passwords)
         try:
             source = Synthetic(
-                seed=seed, pace=pace, now=now, universe=_universe(universe_path), always_open=hours == "always"
+                seed=seed,
+                pace=pace,
+                now=now,
+                universe=_universe(universe_path),
+                always_open=hours == "always",
+                fills=_fills(fills),
+                password=DEFAULT_PASSWORD if password is None else password,
+                passwords=passwords,
+                language=language,
             )
         except ClockError as error:
             raise click.UsageError(str(error)) from None

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as ProtocolEntry
-    from ftwire_tools.gateway.account import TradingAccounts
     from ftwire_tools.gateway.faults import Faults
     from ftwire_tools.gateway.limits import Limits
+    from ftwire_tools.gateway.trading.broker import Broker
     from ftwire_tools.synthetic.trading_day import Market, StockDay
 
 __all__ = ["GROUPS", "VERBS", "MadeUpSource", "Steering", "SteeringError"]
@@ -100,8 +100,8 @@ class MadeUpSource(Protocol):
         ...
 
     @property
-    def accounts(self) -> TradingAccounts:
-        """The accounts."""
+    def broker(self) -> Broker:
+        """The accounts and their orders."""
         ...
 
     is_stopped: bool
@@ -195,7 +195,7 @@ class OrderVerbs(VerbGroup):
     @verb
     def reject_next(self, count: Count = 1, reason: Reason = "rejected by the exchange") -> None:
         """Accept the next orders as usual, and let each fail right after (``OrderStatus_Failed``) for a reason."""
-        self._steering.made_up.accounts.decisions.reject(count, reason)
+        self._steering.made_up.broker.decisions.reject(count, reason)
 
     @verb
     def fill_next(
@@ -205,7 +205,7 @@ class OrderVerbs(VerbGroup):
 
         The rest stays open whatever the market does.
         """
-        self._steering.made_up.accounts.decisions.fill(count, share)
+        self._steering.made_up.broker.decisions.fill(count, share)
 
 
 class ClockVerbs(VerbGroup):
@@ -569,7 +569,7 @@ class Steering(VerbGroup):
                 "now": self._source.market.now,
                 "stopped": self._source.is_stopped,
                 "steered": {stock.name: state for stock in stocks if (state := stock.steered)},
-                "next_orders": self._source.accounts.decisions.waiting,
+                "next_orders": self._source.broker.decisions.waiting,
             }
         return found
 

@@ -6,20 +6,23 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import NOT_KLINES
-from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.gateway.trading.broker import Broker
+from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
+from ftwire_tools.gateway.trading.texts import TradeError
+from ftwire_tools.gateway.trading.venue import MadeUpVenue
 from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.gateway.trading.fill_model import FillModel
+    from ftwire_tools.gateway.trading.texts import Language
     from ftwire_tools.markets.sessions import Session
     from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe
@@ -40,6 +45,8 @@ PATIENCE: Final = 0.05
 """Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
+_ORDERING: Final = frozenset({"Trd_PlaceOrder", "Trd_ModifyOrder"})
+"""Protocols that change orders."""
 
 
 _STATES: Final[dict[str, tuple[str, int, str]]] = {
@@ -70,12 +77,21 @@ class Synthetic:
         pace: Pace | None = None,
         now: int | None = None,
         universe: Universe | None = None,
+        fills: FillModel | None = None,
+        password: str = DEFAULT_PASSWORD,
+        passwords: Mapping[int, str] | None = None,
+        language: Language = "en",
         always_open: bool = False,
     ) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start.
 
-        With ``always_open`` every market stays in its regular session. Raises ``ClockError``.
+        With ``always_open`` every market stays in its regular session.
+        ``password`` unlocks trading, ``passwords`` are those of firms (``Trd_Common.SecurityFirm``) with another one;
+        ``language`` is that of the texts of refusals. Raises ``ClockError``.
         """
+        self._fills: Final = fills
+        self._passwords: Final = password, dict(passwords or {})
+        self._language: Final[Language] = language
         self._seed: Final = seed
         self._start: Final = None if now is None else now / SECOND
         self._universe: Final = universe
@@ -94,9 +110,10 @@ class Synthetic:
     def restart(self) -> None:
         """Begin again with the market and the accounts as they were at the start."""
         self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
-        self.accounts = TradingAccounts(self.market)
+        self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
         self._quotes = Quotes(self.market)
-        self._trades = Trades(self.accounts, self._push_to_all)
+        password, passwords = self._passwords
+        self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
     @property
     def protocols(self) -> frozenset[str]:
@@ -135,15 +152,17 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
-                event = self._trades.answers[entry.name](c2s, response.s2c)
-                if event is not None:
+                self._trades.answers[entry.name](c2s, response.s2c)
+                if entry.name in _ORDERING:
                     # After the reply, since before it the client does not have the order's ID.
-                    asyncio.get_running_loop().call_soon(self._push_to_all, event)
+                    asyncio.get_running_loop().call_soon(self._settle)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
-        except (NotHereError, TradeError) as error:
+        except TradeError as error:
+            return Answer(failure(entry, error.text(self.broker.language)))
+        except NotHereError as error:
             return Answer(failure(entry, str(error)))
         return Answer(response)
 
@@ -173,10 +192,17 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
 
-    def _push_to_all(self, event: OrderEvent) -> None:
-        for push in pushes_of(event):
-            for client in list(self._clients.values()):
-                client.push(push)
+    def _settle(self) -> None:
+        """Push what a request has changed, then do what is due at once, and push that."""
+        self._push_changes()
+        self.broker.settle()
+        self._push_changes()
+
+    def _push_changes(self) -> None:
+        for event in self.broker.events():
+            for push in pushes_of(self.broker, event):
+                for client in list(self._clients.values()):
+                    client.push(push)
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
@@ -186,8 +212,8 @@ class Synthetic:
 
     def _pass_second(self) -> None:
         self.market.step()
-        for event in self.accounts.step():
-            self._push_to_all(event)
+        self.broker.advance()
+        self._push_changes()
 
     def advance(self, seconds: int) -> None:
         """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""

@@ -47,6 +47,7 @@ __all__ = [
     "EXTENDED",
     "REGULAR",
     "STARTS",
+    "TRADES",
     "Bar",
     "ClockError",
     "Market",
