@@ -22,18 +22,21 @@ from ftwire_tools.commands._control import (
     read_script,
     script_option,
 )
+from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
-from ftwire_tools.gateway.log import Log, as_json, as_text
+from ftwire_tools.gateway.log import JsonLog, Log, LogOutput, TextLog
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.request_log import JsonRequests, RequestLog, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
+    from ftwire_tools.filters.compiler import Filter
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
 
@@ -72,8 +75,37 @@ def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
         raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
+def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, RequestLog | None]:
+    """Return the log of events and that of the requests which pass a filter."""
+    if quiet:
+        return Log(lambda *_: None), None
+    output = LogOutput()
+    requests: JsonRequests | TextRequests
+    events: JsonLog | TextLog
+    if as_json:
+        events, requests = JsonLog(output.put), JsonRequests(output.put)
+    else:
+        events = text = TextLog(output.put)
+        requests = TextRequests(
+            text.line, later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
+        )
+    request_log = RequestLog(requests, chosen)
+
+    def close() -> None:
+        request_log.close()
+        output.close()
+
+    click.get_current_context().call_on_close(close)
+    return Log(events), request_log
+
+
 async def _serve(
-    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+    source: AnswerSource,
+    settings: Settings,
+    log: Log,
+    request_log: RequestLog | None,
+    script: Script | None,
+    control: Control | None,
 ) -> bool:
     """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
@@ -91,7 +123,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     on_request = None if control is None else control.requests.add
     async with (
-        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
         open_control(control, gateway.steering, log),
     ):
         gateway.when_failed(stop.set)
@@ -260,8 +292,9 @@ async def _serve(
 )
 @script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
 @control_options
-@click.option("--log-json", is_flag=True, help="Events as JSON lines.")
-@click.option("--quiet", "-q", is_flag=True, help="No events.")
+@filter_option("Log only requests that match, or whose replies do")
+@click.option("--log-json", is_flag=True, help="Requests and events as JSON lines, all of them.")
+@click.option("--quiet", "-q", is_flag=True, help="No log.")
 def command(
     captures: tuple[str, ...],
     synthetic: bool,
@@ -300,6 +333,7 @@ def command(
     script_path: str | None,
     control_port: int | None,
     token_file: str | None,
+    expression: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -329,7 +363,9 @@ def command(
         )
     if (on_miss == OnMiss.FORWARD) != (forward is not None):
         raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
-    log = Log((lambda *_: None) if quiet else as_json if log_json else as_text)
+    if quiet and expression is not None:
+        raise click.UsageError("-Y chooses what is logged, and --quiet logs nothing")
+    log, request_log = _logs(filter_of(expression), quiet=quiet, as_json=log_json)
     key = read_key(key_path)
     settings = Settings(
         host=host,
@@ -381,7 +417,7 @@ def command(
     script = read_script(script_path)
     control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log, script, control))
+        interrupted = asyncio.run(_serve(source, settings, log, request_log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:
