@@ -62,10 +62,11 @@ class ControlClient:
         assert status == 200, content
         return content
 
-    def call(self, path: str, **arguments: object) -> None:
-        """Call the verb of a path, such as ``market.set_price``."""
+    def call(self, path: str, **arguments: object) -> object:
+        """Call the verb of a path, such as ``market.set_price``, and return its result."""
         status, content = self.request("POST", f"/v1/{path.replace('.', '/')}", json.dumps(arguments).encode())
-        assert (status, content) == (200, {"done": path})
+        assert (status, content.get("done")) == (200, path), content
+        return content.get("result")
 
 
 @contextmanager

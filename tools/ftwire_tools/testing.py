@@ -71,8 +71,8 @@ class RunningGateway:
         """TCP port that it listens on."""
         self.ws_port: Final = server.ws_port
         """Port that it listens on for WebSocket, ``None`` where it does not."""
-        self.limits: Final = server.limits
-        """What clients may request, and what is used of it: ``limits.reset()`` forgets what was."""
+        self.limits: Final = server.steering.limits
+        """Sets what clients may request; ``limits.counted`` has what is used of it."""
         self.faults: Final = server.faults
         """The rules of its faults: ``faults.add("drop:p=0.1")`` adds one, ``faults.clear()`` removes all."""
         self.events: Final = events
@@ -96,6 +96,16 @@ class RunningGateway:
         """Cuts connections."""
         self._steering: Final = steering
 
+    def wait_for_request(self, protocol: str, count: int = 1, seconds: float = 10.0) -> list[ReceivedRequest]:
+        """Wait until a protocol has been requested so often, and return these requests. Raises ``TimeoutError``."""
+        deadline = time.monotonic() + seconds
+        while len(found := [request for request in list(self.requests) if request.name == protocol]) < count:
+            if time.monotonic() > deadline:
+                asked = [request.name for request in list(self.requests)]
+                raise TimeoutError(f"{len(found)} of {count} {protocol} after {seconds} s; there were {asked}")
+            time.sleep(0.005)
+        return found
+
     def reset(self) -> None:
         """Undo what was done to the gateway, begin market and accounts again, and forget requests and events so far.
 
@@ -109,9 +119,9 @@ class RunningGateway:
             self.events.clear()
             self.requests.clear()
 
-    def call(self, path: str, arguments: dict[str, Any]) -> None:
+    def call(self, path: str, arguments: dict[str, Any]) -> object:
         """Call a verb by its path, such as ``market.set_price``. Raises ``SteeringError``."""
-        self._steering.call(path, arguments)
+        return self._steering.call(path, arguments)
 
     def state(self) -> dict[str, Any]:
         """Return what verbs have brought about, as plain data."""

@@ -239,7 +239,7 @@ class TestSubscriptions:
                 assert two.ask("GetUserInfo").s2c.subQuota == 3
             opend.wait_for("disconnected")
             assert one.ask("Qot_GetSubInfo").s2c.totalUsedQuota == 3, "the minute is not over"
-            opend.limits.reset()
+            opend.limits.forget()
             assert one.ask("Qot_GetSubInfo").s2c.totalUsedQuota == 2
 
     @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ class TestSubscriptions:
     def test_they_last_a_minute(self, language: str, text: str) -> None:
         with gateway(language=language) as opend, PlainClient(opend.port) as client:
             clock = Time()
-            opend.limits.clock = clock
+            opend.limits.counted.clock = clock
             client.subscribe("HK.00700")
             clock.now += 59
             client.subscribe("HK.00700")  # again, which does not begin another minute

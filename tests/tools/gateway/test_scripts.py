@@ -169,13 +169,17 @@ def test_a_push_is_altered_for_one_client(subscribed: Any, hook: Any) -> None:
     assert found == [1, 2]
 
 
+def script_with(name: str, hook: Any) -> Script:
+    return Script(on_request=hook) if name == "on_request" else Script(on_reply=hook)
+
+
 @pytest.mark.parametrize("hook", ["on_request", "on_reply"])
 def test_what_is_dropped_is_not_answered(subscribed: Any, hook: str) -> None:
     def drop(event: Any) -> None:
         if is_quote(event):
             event.drop()
 
-    _, client = subscribed(Script()._replace(**{hook: drop}))
+    _, client = subscribed(script_with(hook, drop))
     client.connection.request("Qot_GetBasicQot", QUESTION, 0)
     client.send()
     client.ask("KeepAlive", time=1)
@@ -195,7 +199,7 @@ def test_what_is_delayed_comes_later_and_lets_others_pass(subscribed: Any, hook:
         if is_quote(event):
             event.delay(0.2)
 
-    _, client = subscribed(Script()._replace(**{hook: delay}))
+    _, client = subscribed(script_with(hook, delay))
     client.connection.request("Qot_GetBasicQot", QUESTION, 0)
     client.ask("KeepAlive", time=1)
     client.until(lambda event: hasattr(event, "frame") and event.frame.proto_id == 3004)

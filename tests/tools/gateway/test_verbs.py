@@ -22,7 +22,7 @@ PAPER = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
 BASIC, TICKER = 1, 4
 SUBMITTED, FILLED_PART, FILLED_ALL, FAILED = 5, 10, 11, 21
 
-Call = Callable[..., None]
+Call = Callable[..., Any]
 """``call("market.set_price", code="HK.00700", price=400)``."""
 
 
@@ -38,9 +38,10 @@ class Driver:
 def in_python() -> Iterator[Driver]:
     with gateway(synthetic=True) as opend:
 
-        def call(path: str, **arguments: object) -> None:
+        def call(path: str, **arguments: object) -> object:
             group, _, name = path.rpartition(".")
-            getattr(getattr(opend, group) if group else opend, name)(**arguments)
+            found: object = getattr(getattr(opend, group) if group else opend, name)(**arguments)
+            return found
 
         yield Driver(opend.port, call)
 
@@ -49,20 +50,22 @@ def in_python() -> Iterator[Driver]:
 def in_a_script() -> Iterator[Driver]:
     """The verb is called by a hook, with the next request of a client that sends nothing else."""
     waiting: list[tuple[str, dict[str, object]]] = []
+    results: list[object] = []
 
     def on_request(event: RequestEvent) -> None:
         while waiting:
             path, arguments = waiting.pop()
             group, _, name = path.rpartition(".")
             found: Any = getattr(event.gateway, group) if group else event.gateway
-            getattr(found, name)(**arguments)
+            results.append(getattr(found, name)(**arguments))
 
     with gateway(synthetic=True, script=Script(on_request=on_request)) as opend:
 
-        def call(path: str, **arguments: object) -> None:
+        def call(path: str, **arguments: object) -> object:
             with PlainClient(opend.port) as client, suppress(ConnectionError):  # the verb may cut it
                 waiting.append((path, arguments))
                 client.ask("KeepAlive", time=1)
+            return results.pop()
 
         yield Driver(opend.port, call)
 
@@ -205,6 +208,40 @@ def test_requests_of_a_protocol_are_refused(driver: Driver, client: PlainClient)
     assert client.ask("Qot_GetBasicQot", securityList=[TENCENT]).retType == 0
 
 
+def test_faults_are_switched(driver: Driver, client: PlainClient) -> None:
+    driver.call("faults.add", rule="refuse:proto=Qot_GetBasicQot,ret_type=-9,ret_msg=on demand")
+    found = client.ask("Qot_GetBasicQot", securityList=[TENCENT])
+    assert (found.retType, found.retMsg) == (-9, "on demand")
+    driver.call("faults.clear")
+    assert quote(client).curPrice > 0
+
+
+def test_a_fault_is_removed_by_its_number(driver: Driver, client: PlainClient) -> None:
+    number = driver.call("faults.add", rule="refuse:proto=Qot_GetBasicQot")
+    driver.call("faults.remove", number=number)
+    assert quote(client).curPrice > 0
+
+
+def test_quotas_run_out(driver: Driver, client: PlainClient) -> None:
+    driver.call("limits.set_subscription_quota", quota=2)
+    assert "2/2" in client.subscribe("US.AAPL").retMsg
+    driver.call("limits.set_history_quota", quota=0)
+    asked = {"rehabType": 0, "klType": 2, "security": TENCENT, "beginTime": "2024-06-01", "endTime": "2024-06-10"}
+    assert "0/0" in client.ask("Qot_RequestHistoryKL", **asked).retMsg
+    driver.call("limits.set_subscription_quota", quota=3)
+    driver.call("limits.set_history_quota", quota=1)
+    assert client.subscribe("US.AAPL").retType == 0
+    assert client.ask("Qot_RequestHistoryKL", **asked).retType == 0
+
+
+def test_any_limit_is_set_and_what_was_used_is_forgotten(driver: Driver, client: PlainClient) -> None:
+    driver.call("limits.set", limit="Qot_GetSecuritySnapshot", value="1")
+    asked = [client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retType for _ in range(2)]
+    assert asked == [0, -1]
+    driver.call("limits.forget")
+    assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retType == 0
+
+
 def test_a_gateway_that_is_logged_out_says_so_and_answers_no_quotes(driver: Driver, client: PlainClient) -> None:
     driver.call("login.log_out")
     state = client.ask("GetGlobalState", userID=0).s2c
@@ -288,6 +325,9 @@ def still() -> Iterator[RunningGateway]:
         ("replies.refuse_next", {"protocol": "Qot_Nothing"}, "there is no request 'Qot_Nothing'"),
         ("replies.refuse_next", {"protocol": "Qot_UpdateRT"}, "there is no request 'Qot_UpdateRT'"),
         ("replies.refuse_next", {"protocol": "1001"}, "a verb cannot refuse the handshake"),
+        ("faults.add", {"rule": "drop:p=2"}, "drop: p is 0 to 1"),
+        ("faults.remove", {"number": 77}, "there is no rule 77"),
+        ("limits.set", {"limit": "x", "value": "1"}, "'x=1': no limit 'x'"),
         ("notices.send_event", {"event": "Party"}, "event is one of None, LocalCfgLoadFailed"),
         ("connections.close", {"client": 99}, "there is no client 99"),
         ("market.explode", {}, "there is no verb 'market.explode'"),
@@ -326,16 +366,20 @@ def test_the_state_is_listed(still: RunningGateway) -> None:
     still.orders.reject_next(reason="no")
     still.orders.fill_next(0.5)
     still.replies.refuse_next("Qot_GetRT", count=3)
+    still.faults.add("drop:proto=Qot_GetKL")
     with PlainClient(still.port) as client:
         client.subscribe("HK.00700")
         found = still.state()
     (connected,) = found.pop("clients")
+    limits = found.pop("limits")
+    assert (limits["subscription_quota"], limits["subscriptions_used"]) == (1000, 1)
     assert connected["subscriptions"] == 1
     apple = found["market"]["steered"].pop("US.AAPL")
     assert apple["halted"]
     assert found == {
         "logged_in": True,
         "refusals": {"Qot_GetRT": 3},
+        "faults": {"1": "drop:proto=Qot_GetKL"},
         "market": {
             "stopped": False,
             "steered": {"HK.00700": {"price": 400.0, "held": True, "halted": False}},

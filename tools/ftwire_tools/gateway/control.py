@@ -197,10 +197,10 @@ class ControlServer:
             raise _RefusedError(415, "the body is JSON: Content-Type: application/json")
         arguments = _arguments(await _body(connection, reader))
         try:
-            self._steering.call(path, arguments)
+            result = self._steering.call(path, arguments)
         except SteeringError as error:
             raise _RefusedError(422, str(error)) from None
-        return _Reply(200, {"done": path})
+        return _Reply(200, {"done": path} if result is None else {"done": path, "result": result})
 
     def _check(self, headers: dict[str, str]) -> None:
         """Raise ``_RefusedError`` for a request that a web page may have sent, or that lacks the token."""

@@ -86,7 +86,12 @@ def _responses(*statuses: int) -> dict[str, Any]:
 
 def _response(status: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
-    if status != 200:
+    if status == 200:
+        schema["properties"] = {
+            "done": {"type": "string"},
+            "result": {"description": "what the verb returns, if anything"},
+        }
+    else:
         schema |= {"properties": {"error": {"type": "string"}}, "required": ["error"]}
     return {"description": STATUSES[status][1], "content": {"application/json": {"schema": schema}}}
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as ProtocolEntry
-    from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.steering import Steering
 
 __all__ = ["Event", "Hooks", "Outcome", "PushEvent", "ReplyEvent", "RequestEvent", "Script"]
@@ -117,7 +116,7 @@ E = TypeVar("E", bound=Event)
 class Hooks:
     """The hooks of one script, with what is done about their errors."""
 
-    def __init__(self, script: Script, log: Log) -> None:
+    def __init__(self, script: Script, log: Callable[..., None]) -> None:
         self._script: Final = script
         self._log: Final = log
         self._running: asyncio.Task[None] | None = None

@@ -73,7 +73,7 @@ class Gateway:
         """TCP port that it listens on."""
         self.ws_port: int | None = None
         """Port that it listens on for WebSocket, ``None`` where it does not."""
-        self.steering: Final = Steering(source, lambda: self.sessions)
+        self.steering: Final = Steering(source, lambda: self.sessions, faults=self.faults, limits=self.limits)
         """The verbs that steer it."""
         self._hooks: Final = None if script is None else Hooks(script, log)
         self._context: Final = SessionContext(

@@ -97,6 +97,11 @@ class ClientSession(ABC):
         self._is_diagnosed = False
         self._responder: Final = Responder(context, self._client_faults)
 
+    @property
+    def subscribed(self) -> int:
+        """How many topics the client has subscribed to."""
+        return len(self.subscriptions.topics)
+
     # Implemented for TCP and for WebSocket
 
     @abstractmethod

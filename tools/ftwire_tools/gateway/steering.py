@@ -12,12 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
 
 from ftwire.connection import INIT_CONNECT
 from ftwire.messages import Notify
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, failure, success
+from ftwire_tools.gateway.faults import FaultError
+from ftwire_tools.gateway.limits import LimitError
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY
 from ftwire_tools.gateway.verbs import Number, SteeringError, Text, Verb, VerbGroup, verb, verbs_of
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire_tools.gateway.account import TradingAccounts
+    from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.synthetic.trading_day import Market, StockDay
 
 __all__ = ["GROUPS", "VERBS", "MadeUpSource", "Steering", "SteeringError"]
@@ -48,12 +53,18 @@ Price = Annotated[float, Number("the price, in the currency of the stock", 0.001
 Percent = Annotated[float, Number("by how much, in per cent of the present price: -10 is a tenth down", -99, 1000)]
 Seconds = Annotated[float, Number("seconds of the market's clock", 0, 86_400)]
 Count = Annotated[int, Number("how many, counted from now on", 1, 10_000)]
+Quota = Annotated[int, Number("the quota", 0, 1_000_000)]
 Reason = Annotated[str, Text("the text that the client gets to see", 500)]
 ProtocolName = Annotated[str, Text("the protocol, by name or ID: Qot_GetRT or 3008", 64)]
 
 
-class SteeredClient(Subscriber, Protocol):
+class SteeredClient(Protocol):
     """A connected client, as far as verbs are concerned."""
+
+    @property
+    def number(self) -> int:
+        """Number of its connection, from 1."""
+        ...
 
     @property
     def peer(self) -> str:
@@ -63,6 +74,15 @@ class SteeredClient(Subscriber, Protocol):
     @property
     def is_open(self) -> bool:
         """Whether it has logged in."""
+        ...
+
+    @property
+    def subscribed(self) -> int | None:
+        """How many topics it has subscribed to, ``None`` where that is not known."""
+        ...
+
+    def push(self, push: Push) -> bool:
+        """Send a push if the client is to get it; return whether it was sent."""
         ...
 
     def cut_off(self, reason: str) -> None:
@@ -256,6 +276,123 @@ class ReplyVerbs(VerbGroup):
         return {registry[proto_id].name: len(waiting) for proto_id, waiting in self._refusals.items() if waiting}
 
 
+class FaultVerbs(VerbGroup):
+    """What the gateway does wrong on purpose, as ``--fault`` has it."""
+
+    group: ClassVar[str] = "faults"
+
+    def __init__(self, steering: Steering, faults: Faults | None) -> None:
+        super().__init__(steering.run)
+        self._faults: Final = faults
+        self._first: Final = None if faults is None else faults.rules
+
+    @verb
+    def add(self, rule: Annotated[str, Text("the rule, as for --fault: drop:p=0.1", 1000)]) -> int:
+        """Add a rule, and return its number."""
+        try:
+            return self._of_gateway().add(rule)
+        except FaultError as error:
+            raise SteeringError(str(error)) from None
+
+    @verb
+    def remove(self, number: Annotated[int, Number("number of the rule", 1, 10**9)]) -> None:
+        """Remove a rule; what it holds back is sent soon."""
+        try:
+            self._of_gateway().remove(number)
+        except KeyError:
+            raise SteeringError(f"there is no rule {number}") from None
+
+    @verb
+    def clear(self) -> None:
+        """Remove all rules, those of the command line included."""
+        self._of_gateway().clear()
+
+    def begin_again(self) -> None:
+        """Have the rules of the start again."""
+        if self._faults is not None and self._first is not None:
+            self._faults.rules = self._first
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The rules by their numbers, as they are written."""
+        rules = {} if self._faults is None else self._faults.rules
+        return {str(number): str(rule) for number, rule in rules.items()}
+
+    def _of_gateway(self) -> Faults:
+        if self._faults is None:
+            raise SteeringError("there are no faults here to switch")
+        return self._faults
+
+
+class LimitVerbs(VerbGroup):
+    """What clients may request, as ``--limits`` and ``--limit`` have it."""
+
+    group: ClassVar[str] = "limits"
+
+    def __init__(self, steering: Steering, limits: Limits | None) -> None:
+        super().__init__(steering.run)
+        self._limits: Final = limits
+        self._first: Final = None if limits is None else limits.settings
+
+    @property
+    def counted(self) -> Limits:
+        """The limits with what is used of them. Raises ``SteeringError`` where a gateway has none of its own."""
+        if self._limits is None:
+            raise SteeringError("there are no limits here to set: they are the real gateway's")
+        return self._limits
+
+    @verb
+    def set_subscription_quota(self, quota: Quota) -> None:
+        """Set how many topics all clients together may subscribe to; what they have subscribed to stays."""
+        self._set(subscriptions=quota)
+
+    @verb
+    def set_history_quota(self, quota: Quota) -> None:
+        """Set of how many securities history may be requested; those already requested count."""
+        self._set(history=quota)
+
+    @verb
+    def set(
+        self,
+        limit: Annotated[str, Text("the limit, as for --limit: order-gap, or a protocol", 64)],
+        value: Annotated[str, Text("its value, as for --limit: a number, or for a protocol off too", 20)],
+    ) -> None:
+        """Set any limit; limits are enforced from then on, even where ``--limits off`` has been given."""
+        try:
+            changed = self.counted.settings.changed(f"{limit}={value}")
+        except LimitError as error:
+            raise SteeringError(str(error)) from None
+        self.counted.settings = replace(changed, is_enforced=True)
+
+    @verb
+    def forget(self) -> None:
+        """Forget what was requested so far: nothing is too frequent, and no minute has to pass."""
+        self.counted.reset()
+
+    def _set(self, **values: int) -> None:
+        self.counted.settings = replace(self.counted.settings, is_enforced=True, **values)  # type: ignore[arg-type]  # numbers
+
+    def begin_again(self) -> None:
+        """Have the limits of the start again, with nothing used."""
+        if self._limits is not None and self._first is not None:
+            self._limits.settings = self._first
+            self._limits.reset()
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """What may be used and what is, as plain data; ``None`` where there are no limits."""
+        if self._limits is None:
+            return None
+        settings = self._limits.settings
+        return {
+            "enforced": settings.is_enforced,
+            "subscription_quota": settings.subscriptions,
+            "subscriptions_used": self._limits.subscriptions_used().stocks,
+            "history_quota": settings.history,
+            "history_used": self._limits.history_used().stocks,
+        }
+
+
 class LoginVerbs(VerbGroup):
     """Whether OpenD is logged in at its servers."""
 
@@ -351,6 +488,8 @@ GROUPS: Final[tuple[type[VerbGroup], ...]] = (
     OrderVerbs,
     ClockVerbs,
     ReplyVerbs,
+    FaultVerbs,
+    LimitVerbs,
     LoginVerbs,
     NoticeVerbs,
     ConnectionVerbs,
@@ -361,11 +500,18 @@ GROUPS: Final[tuple[type[VerbGroup], ...]] = (
 class Steering(VerbGroup):
     """One gateway's verbs, and the state that they have brought about.
 
-    ``source`` is what answers, ``sessions`` returns the sessions of connected clients. Until ``attach`` is called,
-    verbs run in the thread that calls them.
+    ``source`` is what answers, ``sessions`` returns the sessions of connected clients; ``faults`` and ``limits`` are
+    the gateway's, where it has some. Until ``attach`` is called, verbs run in the thread that calls them.
     """
 
-    def __init__(self, source: object, sessions: Callable[[], Sequence[SteeredClient]]) -> None:
+    def __init__(
+        self,
+        source: object,
+        sessions: Callable[[], Sequence[SteeredClient]],
+        *,
+        faults: Faults | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         super().__init__(self.run)
         self.sessions: Final = sessions
         self._source: Final = source
@@ -376,6 +522,8 @@ class Steering(VerbGroup):
         self.orders: Final = OrderVerbs(self)
         self.clock: Final = ClockVerbs(self)
         self.replies: Final = ReplyVerbs(self)
+        self.faults: Final = FaultVerbs(self, faults)
+        self.limits: Final = LimitVerbs(self, limits)
         self.login: Final = LoginVerbs(self)
         self.notices: Final = NoticeVerbs(self)
         self.connections: Final = ConnectionVerbs(self)
@@ -387,6 +535,8 @@ class Steering(VerbGroup):
         Clients stay connected, and keep their subscriptions. The clock goes on standing still if it does.
         """
         self.replies.clear()
+        self.faults.begin_again()
+        self.limits.begin_again()
         self.login.log_in()
         if isinstance(self._source, MadeUpSource):
             self._source.restart()
@@ -400,12 +550,14 @@ class Steering(VerbGroup):
     def _state(self) -> dict[str, Any]:
         found: dict[str, Any] = {
             "clients": [
-                {"number": session.number, "peer": session.peer, "subscriptions": len(session.subscriptions.topics)}
+                {"number": session.number, "peer": session.peer, "subscriptions": session.subscribed}
                 for session in self.sessions()
                 if session.is_open
             ],
             "logged_in": self.login.is_logged_in,
             "refusals": self.replies.waiting,
+            "faults": self.faults.rules,
+            "limits": self.limits.state,
             "market": None,
         }
         if isinstance(self._source, MadeUpSource):
@@ -417,13 +569,17 @@ class Steering(VerbGroup):
             }
         return found
 
-    def call(self, path: str, arguments: Mapping[str, object]) -> None:
-        """Carry out the verb of a path in ``VERBS`` with plain data as arguments. Raises ``SteeringError``."""
+    def call(self, path: str, arguments: Mapping[str, object]) -> object:
+        """Carry out the verb of a path in ``VERBS`` with plain data as arguments, and return its result, plain too.
+
+        Raises ``SteeringError``.
+        """
         found = VERBS.get(path)
         if found is None:
             raise SteeringError(f"there is no verb {path!r:.60}")
         group = getattr(self, found.group) if found.group else self
-        getattr(group, found.name)(**found.checked(arguments))
+        result: object = getattr(group, found.name)(**found.checked(arguments))
+        return result
 
     # Used by the gateway
 
