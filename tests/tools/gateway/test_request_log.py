@@ -19,7 +19,7 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Qot_GetRT, Qot_Sub, Trd_UnlockTrade
 from ftwire_tools.commands.serve import command
 from ftwire_tools.filters import parse
-from ftwire_tools.gateway.request_log import MOST_LINES, Exchange, JsonRequests, RequestLog, TextRequests
+from ftwire_tools.gateway.request_log import MOST_LINES, Exchange, ExchangeLog, JsonRequests, TextRequests
 from support.gateways import CAPTURES, PlainClient
 
 PLAIN = str(CAPTURES / "futu-api-10.11-plain.pcap")
@@ -40,7 +40,7 @@ def rt(
 
 def lines_of(*exchanges: Exchange, chosen: str | None = None) -> list[str]:
     lines: list[str] = []
-    log = RequestLog(TextRequests(lines.append), None if chosen is None else parse(chosen))
+    log = ExchangeLog(TextRequests(lines.append), None if chosen is None else parse(chosen))
     for exchange in exchanges:
         log.add(exchange)
     log.close()

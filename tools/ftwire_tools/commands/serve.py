@@ -22,16 +22,16 @@ from ftwire_tools.commands._control import (
     read_script,
     script_option,
 )
+from ftwire_tools.commands._faults import fault_options, read_rules
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
-from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import JsonLog, Log, LogOutput, TextLog
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
-from ftwire_tools.gateway.request_log import JsonRequests, RequestLog, TextRequests
+from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
@@ -61,13 +61,6 @@ def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None
     return context
 
 
-def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
-    try:
-        return tuple(parse_rule(text) for text in texts)
-    except FaultError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
-
-
 def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
     try:
         return LimitSettings.of(account, changes)
@@ -75,7 +68,7 @@ def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
         raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
-def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, RequestLog | None]:
+def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, ExchangeLog | None]:
     """Return the log of events and that of the requests which pass a filter."""
     if quiet:
         return Log(lambda *_: None), None
@@ -89,7 +82,7 @@ def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, Re
         requests = TextRequests(
             text.line, later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
         )
-    request_log = RequestLog(requests, chosen)
+    request_log = ExchangeLog(requests, chosen)
 
     def close() -> None:
         request_log.close()
@@ -103,7 +96,7 @@ async def _serve(
     source: AnswerSource,
     settings: Settings,
     log: Log,
-    request_log: RequestLog | None,
+    request_log: ExchangeLog | None,
     script: Script | None,
     control: Control | None,
 ) -> bool:
@@ -212,14 +205,7 @@ async def _serve(
     help="Move times in messages so that the capture, or the market, begins now.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="NAME[:p=,n=,every=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
-)
-@click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@fault_options("Make something go wrong")
 @click.option(
     "--limits",
     "account",
@@ -320,7 +306,6 @@ def command(
     shift_time: str | None,
     seed: int,
     faults: tuple[str, ...],
-    list_faults: bool,
     account: str,
     limits: tuple[str, ...],
     language: Language,
@@ -350,13 +335,10 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic -Y 'ret_type != 0 or latency > 50ms'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    if list_faults:
-        for name, meaning in NAMES.items():
-            click.echo(f"{name:18}{meaning}")
-        return
     if synthetic == bool(captures):
         raise click.UsageError(
             "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
@@ -384,7 +366,7 @@ def command(
         limits=_limits(account, limits),
         language=language,
         seed=seed,
-        faults=_rules(faults),
+        faults=read_rules(faults),
     )
     try:
         settings.check()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ftwire_tools.filters.compiler import Filter
 
-__all__ = ["Exchange", "JsonRequests", "RequestLog", "TextRequests", "exchange_of_frames"]
+__all__ = ["Exchange", "ExchangeLog", "JsonRequests", "TextRequests", "exchange_of_frames"]
 
 COLUMNS: Final = 80
 """Width of a line where it is not for a terminal."""
@@ -99,7 +99,7 @@ class _Requests(Protocol):
         ...
 
 
-class RequestLog:
+class ExchangeLog:
     """Takes all exchanges and passes those that are to be shown to ``requests``."""
 
     def __init__(self, requests: _Requests, chosen: Filter | None = None) -> None:

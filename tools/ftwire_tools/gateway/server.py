@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.log import Log
-    from ftwire_tools.gateway.request_log import RequestLog
+    from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -59,7 +59,7 @@ class Gateway:
         credentials: Callable[[int], Credentials] = random_credentials,
         on_request: Callable[[ReceivedRequest], None] | None = None,
         script: Script | None = None,
-        request_log: RequestLog | None = None,
+        request_log: ExchangeLog | None = None,
     ) -> None:
         settings.check()
         self.source: Final = source
