@@ -189,7 +189,7 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         client.ask("KeepAlive", time=1)
         assert client.pushes == []
         client.subscribe("HK.00700", sub_types=(4,))
-        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HK_OPEN
+        assert client.wait_for_pushes(1)[0].tickerList[0].timestamp >= HK_OPEN
 
 
 def test_now() -> None:

@@ -370,6 +370,17 @@ class Hours:
             if window.session is not None
         )
 
+    def minutes(self, day: date, session: Session) -> int:
+        """Return how many minutes a trading day has in a session."""
+        if self._is_always_open(day) or self.calendar.name == "ALL":
+            # Clocks may be changed on such a day.
+            return sum((each.end - each.start) // _MINUTE for each in self.trading(day) if each.session is session)
+        return sum(
+            window.end - window.start
+            for window in self._windows(day)
+            if window.session is session and not (window.is_night_before and self.is_half_day(self.before(day)))
+        )
+
     # Moments
 
     def day_at(self, second: int, sessions: frozenset[Session] | None = None) -> date:

@@ -38,6 +38,7 @@ __all__ = [
     "Tick",
     "minutes_of",
     "ticks_of",
+    "trades_in",
 ]
 
 UNIT: Final = 10_000
@@ -78,6 +79,14 @@ class Ladder:
         """Return the legal price next to a price."""
         tick = self.tick(price)
         return max(int(price + tick / 2) // tick * tick, self.lowest)
+
+    def legal_within(self, low: int, high: int) -> Callable[[float], int]:
+        """Return ``legal`` for prices between two legal ones: a faster one where all have the same tick."""
+        tick = self.tick(low)
+        if self.tick(high) != tick:
+            return self.legal
+        half = tick / 2
+        return lambda price: int(price + half) // tick * tick
 
     def up(self, price: int) -> int:
         """Return the next higher legal price."""
@@ -210,12 +219,7 @@ def _seeded(seed: int, *what: object) -> Random:
 
 def least_volume(hours: Hours, day: date, session: Session, lot: int) -> int:
     """Return the least volume of a session, with which something is traded in every minute."""
-    return QUANTUM * lot * minutes_in(hours, day, session)
-
-
-def minutes_in(hours: Hours, day: date, session: Session) -> int:
-    """Return the number of minutes of a session."""
-    return sum((each.end - each.start) // MINUTE for each in hours.trading(day) if each.session is session)
+    return QUANTUM * lot * hours.minutes(day, session)
 
 
 class RandomDays:
@@ -415,19 +419,20 @@ def _profile(count: int) -> tuple[float, ...]:
 
 def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     """Return the minutes of a session of a trading day."""
-    count = minutes_in(days.hours, day, session)
+    count = days.hours.minutes(day, session)
     if not count:
         return Minutes(*(array("q") for _ in Minutes._fields))
-    bar, ladder = days.bar(day, session), days.ladder
+    bar = days.bar(day, session)
+    legal = days.ladder.legal_within(bar.low, bar.high)
     drawn = _seeded(seed, days.character.key, day, session.value, "minutes")
-    closes = _path(drawn, count, bar, ladder, days.character.sign)
+    closes = _path(drawn, count, bar, legal, days.character.sign)
     opens = [bar.open, *closes[:-1]]
     reach = (bar.high - bar.low) * 0.06
     highs, lows = [], []
     for opened, close in zip(opens, closes, strict=True):
         above, below = drawn.random(), drawn.random()
-        highs.append(min(bar.high, ladder.legal(max(opened, close) + reach * above * above)))
-        lows.append(max(bar.low, ladder.legal(min(opened, close) - reach * below * below)))
+        highs.append(min(bar.high, legal(max(opened, close) + reach * above * above)))
+        lows.append(max(bar.low, legal(min(opened, close) - reach * below * below)))
     highs[max(range(count), key=highs.__getitem__)] = bar.high
     lows[min(range(count), key=lows.__getitem__)] = bar.low
     prices = [sum(each) / 4 for each in zip(opens, highs, lows, closes, strict=True)]
@@ -436,7 +441,7 @@ def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     return Minutes(*(array("q", column) for column in (opens, highs, lows, closes, volumes, turnovers)))
 
 
-def _path(drawn: Random, count: int, bar: SessionBar, ladder: Ladder, sign: int) -> list[int]:
+def _path(drawn: Random, count: int, bar: SessionBar, legal: Callable[[float], int], sign: int) -> list[int]:
     """Return the closes of ``count`` minutes: a random path from the open to the close, between low and high."""
     walk, total = [], 0.0
     for _ in range(count):
@@ -448,7 +453,7 @@ def _path(drawn: Random, count: int, bar: SessionBar, ladder: Ladder, sign: int)
     # Above and below the straight line, the path is stretched as far as high and low allow.
     up = min(((bar.high - mid) / far for mid, far in zip(middle, away, strict=True) if far > 1e-9), default=0.0)
     down = min(((bar.low - mid) / far for mid, far in zip(middle, away, strict=True) if far < -1e-9), default=0.0)
-    legal, high, low = ladder.legal, bar.high, bar.low
+    high, low = bar.high, bar.low
     closes = [
         min(high, max(low, legal(mid + far * (up if far > 0 else down)))) for mid, far in zip(middle, away, strict=True)
     ]
@@ -498,14 +503,19 @@ def _turnovers(prices: list[float], volumes: list[int], turnover: int) -> list[i
     return found
 
 
+def trades_in(lots: int, session: Session) -> int:
+    """Return in how many trades the lots of a minute are traded: one a second at most, fewer outside regular hours."""
+    return min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4)
+
+
 def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, minute: MinuteBar) -> list[Tick]:
     """Return the trades of the minute with this number in its session, at most one in a second, the first at once."""
     lot = days.character.lot
-    lots = minute.volume // lot
-    count = min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4)
+    count = trades_in(minute.volume // lot, session)
     drawn = _seeded(seed, days.character.key, day, session.value, number)
     seconds = range(count) if count == MINUTE else [0, *sorted(drawn.sample(range(1, MINUTE), count - 1))]
-    legal, high, low = days.ladder.legal, minute.high, minute.low
+    high, low = minute.high, minute.low
+    legal = days.ladder.legal_within(low, high)
     slope = (minute.close - minute.open) / (count - 1)
     reach = (high - low) / 2
     prices = [
