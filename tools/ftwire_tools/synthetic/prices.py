@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache, lru_cache
@@ -355,7 +356,7 @@ class RandomDays:
         low = min(bottom, legal(bottom * (1 - 0.5 * daily * abs(movement.down))))
         lot = self.character.lot
         whole = max(int(volume) // lot * lot, least_volume(self.hours, day, session, lot))
-        return SessionBar(opened, high, low, close, whole, whole * ((opened + high + low + close) // 4))
+        return SessionBar(opened, high, low, close, whole, whole * (opened + high + low + close) // 4)
 
 
 class _Close(NamedTuple):
@@ -408,7 +409,7 @@ class DerivedDays:
             int(self.character.volume * base.volume / usual) // lot * lot,
             least_volume(self.hours, day, session, lot),
         )
-        return SessionBar(opened, high, low, close, volume, volume * ((opened + high + low + close) // 4))
+        return SessionBar(opened, high, low, close, volume, volume * (opened + high + low + close) // 4)
 
 
 @cache
@@ -474,7 +475,35 @@ def _volumes(drawn: Random, prices: list[float], bar: SessionBar, lot: int) -> l
         # The first step of Newton's method for weights times exp(tilt * price), not too far at once.
         tilt = max(-1.0, min(1.0, (target - mean) / math.sqrt(spread))) / math.sqrt(spread)
         weights = [weight * math.exp(tilt * (price - mean)) for weight, price in zip(weights, prices, strict=True)]
-    return _shared(bar.volume, weights, lot, QUANTUM)
+    return _balanced(prices, _shared(bar.volume, weights, lot, QUANTUM), bar.turnover, lot)
+
+
+def _balanced(prices: list[float], volumes: list[int], turnover: int, lot: int) -> list[int]:
+    """Move whole lots between minutes until prices times volumes are a turnover, as nearly as whole lots can be."""
+    lacking = turnover - sum(map(float.__mul__, prices, map(float, volumes)))
+    order = sorted(range(len(prices)), key=prices.__getitem__, reverse=lacking < 0)
+    lacking, first, last = abs(lacking), 0, len(order) - 1
+    # From the far end of the prices to the other, as many lots as are needed.
+    while first < last and (step := abs(prices[order[last]] - prices[order[first]]) * lot) > 0 and lacking >= step:
+        source = order[first]
+        moved = min(int(lacking // step), volumes[source] // lot - QUANTUM)
+        volumes[source] -= moved * lot
+        volumes[order[last]] += moved * lot
+        lacking -= moved * step
+        first += 1
+    # And one more, between the two whose prices differ by what is left.
+    wanted = lacking / lot
+    ranked = [abs(prices[number] - prices[order[0]]) for number in order]
+    best, pair = wanted, None
+    for place in range(first, len(order)):
+        other = min(bisect_left(ranked, ranked[place] + wanted), len(order) - 1)
+        error = abs(ranked[other] - ranked[place] - wanted)
+        if error < best and volumes[order[place]] > QUANTUM * lot:
+            best, pair = error, (order[place], order[other])
+    if pair is not None:
+        volumes[pair[0]] -= lot
+        volumes[pair[1]] += lot
+    return volumes
 
 
 def _shared(volume: int, weights: list[float], lot: int, least: int) -> list[int]:
