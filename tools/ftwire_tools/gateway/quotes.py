@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
@@ -186,11 +186,13 @@ class Quotes:
     def _span(self, stock: StockDay, c2s: Any) -> tuple[datetime, datetime]:
         """Return when history begins and ends: a year where one is left out, up to now where both are."""
         if not c2s.beginTime and not c2s.endTime:
-            return stock.time() - YEAR, datetime.max
+            return datetime.combine(stock.time() - YEAR, time()), datetime.max
         begin = _date(c2s.beginTime, late=False) if c2s.beginTime else None
         end = _date(c2s.endTime, late=True) if c2s.endTime else None
         try:
-            return begin or (end or stock.time()) - YEAR, end or (begin or stock.time()) + YEAR
+            return begin or datetime.combine((end or stock.time()) - YEAR, time()), end or (
+                begin or stock.time()
+            ) + YEAR
         except OverflowError:
             raise NotHereError(f"{c2s.beginTime or c2s.endTime!r:.40} is no date of a market") from None
 

@@ -279,7 +279,8 @@ class Hours:
         self.timetable: Final = timetable
         self.zone: Final = clock
         self.open_from: Final = open_from
-        self._regular: Final = next(window.state for window in timetable.windows if window.session is _REGULAR)
+        regular = [window for window in timetable.windows if window.session is _REGULAR]
+        self._regular: Final = min(regular, key=lambda window: window.is_night_before).state
         self._trading: Final = lru_cache(maxsize=64)(self._find_trading)
         # All windows begin and end at whole minutes.
         self._day_at: Final = lru_cache(maxsize=64)(self._find_day_at)
