@@ -10,23 +10,27 @@ from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.trades import Trades, pushes_of
 from ftwire_tools.synthetic.trading_day import Market
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
 
+UNKNOWN_PROTOCOL: Final = "未知的协议ID"
+"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
 USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
@@ -46,6 +50,7 @@ class Synthetic:
         self.market: Final = Market(seed, None if now is None else now / SECOND, universe)
         self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
+        self._reference: Final = Reference(self.market, seed)
         self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
@@ -58,7 +63,7 @@ class Synthetic:
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+        return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
 
     def handshake(self) -> dict[str, Any]:
         """Return version, user and user's region."""
@@ -77,14 +82,19 @@ class Synthetic:
         """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s = content_of(request)
+        fields = response.DESCRIPTOR.fields_by_name
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 for security in c2s.securityList:
                     self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
+            elif entry.name in self._reference.answers:
+                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
+                if entry.name == "Qot_RequestHistoryKL":
+                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
                 event = self._trades.answers[entry.name](c2s, response.s2c)
                 if event is not None:
@@ -92,6 +102,8 @@ class Synthetic:
                     asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
+            elif entry.is_retired:
+                return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
         except (NotHereError, TradeError) as error:
@@ -117,12 +129,15 @@ class Synthetic:
         """Push the present state of new topics, where the client has requested that."""
         if change.first:
             for topic in change.started:
-                found = self._quotes.push(topic)
+                found = self._quotes.push(topic) or self._reference.push(topic)
                 if found is not None:
                     client.push(found)
 
     def _push_to_all(self, event: OrderEvent) -> None:
-        for push in pushes_of(event):
+        self._send_to_all(pushes_of(event))
+
+    def _send_to_all(self, pushes: Iterable[Push]) -> None:
+        for push in pushes:
             for client in list(self._clients.values()):
                 client.push(push)
 
@@ -131,12 +146,13 @@ class Synthetic:
         self.market.step()
         for event in self.accounts.step():
             self._push_to_all(event)
+        self._send_to_all(self._reference.step())
         wanted: dict[Topic, list[Subscriber]] = {}
         for client in self._clients.values():
             for topic in client.subscriptions.pushed:
                 wanted.setdefault(topic, []).append(client)
         for topic, clients in wanted.items():
-            push = self._quotes.push(topic)
+            push = self._quotes.push(topic) or self._reference.push(topic)
             if push is not None:
                 for client in clients:
                     client.push(push)
