@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.reference.flows import Flows
 from ftwire_tools.gateway.reference.futures import Futures
+from ftwire_tools.gateway.reference.made_up.maker import Maker
 from ftwire_tools.gateway.reference.options import Options
 from ftwire_tools.gateway.reference.reminders import Reminders
 from ftwire_tools.gateway.reference.screening import StockFilter
@@ -47,8 +48,10 @@ class Reference:
             self._reminders,
             self._service,
         )
+        made = Maker(view).answers
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
-            name: answer for part in parts for name, answer in part.answers.items()
+            **made,
+            **{name: answer for part in parts for name, answer in part.answers.items()},
         }
         """Protocol to the function that fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
 
