@@ -30,11 +30,12 @@ from ftwire_tools.gateway.faults import Rule, parse_rule
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.synthetic.trading_day import start_time
 
 if TYPE_CHECKING:
     import ssl
@@ -98,6 +99,8 @@ def gateway(
     loop: bool = False,
     max_pause: float | None = MAX_PAUSE,
     shift_to_now: bool = False,
+    clock: str | None = None,
+    always_open: bool = False,
     seed: int = 0,
     universe: str | PathLike[str] | None = None,
     faults: Sequence[str | Rule] = (),
@@ -109,14 +112,15 @@ def gateway(
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
-    how many seconds a client waits at most for the next captured push, ``None`` for any; ``universe`` is a table of
+    how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
+    ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
     instruments, as for ``ftwire serve --universe``; ``faults`` are written as for
     ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
     handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
     is the former name of ``source``.
 
     Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
-    ``FaultError``, ``SettingsError``), and what the gateway itself failed with at the end of the block.
+    ``ClockError``, ``FaultError``, ``SettingsError``), and what the gateway itself failed with at the end of the block.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -140,6 +144,10 @@ def gateway(
         }
     )
     pace, now = Pace(speed, loop=loop, max_pause=max_pause), time.time_ns() if shift_to_now else None
+    if clock is not None:
+        if shift_to_now:
+            raise ValueError("clock or shift_to_now, not both")
+        now = start_time(clock) * SECOND
     if source is not None:
         made = source()
     elif captures:
@@ -151,7 +159,11 @@ def gateway(
         from ftwire_tools.synthetic.universe import load_universe
 
         made = Synthetic(
-            seed=seed, pace=pace, now=now, universe=None if universe is None else load_universe(fspath(universe))
+            seed=seed,
+            pace=pace,
+            now=now,
+            universe=None if universe is None else load_universe(fspath(universe)),
+            always_open=always_open,
         )
     thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
     server = thread.begin()

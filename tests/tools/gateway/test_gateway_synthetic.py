@@ -22,7 +22,8 @@ from ftwire_tools.gateway.trades import pushes_of
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.messages.time_fields import TimeKind, stamp_of, time_kind
-from ftwire_tools.synthetic.trading_day import HEAD_START, Market, StockDay
+from ftwire_tools.synthetic.trading_day import Market, StockDay, start_time
+from ftwire_tools.synthetic.trading_session import REGULAR
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
 
@@ -30,8 +31,11 @@ TENCENT = security("HK.00700")
 PAPER = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
 REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
 
-still = gateway_fixture(scope="module", synthetic=True, speed=0.001)
-"""A market whose clock stands still."""
+still = gateway_fixture(scope="module", synthetic=True, speed=0.001, clock="hk-open")
+"""A market whose clock stands still, while Hong Kong trades."""
+HK_OPEN = start_time("hk-open")
+HEAD_START = 1800
+"""Seconds that Hong Kong has traded then."""
 
 
 @pytest.fixture
@@ -60,9 +64,8 @@ def test_a_seed_makes_one_market() -> None:
 
 
 def test_the_day_adds_up() -> None:
-    stock = stock_of(Market(0), 1, "00700")
-    assert stock.second == HEAD_START
-    assert len(stock.minutes) == HEAD_START // 60
+    stock = stock_of(Market(0, HK_OPEN), 1, "00700")
+    assert len(stock.minutes) == HEAD_START // 60 + 1
     assert sum(minute.volume for minute in stock.minutes) == stock.volume
     assert max(minute.high for minute in stock.minutes) == stock.high
     assert min(minute.low for minute in stock.minutes) == stock.low
@@ -119,7 +122,7 @@ def test_all_views_show_one_market(client: PlainClient) -> None:
     price = basic.curPrice
     assert {snapshot.curPrice, share[-1].price, ticker[-1].price, day.closePrice, minutes[-1].closePrice} == {price}
     assert {snapshot.volume, sum(point.volume for point in share), day.volume} == {basic.volume}
-    assert basic.volume == sum(candle.volume for candle in minutes)
+    assert basic.volume == sum(candle.volume for candle in minutes if candle.time > "2024-06-12")
     asks, bids = book.orderBookAskList, book.orderBookBidList
     assert len(asks) == len(bids) == 10
     assert asks[0].price > price > bids[0].price
@@ -140,7 +143,7 @@ def test_history_comes_in_pages(client: PlainClient) -> None:
             break
         key = s2c.nextReqKey
     assert days == sorted(set(days))
-    assert (days[0], days[-1], len(days)) == ("2024-01-01", "2024-03-29", 65)
+    assert (days[0], days[-1], len(days)) == ("2024-01-02", "2024-03-28", 61)
     assert client.ask("Qot_RequestHistoryKL", **question, nextReqKey=b"?").retType == -1
     assert client.ask("Qot_RequestHistoryKL", **{**question, "beginTime": "soon"}).retType == -1
 
@@ -171,7 +174,7 @@ def test_every_subscription_has_a_whole_push(sub_type: int) -> None:
 
 
 def test_pushes_follow_the_market() -> None:
-    with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
+    with gateway(speed=50.0, clock="hk-open") as opend, PlainClient(opend.port) as client:
         client.subscribe("HK.00700", sub_types=(1, 2, 4, 5, 6))
         client.wait_for_pushes(100)
         tickers = [frame.message.s2c.tickerList[0].sequence for frame in client.pushes if frame.proto_id == 3011]  # type: ignore[union-attr]
@@ -185,11 +188,11 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         client.ask("KeepAlive", time=1)
         assert client.pushes == []
         client.subscribe("HK.00700", sub_types=(4,))
-        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HEAD_START
+        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HK_OPEN
 
 
 def test_now() -> None:
-    with gateway(shift_to_now=True) as opend, PlainClient(opend.port) as client:
+    with gateway(shift_to_now=True, always_open=True) as opend, PlainClient(opend.port) as client:
         basic = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
         assert abs(basic.updateTimestamp - time.time()) < 60
 
@@ -201,7 +204,7 @@ class TestTrading:
         return client.ask("Trd_PlaceOrder", header=header, **{**self.order, **more})
 
     def test_an_order_is_filled_in_parts_and_paid_for(self) -> None:
-        with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
+        with gateway(speed=50.0, clock="hk-open") as opend, PlainClient(opend.port) as client:
             client.ask("Trd_SubAccPush", accIDList=[1_001_001])
             placed = self.place(client, qty=1000.0, price=420.0)
             assert placed.retType == 0
@@ -223,7 +226,11 @@ class TestTrading:
             assert not client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
 
     def test_an_order_waits_is_changed_and_cancelled(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client, PlainClient(opend.port) as other:
+        with (
+            gateway(speed=0.001, clock="hk-open") as opend,
+            PlainClient(opend.port) as client,
+            PlainClient(opend.port) as other,
+        ):
             other.ask("Trd_SubAccPush", accIDList=[1_001_001])
             placed = self.place(client, qty=100.0, price=100.0).s2c
             assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 10_000
@@ -243,7 +250,7 @@ class TestTrading:
             assert client.pushes == []
 
     def test_all_orders_are_cancelled(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
+        with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
             for _ in range(3):
                 self.place(client, qty=100.0, price=100.0)
             client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=2, orderID=0, forAll=True)
@@ -251,7 +258,7 @@ class TestTrading:
             assert len(orders) == 3
 
     def test_an_account_that_clients_take_for_real_is_unlocked_first(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
+        with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
             assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock trade first"
             client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
             assert self.place(client, REAL, qty=100.0, price=100.0).retType == 0
@@ -312,7 +319,7 @@ def times_of(message: Any) -> Iterator[tuple[str, str, float]]:
 @pytest.mark.parametrize("text", CLOCK_TIMES.values(), ids=CLOCK_TIMES)
 def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str) -> None:
     now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-    market = Market(0, now)
+    market = Market(0, now, always_open=True)
     quotes, accounts = Quotes(market), TradingAccounts(market)
     answers = {**quotes.answers, **Reference(market, 0).answers}
     account = next(each for each in accounts.all.values() if not each.terms.environment and 2 in each.terms.markets)
@@ -331,7 +338,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
         zone = ZoneInfo(ZONE_OF[listing.exchange.prefix])
         found = [quotes.push(Topic(listing.market, listing.code, sub)) for sub in (1, 2, 4, 5, *SUB_OF_KLINE.values())]
         replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
-        client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True))
+        client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True, sessions_of=lambda _: REGULAR))
         for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
             answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
         sent = [each.message for each in found if each is not None] + replies
@@ -342,7 +349,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
                 seen[name] += 1
                 assert local == f"{datetime.fromtimestamp(stamp, zone):%Y-%m-%d %H:%M:%S}", name
                 if "KLine" not in name:
-                    assert now - HEAD_START <= stamp <= now + 30
+                    assert now - 25 * 3600 <= stamp <= now + 30 + 60
     assert len(seen) > 7
     assert seen["Trd_Common.Order.updateTime"] == len(events)
     assert seen["Trd_Common.OrderFill.createTime"] > 0
@@ -367,14 +374,16 @@ def many_request(listing: Any) -> Any:
 def test_a_second_of_the_market_is_one_when_clocks_are_changed() -> None:
     forward = datetime(2024, 3, 10, 7, 0, tzinfo=UTC).timestamp()
     stock = stock_of(Market(0, forward), 11, "AAPL")
-    shown = [local_text(stock.time(HEAD_START + second)) for second in (-1, 0)]
+    shown = [local_text(stock.time(int(forward) + second)) for second in (-1, 0)]
     assert shown == ["2024-03-10 01:59:59", "2024-03-10 03:00:00"]
-    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
-    assert stamps == [forward + second for second in range(-5, 5)]
     back = datetime(2024, 11, 3, 6, 0, tzinfo=UTC).timestamp()
-    stock = stock_of(Market(0, back), 11, "AAPL")
-    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
-    assert stamps == [back + second for second in range(-5, 5)]
+    for begin in (forward, back):
+        market = Market(0, begin - 5)
+        stock, stamps = stock_of(market, 11, "AAPL"), []
+        for _ in range(10):
+            stamps.append(stock.stamp(stock.time()))
+            market.step()
+        assert stamps == [begin + second for second in range(-5, 5)]
 
 
 def test_the_updates_of_an_order_have_the_time_of_the_update() -> None:

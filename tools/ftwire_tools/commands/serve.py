@@ -19,7 +19,7 @@ from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
@@ -181,6 +181,19 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     type=click.Choice(["now"]),
     help="Move times in messages so that the capture, or the market, begins now.",
 )
+@click.option(
+    "--clock",
+    metavar="us-open|hk-open|TIME",
+    help="When the made-up market begins: half an hour after New York (the default) or Hong Kong has opened on"
+    " 2024-06-12, or a time in ISO 8601 such as 2024-07-03T12:55:00-04:00.",
+)
+@click.option(
+    "--hours",
+    type=click.Choice(["exchange", "always"]),
+    default="exchange",
+    show_default=True,
+    help="When the made-up market trades: in the hours of each exchange, or always, as in its regular session.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @click.option(
     "--fault",
@@ -264,6 +277,8 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    clock: str | None,
+    hours: str,
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
@@ -300,6 +315,10 @@ def command(
         return
     if universe_path is not None and not synthetic:
         raise click.UsageError("--universe is for --synthetic")
+    if clock is not None and shift_time is not None:
+        raise click.UsageError("--clock or --shift-time, not both: each says when the market begins")
+    if not synthetic and (clock is not None or hours != "exchange"):
+        raise click.UsageError("--clock and --hours are for --synthetic")
     if synthetic == bool(captures):
         raise click.UsageError(
             "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
@@ -334,8 +353,19 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.synthetic.trading_day import ClockError, start_time
 
-        source = Synthetic(seed=seed, pace=pace, now=now, universe=_universe(universe_path))
+        try:
+            if clock is not None:
+                now = start_time(clock) * SECOND
+        except ClockError as error:
+            raise click.BadParameter(str(error), param_hint="--clock") from None
+        try:
+            source = Synthetic(
+                seed=seed, pace=pace, now=now, universe=_universe(universe_path), always_open=hours == "always"
+            )
+        except ClockError as error:
+            raise click.UsageError(str(error)) from None
     else:
         forwarding = None
         if forward is not None:

@@ -7,7 +7,7 @@ its methods are called in the thread of the gateway's event loop.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from ftwire.connection import KEEP_ALIVE
 from ftwire.protocols import registry
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
-__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "content_of", "failure", "success"]
+__all__ = ["RET_FAILED", "Answer", "AnswerSource", "HasClock", "Subscriber", "content_of", "failure", "success"]
 
 RET_FAILED: Final = -1
 """``Common.RetType`` of a failure."""
@@ -90,6 +90,15 @@ class AnswerSource(Protocol):
 
     async def run(self) -> None:
         """Run until cancelled: whatever the source does by itself, without a request."""
+        ...
+
+
+@runtime_checkable
+class HasClock(Protocol):
+    """An answer source with a time of its own, which KeepAlive shows."""
+
+    def now(self) -> int:
+        """Return the present time in seconds since 1970."""
         ...
 
 

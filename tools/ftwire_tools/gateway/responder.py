@@ -15,7 +15,7 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, HasClock, Subscriber, failure, success
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
 
@@ -88,7 +88,8 @@ class Responder:
             return
         if entry.proto_id == KEEP_ALIVE:
             response = success(entry)
-            response.s2c.time = message.c2s.time
+            source = self._source
+            response.s2c.time = source.now() if isinstance(source, HasClock) else message.c2s.time
             client.reply(request, entry, Answer(response))
         elif entry.proto_id == GET_SUB_INFO:
             response = success(entry)

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
+from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.markets.sessions import Session
+from ftwire_tools.synthetic.trading_session import REGULAR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +60,7 @@ class Subscriptions:
         """Topics subscribed to, in the order of subscribing."""
         self.pushed: dict[Topic, frozenset[int]] = {}
         """Topics whose pushes are wanted, with the ``RehabType`` numbers of K-lines; no number means any."""
+        self._sessions: dict[Topic, frozenset[Session]] = {}
         self.accounts: set[int] = set()
         """``accID`` of the accounts whose orders are pushed."""
         self.notify = False
@@ -85,11 +89,14 @@ class Subscriptions:
             for topic in list(self.topics) if c2s.isUnsubAll else topics:
                 self.topics.pop(topic, None)
                 self.pushed.pop(topic, None)
+                self._sessions.pop(topic, None)
             return SubscriptionChange()
         wanted = {**self.topics, **dict.fromkeys(topics)}
         if len(wanted) > QUOTA:
             return SubscriptionChange(f"{len(wanted)} subscriptions, the quota is {QUOTA}")
         self.topics = wanted
+        # The last subscription counts.
+        self._sessions.update(dict.fromkeys(topics, scope_of(c2s) or REGULAR))
         if c2s.HasField("isRegOrUnRegPush"):
             return self._register(c2s.isRegOrUnRegPush, topics, frozenset(c2s.regPushRehabTypeList), c2s)
         return SubscriptionChange()
@@ -104,6 +111,10 @@ class Subscriptions:
                 return SubscriptionChange(f"{topic.code} is not subscribed to sub type {topic.sub_type}")
         self.pushed.update(dict.fromkeys(topics, rehabs))
         return SubscriptionChange(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
+
+    def sessions_of(self, topic: Topic) -> frozenset[Session]:
+        """Return the trading sessions that a topic was subscribed for."""
+        return self._sessions.get(topic, REGULAR)
 
     def has(self, topic: Topic) -> bool:
         """Return whether a topic is subscribed to."""

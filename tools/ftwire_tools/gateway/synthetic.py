@@ -12,8 +12,12 @@ from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
+from ftwire_tools.gateway.topics import NOT_KLINES
 from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
+from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.markets.sessions import Session
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
@@ -40,14 +45,42 @@ IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
 
 
+_STATES: Final[dict[str, tuple[str, int, str]]] = {
+    "marketHK": ("HK", Kind.STOCK, ""),
+    "marketUS": ("US", Kind.STOCK, ""),
+    "marketSH": ("SH", Kind.STOCK, ""),
+    "marketSZ": ("SZ", Kind.STOCK, ""),
+    "marketSG": ("SG", Kind.STOCK, ""),
+    "marketJP": ("JP", Kind.STOCK, ""),
+    "marketMY": ("MY", Kind.STOCK, ""),
+    "marketHKFuture": ("HK", Kind.FUTURE, "HSImain"),
+    "marketUSFuture": ("US", Kind.FUTURE, "ESmain"),
+    "marketSGFuture": ("SG", Kind.FUTURE, "CNmain"),
+    "marketJPFuture": ("JP", Kind.FUTURE, "NK225main"),
+}
+"""Fields of GetGlobalState to the market whose state they have: prefix, ``SecurityType``, and a future's code."""
+_ONLY_SESSIONS: Final = "订阅的时段仅支持设置 RTH，ETH，ALL"  # noqa: RUF001 - OpenD's punctuation
+"""Refusal of another trading session, after the words of that for history; a guess."""
+
+
 class Synthetic:
     """Answers from one market and one set of accounts for all clients."""
 
     def __init__(
-        self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None, universe: Universe | None = None
+        self,
+        *,
+        seed: int = 0,
+        pace: Pace | None = None,
+        now: int | None = None,
+        universe: Universe | None = None,
+        always_open: bool = False,
     ) -> None:
-        """``now``, in nanoseconds since 1970, is the market's time at the start."""
-        self.market: Final = Market(seed, None if now is None else now / SECOND, universe)
+        """``now``, in nanoseconds since 1970, is the market's time at the start.
+
+        With ``always_open`` every market stays in its regular session. Raises ``ClockError``.
+        """
+        start = None if now is None else now / SECOND
+        self.market: Final = Market(seed, start, universe, always_open=always_open)
         self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
         self._reference: Final = Reference(self.market, seed)
@@ -64,6 +97,10 @@ class Synthetic:
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
         return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
+
+    def now(self) -> int:
+        """Return the market's time in seconds since 1970."""
+        return self.market.now
 
     def handshake(self) -> dict[str, Any]:
         """Return version, user and user's region."""
@@ -85,6 +122,8 @@ class Synthetic:
         fields = response.DESCRIPTOR.fields_by_name
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
+                if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
+                    raise NotHereError(_ONLY_SESSIONS)
                 for security in c2s.securityList:
                     self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
@@ -111,13 +150,12 @@ class Synthetic:
         return Answer(response)
 
     def _global_state(self, client: Subscriber, s2c: Any) -> None:
-        s2c.marketHK = s2c.marketUS = s2c.marketSH = s2c.marketSZ = 3
-        s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
+        for field, (prefix, sec_type, code) in _STATES.items():
+            setattr(s2c, field, self.market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
         s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
-        stock = self.market.first
-        s2c.time = int(stock.stamp(stock.time()))
-        s2c.localTime = time.time()
+        s2c.time = self.market.now
+        s2c.localTime = float(self.market.now)
         s2c.connID = client.conn_id
 
     def _user_info(self, _: Subscriber, s2c: Any) -> None:
@@ -129,9 +167,13 @@ class Synthetic:
         """Push the present state of new topics, where the client has requested that."""
         if change.first:
             for topic in change.started:
-                found = self._quotes.push(topic) or self._reference.push(topic)
-                if found is not None:
-                    client.push(found)
+                sessions = client.subscriptions.sessions_of(topic)
+                for rehab in client.subscriptions.pushed.get(topic) or (FORWARD,):
+                    found = self._quotes.push(topic, sessions, rehab) or self._reference.push(topic)
+                    if found is not None:
+                        client.push(found)
+                    if topic.sub_type in NOT_KLINES:
+                        break
 
     def _push_to_all(self, event: OrderEvent) -> None:
         self._send_to_all(pushes_of(event))
@@ -147,12 +189,19 @@ class Synthetic:
         for event in self.accounts.step():
             self._push_to_all(event)
         self._send_to_all(self._reference.step())
-        wanted: dict[Topic, list[Subscriber]] = {}
+        wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
-            for topic in client.subscriptions.pushed:
-                wanted.setdefault(topic, []).append(client)
-        for topic, clients in wanted.items():
-            push = self._quotes.push(topic) or self._reference.push(topic)
+            subscriptions = client.subscriptions
+            for topic, rehabs in subscriptions.pushed.items():
+                sessions = subscriptions.sessions_of(topic)
+                for rehab in rehabs or (FORWARD,):
+                    wanted.setdefault((topic, sessions, rehab), []).append(client)
+                    if topic.sub_type in NOT_KLINES:
+                        break
+        for (topic, sessions, rehab), clients in wanted.items():
+            push = self._quotes.push(topic, sessions, rehab, only_new=True) or self._reference.push(
+                topic, only_new=True
+            )
             if push is not None:
                 for client in clients:
                     client.push(push)

@@ -55,9 +55,12 @@ class Reference:
         }
         """Protocol to the function that fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
 
-    def push(self, topic: Topic) -> Push | None:
-        """Return a push with the present state of a topic; ``None`` for one that is not of this package."""
-        return self._flows.push(topic)
+    def push(self, topic: Topic, *, only_new: bool = False) -> Push | None:
+        """Return a push with the present state of a topic, ``None`` for one that is not of this package.
+
+        With ``only_new`` it is ``None`` too where nothing has changed in the market's present second.
+        """
+        return self._flows.push(topic, only_new=only_new)
 
     def step(self) -> Iterator[Push]:
         """Return the pushes that are due at the market's present second."""

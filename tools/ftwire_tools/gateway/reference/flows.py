@@ -152,10 +152,12 @@ class Flows:
                 number = drawn.choice(numbers)
                 side.add(id=number, name=BROKERS[number], pos=place)
 
-    def push(self, topic: Topic) -> Push | None:
-        """Return the present queues as a push."""
+    def push(self, topic: Topic, *, only_new: bool) -> Push | None:
+        """Return the present queues as a push; with ``only_new``, where they have changed: with each open minute."""
+        if topic.sub_type != BROKER:
+            return None
         listing = self._view.market.listing(topic.market, topic.code)
-        if topic.sub_type != BROKER or listing is None:
+        if listing is None or (only_new and not (self._view.is_open(listing) and self._view.now(listing).second == 0)):
             return None
         entry = registry["Qot_UpdateBroker"]
         response = success(entry)

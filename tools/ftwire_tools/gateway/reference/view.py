@@ -79,7 +79,7 @@ class MarketView:
             raise NotHereError(f"{UNKNOWN_STOCK} {listing.code}")
         return Quote(
             stock.price,
-            stock.listing.last_close,
+            stock.last_close,
             stock.open,
             stock.high,
             stock.low,
@@ -158,11 +158,11 @@ class MarketView:
         return (bids[0][1] if bids else 0), (asks[0][1] if asks else 0)
 
     def turnovers(self, listing: Listing) -> list[tuple[datetime, float]]:
-        """Return the begin of each minute of the present day so far, and the money traded in it."""
+        """Return the end of each minute of the present day so far, and the money traded in it."""
         stock = self.market.stock(listing.market, listing.code)
         if stock is None:
             return []
-        return [(stock.time(minute.number * 60), minute.turnover) for minute in stock.minutes]
+        return [(stock.time(minute.end), minute.turnover) for minute in stock.minutes]
 
     def price_before(self, listing: Listing, minutes: int) -> float:
         """Return the price some minutes ago, or the day's first; 0 where there is none."""
@@ -187,6 +187,11 @@ class MarketView:
         """Return the present time on the clock of an instrument's exchange, by default of the first one."""
         stock = self.market.first if listing is None else self.market.stock(listing.market, listing.code)
         return (stock or self.market.first).time()
+
+    def is_open(self, listing: Listing) -> bool:
+        """Return whether an instrument is traded now."""
+        stock = self.market.stock(listing.market, listing.code)
+        return stock is not None and stock.is_open
 
     def today(self, listing: Listing) -> date:
         """Return the present date on the clock of an instrument's exchange."""
