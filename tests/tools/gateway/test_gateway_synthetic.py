@@ -16,6 +16,7 @@ import pytest
 from ftwire.protocols import registry
 from ftwire_tools.gateway.account import OrderEvent, TradingAccounts
 from ftwire_tools.gateway.quotes import Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.gateway.trades import pushes_of
 from ftwire_tools.markets.codes import parse_security
@@ -158,9 +159,7 @@ def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
 
 def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
     assert client.subscribe("HK.99999").retMsg == "未知股票 99999"
-    assert client.ask("Qot_GetWarrant", begin=0, num=1, sortField=1, ascend=True).retMsg == (
-        "Qot_GetWarrant is not part of the synthetic market"
-    )
+    assert client.ask("Qot_GetOrderDetail", security=TENCENT).retMsg == "未知的协议ID"
 
 
 @pytest.mark.parametrize("sub_type", [1, 2, 4, 5, *SUB_OF_KLINE.values()])
@@ -322,6 +321,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     market = Market(0, now, always_open=True)
     quotes, accounts = Quotes(market), TradingAccounts(market)
+    answers = {**quotes.answers, **Reference(market, 0).answers}
     account = next(each for each in accounts.all.values() if not each.terms.environment and 2 in each.terms.markets)
     order = accounts.place(
         account, sec_market=2, code="AAPL", side=1, order_type=1, qty=100.0, price=1_000.0, remark=""
@@ -340,7 +340,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
         replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
         client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True, sessions_of=lambda _: REGULAR))
         for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
-            quotes.answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
+            answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
         sent = [each.message for each in found if each is not None] + replies
         if listing.code == "AAPL":
             sent += [push.message for event in events for push in pushes_of(event)]

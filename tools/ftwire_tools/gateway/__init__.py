@@ -31,6 +31,7 @@ The modules, each depending only on those above it:
 --------------------  --------------------------------------------------------------------------------
 ``quote_messages``    fills messages from stocks of the made-up market (``ftwire_tools.synthetic``)
 ``quotes``            replies and pushes about that market
+``reference``         answers about instruments besides prices over time: a package
 ``account``           simulated accounts: orders, fills, positions, money
 ``trades``            those accounts as OpenD's messages
 ``synthetic``         the answer source for the made-up market and those accounts

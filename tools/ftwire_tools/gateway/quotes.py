@@ -15,7 +15,6 @@ from ftwire_tools.gateway.quote_messages import (
     fill_basic_quote,
     fill_name,
     fill_order_book,
-    fill_snapshot,
     fill_time_share,
     fill_trade,
 )
@@ -97,8 +96,6 @@ class Quotes:
             "Qot_GetOrderBook": self._order_book,
             "Qot_GetKL": self._kl,
             "Qot_RequestHistoryKL": self._history_kl,
-            "Qot_GetSecuritySnapshot": self._snapshot,
-            "Qot_GetStaticInfo": self._static_info,
             "Qot_GetMarketState": self._market_state,
             "Qot_RequestTradeDate": self._trade_date,
         }
@@ -195,31 +192,6 @@ class Quotes:
             ) + YEAR
         except OverflowError:
             raise NotHereError(f"{c2s.beginTime or c2s.endTime!r:.40} is no date of a market") from None
-
-    def _snapshot(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        for security in c2s.securityList:
-            fill_snapshot(s2c.snapshotList.add(), self.stock(security))
-
-    def _static_info(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        if c2s.securityList:
-            listings = [self.listing(security) for security in c2s.securityList]
-        else:
-            # A Chinese market is one of its two exchanges here, too.
-            listings = [
-                listing
-                for listing in self._market.universe
-                if listing.market == c2s.market and c2s.secType in {0, listing.sec_type}
-            ]
-        for listing in listings:
-            basic = s2c.staticInfoList.add().basic
-            basic.security.market, basic.security.code = listing.market, listing.code
-            basic.id = listing.market * 10**9 + sum(map(ord, listing.code))
-            basic.lotSize = listing.lot
-            basic.secType = listing.sec_type
-            basic.exchType = listing.exchange_type
-            basic.name = listing.name
-            basic.listTime = listing.listed
-            basic.delisting = False
 
     def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:

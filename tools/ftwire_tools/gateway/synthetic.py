@@ -10,6 +10,7 @@ from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import NOT_KLINES
 from ftwire_tools.gateway.trades import Trades, pushes_of
@@ -19,12 +20,13 @@ from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
     from ftwire_tools.markets.sessions import Session
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthetic"]
 
+UNKNOWN_PROTOCOL: Final = "未知的协议ID"
+"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
 USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
@@ -79,6 +83,7 @@ class Synthetic:
         self.market: Final = Market(seed, start, universe, always_open=always_open)
         self.accounts: Final = TradingAccounts(self.market)
         self._quotes: Final = Quotes(self.market)
+        self._reference: Final = Reference(self.market, seed)
         self._trades: Final = Trades(self.accounts, self._push_to_all)
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
@@ -91,7 +96,7 @@ class Synthetic:
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+        return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
 
     def now(self) -> int:
         """Return the market's time in seconds since 1970."""
@@ -114,6 +119,7 @@ class Synthetic:
         """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s = content_of(request)
+        fields = response.DESCRIPTOR.fields_by_name
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
@@ -122,8 +128,12 @@ class Synthetic:
                     self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
+            elif entry.name in self._reference.answers:
+                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
+                if entry.name == "Qot_RequestHistoryKL":
+                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
                 event = self._trades.answers[entry.name](c2s, response.s2c)
                 if event is not None:
@@ -131,6 +141,8 @@ class Synthetic:
                     asyncio.get_running_loop().call_soon(self._push_to_all, event)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
+            elif entry.is_retired:
+                return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
         except (NotHereError, TradeError) as error:
@@ -157,14 +169,17 @@ class Synthetic:
             for topic in change.started:
                 sessions = client.subscriptions.sessions_of(topic)
                 for rehab in client.subscriptions.pushed.get(topic) or (FORWARD,):
-                    found = self._quotes.push(topic, sessions, rehab)
+                    found = self._quotes.push(topic, sessions, rehab) or self._reference.push(topic)
                     if found is not None:
                         client.push(found)
                     if topic.sub_type in NOT_KLINES:
                         break
 
     def _push_to_all(self, event: OrderEvent) -> None:
-        for push in pushes_of(event):
+        self._send_to_all(pushes_of(event))
+
+    def _send_to_all(self, pushes: Iterable[Push]) -> None:
+        for push in pushes:
             for client in list(self._clients.values()):
                 client.push(push)
 
@@ -173,6 +188,7 @@ class Synthetic:
         self.market.step()
         for event in self.accounts.step():
             self._push_to_all(event)
+        self._send_to_all(self._reference.step())
         wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
             subscriptions = client.subscriptions
@@ -183,7 +199,9 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            push = self._quotes.push(topic, sessions, rehab, only_new=True)
+            push = self._quotes.push(topic, sessions, rehab, only_new=True) or self._reference.push(
+                topic, only_new=True
+            )
             if push is not None:
                 for client in clients:
                     client.push(push)
