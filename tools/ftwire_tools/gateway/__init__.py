@@ -34,6 +34,7 @@ The modules, each depending only on those above it:
 --------------------  --------------------------------------------------------------------------------
 ``quote_messages``    fills messages from stocks of the made-up market (``ftwire_tools.synthetic``)
 ``quotes``            replies and pushes about that market
+``reference``         answers about instruments besides prices over time: a package
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
