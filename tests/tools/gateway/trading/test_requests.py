@@ -25,7 +25,7 @@ class Asker:
         self.desk = Desk(acc_id)
         self.requests = TradeRequests(self.desk.broker, **more)
 
-    def ask(self, protocol: str, market: int = 0, **fields: Any) -> Any:
+    def ask(self, protocol: str, *, market: Any = 0, **fields: Any) -> Any:
         entry: Any = registry[protocol]
         request, response = entry.request(), entry.response()
         terms = self.desk.account.terms
