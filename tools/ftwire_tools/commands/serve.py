@@ -14,8 +14,17 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
+from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -26,6 +35,8 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.hooks import Script
+    from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
@@ -72,8 +83,40 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
 
 
-async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
-    """Serve until a signal comes; return whether that was Ctrl-C."""
+def _fills(text: str) -> FillModel:
+    from ftwire_tools.gateway.trading.fill_model import FillModelError, parse_fills
+
+    try:
+        return parse_fills(text)
+    except FillModelError as error:
+        raise click.BadParameter(str(error), param_hint="--fills") from None
+
+
+def _passwords(texts: Sequence[str]) -> tuple[str | None, dict[int, str]]:
+    """Return the password of all firms, ``None`` where none was given, and those of single ones."""
+    from ftwire_tools.gateway.trading.order_types import SecurityFirm
+
+    common, own = None, {}
+    for text in texts:
+        firm, separator, password = text.partition("=")
+        if separator and firm in SecurityFirm.__members__:
+            own[int(SecurityFirm[firm])] = password
+        else:
+            common = text
+    return common, own
+
+
+def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
+    try:
+        return LimitSettings.of(account, changes)
+    except LimitError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None
+
+
+async def _serve(
+    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+) -> bool:
+    """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
@@ -87,7 +130,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(source, settings, log) as gateway:
+    on_request = None if control is None else control.requests.add
+    async with (
+        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        open_control(control, gateway.steering, log),
+    ):
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
@@ -182,6 +229,21 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     help="Move times in messages so that the capture, or the market, begins now.",
 )
 @click.option(
+    "--fills",
+    default="book",
+    show_default=True,
+    metavar="MODEL[:share=,slippage=,latency=]",
+    help="How orders are filled: book (against the made-up order book), instant, or half (in halves, each second).",
+)
+@click.option(
+    "--trade-password",
+    "trade_passwords",
+    multiple=True,
+    envvar="FTWIRE_TRADE_PASSWORD",
+    metavar="[FIRM=]TEXT",
+    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+)
+@click.option(
     "--clock",
     metavar="us-open|hk-open|TIME",
     help="When the made-up market begins: half an hour after New York (the default) or Hong Kong has opened on"
@@ -199,10 +261,33 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names.",
+    metavar="NAME[:p=,n=,every=,proto=,client=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
 )
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@click.option(
+    "--limits",
+    "account",
+    type=click.Choice([*ACCOUNTS, "off"]),
+    default="1000",
+    show_default=True,
+    help="Enforce OpenD's limits (frequencies, quotas, a minute before unsubscribing) for an account of this quota.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one: Qot_GetOptionChain=60 (requests in 30 s, or off), history-days=30; docs/faults.md lists them.",
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of OpenD's texts.",
+)
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -250,6 +335,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     metavar="SECONDS",
     help="KeepAlive interval sent to clients.",
 )
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
+@control_options
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
 def command(
@@ -277,17 +364,25 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    fills: str,
+    trade_passwords: tuple[str, ...],
     clock: str | None,
     hours: str,
     seed: int,
     faults: tuple[str, ...],
     list_faults: bool,
+    account: str,
+    limits: tuple[str, ...],
+    language: Language,
     max_clients: int,
     max_unsent: int,
     max_held: int,
     login_timeout: float,
     silence: float,
     keep_alive: int,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -303,6 +398,9 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
+      ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --script scenario.py
+      ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
@@ -341,6 +439,8 @@ def command(
         silence=silence,
         max_unsent=max_unsent * MIB,
         max_held=max_held * MIB,
+        limits=_limits(account, limits),
+        language=language,
         seed=seed,
         faults=_rules(faults),
     )
@@ -353,6 +453,7 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
         from ftwire_tools.synthetic.trading_day import ClockError, start_time
 
         try:
@@ -360,9 +461,18 @@ def command(
                 now = start_time(clock) * SECOND
         except ClockError as error:
             raise click.BadParameter(str(error), param_hint="--clock") from None
+        password, passwords = _passwords(trade_passwords)
         try:
             source = Synthetic(
-                seed=seed, pace=pace, now=now, universe=_universe(universe_path), always_open=hours == "always"
+                seed=seed,
+                pace=pace,
+                now=now,
+                universe=_universe(universe_path),
+                always_open=hours == "always",
+                fills=_fills(fills),
+                password=DEFAULT_PASSWORD if password is None else password,
+                passwords=passwords,
+                language=language,
             )
         except ClockError as error:
             raise click.UsageError(str(error)) from None
@@ -383,8 +493,10 @@ def command(
         except LoadError as error:
             raise click.ClickException(str(error)) from None
         source = replay
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log))
+        interrupted = asyncio.run(_serve(source, settings, log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

@@ -39,10 +39,11 @@ class Summary(NamedTuple):
 class SessionMinutes:
     """The minutes of a trading session of one day, with their running totals."""
 
-    def __init__(self, days: Days, seed: int, day: date, session: Session) -> None:
+    def __init__(self, days: Days, seed: int, day: date, session: Session, *, minutes: Minutes | None = None) -> None:
+        """``minutes`` take the place of those that follow from ``days`` and ``seed``."""
         self.day: Final = day
         self.session: Final = session
-        self.minutes: Final[Minutes] = minutes_of(days, seed, day, session)
+        self.minutes: Final[Minutes] = minutes_of(days, seed, day, session) if minutes is None else minutes
         self.parts: Final = [each for each in days.hours.trading(day) if each.session is session]
         self.ends: Final = [end for part in self.parts for end in range(part.start + 60, part.end + 1, 60)]
         """The end of each minute, in seconds since 1970."""
