@@ -16,6 +16,7 @@ import pytest
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.quotes import Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.gateway.trading.accounts import Account
 from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
@@ -163,9 +164,7 @@ def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
 
 def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
     assert client.subscribe("HK.99999").retMsg == "未知股票 99999"
-    assert client.ask("Qot_GetWarrant", begin=0, num=1, sortField=1, ascend=True).retMsg == (
-        "Qot_GetWarrant is not part of the synthetic market"
-    )
+    assert client.ask("Qot_GetOrderDetail", security=TENCENT).retMsg == "未知的协议ID"
 
 
 @pytest.mark.parametrize("sub_type", [1, 2, 4, 5, *SUB_OF_KLINE.values()])
@@ -194,7 +193,7 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         client.ask("KeepAlive", time=1)
         assert client.pushes == []
         client.subscribe("HK.00700", sub_types=(4,))
-        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HK_OPEN
+        assert client.wait_for_pushes(1)[0].tickerList[0].timestamp >= HK_OPEN
 
 
 def test_now() -> None:
@@ -345,6 +344,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
     now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     market = Market(0, now, always_open=True)
     quotes, broker = Quotes(market), Broker(MadeUpVenue(market), model=parse_fills("half"))
+    answers = {**quotes.answers, **Reference(market, 0).answers}
     account, order = order_of(broker, REAL["accID"], 2, "AAPL", price=1_000.0)
     assert account.terms.markets[0] == 1
     events: list[OrderEvent] = []
@@ -362,7 +362,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
         replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
         client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True, sessions_of=lambda _: REGULAR))
         for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
-            quotes.answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
+            answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
         sent = [each.message for each in found if each is not None] + replies
         if listing.code == "AAPL":
             sent += [push.message for event in events for push in pushes_of(broker, event)]

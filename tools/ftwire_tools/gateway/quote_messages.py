@@ -142,7 +142,7 @@ def _amplitude(stock: StockDay) -> float:
 
 
 def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
-    """Fill a ``Qot_GetSecuritySnapshot.Snapshot``."""
+    """Fill the basic data of a ``Qot_GetSecuritySnapshot.Snapshot``."""
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
     basic.type = listing.sec_type
@@ -156,15 +156,6 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
         ((basic.bidPrice, basic.bidVol, _),) = bids
     year = list(_last_year(stock))
     basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
-    if not listing.is_equity:
-        return
-    equity = snapshot.equityExData
-    equity.issuedShares = equity.outstandingShares = listing.shares
-    equity.issuedMarketVal = equity.outstandingMarketVal = round(listing.shares * stock.price, 2)
-    equity.netAssetPershare, equity.earningsPershare = round(stock.price / 4, 3), round(stock.price / 20, 3)
-    equity.netAsset = round(equity.netAssetPershare * listing.shares, 2)
-    equity.netProfit = round(equity.earningsPershare * listing.shares, 2)
-    equity.eyRate, equity.peRate, equity.pbRate, equity.peTTMRate = 5.0, 20.0, 4.0, 20.0
 
 
 def _last_year(stock: StockDay) -> Iterator[Bar]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import NOT_KLINES
 from ftwire_tools.gateway.trading.broker import Broker
@@ -22,12 +23,13 @@ from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
     from ftwire_tools.gateway.trading.fill_model import FillModel
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthetic"]
 
+UNKNOWN_PROTOCOL: Final = "未知的协议ID"
+"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
 USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
@@ -112,13 +116,14 @@ class Synthetic:
         self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
         self._quotes = Quotes(self.market)
+        self._reference = Reference(self.market, self._seed)
         password, passwords = self._passwords
         self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+        return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
 
     def now(self) -> int:
         """Return the market's time in seconds since 1970."""
@@ -141,6 +146,7 @@ class Synthetic:
         """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s = content_of(request)
+        fields = response.DESCRIPTOR.fields_by_name
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
@@ -149,8 +155,12 @@ class Synthetic:
                     self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
+            elif entry.name in self._reference.answers:
+                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
+                if entry.name == "Qot_RequestHistoryKL":
+                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
                 self._trades.answers[entry.name](c2s, response.s2c)
                 if entry.name in _ORDERING:
@@ -158,6 +168,8 @@ class Synthetic:
                     asyncio.get_running_loop().call_soon(self._settle)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
+            elif entry.is_retired:
+                return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
         except TradeError as error:
@@ -186,7 +198,7 @@ class Synthetic:
             for topic in change.started:
                 sessions = client.subscriptions.sessions_of(topic)
                 for rehab in client.subscriptions.pushed.get(topic) or (FORWARD,):
-                    found = self._quotes.push(topic, sessions, rehab)
+                    found = self._quotes.push(topic, sessions, rehab) or self._reference.push(topic)
                     if found is not None:
                         client.push(found)
                     if topic.sub_type in NOT_KLINES:
@@ -200,9 +212,12 @@ class Synthetic:
 
     def _push_changes(self) -> None:
         for event in self.broker.events():
-            for push in pushes_of(self.broker, event):
-                for client in list(self._clients.values()):
-                    client.push(push)
+            self._send_to_all(pushes_of(self.broker, event))
+
+    def _send_to_all(self, pushes: Iterable[Push]) -> None:
+        for push in pushes:
+            for client in list(self._clients.values()):
+                client.push(push)
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
@@ -214,6 +229,7 @@ class Synthetic:
         self.market.step()
         self.broker.advance()
         self._push_changes()
+        self._send_to_all(self._reference.step())
 
     def advance(self, seconds: int) -> None:
         """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
@@ -243,7 +259,9 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            push = self._quotes.push(topic, sessions, rehab, only_new=only_new)
+            push = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
+                topic, only_new=only_new
+            )
             if push is not None:
                 for client in clients:
                     client.push(push)

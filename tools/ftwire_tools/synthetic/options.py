@@ -85,7 +85,8 @@ def find_option(universe: Universe, market: int, code: str, today: date) -> List
     except ValueError:
         return None
     strike = int(match["strike"]) / 1000
-    if day not in expiries(owner, min(day, today)) or strike not in strikes(owner):
+    # What later days will have is known too: clients whose clock is ahead of the market's request it.
+    if day not in expiries(owner, day) or strike not in strikes(owner):
         return None
     return option_listing(owner, day, strike, is_call=match["side"] == "C", today=today)
 

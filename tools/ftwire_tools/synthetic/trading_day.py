@@ -91,7 +91,7 @@ class Trade(NamedTuple):
     """One trade."""
 
     sequence: int
-    """Grows from trade to trade: there is one trade in a second at most, and this is its second."""
+    """Grows from trade to trade, by one within a trading session."""
     second: int
     """Seconds since 1970."""
     price: float
@@ -458,16 +458,22 @@ class StockDay:
         return found
 
     def begin_of_minutes(self, count: int, sessions: frozenset[Session], most_days: int) -> datetime:
-        """Return a time on the exchange's clock since which there were ``count`` minutes, or ``most_days`` days."""
-        day, left = self.day(sessions), count
+        """Return the end, on the exchange's clock, of the minute since which there were ``count``.
+
+        It is at most ``most_days`` trading days ago.
+        """
+        now, day, left, begin = self._now, self.day(sessions), count, 0
         for _ in range(most_days):
-            for each in self.sessions_of_hours(day, sessions):
-                left -= max(0, (min(each.end, self._now + 60) - each.start)) // 60
-            if left <= 0 or day <= self.days_of.first:
+            for each in reversed(self.sessions_of_hours(day, sessions)):
+                begun = -((each.start - 1 - min(each.end - 1, now)) // 60) if each.start <= now else 0
+                if begun >= left:
+                    return self.time(each.start + (begun - left + 1) * 60)
+                left -= begun
+                begin = each.start + 60
+            if day <= self.days_of.first:
                 break
             day = self.hours.before(day)
-        trading = self.sessions_of_hours(day, sessions)
-        return self.time(trading[0].start)
+        return self.time(begin)
 
     def sessions_of_hours(self, day: date, sessions: frozenset[Session]) -> list[Trading]:
         """Return the times of trading that a day has in some sessions."""
@@ -491,24 +497,33 @@ class StockDay:
 
     def last_trades(self, count: int = TRADES, sessions: frozenset[Session] = REGULAR) -> list[Trade]:
         """Return the last trades of the present day, the newest last."""
-        now, found = self._now, list[tuple[int, Tick]]()
+        if count <= 0:
+            return []
+        now, found = self._now, list[tuple[int, int, Tick]]()
+        wanted = count + 1  # one more, since the direction of a trade follows from the one before
         for each in reversed(self.sessions_of(self.day(sessions), sessions)):
             over, age = each.place(now)
             for number in range(over if age >= 0 else over - 1, -1, -1):
-                start = each.ends[number] - 60
-                ticks = self._ticks(each, number).ticks
-                found += [(start + tick.second, tick) for tick in reversed(ticks) if start + tick.second <= now]
-                if len(found) > count:
+                start, made = each.ends[number] - 60, self._ticks(each, number)
+                upto = bisect_right(made.seconds, now - start)
+                first = max(0, upto - wanted + len(found))
+                sequence = each.sequence(number)
+                found += [
+                    (sequence + place, start + made.seconds[place], made.ticks[place])
+                    for place in range(upto - 1, first - 1, -1)
+                ]
+                if len(found) >= wanted:
                     break
-        found = found[: count + 1]
+            if len(found) >= wanted:
+                break
         found.reverse()
-        trades, before = [], found[0][1].price if found else 0
-        for second, tick in found:
+        trades, before = [], found[0][2].price if found else 0
+        for sequence, second, tick in found:
             change = tick.price - before
             before = tick.price
             direction = 1 if change > 0 else 2 if change < 0 else 3
-            trades.append(Trade(second, second, tick.price / UNIT, tick.volume, direction))
-        return trades[-count:] if count > 0 else []
+            trades.append(Trade(sequence, second, tick.price / UNIT, tick.volume, direction))
+        return trades[-count:]
 
     @property
     def trades(self) -> list[Trade]:

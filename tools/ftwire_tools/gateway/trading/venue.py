@@ -260,16 +260,14 @@ class MadeUpVenue:
         return exact(self._stock(instrument).latest)
 
     def prints(self, instrument: Instrument, after: int) -> list[Print]:
-        """Return the trades since one. A trade's sequence number is its second."""
+        """Return the trades since one. Trades are numbered by their seconds: there is one in a second at most."""
         stock = self._stock(instrument)
         since = stock.traded_at - after
         if since <= 0:
             return []
         found = stock.last_trades(min(since, TRADES), ALL_SESSIONS)
         return [
-            Print(trade.sequence, exact(trade.price), Decimal(trade.volume))
-            for trade in found
-            if trade.sequence > after
+            Print(trade.second, exact(trade.price), Decimal(trade.volume)) for trade in found if trade.second > after
         ]
 
     def sequence(self, instrument: Instrument) -> int:

@@ -1,0 +1,71 @@
+"""All answers about instruments together: protocol to handler, and what happens as the market goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire_tools.gateway.reference.flows import Flows
+from ftwire_tools.gateway.reference.futures import Futures
+from ftwire_tools.gateway.reference.made_up.maker import Maker
+from ftwire_tools.gateway.reference.options import Options
+from ftwire_tools.gateway.reference.reminders import Reminders
+from ftwire_tools.gateway.reference.screening import StockFilter
+from ftwire_tools.gateway.reference.service import Service
+from ftwire_tools.gateway.reference.snapshots import Snapshots
+from ftwire_tools.gateway.reference.static_info import StaticInfo
+from ftwire_tools.gateway.reference.view import MarketView
+from ftwire_tools.gateway.reference.warrants import Warrants
+from ftwire_tools.gateway.reference.watchlists import Watchlists
+from ftwire_tools.synthetic.trading_day import Market
+
+if TYPE_CHECKING:
+    from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.push import Push
+    from ftwire_tools.gateway.topics import Topic
+
+__all__ = ["Reference"]
+
+
+class Reference:
+    """Answers from a market and the user's own lists."""
+
+    def __init__(self, market: Market, seed: int) -> None:
+        view = MarketView(market, seed)
+        watchlists = Watchlists(view)
+        self._flows: Final = Flows(view)
+        self._reminders: Final = Reminders(view)
+        self._service: Final = Service(view, watchlists)
+        parts = (
+            StaticInfo(view),
+            Options(view),
+            Warrants(view),
+            Futures(view),
+            Snapshots(view),
+            StockFilter(view),
+            watchlists,
+            self._flows,
+            self._reminders,
+            self._service,
+        )
+        made = Maker(view).answers
+        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
+            **made,
+            **{name: answer for part in parts for name, answer in part.answers.items()},
+        }
+        """Protocol to the function that fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
+
+    def push(self, topic: Topic, *, only_new: bool = False) -> Push | None:
+        """Return a push with the present state of a topic, ``None`` for one that is not of this package.
+
+        With ``only_new`` it is ``None`` too where nothing has changed in the market's present second.
+        """
+        return self._flows.push(topic, only_new=only_new)
+
+    def step(self) -> Iterator[Push]:
+        """Return the pushes that are due at the market's present second."""
+        return self._reminders.step()
+
+    def note_history(self, security: Any) -> None:
+        """Count an instrument whose history was requested."""
+        self._service.note_history(security)
