@@ -56,7 +56,14 @@ def test_it_serves_and_closes_cleanly(number: signal.Signals, code: int) -> None
         _, rest = process.communicate(timeout=10)
         assert process.returncode == code
         events = [json.loads(line) for line in rest.splitlines()]
-        assert [one["event"] for one in events] == ["accepted", "connected", "closing", "disconnected", "closed"]
+        requests = [one for one in events if one["event"] == "request"]
+        others = [one["event"] for one in events if one["event"] != "request"]
+        assert others == ["accepted", "connected", "closing", "disconnected", "closed"]
+        assert [(one["proto"], one["ret_type"]) for one in requests] == [
+            ("InitConnect", 0),
+            ("Qot_Sub", 0),
+            ("Qot_GetRT", 0),
+        ]
         assert all(one["time"].endswith("+00:00") for one in events)
 
 

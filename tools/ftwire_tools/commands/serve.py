@@ -23,18 +23,21 @@ from ftwire_tools.commands._control import (
     read_script,
     script_option,
 )
+from ftwire_tools.commands._faults import fault_options, read_rules
+from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
-from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
-from ftwire_tools.gateway.log import Log, as_json, as_text
+from ftwire_tools.gateway.log import JsonLog, Log, LogOutput, TextLog
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
+    from ftwire_tools.filters.compiler import Filter
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.trading.fill_model import FillModel
@@ -59,13 +62,6 @@ def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise click.ClickException(f"{certificate}: {reason}") from None
     return context
-
-
-def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
-    try:
-        return tuple(parse_rule(text) for text in texts)
-    except FaultError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _universe(path: str | None) -> Universe:
@@ -114,8 +110,37 @@ def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
         raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
+def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, ExchangeLog | None]:
+    """Return the log of events and that of the requests which pass a filter."""
+    if quiet:
+        return Log(lambda *_: None), None
+    output = LogOutput()
+    requests: JsonRequests | TextRequests
+    events: JsonLog | TextLog
+    if as_json:
+        events, requests = JsonLog(output.put), JsonRequests(output.put)
+    else:
+        events = text = TextLog(output.put)
+        requests = TextRequests(
+            text.line, later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
+        )
+    request_log = ExchangeLog(requests, chosen)
+
+    def close() -> None:
+        request_log.close()
+        output.close()
+
+    click.get_current_context().call_on_close(close)
+    return Log(events), request_log
+
+
 async def _serve(
-    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+    source: AnswerSource,
+    settings: Settings,
+    log: Log,
+    request_log: ExchangeLog | None,
+    script: Script | None,
+    control: Control | None,
 ) -> bool:
     """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
@@ -133,7 +158,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     on_request = None if control is None else control.requests.add
     async with (
-        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
         open_control(control, gateway.steering, log),
     ):
         gateway.when_failed(stop.set)
@@ -259,14 +284,7 @@ async def _serve(
     help="When the made-up market trades: in the hours of each exchange, or always, as in its regular session.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="NAME[:p=,n=,every=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
-)
-@click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@fault_options("Make something go wrong")
 @click.option(
     "--limits",
     "account",
@@ -339,8 +357,9 @@ async def _serve(
 )
 @script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
 @control_options
-@click.option("--log-json", is_flag=True, help="Events as JSON lines.")
-@click.option("--quiet", "-q", is_flag=True, help="No events.")
+@filter_option("Log only requests that match, or whose replies do")
+@click.option("--log-json", is_flag=True, help="Requests and events as JSON lines, all of them.")
+@click.option("--quiet", "-q", is_flag=True, help="No log.")
 def command(
     captures: tuple[str, ...],
     synthetic: bool,
@@ -372,7 +391,6 @@ def command(
     hours: str,
     seed: int,
     faults: tuple[str, ...],
-    list_faults: bool,
     account: str,
     limits: tuple[str, ...],
     language: Language,
@@ -385,6 +403,7 @@ def command(
     script_path: str | None,
     control_port: int | None,
     token_file: str | None,
+    expression: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -401,13 +420,10 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic -Y 'ret_type != 0 or latency > 50ms'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    if list_faults:
-        for name, meaning in NAMES.items():
-            click.echo(f"{name:18}{meaning}")
-        return
     if show_universe:
         from ftwire_tools.synthetic.universe import default_table
 
@@ -430,7 +446,9 @@ def command(
         )
     if (on_miss == OnMiss.FORWARD) != (forward is not None):
         raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
-    log = Log((lambda *_: None) if quiet else as_json if log_json else as_text)
+    if quiet and expression is not None:
+        raise click.UsageError("-Y chooses what is logged, and --quiet logs nothing")
+    log, request_log = _logs(filter_of(expression), quiet=quiet, as_json=log_json)
     key = read_key(key_path)
     settings = Settings(
         host=host,
@@ -449,7 +467,7 @@ def command(
         limits=_limits(account, limits),
         language=language,
         seed=seed,
-        faults=_rules(faults),
+        faults=read_rules(faults),
     )
     try:
         settings.check()
@@ -503,7 +521,7 @@ def command(
     script = read_script(script_path)
     control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log, script, control))
+        interrupted = asyncio.run(_serve(source, settings, log, request_log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:
