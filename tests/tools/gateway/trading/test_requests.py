@@ -254,10 +254,10 @@ class TestMoney:
         asker = Asker(FUTURES)
         found = asker.ask("Trd_GetMaxTrdQtys", orderType=1, code="HSI2406", secMarket=1, price=18_000.0).maxTrdQtys
         assert (found.maxCashBuy, found.maxCashAndMarginBuy) == (0, 0)
-        assert found.longRequiredIM == pytest.approx(18_000 * 50 * 0.1 + 3.99)
+        assert (found.longRequiredIM, found.shortRequiredIM) == (90_000, 90_000)
         asker.desk.place(HSI, 1)
         after = asker.ask("Trd_GetMaxTrdQtys", orderType=1, code="HSI2406", secMarket=1, price=18_000.0).maxTrdQtys
-        assert after.maxPositionSell == 1
+        assert (after.maxPositionSell, after.longRequiredIM, after.shortRequiredIM) == (1, 90_000, -90_000)
 
 
 class TestUnlocking:
