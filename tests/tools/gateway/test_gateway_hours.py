@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -13,10 +14,11 @@ from ftwire_tools.commands.serve import command
 from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.gateway.topics import Topic
 from ftwire_tools.markets.codes import parse_security
-from ftwire_tools.synthetic.trading_day import start_time
+from ftwire_tools.synthetic.trading_day import Market, start_time
 from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, EXTENDED, REGULAR
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient
+from support.places import ROOT
 
 
 def security(text: str) -> dict[str, Any]:
@@ -287,3 +289,19 @@ def test_a_subscription_is_for_the_sessions_of_its_last_request() -> None:
 def test_clocks_that_cannot_be(arguments: list[str], reason: str) -> None:
     result = CliRunner().invoke(command, arguments)
     assert (result.exit_code, reason in " ".join(result.output.split())) == (2, True), result.output
+
+
+def test_the_table_of_rt_data_in_the_docs() -> None:
+    text = (ROOT / "docs" / "market.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| [A-Z]{2}\.\w+ \|", line)]
+    assert len(rows) > 10
+    market = Market(0, start_time("2024-06-12T12:00:00Z"))
+    for code, session, first, last, count, _ in rows:
+        stock = market.stock(*parse_security(code))
+        assert stock is not None
+        # The last second of the day's last session.
+        sessions = {"RTH": REGULAR, "ETH": EXTENDED, "ALL": ALL_SESSIONS}[session]
+        market.now = max(each.end for each in stock.hours.trading(date(2024, 6, 12)) if each.session in sessions) - 1
+        shown = stock.time_shares(sessions)
+        assert [f"{stock.time(row.end):%Y-%m-%d %H:%M}" for row in (shown[0], shown[-1])] == [first, last], code
+        assert len(shown) == int(count), code

@@ -98,6 +98,10 @@ def test_synthetic_with_websocket() -> None:
         ([PLAIN, "--on-miss", "forward"], 2, "need each other"),
         ([PLAIN, "--on-miss", "forward", "--forward", "here:x"], 2, "'here:x' is not HOST:PORT"),
         (["--synthetic", "--speed", "0"], 2, "--speed"),
+        (["--synthetic", "--fills", "some"], 2, "'some' is no fill model: take book, instant, half"),
+        (["--synthetic", "--fills", "book:share=2"], 2, "share is above 0 and at most 1"),
+        ([PLAIN, "--fills", "half"], 2, "--fills is for --synthetic"),
+        ([PLAIN, "--trade-password", "secret"], 2, "--trade-password is for --synthetic"),
         (["--synthetic", "--host", "192.0.2.1", "--key", str(TEST_KEY)], 1, "cannot listen on 192.0.2.1"),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
@@ -265,6 +266,7 @@ async def _serve(
     "trade_passwords",
     multiple=True,
     envvar="FTWIRE_TRADE_PASSWORD",
+    show_envvar=True,
     metavar="[FIRM=]TEXT",
     help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
 )
@@ -429,6 +431,11 @@ def command(
         return
     if universe_path is not None and not synthetic:
         raise click.UsageError("--universe is for --synthetic")
+    if not synthetic:
+        context = click.get_current_context()
+        for name, option in (("fills", "--fills"), ("trade_passwords", "--trade-password")):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"{option} is for --synthetic")
     if clock is not None and shift_time is not None:
         raise click.UsageError("--clock or --shift-time, not both: each says when the market begins")
     if not synthetic and (clock is not None or hours != "exchange"):

@@ -9,6 +9,7 @@ The modules, each depending only on those above it:
 ``budget``            the memory that all clients together may make a gateway hold
 ``topics``            what a push is about, and the subscription that it belongs to
 ``push``              a push to many clients, encoded once
+``trading_sessions``  regular hours, extended ones, all: as requests have them
 ``subscriptions``     what one client has subscribed to, and which pushes it gets
 ``answer_source``     where answers come from: the interface of ``replay`` and ``synthetic``
 ``verbs``             methods that can be called with plain data
