@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from ftwire_tools.gateway.faults import ClientFaults
 
-__all__ = ["FaultyOutbox", "Outlet"]
+__all__ = ["HIGH_WATER", "FaultyOutbox", "Outlet"]
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes in the queue above which ``drained`` waits."""
