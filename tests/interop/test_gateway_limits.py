@@ -61,7 +61,7 @@ def outcomes(port: int, *calls: list[Any]) -> list[tuple[int, str | None]]:
 def test_the_sdk_gets_the_texts_of_limits(language: str, texts: tuple[str, ...], peer: Callable[[str], Peer]) -> None:
     peer(SDK)
     days = {"start": "2024-06-03", "end": "2024-06-12"}
-    calls = [
+    calls: list[list[Any]] = [
         *([SNAPSHOT] * 61),
         ["subscribe", ["US.AAPL", "HK.00700"], ["QUOTE"]],
         ["unsubscribe", ["US.AAPL"], ["QUOTE"]],

@@ -181,6 +181,16 @@ def test_merge_of_everything_holds_no_more_than_a_bounded_amount() -> None:
         assert client.receive()[0].frame.serial == sent[0]  # type: ignore[union-attr]
 
 
+def test_what_is_merged_comes_before_what_is_split() -> None:
+    with running("merge:proto=3008,n=1") as opend:
+        opend.faults.add("split:proto=3008,n=2")
+        with PlainClient(opend.port) as client:
+            sent = [ask(client), ask(client)]
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == sent  # type: ignore[union-attr]
+
+
 def test_reorder_lets_go_when_nothing_follows() -> None:
     with running("reorder:proto=Qot_UpdateRT,ms=50", speed=1.0) as opend, PlainClient(opend.port) as client:
         client.subscribe("HK.00700")

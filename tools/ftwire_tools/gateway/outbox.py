@@ -103,6 +103,7 @@ class FaultyOutbox:
             self._let_go()
             self._put(wait, (frame[: len(frame) // 2],), last=True)
         elif self._transport.is_stream and faults.strikes("split", proto_id):
+            self._send_held()
             whole = b"".join(frames)
             step = max(1, min(len(whole) // 8, 1000))
             self._put(wait, tuple(whole[at : at + step] for at in range(0, len(whole), step)))
