@@ -74,6 +74,17 @@ def test_drop() -> None:
         assert struck(opend) == {"drop": 1}
 
 
+def test_lose() -> None:
+    with running("lose:proto=Qot_GetRT,n=2") as opend:
+        with PlainClient(opend.port) as client:
+            first, _, third = ask(client), ask(client), ask(client)
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == [first, third]  # type: ignore[union-attr]
+        assert struck(opend) == {"lose": 1}
+        assert [request.name for request in opend.requests] == ["InitConnect", "Qot_GetRT", "Qot_GetRT"]
+
+
 def test_duplicate() -> None:
     with running("duplicate:proto=Qot_GetRT") as opend, PlainClient(opend.port) as client:
         serial = ask(client)

@@ -154,6 +154,13 @@ class TestTheSameSet:
             assert client.ask("Qot_GetRT", **QUESTION).retType == 0
 
     @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+    def test_a_lost_request_does_not_reach_the_gateway(self, key: RsaKey | None) -> None:
+        with between("lose:proto=3008,n=1", key=key) as (opend, _, client):
+            _, second = ask(client), ask(client)
+            assert answered(client, 1) == [second]
+            assert [request.name for request in opend.requests] == ["InitConnect", "Qot_GetRT"]
+
+    @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
     def test_the_handshake_is_refused(self, key: RsaKey | None) -> None:
         with between("refuse:n=1,ret_msg=not today", key=key, keys=[KEY] if key else []) as (opend, _, client):
             (event,) = client.events

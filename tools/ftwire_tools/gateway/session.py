@@ -398,6 +398,14 @@ class ClientSession(ABC):
             ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
         )
 
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._note_answer(request, None, failure="lost")
+        return True
+
     def _note_answer(self, request: Frame | Envelope, reply: Any, *, failure: str = "") -> None:
         """Pass a request and its answer to the log; ``reply`` is ``None`` for that of the handshake."""
         log = self._request_log
