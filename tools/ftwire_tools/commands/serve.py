@@ -412,7 +412,9 @@ def command(
     Any client of OpenD connects, on TCP and, with --ws-port, on WebSocket, with protobuf or JSON, plain or under
     the RSA key of --key. Requests get the captured reply to the same request; captured pushes go, with their
     rhythm, to those who subscribed. Several captures are the parts of one. "-" reads a capture from standard
-    input. Events go to standard error.
+    input. A line for each request and each event goes to standard error.
+
+    OpenD's limits hold as for an account with a quota of 1000, with OpenD's texts; --limits off switches them off.
 
     \b
     Examples:
@@ -420,6 +422,7 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --limits 300 --limit Qot_GetOptionChain=60 --lang chs
       ftwire serve --synthetic -Y 'ret_type != 0 or latency > 50ms'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
