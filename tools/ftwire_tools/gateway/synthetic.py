@@ -113,6 +113,7 @@ class Synthetic:
     def leave(self, client: Subscriber) -> None:
         """Remove a client."""
         self._clients.pop(client.number, None)
+        self._reference.leave(client)
         self._late.discard(client.number)
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
@@ -188,7 +189,9 @@ class Synthetic:
         self.market.step()
         for event in self.accounts.step():
             self._push_to_all(event)
-        self._send_to_all(self._reference.step())
+        for number, push in self._reference.step():
+            for client in list(self._clients.values()) if number is None else [self._clients[number]]:
+                client.push(push)
         wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
             subscriptions = client.subscriptions
@@ -199,12 +202,12 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            push = self._quotes.push(topic, sessions, rehab, only_new=True) or self._reference.push(
+            found = self._quotes.push(topic, sessions, rehab, only_new=True) or self._reference.push(
                 topic, only_new=True
             )
-            if push is not None:
+            if found is not None:
                 for client in clients:
-                    client.push(push)
+                    client.push(found)
 
     async def run(self) -> None:
         """Step once in each market second, until cancelled."""

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from ftwire_tools.gateway.quotes import UNKNOWN_STOCK, NotHereError
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import parse_local
+from ftwire_tools.synthetic.corporate_actions import actions_of
 from ftwire_tools.synthetic.fundamentals import Fundamentals, fundamentals
 from ftwire_tools.synthetic.history import daily_bars
 from ftwire_tools.synthetic.options import Greeks, base_volatility, greeks, volatility, years_to
@@ -152,8 +153,9 @@ class MarketView:
 
     def dividends(self, listing: Listing) -> float:
         """Return the cash that a share was paid in the year up to now."""
-        drawn = self.drawn(listing, "dividend")
-        return round(listing.last_close * drawn.choice((0.0, drawn.uniform(0.005, 0.06))), 4)
+        today = self.today(listing)
+        paid = (action for action in actions_of(listing) if today - timedelta(days=365) < action.day <= today)
+        return round(sum(action.dividend for action in paid), 4)
 
     def best_volumes(self, listing: Listing) -> tuple[int, int]:
         """Return the volumes at the best bid and the best ask."""
