@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import signal
 import ssl
@@ -70,6 +71,16 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _show_protocols(*, as_json_lines: bool) -> None:
+    from ftwire_tools.gateway.protocol_table import protocol_table
+
+    for row in protocol_table():
+        if as_json_lines:
+            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
 async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
@@ -202,6 +213,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     metavar="NAME[:p=,n=,proto=,client=]",
     help="Make something go wrong; repeatable. --list-faults shows the names.",
 )
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
 @click.option(
     "--max-clients",
@@ -281,6 +294,8 @@ def command(
     hours: str,
     seed: int,
     faults: tuple[str, ...],
+    list_protocols: bool,
+    as_json_lines: bool,
     list_faults: bool,
     max_clients: int,
     max_unsent: int,
@@ -307,6 +322,11 @@ def command(
     if list_faults:
         for name, meaning in NAMES.items():
             click.echo(f"{name:18}{meaning}")
+        return
+    if as_json_lines and not list_protocols:
+        raise click.UsageError("--json is for --list-protocols")
+    if list_protocols:
+        _show_protocols(as_json_lines=as_json_lines)
         return
     if show_universe:
         from ftwire_tools.synthetic.universe import default_table

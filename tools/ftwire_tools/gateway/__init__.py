@@ -35,6 +35,7 @@ The modules, each depending only on those above it:
 ``account``           simulated accounts: orders, fills, positions, money
 ``trades``            those accounts as OpenD's messages
 ``synthetic``         the answer source for the made-up market and those accounts
+``protocol_table``    what it does with each request, as a table
 ====================  ================================================================================
 
 The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.

@@ -96,7 +96,17 @@ class Synthetic:
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
+        return frozenset(self.handlers)
+
+    @property
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        """The function that answers a protocol, by its name."""
+        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._own}
+
+    @property
+    def made_up(self) -> dict[str, str]:
+        """Protocols whose answers are made up by rule, and what is in them."""
+        return self._reference.made_up
 
     def now(self) -> int:
         """Return the market's time in seconds since 1970."""

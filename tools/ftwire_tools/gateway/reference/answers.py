@@ -61,12 +61,17 @@ class Reference:
             self._reminders,
             self._service,
         )
-        made = Maker(view).answers
+        maker = Maker(view)
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
-            **made,
+            **maker.answers,
             **{name: answer for part in parts for name, answer in part.answers.items()},
         }
         """Protocol to the function that fills ``s2c`` from ``c2s``. Each raises ``NotHereError``."""
+
+        self.made_up: Final = {
+            name: maker.content(name) for name in maker.answers if self.answers[name] == maker.answer
+        }
+        """Protocols whose replies are made up by rule, and what is in them."""
 
     def push(self, topic: Topic, *, only_new: bool = False) -> Push | None:
         """Return a push with the present state of a topic, ``None`` for one that is not of this package.

@@ -36,6 +36,7 @@ class CorporateActions:
             "Qot_GetCorporateActionsDividends": self._dividends,
             "Qot_GetCorporateActionsStockSplits": self._splits,
             "Qot_GetRiseFallDistribution": self._distribution,
+            "Qot_GetIpoList": self._ipos,
         }
 
     def _past(self, listing: Listing) -> list[CorporateAction]:
@@ -100,6 +101,47 @@ class CorporateActions:
             item.newTradeUnit, item.sharesAfterEffect = listing.lot, float(listing.shares)
         if stop < len(found):
             s2c.nextKey = str(stop).encode() if isinstance(c2s.nextKey, bytes) else str(stop)
+
+    def _ipos(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return three companies, made up, that are about to be listed in a market."""
+        first = next((each for each in self._view.universe if each.market == c2s.market and each.is_equity), None)
+        if first is None:
+            raise NotHereError(f"no stocks are listed in market {c2s.market}")
+        prefix = first.exchange.prefix
+        today = self._view.today(first)
+        for number in range(1, 4):
+            drawn = self._view.drawn(f"IPO/{prefix}", number)
+            price, size = round(drawn.uniform(5, 40), 2), drawn.randint(10, 400) * 1_000_000
+            day, applied = today + timedelta(days=5 + 3 * number), today + timedelta(days=number)
+            code = {"HK": "0{}", "SH": "7{}00", "SZ": "30{}", "JP": "{}", "MY": "{}"}.get(prefix, "NEW{}")
+            item = s2c.ipoList.add()
+            item.basic.security.market, item.basic.security.code = c2s.market, code.format(9300 + number)
+            item.basic.name, item.basic.listTime = f"New Company {number}", day.isoformat()
+            item.basic.listTimestamp = self._view.stamp(first, day)
+            self._fill_ipo(item, first, price, size, applied)
+
+    def _fill_ipo(self, item: Any, first: Listing, price: float, size: int, applied: date) -> None:
+        """Fill the part of a market: price, size and the end of subscription."""
+        prefix, low, high = first.exchange.prefix, round(price * 0.9, 2), round(price * 1.1, 2)
+        text, stamp = applied.isoformat(), self._view.stamp(first, applied)
+        if prefix in {"SH", "SZ"}:
+            part = item.cnExData
+            part.applyCode, part.issueSize, part.onlineIssueSize = item.basic.security.code, size, size // 4
+            part.applyUpperLimit, part.applyLimitMarketValue = size // 1000, size // 100
+            part.isEstimateIpoPrice, part.ipoPrice, part.industryPeRate = False, price, 25.0
+            part.isEstimateWinningRatio, part.winningRatio, part.issuePeRate, part.isHasWon = True, 0.05, 22.0, False
+            part.applyTime, part.applyTimestamp = text, stamp
+        elif prefix == "HK":
+            part = item.hkExData
+            part.ipoPriceMin, part.ipoPriceMax, part.listPrice, part.lotSize = low, high, price, 500
+            part.entrancePrice, part.isSubscribeStatus = round(high * 500 * 1.01, 2), True
+            part.applyEndTime, part.applyEndTimestamp = text, stamp
+        elif prefix == "MY":
+            part = item.myExData
+            part.offerPrice, part.issueSize, part.applyEndTime, part.applyEndTimestamp = price, size, text, stamp
+        else:
+            part = {"US": item.usExData, "SG": item.sgExData, "JP": item.jpExData}[prefix]
+            part.ipoPriceMin, part.ipoPriceMax, part.issueSize = low, high, size
 
     def _seconds(self, listing: Listing, day: date) -> int:
         return int(self._view.stamp(listing, day))

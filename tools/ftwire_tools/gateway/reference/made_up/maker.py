@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.protocols import registry
 from ftwire_tools.gateway.quotes import NotHereError
 from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
 from ftwire_tools.gateway.reference.made_up.requests import PAGE_KEYS, Demand
@@ -96,9 +97,9 @@ class Maker:
         self._facts: Final = Facts(view)
         self._values: Final = Values(view, self._facts)
         self._rows: Final = Rows(view)
-        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = dict.fromkeys(MADE_UP, self._answer)
+        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = dict.fromkeys(MADE_UP, self.answer)
 
-    def _answer(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+    def answer(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Fill a reply by the names of its fields."""
         self._facts.forget()
         about = self._about(c2s)
@@ -118,6 +119,21 @@ class Maker:
                 self._fill_field(s2c, field, about, c2s, 0)
         self._finish(s2c)
         _close_page(s2c, total, start + count)
+
+    def content(self, name: str) -> str:
+        """Return what is in the reply of a protocol, in a sentence."""
+        entry: Any = registry[name]
+        c2s = entry.request().c2s
+        fields = c2s.DESCRIPTOR.fields_by_name
+        first = self._view.universe.listings[0]
+        asks = any(each in fields and not is_repeated(fields[each]) for each in ("security", "owner"))
+        about = Subject("", "", self._view.today(first), 0, first if asks or "plateId" in fields else None)
+        lists = [
+            f"{field.name} of {self._rows.source(field.message_type, about, c2s)}"
+            for field in entry.response.DESCRIPTOR.fields_by_name["s2c"].message_type.fields
+            if field.message_type is not None and is_repeated(field) and field.message_type.full_name != SECURITY
+        ]
+        return f"{', '.join(lists)}." if lists else "One record."
 
     def _about(self, c2s: Any) -> Subject:
         """Return what a request asks about. Raises ``NotHereError`` for what is unknown."""

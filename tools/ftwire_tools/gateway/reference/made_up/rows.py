@@ -37,7 +37,9 @@ class Rows:
     def __init__(self, view: MarketView) -> None:
         self._view: Final = view
         self._sources: Final[dict[str, Callable[[Subject, Any], Iterator[Subject]]]] = {
+            "asked securities": self._asked_for,
             "instruments": self._instruments,
+            "nothing": lambda _about, _c2s: iter(()),
             "owners": self._owners,
             "options": self._options,
             "warrants": self._warrants,
@@ -62,6 +64,8 @@ class Rows:
 
     def source(self, item: Descriptor, about: Subject, c2s: Any) -> str:
         """Return the name of what the rows of a list are."""
+        if _asked(c2s) is not None and any(name in item.fields_by_name for name in _INSTRUMENT_FIELDS):
+            return "asked securities"
         found = SOURCES.get(item.full_name)
         if found is not None:
             return found
@@ -91,6 +95,11 @@ class Rows:
             return {"SH", "SZ"}
         found = {each.exchange.prefix for each in self._view.universe if each.market == market}
         return found or {"US"}
+
+    def _asked_for(self, about: Subject, c2s: Any) -> Iterator[Subject]:
+        """Return the securities that a request lists. Raises ``NotHereError``."""
+        for number, security in enumerate(_asked(c2s) or (), 1):
+            yield self._row(self._view.listing(security), about, number)
 
     def _instruments(self, about: Subject, c2s: Any) -> Iterator[Subject]:
         prefixes = self._prefixes(c2s)
@@ -230,6 +239,14 @@ class Rows:
             yield about.within("part", number)
 
 
+def _asked(c2s: Any) -> Any:
+    """Return the securities that a request lists, ``None`` for one that lists none."""
+    for name in ("securityList", "ownerList"):
+        if name in c2s.DESCRIPTOR.fields_by_name:
+            return getattr(c2s, name)
+    return None
+
+
 def _range(c2s: Any) -> tuple[date | None, date | None]:
     """Return the first and the last day of a request, ``None`` where it has none. Raises ``NotHereError``."""
     found: list[date | None] = []
@@ -281,5 +298,6 @@ SOURCES: Final = {
     "Qot_GetIndustrialChainByPlate.RelatedChainInfo": "parts",
     "Qot_GetIndustrialPlateStock.StockInfo": "members",
     "Qot_GetSearchNews.SearchNews": "days",
+    "Qot_GetSuspend.Suspend": "nothing",
 }
 """Messages of rows whose source does not follow from their fields."""

@@ -43,7 +43,7 @@ _DRAWN: Final[tuple[tuple[re.Pattern[str], _Draw], ...]] = tuple(
         (r"pct|percent|ratio|rate|weight|yield|beat|premium|vola|move", lambda drawn, _: drawn.uniform(0.5, 18)),
         (r"daystocover", lambda drawn, _: drawn.uniform(0.5, 8)),
         (r"growyear|frequency|votecount|importance", lambda drawn, _: drawn.randint(1, 12)),
-        (r"age$", lambda drawn, _: drawn.randint(35, 70)),
+        (r"^(leader)?age$", lambda drawn, _: drawn.randint(35, 70)),
         (r"multiple|valuation|forwardvalue|currentvalue|averagevalue|medianvalue|stddev|platevalue|^value$",
          lambda drawn, _: drawn.uniform(8, 40)),
         (r"(employee|staff)", lambda drawn, _: drawn.randint(200, 90_000)),
@@ -106,6 +106,9 @@ class Values:
         is_text = field.cpp_type == field.CPPTYPE_STRING
         has_time = base in _WITH_TIME or time_kind(field) is TimeKind.MOMENT
         moment = datetime.combine(day, _NOON if has_time else time())
+        if base not in _AHEAD and subject.day <= self._view.now(option).date():
+            moment = min(moment, self._view.now(option).replace(second=0))
+            day = moment.date()
         if is_text:
             return local_text(moment) if has_time else day.isoformat()
         if name == "strikedate":
@@ -192,10 +195,14 @@ class Values:
 
 _WITH_TIME: Final = frozenset({"update", "fill", "starupdate", "analystreportupdate", "lasttransaction", "publish"})
 """Beginnings of the names of times that have a time of day."""
+_AHEAD: Final = frozenset(
+    {"strike", "expire", "nextpayable", "dividendpayable", "earnings", "meeting", "release", "lasttrading"}
+)
+"""Beginnings of the names of times that may lie ahead."""
 _PERSONS: Final = frozenset({"leadername", "displayleadername", "analystname"})
 _FIRMS: Final = frozenset(
     """
-    institutionname institutionenname institutionsourcename brokername sourcegroupname seller source
+    institutionname institutionenname holdername institutionsourcename brokername sourcegroupname seller source
     """.split()  # noqa: SIM905 - shorter than a list of texts
 )
 """Folded names of fields that hold a firm."""
