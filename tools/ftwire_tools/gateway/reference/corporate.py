@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
-from ftwire_tools.gateway.reference.view import MarketView, set_security
+from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.synthetic.corporate_actions import Adjustment, CorporateAction, actions_of
 from ftwire_tools.synthetic.universe import Kind, Listing
 
@@ -23,7 +23,8 @@ ABOVE, RANGE, BELOW = 2, 3, 4
 """``Qot_GetRiseFallDistribution.DistributionType``."""
 _EDGES: Final = (-7, -5, -3, 0, 0, 3, 5, 7)
 """Borders of the ranges of changes, in percent; between the two zeros are those that have not changed."""
-_PAY_LATER: Final = timedelta(days=21)
+_ANNOUNCED, _RECORDED, _PAID = timedelta(days=30), timedelta(days=1), timedelta(days=21)
+"""How long before its ex-date a dividend is announced, and how long after it is recorded and paid."""
 
 
 class CorporateActions:
@@ -37,6 +38,7 @@ class CorporateActions:
             "Qot_GetCorporateActionsStockSplits": self._splits,
             "Qot_GetRiseFallDistribution": self._distribution,
             "Qot_GetIpoList": self._ipos,
+            "Qot_GetDividendCalendar": self._calendar,
         }
 
     def _past(self, listing: Listing) -> list[CorporateAction]:
@@ -76,10 +78,29 @@ class CorporateActions:
             if action.dividend:
                 item = s2c.dividendList.add(exDate=action.day.isoformat(), process="Implemented")
                 item.statement = f"Cash dividend of {action.dividend:g} a share"
-                item.pubDate = (action.day - timedelta(days=30)).isoformat()
-                item.recordDate = (action.day + timedelta(days=1)).isoformat()
-                item.dividendPayableDate = (action.day + _PAY_LATER).isoformat()
+                item.pubDate = (action.day - _ANNOUNCED).isoformat()
+                item.recordDate = (action.day + _RECORDED).isoformat()
+                item.dividendPayableDate = (action.day + _PAID).isoformat()
                 item.fiscalYear = str(action.day.year)
+
+    def _calendar(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the dividends of a market that are announced, recorded, due or paid on a day."""
+        day = read_date(c2s.date).date()
+        rows = []
+        for listing in self._view.universe.of_type(Kind.STOCK, Kind.ETF):
+            if listing.market == c2s.market:
+                for action in actions_of(listing):
+                    days = (action.day - _ANNOUNCED, action.day, action.day + _RECORDED, action.day + _PAID)
+                    if action.dividend and day in days:
+                        rows.append((listing, action))
+        start = max(0, c2s.dataFrom)
+        for listing, action in rows[start : start + (c2s.count if c2s.count > 0 else 100)]:
+            item = s2c.itemList.add(name=listing.name, exDate=action.day.isoformat())
+            set_security(item.security, listing)
+            item.statement = f"Cash dividend of {action.dividend:g} a share"
+            item.recordDate = (action.day + _RECORDED).isoformat()
+            item.dividendPayableDate = (action.day + _PAID).isoformat()
+        s2c.allCount = len(rows)
 
     def _splits(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the splits and joins up to now, the latest first, a page of them."""

@@ -13,7 +13,7 @@ from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import parse_local
 from ftwire_tools.synthetic.corporate_actions import actions_of
 from ftwire_tools.synthetic.fundamentals import Fundamentals, fundamentals
-from ftwire_tools.synthetic.history import daily_bars
+from ftwire_tools.synthetic.history import FORWARD, daily_bars
 from ftwire_tools.synthetic.options import Greeks, base_volatility, greeks, volatility, years_to
 from ftwire_tools.synthetic.trading_day import Bar, Market
 from ftwire_tools.synthetic.universe import Kind, Listing, Universe
@@ -213,12 +213,14 @@ class MarketView:
         return moment.replace(tzinfo=listing.zone).timestamp()
 
     def days(self, listing: Listing) -> list[Bar]:
-        """Return the daily bars of a year, the present day's last; they must not be changed."""
+        """Return the daily bars of a year, adjusted forward, the present day's last; they must not be changed."""
         known = self._days.get(listing.full_code)
         if known is not None and known[0] == self.market.now:
             return known[1]
         stock = self.market.stock(listing.market, listing.code)
-        bars = [] if stock is None else stock.days(YEAR)
+        today = self.today(listing)
+        found = () if stock is None else daily_bars(stock, today - timedelta(days=YEAR * 3 // 2), today, FORWARD)
+        bars = list(found)[-YEAR:]
         self._days[listing.full_code] = self.market.now, bars
         return bars
 

@@ -67,6 +67,11 @@ _OF_ONE_HUNDRED: Final = {
     "Qot_GetArkFundHolding.ArkFundHoldingItem": "weight",
 }
 """Rows to the field whose values add up to a hundred."""
+_PART_OF_POSITION: Final = {
+    "Qot_GetInstitutionDistribution.IndustryDistributionItem": "positionValue",
+    "Qot_GetInstitutionHoldingList.HoldingListItem": "holdingValue",
+}
+"""Rows to the field that is the share ``portfolioPct`` of an institution's position."""
 _SPLIT_OF_ONE_HUNDRED: Final = {
     "Qot_GetResearchAnalystConsensus.S2C": ("buy", "hold", "sell", "strongBuy", "underperform"),
 }
@@ -212,6 +217,11 @@ class Maker:
                 rows.append((subject, row))
         found = [row for _, row in demand.ordered(rows)]
         _scale(item, found)
+        part = _PART_OF_POSITION.get(item.full_name)
+        if part is not None:
+            whole = self._values.number("positionvalue", about)
+            for row in found:
+                setattr(row, part, round(whole * row.portfolioPct / 100, 2))
         return found
 
     @staticmethod
@@ -295,6 +305,16 @@ class Maker:
                     setattr(message, total, first + second)
                 if ratio in fields:
                     setattr(message, ratio, round(second / first, 4) if first else 0.0)
+        if "lastPositionValue" in fields:
+            grown = 1 + message.positionValueChangePct / 100
+            message.lastPositionValue = round(message.positionValue / grown, 2)
+        if "totalSharesShort" in fields:
+            message.totalSharesShort = int(message.volume * message.shortPercent / 100)
+            message.nasdaqSharesShort = message.totalSharesShort * 3 // 5
+            message.nyseSharesShort = message.totalSharesShort - message.nasdaqSharesShort
+        if "shortSellSharesTraded" in fields:
+            message.shortSellSharesTraded = int(message.sharesTraded * 0.15)
+            message.shortSellTurnover = round(message.turnover * 0.15, 3)
         if "volatilityPremium" in fields:
             message.volatilityPremium = round(message.impliedVolatility - message.historyVolatility, 4)
         parts = _SPLIT_OF_ONE_HUNDRED.get(message.DESCRIPTOR.full_name)
@@ -324,6 +344,8 @@ def _is_asked_for(row: Any, c2s: Any) -> bool:
     word = str(getattr(c2s, "namePart", "")).casefold()
     if word and "institutionName" in fields:
         return word in row.institutionName.casefold()
+    if "earningsDate" in fields and (c2s.beginDate or c2s.endDate):
+        return bool((c2s.beginDate or "0") <= row.earningsDate <= (c2s.endDate or "9"))
     if getattr(c2s, "holderId", None) and "holderId" in fields:
         return bool(row.holderId == c2s.holderId)
     return True

@@ -279,7 +279,7 @@ SOURCES: Final = {
     "Qot_GetOptionScreen.OptionScreenItem": "options",
     "Qot_OptionScreen.OptionScreenItem": "options",
     "Qot_WarrantScreen.WarrantItem": "warrants",
-    "Qot_GetOptionEvent.CorporateAction": "parts",
+    "Qot_GetOptionEvent.CorporateAction": "nothing",
     "Qot_GetOptionUnderlyingOverview.HVItem": "parts",
     "Qot_GetOptionZeroDteScreener.ZeroDteScreenerItem": "owners",
     "Qot_GetOptionEarningsScreener.EarningsItem": "owners",
