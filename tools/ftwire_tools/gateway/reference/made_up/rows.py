@@ -55,7 +55,7 @@ class Rows:
             "meetings": self._meetings,
             "releases": self._releases,
             "parts": self._parts,
-            "strikes": self._parts,
+            "time ranges": lambda about, _: (about.within("part", number) for number in range(1, 6)),
         }
 
     def of(self, item: Descriptor, about: Subject, c2s: Any) -> Iterator[Subject]:
@@ -280,7 +280,7 @@ SOURCES: Final = {
     "Qot_OptionScreen.OptionScreenItem": "options",
     "Qot_WarrantScreen.WarrantItem": "warrants",
     "Qot_GetOptionEvent.CorporateAction": "nothing",
-    "Qot_GetOptionUnderlyingOverview.HVItem": "parts",
+    "Qot_GetOptionUnderlyingOverview.HVItem": "time ranges",
     "Qot_GetOptionZeroDteScreener.ZeroDteScreenerItem": "owners",
     "Qot_GetOptionEarningsScreener.EarningsItem": "owners",
     "Qot_GetEarningsCalendar.EarningsCalendarItem": "instruments",

@@ -231,13 +231,14 @@ _OWN_ENUMS: Final = {
     "unitType": "MacroDataUnitType", "chainType": "IndustrialChainType", "rating": "RatingLevel",
     "lastRating": "RatingLevel", "changeType": "RatingChangeType", "dynamicType": "DynamicType",
     "orderTypeList": "OptionOrderType", "expirationType": "ExpirationType", "star": "Importance",
-    "detailPostPeriod": "PostPeriodType",
+    "detailPostPeriod": "PostPeriodType", "timeRange": "OptionHVTimeRange",
+    "Qot_GetCodeChange.CodeChangeInfo.type": "CodeChangeType",
 }  # fmt: skip
 """Number fields of made-up replies to their enum, in the reply's own file or in one that it imports."""
 
 
 def _own_enum(field: FieldDescriptor) -> Any:
-    wanted = _OWN_ENUMS.get(field.name)
+    wanted = _OWN_ENUMS.get(field.full_name) or _OWN_ENUMS.get(field.name)
     if wanted is None or field.cpp_type != field.CPPTYPE_INT32:
         return None
     owner: Any = field.containing_type
