@@ -357,7 +357,9 @@ class Events:
             self._fill_trades(response.s2c, stock, 1)
         else:
             now = stock.time()
-            bars = list(self._bars(stock, _KLINES[sub_type][0], now - timedelta(days=1), now + timedelta(hours=2)))
+            kline, width = _KLINES[sub_type]
+            # The running bar is stamped with its end.
+            bars = list(self._bars(stock, kline, now - timedelta(minutes=width), now + timedelta(minutes=width)))
             self._fill_bars(response.s2c, stock, bars[-1:], YES)
         return Push(entry.proto_id, response)
 

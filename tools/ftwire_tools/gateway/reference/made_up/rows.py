@@ -130,7 +130,7 @@ class Rows:
         for owner in owners:
             today = self._view.today(owner)
             days = expiries(owner, today)
-            days = days[:2] if len(owners) > 1 else days[:1]
+            days = days[:1] if len(owners) > 1 else days[:2]
             price = self._view.quote(owner).price
             near = sorted(strikes(owner), key=lambda strike: abs(strike - price))[: 2 * NEAR_STRIKES]
             for day in days:
