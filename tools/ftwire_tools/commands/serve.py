@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import signal
 import ssl
@@ -132,6 +133,16 @@ def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, Ex
 
     click.get_current_context().call_on_close(close)
     return Log(events), request_log
+
+
+def _show_protocols(*, as_json_lines: bool) -> None:
+    from ftwire_tools.gateway.protocol_table import protocol_table
+
+    for row in protocol_table():
+        if as_json_lines:
+            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
 async def _serve(
@@ -308,6 +319,8 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -394,6 +407,8 @@ def command(
     account: str,
     limits: tuple[str, ...],
     language: Language,
+    list_protocols: bool,
+    as_json_lines: bool,
     max_clients: int,
     max_unsent: int,
     max_held: int,
@@ -427,6 +442,11 @@ def command(
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
+    if as_json_lines and not list_protocols:
+        raise click.UsageError("--json is for --list-protocols")
+    if list_protocols:
+        _show_protocols(as_json_lines=as_json_lines)
+        return
     if show_universe:
         from ftwire_tools.synthetic.universe import default_table
 

@@ -47,6 +47,7 @@ The modules, each depending only on those above it:
 ``script_file``       reads a script
 ``control``           the verbs over HTTP
 ``control_description``  the OpenAPI description of that
+``protocol_table``    what it does with each request, as a table
 ====================  ================================================================================
 
 The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.

@@ -123,7 +123,17 @@ class Synthetic:
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._reference.answers, *self._trades.answers, *self._own))
+        return frozenset(self.handlers)
+
+    @property
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        """The function that answers a protocol, by its name."""
+        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._own}
+
+    @property
+    def made_up(self) -> dict[str, str]:
+        """Protocols whose answers are made up by rule, and what is in them."""
+        return self._reference.made_up
 
     def now(self) -> int:
         """Return the market's time in seconds since 1970."""
@@ -140,6 +150,7 @@ class Synthetic:
     def leave(self, client: Subscriber) -> None:
         """Remove a client."""
         self._clients.pop(client.number, None)
+        self._reference.leave(client)
         self._late.discard(client.number)
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
@@ -229,7 +240,9 @@ class Synthetic:
         self.market.step()
         self.broker.advance()
         self._push_changes()
-        self._send_to_all(self._reference.step())
+        for number, push in self._reference.step():
+            for client in list(self._clients.values()) if number is None else [self._clients[number]]:
+                client.push(push)
 
     def advance(self, seconds: int) -> None:
         """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
@@ -259,12 +272,12 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            push = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
+            found = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
                 topic, only_new=only_new
             )
-            if push is not None:
+            if found is not None:
                 for client in clients:
-                    client.push(push)
+                    client.push(found)
 
     async def run(self) -> None:
         """Step once in each market second, until cancelled."""
