@@ -195,10 +195,9 @@ def test_the_clock_begins_where_it_is_told_to() -> None:
     }.items():
         with pytest.raises(ClockError, match=reason):
             start_time(text)
+    known = "are known from 2004-03-01 to 20"
     for text in ("2031-01-01T00:00:00Z", "2004-01-20T00:00:00Z", "1970-01-01T00:00:00Z"):
-        with pytest.raises(
-            ClockError, match="trading days of all its exchanges, and some before, are known from 2004-03-01 to 20"
-        ):
+        with pytest.raises(ClockError, match=known):
             Market(0, start_time(text))
 
 
