@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds protobuf-versions peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto
 	@echo "Setting up $(VENV): the first time a minute or two, with downloads."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,compressed,export,fuzz]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,export,fuzz]" --group dev
 	touch $@
 
 lint: setup
@@ -53,6 +53,10 @@ core-test: core
 lower-bounds: setup
 	$(BIN)/python tests/lower_bounds.py
 
+# With every line of protobuf that pyproject.toml allows, from 3.20 to 7: a subset, in a temporary environment.
+protobuf-versions: setup
+	$(BIN)/python tests/protobuf_versions.py
+
 # Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
 peers: setup
 	PYTHONPATH=tests $(BIN)/python -m interop.peers
@@ -61,7 +65,7 @@ interop: peers $(VENV)/.clusters
 	$(BIN)/pytest tests/interop
 
 $(VENV)/.clusters: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[cli,compressed,export,fuzz,ray,dask]"
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,export,fuzz,ray,dask]"
 	touch $@
 
 # Reports what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.
