@@ -50,7 +50,7 @@ def main() -> int:
             run(*installer(python), f"protobuf=={version}")
             run(python, "-m", "pip", "check")
             code = "from google.protobuf.internal import api_implementation as a; import google.protobuf as p"
-            found = [python, "-c", f"{code}; print('protobuf', p.__version__, a.Type())"]
+            found: list[str | Path] = [python, "-c", f"{code}; print('protobuf', p.__version__, a.Type())"]
             print(subprocess.run(found, check=True, capture_output=True, text=True).stdout, end="", flush=True)
             if run_tests(python, TESTS):
                 failed.append(version)

@@ -88,10 +88,16 @@ def _discarder(discard: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _adapt_string(adapted: Any, field: Any) -> None:
-    from google.protobuf.internal import decoder, encoder
+    # Typed as a later release has them.
+    from google.protobuf.internal import decoder as untyped_decoder
+    from google.protobuf.internal import encoder as untyped_encoder
+
+    decoder: Any = untyped_decoder
+    encoder: Any = untyped_encoder
 
     def decode(buffer: memoryview, at: int, end: int, message: Message, values: dict[Any, Any]) -> int:
-        size, at = cast(Any, decoder)._DecodeVarint(buffer, at)
+        size: int
+        size, at = decoder._DecodeVarint(buffer, at)
         if at + size > end:
             raise DecodeError("Truncated string.")
         raw = buffer[at : at + size].tobytes()

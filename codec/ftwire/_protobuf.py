@@ -28,5 +28,5 @@ def unknown_field_set(message: Message) -> Any:
     try:
         from google.protobuf.unknown_fields import UnknownFieldSet
     except ImportError:  # protobuf 3.20
-        return message.UnknownFields()  # type: ignore[attr-defined]
+        return message.UnknownFields()
     return UnknownFieldSet(message)

@@ -64,6 +64,14 @@ def _open_streams() -> None:
         if isinstance(stream, TextIOWrapper):
             # Chinese names in a locale that lacks them, and file names that are not valid text.
             stream.reconfigure(errors="backslashreplace")
+            if sys.platform == "win32" and not stream.isatty():
+                # Files and pipes have the code page of the system there, which no other program expects of JSON lines.
+                stream.reconfigure(encoding="utf-8")
+    if sys.platform == "win32":
+        # Escape sequences are text to older consoles until they are switched on. It comes with click.
+        from colorama import just_fix_windows_console  # type: ignore[import-untyped, unused-ignore]
+
+        just_fix_windows_console()
 
 
 def _run() -> int:

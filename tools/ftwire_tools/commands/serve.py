@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import ssl
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
+from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
@@ -60,7 +60,6 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     interrupted = False
 
     def interrupt() -> None:
@@ -68,12 +67,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
         interrupted = True
         stop.set()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(source, settings, log) as gateway:
-        gateway.when_failed(stop.set)
-        await stop.wait()
-        gateway.raise_failure()
+    with calls_on_signals({INTERRUPT: interrupt, END: stop.set}):
+        async with Gateway(source, settings, log) as gateway:
+            gateway.when_failed(stop.set)
+            await stop.wait()
+            gateway.raise_failure()
     return interrupted
 
 
