@@ -166,10 +166,10 @@ def pushes_of(event: OrderEvent) -> list[Push]:
         response = success(entry)
         fill_deal(response.s2c.orderFill, fill)
         found.append((entry.proto_id, response))
-    entry = registry["Trd_UpdateOrder"]
-    response = success(entry)
+    changed = registry["Trd_UpdateOrder"]
+    response = success(changed)
     fill_order(response.s2c.order, account, order)
-    found.append((entry.proto_id, response))
+    found.append((changed.proto_id, response))
     for _, message in found:
         header = message.s2c.header
         header.trdEnv, header.accID = account.terms.environment, account.terms.acc_id
