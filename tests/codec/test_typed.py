@@ -32,7 +32,7 @@ def test_a_registered_name_or_id_has_the_classes_of_its_protocol() -> None:
     assert_type(ftwire.registry[ftwire.registry.names[0]], ftwire.Protocol)
 
 
-async def requests(client: Client, blocking: BlockingClient, values: Mapping[str, Any], message: Message) -> None:
+async def requests(client: Client, blocking: BlockingClient, values: Mapping[str, object], message: Message) -> None:
     """Checked by mypy, never run."""
     assert_type(await client.request("Qot_GetRT", values), Qot_GetRT.Response)
     assert_type(await client.request(3008, Qot_GetRT.Request()), Qot_GetRT.Response)
