@@ -29,7 +29,7 @@ TESTS: Final = (
     "tests/codec/test_schema.py",
     "tests/codec/test_stream.py",
     "tests/tools/dumping/test_goldens.py",
-    "tests/tools/conformance",
+    "tests/tools/client/test_blocking.py",
 )
 
 IN_WHEEL: Final = {
@@ -40,6 +40,8 @@ IN_WHEEL: Final = {
     "ftwire/messages/Qot_GetRT.py",
     "ftwire/messages/Qot_GetRT.pyi",
     "ftwire_tools/data/changes.json",
+    "ftwire_tools/golden/sha1.json",
+    "ftwire_tools/render/dump.schema.json",
     "ftwire_tools/cli.py",
 }
 IN_SDIST: Final = {"pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md", "proto/hatch_build.py"}
