@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import signal
 import ssl
 import time
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
+from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
     from ftwire_tools.filters.compiler import Filter
@@ -157,7 +157,6 @@ async def _serve(
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     interrupted = False
 
     def interrupt() -> None:
@@ -165,16 +164,15 @@ async def _serve(
         interrupted = True
         stop.set()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     on_request = None if control is None else control.requests.add
-    async with (
-        Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
-        open_control(control, gateway.steering, log),
-    ):
-        gateway.when_failed(stop.set)
-        await stop.wait()
-        gateway.raise_failure()
+    with calls_on_signals({INTERRUPT: interrupt, END: stop.set}):
+        async with (
+            Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
+            open_control(control, gateway.steering, log),
+        ):
+            gateway.when_failed(stop.set)
+            await stop.wait()
+            gateway.raise_failure()
     return interrupted
 
 
