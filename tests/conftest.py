@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -39,12 +40,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, by name, what takes long by nature; CI runs it."""
-    if not CI:
-        skip = pytest.mark.skip(reason="takes long: CI runs it, and so does CI=1 make unit")
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(skip)
+    """Skip, by name, what takes long by nature, and most cases of what has very many; CI runs them."""
+    if CI:
+        return
+    long = pytest.mark.skip(reason="takes long: CI runs it, and so does CI=1 make unit")
+    one_of_many = pytest.mark.skip(reason="one of many cases alike: CI runs it, and so does CI=1 make unit")
+    cases: Counter[str] = Counter()
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(long)
+        sampled = item.get_closest_marker("sampled")
+        if sampled is not None:
+            (every,) = sampled.args
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % every:
+                item.add_marker(one_of_many)
+            cases[test] += 1
 
 
 @pytest.hookimpl(optionalhook=True)  # mutation testing runs without xdist

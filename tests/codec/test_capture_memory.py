@@ -111,6 +111,7 @@ def read(sent: Iterator[tuple[TcpConversation, Direction, bytes]], keep_bytes: b
         tracemalloc.stop()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("keep_bytes", [False, True])
 @pytest.mark.parametrize(
     "shape", [lying, unanswered, unknown, tiny, like_opend, envelopes], ids=lambda shape: shape.__name__

@@ -64,6 +64,7 @@ LARGE = [[1, 1200], [1, 11, 4200]]
 """Streams whose last frame waits for longer, cut near their beginning and anywhere behind."""
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("in_core", [False, pytest.param(True, marks=needs_core)])
 @pytest.mark.parametrize("start", [FrameDecoder, ResyncDecoder])
 @pytest.mark.parametrize("cipher", CIPHERS)

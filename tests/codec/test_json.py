@@ -99,6 +99,7 @@ def check(body: bytes, message_class: type[Message]) -> bool:
     return made
 
 
+@pytest.mark.sampled(6)
 @needs_core
 @pytest.mark.parametrize("message_class", [*CLASSES, EVERYTHING], ids=lambda cls: cls.DESCRIPTOR.full_name)
 @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -267,6 +267,7 @@ class TestStreams:
         assert (account.late_packets, account.frames) == (0, 10)
         assert [report.number for report in found if isinstance(report, DissectedFrame)] == list(range(1, 11))
 
+    @pytest.mark.long
     def test_more_runs_than_the_index_holds(self) -> None:
         """Pairs of packets far apart: the index ends after 262,144 runs, and what is behind it comes late."""
         count, writer = 270_000, PcapWriter()

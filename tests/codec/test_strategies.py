@@ -92,6 +92,7 @@ def test_every_protocol_has_messages_and_bodies(proto_id: int, data: st.DataObje
         decode_body(body, message_class, body_format)
 
 
+@pytest.mark.long
 def test_a_reply_of_3008_shrinks_to_the_least_that_is_legal() -> None:
     reply = messages(3008, Kind.RESPONSE)
     assert str(least(reply, lambda _: True)).split() == ["retType:", "0"]
@@ -302,6 +303,7 @@ def test_mutations_of_every_kind_happen_and_shrink() -> None:
     assert len(turned.changes) <= 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pcapng", [False, True])
 def test_captures_get_records_that_lie(pcapng: bool) -> None:
     session = least(conversations(), lambda _: True)

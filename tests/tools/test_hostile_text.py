@@ -41,6 +41,7 @@ def run(*words: object) -> Result:
     return result
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", CAPTURES)
 def test_no_text_of_a_frame_steers_a_terminal(kind: str, tmp_path: Path) -> None:
     path = capture(tmp_path / "hostile.pcapng", CAPTURES[kind]())

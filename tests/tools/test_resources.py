@@ -144,6 +144,7 @@ assert seen == 2_000_000, seen
 """, allowance=96)  # fmt: skip
 
 
+@pytest.mark.long
 def test_overlapping_segments_without_end() -> None:
     attack("""
 writer = PcapWriter()

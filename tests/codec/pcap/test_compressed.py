@@ -150,6 +150,7 @@ def test_packets_in_front_of_damage_are_given_out(name: str) -> None:
     assert len(packets) >= 2000
 
 
+@pytest.mark.sampled(5)
 @every_format
 def test_a_bomb_takes_no_more_memory_than_a_step(name: str) -> None:
     # Empty records: all at once, their packets take 50 MiB.

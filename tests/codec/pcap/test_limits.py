@@ -69,6 +69,7 @@ def half_open(count: int) -> Iterator[bytes]:
         )
 
 
+@pytest.mark.long
 def test_half_open_flows_without_end() -> None:
     counts: dict[type[Event], int] = {}
     used = peak(lambda: counts.update(drain(Dissector(Limits(max_flows=1000)), half_open(20_000))))
@@ -128,6 +129,7 @@ def test_who_makes_room_for_a_new_flow(steps: list[tuple[int, bool]], max_flows:
     assert [event.flow.a.port - 1 for event in gone] == evicted
 
 
+@pytest.mark.long
 def test_flows_that_close_in_order_leave_nothing_behind_however_much_room_there_is() -> None:
     def sessions(count: int) -> Iterator[bytes]:
         yield HEADER

@@ -145,6 +145,7 @@ def candidates(count: int) -> list[bytes]:
     return [frame(B, A, 1 + at, stream[at : at + 1]) for at in range(len(stream))]
 
 
+@pytest.mark.long
 def test_no_packet_of_an_unknown_connection_costs_more_because_of_those_before_it() -> None:
     def read(count: int) -> None:
         for _ in CaptureReader().read([pcap(candidates(count))]):

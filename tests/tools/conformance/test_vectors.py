@@ -146,6 +146,7 @@ def test_wrong_answers_fail(name: str, tmp_path: Path) -> None:
     assert why in done.stdout
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("change", "flag"),
     [

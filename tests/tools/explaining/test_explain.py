@@ -493,6 +493,7 @@ def test_a_cut_capture_is_explained_as_far_as_it_goes(tmp_path: Path) -> None:
     assert "note: the capture cannot be read" in result.output
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("capture", list(recorded()), ids=lambda capture: capture[0].name)
 def test_what_a_capture_lacks_is_nobodys_mistake(capture: tuple[Path, Path | None], tmp_path: Path) -> None:
     path, key = capture

@@ -76,6 +76,7 @@ def wanted_rows(body: dict[str, Any], field: str) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else [found]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 def test_rows_are_those_of_the_dump(capture: Path) -> None:
     """Counts, sums, first and last rows of every list of every frame, computed from dump's JSON."""

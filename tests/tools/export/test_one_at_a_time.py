@@ -77,6 +77,7 @@ def test_what_a_killed_export_leaves_behind_locks_nothing(capture: Path, tmp_pat
     assert run(capture, "-o", out).exit_code == 0
 
 
+@pytest.mark.long
 def test_two_whole_exports_at_once(tmp_path: Path) -> None:
     """One ends well, whichever it is; the other ends well too or is refused; the tables are those of one export."""
     inputs = tmp_path / "in"

@@ -144,6 +144,7 @@ FILTERS = [
 
 
 class TestWrittenCapture:
+    @pytest.mark.sampled(4)
     @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
     def test_it_has_the_frames_that_were_shown(self, capture: Path, tmp_path: Path) -> None:
         keys = [word for path in KEYS for word in ("--key", str(path))]

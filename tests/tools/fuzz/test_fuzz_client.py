@@ -52,6 +52,7 @@ def plan(random: Random) -> tuple[FuzzStep, ...]:
     return client_plan(random, 4)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, seed = BUGS[bug]

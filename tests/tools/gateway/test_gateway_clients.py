@@ -365,6 +365,7 @@ ATTACKS: dict[str, tuple[bool, bytes]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_memory_is_bounded_over_all_clients_and_their_successors(attack: str) -> None:

@@ -227,6 +227,7 @@ DUMPS = [
 EXPLAINS = [["explain"], ["explain", "--all"], ["explain", "--json", "--all"], ["explain", "--brief"]]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("proto_id", "sender", "message_class"), MESSAGES, ids=lambda value: str(value)[:40])
 def test_no_damage_makes_a_capture_show_a_secret(
     proto_id: int, sender: Role, message_class: Any, tmp_path: Path
@@ -242,6 +243,7 @@ def test_no_damage_makes_a_capture_show_a_secret(
                 assert found_in(run(*words, "--show-secrets", path)) is not None, (words, side)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("proto_id", "sender", "message_class"), SINGLE, ids=lambda value: str(value)[:40])
 def test_no_damage_makes_a_single_frame_show_a_secret(
     proto_id: int, sender: Role, message_class: Any, tmp_path: Path
@@ -279,6 +281,7 @@ def envelopes(proto_id: int, sender: Role, message: Any) -> Iterator[tuple[str, 
     yield "secret at once", good[:20] + TEXT.encode() + body
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("proto_id", "sender", "message_class"), HOLDERS, ids=lambda value: str(value)[:40])
 def test_no_damage_makes_an_envelope_show_a_secret(
     proto_id: int, sender: Role, message_class: Any, tmp_path: Path

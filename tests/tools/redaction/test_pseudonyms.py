@@ -143,6 +143,7 @@ def test_short_tokens_do_not_share_a_pseudonym() -> None:
     assert pseudonyms.raw(Category.TOKEN, b"") == b""
 
 
+@pytest.mark.long
 def test_addresses_do_not_run_out() -> None:
     pseudonyms = Pseudonyms(b"seed")
     # More than the 131,070 of 198.18.0.0/15.

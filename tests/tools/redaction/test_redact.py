@@ -166,6 +166,7 @@ def websocket_session(planted: Planted) -> list[tuple[Direction, bytes]]:
     return [*said, (S, websocket_frame(failed.encode()))]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", ["protobuf", "json", "encrypted", "encrypted again", "websocket"])
 def test_no_planted_secret_is_left(tshark: Program, kind: str, tmp_path: Path) -> None:
     again = kind == "encrypted again"

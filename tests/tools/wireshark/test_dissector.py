@@ -104,6 +104,7 @@ def frames_at(said: Iterable[Said], sizes: Iterable[int]) -> bytes:
     return writer.header() + b"".join(writer.packet(time, data) for time, data in talk.frames(pieces))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("path", "key"), FIXTURES, ids=[path.name for path, _ in FIXTURES])
 def test_a_capture_is_shown_as_dump_shows_it(tshark: Program, path: Path, key: Path | None) -> None:
     if key is None:
