@@ -152,6 +152,7 @@
           compiled = this.filters.compile(filter);
         } catch (error) {
           if (!(error instanceof ftwire.FilterError)) throw error;
+          this.list.removeAttribute("aria-busy");
           this.#refuse(filter, error);
           return false;
         }
@@ -160,10 +161,12 @@
       this.chips.forEach((chip, index) => chip.setAttribute("aria-pressed", String(CHIPS[index][1] === filter)));
       if (compiled === null) this.rows = null;
       else {
+        this.list.setAttribute("aria-busy", "true");
         const found = await this.#matching(compiled, work);
         if (found === null) return false; // another filter has come
         this.rows = found;
       }
+      this.list.removeAttribute("aria-busy");
       this.list.scrollTop = 0;
       if (this.chosen >= 0 && this.indexOf(this.chosen) < 0) this.chosen = -1;
       this.refresh();
@@ -405,10 +408,8 @@
       const kind = table.kind(row);
       const facts = [
         ["Time", `${ftwire.day(table.time(row) ?? 0n)} ${clock(table.time(row))}`],
-        ["Protocol", `${table.column("proto_id")[row]}`],
         ["Serial", `${table.column("serial")[row]}`],
-        ["From", source],
-        ["To", destination],
+        ["Ends", `${source} → ${destination}`],
         ["Conversation", `${table.column("conversation")[row]}`],
         [
           "Body",
@@ -455,6 +456,7 @@
         return card;
       }
       const bytes = new Bytes(part, number, table.className(row), this.filters.fields);
+      const content = h("div", { class: "card-body" });
       if (value !== null) {
         const tree = new Tree(
           value,
@@ -464,9 +466,10 @@
           `Fields of frame ${number}`,
         );
         bytes.onpick = (path) => tree.select(path);
-        card.append(tree.element);
+        content.append(tree.element);
       }
-      card.append(bytes.element);
+      content.append(bytes.element);
+      card.append(content);
       return card;
     }
   }
@@ -476,6 +479,10 @@
     constructor(value, className, filters, onselect, label) {
       Object.assign(this, { filters, onselect });
       this.items = new Map();
+      if (!Object.keys(value).length) {
+        this.element = h("p", { class: "muted" }, "The message is empty.");
+        return;
+      }
       this.element = h("ul", {
         class: "tree",
         role: "tree",
@@ -483,9 +490,7 @@
         onkeydown: (event) => this.#key(event),
       });
       this.#fill(this.element, value, className, "");
-      if (!this.element.children.length) this.element.replaceWith();
       this.element.firstElementChild?.setAttribute("tabindex", "0");
-      if (!Object.keys(value).length) this.element = h("p", { class: "muted" }, "The message is empty.");
     }
     #fill(place, value, className, prefix) {
       const fields = new Map(

@@ -306,6 +306,7 @@
           ],
           options: {
             height: narrow ? 200 : 240,
+            padding: [null, narrow ? 20 : 44, null, null],
             scales: {
               x: { time: false, range: () => [x[0], x[bins - 1] + step / 1e9] },
               y: { range: (_, __, max) => [0, Math.max(max, 1) * 1.06] },
