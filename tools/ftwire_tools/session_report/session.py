@@ -40,8 +40,10 @@ __all__ = ["Limits", "Session"]
 
 LISTED: Final = 500
 """Failures, frames with an error, and other events that are listed, of each kind."""
-MOST_CHECKED: Final = 50_000
-"""Frames of a capture that are checked as ``ftwire explain`` checks them; that takes ten times as long as the rest."""
+MOST_CHECKED: Final = 20_000
+"""Frames of a capture that are checked as ``ftwire explain`` checks them, which takes several times as long as all else.
+
+A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
 MOST_CONVERSATIONS: Final = 1000
 """Conversations that are listed."""
 _NAMED: Final = 50

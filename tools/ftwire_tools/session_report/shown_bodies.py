@@ -114,7 +114,7 @@ class ShownBodies:
         message, _ = read_body(frame)
         if message is None:
             return ShownBody(None, None, *self._bytes(frame, view), "", view.error, self._why(view))
-        if self.shows_secrets or not self._replaces_some(message):
+        if self.shows_secrets or not self._replaces_some(frame, message):
             shown = MessageView(message, show_secrets=self.shows_secrets)
             parts = self._bytes(frame, view) if self.shows_secrets or _is_plain(frame, message) else (None, None)
             return ShownBody(shown, view.json, *parts, summary_of(message), view.error, self._why(view))
@@ -138,7 +138,7 @@ class ShownBodies:
     def _why(self, view: FrameView) -> str:
         return "" if view.error is None else self._unknown_mask.error_text(view.error)
 
-    def _replaces_some(self, message: Message) -> bool:
+    def _replaces_some(self, frame: Frame | Envelope, message: Message) -> bool:
         """Return whether anything of a message would be replaced."""
         message_class = type(message)
         try:
@@ -146,7 +146,10 @@ class ShownBodies:
         except KeyError:
             paths = list(_sensitive_paths(descriptor_of(message), self.categories, _MAX_DEPTH))
             plan = self._plans[message_class] = Projection(message_class, paths) if paths else None
-        return plan is not None and any(map(_is_set, plan.of(message)))
+        if plan is None:
+            return False
+        values = plan.decode_plain(frame.body) if frame.body_class is message_class else None
+        return any(map(_is_set, plan.of(message) if values is None else values))
 
 
 def _is_plain(frame: Frame | Envelope, message: Message) -> bool:
