@@ -41,7 +41,7 @@ __all__ = ["Limits", "Session"]
 LISTED: Final = 500
 """Failures, frames with an error, and other events that are listed, of each kind."""
 MOST_CHECKED: Final = 20_000
-"""Frames of a capture that are checked as ``ftwire explain`` checks them, which takes several times as long as all else.
+"""Frames of a capture that are checked as ``ftwire explain`` checks them: that takes longer than all else.
 
 A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
 MOST_CONVERSATIONS: Final = 1000
