@@ -6,7 +6,7 @@ of the file, 0 where the input has none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from ftwire.capture.bodies import fault_of, read_body
 from ftwire.events import FrameObserved, FramesCollected, KeyMissing, UndecodedObserved
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame, Kind
     from ftwire.protocols import Protocol
     from ftwire.websocket import Envelope
+
+MessageT = TypeVar("MessageT", bound="Message")
 
 __all__ = [
     "CollectedFrames",
@@ -118,6 +120,18 @@ class DissectedFrame(NamedTuple):
         is -400): ``HasField`` says which they are, and ``error`` names those that are required.
         """
         return read_body(self.observation.frame)[0]
+
+    def as_(self, message_class: type[MessageT]) -> MessageT:
+        """Return ``message`` as the class that the caller knows it to have, which type checkers then know too.
+
+        Raises ``error`` where there is no message, and ``TypeError`` where it is of another class.
+        """
+        message = self.message
+        if isinstance(message, message_class):
+            return message
+        if message is None and (error := self.error) is not None:
+            raise error
+        raise TypeError(f"{self.frame!r} is no {message_class.DESCRIPTOR.full_name}")
 
     @property
     def error(self) -> WireError | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
 from ftwire.capture import CaptureReader
-from ftwire.errors import CaptureError, NotACaptureError
+from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
@@ -35,7 +35,6 @@ from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
     from ftwire.protocols import Registry
     from ftwire_tools.dumping.shown_capture import ShownCapture
@@ -98,20 +97,10 @@ def _unanswered(
     inputs: list[Input], keys: list[RsaKey], registry: Registry, max_body: int, sender: str | None
 ) -> frozenset[int]:
     """Read a capture once for the requests in it that nothing answers. Raises ``OSError``."""
-    from ftwire_tools.filters.unanswered import unanswered_requests
+    from ftwire_tools.filters.unanswered import unanswered_in_files
 
     reader = CaptureReader(keys=keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body)
-    begins = [each.stream.tell() for each in inputs]
-
-    def reports() -> Iterator[Dissected]:
-        # What is wrong with the capture is reported when it is shown.
-        with suppress(CaptureError):
-            yield from reader.read_files([each.stream for each in inputs], at_once=False)
-
-    numbers = unanswered_requests(reports())
-    for each, begin in zip(inputs, begins, strict=True):
-        each.stream.seek(begin)
-    return numbers
+    return unanswered_in_files(reader, [each.stream for each in inputs])
 
 
 @click.command(
