@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftwire.protocols import registry
@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pushes")
 
 
+@settings(max_examples=30)
 @given(data=st.data())
 def test_rows_of_pushes_are_those_of_their_messages(folder: Path, data: st.DataObject) -> None:
     entries = data.draw(st.lists(st.sampled_from(PUSHES), min_size=1, max_size=2, unique=True))
