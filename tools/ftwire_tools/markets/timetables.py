@@ -2,9 +2,8 @@
 
 A timetable is a list of windows, in minutes of the exchange's clock on a trading day; before its midnight they are
 negative. The hours are those of the vendor's questions and answers on quotes ("the state of each market by time").
-What is not there is a guess: SG and MY (their exchanges' hours), and all futures but those of JP. In
-``docs/market.md`` is
-the same table for users.
+What is not there is a guess: SG and MY (their exchanges' hours), and all futures but those of JP. The same table for
+users is in ``docs/market.md``.
 """
 
 from __future__ import annotations
