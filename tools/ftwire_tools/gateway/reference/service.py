@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
@@ -25,6 +25,12 @@ _DEFAULT_SEGMENTS: Final = (100, 200, 300, 500, 1000)
 """Ends of the segments of delays, in milliseconds."""
 _MEASURED: Final = {1002: 2.1, 3004: 0.9, 3103: 35.0, 3203: 12.5}
 """Protocols and their average cost in milliseconds: made up."""
+_HEADLINES: Final = {
+    1: "made-up news about its business",
+    2: "made-up notice to shareholders",
+    3: "made-up rating by an analyst",
+}
+"""By ``Qot_GetSearchNews.NewsSubType``."""
 REQUEST, INPUT = 1, 2
 """``Verification.VerificationOp``."""
 MOST_FOUND: Final = 100
@@ -45,6 +51,7 @@ class Service:
             "InitQuantMode": self._nothing,
             "Qot_RequestHistoryKLQuota": self._history_quota,
             "Qot_GetSearchQuote": self._search,
+            "Qot_GetSearchNews": self._news,
         }
 
     def note_history(self, security: Any) -> None:
@@ -132,6 +139,24 @@ class Service:
                 sec_type=listing.sec_type,
                 is_watched=listing.full_code in watched,
             )
+
+    def _news(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return made-up headlines about the instruments that a keyword finds, the latest first."""
+        found = list(self._found(c2s.keyword.strip().casefold()))[:5]
+        count = min(c2s.max_count or 10, MOST_FOUND)
+        for number in range(count if found else 0):
+            listing = found[number % len(found)]
+            kind = c2s.news_sub_type or (1, 2, 3)[number % 3]
+            moment = self._view.now(listing) - timedelta(hours=5 * number + 1)
+            item = s2c.search_news_list.add(
+                title=f"{listing.name}: {_HEADLINES[kind]}",
+                news_sub_type=kind,
+                source="Made-up News",
+                publish_time=local_text(moment),
+                view_count=self._view.drawn(listing, "news", number).randint(100, 90_000),
+                url=f"https://example.invalid/news/{number + 1}",
+            )
+            item.related_securities.append(listing.full_code)
 
     def _found(self, word: str) -> Iterator[Listing]:
         if not word:
