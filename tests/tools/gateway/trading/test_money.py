@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from ftwire.protocols import registry
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS
 from ftwire_tools.gateway.trading.amounts import cents, exact
-from ftwire_tools.gateway.trading.broker import OrderChange, OrderEvent
 from ftwire_tools.gateway.trading.fees import fee_items, total_fee
+from ftwire_tools.gateway.trading.journal import OrderEvent
 from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_state import FIRST, TRANSITIONS, OrderStatus
 from ftwire_tools.gateway.trading.order_types import NEEDED, OrderType, Product, product_of
 from ftwire_tools.gateway.trading.rates import converted

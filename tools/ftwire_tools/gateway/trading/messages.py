@@ -21,7 +21,8 @@ from ftwire_tools.markets.local_times import local_text
 if TYPE_CHECKING:
     from ftwire_tools.gateway.limits import Language
     from ftwire_tools.gateway.trading.accounts import AccountTerms
-    from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+    from ftwire_tools.gateway.trading.broker import Broker
+    from ftwire_tools.gateway.trading.journal import OrderEvent
     from ftwire_tools.gateway.trading.ledger import Flow, Position
     from ftwire_tools.gateway.trading.order import Fill, Order
     from ftwire_tools.gateway.trading.venue import Instrument
@@ -189,7 +190,7 @@ def fill_funds(message: Any, broker: Broker, account: Account, currency: int) ->
             message.riskLevel = 0 if message.riskStatus <= 3 else 1 if message.riskStatus <= 6 else 2
     else:
         message.power = message.avlWithdrawalCash = message.availableFunds = message.maxWithdrawal = left
-    if broker.has_day_trade_rule(account):
+    if broker.day_trades.holds(account):
         _fill_day_trades(message, broker, account, currency)
     for own, money in cash.items():
         net = max(free[own], ZERO)
@@ -221,7 +222,7 @@ def _risk(assets: Decimal, maintenance: Decimal) -> int:
 
 
 def _fill_day_trades(message: Any, broker: Broker, account: Account, currency: int) -> None:
-    left, is_marked = broker.day_trades_left(account)
+    left, is_marked = broker.day_trades.left(account)
     message.isPdt = is_marked
     message.pdtSeq = str(left)
     excess = power = ZERO

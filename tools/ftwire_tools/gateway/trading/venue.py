@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from ftwire_tools.gateway.trading.amounts import exact
 from ftwire_tools.markets.exchanges import EXCHANGES
 from ftwire_tools.markets.sessions import MarketState, Session
+from ftwire_tools.markets.trading_days import CalendarRangeError
 from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR, TRADES
 from ftwire_tools.synthetic.universe import Kind as SecurityType
 
@@ -308,7 +309,10 @@ class MadeUpVenue:
         """Return a trading day before or after another."""
         hours = self._stock(instrument).hours
         for _ in range(abs(days)):
-            day = hours.after(day) if days > 0 else hours.before(day)
+            try:
+                day = hours.after(day) if days > 0 else hours.before(day)
+            except CalendarRangeError:  # the clock stops at the end of the calendars, settlement comes after it
+                day += timedelta(days=1 if days > 0 else -1)
         return day
 
     def reference(self, instrument: Instrument) -> Decimal:
