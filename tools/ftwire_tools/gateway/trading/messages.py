@@ -9,7 +9,7 @@ from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.trading.accounts import FUTURE, REAL, Account
-from ftwire_tools.gateway.trading.amounts import ZERO, cents
+from ftwire_tools.gateway.trading.amounts import ZERO, cents, ratio
 from ftwire_tools.gateway.trading.fees import fee_items
 from ftwire_tools.gateway.trading.order import TimeInForce
 from ftwire_tools.gateway.trading.order_types import product_of
@@ -140,7 +140,8 @@ def fill_position(message: Any, broker: Broker, account: Account, position: Posi
     diluted = position.average_cost if instrument.kind is Kind.FUTURE else position.diluted_cost
     message.costPrice = message.dilutedCostPrice = float(diluted)
     message.plVal = message.unrealizedPL = float(unrealized)
-    message.plRatio = float(unrealized / position.cost * 100) if position.cost else 0.0
+    # A ratio, which the vendor's SDK shows times 100: its schema's comment, which has per cent, disagrees.
+    message.plRatio = float(ratio(unrealized, position.cost))
     if not account.terms.is_paper or instrument.kind is Kind.FUTURE:
         message.averageCostPrice, message.averagePlRatio = float(position.average_cost), message.plRatio
     message.realizedPL = float(position.realized)
