@@ -20,7 +20,7 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, a shell's exit code for a program that a signal ended
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
-EXTRAS = {"rich": "cli", "websockets": "cli", "hypothesis": "cli,fuzz"}
+EXTRAS = {"rich": "cli", "websockets": "cli", "h11": "cli,control", "hypothesis": "cli,fuzz"}
 """Package that is imported when needed -> the extra that installs it."""
 
 

@@ -118,7 +118,7 @@ def test_pushes_keep_coming_through_faults(fault: str) -> None:
         f"{name}:{','.join(filter(None, (rest, f'proto={proto}')))}"
         for proto in ("Qot_UpdateBasicQot", "Qot_UpdateRT", "Qot_UpdateTicker")
     ]
-    with gateway(synthetic=True, speed=20, faults=rules) as opend:
+    with gateway(synthetic=True, speed=20, always_open=True, faults=rules) as opend:
         assert asyncio.run(watch(opend)) == 20
 
 

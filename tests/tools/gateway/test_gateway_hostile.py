@@ -17,6 +17,7 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import Protocol, registry
 from ftwire.strategies import messages
 from ftwire_tools.gateway.answer_source import Answer
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.replay import OnMiss, Replay
@@ -42,6 +43,7 @@ class Nobody:
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()
+        self.limits = Limits()
 
     def push(self, _: object) -> bool:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections import Counter
@@ -14,11 +15,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.account import OrderEvent, TradingAccounts
 from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
-from ftwire_tools.gateway.trades import pushes_of
+from ftwire_tools.gateway.trading.accounts import Account
+from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+from ftwire_tools.gateway.trading.fill_model import parse_fills
+from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.order import Order, OrderTerms
+from ftwire_tools.gateway.trading.venue import MadeUpVenue
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.messages.time_fields import TimeKind, stamp_of, time_kind
@@ -188,13 +193,25 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         client.ask("KeepAlive", time=1)
         assert client.pushes == []
         client.subscribe("HK.00700", sub_types=(4,))
-        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HK_OPEN
+        assert client.wait_for_pushes(1)[0].tickerList[0].timestamp >= HK_OPEN
 
 
 def test_now() -> None:
     with gateway(shift_to_now=True, always_open=True) as opend, PlainClient(opend.port) as client:
         basic = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
         assert abs(basic.updateTimestamp - time.time()) < 60
+
+
+def unlock(client: PlainClient) -> None:
+    digest = hashlib.md5(b"test-password", usedforsecurity=False).hexdigest()
+    assert client.ask("Trd_UnlockTrade", unlock=True, pwdMD5=digest).retType == 0
+
+
+def order_of(broker: Broker, acc_id: int, sec_market: int, code: str, price: float) -> tuple[Account, Order]:
+    """Place an order for a hundred shares."""
+    account = broker.accounts[acc_id]
+    broker.unlocked.add(account.terms.firm)
+    return account, broker.place(account, OrderTerms(sec_market, code, 1, 1, 100.0, price))
 
 
 class TestTrading:
@@ -204,26 +221,29 @@ class TestTrading:
         return client.ask("Trd_PlaceOrder", header=header, **{**self.order, **more})
 
     def test_an_order_is_filled_in_parts_and_paid_for(self) -> None:
-        with gateway(speed=50.0, clock="hk-open") as opend, PlainClient(opend.port) as client:
-            client.ask("Trd_SubAccPush", accIDList=[1_001_001])
-            placed = self.place(client, qty=1000.0, price=420.0)
+        with gateway(speed=50.0, clock="hk-open", fills="half") as opend, PlainClient(opend.port) as client:
+            client.ask("Trd_SubAccPush", accIDList=[9_001_001])
+            unlock(client)
+            placed = self.place(client, REAL, qty=1000.0, price=420.0)
             assert placed.retType == 0
-            pushes = client.wait_for_pushes(5)
+            pushes = client.wait_for_pushes(6)
             orders = [s2c.order for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("order")]
             fills = [s2c.orderFill for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("orderFill")]
-            assert [(order.orderStatus, order.fillQty) for order in orders] == [(5, 0), (10, 500), (11, 1000)]
+            assert [(order.orderStatus, order.fillQty) for order in orders] == [(2, 0), (5, 0), (10, 500), (11, 1000)]
             assert [fill.qty for fill in fills] == [500, 500]
             assert {order.orderID for order in orders} == {placed.s2c.orderID}
             paid = sum(fill.qty * fill.price for fill in fills)
             assert orders[-1].fillAvgPrice == pytest.approx(paid / 1000)
-            (position,) = client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+            (position,) = client.ask("Trd_GetPositionList", header=REAL).s2c.positionList
             assert (position.qty, position.costPrice) == (1000, pytest.approx(paid / 1000))
-            funds = client.ask("Trd_GetFunds", header=PAPER).s2c.funds
-            assert (funds.cash, funds.frozenCash) == (pytest.approx(1_000_000 - paid), 0)
-            assert len(client.ask("Trd_GetOrderFillList", header=PAPER).s2c.orderFillList) == 2
-            assert self.place(client, trdSide=2, qty=1000.0, price=1.0).retType == 0
-            client.wait_for_pushes(10)
-            assert not client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+            funds = client.ask("Trd_GetFunds", header=REAL, currency=1).s2c.funds
+            (fees,) = client.ask("Trd_GetOrderFee", header=REAL, orderIdExList=[placed.s2c.orderIDEx]).s2c.orderFeeList
+            dollars = next(each for each in funds.cashInfoList if each.currency == 1)
+            assert (dollars.cash, funds.frozenCash) == (pytest.approx(1_000_000 - paid - fees.feeAmount), 0)
+            assert len(client.ask("Trd_GetOrderFillList", header=REAL).s2c.orderFillList) == 2
+            assert self.place(client, REAL, trdSide=2, qty=1000.0, price=350.0).retType == 0
+            client.wait_for_pushes(12)
+            assert not client.ask("Trd_GetPositionList", header=REAL).s2c.positionList
 
     def test_an_order_waits_is_changed_and_cancelled(self) -> None:
         with (
@@ -246,21 +266,24 @@ class TestTrading:
             again = client.ask("Trd_ModifyOrder", **cancel)
             assert (again.retType, again.retMsg) == (-1, "the order is not open any more")
             assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 0
-            assert [s2c.order.orderStatus for s2c in other.wait_for_pushes(3)] == [5, 5, 15]
+            assert [s2c.order.orderStatus for s2c in other.wait_for_pushes(4)] == [2, 5, 5, 15]
             assert client.pushes == []
 
     def test_all_orders_are_cancelled(self) -> None:
         with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
+            unlock(client)
             for _ in range(3):
-                self.place(client, qty=100.0, price=100.0)
-            client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=2, orderID=0, forAll=True)
-            orders = client.ask("Trd_GetOrderList", header=PAPER, filterStatusList=[15]).s2c.orderList
+                self.place(client, REAL, qty=100.0, price=100.0)
+            client.ask("Trd_ModifyOrder", header=REAL, modifyOrderOp=2, orderID=0, forAll=True)
+            orders = client.ask("Trd_GetOrderList", header=REAL, filterStatusList=[15]).s2c.orderList
             assert len(orders) == 3
 
     def test_an_account_that_clients_take_for_real_is_unlocked_first(self) -> None:
         with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
-            assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock trade first"
-            client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
+            assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock needed: unlock trade first"
+            wrong = client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
+            assert wrong.retMsg == "unlock failed: wrong password"
+            unlock(client)
             assert self.place(client, REAL, qty=100.0, price=100.0).retType == 0
 
     @pytest.mark.parametrize(
@@ -320,16 +343,15 @@ def times_of(message: Any) -> Iterator[tuple[str, str, float]]:
 def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str) -> None:
     now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     market = Market(0, now, always_open=True)
-    quotes, accounts = Quotes(market), TradingAccounts(market)
+    quotes, broker = Quotes(market), Broker(MadeUpVenue(market), model=parse_fills("half"))
     answers = {**quotes.answers, **Reference(market, 0).answers}
-    account = next(each for each in accounts.all.values() if not each.terms.environment and 2 in each.terms.markets)
-    order = accounts.place(
-        account, sec_market=2, code="AAPL", side=1, order_type=1, qty=100.0, price=1_000.0, remark=""
-    )
+    account, order = order_of(broker, REAL["accID"], 2, "AAPL", price=1_000.0)
+    assert account.terms.markets[0] == 1
     events: list[OrderEvent] = []
     for _ in range(30):
         market.step()
-        events += accounts.step()
+        broker.advance()
+        events += broker.events()
     assert order.filled
     assert events
     seen = Counter[str]()
@@ -343,7 +365,7 @@ def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str
             answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
         sent = [each.message for each in found if each is not None] + replies
         if listing.code == "AAPL":
-            sent += [push.message for event in events for push in pushes_of(event)]
+            sent += [push.message for event in events for push in pushes_of(broker, event)]
         for message in sent:
             for name, local, stamp in times_of(message):
                 seen[name] += 1
@@ -388,15 +410,19 @@ def test_a_second_of_the_market_is_one_when_clocks_are_changed() -> None:
 
 def test_the_updates_of_an_order_have_the_time_of_the_update() -> None:
     market = Market(0)
-    accounts = TradingAccounts(market)
-    account = next(each for each in accounts.all.values() if not each.terms.environment and 1 in each.terms.markets)
-    order = accounts.place(account, sec_market=1, code="00700", side=1, order_type=1, qty=100.0, price=1.0, remark="")
+    broker = Broker(MadeUpVenue(market))
+    account, order = order_of(broker, PAPER["accID"], 1, "00700", price=100.0)
+    broker.settle()
+    broker.events()
     for _ in range(100):
         market.step()
-    accounts.cancel(account, order)
+    broker.cancel(account, order)
+    (cancelled,) = broker.events()
     for _ in range(100):
         market.step()
-    (push,) = pushes_of(OrderEvent(account, order, None))
+    (push,) = pushes_of(broker, cancelled)
     sent: Any = push.message
     assert sent.s2c.order.updateTimestamp - sent.s2c.order.createTimestamp == 100
-    assert order.stock.stamp(order.stock.time()) - sent.s2c.order.updateTimestamp == 100
+    assert (
+        broker.venue.stamp(order.instrument, broker.venue.now(order.instrument)) - sent.s2c.order.updateTimestamp == 100
+    )

@@ -16,6 +16,14 @@ from ftwire.errors import KeyFormatError
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.commands._options import colour_option
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftwire.cipher import RsaKey
+    from ftwire_tools.recording.interceptor import Interception
     from ftwire_tools.recording.live_dump import LiveDump
 
 __all__ = ["command"]
@@ -90,6 +99,8 @@ class _Settings(NamedTuple):
     live: LiveDump | None
     pem: bytes | None
     keys: Sequence[RsaKey]
+    interception: Interception | None
+    control: Control | None
 
 
 async def _run(settings: _Settings) -> Recorder:
@@ -113,7 +124,8 @@ async def _run(settings: _Settings) -> Recorder:
         live=settings.live,
         diagnosis=LiveFindings(settings.keys),
     )
-    proxy = Proxy(recorder, _report)
+    interception = settings.interception
+    proxy = Proxy(recorder, _report, None if interception is None else interception.begin)
     try:
         places = []
         for at, to in settings.routes:
@@ -129,7 +141,11 @@ async def _run(settings: _Settings) -> Recorder:
             raise click.ClickException(f"{settings.path}: {error.strerror or error}") from None
         for place, to in places:
             _report(f"listening on {place} for the gateway {to}")
-        await stop.wait()
+        if interception is None:
+            await stop.wait()
+        else:
+            async with interception, open_control(settings.control, interception.steering, interception.log):
+                await stop.wait()
     finally:
         await proxy.close()
         recorder.close()
@@ -189,6 +205,13 @@ async def _run(settings: _Settings) -> Recorder:
 )
 @click.option("--embed-key", is_flag=True, help="Put the --key into the capture: whoever has the file can read it.")
 @click.option("--allow-remote", is_flag=True, help="Let --listen be reached from other machines.")
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes.")
+@control_options
+@click.option(
+    "--allow-trading",
+    is_flag=True,
+    help="With --script or --control: pass requests on that place, change or unlock, and what cannot be read.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -206,6 +229,10 @@ def command(
     keys: tuple[str, ...],
     embed_key: bool,
     allow_remote: bool,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
+    allow_trading: bool,
 ) -> None:
     """Record what clients and a gateway send each other, as a proxy between them.
 
@@ -220,11 +247,15 @@ def command(
       ftwire record --listen 11112 --to :11111 --listen 33334 --to :33333 -w both.pcapng
       ftwire record --to :11111 -w day.pcapng --rotate-time 1h --rotate-size 100M --keep 48
       ftwire record --to :11111 -w - | wireshark -k -i -
+      ftwire record --to :11111 -w session.pcapng --script scenario.py
 
     Whatever ends the recording, what was written can be read: FILE has its name from the start. With --rotate-...
     files are numbered (day-0001.pcapng), and each begins with a copy of the first exchange of every connection still
     open, so that it can be decrypted by itself. A file that cannot be written any more (disk full) keeps all whole
     packets; the bytes go on passing, unrecorded, and the exit code is 1.
+
+    With --script, a function of yours sees each message and may change it; FILE has what clients sent and got. Requests
+    that trade do not reach the gateway then, whatever the script returns, unless --allow-trading says so.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
@@ -246,8 +277,11 @@ def command(
             raise click.UsageError("a capture is not for a terminal")
     if embed_key and len(keys) != 1:
         raise click.UsageError("--embed-key needs one --key")
-    if keys and not (shown or embed_key):
-        raise click.UsageError("--key needs --dump, --json or --embed-key")
+    intercepts = script_path is not None or control_port is not None
+    if keys and not (shown or embed_key or intercepts):
+        raise click.UsageError("--key needs --dump, --json, --script, --control or --embed-key")
+    if allow_trading and not intercepts:
+        raise click.UsageError("--allow-trading needs --script or --control: without them all bytes pass")
     if expression is not None and not shown:
         raise click.UsageError("-Y chooses what is shown: it needs --dump or --json (everything is recorded)")
     chosen = filter_of(expression, show_secrets=show_secrets)
@@ -261,8 +295,23 @@ def command(
 
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
         live = LiveDump(Dump(form, chosen or FrameFilter(), None, file=None), keys=rsa_keys)
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=False)
+    interception = None
+    if intercepts:
+        from ftwire_tools.recording.interceptor import Interception
+
+        interception = Interception(
+            script,
+            keys=rsa_keys,
+            allow_trading=allow_trading,
+            report=_report,
+            on_request=None if control is None else control.requests.add,
+        )
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
-    recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem, rsa_keys)))
+    recorder = asyncio.run(
+        _run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem, rsa_keys, interception, control))
+    )
     if recorder.unread:
         raise ClosedOutputError("closed")
     ctx.exit(int(recorder.failed))

@@ -15,8 +15,17 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
 from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
+from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
 from ftwire_tools.gateway.log import Log, as_json, as_text
 from ftwire_tools.gateway.matching import Match
@@ -27,6 +36,8 @@ from ftwire_tools.terminal.addresses import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.hooks import Script
+    from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["command"]
@@ -83,8 +94,40 @@ def _show_protocols(*, as_json_lines: bool) -> None:
             click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
-async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
-    """Serve until a signal comes; return whether that was Ctrl-C."""
+def _fills(text: str) -> FillModel:
+    from ftwire_tools.gateway.trading.fill_model import FillModelError, parse_fills
+
+    try:
+        return parse_fills(text)
+    except FillModelError as error:
+        raise click.BadParameter(str(error), param_hint="--fills") from None
+
+
+def _passwords(texts: Sequence[str]) -> tuple[str | None, dict[int, str]]:
+    """Return the password of all firms, ``None`` where none was given, and those of single ones."""
+    from ftwire_tools.gateway.trading.order_types import SecurityFirm
+
+    common, own = None, {}
+    for text in texts:
+        firm, separator, password = text.partition("=")
+        if separator and firm in SecurityFirm.__members__:
+            own[int(SecurityFirm[firm])] = password
+        else:
+            common = text
+    return common, own
+
+
+def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
+    try:
+        return LimitSettings.of(account, changes)
+    except LimitError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from None
+
+
+async def _serve(
+    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+) -> bool:
+    """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
@@ -98,7 +141,11 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    async with Gateway(source, settings, log) as gateway:
+    on_request = None if control is None else control.requests.add
+    async with (
+        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
+        open_control(control, gateway.steering, log),
+    ):
         gateway.when_failed(stop.set)
         await stop.wait()
         gateway.raise_failure()
@@ -193,6 +240,21 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     help="Move times in messages so that the capture, or the market, begins now.",
 )
 @click.option(
+    "--fills",
+    default="book",
+    show_default=True,
+    metavar="MODEL[:share=,slippage=,latency=]",
+    help="How orders are filled: book (against the made-up order book), instant, or half (in halves, each second).",
+)
+@click.option(
+    "--trade-password",
+    "trade_passwords",
+    multiple=True,
+    envvar="FTWIRE_TRADE_PASSWORD",
+    metavar="[FIRM=]TEXT",
+    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+)
+@click.option(
     "--clock",
     metavar="us-open|hk-open|TIME",
     help="When the made-up market begins: half an hour after New York (the default) or Hong Kong has opened on"
@@ -210,12 +272,35 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     "--fault",
     "faults",
     multiple=True,
-    metavar="NAME[:p=,n=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names.",
+    metavar="NAME[:p=,n=,every=,proto=,client=]",
+    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
 )
 @click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
 @click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@click.option(
+    "--limits",
+    "account",
+    type=click.Choice([*ACCOUNTS, "off"]),
+    default="1000",
+    show_default=True,
+    help="Enforce OpenD's limits (frequencies, quotas, a minute before unsubscribing) for an account of this quota.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change one: Qot_GetOptionChain=60 (requests in 30 s, or off), history-days=30; docs/faults.md lists them.",
+)
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of OpenD's texts.",
+)
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -263,6 +348,8 @@ async def _serve(source: AnswerSource, settings: Settings, log: Log) -> bool:
     metavar="SECONDS",
     help="KeepAlive interval sent to clients.",
 )
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
+@control_options
 @click.option("--log-json", is_flag=True, help="Events as JSON lines.")
 @click.option("--quiet", "-q", is_flag=True, help="No events.")
 def command(
@@ -290,6 +377,8 @@ def command(
     max_pause: float,
     looped: bool,
     shift_time: str | None,
+    fills: str,
+    trade_passwords: tuple[str, ...],
     clock: str | None,
     hours: str,
     seed: int,
@@ -297,12 +386,18 @@ def command(
     list_protocols: bool,
     as_json_lines: bool,
     list_faults: bool,
+    account: str,
+    limits: tuple[str, ...],
+    language: Language,
     max_clients: int,
     max_unsent: int,
     max_held: int,
     login_timeout: float,
     silence: float,
     keep_alive: int,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -318,6 +413,9 @@ def command(
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
+      ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --script scenario.py
+      ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if list_faults:
         for name, meaning in NAMES.items():
@@ -361,6 +459,8 @@ def command(
         silence=silence,
         max_unsent=max_unsent * MIB,
         max_held=max_held * MIB,
+        limits=_limits(account, limits),
+        language=language,
         seed=seed,
         faults=_rules(faults),
     )
@@ -373,6 +473,7 @@ def command(
     source: AnswerSource
     if synthetic:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
         from ftwire_tools.synthetic.trading_day import ClockError, start_time
 
         try:
@@ -380,9 +481,18 @@ def command(
                 now = start_time(clock) * SECOND
         except ClockError as error:
             raise click.BadParameter(str(error), param_hint="--clock") from None
+        password, passwords = _passwords(trade_passwords)
         try:
             source = Synthetic(
-                seed=seed, pace=pace, now=now, universe=_universe(universe_path), always_open=hours == "always"
+                seed=seed,
+                pace=pace,
+                now=now,
+                universe=_universe(universe_path),
+                always_open=hours == "always",
+                fills=_fills(fills),
+                password=DEFAULT_PASSWORD if password is None else password,
+                passwords=passwords,
+                language=language,
             )
         except ClockError as error:
             raise click.UsageError(str(error)) from None
@@ -403,8 +513,10 @@ def command(
         except LoadError as error:
             raise click.ClickException(str(error)) from None
         source = replay
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log))
+        interrupted = asyncio.run(_serve(source, settings, log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

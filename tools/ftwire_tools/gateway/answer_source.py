@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as ProtocolEntry
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
@@ -50,6 +51,11 @@ class Subscriber(Protocol):
     @property
     def subscriptions(self) -> Subscriptions:
         """What it has subscribed to."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The gateway's limits, and what is used of them."""
         ...
 
     def push(self, push: Push) -> bool:
@@ -102,12 +108,12 @@ class HasClock(Protocol):
         ...
 
 
-def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED) -> Any:
-    """Return a ``Response`` with this ``retType`` and ``reason`` as its ``retMsg``."""
+def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED, err_code: int = 0) -> Any:
+    """Return a ``Response`` with this ``retType`` and ``errCode``, and ``reason`` as its ``retMsg``."""
     response = _response(entry)
     response.retType = ret_type
     response.retMsg = reason
-    response.errCode = 0
+    response.errCode = err_code
     return response
 
 

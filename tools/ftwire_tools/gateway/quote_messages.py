@@ -22,7 +22,8 @@ __all__ = [
     "fill_trade",
 ]
 
-
+NORMAL, SUSPENDED = 1, 9
+"""``Qot_Common.SecurityStatus``."""
 _EXTENDED: Final = {Session.PRE: "preMarket", Session.AFTER: "afterMarket", Session.OVERNIGHT: "overnight"}
 """Trading sessions to the fields of quotes with what is traded there."""
 
@@ -95,7 +96,7 @@ def fill_bar(candle: Any, stock: StockDay, bar: Bar, *, daily: bool) -> None:
 def fill_basic_quote(basic: Any, stock: StockDay) -> None:
     """Fill a ``Qot_Common.BasicQot``."""
     _fill_common(basic, stock)
-    basic.isSuspended = False
+    basic.isSuspended = stock.is_halted
     basic.amplitude = _amplitude(stock)
 
 
@@ -118,7 +119,7 @@ def _fill_common(basic: Any, stock: StockDay) -> None:
         found = stock.of_session(session)
         if found is not None:
             _fill_extended(getattr(basic, field), found, stock.extended_reference(session))
-    basic.secStatus = 1
+    basic.secStatus = SUSPENDED if stock.is_halted else NORMAL
 
 
 def _fill_extended(extended: Any, found: Summary, last_close: float) -> None:
@@ -145,7 +146,7 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
     basic.type = listing.sec_type
-    basic.isSuspend = False
+    basic.isSuspend = stock.is_halted
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
     basic.avgPrice = round(stock.turnover / stock.volume, 3)

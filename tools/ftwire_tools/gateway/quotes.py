@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
@@ -67,6 +66,8 @@ _EXTENDED_UP_TO: Final = 60
 _PERIODS: Final = {3: "week", 4: "month", 11: "quarter", 5: "year"}
 """``KLType`` to the period of a bar."""
 _DAY: Final = timedelta(days=1)
+_DAYS: Final = {"week": 7, "month": 31, "quarter": 92, "year": 366}
+"""Days of a period at most."""
 _KLINE_OF_SUB: Final = {sub: kline for kline, sub in SUB_OF_KLINE.items()}
 _TRADE_DATES: Final = {
     1: "HK", 2: "US", 3: "CN", 4: "NT", 5: "ST", 6: "JP", 7: "SG", 8: "SG", 9: "MY", 10: "JP",
@@ -124,10 +125,12 @@ class Quotes:
     # Replies
 
     def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return present quotes, after a subscription."""
         for security in c2s.securityList:
             fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
 
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the minutes of a trading session, after a subscription."""
         stock = self._subscribed(client, c2s.security, RT)
         fill_name(s2c, stock)
         sessions = self._scope(client, c2s.security, RT)
@@ -140,16 +143,19 @@ class Quotes:
         return client.subscriptions.sessions_of(Topic(security.market, security.code, sub_type))
 
     def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the last trades, after a subscription."""
         stock = self._subscribed(client, c2s.security, TICKER)
         fill_name(s2c, stock)
         for trade in stock.last_trades(min(c2s.maxRetNum, PAGE), self._scope(client, c2s.security, TICKER)):
             fill_trade(s2c.tickerList.add(), stock, trade)
 
     def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the order book, after a subscription."""
         stock = self._subscribed(client, c2s.security, ORDER_BOOK)
         fill_order_book(s2c, stock, min(c2s.num, stock.depth))
 
     def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the last candles, after a subscription."""
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
         _check_rehab(c2s.rehabType)
@@ -160,6 +166,7 @@ class Quotes:
             fill_bar(s2c.klList.add(), stock, bar, daily=c2s.klType not in _MINUTES)
 
     def _history_kl(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the candles of a span of time, in pages."""
         stock = self.stock(c2s.security)
         if c2s.klType not in _MINUTES and c2s.klType != DAY and c2s.klType not in _PERIODS:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
@@ -173,24 +180,27 @@ class Quotes:
             begin = max(begin, _after_key(key))
         most = min(c2s.maxAckKLNum, PAGE) if c2s.maxAckKLNum > 0 else MOST_BARS
         fill_name(s2c, stock)
-        bars = list(islice(_bars(stock, c2s.klType, begin, end, sessions, c2s.rehabType), most + 1))
-        for bar in bars[:most]:
+        bars, is_more = _page(_bars(stock, c2s.klType, begin, end, sessions, c2s.rehabType), c2s.klType, most)
+        for bar in bars:
             fill_bar(s2c.klList.add(), stock, bar, daily=c2s.klType not in _MINUTES)
-        if len(bars) > most:
-            s2c.nextReqKey = local_text(bars[most - 1].time).encode()
+        if is_more:
+            s2c.nextReqKey = local_text(bars[-1].time).encode()
 
     def _span(self, stock: StockDay, c2s: Any) -> tuple[datetime, datetime]:
         """Return when history begins and ends: a year where one is left out, up to now where both are."""
         if not c2s.beginTime and not c2s.endTime:
-            return stock.time() - YEAR, datetime.max
+            return datetime.combine(stock.time() - YEAR, time()), datetime.max
         begin = _date(c2s.beginTime, late=False) if c2s.beginTime else None
         end = _date(c2s.endTime, late=True) if c2s.endTime else None
         try:
-            return begin or (end or stock.time()) - YEAR, end or (begin or stock.time()) + YEAR
+            return begin or datetime.combine((end or stock.time()) - YEAR, time()), end or (
+                begin or stock.time()
+            ) + YEAR
         except OverflowError:
             raise NotHereError(f"{c2s.beginTime or c2s.endTime!r:.40} is no date of a market") from None
 
     def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the states of the markets of some securities."""
         for security in c2s.securityList:
             listing = self.listing(security)
             state = self._market.hours(listing).state(self._market.now)
@@ -198,6 +208,7 @@ class Quotes:
             info.security.market, info.security.code = listing.market, listing.code
 
     def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the trading days of a market."""
         if c2s.HasField("security"):
             name, zone = self.listing(c2s.security).exchange.prefix, self.listing(c2s.security).zone
         elif c2s.market in _TRADE_DATES:
@@ -301,6 +312,19 @@ def _after_key(key: bytes) -> datetime:
         raise NotHereError("nextReqKey is not one of ours") from None
 
 
+def _page(bars: Iterator[Bar], kline: int, most: int) -> tuple[list[Bar], bool]:
+    """Return the next bars, at most ``most`` and those of ``MOST_DAYS`` days of minutes, and whether there are more."""
+    page: list[Bar] = []
+    days = 0
+    for bar in bars:
+        if kline in _MINUTES and (not page or bar.time.date() != page[-1].time.date()):
+            days += 1
+        if len(page) == most or days > MOST_DAYS:
+            return page, True
+        page.append(bar)
+    return page, False
+
+
 def _is_extended(kline: int) -> bool:
     """Return whether there are bars of a ``KLType`` outside regular hours."""
     return _MINUTES.get(kline, _EXTENDED_UP_TO + 1) <= _EXTENDED_UP_TO
@@ -332,9 +356,11 @@ def _last_bars(stock: StockDay, kline: int, count: int, sessions: frozenset[Sess
         begin = stock.begin_of_minutes(count * _MINUTES[kline], sessions, MOST_DAYS)
         end = now + timedelta(minutes=_MINUTES[kline])
     else:
-        days = count * {DAY: 1, 3: 7, 4: 31, 11: 92, 5: 366}[kline]
-        first = stock.day() - timedelta(days=days * 3 // 2 + 14 if kline == DAY else days)
-        if kline != DAY:
-            first = PERIODS[_PERIODS[kline]][1](first)
+        first = stock.day()
+        if kline == DAY:
+            first -= timedelta(days=count * 3 // 2 + 14) if count > 1 else timedelta()
+        else:
+            period = _PERIODS[kline]
+            first = PERIODS[period][1](first - timedelta(days=(count - 1) * _DAYS[period]))
         begin, end = datetime(first.year, first.month, first.day), now
     return deque(_bars(stock, kline, begin, end, sessions, rehab), maxlen=count)

@@ -6,21 +6,24 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.topics import NOT_KLINES
-from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.gateway.trading.broker import Broker
+from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
+from ftwire_tools.gateway.trading.texts import TradeError
+from ftwire_tools.gateway.trading.venue import MadeUpVenue
 from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from google.protobuf.message import Message
 
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.gateway.trading.fill_model import FillModel
+    from ftwire_tools.gateway.trading.texts import Language
     from ftwire_tools.markets.sessions import Session
+    from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
@@ -43,6 +49,8 @@ PATIENCE: Final = 0.05
 """Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
+_ORDERING: Final = frozenset({"Trd_PlaceOrder", "Trd_ModifyOrder"})
+"""Protocols that change orders."""
 
 
 _STATES: Final[dict[str, tuple[str, int, str]]] = {
@@ -73,18 +81,28 @@ class Synthetic:
         pace: Pace | None = None,
         now: int | None = None,
         universe: Universe | None = None,
+        fills: FillModel | None = None,
+        password: str = DEFAULT_PASSWORD,
+        passwords: Mapping[int, str] | None = None,
+        language: Language = "en",
         always_open: bool = False,
     ) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start.
 
-        With ``always_open`` every market stays in its regular session. Raises ``ClockError``.
+        With ``always_open`` every market stays in its regular session.
+        ``password`` unlocks trading, ``passwords`` are those of firms (``Trd_Common.SecurityFirm``) with another one;
+        ``language`` is that of the texts of refusals. Raises ``ClockError``.
         """
-        start = None if now is None else now / SECOND
-        self.market: Final = Market(seed, start, universe, always_open=always_open)
-        self.accounts: Final = TradingAccounts(self.market)
-        self._quotes: Final = Quotes(self.market)
-        self._reference: Final = Reference(self.market, seed)
-        self._trades: Final = Trades(self.accounts, self._push_to_all)
+        self._fills: Final = fills
+        self._passwords: Final = password, dict(passwords or {})
+        self._language: Final[Language] = language
+        self._seed: Final = seed
+        self._start: Final = None if now is None else now / SECOND
+        self._universe: Final = universe
+        self._always_open: Final = always_open
+        self.is_stopped = False
+        """Whether the market's clock stands still."""
+        self.restart()
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
@@ -92,6 +110,15 @@ class Synthetic:
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
+
+    def restart(self) -> None:
+        """Begin again with the market and the accounts as they were at the start."""
+        self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
+        self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
+        self._quotes = Quotes(self.market)
+        self._reference = Reference(self.market, self._seed)
+        password, passwords = self._passwords
+        self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
     @property
     def protocols(self) -> frozenset[str]:
@@ -143,24 +170,25 @@ class Synthetic:
                 self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
-                if entry.name == "Qot_RequestHistoryKL":
-                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
-                event = self._trades.answers[entry.name](c2s, response.s2c)
-                if event is not None:
+                self._trades.answers[entry.name](c2s, response.s2c)
+                if entry.name in _ORDERING:
                     # After the reply, since before it the client does not have the order's ID.
-                    asyncio.get_running_loop().call_soon(self._push_to_all, event)
+                    asyncio.get_running_loop().call_soon(self._settle)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
             elif entry.is_retired:
                 return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
-        except (NotHereError, TradeError) as error:
+        except TradeError as error:
+            return Answer(failure(entry, error.text(self.broker.language)))
+        except NotHereError as error:
             return Answer(failure(entry, str(error)))
         return Answer(response)
 
     def _global_state(self, client: Subscriber, s2c: Any) -> None:
+        """Return the states of all markets, and the market's time."""
         for field, (prefix, sec_type, code) in _STATES.items():
             setattr(s2c, field, self.market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
@@ -169,9 +197,10 @@ class Synthetic:
         s2c.localTime = float(self.market.now)
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Subscriber, s2c: Any) -> None:
+    def _user_info(self, client: Subscriber, s2c: Any) -> None:
+        """Return the one user, rights and quotas."""
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = 1000, 100
+        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
@@ -186,8 +215,15 @@ class Synthetic:
                     if topic.sub_type in NOT_KLINES:
                         break
 
-    def _push_to_all(self, event: OrderEvent) -> None:
-        self._send_to_all(pushes_of(event))
+    def _settle(self) -> None:
+        """Push what a request has changed, then do what is due at once, and push that."""
+        self._push_changes()
+        self.broker.settle()
+        self._push_changes()
+
+    def _push_changes(self) -> None:
+        for event in self.broker.events():
+            self._send_to_all(pushes_of(self.broker, event))
 
     def _send_to_all(self, pushes: Iterable[Push]) -> None:
         for push in pushes:
@@ -196,24 +232,48 @@ class Synthetic:
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
+        if not self.is_stopped:
+            self._pass_second()
+            self._push_state(only_new=True)
+
+    def _pass_second(self) -> None:
         self.market.step()
-        for event in self.accounts.step():
-            self._push_to_all(event)
+        self.broker.advance()
+        self._push_changes()
         for number, push in self._reference.step():
             for client in list(self._clients.values()) if number is None else [self._clients[number]]:
                 client.push(push)
+
+    def advance(self, seconds: int) -> None:
+        """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
+        for _ in range(seconds):
+            self._pass_second()
+        self._push_state()
+
+    def show(self, stock: StockDay) -> None:
+        """Push the present state of a stock to those who have subscribed to it."""
+        self._push_state(stock)
+
+    def _push_state(self, of: StockDay | None = None, *, only_new: bool = False) -> None:
+        """Push the present state of all topics that are pushed to somebody, or of those about one stock.
+
+        With ``only_new`` that is not pushed in which nothing was traded in this second.
+        """
+        only = None if of is None else (of.listing.market, of.listing.code)
         wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
             subscriptions = client.subscriptions
             for topic, rehabs in subscriptions.pushed.items():
+                if only is not None and (topic.market, topic.code) != only:
+                    continue
                 sessions = subscriptions.sessions_of(topic)
                 for rehab in rehabs or (FORWARD,):
                     wanted.setdefault((topic, sessions, rehab), []).append(client)
                     if topic.sub_type in NOT_KLINES:
                         break
         for (topic, sessions, rehab), clients in wanted.items():
-            found = self._quotes.push(topic, sessions, rehab, only_new=True) or self._reference.push(
-                topic, only_new=True
+            found = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
+                topic, only_new=only_new
             )
             if found is not None:
                 for client in clients:

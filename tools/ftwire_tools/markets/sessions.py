@@ -279,7 +279,8 @@ class Hours:
         self.timetable: Final = timetable
         self.zone: Final = clock
         self.open_from: Final = open_from
-        self._regular: Final = next(window.state for window in timetable.windows if window.session is _REGULAR)
+        regular = [window for window in timetable.windows if window.session is _REGULAR]
+        self._regular: Final = min(regular, key=lambda window: window.is_night_before).state
         self._trading: Final = lru_cache(maxsize=64)(self._find_trading)
         # All windows begin and end at whole minutes.
         self._day_at: Final = lru_cache(maxsize=64)(self._find_day_at)
@@ -368,6 +369,17 @@ class Hours:
             Trading(window.session, start, end)
             for window, start, end in self._placed(day)
             if window.session is not None
+        )
+
+    def minutes(self, day: date, session: Session) -> int:
+        """Return how many minutes a trading day has in a session."""
+        if self._is_always_open(day) or self.calendar.name == "ALL":
+            # Clocks may be changed on such a day.
+            return sum((each.end - each.start) // _MINUTE for each in self.trading(day) if each.session is session)
+        return sum(
+            window.end - window.start
+            for window in self._windows(day)
+            if window.session is session and not (window.is_night_before and self.is_half_day(self.before(day)))
         )
 
     # Moments

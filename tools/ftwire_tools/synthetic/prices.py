@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache, lru_cache
@@ -38,6 +39,7 @@ __all__ = [
     "Tick",
     "minutes_of",
     "ticks_of",
+    "trades_in",
 ]
 
 UNIT: Final = 10_000
@@ -78,6 +80,14 @@ class Ladder:
         """Return the legal price next to a price."""
         tick = self.tick(price)
         return max(int(price + tick / 2) // tick * tick, self.lowest)
+
+    def legal_within(self, low: int, high: int) -> Callable[[float], int]:
+        """Return ``legal`` for prices between two legal ones: a faster one where all have the same tick."""
+        tick = self.tick(low)
+        if self.tick(high) != tick:
+            return self.legal
+        half = tick / 2
+        return lambda price: int(price + half) // tick * tick
 
     def up(self, price: int) -> int:
         """Return the next higher legal price."""
@@ -210,12 +220,7 @@ def _seeded(seed: int, *what: object) -> Random:
 
 def least_volume(hours: Hours, day: date, session: Session, lot: int) -> int:
     """Return the least volume of a session, with which something is traded in every minute."""
-    return QUANTUM * lot * minutes_in(hours, day, session)
-
-
-def minutes_in(hours: Hours, day: date, session: Session) -> int:
-    """Return the number of minutes of a session."""
-    return sum((each.end - each.start) // MINUTE for each in hours.trading(day) if each.session is session)
+    return QUANTUM * lot * hours.minutes(day, session)
 
 
 class RandomDays:
@@ -351,7 +356,7 @@ class RandomDays:
         low = min(bottom, legal(bottom * (1 - 0.5 * daily * abs(movement.down))))
         lot = self.character.lot
         whole = max(int(volume) // lot * lot, least_volume(self.hours, day, session, lot))
-        return SessionBar(opened, high, low, close, whole, whole * ((opened + high + low + close) // 4))
+        return SessionBar(opened, high, low, close, whole, whole * (opened + high + low + close) // 4)
 
 
 class _Close(NamedTuple):
@@ -404,7 +409,7 @@ class DerivedDays:
             int(self.character.volume * base.volume / usual) // lot * lot,
             least_volume(self.hours, day, session, lot),
         )
-        return SessionBar(opened, high, low, close, volume, volume * ((opened + high + low + close) // 4))
+        return SessionBar(opened, high, low, close, volume, volume * (opened + high + low + close) // 4)
 
 
 @cache
@@ -415,19 +420,20 @@ def _profile(count: int) -> tuple[float, ...]:
 
 def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     """Return the minutes of a session of a trading day."""
-    count = minutes_in(days.hours, day, session)
+    count = days.hours.minutes(day, session)
     if not count:
         return Minutes(*(array("q") for _ in Minutes._fields))
-    bar, ladder = days.bar(day, session), days.ladder
+    bar = days.bar(day, session)
+    legal = days.ladder.legal_within(bar.low, bar.high)
     drawn = _seeded(seed, days.character.key, day, session.value, "minutes")
-    closes = _path(drawn, count, bar, ladder, days.character.sign)
+    closes = _path(drawn, count, bar, legal, days.character.sign)
     opens = [bar.open, *closes[:-1]]
     reach = (bar.high - bar.low) * 0.06
     highs, lows = [], []
     for opened, close in zip(opens, closes, strict=True):
         above, below = drawn.random(), drawn.random()
-        highs.append(min(bar.high, ladder.legal(max(opened, close) + reach * above * above)))
-        lows.append(max(bar.low, ladder.legal(min(opened, close) - reach * below * below)))
+        highs.append(min(bar.high, legal(max(opened, close) + reach * above * above)))
+        lows.append(max(bar.low, legal(min(opened, close) - reach * below * below)))
     highs[max(range(count), key=highs.__getitem__)] = bar.high
     lows[min(range(count), key=lows.__getitem__)] = bar.low
     prices = [sum(each) / 4 for each in zip(opens, highs, lows, closes, strict=True)]
@@ -436,7 +442,7 @@ def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     return Minutes(*(array("q", column) for column in (opens, highs, lows, closes, volumes, turnovers)))
 
 
-def _path(drawn: Random, count: int, bar: SessionBar, ladder: Ladder, sign: int) -> list[int]:
+def _path(drawn: Random, count: int, bar: SessionBar, legal: Callable[[float], int], sign: int) -> list[int]:
     """Return the closes of ``count`` minutes: a random path from the open to the close, between low and high."""
     walk, total = [], 0.0
     for _ in range(count):
@@ -448,7 +454,7 @@ def _path(drawn: Random, count: int, bar: SessionBar, ladder: Ladder, sign: int)
     # Above and below the straight line, the path is stretched as far as high and low allow.
     up = min(((bar.high - mid) / far for mid, far in zip(middle, away, strict=True) if far > 1e-9), default=0.0)
     down = min(((bar.low - mid) / far for mid, far in zip(middle, away, strict=True) if far < -1e-9), default=0.0)
-    legal, high, low = ladder.legal, bar.high, bar.low
+    high, low = bar.high, bar.low
     closes = [
         min(high, max(low, legal(mid + far * (up if far > 0 else down)))) for mid, far in zip(middle, away, strict=True)
     ]
@@ -469,7 +475,35 @@ def _volumes(drawn: Random, prices: list[float], bar: SessionBar, lot: int) -> l
         # The first step of Newton's method for weights times exp(tilt * price), not too far at once.
         tilt = max(-1.0, min(1.0, (target - mean) / math.sqrt(spread))) / math.sqrt(spread)
         weights = [weight * math.exp(tilt * (price - mean)) for weight, price in zip(weights, prices, strict=True)]
-    return _shared(bar.volume, weights, lot, QUANTUM)
+    return _balanced(prices, _shared(bar.volume, weights, lot, QUANTUM), bar.turnover, lot)
+
+
+def _balanced(prices: list[float], volumes: list[int], turnover: int, lot: int) -> list[int]:
+    """Move whole lots between minutes until prices times volumes are a turnover, as nearly as whole lots can be."""
+    lacking = turnover - sum(map(float.__mul__, prices, map(float, volumes)))
+    order = sorted(range(len(prices)), key=prices.__getitem__, reverse=lacking < 0)
+    lacking, first, last = abs(lacking), 0, len(order) - 1
+    # From the far end of the prices to the other, as many lots as are needed.
+    while first < last and (step := abs(prices[order[last]] - prices[order[first]]) * lot) > 0 and lacking >= step:
+        source = order[first]
+        moved = min(int(lacking // step), volumes[source] // lot - QUANTUM)
+        volumes[source] -= moved * lot
+        volumes[order[last]] += moved * lot
+        lacking -= moved * step
+        first += 1
+    # And one more, between the two whose prices differ by what is left.
+    wanted = lacking / lot
+    ranked = [abs(prices[number] - prices[order[0]]) for number in order]
+    best, pair = wanted, None
+    for place in range(first, len(order)):
+        other = min(bisect_left(ranked, ranked[place] + wanted), len(order) - 1)
+        error = abs(ranked[other] - ranked[place] - wanted)
+        if error < best and volumes[order[place]] > QUANTUM * lot:
+            best, pair = error, (order[place], order[other])
+    if pair is not None:
+        volumes[pair[0]] -= lot
+        volumes[pair[1]] += lot
+    return volumes
 
 
 def _shared(volume: int, weights: list[float], lot: int, least: int) -> list[int]:
@@ -498,14 +532,19 @@ def _turnovers(prices: list[float], volumes: list[int], turnover: int) -> list[i
     return found
 
 
+def trades_in(lots: int, session: Session) -> int:
+    """Return in how many trades the lots of a minute are traded: one a second at most, fewer outside regular hours."""
+    return min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4)
+
+
 def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, minute: MinuteBar) -> list[Tick]:
     """Return the trades of the minute with this number in its session, at most one in a second, the first at once."""
     lot = days.character.lot
-    lots = minute.volume // lot
-    count = min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4)
+    count = trades_in(minute.volume // lot, session)
     drawn = _seeded(seed, days.character.key, day, session.value, number)
     seconds = range(count) if count == MINUTE else [0, *sorted(drawn.sample(range(1, MINUTE), count - 1))]
-    legal, high, low = days.ladder.legal, minute.high, minute.low
+    high, low = minute.high, minute.low
+    legal = days.ladder.legal_within(low, high)
     slope = (minute.close - minute.open) / (count - 1)
     reach = (high - low) / 2
     prices = [

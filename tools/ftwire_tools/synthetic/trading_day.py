@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ftwire_tools.markets.clocks import at_second
+from ftwire_tools.markets.codes import security_name
 from ftwire_tools.markets.exchanges import EXCHANGES, ZONES
 from ftwire_tools.markets.sessions import Hours, MarketState, Session, Trading, hours_of
 from ftwire_tools.markets.trading_days import calendar
@@ -22,6 +23,7 @@ from ftwire_tools.synthetic.corporate_actions import Adjustment, adjustment
 from ftwire_tools.synthetic.history import Bar, daily_bars
 from ftwire_tools.synthetic.market import LEVELS
 from ftwire_tools.synthetic.options import find_option, owner_of_option
+from ftwire_tools.synthetic.price_steering import PriceSteering
 from ftwire_tools.synthetic.prices import (
     UNIT,
     Days,
@@ -45,6 +47,7 @@ __all__ = [
     "EXTENDED",
     "REGULAR",
     "STARTS",
+    "TRADES",
     "Bar",
     "ClockError",
     "Market",
@@ -88,7 +91,7 @@ class Trade(NamedTuple):
     """One trade."""
 
     sequence: int
-    """Grows from trade to trade: there is one trade in a second at most, and this is its second."""
+    """Grows from trade to trade, by one within a trading session."""
     second: int
     """Seconds since 1970."""
     price: float
@@ -129,6 +132,13 @@ class StockDay:
         self._current: Final[dict[frozenset[Session], tuple[int, SessionMinutes]]] = {}
         self._summarized: tuple[int, SessionMinutes, Summary] | None = None
         self._adjustments: dict[date, Adjustment] = {}
+        self._steering: Final = PriceSteering(days, market.seed)
+
+    @property
+    def _now(self) -> int:
+        """The present second; for a halted instrument, that at which it was halted."""
+        halted_at = self._steering.halted_at
+        return self._market.now if halted_at is None else halted_at
 
     # The clock
 
@@ -146,22 +156,22 @@ class StockDay:
     @property
     def state(self) -> MarketState:
         """The state of its market."""
-        return self.hours.state(self._market.now)
+        return self.hours.state(self._now)
 
     @property
     def is_open(self) -> bool:
         """Whether it is traded now, in any session."""
-        return self.hours.open_at(self._market.now) is not None
+        return self.hours.open_at(self._now) is not None
 
     @property
     def session(self) -> Session | None:
         """The trading session that runs now; ``None`` where nothing trades."""
-        found = self.hours.open_at(self._market.now)
+        found = self.hours.open_at(self._now)
         return None if found is None else found.session
 
     def day(self, sessions: frozenset[Session] = REGULAR) -> date:
         """Return the present trading day: the last one that has begun to trade in some sessions."""
-        return self.hours.day_at(self._market.now, sessions)
+        return self.hours.day_at(self._now, sessions)
 
     # What it shows
 
@@ -171,14 +181,14 @@ class StockDay:
 
     def current(self, sessions: frozenset[Session] = REGULAR) -> SessionMinutes:
         """Return that of some sessions which has begun last."""
-        now = self._market.now
+        now = self._now
         known = self._current.get(sessions)
         if known is None or known[0] != now // 60:
             known = self._current[sessions] = now // 60, self._find_current((sessions & self._sessions) or REGULAR)
         return known[1]
 
     def _find_current(self, sessions: frozenset[Session]) -> SessionMinutes:
-        now = self._market.now
+        now = self._now
         day = self.hours.day_at(now, sessions)
         begun = [each for each in self.hours.trading(day) if each.session in sessions and each.start <= now]
         return self.minutes_of(day, begun[-1].session)
@@ -187,7 +197,7 @@ class StockDay:
         """Return what was traded in a session of the present day, ``None`` where it has not begun."""
         if session not in self._sessions:
             return None
-        now = self._market.now
+        now = self._now
         day = self.hours.day_at(now)
         found = self.minutes_of(day, session)
         if not found.parts or found.parts[0].start > now:
@@ -195,7 +205,7 @@ class StockDay:
         return self._summarize(found)
 
     def _summarize(self, found: SessionMinutes) -> Summary:
-        now, known = self._market.now, self._summarized
+        now, known = self._now, self._summarized
         if known is None or known[0] != now or known[1] is not found:
             known = self._summarized = now, found, self._totals(found, now)
         return known[2]
@@ -234,11 +244,14 @@ class StockDay:
         return bar, tick
 
     def _ticks(self, found: SessionMinutes, number: int) -> MinuteTicks:
-        return self._market.ticks(self._key, found.day, found.session, number)
+        if self._steering.is_untouched:
+            return self._market.ticks(self._key, found.day, found.session, number)
+        return self._steering.ticks(self._market.minutes(self._key, found.day, found.session), number)
 
     def minutes_of(self, day: date, session: Session) -> SessionMinutes:
         """Return the minutes of a session of a trading day, whether they are over or not."""
-        return self._market.minutes(self._key, day, session)
+        found = self._market.minutes(self._key, day, session)
+        return found if self._steering.is_untouched else self._steering.minutes(found)
 
     @property
     def price(self) -> float:
@@ -277,7 +290,7 @@ class StockDay:
 
     def extended_reference(self, session: Session) -> float:
         """Return the regular close that prices of a session outside regular hours are compared with."""
-        day = self.hours.day_at(self._market.now)
+        day = self.hours.day_at(self._now)
         if session is Session.AFTER:
             return self.days_of.bar(day, Session.REGULAR).close / UNIT
         return self.days_of.reference(day) / UNIT
@@ -339,11 +352,91 @@ class StockDay:
                 bids.append((below / UNIT, lot * (1 + (roll >> 12) % 90), 1 + (roll >> 19) % 30))
         return asks, bids
 
+    # Steered from outside
+
+    @property
+    def name(self) -> str:
+        """Its code with the prefix of its market."""
+        return security_name(*self._key)
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether it is suspended: nothing is traded."""
+        return self._steering.halted_at is not None
+
+    def halt(self) -> None:
+        """Suspend it."""
+        self._steering.halt(self._market.now, round(self.latest * UNIT))
+        self._look_again()
+
+    def resume(self) -> None:
+        """Trade it again after a halt."""
+        if self.is_halted:
+            self._steering.resume(self._market.now, self._unsteered(self._market.now))
+            self._look_again()
+
+    def hold(self, price: float) -> None:
+        """Trade at a price now, and hold it there. Raises ``ValueError`` where nothing trades."""
+        self._check_open()
+        self._steering.hold(self._now, self._ladder.legal(price * UNIT))
+        self._look_again()
+
+    def gap(self, share: float) -> None:
+        """Let the price jump by a share of it, and move on from there. Raises ``ValueError`` where nothing trades."""
+        self._check_open()
+        price = self._ladder.legal(self.latest * (1 + share) * UNIT)
+        self._steering.move(self._now, self._unsteered(self._now), price)
+        self._look_again()
+
+    def spike(self, share: float, seconds: int) -> None:
+        """Let the price jump by a share of it, for some seconds. Raises ``ValueError`` where nothing trades."""
+        self._check_open()
+        price = self._ladder.legal(self.latest * (1 + share) * UNIT)
+        self._steering.spike(self._now, self._unsteered(self._now), price, seconds)
+        self._look_again()
+
+    def release(self) -> None:
+        """Let a price that is held move again, from where it is."""
+        self._steering.release(self._now, self._unsteered(self._now))
+        self._look_again()
+
+    @property
+    def steered(self) -> dict[str, object]:
+        """What is done to its price, as plain data; empty where nothing is."""
+        if self._steering.is_untouched:
+            return {}
+        held = self._steering.held_at(self._now) is not None
+        return {"price": self.latest, "held": held, "halted": self.is_halted}
+
+    def _check_open(self) -> None:
+        if self.is_halted:
+            raise ValueError(f"{self.name} is halted: nothing sets its price until it is resumed")
+        if not self.is_open:
+            at = self.time().isoformat(" ", "minutes")
+            raise ValueError(
+                f"{self.name} is not traded now, at {at} of its exchange: no price is made until its market opens "
+                "(--hours always keeps all markets open)"
+            )
+
+    def _unsteered(self, now: int) -> int:
+        """Return the last price in any session, as it would be by itself."""
+        day = self.hours.day_at(now, ALL_SESSIONS & self._sessions)
+        begun = [each for each in self.hours.trading(day) if each.start <= now]
+        base = self._market.minutes(self._key, day, begun[-1].session)
+        over, age = base.place(now)
+        made = self._market.ticks(self._key, day, base.session, over if age >= 0 else over - 1)
+        return made.ticks[-1 if age < 0 else bisect_right(made.seconds, age) - 1].price
+
+    def _look_again(self) -> None:
+        """Forget what was shown so far."""
+        self._current.clear()
+        self._summarized = None
+
     # What was traded
 
     def progress(self, found: SessionMinutes) -> tuple[int, MinuteBar | None]:
         """Return how many minutes of a session are over, and the running one so far, ``None`` where none runs."""
-        over, age = found.place(self._market.now)
+        over, age = found.place(self._now)
         return over, None if age < 0 else self._running(found, over, age)[0]
 
     def traded_minutes(self, sessions: frozenset[Session] = REGULAR) -> list[Minute]:
@@ -365,16 +458,22 @@ class StockDay:
         return found
 
     def begin_of_minutes(self, count: int, sessions: frozenset[Session], most_days: int) -> datetime:
-        """Return a time on the exchange's clock since which there were ``count`` minutes, or ``most_days`` days."""
-        day, left = self.day(sessions), count
+        """Return the end, on the exchange's clock, of the minute since which there were ``count``.
+
+        It is at most ``most_days`` trading days ago.
+        """
+        now, day, left, begin = self._now, self.day(sessions), count, 0
         for _ in range(most_days):
-            for each in self.sessions_of_hours(day, sessions):
-                left -= max(0, (min(each.end, self._market.now + 60) - each.start)) // 60
-            if left <= 0 or day <= self.days_of.first:
+            for each in reversed(self.sessions_of_hours(day, sessions)):
+                begun = -((each.start - 1 - min(each.end - 1, now)) // 60) if each.start <= now else 0
+                if begun >= left:
+                    return self.time(each.start + (begun - left + 1) * 60)
+                left -= begun
+                begin = each.start + 60
+            if day <= self.days_of.first:
                 break
             day = self.hours.before(day)
-        trading = self.sessions_of_hours(day, sessions)
-        return self.time(trading[0].start)
+        return self.time(begin)
 
     def sessions_of_hours(self, day: date, sessions: frozenset[Session]) -> list[Trading]:
         """Return the times of trading that a day has in some sessions."""
@@ -398,24 +497,33 @@ class StockDay:
 
     def last_trades(self, count: int = TRADES, sessions: frozenset[Session] = REGULAR) -> list[Trade]:
         """Return the last trades of the present day, the newest last."""
-        now, found = self._market.now, list[tuple[int, Tick]]()
+        if count <= 0:
+            return []
+        now, found = self._now, list[tuple[int, int, Tick]]()
+        wanted = count + 1  # one more, since the direction of a trade follows from the one before
         for each in reversed(self.sessions_of(self.day(sessions), sessions)):
             over, age = each.place(now)
             for number in range(over if age >= 0 else over - 1, -1, -1):
-                start = each.ends[number] - 60
-                ticks = self._ticks(each, number).ticks
-                found += [(start + tick.second, tick) for tick in reversed(ticks) if start + tick.second <= now]
-                if len(found) > count:
+                start, made = each.ends[number] - 60, self._ticks(each, number)
+                upto = bisect_right(made.seconds, now - start)
+                first = max(0, upto - wanted + len(found))
+                sequence = each.sequence(number)
+                found += [
+                    (sequence + place, start + made.seconds[place], made.ticks[place])
+                    for place in range(upto - 1, first - 1, -1)
+                ]
+                if len(found) >= wanted:
                     break
-        found = found[: count + 1]
+            if len(found) >= wanted:
+                break
         found.reverse()
-        trades, before = [], found[0][1].price if found else 0
-        for second, tick in found:
+        trades, before = [], found[0][2].price if found else 0
+        for sequence, second, tick in found:
             change = tick.price - before
             before = tick.price
             direction = 1 if change > 0 else 2 if change < 0 else 3
-            trades.append(Trade(second, second, tick.price / UNIT, tick.volume, direction))
-        return trades[-count:] if count > 0 else []
+            trades.append(Trade(sequence, second, tick.price / UNIT, tick.volume, direction))
+        return trades[-count:]
 
     @property
     def trades(self) -> list[Trade]:

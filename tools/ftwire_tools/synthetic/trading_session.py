@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.sessions import Session
-from ftwire_tools.synthetic.prices import Days, Minutes, Tick, minutes_of
+from ftwire_tools.synthetic.prices import Days, Minutes, Tick, minutes_of, trades_in
 
 __all__ = ["ALL_SESSIONS", "EXTENDED", "REGULAR", "MinuteTicks", "SessionMinutes", "Summary"]
 
@@ -16,6 +16,10 @@ REGULAR: Final = frozenset({Session.REGULAR})
 EXTENDED: Final = frozenset({Session.REGULAR, Session.PRE, Session.AFTER})
 """Regular hours and those before and after them (ETH)."""
 ALL_SESSIONS: Final = frozenset(Session)
+_ORDER: Final = (Session.OVERNIGHT, Session.PRE, Session.REGULAR, Session.AFTER)
+"""Sessions as they follow each other on a trading day."""
+_MOST_TRADES: Final = 100_000
+"""More than a session has: there is one trade in a second at most."""
 
 
 class Summary(NamedTuple):
@@ -35,10 +39,11 @@ class Summary(NamedTuple):
 class SessionMinutes:
     """The minutes of a trading session of one day, with their running totals."""
 
-    def __init__(self, days: Days, seed: int, day: date, session: Session) -> None:
+    def __init__(self, days: Days, seed: int, day: date, session: Session, *, minutes: Minutes | None = None) -> None:
+        """``minutes`` take the place of those that follow from ``days`` and ``seed``."""
         self.day: Final = day
         self.session: Final = session
-        self.minutes: Final[Minutes] = minutes_of(days, seed, day, session)
+        self.minutes: Final[Minutes] = minutes_of(days, seed, day, session) if minutes is None else minutes
         self.parts: Final = [each for each in days.hours.trading(day) if each.session is session]
         self.ends: Final = [end for part in self.parts for end in range(part.start + 60, part.end + 1, 60)]
         """The end of each minute, in seconds since 1970."""
@@ -47,6 +52,13 @@ class SessionMinutes:
         self.lows: Final = list(accumulate(self.minutes.lows, min))
         self.volumes: Final = list(accumulate(self.minutes.volumes))
         self.turnovers: Final = list(accumulate(self.minutes.turnovers))
+        lot = days.character.lot
+        self._trades: Final = [0, *accumulate(trades_in(volume // lot, session) for volume in self.minutes.volumes)]
+        self._first_sequence: Final = (day.toordinal() * len(_ORDER) + _ORDER.index(session)) * _MOST_TRADES
+
+    def sequence(self, number: int) -> int:
+        """Return the sequence number of the first trade of a minute: it grows by one from trade to trade."""
+        return self._first_sequence + self._trades[number]
 
     def place(self, now: int) -> tuple[int, int]:
         """Return how many minutes are over at a second, and how old the running one is, -1 where none runs."""
