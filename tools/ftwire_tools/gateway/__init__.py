@@ -43,6 +43,7 @@ The modules, each depending only on those above it:
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
+``protocol_table``    what it does with each request, as a table
 --------------------  --------------------------------------------------------------------------------
 ``script_file``       reads a script
 ``control``           the verbs over HTTP
