@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.errors import BadMagicError, BodyError, DigestError
 from ftwire.events import FrameDamaged, Refused, ReplyReceived, UnmatchedReply
-from ftwire.frame import UnknownBody
+from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.messages import Qot_GetRT
-from ftwire_tools.gateway.faults import NAMES
+from ftwire_tools.gateway.faults import NAMES, ClientFaults, Faults
+from ftwire_tools.recording.faulty_wires import FaultyWires
+from ftwire_tools.recording.proxy import Wires
 from ftwire_tools.testing import RunningGateway, gateway
 from support.gateways import CAPTURES, ENCRYPTIONS, PlainClient
 from support.recording import Proxied, connect, ftwire, proxied, recording
@@ -151,6 +154,13 @@ class TestTheSameSet:
             assert client.ask("Qot_GetRT", **QUESTION).retType == 0
 
     @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+    def test_a_lost_request_does_not_reach_the_gateway(self, key: RsaKey | None) -> None:
+        with between("lose:proto=3008,n=1", key=key) as (opend, _, client):
+            _, second = ask(client), ask(client)
+            assert answered(client, 1) == [second]
+            assert [request.name for request in opend.requests] == ["InitConnect", "Qot_GetRT"]
+
+    @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
     def test_the_handshake_is_refused(self, key: RsaKey | None) -> None:
         with between("refuse:n=1,ret_msg=not today", key=key, keys=[KEY] if key else []) as (opend, _, client):
             (event,) = client.events
@@ -188,6 +198,34 @@ class TestTheSameSet:
             first, _ = ask(client), ask(client)
             assert answered(client, 1) == [first]
             assert ends(client)
+
+
+def test_a_client_that_does_not_read_slows_down_the_gateway() -> None:
+    frame = encode_frame(3009, 0, bytes(1000))
+
+    async def run() -> int:
+        stuck = asyncio.Event()
+        recorded: list[bytes] = []
+
+        async def write(_: bytes) -> None:
+            await stuck.wait()
+
+        wires = Wires("", lambda *_: write(b""), lambda: None, lambda: None, recorded.append, write)
+        faulty = FaultyWires(wires, ClientFaults(Faults(["split:p=0.5"]), 1))
+
+        async def flood() -> None:
+            for _ in range(1000):
+                await faulty.send(Role.CLIENT, frame)
+
+        task = asyncio.get_running_loop().create_task(flood())
+        done, _ = await asyncio.wait({task}, timeout=0.3)
+        assert not done
+        task.cancel()
+        faulty.stop()
+        return sum(map(len, recorded))
+
+    # 64 KiB may wait in each of two queues.
+    assert asyncio.run(run()) < 150 * 1024
 
 
 def test_a_flaky_network_is_the_same_for_the_same_seed() -> None:

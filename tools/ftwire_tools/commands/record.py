@@ -354,6 +354,8 @@ def command(
         raise click.UsageError("-Y chooses what is shown, and --quiet shows nothing (everything is recorded)")
     if seen_path is not None and not intercepts:
         raise click.UsageError("--seen needs --fault or --control: without faults, clients get what is recorded")
+    if seen_path in {path, "-"}:
+        raise click.UsageError("--seen is for a file of its own")
     chosen = filter_of(expression, show_secrets=show_secrets)
     rsa_keys = [key for key in map(read_key, keys) if key is not None]
     pem = _pem(keys[0]) if embed_key else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import signal
 import ssl
@@ -78,6 +79,16 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
+
+
+def _show_protocols(*, as_json_lines: bool) -> None:
+    from ftwire_tools.gateway.protocol_table import protocol_table
+
+    for row in protocol_table():
+        if as_json_lines:
+            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
 def _fills(text: str) -> FillModel:
@@ -285,6 +296,8 @@ async def _serve(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @fault_options("Make something go wrong")
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--limits",
     "account",
@@ -391,6 +404,8 @@ def command(
     hours: str,
     seed: int,
     faults: tuple[str, ...],
+    list_protocols: bool,
+    as_json_lines: bool,
     account: str,
     limits: tuple[str, ...],
     language: Language,
@@ -412,7 +427,9 @@ def command(
     Any client of OpenD connects, on TCP and, with --ws-port, on WebSocket, with protobuf or JSON, plain or under
     the RSA key of --key. Requests get the captured reply to the same request; captured pushes go, with their
     rhythm, to those who subscribed. Several captures are the parts of one. "-" reads a capture from standard
-    input. Events go to standard error.
+    input. A line for each request and each event goes to standard error.
+
+    OpenD's limits hold as for an account with a quota of 1000, with OpenD's texts; --limits off switches them off.
 
     \b
     Examples:
@@ -420,10 +437,16 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --limits 300 --limit Qot_GetOptionChain=60 --lang chs
       ftwire serve --synthetic -Y 'ret_type != 0 or latency > 50ms'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
+    if as_json_lines and not list_protocols:
+        raise click.UsageError("--json is for --list-protocols")
+    if list_protocols:
+        _show_protocols(as_json_lines=as_json_lines)
+        return
     if show_universe:
         from ftwire_tools.synthetic.universe import default_table
 
@@ -500,7 +523,7 @@ def command(
                 language=language,
             )
         except ClockError as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(f"{error}; with --hours always none are needed") from None
     else:
         forwarding = None
         if forward is not None:

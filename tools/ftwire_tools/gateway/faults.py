@@ -40,6 +40,7 @@ NAMES: Final = {
     "delay": "frames come late, by ms (500); what follows waits",
     "jitter": "frames come late, by up to ms (100)",
     "drop": "frames do not come at all",
+    "lose": "requests do not reach the gateway: nothing is done, and no answer comes",
     "duplicate": "frames come twice",
     "reorder": "a push comes after the next one, or after ms (1000) if none comes",
     "bad-sha1": "the header's SHA-1 is wrong",
@@ -60,7 +61,7 @@ NAMES: Final = {
 MILLISECONDS: Final = {"delay": 500.0, "jitter": 100.0, "reorder": 1000.0, "merge": 1000.0}
 """Faults that have a time, and the one they have by default."""
 ONLY_PUSHES: Final = frozenset({"reorder"})
-ONLY_REPLIES: Final = frozenset({"refuse", "wrong-serial"})
+ONLY_REPLIES: Final = frozenset({"lose", "refuse", "wrong-serial"})
 UNKNOWN_ID: Final = 9999
 """A protocol ID that OpenD does not use."""
 MAX_INT: Final = 1 << 31

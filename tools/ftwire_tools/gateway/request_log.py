@@ -90,7 +90,7 @@ class _Requests(Protocol):
         """Write an exchange, or count it."""
         ...
 
-    def count(self, *, failed: bool) -> bool:
+    def count(self, failed: bool) -> bool:
         """Count an exchange if there were so many that it would only be counted; return whether it was."""
         ...
 
@@ -106,13 +106,12 @@ class ExchangeLog:
         self._requests: Final = requests
         self._filter: Final = chosen
         self._count = 0
-
-    def count(self, *, failed: bool) -> bool:
+        self.count: Final[Callable[[bool], bool]] = requests.count if chosen is None else lambda _: False
         """Count an exchange instead of taking it, where there are too many; return whether it was counted.
 
-        Far cheaper than ``add``. An exchange has failed if its ``retType`` is not 0, or a fault has struck.
+        Far cheaper than ``add``. The argument is whether the exchange has failed: its ``retType`` is not 0, or a fault
+        has struck.
         """
-        return self._filter is None and self._requests.count(failed=failed)
 
     def add(self, exchange: Exchange) -> None:
         """Take an exchange."""
@@ -193,23 +192,23 @@ class TextRequests:
         self._line: Final = line
         self._later: Final = later
         self._screen: Final = screen_of(sys.stderr) or Screen(COLUMNS, mark=">")
-        self._second = 0
+        self._until = 0.0
         self._shown = [0, 0]  # successes and failures of this second
         self._counted = [0, 0]
 
     def exchange(self, exchange: Exchange) -> None:
         """Write an exchange, or count it where there were enough in this second."""
         failed = bool(exchange.ret_type != 0 or exchange.faults)
-        if not self.count(failed=failed):
+        if not self.count(failed):
             self._shown[failed] += 1
             self._line(self.text(exchange))
 
-    def count(self, *, failed: bool) -> bool:
+    def count(self, failed: bool) -> bool:
         """Count an exchange if there were enough in this second; return whether it was counted."""
-        second = int(time.monotonic())
-        if second != self._second:
+        now = time.monotonic()
+        if now >= self._until:
             self.close()
-            self._second = second
+            self._until = now + 1.0
             self._shown = [0, 0]
         if self._shown[failed] < MOST_LINES:
             return False
@@ -281,7 +280,7 @@ class JsonRequests:
         }
         self._put(f'{json_line("request", facts)[:-1]}, "request": {_json(exchange.request)}}}')
 
-    def count(self, *, failed: bool) -> bool:  # noqa: ARG002 - the signature of what counts
+    def count(self, failed: bool) -> bool:  # noqa: ARG002 - the signature of what counts
         """Return false: all are written."""
         return False
 

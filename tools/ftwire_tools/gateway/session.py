@@ -86,6 +86,7 @@ class ClientSession(ABC):
         found = context.hooks
         self._hooks: Final = found if found is not None and found.sees_pushes else None
         self._late_pushes: Final[set[asyncio.Task[None]]] = set()
+        self._request_log: Final = context.request_log
         self._current: Frame | Envelope | None = None  # the last request, until it is answered, and when it came
         self._current_since = 0
         self._started: Final[dict[tuple[int, int], int]] = {}  # the same of requests before it, by protocol and serial
@@ -378,7 +379,7 @@ class ClientSession(ABC):
     def _note_request(self, request: Frame | Envelope) -> None:
         """Pass a request to ``on_request``, and remember for the log when it came."""
         self._client_faults.recent.clear()
-        if self._context.request_log is not None:
+        if self._request_log is not None:
             waiting = self._current
             if waiting is not None:
                 self._started[waiting.proto_id, waiting.serial] = self._current_since
@@ -397,22 +398,29 @@ class ClientSession(ABC):
             ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
         )
 
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._note_answer(request, None, failure="lost")
+        return True
+
     def _note_answer(self, request: Frame | Envelope, reply: Any, *, failure: str = "") -> None:
         """Pass a request and its answer to the log; ``reply`` is ``None`` for that of the handshake."""
-        log = self._context.request_log
+        log = self._request_log
         if log is None:
             return
-        started: int | None = self._current_since
-        if request is self._current:
-            self._current = None
-        else:
-            started = self._started.pop((request.proto_id, request.serial), None)
-        faults = tuple(self._client_faults.recent)
-        if log.count(failed=bool(failure or faults or (reply is not None and reply.retType))):
+        started = self._current_since if request is self._current else 0
+        self._current = None if started else self._current
+        faults = self._client_faults.recent
+        failed = bool(failure or faults) if reply is None else bool(reply.retType or faults)
+        if log.count(failed):
             return
-        latency = None if started is None else time.perf_counter_ns() - started
+        started = started or self._started.pop((request.proto_id, request.serial), 0)
+        latency = time.perf_counter_ns() - started if started else None
         ends = self.peer, f"{self._settings.host}:{self._settings.port}"
-        log.add(Exchange(self.number, request, reply, latency, failure, faults, ends))
+        log.add(Exchange(self.number, request, reply, latency, failure, tuple(faults), ends))
 
     def abort(self) -> None:
         """Close the transport at once and drop what is unsent."""

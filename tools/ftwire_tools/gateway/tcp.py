@@ -219,6 +219,8 @@ class TcpSession(ClientSession):
             self._connection.close()
 
     def _request(self, frame: Frame) -> None:
+        if self._loses(frame):
+            return
         self._note_request(frame)
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)

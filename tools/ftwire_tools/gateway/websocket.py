@@ -181,6 +181,8 @@ class WebSocketSession(ClientSession):
             return
         try:
             request = self._connection.receive_message(message)
+            if self._loses(request):
+                return
             self._note_request(request)
             if request.proto_id == INIT:
                 self._handshake(request)

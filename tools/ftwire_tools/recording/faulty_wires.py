@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.protocols import registry
-from ftwire_tools.gateway.outbox import FaultyOutbox
+from ftwire_tools.gateway.outbox import HIGH_WATER, FaultyOutbox
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.faults import ClientFaults
@@ -35,8 +35,12 @@ class _Outlet:
     def __init__(self, wires: Wires) -> None:
         self._wires: Final = wires
         self._waiting: Final[deque[bytes]] = deque()
+        self._size = 0
+        self._room: Final = asyncio.Event()
+        self._room.set()
         self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
+        self.is_closed = False
+        """Whether a fault has ended the connection."""
 
     @property
     def is_empty(self) -> bool:
@@ -45,28 +49,40 @@ class _Outlet:
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order."""
-        if not self._is_closed:
+        if not self.is_closed:
             self._waiting.append(data)
+            self._size += len(data)
+            if self._size > HIGH_WATER:
+                self._room.clear()
             if self._task is None or self._task.done():
                 self._task = asyncio.get_running_loop().create_task(self._run())
 
     def close(self) -> None:
         """Send what is left, then close the connection."""
-        self._is_closed = True
+        self.is_closed = True
         if self.is_empty:
             self._wires.end()
 
     def stop(self) -> None:
         """Send nothing more."""
         self._waiting.clear()
+        self._room.set()
         if self._task is not None:
             self._task.cancel()
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough for more to be sent."""
+        await self._room.wait()
 
     async def _run(self) -> None:
         with suppress(OSError):  # whoever reads the client's bytes sees that it has gone
             while self._waiting:
-                await self._wires.write_to_client(self._waiting.popleft())
-            if self._is_closed:
+                data = self._waiting.popleft()
+                await self._wires.write_to_client(data)
+                self._size -= len(data)
+                if self._size <= HIGH_WATER:
+                    self._room.set()
+            if self.is_closed:
                 self._wires.end()
 
 
@@ -95,7 +111,9 @@ class FaultyWires:
             self._faults.recent.clear()
         else:
             self._outbox.pass_on(data)
+        # A client that reads slowly slows down the gateway, as it would without the proxy.
         await self._outbox.drained()
+        await self._outlet.drained()
 
     @property
     def _is_empty(self) -> bool:
@@ -103,7 +121,7 @@ class FaultyWires:
 
     async def finish(self) -> None:
         """Wait until all that is held back has been sent: the gateway sends nothing more."""
-        while not self._is_empty:
+        while not (self._is_empty or self._outlet.is_closed):
             await asyncio.sleep(POLL_SECONDS)
 
     def stop(self) -> None:

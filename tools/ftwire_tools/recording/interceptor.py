@@ -161,6 +161,8 @@ class Interceptor:
 
     async def _from_client(self, frame: Frame) -> None:
         frame = self._opened(frame)
+        if self._faults.strikes("lose", frame.proto_id):
+            return
         if frame.proto_id == INIT_CONNECT:
             self._begin(frame)
             if not await self._refuse(frame, frame.protocol):

@@ -66,6 +66,8 @@ STARTS: Final = {
     "hk-open": datetime(2024, 6, 12, 10, tzinfo=ZoneInfo("Asia/Hong_Kong")),
 }
 """Names of times at which the market may begin: half an hour after trading has begun in New York or in Hong Kong."""
+_FOREVER: Final = 10**9
+"""Seconds that a market without calendars goes on."""
 _DAYS_BEFORE: Final = 60
 """Days of history that the market has at least."""
 _DEPTHS: Final = {
@@ -621,17 +623,16 @@ class Market:
     def _last_second(self) -> int:
         """Return the second at which the clock stops, since no calendar is known from there on."""
         calendars = {self.hours(listing).calendar for listing in self.universe}
-        today = at_second(self.now, ZoneInfo("UTC")).date()
-        for each in calendars:
-            if today < each.first + timedelta(days=_DAYS_BEFORE) or (today > each.last and self._open_from is None):
-                first = each.first + timedelta(days=_DAYS_BEFORE)
-                raise ClockError(
-                    f"the market cannot be at {today}: trading days of {each.name} are known for markets that begin "
-                    f"between {first} and {each.last}"
-                )
-        if self._open_from is not None:
-            return self.now + 10**9
+        first = max(each.first for each in calendars) + timedelta(days=_DAYS_BEFORE)
         last = min(each.last for each in calendars)
+        today = at_second(self.now, ZoneInfo("UTC")).date()
+        if today < first or (today >= last and self._open_from is None):
+            raise ClockError(
+                f"the market cannot be at {today}: trading days of all its exchanges, and some before, are known "
+                f"from {first} to {last}"
+            )
+        if self._open_from is not None:
+            return self.now + _FOREVER
         return int(datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp())
 
     def hours(self, listing: Listing) -> Hours:

@@ -108,6 +108,7 @@ class Snapshots:
     def _option(self, snapshot: Any, listing: Listing) -> None:
         option, owner = snapshot.optionExData, self._view.owner(listing)
         day = date.fromisoformat(listing.expiry)
+        snapshot.basic.lotSize = int(listing.size)
         option.type = CALL if listing.kind == "call" else PUT
         set_security(option.owner, owner)
         option.strikeTime, option.strikePrice = listing.expiry, listing.strike

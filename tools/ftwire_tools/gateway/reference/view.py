@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -11,12 +11,18 @@ from typing import Any, Final, NamedTuple
 from ftwire_tools.gateway.quotes import UNKNOWN_STOCK, NotHereError
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import parse_local
+from ftwire_tools.synthetic.corporate_actions import actions_of
 from ftwire_tools.synthetic.fundamentals import Fundamentals, fundamentals
+from ftwire_tools.synthetic.history import FORWARD, daily_bars
 from ftwire_tools.synthetic.options import Greeks, base_volatility, greeks, volatility, years_to
 from ftwire_tools.synthetic.trading_day import Bar, Market
 from ftwire_tools.synthetic.universe import Kind, Listing, Universe
 
 __all__ = ["MarketView", "Quote", "read_date", "set_security", "stock_id"]
+
+
+YEAR: Final = 260
+"""Trading days, with some to spare."""
 
 
 class Quote(NamedTuple):
@@ -55,6 +61,7 @@ class MarketView:
         self.market: Final = market
         self.seed: Final = seed
         self.universe: Final[Universe] = market.universe
+        self._days: Final[dict[str, tuple[int, list[Bar]]]] = {}
 
     def listing(self, security: Any) -> Listing:
         """Return the instrument of a ``Qot_Common.Security``. Raises ``NotHereError``."""
@@ -146,8 +153,9 @@ class MarketView:
 
     def dividends(self, listing: Listing) -> float:
         """Return the cash that a share was paid in the year up to now."""
-        drawn = self.drawn(listing, "dividend")
-        return round(listing.last_close * drawn.choice((0.0, drawn.uniform(0.005, 0.06))), 4)
+        today = self.today(listing)
+        paid = (action for action in actions_of(listing) if today - timedelta(days=365) < action.day <= today)
+        return round(sum(action.dividend for action in paid), 4)
 
     def best_volumes(self, listing: Listing) -> tuple[int, int]:
         """Return the volumes at the best bid and the best ask."""
@@ -205,9 +213,22 @@ class MarketView:
         return moment.replace(tzinfo=listing.zone).timestamp()
 
     def days(self, listing: Listing) -> list[Bar]:
-        """Return daily bars, the present day's last."""
+        """Return the daily bars of a year, adjusted forward, the present day's last; they must not be changed."""
+        known = self._days.get(listing.full_code)
+        if known is not None and known[0] == self.market.now:
+            return known[1]
         stock = self.market.stock(listing.market, listing.code)
-        return [] if stock is None else stock.days()
+        today = self.today(listing)
+        found = () if stock is None else daily_bars(stock, today - timedelta(days=YEAR * 3 // 2), today, FORWARD)
+        bars = list(found)[-YEAR:]
+        self._days[listing.full_code] = self.market.now, bars
+        return bars
+
+    def bar(self, listing: Listing, day: date) -> Bar | None:
+        """Return the bar of a day, or of the last day before it with trading; ``None`` where there is none."""
+        stock = self.market.stock(listing.market, listing.code)
+        found = [] if stock is None else list(daily_bars(stock, day - timedelta(days=12), day))
+        return found[-1] if found else None
 
 
 def set_security(security: Any, listing: Listing) -> None:

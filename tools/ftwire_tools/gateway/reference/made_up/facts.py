@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date
 from functools import cache, lru_cache
 from typing import Final
 
@@ -33,17 +32,19 @@ class Facts:
     def __init__(self, view: MarketView) -> None:
         self._view: Final = view
         self._tables: Final[dict[Listing, dict[str, Callable[[], Fact]]]] = {}
+        self._bars: Final[dict[tuple[Listing, date], Bar | None]] = {}
 
     def forget(self) -> None:
         """Forget prices: the next answer is of the then present ones."""
         self._tables.clear()
+        self._bars.clear()
 
     def of(self, subject: Subject, name: str) -> Fact | None:
         """Return the value of a field, by its folded name; ``None`` where there is no fact for it."""
         listing = subject.listing
         if listing is None:
             return None
-        if subject.period == "day" and subject.day < self._view.today(listing):
+        if subject.period and subject.day < self._view.today(listing):
             found = self._of_day(listing, subject.day, name)
             if found is not None:
                 return found
@@ -57,9 +58,10 @@ class Facts:
         """Return a price of an earlier day."""
         if listing.sec_type == Kind.OPTION or name not in _DAILY:
             return None
-        bars = self._view.days(listing)
-        at = min(bisect_left(bars, datetime.combine(day, time()), key=lambda bar: bar.time), len(bars) - 1)
-        return _DAILY[name](bars[at]) if at >= 0 else None
+        if (listing, day) not in self._bars:
+            self._bars[listing, day] = self._view.bar(listing, day)
+        bar = self._bars[listing, day]
+        return None if bar is None else _DAILY[name](bar)
 
     def _table(self, listing: Listing) -> dict[str, Callable[[], Fact]]:
         if listing.sec_type == Kind.OPTION:
@@ -274,7 +276,8 @@ class Facts:
             "oimarketcapincrement": round(max(0, changed) * quote.price * option.size, 2),
             "oimarketcapdecrement": round(max(0, -changed) * quote.price * option.size, 2),
             "premium": round(sign * (even - spot) / spot * 100, 3), "iv": round(sigma * 100, 3),
-            "impliedvolatility": round(sigma * 100, 3), "historyvolatility": hv, "hv": hv,
+            "impliedvolatility": round(sigma * 100, 3), "averageimpvol": round(sigma * 100, 3),
+            "historyvolatility": hv, "hv": hv,
             "ivhvratio": round(sigma * 100 / hv, 3), "delta": round(greeks.delta, 6),
             "gamma": round(greeks.gamma, 6), "vega": round(greeks.vega, 6), "theta": round(greeks.theta, 6),
             "rho": round(greeks.rho, 6), "leverageratio": round(spot / quote.price, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.protocols import registry
 from ftwire_tools.gateway.quotes import NotHereError
 from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
 from ftwire_tools.gateway.reference.made_up.requests import PAGE_KEYS, Demand
@@ -66,6 +67,11 @@ _OF_ONE_HUNDRED: Final = {
     "Qot_GetArkFundHolding.ArkFundHoldingItem": "weight",
 }
 """Rows to the field whose values add up to a hundred."""
+_PART_OF_POSITION: Final = {
+    "Qot_GetInstitutionDistribution.IndustryDistributionItem": "positionValue",
+    "Qot_GetInstitutionHoldingList.HoldingListItem": "holdingValue",
+}
+"""Rows to the field that is the share ``portfolioPct`` of an institution's position."""
 _SPLIT_OF_ONE_HUNDRED: Final = {
     "Qot_GetResearchAnalystConsensus.S2C": ("buy", "hold", "sell", "strongBuy", "underperform"),
 }
@@ -96,9 +102,9 @@ class Maker:
         self._facts: Final = Facts(view)
         self._values: Final = Values(view, self._facts)
         self._rows: Final = Rows(view)
-        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = dict.fromkeys(MADE_UP, self._answer)
+        self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = dict.fromkeys(MADE_UP, self.answer)
 
-    def _answer(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+    def answer(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Fill a reply by the names of its fields."""
         self._facts.forget()
         about = self._about(c2s)
@@ -118,6 +124,21 @@ class Maker:
                 self._fill_field(s2c, field, about, c2s, 0)
         self._finish(s2c)
         _close_page(s2c, total, start + count)
+
+    def content(self, name: str) -> str:
+        """Return what is in the reply of a protocol, in a sentence."""
+        entry: Any = registry[name]
+        c2s = entry.request().c2s
+        fields = c2s.DESCRIPTOR.fields_by_name
+        first = self._view.universe.listings[0]
+        asks = any(each in fields and not is_repeated(fields[each]) for each in ("security", "owner"))
+        about = Subject("", "", self._view.today(first), 0, first if asks or "plateId" in fields else None)
+        lists = [
+            f"{field.name} of {self._rows.source(field.message_type, about, c2s)}"
+            for field in entry.response.DESCRIPTOR.fields_by_name["s2c"].message_type.fields
+            if field.message_type is not None and is_repeated(field) and field.message_type.full_name != SECURITY
+        ]
+        return f"{', '.join(lists)}." if lists else "One record."
 
     def _about(self, c2s: Any) -> Subject:
         """Return what a request asks about. Raises ``NotHereError`` for what is unknown."""
@@ -196,6 +217,11 @@ class Maker:
                 rows.append((subject, row))
         found = [row for _, row in demand.ordered(rows)]
         _scale(item, found)
+        part = _PART_OF_POSITION.get(item.full_name)
+        if part is not None:
+            whole = self._values.number("positionvalue", about)
+            for row in found:
+                setattr(row, part, round(whole * row.portfolioPct / 100, 2))
         return found
 
     @staticmethod
@@ -279,6 +305,16 @@ class Maker:
                     setattr(message, total, first + second)
                 if ratio in fields:
                     setattr(message, ratio, round(second / first, 4) if first else 0.0)
+        if "lastPositionValue" in fields:
+            grown = 1 + message.positionValueChangePct / 100
+            message.lastPositionValue = round(message.positionValue / grown, 2)
+        if "totalSharesShort" in fields:
+            message.totalSharesShort = int(message.volume * message.shortPercent / 100)
+            message.nasdaqSharesShort = message.totalSharesShort * 3 // 5
+            message.nyseSharesShort = message.totalSharesShort - message.nasdaqSharesShort
+        if "shortSellSharesTraded" in fields:
+            message.shortSellSharesTraded = int(message.sharesTraded * 0.15)
+            message.shortSellTurnover = round(message.turnover * 0.15, 3)
         if "volatilityPremium" in fields:
             message.volatilityPremium = round(message.impliedVolatility - message.historyVolatility, 4)
         parts = _SPLIT_OF_ONE_HUNDRED.get(message.DESCRIPTOR.full_name)
@@ -308,6 +344,8 @@ def _is_asked_for(row: Any, c2s: Any) -> bool:
     word = str(getattr(c2s, "namePart", "")).casefold()
     if word and "institutionName" in fields:
         return word in row.institutionName.casefold()
+    if "earningsDate" in fields and (c2s.beginDate or c2s.endDate):
+        return bool((c2s.beginDate or "0") <= row.earningsDate <= (c2s.endDate or "9"))
     if getattr(c2s, "holderId", None) and "holderId" in fields:
         return bool(row.holderId == c2s.holderId)
     return True

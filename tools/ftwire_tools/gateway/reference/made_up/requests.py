@@ -20,6 +20,31 @@ PAGE_KEYS: Final = ("nextKey", "nextPage", "nextPageKey", "nextReqKey", "page")
 """Fields of a request or a reply that say where a list goes on."""
 DEFAULT_COUNT, MOST = 20, 500
 _SORTS: Final = ("sortField", "sortType", "sortId", "sortColumn")
+_SORT_ENUMS: Final = {
+    "Qot_GetOptionUnderlyingRank": "UnderlyingRankSortType", "Qot_GetOptionRank": "OptionRankType",
+    "Qot_GetOptionZeroDteScreener": "ZeroDteSortType", "Qot_GetOptionZeroDteContract": "ZeroDteContractSortType",
+    "Qot_GetOptionEarningsScreener": "EarningsSortType", "Qot_GetOptionSellerScreener": "SellerSortType",
+    "Qot_GetEarningsCalendar": "EarningsCalendarSortType", "Qot_GetHotList": "HotListSortField",
+    "Qot_GetShortSellingRank": "ShortSellingSortField", "Qot_GetValuationPlateStockList": "SortField",
+    "Qot_GetShareholdersHoldingChanges": "SortField", "Qot_GetShareholdersHolderDetail": "SortField",
+}  # fmt: skip
+"""Enum of what a request sorts by, where it is not a ``SortField`` of the request's own file."""
+_DEFAULT_SORTS: Final = {
+    "Qot_GetTopMoversRank": "changeratio", "Qot_GetUSPreMarketRank": "premarketchangeratio",
+    "Qot_GetUSAfterHoursRank": "afterhourschangeratio", "Qot_GetUSOvernightRank": "overnightchangeratio",
+    "Qot_GetEarningsBeatRank": "beatratio", "Qot_GetDividendRank": "dividendyieldttm",
+    "Qot_GetHotList": "averageheat", "Qot_GetShortSellingRank": "shortratio",
+    "Qot_GetHighDividendSOERank": "dividendyieldttm", "Qot_GetInstitutionList": "positionvalue",
+    "Qot_GetInstitutionHoldingList": "portfoliopct", "Qot_GetInstitutionHoldingChange": "portfoliopct",
+    "Qot_GetInstitutionDistribution": "portfoliopct", "Qot_GetArkFundHolding": "weight",
+    "Qot_GetHeatMapData": "turnover", "Qot_GetPeriodChangeRank": "changeratio",
+    "Qot_GetOptionSellerScreener": "annualizedreturn", "Qot_GetOptionEvent": "turnover",
+    "Qot_GetEarningsCalendar": "marketcap",
+}  # fmt: skip
+"""What rows are sorted by where the request does not say."""
+_PERIODS: Final = {1: "changerate5min", 3: "changerate5d", 4: "changerate20d", 5: "changerate60d", 6: "changerate120d",
+                   7: "changerate250d", 8: "changerateytd"}  # fmt: skip
+"""``Qot_GetPeriodChangeRank.PeriodType``."""
 _ASCENDING: Final = ("isAsc", "ascend")
 _ALIASES: Final = {
     "oi": "openinterest", "oimarketcap": "openinterestmarketcap", "price": "curprice", "pricechange": "changerate",
@@ -75,14 +100,16 @@ class Demand:
 
     def _sorted_by(self) -> str | None:
         """Return the folded name of the field to sort by; ``None`` where rows keep their order."""
+        package = self._c2s.DESCRIPTOR.file.package
         for name in _SORTS:
-            if name in self._fields:
-                number = getattr(self._c2s, name)
-                known = enum_names(self._fields[name]) or _names_of(self._fields[name])
-                text = folded(short_enum_name(known[number])) if number in known else ""
-                if text and text != "unknown" and text != "unknow":
+            if name in self._fields and (self._c2s.HasField(name) or self._fields[name].is_required):
+                known = _enum_named(self._c2s.DESCRIPTOR.file, _SORT_ENUMS.get(package, "SortField"))
+                text = folded(short_enum_name(known.get(getattr(self._c2s, name), "")))
+                if text not in {"", "unknown", "unknow"}:
                     return text
-        return None
+        if "periodType" in self._fields and self._c2s.periodType in _PERIODS:
+            return _PERIODS[self._c2s.periodType]
+        return _DEFAULT_SORTS.get(package)
 
     def _is_ascending(self) -> bool:
         for name in _ASCENDING:
@@ -136,6 +163,14 @@ class Demand:
             if value > most.value or (value == most.value and not most.includes):
                 return False
         return True
+
+
+def _enum_named(file: Any, wanted: str) -> dict[int, str]:
+    """Return number to name of the enum with a name, in a file or in those it imports."""
+    for each in (file, *file.dependencies):
+        if wanted in each.enum_types_by_name:
+            return {value.number: value.name for value in reversed(each.enum_types_by_name[wanted].values)}
+    return {}
 
 
 def _names_of(field: FieldDescriptor) -> dict[int, str]:

@@ -37,7 +37,9 @@ class Rows:
     def __init__(self, view: MarketView) -> None:
         self._view: Final = view
         self._sources: Final[dict[str, Callable[[Subject, Any], Iterator[Subject]]]] = {
+            "asked securities": self._asked_for,
             "instruments": self._instruments,
+            "nothing": lambda _about, _c2s: iter(()),
             "owners": self._owners,
             "options": self._options,
             "warrants": self._warrants,
@@ -53,7 +55,7 @@ class Rows:
             "meetings": self._meetings,
             "releases": self._releases,
             "parts": self._parts,
-            "strikes": self._parts,
+            "time ranges": lambda about, _: (about.within("part", number) for number in range(1, 6)),
         }
 
     def of(self, item: Descriptor, about: Subject, c2s: Any) -> Iterator[Subject]:
@@ -62,6 +64,8 @@ class Rows:
 
     def source(self, item: Descriptor, about: Subject, c2s: Any) -> str:
         """Return the name of what the rows of a list are."""
+        if _asked(c2s) is not None and any(name in item.fields_by_name for name in _INSTRUMENT_FIELDS):
+            return "asked securities"
         found = SOURCES.get(item.full_name)
         if found is not None:
             return found
@@ -92,6 +96,11 @@ class Rows:
         found = {each.exchange.prefix for each in self._view.universe if each.market == market}
         return found or {"US"}
 
+    def _asked_for(self, about: Subject, c2s: Any) -> Iterator[Subject]:
+        """Return the securities that a request lists. Raises ``NotHereError``."""
+        for number, security in enumerate(_asked(c2s) or (), 1):
+            yield self._row(self._view.listing(security), about, number)
+
     def _instruments(self, about: Subject, c2s: Any) -> Iterator[Subject]:
         prefixes = self._prefixes(c2s)
         found = [each for each in self._view.universe.of_type(Kind.STOCK) if each.exchange.prefix in prefixes]
@@ -121,7 +130,7 @@ class Rows:
         for owner in owners:
             today = self._view.today(owner)
             days = expiries(owner, today)
-            days = days[:2] if len(owners) > 1 else days[:1]
+            days = days[:1] if len(owners) > 1 else days[:2]
             price = self._view.quote(owner).price
             near = sorted(strikes(owner), key=lambda strike: abs(strike - price))[: 2 * NEAR_STRIKES]
             for day in days:
@@ -230,6 +239,14 @@ class Rows:
             yield about.within("part", number)
 
 
+def _asked(c2s: Any) -> Any:
+    """Return the securities that a request lists, ``None`` for one that lists none."""
+    for name in ("securityList", "ownerList"):
+        if name in c2s.DESCRIPTOR.fields_by_name:
+            return getattr(c2s, name)
+    return None
+
+
 def _range(c2s: Any) -> tuple[date | None, date | None]:
     """Return the first and the last day of a request, ``None`` where it has none. Raises ``NotHereError``."""
     found: list[date | None] = []
@@ -262,8 +279,8 @@ SOURCES: Final = {
     "Qot_GetOptionScreen.OptionScreenItem": "options",
     "Qot_OptionScreen.OptionScreenItem": "options",
     "Qot_WarrantScreen.WarrantItem": "warrants",
-    "Qot_GetOptionEvent.CorporateAction": "parts",
-    "Qot_GetOptionUnderlyingOverview.HVItem": "parts",
+    "Qot_GetOptionEvent.CorporateAction": "nothing",
+    "Qot_GetOptionUnderlyingOverview.HVItem": "time ranges",
     "Qot_GetOptionZeroDteScreener.ZeroDteScreenerItem": "owners",
     "Qot_GetOptionEarningsScreener.EarningsItem": "owners",
     "Qot_GetEarningsCalendar.EarningsCalendarItem": "instruments",
@@ -281,5 +298,6 @@ SOURCES: Final = {
     "Qot_GetIndustrialChainByPlate.RelatedChainInfo": "parts",
     "Qot_GetIndustrialPlateStock.StockInfo": "members",
     "Qot_GetSearchNews.SearchNews": "days",
+    "Qot_GetSuspend.Suspend": "nothing",
 }
 """Messages of rows whose source does not follow from their fields."""

@@ -14,6 +14,7 @@ from ftwire_tools.gateway.reference.view import MarketView
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.messages.enums import enum_of, short_enum_name
 from ftwire_tools.messages.time_fields import TimeKind, time_kind
+from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
@@ -43,11 +44,12 @@ _DRAWN: Final[tuple[tuple[re.Pattern[str], _Draw], ...]] = tuple(
         (r"pct|percent|ratio|rate|weight|yield|beat|premium|vola|move", lambda drawn, _: drawn.uniform(0.5, 18)),
         (r"daystocover", lambda drawn, _: drawn.uniform(0.5, 8)),
         (r"growyear|frequency|votecount|importance", lambda drawn, _: drawn.randint(1, 12)),
-        (r"age$", lambda drawn, _: drawn.randint(35, 70)),
-        (r"multiple|valuation|forwardvalue|currentvalue|averagevalue|medianvalue|stddev|platevalue|^value$",
+        (r"^(leader)?age$", lambda drawn, _: drawn.randint(35, 70)),
+        (r"multiple|valuation|forwardvalue|currentvalue|averagevalue|medianvalue|stddev|platevalue|^value$|(predict|previous)value",
          lambda drawn, _: drawn.uniform(8, 40)),
         (r"(employee|staff)", lambda drawn, _: drawn.randint(200, 90_000)),
         (r"percapita", lambda drawn, _: drawn.uniform(50_000, 900_000)),
+        (r"positionvalue$", lambda drawn, _: drawn.uniform(5e9, 4e11)),
         (r"salary", lambda drawn, _: drawn.randint(300, 9000) * 1000),
         (r"ranking", lambda drawn, _: drawn.randint(1, 20)),
         (r"(count|total$|stocksnum|num$|number$)", lambda drawn, _: drawn.randint(1, 40)),
@@ -80,14 +82,14 @@ class Values:
             return self._time(field, name, subject)
         if field.cpp_type == field.CPPTYPE_BOOL:
             return self._drawn(subject, name).random() < 0.5
-        enum = enum_of(field)
+        enum = _own_enum(field) or enum_of(field)
         if enum is not None:
             fact = self._facts.of(subject, name)
             numbers = [value.number for value in enum.values]
             return fact if fact in numbers else self._enum(enum, name, subject)
         if field.cpp_type == field.CPPTYPE_STRING:
             return self._text(name, subject)
-        return _fitting(field, self._number(name, subject))
+        return _fitting(field, self.number(name, subject))
 
     def _drawn(self, subject: Subject, name: str) -> Random:
         return self._view.drawn(subject.key, name)
@@ -98,6 +100,9 @@ class Values:
         """Return a time; those of one event, such as ``exDate`` and ``exDateStr``, are the same."""
         base = _TIME_SUFFIX.sub("", name)
         day = subject.day + timedelta(days=_OFFSETS.get(base, 0))
+        if base == "earnings" and subject.listing is not None:
+            owner = subject.listing.owner or subject.listing.full_code
+            day = subject.day + timedelta(days=self._view.drawn(owner, "earnings").randint(1, 75))
         while day.weekday() > 4:
             day -= timedelta(days=1)
         option = subject.listing
@@ -106,6 +111,9 @@ class Values:
         is_text = field.cpp_type == field.CPPTYPE_STRING
         has_time = base in _WITH_TIME or time_kind(field) is TimeKind.MOMENT
         moment = datetime.combine(day, _NOON if has_time else time())
+        if base not in _AHEAD and subject.day <= self._view.now(option).date():
+            moment = min(moment, self._view.now(option).replace(second=0))
+            day = moment.date()
         if is_text:
             return local_text(moment) if has_time else day.isoformat()
         if name == "strikedate":
@@ -121,6 +129,8 @@ class Values:
             wanted = f"Q{quarter_of(subject)}" if subject.period == "quarter" else "Annual"
             found = [value for value in known if short_enum_name(value.name) == wanted]
             known = found or known
+        if "/part/" in subject.key:  # rows that are parts of something differ
+            return int(known[(subject.number - 1) % len(known)].number)
         number: int = self._drawn(subject, name).choice(known).number
         return number
 
@@ -137,7 +147,7 @@ class Values:
             return PEOPLE[(subject.number - 1) % len(PEOPLE)]
         if name in _FIRMS:
             return INSTITUTIONS[(subject.number - 1) % len(INSTITUTIONS)]
-        if name in {"name", "displayname", "title"} and subject.name:
+        if name in {"name", "displayname", "title", "targetrange", "categoryname"} and subject.name:
             return subject.name
         if name in {"positionname", "title"}:
             return TITLES[(subject.number - 1) % len(TITLES)]
@@ -147,6 +157,8 @@ class Values:
             return str(number_of(f"{subject.key}/{name}"))
         if name in _CHOICES:
             return drawn.choice(_CHOICES[name])
+        if name == "value" and subject.listing is not None and subject.name in _PROFILE:
+            return _PROFILE[subject.name](self._view, subject.listing)
         if name in {"previous", "consensus", "actual"}:
             return f"{drawn.uniform(-1, 6):.1f}%"
         about = subject.name or subject.key
@@ -154,7 +166,8 @@ class Values:
 
     # Numbers
 
-    def _number(self, name: str, subject: Subject) -> float:
+    def number(self, name: str, subject: Subject) -> float:
+        """Return a number for a field, by its folded name."""
         fact = self._facts.of(subject, name)
         if isinstance(fact, int | float):
             return fact
@@ -192,14 +205,47 @@ class Values:
 
 _WITH_TIME: Final = frozenset({"update", "fill", "starupdate", "analystreportupdate", "lasttransaction", "publish"})
 """Beginnings of the names of times that have a time of day."""
+_AHEAD: Final = frozenset(
+    {"strike", "expire", "nextpayable", "dividendpayable", "earnings", "meeting", "release", "lasttrading"}
+)
+"""Beginnings of the names of times that may lie ahead."""
 _PERSONS: Final = frozenset({"leadername", "displayleadername", "analystname"})
 _FIRMS: Final = frozenset(
     """
-    institutionname institutionenname institutionsourcename brokername sourcegroupname seller source
+    institutionname institutionenname holdername institutionsourcename brokername sourcegroupname seller source
     """.split()  # noqa: SIM905 - shorter than a list of texts
 )
 """Folded names of fields that hold a firm."""
 _WORDS: Final = {"briefbackground": "background", "context": "comment", "conclusiondetailed": "conclusion"}
+_PROFILE: Final[dict[str, Callable[[MarketView, Listing], str]]] = {
+    "Company Name": lambda _, listing: listing.name,
+    "Industry": lambda view, listing: (view.industry(listing) or listing).name,
+    "Listing Date": lambda _, listing: listing.listed,
+    "Employees": lambda view, listing: str(view.fundamentals(listing).staff),
+}
+"""Rows of a company's profile."""
+_OWN_ENUMS: Final = {
+    "actionType": "CorporateActionType", "sentiment": "MarketSentiment", "strategyType": "TickerStrategy",
+    "tickerType": "TickerType", "earningsPubType": "EarningsPubType", "pubType": "EarningsCalendarPubType",
+    "estimateType": "EarningsCalendarEstimateType", "periodType": "EarningsCalendarPeriodType",
+    "unitType": "MacroDataUnitType", "chainType": "IndustrialChainType", "rating": "RatingLevel",
+    "lastRating": "RatingLevel", "changeType": "RatingChangeType", "dynamicType": "DynamicType",
+    "orderTypeList": "OptionOrderType", "expirationType": "ExpirationType", "star": "Importance",
+    "detailPostPeriod": "PostPeriodType", "timeRange": "OptionHVTimeRange",
+    "Qot_GetCodeChange.CodeChangeInfo.type": "CodeChangeType",
+}  # fmt: skip
+"""Number fields of made-up replies to their enum, in the reply's own file or in one that it imports."""
+
+
+def _own_enum(field: FieldDescriptor) -> Any:
+    wanted = _OWN_ENUMS.get(field.full_name) or _OWN_ENUMS.get(field.name)
+    if wanted is None or field.cpp_type != field.CPPTYPE_INT32:
+        return None
+    owner: Any = field.containing_type
+    files = (owner.file, *owner.file.dependencies)
+    return next((file.enum_types_by_name[wanted] for file in files if wanted in file.enum_types_by_name), None)
+
+
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "leadergender": ("Female", "Male"),
     "leaderage": ("41", "48", "55", "62"),
