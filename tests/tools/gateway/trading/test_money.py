@@ -393,6 +393,10 @@ def test_ten_thousand_orders_are_the_most() -> None:
     order = desk.place(APPLE, 1, 150.0)
     desk.account.orders.update(dict.fromkeys(range(10000), order))
     assert desk.refusal(APPLE, 1, 150.0) == "full"
+    account = desk.account
+    account.orders.clear()
+    account.working.update(dict.fromkeys(range(1000 - len(account.working)), order))
+    assert desk.refusal(APPLE, 1, 150.0) == "full_open"
 
 
 def test_amounts_are_what_a_person_would_have_written() -> None:

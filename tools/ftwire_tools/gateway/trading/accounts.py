@@ -24,6 +24,7 @@ __all__ = [
     "FUTURE",
     "HKCC",
     "MOST_FILLS",
+    "MOST_OPEN",
     "MOST_ORDERS",
     "PAPER",
     "REAL",
@@ -38,6 +39,8 @@ PAPER, REAL = 0, 1
 
 MOST_ORDERS: Final = 10_000
 """Orders of an account."""
+MOST_OPEN: Final = 1_000
+"""Open orders of an account: each new one is weighed against all of them."""
 MOST_FILLS: Final = 100_000
 """Fills of an account that are kept."""
 

@@ -13,7 +13,15 @@ from typing import Final
 
 from ftwire_tools.gateway.limits import Language
 from ftwire_tools.gateway.order_decisions import OrderDecisions
-from ftwire_tools.gateway.trading.accounts import ACCOUNTS, HKCC, MOST_ORDERS, Account, AccountTerms, market_of
+from ftwire_tools.gateway.trading.accounts import (
+    ACCOUNTS,
+    HKCC,
+    MOST_OPEN,
+    MOST_ORDERS,
+    Account,
+    AccountTerms,
+    market_of,
+)
 from ftwire_tools.gateway.trading.amounts import ZERO
 from ftwire_tools.gateway.trading.day_trades import DayTradeRule
 from ftwire_tools.gateway.trading.exchange import Exchange
@@ -152,6 +160,8 @@ class Broker:
             raise TradeError("code_market", account=account.acc_id, code=terms.code, market=market)
         if len(account.orders) >= MOST_ORDERS:
             raise TradeError("full", most=MOST_ORDERS)
+        if len(account.working) >= MOST_OPEN:
+            raise TradeError("full_open", most=MOST_OPEN)
         if len(terms.remark.encode()) > REMARK_BYTES:
             raise TradeError("remark")
         product = product_of(instrument, account.terms.firm)

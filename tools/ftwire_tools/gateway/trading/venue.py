@@ -201,6 +201,7 @@ class MadeUpVenue:
         self._market: Final = market
         self._instruments: Final[dict[tuple[int, str], Instrument]] = {}
         self._quotes: Final[dict[tuple[int, str], tuple[tuple[int, float], Quote]]] = {}
+        self._prints: Final[dict[tuple[int, str], tuple[tuple[int, float, int], list[Print]]]] = {}
 
     def _stock(self, instrument: Instrument) -> StockDay:
         found = self._market.stock(instrument.qot_market, instrument.code)
@@ -266,7 +267,15 @@ class MadeUpVenue:
         since = stock.traded_at - after
         if since <= 0:
             return []
-        found = stock.last_trades(min(since, TRADES), ALL_SESSIONS)
+        state = stock.traded_at, stock.latest, after
+        known = self._prints.get(instrument.key)
+        if known is None or known[0] != state:  # most orders look since the same trade
+            known = self._prints[instrument.key] = state, self._since(stock, after, since)
+        return known[1]
+
+    @staticmethod
+    def _since(stock: StockDay, after: int, seconds: int) -> list[Print]:
+        found = stock.last_trades(min(seconds, TRADES), ALL_SESSIONS)
         return [
             Print(trade.second, exact(trade.price), Decimal(trade.volume)) for trade in found if trade.second > after
         ]
