@@ -444,6 +444,7 @@ def test_every_request_is_answered_or_refused_on_purpose() -> None:
     rows = protocol_table()
     assert [row.proto_id for row in rows] == sorted(each.proto_id for each in registry if not each.is_push)
     assert {row.handling for row in rows} <= set(HANDLING)
+    assert all(row.answer for row in rows)
     assert sum(row.handling == MADE_UP for row in rows) == len(MADE_UP_NAMES)
     quotes = [row for row in rows if row.protocol.startswith(("Qot_", "SkillWrap_", "Get"))]
     refused = [row.protocol for row in quotes if row.handling == REFUSED]

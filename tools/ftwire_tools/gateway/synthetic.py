@@ -176,8 +176,6 @@ class Synthetic:
                 self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
-                if entry.name == "Qot_RequestHistoryKL":
-                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
                 self._trades.answers[entry.name](c2s, response.s2c)
                 if entry.name in _ORDERING:
@@ -196,6 +194,7 @@ class Synthetic:
         return Answer(response)
 
     def _global_state(self, client: Subscriber, s2c: Any) -> None:
+        """Return the states of all markets, and the market's time."""
         for field, (prefix, sec_type, code) in _STATES.items():
             setattr(s2c, field, self.market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
@@ -205,6 +204,7 @@ class Synthetic:
         s2c.connID = client.conn_id
 
     def _user_info(self, client: Subscriber, s2c: Any) -> None:
+        """Return the one user, rights and quotas."""
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
         s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1

@@ -42,7 +42,6 @@ class Reference:
         self._flows: Final = Flows(view)
         self._events: Final = Events(view)
         self._reminders: Final = Reminders(view)
-        self._service: Final = Service(view, watchlists)
         parts = (
             StaticInfo(view),
             Options(view),
@@ -59,7 +58,7 @@ class Reference:
             watchlists,
             self._flows,
             self._reminders,
-            self._service,
+            Service(view, watchlists),
         )
         maker = Maker(view)
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
@@ -89,7 +88,3 @@ class Reference:
     def leave(self, client: Subscriber) -> None:
         """Forget what a client has subscribed to."""
         self._events.leave(client)
-
-    def note_history(self, security: Any) -> None:
-        """Count an instrument whose history was requested."""
-        self._service.note_history(security)
