@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -37,6 +35,7 @@ from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
+from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -140,12 +139,15 @@ class _Settings(NamedTuple):
 
 async def _run(settings: _Settings) -> Recorder:
     """Proxy and record until a signal comes. Raises ``ClickException``."""
+    stop = asyncio.Event()
+    with calls_on_signals({INTERRUPT: stop.set, END: stop.set}):
+        return await _record(settings, stop)
+
+
+async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
+    """Proxy and record until ``stop`` is set. Raises ``ClickException``."""
     loop = asyncio.get_running_loop()
     report = settings.log.report
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C comes as KeyboardInterrupt
-            loop.add_signal_handler(number, stop.set)
 
     def give_up() -> None:
         loop.call_soon_threadsafe(stop.set)

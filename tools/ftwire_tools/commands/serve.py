@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import signal
 import ssl
 import time
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
+from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
     from ftwire_tools.filters.compiler import Filter
@@ -79,16 +79,6 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
-
-
-def _show_protocols(*, as_json_lines: bool) -> None:
-    from ftwire_tools.gateway.protocol_table import protocol_table
-
-    for row in protocol_table():
-        if as_json_lines:
-            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
-        else:
-            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
 def _fills(text: str) -> FillModel:
@@ -145,6 +135,16 @@ def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, Ex
     return Log(events), request_log
 
 
+def _show_protocols(*, as_json_lines: bool) -> None:
+    from ftwire_tools.gateway.protocol_table import protocol_table
+
+    for row in protocol_table():
+        if as_json_lines:
+            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
+
+
 async def _serve(
     source: AnswerSource,
     settings: Settings,
@@ -157,7 +157,6 @@ async def _serve(
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     interrupted = False
 
     def interrupt() -> None:
@@ -165,16 +164,15 @@ async def _serve(
         interrupted = True
         stop.set()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     on_request = None if control is None else control.requests.add
-    async with (
-        Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
-        open_control(control, gateway.steering, log),
-    ):
-        gateway.when_failed(stop.set)
-        await stop.wait()
-        gateway.raise_failure()
+    with calls_on_signals({INTERRUPT: interrupt, END: stop.set}):
+        async with (
+            Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
+            open_control(control, gateway.steering, log),
+        ):
+            gateway.when_failed(stop.set)
+            await stop.wait()
+            gateway.raise_failure()
     return interrupted
 
 
@@ -296,8 +294,6 @@ async def _serve(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @fault_options("Make something go wrong")
-@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
-@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--limits",
     "account",
@@ -321,6 +317,8 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -404,11 +402,11 @@ def command(
     hours: str,
     seed: int,
     faults: tuple[str, ...],
-    list_protocols: bool,
-    as_json_lines: bool,
     account: str,
     limits: tuple[str, ...],
     language: Language,
+    list_protocols: bool,
+    as_json_lines: bool,
     max_clients: int,
     max_unsent: int,
     max_held: int,

@@ -43,11 +43,11 @@ The modules, each depending only on those above it:
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
-``protocol_table``    what it does with each request, as a table
 --------------------  --------------------------------------------------------------------------------
 ``script_file``       reads a script
 ``control``           the verbs over HTTP
 ``control_description``  the OpenAPI description of that
+``protocol_table``    what it does with each request, as a table
 ====================  ================================================================================
 
 The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.
