@@ -209,7 +209,7 @@ def test_what_is_delayed_comes_later_and_lets_others_pass(subscribed: Any, hook:
 
 def test_a_push_is_delayed(subscribed: Any) -> None:
     def delay(event: PushEvent) -> None:
-        event.delay(0.1)
+        event.delay(0.5)
 
     opend, client = subscribed(Script(on_push=delay))
     opend.market.set_price("HK.00700", 400)
