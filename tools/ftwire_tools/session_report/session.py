@@ -141,7 +141,8 @@ class Session:
         self.frames += 1
         self._kinds[frame.observation.kind] += 1
         found, kind = frame.observation.frame, frame.observation.kind
-        shown = self._shown.of(found)
+        is_listed = len(self.table) < self._limits.frames and self.bodies.size < self._limits.size
+        shown = self._shown.of(found, whole=is_listed)
         codes = codes_of(found)
         failed = shown.error is None and kind is Kind.RESPONSE and self._outcomes.failed(found)
         self._stats.frame(frame, shown.error)
@@ -154,7 +155,7 @@ class Session:
         self._orders.add(frame, shown.view, request)
         self._subscriptions.add(frame, shown.view, codes, request)
         self._note_trouble(frame, shown, failed=failed, request=request)
-        if len(self.table) < self._limits.frames and self.bodies.size < self._limits.size:
+        if is_listed:
             summary = " ".join(filter(None, (self._status(frame), shown.summary)))
             self.table.add(
                 frame,
@@ -216,7 +217,7 @@ class Session:
                         "conversation": report.conversation.number,
                         "sender": report.observation.sender.value,
                         "time": str(report.time),
-                        "text": gap_text(report.observation),
+                        "text": self._shown.text(gap_text(report.observation)),
                     },
                 )
         elif isinstance(report, KeyNeeded):
@@ -263,7 +264,7 @@ class Session:
         rows = []
         for group in self._findings.ranked():
             finding, conversation = group[0].finding, group[0].conversation
-            proof = finding.proof if self._shown.shows_secrets else finding.unquoted or finding.proof
+            proof = finding.proof if self._shown.shows_secrets else self._shown.text(finding.unquoted or finding.proof)
             numbers = sorted({found.number for found in group if found.number})
             rows.append(
                 {
@@ -279,7 +280,12 @@ class Session:
                     "count": len(numbers) or len(group),
                 }
             )
-        return {"rows": rows, "checked": self._findings.pieces, "all": self._checker is not None}
+        return {
+            "rows": rows,
+            "checked": self._findings.pieces,
+            "without_key": self._findings.key_unknown,
+            "all": self._checker is not None,
+        }
 
     def values(self) -> dict[str, Any]:
         """Return everything but the frames."""

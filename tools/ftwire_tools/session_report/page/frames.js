@@ -106,7 +106,7 @@
           onscroll: () => this.#later(),
           onkeydown: (event) => this.#listKey(event),
         },
-        h("div", { role: "rowgroup" }, this.head),
+        h("div", { role: "rowgroup", class: "list-top" }, this.head),
         this.body,
         this.nothing,
       );
