@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -62,6 +62,14 @@ interop: peers $(VENV)/.clusters
 
 $(VENV)/.clusters: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[cli,compressed,export,fuzz,ray,dask]"
+	touch $@
+
+# The documentation as a site, below site/: without warnings, or not at all.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group docs
 	touch $@
 
 # Reports what the newest SDK published has that we do not; with STRICT=1 a difference is a failure.

@@ -116,6 +116,7 @@ PEERS = {
         ),
         Peer("npm-futu-api", "node", "futu-api", "10.11.7108", ("ws@8.18.3",)),
         Peer("npm-moomoo-api", "node", "moomoo-api", "9.6.5608", ("ws@8.18.3",)),
+        Peer("kaitai", "node", "kaitai-struct-compiler", "0.11.0", ("kaitai-struct@0.11.0", "js-yaml@4.1.0")),
         Peer("java-futu-api", "java", "com.futunn.openapi:futu-api", "9.6.5608"),
         Peer(
             "rust-futu-rs",

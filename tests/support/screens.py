@@ -20,6 +20,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
 from ftwire.messages import Qot_GetOrderBook, Qot_UpdateBasicQot, Qot_UpdateOrderBook, Qot_UpdateTicker
+from ftwire_tools.testing import gateway
 from support.captures import answered, asked, packets, pcap_of, push, session
 from support.frames import rt_request
 from support.places import ROOT
@@ -31,6 +32,7 @@ T = TypeVar("T", bound=Message)
 COMMAND: Final = (sys.executable, "-m", "ftwire_tools.cli")
 WIDTHS: Final = (80, 100, 120)
 CAPTURE: Final = "names.pcap"
+FIXTURE: Final = ROOT / "fixtures/captures/futu-api-10.11-plain.pcap"
 SCREENS: Final = {
     "help": ("--help",),
     "dump": ("dump", CAPTURE),
@@ -40,8 +42,10 @@ SCREENS: Final = {
     "table": ("dump", "--table", "--proto", "Qot_UpdateBasicQot,Qot_GetRT", CAPTURE),
     "hex": ("dump", "--hex", "--kind", "request", CAPTURE),
     "stats": ("dump", "--stats", "--proto", "Qot_Get*", CAPTURE),
+    "call": ("call", "Qot_GetRT", '{"security": "HK.00700"}', "--subscribe", "--to", "GATEWAY"),
+    "call-table": ("call", "Qot_GetRT", '{"security": "HK.00700"}', "--subscribe", "--table", "--to", "GATEWAY"),
 }
-"""Name of a screen -> the words of its command."""
+"""Name of a screen -> the words of its command; GATEWAY stands for the address of one that answers from a fixture."""
 _FOLDER: Final = Path(__file__).resolve().parents[1] / "tools/terminal/screens"
 
 
@@ -135,7 +139,13 @@ def within(folder: Path, program: tuple[str, ...] = COMMAND) -> tuple[str, ...]:
 def screen(name: str, width: int, folder: Path) -> str:
     """What a terminal of that width shows of a command, run where the capture is."""
     plain = {"NO_COLOR": "1", "COLUMNS": str(width), "PYTHONUTF8": "1", "TZ": "Asia/Hong_Kong"}
-    shown = on_a_terminal(*SCREENS[name], program=within(folder), **plain).decode()
+    words = SCREENS[name]
+    if "GATEWAY" in words:
+        with gateway(FIXTURE) as opend:
+            words = tuple(word.replace("GATEWAY", f"127.0.0.1:{opend.port}") for word in words)
+            shown = on_a_terminal(*words, program=within(folder), **plain).decode()
+    else:
+        shown = on_a_terminal(*words, program=within(folder), **plain).decode()
     return "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
 
 

@@ -97,7 +97,8 @@ def _picked(name: str, items: Any, common: dict[str, object], fields: tuple[tupl
 def table_text(table: Table, *, indent: str = " " * 7, screen: Screen | None = None) -> str:
     """Return a table in aligned columns, text to the left and numbers to the right.
 
-    Columns that nothing stands in are left out, unless they were promised. Rows are cut to the width of ``screen``.
+    Columns that nothing stands in are left out, unless they were promised. Columns that do not fit ``screen`` are
+    named in a line below.
     """
     shown = [
         index
@@ -108,15 +109,28 @@ def table_text(table: Table, *, indent: str = " " * 7, screen: Screen | None = N
     rows = [[_text(row[index]) for index in shown] for row in table.rows]
     widths = [max(map(cell_width, column)) for column in zip(columns, *rows, strict=True)]
     left = [not all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
-    lines = (
+    fitting = len(widths) if screen is None else _fitting(widths, screen.columns - cell_width(indent))
+    lines = [
         indent
         + "  ".join(
             pad_right(cell, width) if is_text else cell.rjust(width)
-            for cell, width, is_text in zip(cells, widths, left, strict=True)
+            for cell, width, is_text in zip(cells[:fitting], widths, left, strict=False)
         ).rstrip()
         for cells in (columns, *rows)
-    )
+    ]
+    if fitting < len(widths):
+        lines.append(f"{indent}(no room for {len(columns) - fitting} more: {', '.join(columns[fitting:])})")
     return "".join(f"{line if screen is None else screen.cut(line)}\n" for line in lines)
+
+
+def _fitting(widths: list[int], columns: int) -> int:
+    """Return how many columns of a table, from the first one on, a screen of so many columns has room for."""
+    used = 0
+    for count, width in enumerate(widths):
+        used += width + (2 if count else 0)
+        if used > columns:
+            return max(count, 1)
+    return len(widths)
 
 
 def _is_number(text: str) -> bool:
