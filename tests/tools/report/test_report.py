@@ -231,6 +231,7 @@ def test_the_page_runs_nothing_but_its_own_scripts_and_loads_nothing(tmp_path: P
     markup = re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL)
     assert not re.search(r"\s(on\w+|src|style)\s*=", markup)
     assert re.findall(r'href="([^#"][^"]*)"', markup) == []
+    assert page_text("vendor/uPlot.LICENSE") in text
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
