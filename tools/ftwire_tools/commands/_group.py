@@ -131,11 +131,9 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
         import ftwire
 
-        click.echo(f"ftwire {version('ftwire')} ({'compiled core' if ftwire.compiled else 'pure Python'})")
+        click.echo(f"ftwire {ftwire.__version__} ({'compiled core' if ftwire.compiled else 'pure Python'})")
         ctx.exit()
 
 

@@ -23,6 +23,8 @@ from ftwire_tools.commands._options import (
     max_body_option,
     schema_option,
     show_secrets_option,
+    since_option,
+    until_option,
 )
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.dumping.errors import NotWrittenError
@@ -31,7 +33,6 @@ from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.style import printable
-from ftwire_tools.terminal.times import parse_time
 
 if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
@@ -45,15 +46,6 @@ NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
 MAX_READ_AGAIN: Final = 1 << 30
 """Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
-
-
-def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return parse_time(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
 def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey]) -> None:
@@ -160,10 +152,8 @@ def _unanswered(
     metavar="HOST:PORT|N",
     help="Only the conversation of this number, or with this end (:PORT is enough); repeatable.",
 )
-@click.option(
-    "--since", callback=_time, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970."
-)
-@click.option("--until", callback=_time, metavar="TIME", help="Only up to this time.")
+@since_option
+@until_option
 @click.option("--errors", "only_errors", is_flag=True, help="Only what could not be decoded.")
 @click.option(
     "--stats",
