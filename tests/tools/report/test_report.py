@@ -18,12 +18,13 @@ from click.testing import CliRunner
 
 import ftwire
 from ftwire.messages import Qot_GetRT
-from ftwire.pcap import Endpoint
+from ftwire.pcap import Endpoint, PcapngWriter
 from ftwire_tools.commands import ftwire as cli
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.sensitive_fields import Category, category_of
+from ftwire_tools.session_report.frame_table import UNSET
 from ftwire_tools.session_report.page_writer import SCRIPTS, STYLES, page_text
-from support.captures import answered, asked, init_request, pcap, push, session
+from support.captures import answered, asked, init_request, packets, pcap, push, session
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -164,6 +165,30 @@ def test_prices_are_those_of_the_bodies(tmp_path: Path) -> None:
         (price, volume) for each in series for price, volume in zip(each["values"][0], each["values"][2], strict=True)
     ]
     assert sorted(found) == sorted(points.values())
+
+
+def test_numbers_that_json_lacks_and_times_of_no_calendar_do_not_break_the_page(tmp_path: Path) -> None:
+    strange = push()
+    strange.s2c.rtList[0].price = float("nan")
+    strange.s2c.rtList[0].avgPrice = float("inf")
+    writer = PcapngWriter()
+    blocks = [
+        writer.section(),
+        writer.interface(),
+        *(writer.packet(time, data) for time, data in packets([*session(), answered(3009, 0, strange)])),
+    ]
+    # The unit of the times is said to be a second.
+    nanoseconds = bytes.fromhex("0900010009000000")
+    data = b"".join(blocks)
+    assert data.count(nanoseconds) == 1
+    path, out = tmp_path / "c.pcapng", tmp_path / "c.html"
+    path.write_bytes(data.replace(nanoseconds, bytes.fromhex("0900010000000000")))
+    assert report(path, "-o", out).exit_code == 0
+    page = page_at(out)
+    assert set(page.column("time")) == {UNSET}
+    assert page.session["frames"] == 6
+    assert b"NaN" not in page.data["overview"]
+    assert b"Infinity" not in page.data["overview"]
 
 
 def test_subscriptions_are_counted_by_security_and_type(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def page_of(session: Session, about: dict[str, Any], vocabulary: dict[str, Any])
     yield head.replace("<!-- LICENCES -->", licences).encode()
     yield "\n".join(f"<style>{text}</style>" for text in styles).encode()
     yield middle.encode()
-    yield _data("overview", packed(json.dumps(overview, separators=(",", ":")).encode()))
+    yield _data("overview", packed(json.dumps(overview, separators=(",", ":"), allow_nan=False).encode()))
     yield _data("vocabulary", packed(json.dumps(vocabulary, separators=(",", ":")).encode()))
     yield _data("table", packed(table))
     for number, (_, chunk) in enumerate(session.bodies.chunks):

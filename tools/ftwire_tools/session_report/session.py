@@ -23,7 +23,7 @@ from ftwire_tools.filters.header_fields import codes_of
 from ftwire_tools.render.line import gap_text
 from ftwire_tools.render.stats import Outcomes, Stats
 from ftwire_tools.session_report.body_chunks import BodyChunks
-from ftwire_tools.session_report.frame_table import FrameTable
+from ftwire_tools.session_report.frame_table import HIGHEST, FrameTable
 from ftwire_tools.session_report.orders import Orders
 from ftwire_tools.session_report.prices import Prices
 from ftwire_tools.session_report.push_gaps import PushGaps
@@ -128,7 +128,7 @@ class Session:
     def _take(self, reports: Iterable[Dissected]) -> None:
         for report in reports:
             if isinstance(report, DissectedFrame):
-                self._frame(report)
+                self._frame(_in_range(report))
             else:
                 self._other(report)
             self._check(report)
@@ -205,7 +205,7 @@ class Session:
             if self._filter is not None:
                 self._filter.forget(report.conversation)
             if (about := self._conversations.get(report.conversation.number)) is not None:
-                about |= {"closed": str(report.time), "reason": str(report.reason)}
+                about |= {"closed": _when(report.time), "reason": str(report.reason)}
         elif isinstance(report, DissectedBytes):
             if self._filter is None or self._filter.may_match(report.conversation, report.time):
                 self.not_decoded += 1
@@ -216,7 +216,7 @@ class Session:
                     {
                         "conversation": report.conversation.number,
                         "sender": report.observation.sender.value,
-                        "time": str(report.time),
+                        "time": _when(report.time),
                         "text": self._shown.text(gap_text(report.observation)),
                     },
                 )
@@ -237,7 +237,7 @@ class Session:
                 "client": conversation.client,
                 "server": conversation.server,
                 "from_start": opened.from_start,
-                "opened": str(opened.time),
+                "opened": _when(opened.time),
             }
 
     def _conversation(self, conversation: Conversation) -> Conversation:
@@ -306,3 +306,17 @@ class Session:
             "orders": self._orders.values(),
             "subscriptions": self._subscriptions.values(),
         }
+
+
+def _when(time: int) -> str:
+    """Return a time as text; 0, which is none, where it is so far from now that it does not fit 64 bits."""
+    return str(time) if 0 <= time <= HIGHEST else "0"
+
+
+def _in_range(frame: DissectedFrame) -> DissectedFrame:
+    """Return a frame with times that fit 64 bits: others, which a capture may have, become unknown."""
+    observation = frame.observation
+    latency = observation.latency
+    if 0 <= observation.time <= HIGHEST and (latency is None or abs(latency) <= HIGHEST):
+        return frame
+    return frame._replace(observation=observation._replace(time=0, latency=None))
