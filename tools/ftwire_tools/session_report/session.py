@@ -120,6 +120,8 @@ class Session:
             self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
         if nothing := without_conversation(account):
             self.notes.append(nothing)
+        elif not self.frames and account.frames:
+            self.notes.append("no frame in the capture matches the filter")
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

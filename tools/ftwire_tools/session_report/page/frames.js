@@ -231,7 +231,9 @@
       this.nothing.hidden = length > 0;
       this.nothing.textContent = this.table.rows
         ? "No frame matches this filter."
-        : "There is no frame in this session.";
+        : this.session.frames
+          ? "No frame of this session is listed."
+          : "There is no frame in this report.";
       this.drawn = null;
       this.#rows();
     }

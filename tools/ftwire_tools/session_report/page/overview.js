@@ -144,7 +144,7 @@
         tile(
           "Slowest reply",
           slowest ? span(slowest.latency_ns.max) : "–",
-          slowest ? slowest.proto : "no replies",
+          slowest ? slowest.proto : "none that is known",
           slowest ? { filter: `latency >= ${slowest.latency_ns.max}ns` } : {},
         ),
         tile("Failed", count(all.failed), "requests OpenD refused", {
@@ -361,7 +361,7 @@
 
     #latencies() {
       const rows = this.session.stats.protocols.filter((each) => each.latency_ns);
-      if (!rows.length) return "replies";
+      if (!rows.length) return "latencies";
       rows.sort((a, b) => Number(b.latency_ns.p99) - Number(a.latency_ns.p99));
       const values = rows
         .flatMap((row) => [Number(row.latency_ns.p50), Number(row.latency_ns.max)])
@@ -588,8 +588,8 @@
               x: spread.length ? { time: true, range: () => spread } : { time: true },
               y: {
                 range: (_, min, max) => [
-                  min - (max - min || Math.abs(min) || 1) * 0.35,
-                  max + (max - min || Math.abs(min) || 1) * 0.08,
+                  min - (max - min || Math.abs(min) * 0.01 || 1) * 0.35,
+                  max + (max - min || Math.abs(min) * 0.01 || 1) * 0.08,
                 ],
               },
               v: { range: (_, __, max) => [0, (max || 1) * 4] },
