@@ -26,6 +26,8 @@ MOST_POINTS: Final = 5000
 LEVELS: Final = 20
 """Levels of a side of a book."""
 
+_LONGEST_TIME: Final = 40
+"""Characters of a time; the vendor's have 19."""
 _TIME_SHARES: Final = {3008, 3009}
 _K_LINES: Final = {3006, 3007, 3103}
 _BOOKS: Final = {3012, 3013}
@@ -101,7 +103,7 @@ class Prices:
             series = {}
         for time, *found in rows:
             values = list(map(_finite, found))
-            if isinstance(time, str) and any(value is not None for value in values):
+            if isinstance(time, str) and len(time) <= _LONGEST_TIME and any(value is not None for value in values):
                 self._series[code, source] = series
                 # A push brings the newest values of a minute that may be there already.
                 series[time] = values

@@ -46,6 +46,8 @@ MOST_CHECKED: Final = 20_000
 A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
 MOST_CONVERSATIONS: Final = 1000
 """Conversations that are listed."""
+MOST_NOTES: Final = 100
+"""Sentences about what was not read."""
 _NAMED: Final = 50
 """Frames that are named with a finding."""
 
@@ -89,8 +91,8 @@ class Session:
         self._first = self._last = 0
         self.table: Final = FrameTable()
         self.bodies: Final = BodyChunks()
-        self.notes: Final[list[str]] = []
-        """Sentences about what was not read."""
+        self._notes: Final[list[str]] = []
+        self._more_notes = 0
         self.frames = 0
         """Frames in the report, listed or not."""
         self.not_decoded = 0
@@ -100,6 +102,12 @@ class Session:
     def left_out(self) -> int:
         """Frames in the overview that are not listed."""
         return self.frames - len(self.table)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was not read."""
+        more = [f"and {self._more_notes} more of these"] if self._more_notes else []
+        return self._notes + more
 
     def read(self, inputs: Sequence[Input], reader: CaptureReader, progress: Callable[[int], None]) -> None:
         """Read a capture from its parts. Raises ``OSError`` and ``NotACaptureError``."""
@@ -119,12 +127,18 @@ class Session:
         if account.given_up:
             self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
         if nothing := without_conversation(account):
-            self.notes.append(nothing)
+            self._say(nothing)
         elif not self.frames and account.frames:
-            self.notes.append("no frame in the capture matches the filter")
+            self._say("no frame in the capture matches the filter")
+
+    def _say(self, text: str) -> None:
+        if len(self._notes) < MOST_NOTES:
+            self._notes.append(text)
+        else:
+            self._more_notes += 1
 
     def _note(self, text: str) -> None:
-        self.notes.append(text)
+        self._say(text)
         self.not_decoded += 1
 
     def _take(self, reports: Iterable[Dissected]) -> None:
@@ -223,7 +237,7 @@ class Session:
                     },
                 )
         elif isinstance(report, KeyNeeded):
-            self.notes.append(f"conversation {report.conversation.number}: {report.observation.reason} (--key)")
+            self._say(f"conversation {report.conversation.number}: {report.observation.reason} (--key)")
 
     def _open(self, opened: ConversationOpened) -> None:
         conversation = opened.conversation
