@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 from collections.abc import Callable
@@ -101,6 +102,9 @@ def test_a_session_is_looked_through(look: Callable[..., dict[str, Any]], tmp_pa
         seen["panels"]
     )
     assert (seen["tiles"]["Frames"], seen["tiles"]["Pushes"], seen["tiles"]["Failed"]) == ("12", "4", "0")
+    assert seen["part"][0].startswith("time >= ")
+    assert re.fullmatch(r"[4-9] of 12 frames", seen["part"][1])
+    assert seen["paper"] == ["rgb(255, 255, 255)", False, False]
     assert (seen["selected"], seen["cards"]) == ("3", ["request 1", "response 2"])
     assert (seen["pushes"], seen["body"]) == ("4 of 12 frames", "4 of 12 frames")
     # The field that is chosen in the tree is the one whose bytes are marked, tag first.

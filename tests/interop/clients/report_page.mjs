@@ -112,6 +112,19 @@ for (let turn = 0; turn < 2; turn++) {
 await faults(page, "overview, dark");
 await shot(page, "overview-dark");
 
+// A part of the timeline, chosen with the mouse, and the frames of it.
+await page.locator("#panel-timeline .u-over").scrollIntoViewIfNeeded();
+const area = await page.locator("#panel-timeline .u-over").boundingBox();
+await page.mouse.move(area.x, area.y + 40);
+await page.mouse.down();
+await page.mouse.move(area.x + area.width / 2, area.y + 50, { steps: 4 });
+await page.mouse.up();
+await page.click("text=Show these frames");
+await page.waitForSelector(".list:not([aria-busy])");
+seen.part = [await page.inputValue("#filter"), await page.textContent("#filter-note")];
+await page.goBack();
+await page.click("text=Whole session");
+
 // The list, with the keyboard alone.
 await page.keyboard.press("f");
 await page.keyboard.press("j");
@@ -153,6 +166,12 @@ seen.picked = await page.textContent('.card.is-chosen [aria-selected="true"] > .
 await page.click('.details-bar button:has-text("JSON")');
 seen.json = JSON.parse(await page.textContent(".card.is-chosen .json"));
 await page.keyboard.press("Escape");
+
+// On paper: light, and without the list.
+await page.keyboard.press("o");
+await page.emulateMedia({ media: "print", colorScheme: "dark" });
+seen.paper = [await ground(), await page.isVisible("#frames"), await page.isVisible(".jump")];
+await shot(page, "paper");
 
 // A narrow window: a telephone.
 const narrow = await open({ width: 400, height: 800 }, { colorScheme: "light", hasTouch: true });
