@@ -630,7 +630,7 @@
           h(
             "p",
             { class: "bytes-title" },
-            "No bytes: something in this body is hidden, or they did not verify (--show-secrets).",
+            "No bytes: something in this body is hidden, it is JSON, or it did not verify (--show-secrets).",
           ),
         );
         return;
