@@ -211,7 +211,8 @@ class Recorder:
         self.number = self.conn_id = id(self)
         self.subscriptions = Subscriptions()
         self.pushes: list[Any] = []
-        request: Any = registry["Qot_Sub"].request()
+        self.limits: Any = None
+        request: Any = registry["Qot_Sub"].request()  # type: ignore[misc]
         request.c2s.isSubOrUnSub = request.c2s.isRegOrUnRegPush = True
         request.c2s.session = session
         request.c2s.regPushRehabTypeList.extend(rehabs)

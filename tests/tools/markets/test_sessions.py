@@ -125,7 +125,7 @@ def test_states_are_the_protocols() -> None:
         "TRADE_AUCTION": "TRADE_AUCTION", "OVERNIGHT": "OVERNIGHT",
     }  # fmt: skip
     for state in MarketState:
-        assert Qot_Common.QotMarketState.Value(f"QotMarketState_{names[state.name]}") == state
+        assert int(Qot_Common.QotMarketState.Value(f"QotMarketState_{names[state.name]}")) == state.value
 
 
 def test_what_belongs_to_a_trading_day() -> None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from ftwire_tools.markets.codes import parse_security
+from ftwire_tools.markets.sessions import Session
 from ftwire_tools.synthetic.corporate_actions import (
     CorporateAction,
     actions_of,
@@ -35,7 +36,7 @@ def stock_of(market: Market, code: str) -> StockDay:
     return found
 
 
-def joined(bars: list[Bar]) -> tuple[float, float, float, float, int, float]:
+def joined(bars: list[Bar]) -> tuple[object, ...]:
     return (
         bars[0].open,
         max(bar.high for bar in bars),
@@ -88,9 +89,9 @@ def test_days_without_trading_have_no_bars_and_half_days_short_ones() -> None:
     lunar = [f"{bar.time:%m-%d}" for bar in daily_bars(hk, date(2024, 2, 8), date(2024, 2, 15))]
     assert lunar == ["02-08", "02-09", "02-14", "02-15"]
 
-    def minutes(stock: StockDay, day: int, sessions: frozenset[object] = REGULAR) -> list[str]:  # type: ignore[assignment]
+    def minutes(stock: StockDay, day: int, sessions: frozenset[Session] = REGULAR) -> list[str]:
         begin = datetime(2024, 12, day)
-        bars = minute_bars(stock, 1, begin, begin + timedelta(days=1), sessions)  # type: ignore[arg-type]
+        bars = minute_bars(stock, 1, begin, begin + timedelta(days=1), sessions)
         return [f"{bar.time:%H:%M}" for bar in bars]
 
     assert (minutes(us, 23)[0], minutes(us, 23)[-1], len(minutes(us, 23))) == ("09:31", "16:00", 390)

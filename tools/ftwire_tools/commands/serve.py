@@ -495,7 +495,7 @@ def command(
                 language=language,
             )
         except ClockError as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(f"{error}; with --hours always none are needed") from None
     else:
         forwarding = None
         if forward is not None:

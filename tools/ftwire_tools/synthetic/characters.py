@@ -28,6 +28,8 @@ _VOLUMES: Final = {Kind.INDEX: 1e9, Kind.PLATE: 1e9, Kind.FUTURE: 1e5, Kind.OPTI
 """What is traded a day of what has no shares."""
 _OTHER_VOLUME: Final = 5e4
 _DAILY: Final = {Kind.PLATE: 0.01, Kind.CRYPTO: 0.03, Kind.EVENT: 0.03}
+_LIMITS: Final = {"SH": 0.1, "SZ": 0.1}
+"""Prefix of an exchange that limits a day's prices to the share of the last close; the main boards' limit."""
 _GROWTH: Final = 0.06
 """A year, without what splits make up for."""
 _SPAN: Final = 20
@@ -55,6 +57,7 @@ def days_of(seed: int, listing: Listing, hours: Hours, owner: Listing | None, ba
             0.0 if listing.sec_type == Kind.EVENT else _GROWTH + math.log(split) / _SPAN,
             _volume(listing),
             listing.lot,
+            limit=_LIMITS.get(listing.exchange.prefix) if listing.is_equity else None,
             highest=round(0.99 * UNIT) if listing.sec_type == Kind.EVENT else None,
         )
     return RandomDays(seed, moves, hours, ladder, listing.last_close, first, actions)

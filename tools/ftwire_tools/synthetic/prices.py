@@ -51,6 +51,7 @@ QUANTUM: Final = 4
 MINUTE: Final = 60
 _YEAR: Final = 252
 """Trading days."""
+_ANY: Final = 1 << 62
 _KEPT_BARS: Final = 512
 _PULL: Final = 0.004
 """Share of its distance from the trend that a price loses in a day."""
@@ -166,6 +167,8 @@ class Character(NamedTuple):
     lot: int
     sign: int = 1
     """-1 for what falls as others with this key rise."""
+    limit: float | None = None
+    """The most that a price differs from the close before, as a share of that; ``None`` for any."""
     highest: int | None = None
     """A price that is never exceeded, such as that of a certain event."""
 
@@ -275,6 +278,10 @@ class RandomDays:
         moved = away * (1 - _PULL) + self.character.daily * _seeded(self._seed, self.character.key, day, "close").gauss(
             0, 1
         )
+        if self.character.limit is not None:
+            # A little less than the limit, since the trend is to come on top, and prices are whole ticks.
+            most = 0.95 * math.log1p(self.character.limit)
+            moved = min(max(moved, away - most), away + most)
         return min(max(moved, -_MOST_AWAY), _MOST_AWAY)
 
     def _made(self, day: date, away: float, a: float, b: float) -> _Close:
@@ -324,10 +331,14 @@ class RandomDays:
     def _find_bar(self, day: date, session: Session) -> SessionBar:
         movement, daily, legal = self.movement(day), self.character.daily, self.ladder.legal
         close, reference = self.close(day), self.reference(day)
-        opened = self._limited(legal(reference * math.exp(0.35 * daily * movement.gap)))
+        lowest, highest = self._bounds(reference) if session is Session.REGULAR else (0, self.character.highest or _ANY)
+        opened = min(max(legal(reference * math.exp(0.35 * daily * movement.gap)), lowest), highest)
         volume = self.character.volume * math.exp(0.35 * movement.volume) / self._close(day).a
         if session is Session.REGULAR:
-            return self._bar(day, session, opened, close, daily, movement, volume)
+            bar = self._bar(day, session, opened, close, daily, movement, volume)
+            high, low = min(bar.high, max(highest, opened, close)), max(bar.low, min(lowest, opened, close))
+            turnover = bar.volume * (opened + high + low + close) // 4
+            return SessionBar(opened, high, low, close, bar.volume, turnover)
         if session is Session.AFTER:
             return self._bar(day, session, close, self._late(day), daily / 4, movement, volume * 0.03)
         dawn = legal(self._start_of_night(day) * math.exp(0.15 * daily * movement.night))
@@ -344,15 +355,20 @@ class RandomDays:
         price, action = self._late(self.hours.before(day)), self.actions.get(day)
         return price if action is None else self._after(price, action)
 
-    def _limited(self, price: int) -> int:
-        return price if self.character.highest is None else min(price, self.character.highest)
+    def _bounds(self, reference: int) -> tuple[int, int]:
+        """Return the lowest and the highest price of a day with a last close."""
+        highest, limit = self.character.highest or _ANY, self.character.limit
+        if limit is None:
+            return 0, highest
+        low, high = self.ladder.legal(reference * (1 - limit)), self.ladder.legal(reference * (1 + limit))
+        return low, min(high, highest)
 
     def _bar(
         self, day: date, session: Session, opened: int, close: int, daily: float, movement: Movement, volume: float
     ) -> SessionBar:
         legal = self.ladder.legal
         top, bottom = max(opened, close), min(opened, close)
-        high = max(top, self._limited(legal(top * (1 + 0.5 * daily * abs(movement.up)))))
+        high = max(top, legal(top * (1 + 0.5 * daily * abs(movement.up))))
         low = min(bottom, legal(bottom * (1 - 0.5 * daily * abs(movement.down))))
         lot = self.character.lot
         whole = max(int(volume) // lot * lot, least_volume(self.hours, day, session, lot))

@@ -40,7 +40,7 @@ from ftwire_tools.synthetic.trading_session import (
     SessionMinutes,
     Summary,
 )
-from ftwire_tools.synthetic.universe import Listing, Universe, default_universe
+from ftwire_tools.synthetic.universe import Kind, Listing, Universe, default_universe
 
 __all__ = [
     "ALL_SESSIONS",
@@ -66,6 +66,8 @@ STARTS: Final = {
     "hk-open": datetime(2024, 6, 12, 10, tzinfo=ZoneInfo("Asia/Hong_Kong")),
 }
 """Names of times at which the market may begin: half an hour after trading has begun in New York or in Hong Kong."""
+_FOREVER: Final = 10**9
+"""Seconds that a market without calendars goes on."""
 _DAYS_BEFORE: Final = 60
 """Days of history that the market has at least."""
 _DEPTHS: Final = {
@@ -81,6 +83,8 @@ _DEPTHS: Final = {
 """Prefix and ``SecurityType`` (0 for all others) to levels of an order book. Other markets: a guess."""
 _KEPT_SESSIONS: Final = 1024
 _KEPT_MINUTES: Final = 1024
+_MOST_OPTIONS: Final = 512
+"""Options that are kept, of hundreds of thousands that clients can request; each takes some 100 KB."""
 
 
 class ClockError(ValueError):
@@ -360,6 +364,11 @@ class StockDay:
         return security_name(*self._key)
 
     @property
+    def is_steered(self) -> bool:
+        """Whether its price was changed, or it is suspended."""
+        return self.is_halted or not self._steering.is_untouched
+
+    @property
     def is_halted(self) -> bool:
         """Whether it is suspended: nothing is traded."""
         return self._steering.halted_at is not None
@@ -621,17 +630,16 @@ class Market:
     def _last_second(self) -> int:
         """Return the second at which the clock stops, since no calendar is known from there on."""
         calendars = {self.hours(listing).calendar for listing in self.universe}
-        today = at_second(self.now, ZoneInfo("UTC")).date()
-        for each in calendars:
-            if today < each.first + timedelta(days=_DAYS_BEFORE) or (today > each.last and self._open_from is None):
-                first = each.first + timedelta(days=_DAYS_BEFORE)
-                raise ClockError(
-                    f"the market cannot be at {today}: trading days of {each.name} are known for markets that begin "
-                    f"between {first} and {each.last}"
-                )
-        if self._open_from is not None:
-            return self.now + 10**9
+        first = max(each.first for each in calendars) + timedelta(days=_DAYS_BEFORE)
         last = min(each.last for each in calendars)
+        today = at_second(self.now, ZoneInfo("UTC")).date()
+        if today < first or (today >= last and self._open_from is None):
+            raise ClockError(
+                f"the market cannot be at {today}: trading days of all its exchanges, and some before, are known "
+                f"from {first} to {last}"
+            )
+        if self._open_from is not None:
+            return self.now + _FOREVER
         return int(datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp())
 
     def hours(self, listing: Listing) -> Hours:
@@ -684,6 +692,22 @@ class Market:
         found = self.stocks.get(key)
         if found is None:
             found = self.stocks[key] = StockDay(listing, self, self._days(listing))
+            if listing.sec_type == Kind.OPTION and len(self.stocks) > _MOST_OPTIONS:
+                self._drop_options()
+        return found
+
+    def _drop_options(self) -> None:
+        """Drop the oldest options of very many: they can be made again, unless their prices were steered."""
+        options = [key for key, stock in self.stocks.items() if stock.listing.sec_type == Kind.OPTION]
+        for key in options[: _MOST_OPTIONS // 4] if len(options) > _MOST_OPTIONS else ():
+            if not self.stocks[key].is_steered:
+                del self.stocks[key]
+
+    def _known(self, key: tuple[int, str]) -> StockDay:
+        """Return an instrument that was wanted before. Raises ``KeyError``."""
+        found = self.stock(*key)
+        if found is None:
+            raise KeyError(key)
         return found
 
     def _days(self, listing: Listing) -> Days:
@@ -694,11 +718,11 @@ class Market:
         return days_of(self.seed, listing, self.hours(listing), owner, base)
 
     def _minutes(self, key: tuple[int, str], day: date, session: Session) -> SessionMinutes:
-        return SessionMinutes(self.stocks[key].days_of, self.seed, day, session)
+        return SessionMinutes(self._known(key).days_of, self.seed, day, session)
 
     def _ticks(self, key: tuple[int, str], day: date, session: Session, number: int) -> MinuteTicks:
         bar = self.minutes(key, day, session).minutes.bar(number)
-        return MinuteTicks(ticks_of(self.stocks[key].days_of, self.seed, day, session, number, bar))
+        return MinuteTicks(ticks_of(self._known(key).days_of, self.seed, day, session, number, bar))
 
     def listing(self, market: int, code: str) -> Listing | None:
         """Return what is fixed about an instrument, options included; ``None`` for an unknown one."""
