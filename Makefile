@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds protobuf-versions dist peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto
 	@echo "Setting up $(VENV): the first time a minute or two, with downloads."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,compressed,control,export,fuzz]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,control,export,fuzz]" --group dev
 	touch $@
 
 lint: setup
@@ -53,6 +53,26 @@ core-test: core
 lower-bounds: setup
 	$(BIN)/python tests/lower_bounds.py
 
+# With every line of protobuf that pyproject.toml allows, from 3.20 to 7: a subset, in a temporary environment.
+protobuf-versions: setup
+	$(BIN)/python tests/protobuf_versions.py
+
+# Source distribution, wheel, and the core's: checked, installed into clean environments and tested there. Needs cargo.
+# The core's wheel fits every Python from 3.11 (abi3) and every Linux of this processor with glibc 2.17 (zig).
+dist: $(VENV)/.dist
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --manifest-path codec/core/Cargo.toml --out dist $(ZIG)
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python tests/dist_check.py dist $(addprefix --python ,$(PYTHONS))
+
+# zig serves on Linux alone; elsewhere the system's own linker does.
+ZIG := $(if $(filter Linux,$(shell uname -s)),--zig)
+
+$(VENV)/.dist: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group dist
+	touch $@
+
 # Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
 peers: setup
 	PYTHONPATH=tests $(BIN)/python -m interop.peers
@@ -61,7 +81,7 @@ interop: peers $(VENV)/.clusters
 	$(BIN)/pytest tests/interop
 
 $(VENV)/.clusters: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[cli,compressed,control,export,fuzz,ray,dask]"
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,control,export,fuzz,ray,dask]"
 	touch $@
 
 # The documentation as a site, below site/: without warnings, or not at all.

@@ -1,33 +1,51 @@
-"""Write ``docs/control.openapi.json``, the description of the control port, from the table of verbs.
+"""Write what the documentation says of the verbs that steer a gateway, from the table of verbs.
 
-    python docs/make_control_description.py [FILE]
+    python docs/make_control_description.py
 
-``FILE`` is where to write it, "-" for standard output.
+writes ``docs/control.openapi.json``, the description of the control port, and the table in ``docs/scripting.md``.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Final
 
 from ftwire import __version__
 from ftwire_tools.gateway.control_description import describe
+from ftwire_tools.gateway.steering import VERBS
+from ftwire_tools.gateway.verbs import Verb
 
-__all__ = ["main"]
+__all__ = ["description", "page"]
 
-PLACE: Final = Path(__file__).with_name("control.openapi.json")
+FOLDER: Final = Path(__file__).parent
+DESCRIPTION: Final = FOLDER / "control.openapi.json"
+PAGE: Final = FOLDER / "scripting.md"
+BEGIN, END = "<!-- verbs: made by docs/make_control_description.py -->\n", "<!-- end -->"
 
 
-def main(path: str | None = None) -> None:
-    """Write the description."""
-    text = json.dumps(describe(__version__), indent=2) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-    else:
-        (PLACE if path is None else Path(path)).write_text(text)
+def description() -> str:
+    """Return the description of the control port."""
+    return json.dumps(describe(__version__), indent=2) + "\n"
+
+
+def page() -> str:
+    """Return the page with its table of verbs made anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    rows = [f"| {_call(verb)} | {_about(verb)} |\n" for verb in VERBS.values()]
+    return f"{before}{BEGIN}\n| verb | what it does |\n|---|---|\n{''.join(rows)}\n{END}{rest.partition(END)[2]}"
+
+
+def _call(verb: Verb) -> str:
+    arguments = [one.name if one.is_required else f"{one.name}={one.default!r}" for one in verb.parameters]
+    return f"`{verb.path}({', '.join(arguments)})`".replace("'", '"')
+
+
+def _about(verb: Verb) -> str:
+    return " ".join(verb.about.replace("``", "`").split())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    DESCRIPTION.write_text(description(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -4,6 +4,7 @@ Runs for wheels and for editable installs alike, and writes what .gitignore list
 
 - ``codec/ftwire/_schema/schema.binpb``: one descriptor set of every file, our own option taken out;
 - ``codec/ftwire/_schema/index.txt``: protocols, and where each file lies in that set;
+- ``codec/ftwire/_schema/typed.pyi``: for type checkers, which messages belong to which protocol;
 - ``codec/ftwire/_schema/layout.py``: ``struct`` formats of what ``codec/ftwire/layout.py`` declares;
 - ``tools/ftwire_tools/data/``: what the SDK's releases changed, for ``ftwire schema``;
 - ``codec/ftwire/messages/X.py`` and ``X.pyi`` for each ``X.proto``: a module made on import, and its types.
@@ -62,6 +63,7 @@ def compile_schema(proto: Path, package: Path) -> None:
     write(target / "schema.binpb", descriptor_set.SerializeToString(deterministic=True))
     write(target / "index.txt", index_text(files, protocols))
     (target / "index.py").unlink(missing_ok=True)  # what earlier builds made
+    write(target / "typed.pyi", typed_text(protocols))
     write(target / "layout.py", layout_text(package / "layout.py"))
 
     messages = package / "messages"
@@ -196,6 +198,90 @@ def index_text(files: list[descriptor_pb2.FileDescriptorProto], protocols: list[
         lines.append(f"{file.name}\t{offset}\t{length}\t{','.join(file.dependency)}")
         offset += length
     return "\n".join(lines)
+
+
+TYPED = '''\
+"""Made from proto/ by proto/hatch_build.py, for type checkers: the messages of each protocol by its name and ID."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+from google.protobuf.message import Message
+
+from ftwire.messages import (
+{imports}
+)
+from ftwire.protocols import Protocol, Registry
+
+{protocols}
+
+class TypedRegistry(Registry):
+{lookups}
+    @overload
+    def __getitem__(self, key: int | str) -> Protocol: ...
+
+class AsyncRequests:
+{awaited}
+    @overload
+    async def request(
+        self, protocol: int | str, message: Message | Mapping[str, Any] | bytes, *, timeout: float | None = None
+    ) -> Any: ...
+
+class BlockingRequests:
+{blocking}
+    @overload
+    def request(
+        self, protocol: int | str, message: Message | Mapping[str, Any] | bytes, *, timeout: float | None = None
+    ) -> Any: ...
+'''
+
+TYPED_PROTOCOL = """\
+class _{name}(Protocol):
+    @property
+    def request(self) -> {request}: ...
+    @property
+    def response(self) -> type[{response}]: ...
+"""
+
+TYPED_LOOKUP = """\
+    @overload
+    def __getitem__(self, key: Literal[{keys}]) -> _{name}: ...
+"""
+
+TYPED_REQUEST = """\
+    @overload
+    {keyword} request(
+        self, protocol: Literal[{keys}], message: {message} | Mapping[str, Any] | bytes, *, timeout: float | None = None
+    ) -> {response}: ...
+"""
+
+
+def typed_text(protocols: list[dict[str, Any]]) -> str:
+    """The stub that gives each protocol's name and ID the types of its messages."""
+    names = {entry["option"].name for entry in protocols}
+    packages: set[str] = set()
+    classes, lookups, awaited, blocking = [], [], [], []
+    for entry in sorted(protocols, key=lambda entry: (entry["option"].id, entry["option"].name)):
+        option, package = entry["option"], entry["file"].removesuffix(".proto")
+        packages.add(package)
+        # An old name that is another protocol's today means that one.
+        called = [option.name, *(name for name in option.formerly if name not in names)]
+        keys = ", ".join([*(f'"{name}"' for name in called), *([] if option.last else [str(option.id)])])
+        message = f"{package}.{option.request or 'Request'}"
+        response = f"{package}.{option.response or 'Response'}"
+        request = "None" if option.push else f"type[{message}]"
+        classes.append(TYPED_PROTOCOL.format(name=option.name, request=request, response=response))
+        lookups.append(TYPED_LOOKUP.format(keys=keys, name=option.name))
+        if not option.push:
+            for keyword, overloads in (("async def", awaited), ("def", blocking)):
+                overloads.append(TYPED_REQUEST.format(keyword=keyword, keys=keys, message=message, response=response))
+    return TYPED.format(
+        imports="\n".join(f"    {package} as {package}," for package in sorted(packages)),
+        protocols="\n".join(classes),
+        lookups="".join(lookups).rstrip(),
+        awaited="".join(awaited).rstrip(),
+        blocking="".join(blocking).rstrip(),
+    )
 
 
 def layout_text(declarations: Path) -> str:

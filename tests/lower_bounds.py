@@ -14,7 +14,7 @@ import sys
 import tempfile
 import tomllib
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ TESTS: Final = (
 )
 """At least one use of each dependency; together about a minute."""
 
+CORE: Final = "core"
+"""The extra with the compiled core, which comes from this checkout too and is tested by itself."""
+
 _BOUND: Final = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)(?:;.*)?")
 
 
@@ -48,7 +51,8 @@ def constraints(project: dict[str, Any]) -> Iterator[str]:
     Raises ``ValueError`` for one without a lower bound, or with two.
     """
     bounds: dict[str, str] = {}
-    for listed in (project["dependencies"], *project["optional-dependencies"].values()):
+    extras = [listed for extra, listed in project["optional-dependencies"].items() if extra != CORE]
+    for listed in (project["dependencies"], *extras):
         for requirement in listed:
             text = re.sub(r"\s", "", requirement)
             if re.match(rf"{project['name']}\[", text):
@@ -61,8 +65,27 @@ def constraints(project: dict[str, Any]) -> Iterator[str]:
     return (f"{name}=={bound}" for name, bound in sorted(bounds.items()))
 
 
-def _run(*words: str | Path) -> None:
+def run(*words: str | Path) -> None:
+    """Run a program in the checkout. Raises ``CalledProcessError``."""
     subprocess.run(words, cwd=ROOT, check=True)
+
+
+def installer(python: Path) -> tuple[str | Path, ...]:
+    """Return the command that installs packages into the environment of ``python``."""
+    return (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
+def run_tests(python: Path, tests: Sequence[str]) -> int:
+    """Run tests of the checkout with the package that is installed for ``python``; return pytest's exit code.
+
+    Without the compiled core, which has no dependency.
+    """
+    pytest = (python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    environment = {**os.environ, "FTWIRE_CORE": "off"}
+    environment.pop("PYTHONPATH", None)
+    # Versions are what this is about: more examples, and what takes long, have their turn in other runs.
+    environment.pop("CI", None)
+    return subprocess.run([*pytest, *tests], cwd=ROOT, env=environment, check=False).returncode
 
 
 def main() -> int:
@@ -82,18 +105,11 @@ def main() -> int:
         (place / "constraints.txt").write_text(lines)
         venv.create(place / "venv", with_pip=True)
         python = place / "venv" / "bin" / "python"
-        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        extras = ",".join(project["optional-dependencies"])
+        extras = ",".join(name for name in project["optional-dependencies"] if name != CORE)
         tools = settings["dependency-groups"]["tests"]
-        _run(*install, "--constraint", place / "constraints.txt", f"{ROOT}[{extras}]", *tools)
-        _run(python, "-m", "pip", "check")
-        # Without the compiled core, which has no dependency. The code is that of the environment, not of the tree.
-        pytest = (python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-        environment = {**os.environ, "FTWIRE_CORE": "off"}
-        environment.pop("PYTHONPATH", None)
-        # Versions are what this is about: more examples, and what takes long, have their turn in other runs.
-        environment.pop("CI", None)
-        return subprocess.run([*pytest, *TESTS], cwd=ROOT, env=environment, check=False).returncode
+        run(*installer(python), "--constraint", place / "constraints.txt", f"{ROOT}[{extras}]", *tools)
+        run(python, "-m", "pip", "check")
+        return run_tests(python, TESTS)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 
 import ftwire
 import ftwire_tools
+import protobuf_versions
 from lower_bounds import ROOT, TESTS, constraints
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -66,5 +67,9 @@ def test_a_dependency_without_one_bound_is_found_out(wrong: list[str]) -> None:
         list(constraints({"name": "ftwire", "dependencies": wrong, "optional-dependencies": {}}))
 
 
-def test_the_subset_is_there() -> None:
-    assert all(Path(ROOT, name).is_file() for name in TESTS)
+def test_the_subsets_are_there() -> None:
+    assert all(Path(ROOT, name).is_file() for name in (*TESTS, *protobuf_versions.TESTS))
+
+
+def test_the_oldest_protobuf_allowed_is_among_those_that_are_tried() -> None:
+    assert f"protobuf>={protobuf_versions.VERSIONS[0]}" in PROJECT["dependencies"]

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from ftwire.websocket_connection import WebSocketConnection
     from ftwire.websocket_observer import WebSocketObserver
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BadEnvelope",

@@ -11,7 +11,7 @@ def _main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "ftwire_tools":
             raise
-        sys.stderr.write("ftwire: the library is here without its tools: pip install 'ftwire[cli]' has both\n")
+        sys.stderr.write("ftwire: the library is here without its tools: pip install ftwire has both\n")
         sys.exit(2)
     main()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
 
+from ftwire._message_classes import message_class, register_extension
 from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
 
@@ -37,7 +38,7 @@ def parse(
     """
     try:
         parsed = descriptor_pb2.FileDescriptorSet.FromString(bytes(data))
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:  # the latter of protobuf 3.20
         raise DescriptorError("not a FileDescriptorSet: its bytes do not parse") from error
     files: Files = {}
     for file in parsed.file:
@@ -50,6 +51,8 @@ def parse(
     if not files:
         raise DescriptorError("the descriptor set holds no file")
     ordered = [files[name] for name in _order(files, builtin_file)]
+    for file in ordered:
+        _check_numbers(file.name, file.message_type)
 
     chunks: list[bytes] = []
     index: Index = {}
@@ -61,6 +64,15 @@ def parse(
         offset += len(raw)
     options = builtin_file(_OPTIONS_FILE)
     return b"".join(chunks), index, list(_rows(files, ids, builtin, options))
+
+
+def _check_numbers(file: str, messages: Iterable[descriptor_pb2.DescriptorProto]) -> None:
+    # The pool of protobuf 3.20 does not.
+    for message in messages:
+        for number, count in Counter(field.number for field in message.field).items():
+            if count > 1:
+                raise DescriptorError(f"{file}: {message.name} has {count} fields with number {number}")
+        _check_numbers(file, message.nested_type)
 
 
 def first_line(error: Exception) -> str:
@@ -123,8 +135,10 @@ def _declared(files: Files, options_file: bytes) -> dict[str, list[ProtocolRow]]
     pool = DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(options_file)
-    file_options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileOptions"))
+    file_options: Any = message_class(pool.FindMessageTypeByName("google.protobuf.FileOptions"))
     extension = pool.FindExtensionByName("ftwire.protocol")
+    message_class(extension.message_type)
+    register_extension(file_options, extension)
     declared: dict[str, list[ProtocolRow]] = {}
     for name, file in files.items():
         if not file.HasField("options"):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]  # undocumented, there since 2.6
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ftwire.schema import is_repeated
+from ftwire._protobuf import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor

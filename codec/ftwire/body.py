@@ -19,7 +19,9 @@ import binascii
 import json
 import math
 import re
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from google.protobuf.message import DecodeError, EncodeError, Message
@@ -66,7 +68,7 @@ def decode_body(
     """
     if body_format == BodyFormat.PROTOBUF:
         try:
-            message = message_class.FromString(body)  # type: ignore[arg-type]  # any buffer will do
+            message = message_class.FromString(bytes(body))  # protobuf 4 takes no other buffer
         except DecodeError as error:
             fault = find_fault(bytes(body), message_class.DESCRIPTOR)
             raise BodyError(
@@ -123,8 +125,7 @@ def missing_fields(message: Message) -> list[str]:
 
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-# A number that rounds to the largest float is accepted: its shortest spelling, 3.4028235e38, is a little larger.
-_FLOAT_MAX = math.nextafter(float.fromhex("0x1.ffffffp+127"), 0)
+_SINGLE = struct.Struct("<f")
 _INTEGER = re.compile(r"-?\d+")
 _INTEGRAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _LONG_NUMBER = re.compile(r"\d{4301,}")  # what int() refuses to read, see sys.set_int_max_str_digits
@@ -269,8 +270,7 @@ def _reader(field: FieldDescriptor) -> Callable[[Any], object]:
         low, high = _RANGES[kind]
         return lambda value: _integer(value, low, high)
     if kind in (_DOUBLE, _FLOAT):
-        limit = _FLOAT_MAX if kind == _FLOAT else math.inf
-        return lambda value: _float(value, limit)
+        return lambda value: _float(value, single=kind == _FLOAT)
     if kind == _ENUM:
         enum = field.enum_type
         return lambda value: _enum(value, enum)  # type: ignore[arg-type]  # an enum field has one
@@ -304,7 +304,7 @@ def _integer(value: object, low: int, high: int) -> int:
     return number
 
 
-def _float(value: object, limit: float) -> float:
+def _float(value: object, *, single: bool) -> float:
     if isinstance(value, str):
         if value in _FLOATS:
             return _FLOATS[value]
@@ -317,9 +317,14 @@ def _float(value: object, limit: float) -> float:
     except OverflowError:
         number = math.inf
     # NaN and infinity have a spelling of their own, as strings: a bare one is no JSON, or too large a number.
-    if not abs(number) <= limit or math.isinf(number):
-        raise _MisfitError(f"{_kind(value)} is no number that fits")
-    return number
+    if math.isfinite(number):
+        if not single:
+            return number
+        with suppress(OverflowError):
+            # Rounded here: the shortest spelling of the largest float, 3.4028235e38, is a little larger, and protobuf
+            # 3.20 takes that for infinity.
+            return _SINGLE.unpack(_SINGLE.pack(number))[0]  # type: ignore[no-any-return]
+    raise _MisfitError(f"{_kind(value)} is no number that fits")
 
 
 def _bool(value: object) -> bool:

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Sequence
 from hashlib import sha1
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from warnings import warn
 
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import RsaKey
@@ -28,14 +29,23 @@ from ftwire.stream import DEFAULT_MAX_BODY
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from ftwire.body_columns import BodyColumns
     from ftwire.websocket_observer import WebSocketObserver
 
-__all__ = ["DEFAULT_SEARCH_LIMIT", "ConversationObserver", "Endpoint", "Transport"]
+__all__ = ["DEFAULT_SEARCH_LIMIT", "ConversationObserver", "End", "Transport"]
 
-Endpoint = Literal[0, 1]
+End = Literal[0, 1]
 """One of the two ends of a connection: 0 the one that opened it or, where that was not captured, was seen first."""
 
 Transport = Literal["tcp", "websocket"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Endpoint":  # ftwire.pcap.Endpoint is an address and a port
+        warn("ftwire.conversation.Endpoint is called ftwire.conversation.End now", DeprecationWarning, stacklevel=2)
+        return End
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 DEFAULT_SEARCH_LIMIT: Final = 256 * 1024
 """Bytes of one direction after which a connection is taken to carry neither frames nor envelopes."""
@@ -58,7 +68,7 @@ _RESERVED: Final = bytes(8)
 class _Chunk(NamedTuple):
     """Bytes that came before anything was recognised, or how many are missing."""
 
-    endpoint: Endpoint
+    endpoint: End
     data: bytes | int
     time: int
     packet: int
@@ -97,6 +107,8 @@ class ConversationObserver:
     agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one direction
     without either the search ends, and further bytes cost nothing.
 
+    With ``columns``, frames of a server on TCP that these want are kept there: see ``FramesCollected``.
+
     With ``mixed``, endpoint 0 stands for both: frames on TCP are told apart one by one (``ftwire.mixed_observer``).
 
     Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
@@ -108,15 +120,16 @@ class ConversationObserver:
         self,
         *,
         keys: Sequence[RsaKey] = (),
-        client: Endpoint | None = None,
+        client: End | None = None,
         registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
         search_limit: int = DEFAULT_SEARCH_LIMIT,
         mixed: bool = False,
+        columns: BodyColumns | None = None,
     ) -> None:
         self.transport: Transport | None = None
         """What was recognised; ``None`` before that, and where it is neither."""
-        self.client: Endpoint | None = client
+        self.client: End | None = client
         """The endpoint that is the client, ``None`` while that is unknown."""
         self.settled = False
         """The search is over: ``transport`` and ``client`` stay as they are."""
@@ -127,6 +140,7 @@ class ConversationObserver:
         self._max_body: Final = max_body
         self._limit: Final = search_limit
         self._mixed: Final = mixed
+        self._columns: Final = columns
         self._observer: Observer | MixedObserver | WebSocketObserver | None = None
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
@@ -134,7 +148,7 @@ class ConversationObserver:
         self._frames_found = False
         self._hashed = 0
 
-    def receive(self, endpoint: Endpoint, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
+    def receive(self, endpoint: End, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
         if self._observer is not None:
             return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
@@ -151,7 +165,7 @@ class ConversationObserver:
             self._end_search()
         return self._replay()
 
-    def skip(self, endpoint: Endpoint, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
+    def skip(self, endpoint: End, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
         if self._observer is not None:
             return self._observer.skip(self._role(endpoint), length, time, packet)
@@ -196,17 +210,17 @@ class ConversationObserver:
         """Bytes that came from each endpoint as long as nothing was recognised."""
         return self._directions[0].total, self._directions[1].total
 
-    def _role(self, endpoint: Endpoint) -> Role:
+    def _role(self, endpoint: End) -> Role:
         return Role.CLIENT if endpoint == self.client else Role.SERVER
 
-    def _look(self, endpoint: Endpoint) -> None:
+    def _look(self, endpoint: End) -> None:
         """Search the bytes of ``endpoint`` that were not searched yet."""
         direction = self._directions[endpoint]
         self._look_for_frames(endpoint, direction)
         if not self.settled and not self._frames_found:
             self._look_for_envelopes(endpoint, direction)
 
-    def _look_for_envelopes(self, endpoint: Endpoint, direction: _Direction) -> None:
+    def _look_for_envelopes(self, endpoint: End, direction: _Direction) -> None:
         # Most captures have none.
         from ftwire.websocket_resync import find_envelope
 
@@ -219,7 +233,7 @@ class ConversationObserver:
                 self._settle("websocket", endpoint if role is Role.CLIENT else _other(endpoint))
                 return
 
-    def _look_for_frames(self, endpoint: Endpoint, direction: _Direction) -> None:
+    def _look_for_frames(self, endpoint: End, direction: _Direction) -> None:
         data = direction.data
         waiting, direction.waiting = direction.waiting, []
         for at in waiting:
@@ -240,7 +254,7 @@ class ConversationObserver:
             if self.settled:
                 return
 
-    def _weigh(self, endpoint: Endpoint, direction: _Direction, at: int) -> None:
+    def _weigh(self, endpoint: End, direction: _Direction, at: int) -> None:
         """Judge a possible frame: settle the conversation, wait until it is whole, or drop it."""
         _, proto_id, body_format, version, serial, length, digest, reserved = unpack_header(direction.data, at)
         if length > self._max_body:
@@ -292,7 +306,7 @@ class ConversationObserver:
                 self._sent[endpoint][key] = None
         direction.frames_from = max(direction.frames_from, body_at + length)
 
-    def _settle(self, transport: Transport, client: Endpoint) -> None:
+    def _settle(self, transport: Transport, client: End) -> None:
         self.settled = True
         self.transport = transport
         self.client = client
@@ -319,7 +333,7 @@ class ConversationObserver:
             return self._compare_messages(first.endpoint) or _HANDSHAKE
         return uncertain
 
-    def _compare_messages(self, client: Endpoint) -> Resemblance | None:
+    def _compare_messages(self, client: End) -> Resemblance | None:
         """Compare the messages of a WebSocket connection with frames and envelopes."""
         try:
             from ftwire.websocket_observer import WebSocketObserver
@@ -347,8 +361,8 @@ class ConversationObserver:
         if self.transport is None:
             return []
         if self.transport == "tcp":
-            observer = MixedObserver if self._mixed else Observer
-            self._observer = observer(keys=self._keys, registry=self._registry, max_body=self._max_body)
+            of: dict[str, Any] = {"keys": self._keys, "registry": self._registry, "max_body": self._max_body}
+            self._observer = MixedObserver(**of) if self._mixed else Observer(**of, columns=self._columns)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
@@ -372,5 +386,5 @@ def _is_upgrade(data: bytes) -> bool:
     return data.startswith(b"GET ") and b"websocket" in data[:4096].lower()
 
 
-def _other(endpoint: Endpoint) -> Endpoint:
+def _other(endpoint: End) -> End:
     return 0 if endpoint else 1

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, StrEnum
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -47,6 +47,8 @@ __all__ = [
     "encode_frame",
     "sender_of_body",
 ]
+
+MessageT = TypeVar("MessageT", bound="Message")
 
 _RESERVED: Final = bytes(8)
 
@@ -268,6 +270,17 @@ class BaseFrame:
         message = self._message
         if message is None:
             message = self._message = self._decode()
+        return message
+
+    def as_(self, message_class: type[MessageT]) -> MessageT:
+        """Return ``message`` as the class that the caller knows it to have, which type checkers then know too.
+
+        ``frame.as_(Qot_GetRT.Response).s2c.rtList``. Raises ``TypeError`` where it is of another class, and what
+        ``message`` raises.
+        """
+        message = self.message
+        if not isinstance(message, message_class):
+            raise TypeError(f"{self!r} is no {message_class.DESCRIPTOR.full_name}")
         return message
 
     def _decode(self) -> Message | UnknownBody:

@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ftwire.errors import UnknownProtocolError
 from ftwire.schema import ProtocolRow, Schema
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from ftwire._schema.typed import TypedRegistry
 
 __all__ = ["Protocol", "Registry", "registry"]
 
@@ -222,5 +224,7 @@ def _protocol(row: ProtocolRow, schema: Schema) -> Protocol:
     )
 
 
-registry = Registry()
-"""The built-in protocols: all those of the vendor's SDKs since 3.6.3, and InitWebSocket."""
+registry = cast("TypedRegistry", Registry())
+"""The built-in protocols: all those of the vendor's SDKs since 3.6.3, and InitWebSocket.
+
+Type checkers know what classes ``registry["Qot_GetRT"].response`` and ``.request`` are."""

@@ -13,11 +13,13 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
 
+from ftwire._message_classes import message_class
+from ftwire._protobuf import is_repeated, is_required, unknown_field_set
 from ftwire._protocol_row import ProtocolRow
 from ftwire.errors import DescriptorError
 
@@ -25,22 +27,19 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
     from google.protobuf.message import Message
 
-__all__ = ["ProtocolRow", "Schema", "is_64_bit", "is_repeated", "is_required", "schema"]
+__all__ = [
+    "ProtocolRow",
+    "Schema",
+    "is_64_bit",
+    "is_repeated",
+    "is_required",
+    "message_class",
+    "schema",
+    "unknown_field_set",
+]
 
 _FEW = 8
 """Up to this number of files, each is read by itself; beyond it, all at once."""
-
-
-def is_repeated(field: FieldDescriptor) -> bool:
-    """Return whether a field is a list: protobuf 6 introduced ``is_repeated``, protobuf 7 dropped ``label``."""
-    declared = getattr(field, "is_repeated", None)
-    return bool(field.label == 3 if declared is None else declared)  # type: ignore[attr-defined]
-
-
-def is_required(field: FieldDescriptor) -> bool:
-    """Return whether a message lacks something without this field; as with ``is_repeated``, by protobuf's version."""
-    declared = getattr(field, "is_required", None)
-    return bool(field.label == 2 if declared is None else declared)  # type: ignore[attr-defined]
 
 
 def is_64_bit(field: FieldDescriptor) -> bool:
@@ -69,6 +68,7 @@ class Schema:
         self._loaded: set[str] = set()
         self._classes: dict[str, type[Message]] = {}
         self._rows = tuple(protocols)
+        self._lock = RLock()  # the pool of protobuf 3.20, which is written in Python, has none
         self._rows_by_id: dict[int, list[ProtocolRow]] = {}
 
     @classmethod
@@ -132,8 +132,9 @@ class Schema:
         """
         if name not in self._files:
             raise DescriptorError(f"the schema has no file {name!r}")
-        self._load(name)
-        found: FileDescriptor = self._pool.FindFileByName(name)
+        with self._lock:
+            self._load(name)
+            found: FileDescriptor = self._pool.FindFileByName(name)
         return found
 
     def message(self, full_name: str) -> type[Message]:
@@ -143,7 +144,8 @@ class Schema:
         """
         found = self._classes.get(full_name)
         if found is None:
-            found = self._classes[full_name] = GetMessageClass(self._descriptor(full_name))
+            with self._lock:
+                found = self._classes[full_name] = message_class(self._descriptor(full_name))
         return found
 
     def namespace(self, file_name: str) -> dict[str, Any]:

@@ -207,9 +207,7 @@ class WebSocketResyncDecoder(StreamDecoder["Envelope | UndecodedBytes"]):
             from websockets.frames import Frame
             from websockets.streams import StreamReader
         except ImportError as error:
-            raise ImportError(
-                'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
-            ) from error
+            raise ImportError('WebSocket traffic is read with the package "websockets": pip install ftwire') from error
         super().__init__()
         self.max_body: Final = max_body
         """Largest body taken, in bytes."""

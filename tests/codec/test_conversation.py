@@ -14,7 +14,7 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 
 from ftwire.cipher import AesCbc, Cipher, Rsa, RsaKey
-from ftwire.conversation import MAX_CHUNKS, ConversationObserver, Endpoint
+from ftwire.conversation import MAX_CHUNKS, ConversationObserver, End
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Kind, Role, encode_frame
 from ftwire.observer import Observer
@@ -22,7 +22,7 @@ from ftwire.pcap import Data, Dissector
 from ftwire.websocket import Envelope
 from support.places import ROOT
 
-Wire = list[tuple[Endpoint, bytes]]
+Wire = list[tuple[End, bytes]]
 
 KEY = RsaKey(rsa.generate_private_key(65537, 1024))
 C2S = bytes.fromhex("0a020801")
@@ -64,7 +64,7 @@ ENVELOPES: Wire = [
 
 
 def show(
-    conversation: ConversationObserver, wire: Iterable[tuple[Endpoint, bytes]], *, close: bool = True
+    conversation: ConversationObserver, wire: Iterable[tuple[End, bytes]], *, close: bool = True
 ) -> list[Observation]:
     seen: list[Observation] = []
     for number, (endpoint, data) in enumerate(wire, 1):
@@ -124,7 +124,7 @@ def test_a_conversation_is_known_by_its_content(
     wire: Wire, expected: list[tuple[Role, Kind, int]], transport: str, turn: bool, size: int, known: bool
 ) -> None:
     wire = swapped(wire) if turn else wire
-    client: Endpoint = 1 if turn else 0
+    client: End = 1 if turn else 0
     conversation = ConversationObserver(client=client if known else None)
     seen = show(conversation, pieces(wire, size))
     assert frame_kinds(seen) == expected
@@ -248,7 +248,7 @@ def test_bytes_on_both_sides_of_a_hole_make_no_frame() -> None:
 
 
 @pytest.mark.parametrize("client", [None, 0])
-def test_what_is_none_of_opends_is_given_up_after_the_limit(client: Endpoint | None) -> None:
+def test_what_is_none_of_opends_is_given_up_after_the_limit(client: End | None) -> None:
     conversation = ConversationObserver(client=client, search_limit=10_000)
     for at in range(0, 10_000, 1000):
         assert not list(conversation.receive(1, NOISE[at : at + 1000]))
@@ -304,9 +304,7 @@ def test_the_observer_sees_what_it_would_have_seen_alone() -> None:
     ),
     client=st.sampled_from([None, 0, 1]),
 )
-def test_any_chunks_and_holes_give_observations(
-    chunks: list[tuple[Endpoint, bytes, bool]], client: Endpoint | None
-) -> None:
+def test_any_chunks_and_holes_give_observations(chunks: list[tuple[End, bytes, bool]], client: End | None) -> None:
     conversation = ConversationObserver(client=client, search_limit=400)
     for endpoint, data, hole in chunks:
         list(conversation.skip(endpoint, len(data)) if hole else conversation.receive(endpoint, data))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import ftwire
-from ftwire import Envelope, Frame, Registry, Role, strategies
+from ftwire import Envelope, Frame, Registry, Role, conversation, strategies
 from ftwire.diagnosis import ConversationChecker
 from ftwire.frame import MessageClasses
 from ftwire.websocket_resync import WebSocketResyncDecoder
@@ -65,3 +65,9 @@ def test_the_frames_of_a_drawn_session_may_be_read_as_said() -> None:
     with pytest.warns(DeprecationWarning, match=r"Said is called ftwire\.strategies\.SentFrame now"):
         assert strategies.Said is strategies.SentFrame
     assert not hasattr(strategies, "Sold")
+
+
+def test_an_end_of_a_conversation_may_be_called_endpoint() -> None:
+    with pytest.warns(DeprecationWarning, match=r"conversation\.Endpoint is called ftwire\.conversation\.End now"):
+        assert conversation.Endpoint is conversation.End
+    assert not hasattr(conversation, "Ending")

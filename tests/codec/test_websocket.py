@@ -165,12 +165,12 @@ def test_the_body_is_the_message_of_its_direction() -> None:
     request_class = registry[INIT].request
     assert request_class is not None
     request = request_class()
-    request.c2s.websocketKey = websocket_key_digest("secret")  # type: ignore[attr-defined]
+    request.c2s.websocketKey = websocket_key_digest("secret")
     sent = Envelope.build(INIT, 2, request, sender=Role.CLIENT)
     assert Envelope.decode(sent.encode(), sender=Role.CLIENT).message == request
 
     reply = registry[INIT].response(retType=0)
-    reply.s2c.connID = 5  # type: ignore[attr-defined]
+    reply.s2c.connID = 5
     answered = Envelope.build(INIT, 2, reply, sender=Role.SERVER)
     assert answered.message == reply
     assert answered.kind is Kind.RESPONSE

@@ -16,6 +16,7 @@ from ftwire.diagnosis import Node, wire_tree
 from ftwire.diagnosis.wiretree import is_exact
 from ftwire.messages import Qot_GetRT
 from ftwire.protocols import registry
+from ftwire.schema import is_repeated
 from ftwire.strategies import messages
 from support.frames import rt_response
 
@@ -42,7 +43,7 @@ def tree_as_plain(nodes: tuple[Node, ...]) -> Any:
     for node in nodes:
         assert node.field is not None
         value = tree_as_plain(node.children) if node.type == "message" else node.value
-        if hasattr(node.field, "is_repeated") and node.field.is_repeated:
+        if is_repeated(node.field):
             fields.setdefault(node.number, []).append(value)
         else:
             fields[node.number] = value

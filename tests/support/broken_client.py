@@ -38,7 +38,7 @@ ASKS, PATIENCE = 4, 0.5
 
 def subscription() -> Any:
     """Return the first request: a subscription to the time shares of a stock."""
-    message: Any = registry[3001].request()  # type: ignore[misc]  # there is one
+    message: Any = registry[3001].request()
     message.c2s.securityList.add(market=1, code="00700")
     message.c2s.subTypeList.append(5)
     message.c2s.isSubOrUnSub = True
@@ -47,7 +47,7 @@ def subscription() -> Any:
 
 def question() -> Any:
     """Return the request that it sends from then on."""
-    message: Any = registry[3008].request()  # type: ignore[misc]
+    message: Any = registry[3008].request()
     message.c2s.security.market, message.c2s.security.code = 1, "00700"
     return message
 

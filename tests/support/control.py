@@ -95,7 +95,7 @@ def steerable(folder: Path, *options: str | Path) -> Iterator[ControlClient]:
             line = process.stderr.readline()
             assert line, said
             said += line
-            for name, found in re.findall(r"\b(listening|control) .*?(?:port=|:)(\d+)\b", line.partition("+00:00 ")[2]):
+            for name, found in re.findall(r" (listening|control) .*?(?:port=|:)(\d+)\b", line):
                 ports[name] = int(found)
         yield ControlClient(ports["listening"], ports["control"], token_file.read_text().strip(), said, process)
     finally:

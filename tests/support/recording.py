@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ftwire.cipher import RsaKey
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
 from ftwire_tools.recording.proxy import Proxy, Tap
@@ -98,7 +99,8 @@ def recording(
 class Proxied:
     """A proxy with an interceptor, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
         self.ports = [0]
         self.said: list[str] = []
 
@@ -113,15 +115,27 @@ class Proxied:
 
 
 @contextmanager
-def proxied(to: int, script: Path, *, keys: Sequence[RsaKey] = (), allow_trading: bool = False) -> Iterator[Proxied]:
-    """Run what ``ftwire record --script`` puts between a client and the gateway at a port, without recording."""
-    found = Proxied()
+def proxied(
+    to: int,
+    script: Path | None = None,
+    *,
+    faults: Sequence[str] = (),
+    seed: int = 0,
+    keys: Sequence[RsaKey] = (),
+    allow_trading: bool = False,
+) -> Iterator[Proxied]:
+    """Run what ``ftwire record`` puts between a client and the gateway at a port, without recording."""
+    found = Proxied(Faults(faults, seed=seed))
     loop = asyncio.new_event_loop()
     stop, ready = asyncio.Event(), threading.Event()
 
     async def run() -> None:
         interception = Interception(
-            load_script(str(script)), keys=keys, allow_trading=allow_trading, report=found.said.append
+            None if script is None else load_script(str(script)),
+            faults=found.faults,
+            keys=keys,
+            allow_trading=allow_trading,
+            report=found.said.append,
         )
         proxy = Proxy(Tap(), found.said.append, interception.begin)
         found.ports = [proxy.listen(Address("127.0.0.1", 0), Address("127.0.0.1", to)).port]

@@ -95,7 +95,7 @@ class ScriptedGateway:
     async def start(self, port: int = 0) -> None:
         self._gateway = await Gateway(
             self.source,
-            Settings(port=port, **self._settings),  # type: ignore[arg-type]  # each of its own type
+            Settings(port=port, **self._settings),
             Log(lambda name, facts: self._bugs.append(facts) if name == "internal-error" else None),
             credentials=lambda number: Credentials(1000 + number, CONN_KEY, CBC_IV),
             on_request=self.seen.append,

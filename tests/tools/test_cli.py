@@ -105,11 +105,11 @@ def test_without_click_one_line_says_what_to_install() -> None:
     program = "import sys; sys.modules['click'] = None\nfrom ftwire_tools.cli import main\nmain()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "ftwire: the command line needs click: pip install 'ftwire[cli]'\n"
+    assert done.stderr == "ftwire: the command line needs click: pip install ftwire\n"
 
 
 WEBSOCKET = ROOT / "fixtures/captures/npm-futu-api-10.11-websocket.pcapng"
-OURS = 'WebSocket traffic is read with the package "websockets": pip install "ftwire[websocket]"'
+OURS = 'WebSocket traffic is read with the package "websockets": pip install ftwire'
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ OURS = 'WebSocket traffic is read with the package "websockets": pip install "ft
         (["replay", str(WEBSOCKET)], f"ftwire: {OURS}"),
         (
             ["serve", "--synthetic", "--port", "0", "--ws-port", "0"],
-            "ftwire: websockets is not installed: pip install 'ftwire[cli]'",
+            "ftwire: websockets is not installed: pip install ftwire",
         ),
-        (["fuzz", "gateway", ":1", "--ws"], "ftwire: websockets is not installed: pip install 'ftwire[cli]'"),
+        (["fuzz", "gateway", ":1", "--ws"], "ftwire: websockets is not installed: pip install ftwire"),
     ],
 )
 def test_without_websockets_one_line_says_what_to_install(words: list[str], said: str) -> None:
-    """Where click came with something else, the other packages of the extra need not be there."""
+    """Where ftwire was installed without its dependencies, some of them may be there all the same."""
     program = (
         f"import sys; sys.modules['websockets'] = None; sys.argv = {['ftwire', *words]!r}\n"
         "from ftwire_tools.cli import main\nmain()"
@@ -306,7 +306,7 @@ runpy.run_module("ftwire", run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    said = "ftwire: the library is here without its tools: pip install 'ftwire[cli]' has both\n"
+    said = "ftwire: the library is here without its tools: pip install ftwire has both\n"
     assert done.stderr == said
 
 

@@ -20,8 +20,13 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, a shell's exit code for a program that a signal ended
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
-EXTRAS = {"rich": "cli", "websockets": "cli", "h11": "cli,control", "hypothesis": "cli,fuzz"}
-"""Package that is imported when needed -> the extra that installs it."""
+INSTALLS = {
+    "rich": "ftwire",
+    "websockets": "ftwire",
+    "h11": "'ftwire[control]'",
+    "hypothesis": "'ftwire[fuzz]'",
+}
+"""Package that is imported when needed -> what pip has to install."""
 
 
 def main() -> None:
@@ -64,13 +69,21 @@ def _open_streams() -> None:
         if isinstance(stream, TextIOWrapper):
             # Chinese names in a locale that lacks them, and file names that are not valid text.
             stream.reconfigure(errors="backslashreplace")
+            if sys.platform == "win32" and not stream.isatty():
+                # Files and pipes have the code page of the system there, which no other program expects of JSON lines.
+                stream.reconfigure(encoding="utf-8")
+    if sys.platform == "win32":
+        # Escape sequences are text to older consoles until they are switched on. It comes with click.
+        from colorama import just_fix_windows_console  # type: ignore[import-untyped, unused-ignore]
+
+        just_fix_windows_console()
 
 
 def _run() -> int:
     try:
         import click
     except ModuleNotFoundError:
-        sys.stderr.write("ftwire: the command line needs click: pip install 'ftwire[cli]'\n")
+        sys.stderr.write("ftwire: the command line needs click: pip install ftwire\n")
         return USAGE
     from ftwire_tools.commands import ftwire
 
@@ -92,8 +105,8 @@ def _run() -> int:
 def _missing(error: ImportError) -> str | None:
     """Return one line about what to install; ``None`` for an import that should have succeeded."""
     package = (error.name or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
-        return f"{package} is not installed: pip install 'ftwire[{EXTRAS[package]}]'"
+    if isinstance(error, ModuleNotFoundError) and package in INSTALLS:
+        return f"{package} is not installed: pip install {INSTALLS[package]}"
     # Errors that we raise name no module; their message is complete.
     return None if package else str(error)
 

@@ -234,6 +234,7 @@ def gateway(
             universe=None if universe is None else load_universe(fspath(universe)),
             fills=parse_fills(fills),
             password=DEFAULT_PASSWORD if trade_password is None else trade_password,
+            language=chosen.language,
             always_open=always_open,
         )
     hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))

@@ -6,10 +6,10 @@ of the file, 0 where the input has none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from ftwire.capture.bodies import fault_of, read_body
-from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
+from ftwire.events import FrameObserved, FramesCollected, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Endpoint
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ftwire.protocols import Protocol
     from ftwire.websocket import Envelope
 
+MessageT = TypeVar("MessageT", bound="Message")
+
 __all__ = [
+    "CollectedFrames",
     "Conversation",
     "ConversationClosed",
     "ConversationOpened",
@@ -118,6 +121,18 @@ class DissectedFrame(NamedTuple):
         """
         return read_body(self.observation.frame)[0]
 
+    def as_(self, message_class: type[MessageT]) -> MessageT:
+        """Return ``message`` as the class that the caller knows it to have, which type checkers then know too.
+
+        Raises ``error`` where there is no message, and ``TypeError`` where it is of another class.
+        """
+        message = self.message
+        if isinstance(message, message_class):
+            return message
+        if message is None and (error := self.error) is not None:
+            raise error
+        raise TypeError(f"{self.frame!r} is no {message_class.DESCRIPTOR.full_name}")
+
     @property
     def error(self) -> WireError | None:
         """What is wrong with it.
@@ -126,6 +141,25 @@ class DissectedFrame(NamedTuple):
         ``MissingFieldsError``. Worked out anew each time.
         """
         return fault_of(self.observation.frame)
+
+
+class CollectedFrames(NamedTuple):
+    """Frames of a conversation that were put into the reader's columns, one behind the other."""
+
+    number: int
+    """Running number of the first of them; the others follow."""
+    conversation: Conversation
+    observation: FramesCollected
+
+    @property
+    def frames(self) -> int:
+        """How many they are."""
+        return self.observation.frames
+
+    @property
+    def time(self) -> int:
+        """When the last byte of all of them was captured."""
+        return self.observation.time
 
 
 class DissectedBytes(NamedTuple):
@@ -214,6 +248,12 @@ class SentBytes(NamedTuple):
 
 
 Dissected: TypeAlias = (
-    DissectedFrame | DissectedBytes | KeyNeeded | ConversationOpened | ConversationClosed | UnrecognisedConnection
+    DissectedFrame
+    | CollectedFrames
+    | DissectedBytes
+    | KeyNeeded
+    | ConversationOpened
+    | ConversationClosed
+    | UnrecognisedConnection
 )
 """Everything that a reader reports."""

@@ -19,7 +19,7 @@ import pandas  # type: ignore[import-untyped]  # in the peer
 port = int(sys.argv[1])
 sys.path += sys.argv[2:]
 
-from ftwire_tools.client import Client  # noqa: E402 - found only now
+from ftwire_tools.client import BlockingClient, Client  # noqa: E402 - found only now
 
 CODES = ["HK.00700", "US.AAPL", "HK.00005"]
 
@@ -43,9 +43,16 @@ async def ours() -> list[Any]:
         return [await client.get_rt_data(code) for code in CODES]
 
 
-for mine, sdk in zip(asyncio.run(ours()), theirs(), strict=True):
+def blocking() -> list[Any]:
+    with BlockingClient(port=port) as client:
+        client.subscribe(CODES, "RT", push=False)
+        return [client.get_rt_data(code) for code in CODES]
+
+
+for mine, other, sdk in zip(asyncio.run(ours()), blocking(), theirs(), strict=True):
     assert isinstance(mine, pandas.DataFrame)
     pandas.testing.assert_frame_equal(mine, sdk, check_exact=True)
+    pandas.testing.assert_frame_equal(other, sdk, check_exact=True)
     assert mine["turnover"].values.tolist() == sdk["turnover"].values.tolist()
 sys.stdout.write("\nequal\n")  # at once: a thread of the SDK writes lines, too
 sys.stdout.flush()

@@ -52,6 +52,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "delay": ("ms=100,proto=Qot_GetRT", ["answered", "answered"]),
     "jitter": ("ms=100,proto=Qot_GetRT", ["answered", "answered"]),
     "drop": ("proto=Qot_GetRT,n=1", [LATE, "answered"]),
+    "lose": ("proto=Qot_GetRT,n=1", [LATE, "answered"]),
     "duplicate": ("proto=Qot_GetRT", ["answered", "answered"]),
     "reorder": ("proto=Qot_UpdateRT", ["answered", "answered"]),
     "bad-sha1": ("proto=Qot_GetRT,n=1", [DAMAGED, "answered"]),

@@ -74,6 +74,17 @@ def test_drop() -> None:
         assert struck(opend) == {"drop": 1}
 
 
+def test_lose() -> None:
+    with running("lose:proto=Qot_GetRT,n=2") as opend:
+        with PlainClient(opend.port) as client:
+            first, _, third = ask(client), ask(client), ask(client)
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == [first, third]  # type: ignore[union-attr]
+        assert struck(opend) == {"lose": 1}
+        assert [request.name for request in opend.requests] == ["InitConnect", "Qot_GetRT", "Qot_GetRT"]
+
+
 def test_duplicate() -> None:
     with running("duplicate:proto=Qot_GetRT") as opend, PlainClient(opend.port) as client:
         serial = ask(client)
@@ -179,6 +190,16 @@ def test_merge_of_everything_holds_no_more_than_a_bounded_amount() -> None:
         sent = [ask(client) for _ in range(400)]
         # 400 replies are more than the 64 KiB after which it lets go.
         assert client.receive()[0].frame.serial == sent[0]  # type: ignore[union-attr]
+
+
+def test_what_is_merged_comes_before_what_is_split() -> None:
+    with running("merge:proto=3008,n=1") as opend:
+        opend.faults.add("split:proto=3008,n=2")
+        with PlainClient(opend.port) as client:
+            sent = [ask(client), ask(client)]
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == sent  # type: ignore[union-attr]
 
 
 def test_reorder_lets_go_when_nothing_follows() -> None:

@@ -27,6 +27,7 @@ from ftwire.messages import (
 from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire_tools.gateway.faults import NAMES, ClientFaults, FaultError, Faults, Rule, parse_rule
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import exact_key
@@ -80,6 +81,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()
+        self.limits = Limits()
 
     def push(self, *_: object) -> bool:
         return True

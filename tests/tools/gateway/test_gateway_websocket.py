@@ -170,11 +170,11 @@ def test_tls(certificate: tuple[Path, Path]) -> None:
 def test_faults_that_exist_on_websocket(fault: str) -> None:
     with gateway(PLAIN, websocket=True, match="security", faults=[f"{fault}:proto=Qot_GetRT,n=1"]) as opend:
         with WebSocketClient(opend) as client:
-            request: Any = registry["Qot_GetRT"].request()  # type: ignore[misc]
+            request: Any = registry["Qot_GetRT"].request()
             fill(request.c2s, {"security": security("HK.00700")})
             client.socket.send(Envelope.build(3008, 50, request, sender=Role.CLIENT).encode())
             if fault != "cut":
-                request = registry["KeepAlive"].request()  # type: ignore[misc]
+                request = registry["KeepAlive"].request()
                 request.c2s.time = 1
                 client.socket.send(Envelope.build(1004, 51, request, sender=Role.CLIENT).encode())
             got: list[tuple[int, int]] = []

@@ -388,6 +388,8 @@ def test_what_was_before_a_change_stays_and_bars_add_up() -> None:
         assert (found.curPrice, found.volume) == (day.closePrice, day.volume)
         ticks = client.ask("Qot_GetTicker", security=TENCENT, maxRetNum=1000).s2c.tickerList
         assert {tick.price for tick in ticks} >= {500.0, 550.0}
+        numbers = [tick.sequence for tick in ticks]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
         in_minute = [tick for tick in ticks if tick.time[:16] == ticks[-1].time[:16]]
         assert sum(tick.volume for tick in in_minute) == after[-1].volume
 

@@ -269,7 +269,7 @@ def test_websocket_passes_only_where_trading_may(tmp_path: Path) -> None:
         with proxied(opend.ws_port, eager, allow_trading=True) as record:
             with connect_websocket(f"ws://127.0.0.1:{record.ports[0]}"):
                 pass
-            assert record.reports("the script sees nothing of it")
+            assert record.reports("the script sees nothing of it, and no fault strikes it")
 
 
 # Dropped, delayed, steered

@@ -1,4 +1,4 @@
-"""An asyncio client of OpenD.
+"""Clients of OpenD: for asyncio, and the same without ``await``.
 
 ::
 
@@ -7,7 +7,13 @@
     async with Client("127.0.0.1", 11111) as client:
         ...
 
+    from ftwire_tools.client import BlockingClient
+
+    with BlockingClient("127.0.0.1", 11111) as client:
+        ...
+
 client          requests, subscriptions, pushes: the interface
+blocking        the same interface, for programs without an event loop
 connecting      the first connection, and new ones when one is lost
 push_router     pushes to their streams, and when to stop reading
 transport       one connection: socket, timer, awaited replies
@@ -21,8 +27,18 @@ rt_table        time-share points as a table
 
 from __future__ import annotations
 
+from ftwire_tools.client.blocking import BlockingClient, BlockingPushStream
 from ftwire_tools.client.client import Client
 from ftwire_tools.client.events import ClientEvent, ConnectionLost, ConnectionRestored, SubscriptionRefused
 from ftwire_tools.client.replies import Reply
 
-__all__ = ["Client", "ClientEvent", "ConnectionLost", "ConnectionRestored", "Reply", "SubscriptionRefused"]
+__all__ = [
+    "BlockingClient",
+    "BlockingPushStream",
+    "Client",
+    "ClientEvent",
+    "ConnectionLost",
+    "ConnectionRestored",
+    "Reply",
+    "SubscriptionRefused",
+]

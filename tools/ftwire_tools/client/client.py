@@ -44,15 +44,19 @@ from ftwire_tools.messages.request_builder import build_request
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ftwire._schema.typed import AsyncRequests
     from ftwire.cipher import PacketEncAlgo, RsaKey
     from ftwire.events import Connected
     from ftwire_tools.client.events import ClientEvent
     from ftwire_tools.client.push_stream import PushStream
 
+else:
+    AsyncRequests = object
+
 __all__ = ["Client"]
 
 
-class Client:
+class Client(AsyncRequests):
     """A client of one gateway.
 
     ``key`` is the RSA private key, where the gateway has one. ``timeout`` is how long connecting, the handshake and
@@ -164,17 +168,19 @@ class Client:
             self._note_subscription(entry.proto_id, message, reply)
         return reply
 
-    async def request(
-        self, protocol: int | str, message: Message | Mapping[str, Any] | bytes, *, timeout: float | None = None
-    ) -> Any:
-        """Send a request and return the message of its reply.
+    if not TYPE_CHECKING:  # for type checkers AsyncRequests has a signature for each protocol
 
-        Arguments and errors are those of ``exchange``; raises ``ReplyError`` for a ``retType`` other than 0, and
-        ``ReplyDamagedError`` for a body that cannot be decoded.
-        """
-        entry = self._registry[protocol]
-        reply = await self.exchange(entry.proto_id, message, timeout=timeout)
-        return read_reply(reply.frame, entry.name)
+        async def request(
+            self, protocol: int | str, message: Message | Mapping[str, Any] | bytes, *, timeout: float | None = None
+        ) -> Any:
+            """Send a request and return the message of its reply.
+
+            Arguments and errors are those of ``exchange``; raises ``ReplyError`` for a ``retType`` other than 0, and
+            ``ReplyDamagedError`` for a body that cannot be decoded. Type checkers know the class of the reply.
+            """
+            entry = self._registry[protocol]
+            reply = await self.exchange(entry.proto_id, message, timeout=timeout)
+            return read_reply(reply.frame, entry.name)
 
     async def subscribe(
         self,

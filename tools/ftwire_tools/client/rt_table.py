@@ -23,6 +23,10 @@ class Columns(Protocol):
         """Return a column."""
         ...
 
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the columns."""
+        ...
+
     def __len__(self) -> int:
         """Return how many rows there are."""
         ...

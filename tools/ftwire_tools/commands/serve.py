@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import signal
 import ssl
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._completion import complete_files
@@ -23,18 +23,22 @@ from ftwire_tools.commands._control import (
     read_script,
     script_option,
 )
+from ftwire_tools.commands._faults import fault_options, read_rules
+from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key, read_ws_key
-from ftwire_tools.gateway.faults import NAMES, FaultError, Rule, parse_rule
 from ftwire_tools.gateway.limits import ACCOUNTS, LANGUAGES, Language, LimitError, LimitSettings
 from ftwire_tools.gateway.load import LoadError, load
-from ftwire_tools.gateway.log import Log, as_json, as_text
+from ftwire_tools.gateway.log import JsonLog, Log, LogOutput, TextLog
 from ftwire_tools.gateway.matching import Match
 from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.settings import Settings, SettingsError
 from ftwire_tools.terminal.addresses import LOOPBACK, Address
+from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
+    from ftwire_tools.filters.compiler import Filter
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.trading.fill_model import FillModel
@@ -61,13 +65,6 @@ def _read_tls(certificate: str | None, key: str | None) -> ssl.SSLContext | None
     return context
 
 
-def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
-    try:
-        return tuple(parse_rule(text) for text in texts)
-    except FaultError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
-
-
 def _universe(path: str | None) -> Universe:
     from ftwire_tools.synthetic.universe import UniverseError, default_universe, load_universe, read_universe
 
@@ -82,16 +79,6 @@ def _universe(path: str | None) -> Universe:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
-
-
-def _show_protocols(*, as_json_lines: bool) -> None:
-    from ftwire_tools.gateway.protocol_table import protocol_table
-
-    for row in protocol_table():
-        if as_json_lines:
-            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
-        else:
-            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
 def _fills(text: str) -> FillModel:
@@ -124,14 +111,52 @@ def _limits(account: str, changes: Sequence[str]) -> LimitSettings:
         raise click.BadParameter(str(error), param_hint="--limit") from None
 
 
+def _logs(chosen: Filter | None, *, quiet: bool, as_json: bool) -> tuple[Log, ExchangeLog | None]:
+    """Return the log of events and that of the requests which pass a filter."""
+    if quiet:
+        return Log(lambda *_: None), None
+    output = LogOutput()
+    requests: JsonRequests | TextRequests
+    events: JsonLog | TextLog
+    if as_json:
+        events, requests = JsonLog(output.put), JsonRequests(output.put)
+    else:
+        events = text = TextLog(output.put)
+        requests = TextRequests(
+            text.line, later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
+        )
+    request_log = ExchangeLog(requests, chosen)
+
+    def close() -> None:
+        request_log.close()
+        output.close()
+
+    click.get_current_context().call_on_close(close)
+    return Log(events), request_log
+
+
+def _show_protocols(*, as_json_lines: bool) -> None:
+    from ftwire_tools.gateway.protocol_table import protocol_table
+
+    for row in protocol_table():
+        if as_json_lines:
+            click.echo(json.dumps(row._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
+
+
 async def _serve(
-    source: AnswerSource, settings: Settings, log: Log, script: Script | None, control: Control | None
+    source: AnswerSource,
+    settings: Settings,
+    log: Log,
+    request_log: ExchangeLog | None,
+    script: Script | None,
+    control: Control | None,
 ) -> bool:
     """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     interrupted = False
 
     def interrupt() -> None:
@@ -139,16 +164,15 @@ async def _serve(
         interrupted = True
         stop.set()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
     on_request = None if control is None else control.requests.add
-    async with (
-        Gateway(source, settings, log, on_request=on_request, script=script) as gateway,
-        open_control(control, gateway.steering, log),
-    ):
-        gateway.when_failed(stop.set)
-        await stop.wait()
-        gateway.raise_failure()
+    with calls_on_signals({INTERRUPT: interrupt, END: stop.set}):
+        async with (
+            Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
+            open_control(control, gateway.steering, log),
+        ):
+            gateway.when_failed(stop.set)
+            await stop.wait()
+            gateway.raise_failure()
     return interrupted
 
 
@@ -251,6 +275,7 @@ async def _serve(
     "trade_passwords",
     multiple=True,
     envvar="FTWIRE_TRADE_PASSWORD",
+    show_envvar=True,
     metavar="[FIRM=]TEXT",
     help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
 )
@@ -268,16 +293,7 @@ async def _serve(
     help="When the made-up market trades: in the hours of each exchange, or always, as in its regular session.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="NAME[:p=,n=,every=,proto=,client=]",
-    help="Make something go wrong; repeatable. --list-faults shows the names, docs/faults.md has the rest.",
-)
-@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
-@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
-@click.option("--list-faults", is_flag=True, help="Show what can go wrong, and exit.")
+@fault_options("Make something go wrong")
 @click.option(
     "--limits",
     "account",
@@ -301,6 +317,8 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),
@@ -350,8 +368,9 @@ async def _serve(
 )
 @script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes; it may steer, too.")
 @control_options
-@click.option("--log-json", is_flag=True, help="Events as JSON lines.")
-@click.option("--quiet", "-q", is_flag=True, help="No events.")
+@filter_option("Log only requests that match, or whose replies do")
+@click.option("--log-json", is_flag=True, help="Requests and events as JSON lines, all of them.")
+@click.option("--quiet", "-q", is_flag=True, help="No log.")
 def command(
     captures: tuple[str, ...],
     synthetic: bool,
@@ -383,12 +402,11 @@ def command(
     hours: str,
     seed: int,
     faults: tuple[str, ...],
-    list_protocols: bool,
-    as_json_lines: bool,
-    list_faults: bool,
     account: str,
     limits: tuple[str, ...],
     language: Language,
+    list_protocols: bool,
+    as_json_lines: bool,
     max_clients: int,
     max_unsent: int,
     max_held: int,
@@ -398,6 +416,7 @@ def command(
     script_path: str | None,
     control_port: int | None,
     token_file: str | None,
+    expression: str | None,
     log_json: bool,
     quiet: bool,
 ) -> None:
@@ -406,7 +425,9 @@ def command(
     Any client of OpenD connects, on TCP and, with --ws-port, on WebSocket, with protobuf or JSON, plain or under
     the RSA key of --key. Requests get the captured reply to the same request; captured pushes go, with their
     rhythm, to those who subscribed. Several captures are the parts of one. "-" reads a capture from standard
-    input. Events go to standard error.
+    input. A line for each request and each event goes to standard error.
+
+    OpenD's limits hold as for an account with a quota of 1000, with OpenD's texts; --limits off switches them off.
 
     \b
     Examples:
@@ -414,13 +435,11 @@ def command(
       ftwire serve --synthetic --ws-port 33333
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
+      ftwire serve --synthetic --limits 300 --limit Qot_GetOptionChain=60 --lang chs
+      ftwire serve --synthetic -Y 'ret_type != 0 or latency > 50ms'
       ftwire serve --synthetic --script scenario.py
       ftwire serve --synthetic --control 11180 --control-token-file token.txt
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    if list_faults:
-        for name, meaning in NAMES.items():
-            click.echo(f"{name:18}{meaning}")
-        return
     if as_json_lines and not list_protocols:
         raise click.UsageError("--json is for --list-protocols")
     if list_protocols:
@@ -433,6 +452,11 @@ def command(
         return
     if universe_path is not None and not synthetic:
         raise click.UsageError("--universe is for --synthetic")
+    if not synthetic:
+        context = click.get_current_context()
+        for name, option in (("fills", "--fills"), ("trade_passwords", "--trade-password")):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"{option} is for --synthetic")
     if clock is not None and shift_time is not None:
         raise click.UsageError("--clock or --shift-time, not both: each says when the market begins")
     if not synthetic and (clock is not None or hours != "exchange"):
@@ -443,7 +467,9 @@ def command(
         )
     if (on_miss == OnMiss.FORWARD) != (forward is not None):
         raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
-    log = Log((lambda *_: None) if quiet else as_json if log_json else as_text)
+    if quiet and expression is not None:
+        raise click.UsageError("-Y chooses what is logged, and --quiet logs nothing")
+    log, request_log = _logs(filter_of(expression), quiet=quiet, as_json=log_json)
     key = read_key(key_path)
     settings = Settings(
         host=host,
@@ -462,7 +488,7 @@ def command(
         limits=_limits(account, limits),
         language=language,
         seed=seed,
-        faults=_rules(faults),
+        faults=read_rules(faults),
     )
     try:
         settings.check()
@@ -516,7 +542,7 @@ def command(
     script = read_script(script_path)
     control = read_control(control_port, token_file, quiet=quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log, script, control))
+        interrupted = asyncio.run(_serve(source, settings, log, request_log, script, control))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {host}: {error.strerror or error}") from None
     if interrupted:

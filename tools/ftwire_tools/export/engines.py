@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.export.manifest import ExportOutcome
 from ftwire_tools.export.task import Task, quarantine, run_task
+from ftwire_tools.terminal.signals import default_interrupt
 
 if TYPE_CHECKING:
     from ftwire_tools.export.progress_report import ExportProgress
@@ -177,7 +177,7 @@ def _start_worker(shared: Any) -> None:
     pyarrow.set_cpu_count(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches every process of a terminal: a worker ends without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    default_interrupt()
 
 
 def _end_with_parent() -> None:

@@ -36,7 +36,7 @@ _TEST: Final = '''\
 """Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}):
 the {mode} {verdict}.
 
-Fails while that is so. Needs pytest, ``pip install "ftwire[cli]"``, crash.json beside this file, and the environment:
+Fails while that is so. Needs pytest, ``pip install ftwire``, crash.json beside this file, and the environment:
 
 FTWIRE_FUZZ_HOST, FTWIRE_FUZZ_PORT  where {where} (127.0.0.1, {port})
 FTWIRE_FUZZ_COMMAND                 starts the {mode}; without it, {alone}

@@ -5,6 +5,10 @@ The modules, each depending only on those above it:
 ====================  ================================================================================
 ``log``               the events that a gateway reports, as text or JSON lines
 ``faults``            what a gateway can be made to do wrong, and when
+``frequencies``       how often requests may be sent
+``quotas``            how much may be subscribed to, and how much history requested
+``limits``            these and other limits of OpenD, with its texts
+``request_log``       one line for each request with its answer
 ``settings``          addresses, keys, limits and faults of a gateway
 ``budget``            the memory that all clients together may make a gateway hold
 ``topics``            what a push is about, and the subscription that it belongs to
@@ -39,11 +43,11 @@ The modules, each depending only on those above it:
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
-``protocol_table``    what it does with each request, as a table
 --------------------  --------------------------------------------------------------------------------
 ``script_file``       reads a script
 ``control``           the verbs over HTTP
 ``control_description``  the OpenAPI description of that
+``protocol_table``    what it does with each request, as a table
 ====================  ================================================================================
 
 The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.

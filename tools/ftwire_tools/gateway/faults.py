@@ -40,6 +40,7 @@ NAMES: Final = {
     "delay": "frames come late, by ms (500); what follows waits",
     "jitter": "frames come late, by up to ms (100)",
     "drop": "frames do not come at all",
+    "lose": "requests do not reach the gateway: nothing is done, and no answer comes",
     "duplicate": "frames come twice",
     "reorder": "a push comes after the next one, or after ms (1000) if none comes",
     "bad-sha1": "the header's SHA-1 is wrong",
@@ -60,7 +61,7 @@ NAMES: Final = {
 MILLISECONDS: Final = {"delay": 500.0, "jitter": 100.0, "reorder": 1000.0, "merge": 1000.0}
 """Faults that have a time, and the one they have by default."""
 ONLY_PUSHES: Final = frozenset({"reorder"})
-ONLY_REPLIES: Final = frozenset({"refuse", "wrong-serial"})
+ONLY_REPLIES: Final = frozenset({"lose", "refuse", "wrong-serial"})
 UNKNOWN_ID: Final = 9999
 """A protocol ID that OpenD does not use."""
 MAX_INT: Final = 1 << 31
@@ -205,16 +206,17 @@ class Faults:
         takes its place where a rule is added or removed."""
         self.struck: Final[Counter[int]] = Counter()
         """How often each rule has struck, by its number, over all clients."""
-        self._count = 0
+        self._all: Final[dict[int, Rule]] = {}
         for rule in rules:
             self.add(rule)
 
     def add(self, rule: Rule | str) -> int:
         """Add a rule; return its number. It counts frames from now on. Raises ``FaultError``."""
         made = parse_rule(rule) if isinstance(rule, str) else rule
-        self._count += 1
-        self.rules = {**self.rules, self._count: made}
-        return self._count
+        number = len(self._all) + 1
+        self._all[number] = made
+        self.rules = {**self.rules, number: made}
+        return number
 
     def remove(self, number: int) -> Rule:
         """Remove a rule; what it holds back is sent soon, and a gateway that it has silenced speaks again.
@@ -224,6 +226,10 @@ class Faults:
         removed = self.rules[number]
         self.rules = {each: rule for each, rule in self.rules.items() if each != number}
         return removed
+
+    def text_of(self, number: int) -> str:
+        """Return a rule as it is written, those that were removed included. Raises ``KeyError``."""
+        return str(self._all[number])
 
     def clear(self) -> None:
         """Remove all rules."""

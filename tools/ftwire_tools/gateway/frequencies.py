@@ -30,7 +30,7 @@ class Frequency(NamedTuple):
 
     protocols: str
     """Names; those joined with ``+`` share one window."""
-    count: int
+    most: int
     source: str
     seconds: float = WINDOW
     by_account: bool = False
@@ -153,11 +153,7 @@ _WINDOWS: Final = _by_protocol()
 
 
 class FrequencyWindows:
-    """When requests were accepted, as far back as the limits reach.
-
-    ``counts`` are counts other than the table's by protocol ID, ``None`` for no limit; ``gaps`` are the least seconds
-    between two requests by the name in ``Frequency.gap``.
-    """
+    """When requests were accepted, as far back as the limits reach."""
 
     def __init__(self) -> None:
         self._accepted: Final[dict[tuple[int, int], deque[float]]] = {}
@@ -169,9 +165,11 @@ class FrequencyWindows:
     def exceeded(
         self, proto_id: int, c2s: Any, now: float, counts: Mapping[int, int | None], gaps: Mapping[str, float]
     ) -> tuple[int, float] | None:
-        """Return the count and seconds of the limit that a request exceeds; accept it and return ``None`` otherwise.
+        """Return number and seconds of the limit that a request exceeds; accept it and return ``None`` otherwise.
 
-        ``now`` is in seconds of a steady clock. A request that is refused does not count.
+        ``now`` is in seconds of a steady clock. ``counts`` are numbers other than the table's by protocol ID, ``None``
+        for no limit; ``gaps`` are the least seconds between two requests by the name in ``Frequency.gap``. A request
+        that is refused does not count.
         """
         windows = _WINDOWS.get(proto_id)
         if windows is None:
@@ -197,16 +195,15 @@ def _that_apply(
 ) -> Iterator[tuple[int, int, int, float]]:
     """Yield window number, account, count and seconds of each limit that a request counts for."""
     for number, frequency in windows:
-        count: int | None = frequency.count
+        most: int | None = frequency.most
         seconds = frequency.seconds
         if frequency.gap:
             seconds = gaps[frequency.gap]
         elif proto_id in counts:
-            count = counts[proto_id]
-        is_counted = {
-            "": lambda: True,
-            "refreshCache": lambda: c2s.refreshCache,
-            "first page": lambda: not c2s.nextReqKey,
-        }[frequency.only]()
-        if count is not None and seconds and is_counted:
-            yield number, c2s.header.accID if frequency.by_account else 0, count, seconds
+            most = counts[proto_id]
+        if frequency.only == "refreshCache" and not c2s.refreshCache:
+            continue
+        if frequency.only == "first page" and c2s.nextReqKey:
+            continue
+        if most is not None and seconds:
+            yield number, c2s.header.accID if frequency.by_account else 0, most, seconds

@@ -32,6 +32,7 @@ ACCOUNTS: Final = {"100": (100, 20), "300": (300, 60), "1000": (1000, 200), "200
 """Quotas by the size of an account: of stocks, and of options; for subscriptions and for history alike (PD
 "权限与额度"). 1000 is that of an account with at least HKD 500,000, or with 200 trades a month."""
 DAY: Final = 86_400.0
+_OF_OPTIONS: Final = ("option_history", "option_subscriptions")
 
 
 class LimitError(ValueError):
@@ -90,8 +91,9 @@ class LimitSettings:
         name, _, value = change.partition("=")
         if name in LIMIT_NAMES:
             attribute = name.replace("-", "_")
-            convert = int if isinstance(getattr(self, attribute), int) and attribute != "history_days" else float
-            return replace(self, **{attribute: _number(change, value, convert)})
+            convert = int if attribute in {"history", "subscriptions", *_OF_OPTIONS} else float
+            values: dict[str, Any] = {attribute: _number(change, value, convert)}
+            return replace(self, **values)
         try:
             found = protocol_ids([name]) if name else frozenset()
         except ValueError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from ftwire_tools.gateway.faults import ClientFaults
 
-__all__ = ["FaultyOutbox", "Outlet"]
+__all__ = ["HIGH_WATER", "FaultyOutbox", "Outlet"]
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes in the queue above which ``drained`` waits."""
@@ -103,6 +103,7 @@ class FaultyOutbox:
             self._let_go()
             self._put(wait, (frame[: len(frame) // 2],), last=True)
         elif self._transport.is_stream and faults.strikes("split", proto_id):
+            self._send_held()
             whole = b"".join(frames)
             step = max(1, min(len(whole) // 8, 1000))
             self._put(wait, tuple(whole[at : at + step] for at in range(0, len(whole), step)))

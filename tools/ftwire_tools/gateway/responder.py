@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
-__all__ = ["Client", "Responder"]
+__all__ = ["REFUSED", "Client", "Responder"]
 
 RET_INVALID: Final = -500
 """``Common.RetType`` of content that is invalid."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.log import Log
+    from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -45,7 +46,8 @@ class Gateway:
     """A gateway: ``async with Gateway(source, settings, log):`` listens until the block is left.
 
     ``credentials`` returns, by a connection's number, the values for its handshake; ``on_request`` is called
-    with each request that a client sends, and ``script`` has the functions that may change what passes.
+    with each request that a client sends, ``script`` has the functions that may change what passes, and ``request_log``
+    takes each request with its answer.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Gateway:
         credentials: Callable[[int], Credentials] = random_credentials,
         on_request: Callable[[ReceivedRequest], None] | None = None,
         script: Script | None = None,
+        request_log: ExchangeLog | None = None,
     ) -> None:
         settings.check()
         self.source: Final = source
@@ -86,6 +89,7 @@ class Gateway:
             all_subscriptions=self._all_subscriptions,
             steering=self.steering,
             hooks=self._hooks,
+            request_log=request_log,
             on_request=on_request,
         )
         self._sessions: Final[dict[int, ClientSession]] = {}

@@ -25,6 +25,7 @@ from ftwire_tools.gateway.faults import ClientFaults
 from ftwire_tools.gateway.hooks import Outcome, PushEvent
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.request_log import Exchange
 from ftwire_tools.gateway.responder import Responder
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.settings import GRACE
@@ -50,6 +51,8 @@ ONE_FRAME: Final = 2
 """Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
 MAX_LATE_PUSHES: Final = 1000
 """Most pushes to one client that a script may hold back at a time."""
+MAX_STARTED: Final = 4096
+"""Requests without an answer whose time is kept for the log."""
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
 
@@ -83,6 +86,10 @@ class ClientSession(ABC):
         found = context.hooks
         self._hooks: Final = found if found is not None and found.sees_pushes else None
         self._late_pushes: Final[set[asyncio.Task[None]]] = set()
+        self._request_log: Final = context.request_log
+        self._current: Frame | Envelope | None = None  # the last request, until it is answered, and when it came
+        self._current_since = 0
+        self._started: Final[dict[tuple[int, int], int]] = {}  # the same of requests before it, by protocol and serial
         self._flush_due = False
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
@@ -297,11 +304,14 @@ class ClientSession(ABC):
         """Send the answer to a request of a protocol."""
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
         body = answer.body if body_format is BodyFormat.PROTOBUF else None
+        sent = answer.message
         try:
-            self._send(answer.message, body, body_format, request)
+            self._send(sent, body, body_format, request)
         except WireError as error:
             self._log("reply-left-out", client=self.number, proto=request.proto_id, reason=str(error))
-            self._send(failure(entry, f"no reply can be made: {error}"), None, body_format, request)
+            sent = failure(entry, f"no reply can be made: {error}")
+            self._send(sent, None, body_format, request)
+        self._note_answer(request, sent)
 
     def _send(self, message: Message, body: bytes | None, body_format: BodyFormat, request: Frame | Envelope) -> None:
         """Send a reply. Raises ``BodyError``."""
@@ -327,6 +337,7 @@ class ClientSession(ABC):
             asyncio.get_running_loop().call_soon(self.flush)
 
     def _push_with_faults(self, push: Push, faults: ClientFaults) -> None:
+        faults.recent.clear()
         self.flush()
         if faults.strikes("bad-body", push.proto_id):
             self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self._push_format)))
@@ -366,7 +377,15 @@ class ClientSession(ABC):
         return self._client_faults.struck_by("refuse", proto_id)
 
     def _note_request(self, request: Frame | Envelope) -> None:
-        """Pass a request to ``on_request``."""
+        """Pass a request to ``on_request``, and remember for the log when it came."""
+        self._client_faults.recent.clear()
+        if self._request_log is not None:
+            waiting = self._current
+            if waiting is not None:
+                self._started[waiting.proto_id, waiting.serial] = self._current_since
+                if len(self._started) > MAX_STARTED:
+                    del self._started[next(iter(self._started))]
+            self._current, self._current_since = request, time.perf_counter_ns()
         if self._context.on_request is None:
             return
         try:
@@ -378,6 +397,30 @@ class ClientSession(ABC):
         self._context.on_request(
             ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
         )
+
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._note_answer(request, None, failure="lost")
+        return True
+
+    def _note_answer(self, request: Frame | Envelope, reply: Any, *, failure: str = "") -> None:
+        """Pass a request and its answer to the log; ``reply`` is ``None`` for that of the handshake."""
+        log = self._request_log
+        if log is None:
+            return
+        started = self._current_since if request is self._current else 0
+        self._current = None if started else self._current
+        faults = self._client_faults.recent
+        failed = bool(failure or faults) if reply is None else bool(reply.retType or faults)
+        if log.count(failed):
+            return
+        started = started or self._started.pop((request.proto_id, request.serial), 0)
+        latency = time.perf_counter_ns() - started if started else None
+        ends = self.peer, f"{self._settings.host}:{self._settings.port}"
+        log.add(Exchange(self.number, request, reply, latency, failure, tuple(faults), ends))
 
     def abort(self) -> None:
         """Close the transport at once and drop what is unsent."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.hooks import Hooks
     from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.log import Log
+    from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.steering import Steering
     from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -85,5 +86,7 @@ class SessionContext:
     """What verbs have made of the gateway."""
     hooks: Hooks | None = None
     """The hooks of a script."""
+    request_log: ExchangeLog | None = None
+    """Takes each request with its answer."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

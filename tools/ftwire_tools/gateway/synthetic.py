@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.limits import Language
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
     from ftwire_tools.gateway.trading.fill_model import FillModel
-    from ftwire_tools.gateway.trading.texts import Language
     from ftwire_tools.markets.sessions import Session
     from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe

@@ -219,6 +219,8 @@ class TcpSession(ClientSession):
             self._connection.close()
 
     def _request(self, frame: Frame) -> None:
+        if self._loses(frame):
+            return
         self._note_request(frame)
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)
@@ -261,6 +263,7 @@ class TcpSession(ClientSession):
         if self._faults is not None:
             self._send_with_faults(INIT_CONNECT, is_push=False)
         self.flush()
+        self._note_answer(frame, None)
         self._is_plain = self._connection.encryption == "none"
         self._mistakes.agree(self._connection.encryption, credentials.aes_key, credentials.aes_iv)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it

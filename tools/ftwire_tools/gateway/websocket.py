@@ -181,6 +181,8 @@ class WebSocketSession(ClientSession):
             return
         try:
             request = self._connection.receive_message(message)
+            if self._loses(request):
+                return
             self._note_request(request)
             if request.proto_id == INIT:
                 self._handshake(request)
@@ -195,24 +197,29 @@ class WebSocketSession(ClientSession):
     def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:
             self._connection.refuse(request, "connected already")
+            self._note_answer(request, None, failure="connected already")
             self.flush()
             return
         if not self._connection.knows_key(request):
             self._log("wrong-key", client=self.number)
             self._connection.refuse(request, "wrong key")
+            self._note_answer(request, None, failure="wrong key")
             self.flush()
             return
         if self._context.is_full():
             self._connection.refuse(request, "too many clients")
+            self._note_answer(request, None, failure="too many clients")
             self.refuses_when_full()
             return
         rule = self._refused_by(INIT_CONNECT)
         if rule is not None:
             if rule.ret_msg or rule.err_code or rule.ret_type != RET_FAILED:
-                entry = registry[INIT]
-                self._connection.reply(request, failure(entry, rule.ret_msg, rule.ret_type, rule.err_code))
+                refusal = failure(registry[INIT], rule.ret_msg, rule.ret_type, rule.err_code)
+                self._connection.reply(request, refusal)
+                self._note_answer(request, refusal)
             else:
                 self._connection.refuse(request, "refused")
+                self._note_answer(request, None, failure="refused")
             self.flush()
             self.end("refused, as a fault")
             return
@@ -221,6 +228,7 @@ class WebSocketSession(ClientSession):
         if self._faults is not None:
             self._send_with_faults(INIT, is_push=False)
         self.flush()
+        self._note_answer(request, None)
         asked: Any = request.message
         self._opened(notify=True, language=asked.c2s.programmingLanguage, encryption="none")
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftwire.schema import is_64_bit, is_repeated, is_required
+from ftwire.schema import is_64_bit, is_repeated, is_required, message_class, unknown_field_set
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["descriptor_of", "is_repeated", "is_required", "label_of", "plain_value"]
+__all__ = [
+    "descriptor_of",
+    "is_repeated",
+    "is_required",
+    "label_of",
+    "message_class",
+    "plain_value",
+    "unknown_field_set",
+]
 
 
 def descriptor_of(message: Any) -> Descriptor:

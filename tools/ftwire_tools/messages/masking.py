@@ -23,7 +23,14 @@ from ftwire.capture import status_of
 from ftwire.errors import BodyError, EnvelopeError, WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
-from ftwire_tools.messages.descriptors import descriptor_of, is_repeated, is_required, plain_value
+from ftwire_tools.messages.descriptors import (
+    descriptor_of,
+    is_repeated,
+    is_required,
+    message_class,
+    plain_value,
+    unknown_field_set,
+)
 from ftwire_tools.messages.sensitive_fields import SECRET, SENSITIVE, is_secret
 
 if TYPE_CHECKING:
@@ -157,10 +164,7 @@ class MessageView:
 
     def unknown_fields(self) -> list[UnknownField]:
         """Return the fields that the class does not have. Where there are secrets, any of them may be a new one."""
-        # Imported when a message is to be shown with all that is in it: lines need none of it.
-        from google.protobuf.unknown_fields import UnknownFieldSet
-
-        return _unknown(UnknownFieldSet(self._message), hide=self._hides)
+        return _unknown(unknown_field_set(self._message), hide=self._hides)
 
     @property
     def hides_bytes(self) -> bool:
@@ -254,10 +258,7 @@ def has_secrets(message: Message) -> bool:
 
 
 def _has_secrets(message: Message) -> bool:
-    # Imported when bytes are to be shown: lines need none of it.
-    from google.protobuf.unknown_fields import UnknownFieldSet
-
-    if len(UnknownFieldSet(message)):
+    if len(unknown_field_set(message)):
         return True
     for field, value in message.ListFields():
         if is_secret(field):
@@ -380,12 +381,9 @@ class _JsonMask:
 
 def _fitting(values: dict[str, Any], descriptor: Descriptor) -> set[str]:
     """Return the names of JSON values that can be read as those of their fields, which hold no messages."""
-    # Imported when JSON is to be shown that need not be a message: lines need none of it.
-    from google.protobuf.message_factory import GetMessageClass
-
     try:
         read = decode_body(
-            json.dumps(values).encode(), GetMessageClass(descriptor), BodyFormat.JSON, check_required=False
+            json.dumps(values).encode(), message_class(descriptor), BodyFormat.JSON, check_required=False
         )
     except BodyError:
         if len(values) == 1:

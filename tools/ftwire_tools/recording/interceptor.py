@@ -25,10 +25,13 @@ from ftwire.header import MAGIC, BodyFormat
 from ftwire.protocols import registry
 from ftwire.stream import FrameDecoder
 from ftwire_tools.gateway.answer_source import failure
+from ftwire_tools.gateway.faults import ClientFaults, Faults
 from ftwire_tools.gateway.hooks import Hooks, Outcome, PushEvent, ReplyEvent, RequestEvent, Script
+from ftwire_tools.gateway.responder import REFUSED
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.steering import Steering
 from ftwire_tools.messages.trading import trades
+from ftwire_tools.recording.faulty_wires import FaultyWires
 from ftwire_tools.recording.proxy import StreamError, Wires
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ MAX_LATE: Final = 1000
 """Most messages of one connection that a script may hold back at a time; the connection waits above."""
 MAX_PENDING: Final = 4096
 """Requests whose replies are awaited; the oldest are forgotten above."""
+NEED_KEY: Final = frozenset({"bad-body", "refuse"})
+"""Faults that take a message to encrypt."""
 LOCKED: Final = "trading is locked here: ftwire record --allow-trading"
 """``retMsg`` of requests that trade, where that is not allowed."""
 
@@ -51,7 +56,8 @@ LOCKED: Final = "trading is locked here: ftwire record --allow-trading"
 class Interceptor:
     """One connection.
 
-    ``keys`` are RSA private keys to read the connection with; ``report`` is called with messages for the user.
+    ``keys`` are RSA private keys to read the connection with; ``all_faults`` are the rules for all connections;
+    ``report`` is called with messages for the user.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Interceptor:
         hooks: Hooks,
         steering: Steering,
         keys: Sequence[RsaKey],
+        all_faults: Faults,
         allow_trading: bool,
         report: Callable[[str], None],
         on_request: Callable[[ReceivedRequest], None] | None = None,
@@ -72,7 +79,10 @@ class Interceptor:
         """Whether the handshake is done, and can be read."""
         self.subscribed: Final = None
         """How many topics the client has subscribed to: the gateway knows."""
-        self._send: Final = wires.send
+        self._all_faults: Final = all_faults
+        self._faults: Final = ClientFaults(all_faults, number)
+        self._faulty: Final = FaultyWires(wires, self._faults)
+        self._send: Final = self._faulty.send
         self._hooks: Final = hooks
         self._steering: Final = steering
         self._keys: Final = [Rsa(key) for key in keys]
@@ -120,9 +130,12 @@ class Interceptor:
     async def finish(self, sender: Role) -> None:
         """Wait until all that a side has sent has been passed on: it sends nothing more."""
         await asyncio.gather(*self._late[sender.peer], return_exceptions=True)
+        if sender is Role.SERVER:
+            await self._faulty.finish()
 
     def stop(self) -> None:
         """Drop what is held back: the connection is over."""
+        self._faulty.stop()
         for tasks in self._late.values():
             for task in tasks:
                 task.cancel()
@@ -148,9 +161,12 @@ class Interceptor:
 
     async def _from_client(self, frame: Frame) -> None:
         frame = self._opened(frame)
+        if self._faults.strikes("lose", frame.proto_id):
+            return
         if frame.proto_id == INIT_CONNECT:
             self._begin(frame)
-            await self._send(Role.SERVER, frame.encode())
+            if not await self._refuse(frame, frame.protocol):
+                await self._send(Role.SERVER, frame.encode())
             return
         entry = frame.protocol
         message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else _message(frame)
@@ -159,6 +175,8 @@ class Interceptor:
             return
         if self._on_request is not None:
             self._on_request(ReceivedRequest(self.number, frame.proto_id, entry.name, message))
+        if await self._refuse(frame, entry):
+            return
         key = frame.proto_id, frame.serial
         self._requests[key] = entry, message
         if len(self._requests) > MAX_PENDING:
@@ -171,6 +189,14 @@ class Interceptor:
             await self._follow_request(frame, entry, outcome)
         else:
             await self._later(Role.SERVER, self._follow_request_later(frame, entry, outcome))
+
+    async def _refuse(self, frame: Frame, entry: ProtocolEntry | None) -> bool:
+        """Answer a request with an error where a fault demands it; return whether that was so."""
+        rule = None if entry is None else self._faults.struck_by("refuse", entry.proto_id)
+        if rule is None or entry is None:
+            return False
+        await self._answer(frame, failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code))
+        return True
 
     async def _follow_request_later(self, frame: Frame, entry: ProtocolEntry, awaited: Awaitable[Outcome]) -> None:
         await self._follow_request(frame, entry, await awaited)
@@ -201,9 +227,14 @@ class Interceptor:
         """Send a reply to the client in place of the gateway's."""
         self._requests.pop((request.proto_id, request.serial), None)
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
-        body, cipher = encode_body(message, body_format), self._decoders[Role.SERVER].cipher
+        body, cipher = encode_body(message, body_format), self._reply_cipher
         reply = encode_frame(request.proto_id, request.serial, body, body_format=body_format, cipher=cipher)
         await self._send(Role.CLIENT, reply)
+
+    @property
+    def _reply_cipher(self) -> Cipher:
+        """The cipher of the next reply: RSA until the handshake is over, where there is a key."""
+        return self._rsa if self._rsa is not None and not self.is_open else self._decoders[Role.SERVER].cipher
 
     async def _from_gateway(self, frame: Frame) -> None:
         frame = self._opened(frame)
@@ -240,7 +271,12 @@ class Interceptor:
 
     async def _follow_from_gateway(self, frame: Frame, outcome: Outcome) -> None:
         if outcome.message is not None:
-            await self._send(Role.CLIENT, self._encoded(frame, outcome.message))
+            encoded = self._encoded(frame, outcome.message)
+            if self._faults.is_active and self._faults.strikes("bad-body", frame.proto_id):
+                body = self._faults.spoil_body(frame.body)
+                cipher = self._decoders[Role.SERVER].cipher
+                encoded = encode_frame(frame.proto_id, frame.serial, body, body_format=frame.body_format, cipher=cipher)
+            await self._send(Role.CLIENT, encoded)
 
     def _encoded(self, frame: Frame, message: Message | None) -> bytes:
         """Return a frame with a message, as it came where that is its own."""
@@ -274,6 +310,11 @@ class Interceptor:
     def _begin(self, frame: Frame) -> None:
         """Take note of the client's handshake."""
         if isinstance(frame, BadFrame):
+            needing = NEED_KEY & {rule.name for rule in self._all_faults.rules.values()}
+            if needing:
+                raise StreamError(
+                    f"it is encrypted, and without --key there is no --fault {', '.join(sorted(needing))}"
+                )
             self._report(f"connection {self.number}: it is encrypted, and the script sees nothing of it without --key")
         else:
             self._asked = _message(frame)
@@ -295,7 +336,9 @@ class Interceptor:
 
     def _check_raw(self) -> None:
         """Decide on a connection that is none of TCP clients. Raises ``StreamError``."""
-        what = "it does not begin with a frame (WebSocket? TLS?), and the script sees nothing of it"
+        what = (
+            "it does not begin with a frame (WebSocket? TLS?): the script sees nothing of it, and no fault strikes it"
+        )
         if not self._allow_trading:
             raise StreamError(f"{what}; with --allow-trading it passes unchanged")
         self._report(f"connection {self.number}: {what}")
@@ -323,6 +366,7 @@ class Interception:
         self,
         script: Script | None,
         *,
+        faults: Faults | None = None,
         keys: Sequence[RsaKey],
         allow_trading: bool,
         report: Callable[[str], None],
@@ -333,7 +377,9 @@ class Interception:
         self._allow_trading: Final = allow_trading
         self._report: Final = report
         self._on_request: Final = on_request
-        self.steering: Final = Steering(None, lambda: list(self._open.values()))
+        self.faults: Final = Faults() if faults is None else faults
+        """The rules of faults, which may change while the proxy runs."""
+        self.steering: Final = Steering(None, lambda: list(self._open.values()), faults=self.faults)
         """The verbs. Those about a market, orders and the clock have nothing here to steer."""
         self._hooks: Final = Hooks(script or Script(), self.log)
 
@@ -353,6 +399,7 @@ class Interception:
             hooks=self._hooks,
             steering=self.steering,
             keys=self._keys,
+            all_faults=self.faults,
             allow_trading=self._allow_trading,
             report=self._report,
             on_request=self._on_request,

@@ -121,9 +121,15 @@ class Wires(NamedTuple):
     peer: str
     """The client's address."""
     send: Callable[[Role, bytes], Awaitable[None]]
-    """Sends bytes to a side. Raises ``OSError``."""
+    """Sends bytes to a side; what is for the client is recorded. Raises ``OSError``."""
     cut: Callable[[], None]
     """Closes the connection at once."""
+    end: Callable[[], None]
+    """Closes the connection when the client has got what was sent."""
+    record_for_client: Callable[[bytes], None]
+    """Records bytes as sent by the gateway, without sending them."""
+    write_to_client: Callable[[bytes], Awaitable[None]]
+    """Sends bytes to the client without recording them but as what it has seen. Raises ``OSError``."""
 
 
 class Proxy:
@@ -131,13 +137,19 @@ class Proxy:
 
     ``report`` is called with messages for the user, for example about a gateway that cannot be reached. ``intercept``
     returns what is to be between the sides of a connection, by its number. The tap gets the bytes of the client as they
-    come, and those for the client as they are sent.
+    come, and those for the client as they are sent, but for faults; ``seen`` gets them with what faults have made of
+    them.
     """
 
     def __init__(
-        self, tap: Tap, report: Callable[[str], None], intercept: Callable[[int, Wires], Between] | None = None
+        self,
+        tap: Tap,
+        report: Callable[[str], None],
+        intercept: Callable[[int, Wires], Between] | None = None,
+        seen: Tap | None = None,
     ) -> None:
         self._tap: Final = tap
+        self._seen: Final = seen
         self._report: Final = report
         self._intercept: Final = intercept
         self._listeners: Final[list[socket.socket]] = []
@@ -234,7 +246,7 @@ class Proxy:
             return
         self.connections += 1
         number = self.connections
-        self._tap.take(Opened(number, time.time_ns(), *ends))
+        self._take(Opened(number, time.time_ns(), *ends))
         between = self._between(number, str(ends[0]), client, gateway)
         there = asyncio.create_task(self._pass_on(number, Direction.A_TO_B, client, gateway, between))
         back = asyncio.create_task(self._pass_on(number, Direction.B_TO_A, gateway, client, between))
@@ -256,6 +268,11 @@ class Proxy:
             elif isinstance(result, Exception) and not isinstance(result, OSError):
                 raise result
 
+    def _take(self, traffic: Traffic) -> None:
+        self._tap.take(traffic)
+        if self._seen is not None:
+            self._seen.take(traffic)
+
     def _between(self, number: int, peer: str, client: socket.socket, gateway: socket.socket) -> Between | None:
         """Return what is between the sides of a connection, ``None`` where bytes pass as they are."""
         if self._intercept is None:
@@ -264,11 +281,27 @@ class Proxy:
         sides = {Role.CLIENT: client, Role.SERVER: gateway}
         locks = {role: asyncio.Lock() for role in Role}  # a reply of the script's own may come between two pieces
 
+        def record(data: bytes) -> None:
+            self._tap.take(Received(number, time.time_ns(), Direction.B_TO_A, data))
+
+        async def write(data: bytes) -> None:
+            async with locks[Role.CLIENT]:
+                if self._seen is not None:
+                    self._seen.take(Received(number, time.time_ns(), Direction.B_TO_A, data))
+                await loop.sock_sendall(client, data)
+
         async def send(to: Role, data: bytes) -> None:
+            if to is Role.CLIENT:
+                record(data)
+                await write(data)
+                return
             async with locks[to]:
-                if to is Role.CLIENT:
-                    self._tap.take(Received(number, time.time_ns(), Direction.B_TO_A, data))
-                await loop.sock_sendall(sides[to], data)
+                await loop.sock_sendall(gateway, data)
+
+        def end() -> None:
+            for side in sides.values():
+                with suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
 
         def cut() -> None:
             for side in sides.values():
@@ -276,7 +309,7 @@ class Proxy:
                 with suppress(OSError):
                     side.shutdown(socket.SHUT_RDWR)
 
-        return self._intercept(number, Wires(peer, send, cut))
+        return self._intercept(number, Wires(peer, send, cut, end, record, write))
 
     async def _pass_on(
         self,
@@ -292,7 +325,7 @@ class Proxy:
         """
         sender = Role.CLIENT if direction is Direction.A_TO_B else Role.SERVER
         loop = asyncio.get_running_loop()
-        take, ready = self._tap.take, self._tap.ready
+        take, ready = self._take, self._tap.ready
         while True:
             await ready()
             try:

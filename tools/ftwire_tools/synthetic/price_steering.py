@@ -108,8 +108,8 @@ class PriceSteering:
         key = base.day, base.session
         found = self._minutes.get(key)
         if found is None:
-            columns = self._steered(base)
-            found = self._minutes[key] = SessionMinutes(self._days, self._seed, *key, minutes=columns)
+            columns, counts = self._steered(base)
+            found = self._minutes[key] = SessionMinutes(self._days, self._seed, *key, minutes=columns, counts=counts)
         return found
 
     def ticks(self, base: SessionMinutes, number: int) -> MinuteTicks:
@@ -120,7 +120,9 @@ class PriceSteering:
             found = self._ticks[key] = MinuteTicks(self._steered_ticks(base, number))
         return found
 
-    def _steered(self, base: SessionMinutes) -> Minutes:
+    def _steered(self, base: SessionMinutes) -> tuple[Minutes, dict[int, int]]:
+        """Return the minutes, and how many trades there are in those in which a change begins."""
+        counts: dict[int, int] = {}
         columns = Minutes(*(array("q", column) for column in base.minutes))
         opens, highs, lows, closes, volumes, turnovers = columns
         for number in range(bisect_right(base.ends, self._segments[0].since), len(base.ends)):
@@ -128,6 +130,7 @@ class PriceSteering:
             start = end - 60
             if self._changes(start, end):
                 ticks = self._steered_ticks(base, number)
+                counts[number] = len(ticks)
                 prices = [tick.price for tick in ticks]
                 opens[number], closes[number] = prices[0], prices[-1]
                 highs[number], lows[number] = max(prices), min(prices)
@@ -138,7 +141,7 @@ class PriceSteering:
             for column in (opens, highs, lows, closes):
                 column[number] = self.price_at(start, column[number])
             turnovers[number] = turnovers[number] * closes[number] // before
-        return columns
+        return columns, counts
 
     def _steered_ticks(self, base: SessionMinutes, number: int) -> list[Tick]:
         start = base.ends[number] - 60

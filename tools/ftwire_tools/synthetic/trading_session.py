@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -39,8 +40,20 @@ class Summary(NamedTuple):
 class SessionMinutes:
     """The minutes of a trading session of one day, with their running totals."""
 
-    def __init__(self, days: Days, seed: int, day: date, session: Session, *, minutes: Minutes | None = None) -> None:
-        """``minutes`` take the place of those that follow from ``days`` and ``seed``."""
+    def __init__(
+        self,
+        days: Days,
+        seed: int,
+        day: date,
+        session: Session,
+        *,
+        minutes: Minutes | None = None,
+        counts: Mapping[int, int] | None = None,
+    ) -> None:
+        """``minutes`` take the place of those that follow from ``days`` and ``seed``.
+
+        ``counts`` are the numbers of trades in those minutes that have another number of them than others.
+        """
         self.day: Final = day
         self.session: Final = session
         self.minutes: Final[Minutes] = minutes_of(days, seed, day, session) if minutes is None else minutes
@@ -53,7 +66,10 @@ class SessionMinutes:
         self.volumes: Final = list(accumulate(self.minutes.volumes))
         self.turnovers: Final = list(accumulate(self.minutes.turnovers))
         lot = days.character.lot
-        self._trades: Final = [0, *accumulate(trades_in(volume // lot, session) for volume in self.minutes.volumes)]
+        trades = [trades_in(volume // lot, session) for volume in self.minutes.volumes]
+        for number, count in (counts or {}).items():
+            trades[number] = count
+        self._trades: Final = [0, *accumulate(trades)]
         self._first_sequence: Final = (day.toordinal() * len(_ORDER) + _ORDER.index(session)) * _MOST_TRADES
 
     def sequence(self, number: int) -> int:

@@ -98,6 +98,9 @@ class OutputFile:
         if self._overwrite:
             # Content first, or a power cut could leave the new name without it, and the old content is gone.
             os.fsync(self._fd)
+        if sys.platform == "win32":
+            self._close()  # an open file cannot be renamed there
+        if self._overwrite:
             self._partial.replace(self._target)
         else:
             try:
@@ -109,6 +112,8 @@ class OutputFile:
             else:
                 self._partial.unlink()
         self._partial = None
+        if sys.platform == "win32":
+            self._fd = os.open(self._target, _FLAGS | os.O_APPEND)
 
     def close(self) -> None:
         """End the file and give it its name. Raises ``OSError``, after which it is discarded."""

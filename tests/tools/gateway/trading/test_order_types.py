@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS
-from ftwire_tools.gateway.trading.order_types import NEEDED, OrderType
+from ftwire_tools.gateway.trading.order_types import NEEDED, TYPES, OrderType
 from ftwire_tools.gateway.trading.venue import Instrument
+from support.places import ROOT
 from support.steered_venue import (
     A50,
     APPLE,
@@ -109,6 +110,15 @@ def test_a_price_that_a_type_does_not_need_is_ignored_and_comes_back(order_type:
     desk = Desk()
     order = desk.place(TENCENT, 100, price, **fields_for(order_type, 300))
     assert float(order.price) == price
+
+
+def test_the_page_has_the_table() -> None:
+    page = (ROOT / "docs" / "trading.md").read_text(encoding="utf-8")
+    heads = " | ".join(product.value for product in TYPES)
+    assert f"| Order type | needs | {heads} |\n" in page
+    for order_type, fields in NEEDED.items():
+        marks = " | ".join("yes" if order_type in allowed else "" for allowed in TYPES.values())
+        assert f"| {order_type.name} ({order_type:d}) | {', '.join(fields)} | {marks} |\n" in page
 
 
 def test_the_accounts_are_of_all_kinds() -> None:

@@ -86,6 +86,7 @@ class TestStates:
         desk = Desk()
         desk.broker.decisions.reject(1, "no such broker number")
         order, other = desk.place(APPLE, 10, 201.0), desk.place(APPLE, 10, 201.0)
+        desk.step()
         assert desk.states(order) == ["SUBMITTING", "FAILED"]
         assert order.last_error == "no such broker number"
         assert other.status.name == "FILLED_ALL"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.targets import ClientTarget, FuzzTarget, LostTargetError, target_for
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import Interrupted, write
+from ftwire_tools.terminal.signals import interrupt_on_end
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -143,20 +143,15 @@ def _saved_crash(path: str, setup: FuzzSetup) -> CrashFile:
 @contextmanager
 def _running(target: FuzzTarget) -> Iterator[None]:
     """Turn errors into click's, close the target, and let SIGTERM end it as Ctrl-C does: no program stays behind."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        with interrupt_on_end():
+            yield
     except (LostTargetError, ProgramError) as error:
         raise click.ClickException(printable(str(error))) from None
     except KeyboardInterrupt:
         raise Interrupted from None
     finally:
         target.close()
-        signal.signal(signal.SIGTERM, before)
 
 
 def _replay(crash: CrashFile, target: FuzzTarget, *, as_json: bool) -> bool:

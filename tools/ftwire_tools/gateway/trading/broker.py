@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from ftwire_tools.gateway.limits import Language
 from ftwire_tools.gateway.order_decisions import OrderDecisions
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS, MOST_ORDERS, Account, AccountTerms, market_of
 from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact, in_lots
@@ -46,7 +47,7 @@ from ftwire_tools.gateway.trading.order_types import (
 )
 from ftwire_tools.gateway.trading.power import Power, can_short
 from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price, check_quantity, check_size
-from ftwire_tools.gateway.trading.texts import Language, TradeError
+from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.triggers import is_met, limit_after
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, Venue
 
@@ -638,7 +639,8 @@ class Broker:
         if self.venue.stamp(instrument, self.venue.now(instrument)) < order.arrives_at:
             return
         if order.decision is not None and order.decision.failure:
-            self._fail(account, order, order.decision.failure)
+            if moved_on:  # as other decisions, in the next second of the market
+                self._fail(account, order, order.decision.failure)
             return
         if order.order_type is OrderType.ABSOLUTE_LIMIT:
             quote = self.venue.quote(instrument)

@@ -19,11 +19,11 @@ from ftwire_tools.gateway.trading.venue import Kind
 from ftwire_tools.markets.local_times import local_text
 
 if TYPE_CHECKING:
+    from ftwire_tools.gateway.limits import Language
     from ftwire_tools.gateway.trading.accounts import AccountTerms
     from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
     from ftwire_tools.gateway.trading.ledger import Flow, Position
     from ftwire_tools.gateway.trading.order import Fill, Order
-    from ftwire_tools.gateway.trading.texts import Language
     from ftwire_tools.gateway.trading.venue import Instrument
 
 __all__ = [

@@ -181,6 +181,16 @@ class Power:
         total = value * margin_of(instrument, short=not side.buys).initial + fee
         return converted(total, instrument.currency, account.terms.currency)
 
+    @staticmethod
+    def margin_change(account: Account, instrument: Instrument, change: Decimal, price: Decimal) -> Decimal:
+        """Return the initial margin, in the instrument's currency, that a change of a position takes or sets free."""
+        held = account.ledger.held(instrument)
+
+        def initial(qty: Decimal) -> Decimal:
+            return abs(qty) * price * instrument.multiplier * margin_of(instrument, short=qty < 0).initial
+
+        return cents(initial(held + change) - initial(held))
+
     def check(self, account: Account, order: Order) -> None:
         """Raise ``TradeError`` where an account cannot afford an order, or has not what it sells."""
         instrument, side = order.instrument, order.side

@@ -177,15 +177,10 @@ class TradeRequests:
             found.maxSellShort = float(power.most(instrument, bound, fits(Side.SELL_SHORT)))
         if instrument.kind in {Kind.FUTURE, Kind.OPTION}:
             qty = kept or instrument.lot
-            found.longRequiredIM = float(self._required(account, instrument, order_type, qty, price, Side.BUY))
-            found.shortRequiredIM = float(self._required(account, instrument, order_type, qty, price, Side.SELL))
+            found.longRequiredIM = float(power.margin_change(account, instrument, qty, price))
+            found.shortRequiredIM = float(power.margin_change(account, instrument, -qty, price))
         if c2s.HasField("session"):
             found.session = c2s.session
-
-    def _required(
-        self, account: Account, instrument: Instrument, order_type: OrderType, qty: Decimal, price: Decimal, side: Side
-    ) -> Decimal:
-        return self._broker.power.initial(account, instrument, order_type, qty, price, side)
 
     def _margin_ratios(self, c2s: Any, s2c: Any) -> None:
         """Return the margin ratios of securities."""

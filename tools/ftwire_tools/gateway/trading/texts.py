@@ -8,13 +8,11 @@ language.
 # ruff: noqa: RUF001 - OpenD's Chinese texts have the punctuation of Chinese
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["LANGUAGES", "OWN", "TEXTS", "Language", "Text", "TradeError"]
+from ftwire_tools.gateway.limits import Language
 
-Language = Literal["en", "chs"]
-LANGUAGES: Final[tuple[Language, ...]] = ("en", "chs")
-"""Values of OpenD's setting ``lang``."""
+__all__ = ["OWN", "TEXTS", "Text", "TradeError"]
 
 
 class Text(NamedTuple):

@@ -199,6 +199,7 @@ class MadeUpVenue:
     def __init__(self, market: Market) -> None:
         self._market: Final = market
         self._instruments: Final[dict[tuple[int, str], Instrument]] = {}
+        self._quotes: Final[dict[tuple[int, str], tuple[tuple[int, float], Quote]]] = {}
 
     def _stock(self, instrument: Instrument) -> StockDay:
         found = self._market.stock(instrument.qot_market, instrument.code)
@@ -241,13 +242,18 @@ class MadeUpVenue:
     def quote(self, instrument: Instrument) -> Quote:
         """Return the present prices."""
         stock = self._stock(instrument)
-        asks, bids = stock.book()
-        return Quote(
-            exact(stock.latest),
-            tuple((exact(price), Decimal(volume)) for price, volume, _ in asks),
-            tuple((exact(price), Decimal(volume)) for price, volume, _ in bids),
-            stock.traded_at,
-        )
+        state = stock.traded_at, stock.latest  # the book changes with these
+        known = self._quotes.get(instrument.key)
+        if known is None or known[0] != state:
+            asks, bids = stock.book()
+            found = Quote(
+                exact(stock.latest),
+                tuple((exact(price), Decimal(volume)) for price, volume, _ in asks),
+                tuple((exact(price), Decimal(volume)) for price, volume, _ in bids),
+                stock.traded_at,
+            )
+            known = self._quotes[instrument.key] = state, found
+        return known[1]
 
     def last(self, instrument: Instrument) -> Decimal:
         """Return the price of the last trade."""
@@ -290,12 +296,13 @@ class MadeUpVenue:
 
     def trading_day(self, instrument: Instrument, *, extended: bool) -> date:
         """Return the trading day of a moment."""
-        hours, now = self._stock(instrument).hours, self._market.now
+        stock, now = self._stock(instrument), self._market.now
+        hours = stock.hours
         sessions = ALL_SESSIONS if extended else REGULAR
         day = hours.day_at(now, sessions)
         ends = max(each.end for each in hours.trading(day) if each.session in sessions)
-        is_over = now >= ends and self.phase(instrument) is not Phase.AUCTION
-        return hours.after(day) if is_over else day
+        in_closing_auction = self.phase(instrument) is Phase.AUCTION and stock.time().date() == day
+        return hours.after(day) if now >= ends and not in_closing_auction else day
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:
         """Return a trading day before or after another."""

@@ -1,0 +1,63 @@
+"""Types of messages, where the caller knows the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+import pytest
+
+import ftwire
+from ftwire.messages import Qot_GetRT, Qot_UpdateRT, Trd_GetMaxTrdQtys
+from support.frames import rt_request
+from support.places import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.message import Message
+
+    from ftwire_tools.client import BlockingClient, Client
+
+CAPTURE = ROOT / "fixtures/captures/futu-api-10.11-plain.pcap"
+
+
+def test_a_registered_name_or_id_has_the_classes_of_its_protocol() -> None:
+    # Held by mypy; at run time these are the same objects.
+    assert_type(ftwire.registry["Qot_GetRT"].response, type[Qot_GetRT.Response])
+    assert_type(ftwire.registry[3008].request, type[Qot_GetRT.Request])
+    assert_type(ftwire.registry[3009].request, None)
+    assert_type(ftwire.registry["Trd_GetAccTradingInfo"].response, type[Trd_GetMaxTrdQtys.Response])
+    assert ftwire.registry["Qot_GetRT"].response is Qot_GetRT.Response
+    assert ftwire.registry["Trd_GetAccTradingInfo"].response is Trd_GetMaxTrdQtys.Response
+    assert_type(ftwire.registry[ftwire.registry.names[0]], ftwire.Protocol)
+
+
+async def requests(client: Client, blocking: BlockingClient, values: Mapping[str, object], message: Message) -> None:
+    """Checked by mypy, never run."""
+    assert_type(await client.request("Qot_GetRT", values), Qot_GetRT.Response)
+    assert_type(await client.request(3008, Qot_GetRT.Request()), Qot_GetRT.Response)
+    assert_type(blocking.request("Qot_GetRT", b""), Qot_GetRT.Response)
+    assert_type(blocking.request(int("3008"), message), Any)
+
+
+def test_a_frame_is_read_as_the_class_that_is_named() -> None:
+    frame = ftwire.Frame.build(3008, 1, rt_request(), sender=ftwire.Role.CLIENT)
+    request = assert_type(frame.as_(Qot_GetRT.Request), Qot_GetRT.Request)
+    assert request is frame.message
+    with pytest.raises(TypeError, match=r"3008 Qot_GetRT request.* is no Qot_UpdateRT\.Response"):
+        frame.as_(Qot_UpdateRT.Response)
+
+
+def test_a_frame_of_a_capture_is_read_as_the_class_that_is_named() -> None:
+    pushes = [frame for frame in ftwire.read(CAPTURE, keys=[]) if frame.kind == "push"]
+    assert [len(frame.as_(Qot_UpdateRT.Response).s2c.rtList) for frame in pushes] == [1, 1, 1, 1]
+    with pytest.raises(TypeError, match=r"is no Qot_GetRT\.Response"):
+        pushes[0].as_(Qot_GetRT.Response)
+
+
+def test_a_frame_that_cannot_be_read_raises_why() -> None:
+    stream = bytearray(ftwire.Frame.build(3008, 1, rt_request(), sender=ftwire.Role.CLIENT).encode())
+    stream[-1] ^= 1
+    (frame,) = ftwire.read(bytes(stream), keys=[])
+    with pytest.raises(ftwire.DigestError):
+        frame.as_(Qot_GetRT.Request)
