@@ -248,11 +248,13 @@ def test_every_request_that_can_be_made_gets_a_reply(name: str, changed: Synthet
     request = data.draw(messages(entry.request))
     if request.IsInitialized():
         client: Any = Client()
-        assert changed.answer(client, entry, request).message.retType in {0, -1}
+        answer: Any = changed.answer(client, entry, request)
+        assert answer.message.retType in {0, -1}
         for part in parts(request):
             if part.DESCRIPTOR.full_name == "Qot_Common.Security":
                 part.market, part.code = US, "AAPL"
-        assert changed.answer(client, entry, request).message.retType in {0, -1}
+        answer = changed.answer(client, entry, request)
+        assert answer.message.retType in {0, -1}
 
 
 def test_lists_come_in_pages(source: Synthetic) -> None:
