@@ -362,7 +362,7 @@ def test_a_script_that_cannot_be_used_is_refused(tmp_path: Path, text: str, reas
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, ["--synthetic", "--script", str(tmp_path / "none.py")])
     assert done.exit_code == 1
-    assert "none.py: No such file or directory" in done.output
+    assert done.output == f"Error: {tmp_path / 'none.py'}: No such file or directory\n"
 
 
 def test_a_script_uses_modules_beside_it_and_leaves_nothing_there(tmp_path: Path) -> None:

@@ -294,6 +294,8 @@ async def _serve(
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the market and of faults.")
 @fault_options("Make something go wrong")
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--limits",
     "account",
@@ -317,8 +319,6 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
-@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
-@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),

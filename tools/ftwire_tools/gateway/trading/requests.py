@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.trading.amounts import ZERO, exact
-from ftwire_tools.gateway.trading.broker import OrderChange
 from ftwire_tools.gateway.trading.messages import (
     fill_account,
     fill_deal,
@@ -22,6 +21,7 @@ from ftwire_tools.gateway.trading.messages import (
     fill_position,
 )
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
 from ftwire_tools.gateway.trading.power import can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
