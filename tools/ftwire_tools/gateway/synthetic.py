@@ -173,7 +173,7 @@ class Synthetic:
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
             elif entry.name in self._reference.answers:
-                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
+                self._reference.answer(entry.name, client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:

@@ -129,7 +129,7 @@ class Service:
             kind = c2s.news_sub_type or (1, 2, 3)[number % 3]
             moment = self._view.now(listing) - timedelta(hours=5 * number + 1)
             item = s2c.search_news_list.add(
-                title=f"{listing.name}: {_HEADLINES[kind]}",
+                title=f"{listing.name}: {_HEADLINES.get(kind, _HEADLINES[1])}",
                 news_sub_type=kind,
                 source="Made-up News",
                 publish_time=local_text(moment),
