@@ -17,7 +17,7 @@ The modules, each depending only on those above it:
 ``subscriptions``     what one client has subscribed to, and which pushes it gets
 ``answer_source``     where answers come from: the interface of ``replay`` and ``synthetic``
 ``verbs``             methods that can be called with plain data
-``steering``          the verbs that steer a gateway
+``steering``          the verbs that steer a gateway: a package
 ``hooks``             functions of a script that see and change what passes
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
