@@ -4,7 +4,7 @@ The modules, each depending only on those above it:
 
 ====================  ================================================================================
 ``log``               the events that a gateway reports, as text or JSON lines
-``faults``            what a gateway can be made to do wrong, and when
+``faults``            what a gateway can be made to do wrong, and when: a package
 ``frequencies``       how often requests may be sent
 ``quotas``            how much may be subscribed to, and how much history requested
 ``limits``            these and other limits of OpenD, with its texts
