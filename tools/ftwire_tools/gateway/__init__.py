@@ -22,7 +22,10 @@ The modules, each depending only on those above it:
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
 ``outbox``            a client's outgoing frames, with faults applied
+``client_mistakes``   the known mistake that explains what a client sends
 ``responder``         answers a client's requests
+``client_exchanges``  a client's requests with their answers, for the log
+``scripted_pushes``   pushes to a client that a script sees first
 ``session``           one client: its replies, its pushes, its end
 ``tcp``               a client's socket and session on TCP
 ``websocket``         the same on WebSocket

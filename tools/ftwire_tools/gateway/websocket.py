@@ -189,7 +189,7 @@ class WebSocketSession(ClientSession):
             else:
                 self._responder.handle(self, request)
         except WireError as error:
-            self.cut_off(self._diagnose(lambda: self._mistakes.in_message(message)) or str(error))
+            self.cut_off(self._mistake_report.report(lambda: self._mistakes.in_message(message)) or str(error))
 
     def _find_in(self, request: BaseFrame) -> Finding | None:
         return self._mistakes.in_message(request.encode()) if isinstance(request, Envelope) else None
@@ -197,18 +197,18 @@ class WebSocketSession(ClientSession):
     def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:
             self._connection.refuse(request, "connected already")
-            self._note_answer(request, None, failure="connected already")
+            self._exchanges.end(request, None, failure="connected already")
             self.flush()
             return
         if not self._connection.knows_key(request):
             self._log("wrong-key", client=self.number)
             self._connection.refuse(request, "wrong key")
-            self._note_answer(request, None, failure="wrong key")
+            self._exchanges.end(request, None, failure="wrong key")
             self.flush()
             return
         if self._context.is_full():
             self._connection.refuse(request, "too many clients")
-            self._note_answer(request, None, failure="too many clients")
+            self._exchanges.end(request, None, failure="too many clients")
             self.refuses_when_full()
             return
         rule = self._refused_by(INIT_CONNECT)
@@ -216,10 +216,10 @@ class WebSocketSession(ClientSession):
             if rule.ret_msg or rule.err_code or rule.ret_type != RET_FAILED:
                 refusal = failure(registry[INIT], rule.ret_msg, rule.ret_type, rule.err_code)
                 self._connection.reply(request, refusal)
-                self._note_answer(request, refusal)
+                self._exchanges.end(request, refusal)
             else:
                 self._connection.refuse(request, "refused")
-                self._note_answer(request, None, failure="refused")
+                self._exchanges.end(request, None, failure="refused")
             self.flush()
             self.end("refused, as a fault")
             return
@@ -228,7 +228,7 @@ class WebSocketSession(ClientSession):
         if self._faults is not None:
             self._send_with_faults(INIT, is_push=False)
         self.flush()
-        self._note_answer(request, None)
+        self._exchanges.end(request, None)
         asked: Any = request.message
         self._opened(notify=True, language=asked.c2s.programmingLanguage, encryption="none")
 
