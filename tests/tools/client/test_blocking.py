@@ -37,6 +37,7 @@ def test_it_has_the_names_of_the_asyncio_client() -> None:
 def test_requests_tables_and_pushes(running: RunningGateway) -> None:
     with BlockingClient(running.host, running.port) as client, client.pushes("Qot_UpdateRT") as pushes:
         assert client.connected is not None
+        assert repr(client) == f"<BlockingClient of {running.host}:{running.port}, connected>"
         client.subscribe(["US.AAPL", "HK.00700"], "RT")
         reply = client.request("Qot_GetRT", {"security": "HK.00700"})
         assert isinstance(reply, Qot_GetRT.Response)
@@ -62,6 +63,7 @@ def test_streams_end_with_the_client(running: RunningGateway) -> None:
     client.close()
     reader.join(10)
     assert not reader.is_alive()
+    assert repr(client).endswith(f"{running.port}, not connected>")
     with pytest.raises(RuntimeError, match="closed"):
         client.subscribe("HK.00700", "RT")
 
