@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto
 	@echo "Setting up $(VENV): the first time a minute or two, with downloads."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[compressed,export,fuzz]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,control,export,fuzz]" --group dev
 	touch $@
 
 lint: setup
@@ -81,7 +81,7 @@ interop: peers $(VENV)/.clusters
 	$(BIN)/pytest tests/interop
 
 $(VENV)/.clusters: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --editable ".[compressed,export,fuzz,ray,dask]"
+	$(BIN)/python -m pip install --quiet --editable ".[compressed,control,export,fuzz,ray,dask]"
 	touch $@
 
 # The documentation as a site, below site/: without warnings, or not at all.

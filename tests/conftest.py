@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, Phase, settings
 pytest_plugins = ["support.programs"]
 
 # Of whoever runs the tests, and not of the tests: they set what they need.
-for _name in ("COLUMNS", "FORCE_COLOR", "FTWIRE_COLOR", "FTWIRE_KEY", "FTWIRE_TIME", "FTWIRE_TO"):
+for _name in (
+    "COLUMNS",
+    "FORCE_COLOR",
+    "FTWIRE_COLOR",
+    "FTWIRE_KEY",
+    "FTWIRE_TIME",
+    "FTWIRE_TO",
+    "FTWIRE_TRADE_PASSWORD",
+):
     os.environ.pop(_name, None)
 
 CI = bool(os.environ.get("CI"))

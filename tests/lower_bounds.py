@@ -33,6 +33,7 @@ TESTS: Final = (
     "tests/tools/dumping/test_goldens.py",
     "tests/tools/filters/test_expressions.py",
     "tests/tools/export/test_export.py",
+    "tests/tools/gateway/test_control.py",
     "tests/tools/gateway/test_serve.py",
     "tests/tools/gateway/test_gateway_clients.py",  # with clients on plain sockets: no part of what is tested
 )

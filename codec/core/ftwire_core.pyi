@@ -31,6 +31,37 @@ class Codec:
         """Return the bytes of a frame; ``None`` where a number does not fit its field or the body is no ``bytes``."""
 
 @final
+class BodyColumns:
+    """Frames of the wanted types, each type in columns: the twin of ``ftwire.body_columns.PythonBodyColumns``."""
+
+    size: int
+    """Bytes of bodies held."""
+    frames: int
+    """Frames held."""
+
+    def __new__(cls, places: Mapping[int, int]) -> BodyColumns:
+        """Take the place of each frame type's columns, -1 for frames that are only counted."""
+
+    def take(self, buffer: bytes, max_body: int, cipher: Cipher, start: int = ...) -> tuple[int, int, int]:
+        """Keep the frames at ``start`` that are wanted and in order; none of a cipher without a ``Codec``."""
+
+    def number(self, count: int, number: int, conversation: int, time: int) -> None:
+        """Give the next frames their numbers and their time; raises ``ValueError`` where there are not so many."""
+
+    def taken(self) -> list[tuple[int, bytes, bytes, bytes, bytes, bytes, bytes]]:
+        """Return the fields of ``ftwire.body_columns.TakenColumns`` of each type, and hold them no longer."""
+
+@final
+class BodyCheck:
+    """Checks the bodies of one message class, many at a time: for ``ftwire.body_check``."""
+
+    def __new__(cls, messages: list[list[tuple[int, int, int, str, int, list[tuple[int, str]]]]]) -> BodyCheck:
+        """Take a message class as ``JsonWriter`` does."""
+
+    def uncertain(self, bodies: bytes, offsets: bytes) -> list[int]:
+        """Return the indexes of bodies that protobuf may refuse: see ``ftwire.body_check.refused_bodies``."""
+
+@final
 class Projection:
     """Reads the values at some paths of the bodies of one message class: the twin of ``ftwire.projection``."""
 

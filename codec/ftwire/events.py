@@ -4,7 +4,7 @@ Times are integers in nanoseconds, on whatever clock the caller passes in.
 
 A ``Connection`` returns ``Connected``, ``Refused``, ``RequestReceived``, ``ReplyReceived``, ``PushReceived``,
 ``UnmatchedReply``, ``FrameDamaged``, ``RequestTimedOut`` and ``PeerSilent``; an ``Observer`` returns
-``FrameObserved``, ``UndecodedObserved`` and ``KeyMissing``.
+``FrameObserved``, ``FramesCollected``, ``UndecodedObserved`` and ``KeyMissing``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "Event",
     "FrameDamaged",
     "FrameObserved",
+    "FramesCollected",
     "KeyMissing",
     "Observation",
     "PeerSilent",
@@ -155,6 +156,20 @@ class UndecodedObserved(NamedTuple):
     packet: int
 
 
+class FramesCollected(NamedTuple):
+    """Observer: frames were sent one behind the other, and put into columns (``ftwire.body_columns``)."""
+
+    frames: int
+    """How many."""
+    size: int
+    """Bytes that they take on the wire."""
+    sender: Role
+    time: int
+    """When the last byte of all of them was captured."""
+    packet: int
+    """Number of the packet that it came in."""
+
+
 class KeyMissing(NamedTuple):
     """Observer, once a conversation: it is encrypted and no key opens it."""
 
@@ -164,5 +179,5 @@ class KeyMissing(NamedTuple):
     packet: int
 
 
-Observation = FrameObserved | UndecodedObserved | KeyMissing
+Observation = FrameObserved | FramesCollected | UndecodedObserved | KeyMissing
 """What an ``Observer`` returns."""

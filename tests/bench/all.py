@@ -30,7 +30,7 @@ from bench.tables import write_tables
 
 BENCH = Path(__file__).parent
 RECORD = BENCH / "recorded.json"
-NAMES = ("codec", "pcap", "dump", "start", "gateway", "client", "export", "strategies")
+NAMES = ("codec", "pcap", "dump", "start", "gateway", "client", "export", "report", "strategies")
 CORES = {
     "codec": ("off", "required"),
     "pcap": ("off", "required"),
@@ -38,6 +38,7 @@ CORES = {
     "gateway": ("off", "required"),
     "client": ("off", "required"),
     "export": ("off", "required"),
+    "report": ("off", "required"),
 }
 """Values of ``FTWIRE_CORE`` to run a benchmark with; one that is not listed runs without the compiled core.
 ``bench_dump`` sets it itself."""

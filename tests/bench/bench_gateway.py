@@ -1,4 +1,4 @@
-"""How many pushes a gateway sends in a second of CPU time.
+"""How many pushes a gateway sends in a second of CPU time, and how many requests it answers.
 
     python tests/bench/bench_gateway.py [--json]
 
@@ -9,12 +9,13 @@ are not counted.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from operator import truediv
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.harness import Ratio, report, turns, with_core_named, within_rounds
 from ftwire.connection import Connection, State
-from ftwire.frame import Role
+from ftwire.frame import Role, encode_frame
 from ftwire.header import BodyFormat
+from ftwire.messages import InitConnect, Qot_GetRT
 from ftwire_tools.gateway.load import load
-from ftwire_tools.gateway.log import Log
+from ftwire_tools.gateway.log import Log, LogOutput, TextLog
 from ftwire_tools.gateway.push_recording import RecordedPush, Track
 from ftwire_tools.gateway.push_scheduler import Pace
 from ftwire_tools.gateway.replay import Replay
+from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
 from ftwire_tools.gateway.topics import Topic
@@ -40,6 +43,7 @@ MANY = 6_000_000
 TWO_TOPICS = 400_000
 DAY = 4096
 """Pushes of one topic, a second between two of them."""
+REQUESTS = 20_000
 BATCH = 64
 SILENT = Log(lambda *_: None)
 
@@ -66,6 +70,28 @@ threading.Thread(target=send).start()
 space = bytearray(1 << 18)
 while connection.recv_into(space):
     pass
+"""
+
+
+ASKER = """
+import socket, sys, threading
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+count, first = int(sys.argv[2]), int(sys.argv[3])
+asked = sys.stdin.buffer.read()
+hello, question = asked[:first], asked[first:]
+def reply():
+    header = connection.recv(44, socket.MSG_WAITALL)
+    length = int.from_bytes(header[12:16], "little")
+    connection.recv(length, socket.MSG_WAITALL)
+    return 44 + length
+connection.sendall(hello)
+reply()
+connection.sendall(question)
+left = count * reply()
+threading.Thread(target=lambda: [connection.sendall(question * 50) for _ in range(count // 50)]).start()
+space = bytearray(1 << 18)
+while left > 0:
+    left -= connection.recv_into(space)
 """
 
 
@@ -170,6 +196,31 @@ def gateway(clients: int, frames: int = MANY, codes: tuple[str, ...] = ("HK.0070
     asyncio.run(run())
 
 
+def answering(log: Callable[[Callable[[str], None]], ExchangeLog] | None) -> None:
+    """Run the whole gateway, answering requests that come one behind the other without a pause."""
+    hello = InitConnect.Request()
+    hello.c2s.clientVer, hello.c2s.clientID = 1000, "bench"
+    question = Qot_GetRT.Request()
+    question.c2s.security.market, question.c2s.security.code = 1, "00700"
+    first, second = (
+        encode_frame(proto_id, 1, message.SerializeToString())
+        for proto_id, message in ((1001, hello), (3008, question))
+    )
+
+    async def run() -> None:
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+            output = LogOutput()
+            requests = None if log is None else log(output.put)
+            async with Gateway(captured(), Settings(port=0), SILENT, request_log=requests) as server:
+                words = [sys.executable, "-c", ASKER, str(server.port), str(REQUESTS), str(len(first))]
+                process = await asyncio.create_subprocess_exec(*words, stdin=subprocess.PIPE)
+                await process.communicate(first + second)
+                assert process.returncode == 0
+            output.close()
+
+    asyncio.run(run())
+
+
 def echo() -> None:
     """Run an asyncio server that echoes: the same bytes without any processing."""
 
@@ -211,11 +262,15 @@ def main() -> None:
             "hundred": lambda: gateway(100),
             "two": lambda: gateway(1, TWO_TOPICS, ("HK.00700", "US.AAPL")),
             "echo": echo,
+            "answers": lambda: answering(None),
+            "logged": lambda: answering(lambda put: ExchangeLog(TextRequests(TextLog(put).line))),
+            "json": lambda: answering(lambda put: ExchangeLog(JsonRequests(put))),
         },
         rounds=5,
     )
 
     frames = {"one": FRAMES, "fly": FRAMES, "two": TWO_TOPICS, "gateway": MANY, "hundred": MANY, "echo": MANY}
+    frames |= dict.fromkeys(("answers", "logged", "json"), REQUESTS)
 
     def faster(mine: str, theirs: str) -> float:
         return within_rounds(truediv, taken[theirs], taken[mine]) * frames[mine] / frames[theirs]
@@ -251,6 +306,18 @@ def main() -> None:
                     faster("gateway", "echo"),
                     None,
                     f"{rate('gateway')}, {rate('echo')}",
+                ),
+                Ratio(
+                    "requests answered, with the log / without",
+                    faster("logged", "answers"),
+                    0.9,
+                    f"{rate('logged')}, {rate('answers')}",
+                ),
+                Ratio(
+                    "the same, with the complete log in JSON",
+                    faster("json", "answers"),
+                    None,
+                    rate("json"),
                 ),
             ]
         ),

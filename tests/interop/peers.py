@@ -50,7 +50,8 @@ class Peer:
     name: str
     """Its name in tests and fixtures."""
     kind: str
-    """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``; ``reader`` for what reads our tables."""
+    """Which toolchain runs it: ``python``, ``node``, ``java`` or ``rust``; ``reader`` for what reads our tables,
+    ``browser`` for what drives one."""
     package: str
     """Its name in that toolchain's registry."""
     version: str
@@ -124,6 +125,7 @@ PEERS = {
             "0.1.2",
             note="a community crate; no quotes, no pushes, no encryption of its own",
         ),
+        Peer("playwright", "browser", "playwright-core", "1.65.1", ("axe-core@4.14.1",)),
         Peer("pandas", "reader", "pandas", "3.1.1", ("pyarrow==26.0.1",), "pandas"),
         Peer("polars", "reader", "polars", "2.1.0", module="polars"),
         Peer("duckdb", "reader", "duckdb", "2.0.0", module="duckdb"),
@@ -258,6 +260,7 @@ def _run_rust(peer: Peer) -> list[str]:
 INSTALLERS: dict[str, Callable[[Peer], None]] = {
     "python": _install_python,
     "node": _install_node,
+    "browser": _install_node,
     "java": _install_java,
     "rust": _install_rust,
     "reader": _install_reader,

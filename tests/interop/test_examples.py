@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from fixtures.make_vectors import GROUPS
 from ftwire.frame import encode_frame
 from support.places import ROOT
-from support.programs import require
+from support.programs import absent, require
 from support.vector_program import answer, cipher_of
 
 CLIENTS = ROOT / "examples" / "clients"
@@ -39,14 +40,13 @@ pytestmark = pytest.mark.timeout(600)
 Check = Callable[..., list[dict[str, Any]]]
 
 
-@pytest.fixture(scope="module", params=NEEDED)
-def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Check:
-    """``check(*options)``: what ``ftwire vectors check --json`` finds of an example, which is built first."""
-    for program in NEEDED[request.param]:
+def build(name: str, folder: Path) -> tuple[Path, str]:
+    """Copy an example into a folder and build it as its README shows; return the place and the command to test it."""
+    for program in NEEDED[name]:
         require(program)
-    place = tmp_path_factory.mktemp("example") / request.param
+    place = folder / name
     made_by_hand = shutil.ignore_patterns("build", "target", "node_modules", "package-lock.json", "*.lock", "*.exe")
-    shutil.copytree(CLIENTS / request.param, place, ignore=made_by_hand)
+    shutil.copytree(CLIENTS / name, place, ignore=made_by_hand)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARGO_TARGET")}
     (block,) = re.findall(r"^```console\n(.*?)^```$", (place / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     *builds, test = [line.removeprefix("$ ") for line in block.splitlines()]
@@ -55,6 +55,13 @@ def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             shlex.split(line), cwd=place, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    return place, test
+
+
+@pytest.fixture(scope="module", params=NEEDED)
+def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Check:
+    """``check(*options)``: what ``ftwire vectors check --json`` finds of an example, which is built first."""
+    place, test = build(request.param, tmp_path_factory.mktemp("example"))
 
     def run(*options: str | Path) -> list[dict[str, Any]]:
         words = [sys.executable, "-m", "ftwire_tools.cli", *shlex.split(test)[1:], "--timeout", "60", "--json"]
@@ -104,3 +111,15 @@ def test_streams_of_any_size_in_any_chunks(check: Check, tmp_path: Path) -> None
     (tmp_path / "own.json").write_text(json.dumps({"group": "stream", "tests": tests}))
     results = check("--vectors", tmp_path)
     assert [result["outcome"] for result in results] == ["passed"] * len(inputs)
+
+
+@pytest.mark.parametrize("name", ["go", "typescript"])
+def test_its_tests_against_a_gateway_pass(name: str, tmp_path: Path) -> None:
+    """They steer it over HTTP."""
+    if find_spec("h11") is None:
+        absent("the library h11 is not installed")
+    place, _ = build(name, tmp_path)
+    (test,) = re.findall(r"^```sh\n(.*?)\n```$", (place / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    environment = {**os.environ, "FTWIRE": f"{sys.executable} -m ftwire_tools.cli"}
+    done = subprocess.run(shlex.split(test), cwd=place, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

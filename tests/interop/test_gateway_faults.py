@@ -36,6 +36,7 @@ HARMLESS = {
 
 FAILS_THE_CALL = {
     "drop": ("drop:proto=Qot_GetRT,n=1", "Timeout"),
+    "lose": ("lose:proto=Qot_GetRT,n=1", "Timeout"),
     "wrong-serial": ("wrong-serial:proto=Qot_GetRT,n=1", "Timeout"),
     "bad-sha1": ("bad-sha1:proto=Qot_GetRT,n=1", "check sha error!"),
     "bad-body": ("bad-body:proto=Qot_GetRT,n=1", ""),

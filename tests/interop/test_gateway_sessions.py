@@ -135,10 +135,12 @@ class TestMadeUpMarket:
         self, name: str, encrypted: bool, peer: Callable[[str], Peer]
     ) -> None:
         peer(name)
-        with gateway(synthetic=True, key=KEY if encrypted else None, speed=0.001) as opend:
-            lines = run(name, opend, *(["--encrypt", str(TEST_KEY)] if encrypted else []), "--pushes", "2", "trade")
+        with gateway(
+            synthetic=True, key=KEY if encrypted else None, speed=0.001, clock="hk-open", fills="half"
+        ) as opend:
+            lines = run(name, opend, *(["--encrypt", str(TEST_KEY)] if encrypted else []), "--pushes", "3", "trade")
         states = [line["rows"][0]["order_status"] for line in lines if line.get("handler") == "TradeOrderHandlerBase"]
-        assert states == ["SUBMITTED", "CANCELLED_ALL"]
+        assert states == ["SUBMITTING", "SUBMITTED", "CANCELLED_ALL"]
         (listed,) = next(line["rows"] for line in lines if line.get("call") == "order_list_query")
         assert (listed["code"], listed["qty"], listed["price"]) == ("HK.00700", 200.0, 600.5)
 
@@ -154,7 +156,7 @@ class TestMadeUpMarket:
     @pytest.mark.parametrize("name", ["java-futu-api", "rust-futu-rs", *NODE])
     def test_other_languages(self, name: str, peer: Callable[[str], Peer]) -> None:
         peer(name)
-        with gateway(synthetic=True, websocket=True, speed=20.0) as opend:
+        with gateway(synthetic=True, websocket=True, speed=20.0, always_open=True) as opend:
             lines = run(name, opend)
         assert sum(line["event"] == "push" for line in lines) >= 4
         assert [line.get("code") for line in lines if line.get("call") == "GetRT"] == ["US.AAPL", "HK.00700"]
@@ -167,7 +169,7 @@ class TestMadeUpMarket:
 
         peer(name)
         program = Path(__file__).with_name("clients") / "quickstart.py"
-        with gateway(synthetic=True, speed=20.0) as opend:
+        with gateway(synthetic=True, speed=20.0, clock="hk-open", fills="half") as opend:
             words = [str(python(name)), str(program), PEERS[name].module, script, str(opend.port)]
             done = subprocess.run(words, env=environment(name), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

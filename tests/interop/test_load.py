@@ -28,7 +28,19 @@ def resident(pid: int) -> float:
 
 
 def test_128_clients_at_top_speed() -> None:
-    words = [sys.executable, "-c", PROGRAM, "serve", "--synthetic", "--topspeed", "--port", "0", "--log-json"]
+    words = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "serve",
+        "--synthetic",
+        "--hours",
+        "always",
+        "--topspeed",
+        "--port",
+        "0",
+        "--log-json",
+    ]
     gateway = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     try:
         assert gateway.stderr is not None

@@ -48,6 +48,7 @@ PACKAGES: Final = {
     "fish": "fish",
     "tmux": "tmux",
     "man": "man-db",
+    "chromium": "chromium",
 }
 """Program -> the Debian package that installs it."""
 _ABSENT: Final = "{} is not installed"
@@ -144,6 +145,16 @@ def tmux() -> Program:
 @pytest.fixture(scope="session")
 def man() -> Program:
     return require("man")
+
+
+@pytest.fixture(scope="session")
+def node() -> Program:
+    return require("node")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Program:
+    return require("chromium")
 
 
 def complaints(tshark: Program, path: Path) -> list[str]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ftwire.cipher import RsaKey
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire_tools.gateway.faults import Faults
+from ftwire_tools.gateway.script_file import load_script
+from ftwire_tools.recording.interceptor import Interception
+from ftwire_tools.recording.proxy import Proxy, Tap
+from ftwire_tools.terminal.addresses import Address
 
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
 """The command, run by this interpreter."""
@@ -73,6 +81,9 @@ def recording(
         for _ in targets:
             line = process.stderr.readline().decode()
             running.said.append(line)
+            if "runs as code" in line:
+                line = process.stderr.readline().decode()
+                running.said.append(line)
             assert "listening on" in line, line + process.stderr.read().decode()
             running.ports.append(int(line.partition(" for ")[0].rpartition(":")[2]))
         yield running
@@ -83,6 +94,65 @@ def recording(
         for stream in (process.stdout, process.stderr):
             assert stream is not None
             stream.close()
+
+
+class Proxied:
+    """A proxy with an interceptor, in this process."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.ports = [0]
+        self.said: list[str] = []
+
+    def reports(self, text: str) -> bool:
+        """Wait until something that contains ``text`` is reported, and return whether it was."""
+        until = time.monotonic() + SECONDS
+        while not any(text in line for line in self.said):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.005)
+        return True
+
+
+@contextmanager
+def proxied(
+    to: int,
+    script: Path | None = None,
+    *,
+    faults: Sequence[str] = (),
+    seed: int = 0,
+    keys: Sequence[RsaKey] = (),
+    allow_trading: bool = False,
+) -> Iterator[Proxied]:
+    """Run what ``ftwire record`` puts between a client and the gateway at a port, without recording."""
+    found = Proxied(Faults(faults, seed=seed))
+    loop = asyncio.new_event_loop()
+    stop, ready = asyncio.Event(), threading.Event()
+
+    async def run() -> None:
+        interception = Interception(
+            None if script is None else load_script(str(script)),
+            faults=found.faults,
+            keys=keys,
+            allow_trading=allow_trading,
+            report=found.said.append,
+        )
+        proxy = Proxy(Tap(), found.said.append, interception.begin)
+        found.ports = [proxy.listen(Address("127.0.0.1", 0), Address("127.0.0.1", to)).port]
+        async with interception:
+            ready.set()
+            await stop.wait()
+        await proxy.close()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    assert ready.wait(SECONDS)
+    try:
+        yield found
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from fixtures.scenario import CBC_IV, CONN_KEY, ScenarioAnswer
 from ftwire.cipher import RsaKey
 from ftwire_tools.gateway.answer_source import Subscriber
 from ftwire_tools.gateway.faults import parse_rule
+from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.push import PushRun
 from ftwire_tools.gateway.server import Gateway
@@ -69,7 +70,12 @@ class ScriptedGateway:
         self.port = 0
         self.seen: list[ReceivedRequest] = []
         self.source = ScenarioSource(answers=answers) if flood is None else FloodingSource(*flood, answers=answers)
-        self._settings = {"key": key, "keep_alive": keep_alive, "faults": tuple(map(parse_rule, faults))}
+        self._settings: dict[str, Any] = {
+            "key": key,
+            "keep_alive": keep_alive,
+            "faults": tuple(map(parse_rule, faults)),
+            "limits": LimitSettings.of("off"),
+        }
         self._bugs: list[dict[str, object]] = []
         self._gateway: Gateway | None = None
 
@@ -89,7 +95,7 @@ class ScriptedGateway:
     async def start(self, port: int = 0) -> None:
         self._gateway = await Gateway(
             self.source,
-            Settings(port=port, **self._settings),  # type: ignore[arg-type]  # each of its own type
+            Settings(port=port, **self._settings),
             Log(lambda name, facts: self._bugs.append(facts) if name == "internal-error" else None),
             credentials=lambda number: Credentials(1000 + number, CONN_KEY, CBC_IV),
             on_request=self.seen.append,

@@ -55,7 +55,7 @@ def protocols(start: str) -> list[str]:
 @pytest.mark.usefixtures("home")
 class TestBash:
     def test_commands_and_their_options(self, bash: Program) -> None:
-        assert offers_of_bash(bash, "re") == ["replay", "record", "redact"]
+        assert offers_of_bash(bash, "re") == ["replay", "record", "redact", "report"]
         assert offers_of_bash(bash, "schema", "h") == ["history"]
         assert offers_of_bash(bash, "dump", "--st") == ["--stats"]
 

@@ -20,7 +20,12 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # 128 + SIGINT, a shell's exit code for a program that a signal ended
 PIPE_CLOSED = 128 + 13  # 128 + SIGPIPE
-INSTALLS = {"rich": "ftwire", "websockets": "ftwire", "hypothesis": "'ftwire[fuzz]'"}
+INSTALLS = {
+    "rich": "ftwire",
+    "websockets": "ftwire",
+    "h11": "'ftwire[control]'",
+    "hypothesis": "'ftwire[fuzz]'",
+}
 """Package that is imported when needed -> what pip has to install."""
 
 

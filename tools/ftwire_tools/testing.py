@@ -12,6 +12,11 @@
 
     def test_another(opend):
         my_client.connect(opend.host, opend.port)
+        opend.market.set_price("HK.00700", 400)
+        assert [request.name for request in opend.requests] == ["InitConnect", "Qot_Sub"]
+
+The verbs that steer it (``market``, ``orders``, ``clock``, ``replies``, ``login``, ``notices``, ``connections``,
+``reset``) are described in docs/scripting.md.
 """
 
 from __future__ import annotations
@@ -27,21 +32,25 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.cipher import RsaKey
 from ftwire_tools.gateway.faults import Rule, parse_rule
+from ftwire_tools.gateway.hooks import Script
+from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import Match
-from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, Pace
+from ftwire_tools.gateway.push_scheduler import MAX_PAUSE, SECOND, Pace
 from ftwire_tools.gateway.replay import OnMiss, Replay
+from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.synthetic.trading_day import start_time
 
 if TYPE_CHECKING:
     import ssl
 
     from ftwire_tools.gateway.answer_source import AnswerSource
 
-__all__ = ["Event", "ReceivedRequest", "RunningGateway", "gateway", "gateway_fixture"]
+__all__ = ["Event", "ReceivedRequest", "RunningGateway", "Script", "gateway", "gateway_fixture"]
 
 START_SECONDS: Final = 10.0
 
@@ -63,10 +72,61 @@ class RunningGateway:
         """TCP port that it listens on."""
         self.ws_port: Final = server.ws_port
         """Port that it listens on for WebSocket, ``None`` where it does not."""
+        self.limits: Final = server.steering.limits
+        """Sets what clients may request; ``limits.counted`` has what is used of it."""
+        self.faults: Final = server.faults
+        """The rules of its faults: ``faults.add("drop:p=0.1")`` adds one, ``faults.clear()`` removes all."""
         self.events: Final = events
         """What it has reported so far; the list grows."""
         self.requests: Final = requests
         """The requests that clients have sent so far, the handshake and KeepAlive included; the list grows."""
+        steering = server.steering
+        self.market: Final = steering.market
+        """Steers prices: ``market.set_price("HK.00700", 400)``."""
+        self.orders: Final = steering.orders
+        """Decides on the orders that are placed next."""
+        self.clock: Final = steering.clock
+        """Stops and advances the market's clock."""
+        self.replies: Final = steering.replies
+        """Refuses requests."""
+        self.login: Final = steering.login
+        """Logs OpenD out of its servers, and in again."""
+        self.notices: Final = steering.notices
+        """Pushes notices."""
+        self.connections: Final = steering.connections
+        """Cuts connections."""
+        self._steering: Final = steering
+
+    def wait_for_request(self, protocol: str, count: int = 1, seconds: float = 10.0) -> list[ReceivedRequest]:
+        """Wait until a protocol has been requested so often, and return these requests. Raises ``TimeoutError``."""
+        deadline = time.monotonic() + seconds
+        while len(found := [request for request in list(self.requests) if request.name == protocol]) < count:
+            if time.monotonic() > deadline:
+                asked = [request.name for request in list(self.requests)]
+                raise TimeoutError(f"{len(found)} of {count} {protocol} after {seconds} s; there were {asked}")
+            time.sleep(0.005)
+        return found
+
+    def reset(self) -> None:
+        """Undo what was done to the gateway, begin market and accounts again, and forget requests and events so far.
+
+        Clients stay connected, and keep their subscriptions. Raises what the gateway would end with, if something has
+        gone wrong in it: a script's error, or a bug.
+        """
+        self._steering.reset()
+        try:
+            _raise_errors(self.events)
+        finally:
+            self.events.clear()
+            self.requests.clear()
+
+    def call(self, path: str, arguments: dict[str, Any]) -> object:
+        """Call a verb by its path, such as ``market.set_price``. Raises ``SteeringError``."""
+        return self._steering.call(path, arguments)
+
+    def state(self) -> dict[str, Any]:
+        """Return what verbs have brought about, as plain data."""
+        return self._steering.state()
 
     def named(self, name: str) -> list[dict[str, object]]:
         """Return the facts of every event of this name so far."""
@@ -98,23 +158,35 @@ def gateway(
     loop: bool = False,
     max_pause: float | None = MAX_PAUSE,
     shift_to_now: bool = False,
+    clock: str | None = None,
+    always_open: bool = False,
     seed: int = 0,
+    universe: str | PathLike[str] | None = None,
+    fills: str = "book",
+    trade_password: str | None = None,
     faults: Sequence[str | Rule] = (),
+    limits: str | LimitSettings = "1000",
     source: Callable[[], AnswerSource] | None = None,
     credentials: Callable[[int], Credentials] = random_credentials,
+    script: str | PathLike[str] | Script | None = None,
     world: Callable[[], AnswerSource] | None = None,
     **settings: Any,
 ) -> Iterator[RunningGateway]:
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
-    how many seconds a client waits at most for the next captured push, ``None`` for any; ``faults`` are written as for
-    ``ftwire serve --fault``; ``source`` makes another answer source, and ``credentials`` what a connection gets in its
-    handshake, by its number. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world``
-    is the former name of ``source``.
+    how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
+    ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
+    instruments, as for ``ftwire serve --universe``; ``fills`` and ``trade_password`` are as there; ``faults`` are
+    written as for ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced,
+    ``"off"``, or settings of your own; ``source`` makes another answer source, and ``credentials`` what a connection
+    gets in its handshake, by its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its
+    functions. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former
+    name of ``source``.
 
-    Raises what loading a capture and listening raise (``OSError``, ``LoadError``, ``FaultError``,
-    ``SettingsError``), and what the gateway itself failed with at the end of the block.
+    Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
+    ``ClockError``, ``FillModelError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at the end of the block
+    what the gateway itself failed with, or the first error of a script in a ``RuntimeError``.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
@@ -133,11 +205,16 @@ def gateway(
             "ws_key": ws_key,
             "tls": tls,
             "seed": seed,
+            "limits": limits if isinstance(limits, LimitSettings) else LimitSettings.of(limits),
             "faults": tuple(rule if isinstance(rule, Rule) else parse_rule(rule) for rule in faults),
             **settings,
         }
     )
     pace, now = Pace(speed, loop=loop, max_pause=max_pause), time.time_ns() if shift_to_now else None
+    if clock is not None:
+        if shift_to_now:
+            raise ValueError("clock or shift_to_now, not both")
+        now = start_time(clock) * SECOND
     if source is not None:
         made = source()
     elif captures:
@@ -146,9 +223,26 @@ def gateway(
         made = replay
     else:
         from ftwire_tools.gateway.synthetic import Synthetic
+        from ftwire_tools.gateway.trading.fill_model import parse_fills
+        from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
+        from ftwire_tools.synthetic.universe import load_universe
 
-        made = Synthetic(seed=seed, pace=pace, now=now)
-    thread = _Thread(lambda: Gateway(made, chosen, log, credentials=credentials, on_request=requests.append), events)
+        made = Synthetic(
+            seed=seed,
+            pace=pace,
+            now=now,
+            universe=None if universe is None else load_universe(fspath(universe)),
+            fills=parse_fills(fills),
+            password=DEFAULT_PASSWORD if trade_password is None else trade_password,
+            language=chosen.language,
+            always_open=always_open,
+        )
+    hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))
+
+    def make() -> Gateway:
+        return Gateway(made, chosen, log, credentials=credentials, on_request=requests.append, script=hooks)
+
+    thread = _Thread(make, events)
     server = thread.begin()
     try:
         yield RunningGateway(server, events, requests)
@@ -166,6 +260,15 @@ def gateway_fixture(*captures: str | PathLike[str], scope: Any = "function", **a
             yield found
 
     return running
+
+
+def _raise_errors(events: list[Event]) -> None:
+    """Raise a ``RuntimeError`` where events report an error of the gateway itself, or of a script."""
+    for name, facts in list(events):
+        if name == "internal-error":
+            raise RuntimeError(f"the gateway has a bug: {facts}")
+        if name == "script-error":
+            raise RuntimeError(f"{facts['at']}: {facts['hook']}: {facts['error']}")
 
 
 class _Thread:
@@ -217,8 +320,7 @@ class _Thread:
             self._ready.set()
             await self._stop.wait()
         server.raise_failure()
-        if broken := [facts for name, facts in self._events if name == "internal-error"]:
-            raise RuntimeError(f"the gateway has a bug: {broken[0]}")
+        _raise_errors(self._events)
         if failures:
             # An error in a callback, which asyncio would only print.
             raise failures[0].get("exception") or RuntimeError(failures[0]["message"])

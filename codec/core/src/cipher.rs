@@ -41,29 +41,51 @@ impl Cipher {
 
     /// The plain body of a payload; `None` where length or padding are wrong.
     pub fn decrypt<'py>(&self, py: Python<'py>, payload: &[u8]) -> Option<Bound<'py, PyBytes>> {
-        let size = payload.len();
         if let Cipher::Plain = self {
             return copied(py, payload);
+        }
+        let size = self.body_size(payload)?;
+        PyBytes::new_with(py, size, |out| {
+            self.decrypt_into(payload, out);
+            Ok(())
+        })
+        .ok()
+    }
+
+    /// Bytes in the plain body of a payload; `None` where length or padding are wrong.
+    pub fn body_size(&self, payload: &[u8]) -> Option<usize> {
+        let size = payload.len();
+        if let Cipher::Plain = self {
+            return Some(size);
         }
         if size == 0 || !size.is_multiple_of(BLOCK) {
             return None;
         }
         match self {
-            Cipher::Plain => None,
-            Cipher::FtAesEcb(aes) => {
+            Cipher::Plain => Some(size),
+            Cipher::FtAesEcb(_) => {
                 // The last block is not encrypted, and its last byte is the number of body bytes in the block before.
                 let over = usize::from(payload[size - 1]);
                 let padded = size - BLOCK;
                 if over == 0 {
-                    body(py, aes, None, payload, padded)
+                    Some(padded)
                 } else if over < BLOCK && padded > 0 {
-                    body(py, aes, None, payload, padded - BLOCK + over)
+                    Some(padded - BLOCK + over)
                 } else {
                     None
                 }
             }
-            Cipher::AesEcb(aes) => body(py, aes, None, payload, size - padding(aes, None, payload)?),
-            Cipher::AesCbc(aes, iv) => body(py, aes, Some(iv), payload, size - padding(aes, Some(iv), payload)?),
+            Cipher::AesEcb(aes) => Some(size - padding(aes, None, payload)?),
+            Cipher::AesCbc(aes, iv) => Some(size - padding(aes, Some(iv), payload)?),
+        }
+    }
+
+    /// Decrypt a payload into its plain body, which has exactly `body_size` bytes.
+    pub fn decrypt_into(&self, payload: &[u8], out: &mut [u8]) {
+        match self {
+            Cipher::Plain => out.copy_from_slice(payload),
+            Cipher::FtAesEcb(aes) | Cipher::AesEcb(aes) => body(aes, None, payload, out),
+            Cipher::AesCbc(aes, iv) => body(aes, Some(iv), payload, out),
         }
     }
 
@@ -121,27 +143,18 @@ fn padding(aes: &Aes128, iv: Option<&[u8; BLOCK]>, payload: &[u8]) -> Option<usi
     is_padding.then_some(count)
 }
 
-/// The first `length` bytes that a payload decrypts to.
-fn body<'py>(
-    py: Python<'py>,
-    aes: &Aes128,
-    iv: Option<&[u8; BLOCK]>,
-    payload: &[u8],
-    length: usize,
-) -> Option<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, length, |out| {
-        let whole = length - length % BLOCK;
-        for at in (0..whole).step_by(RUN) {
-            decrypt_run(aes, iv, payload, at, &mut out[at..whole.min(at + RUN)]);
-        }
-        if whole < length {
-            let mut last = [0; BLOCK];
-            decrypt_run(aes, iv, payload, whole, &mut last);
-            out[whole..].copy_from_slice(&last[..length - whole]);
-        }
-        Ok(())
-    })
-    .ok()
+/// Decrypt the first bytes of a payload, as many as `out` holds.
+fn body(aes: &Aes128, iv: Option<&[u8; BLOCK]>, payload: &[u8], out: &mut [u8]) {
+    let length = out.len();
+    let whole = length - length % BLOCK;
+    for at in (0..whole).step_by(RUN) {
+        decrypt_run(aes, iv, payload, at, &mut out[at..whole.min(at + RUN)]);
+    }
+    if whole < length {
+        let mut last = [0; BLOCK];
+        decrypt_run(aes, iv, payload, whole, &mut last);
+        out[whole..].copy_from_slice(&last[..length - whole]);
+    }
 }
 
 /// Decrypt as many bytes as `out` holds, a multiple of 16, from offset `at` on.

@@ -10,8 +10,8 @@ use sha1::{Digest, Sha1};
 
 use crate::cipher::{copied, Cipher};
 
-const HEADER: usize = 44;
-const MAGIC: &[u8] = b"FT";
+pub const HEADER: usize = 44;
+pub const MAGIC: &[u8] = b"FT";
 /// Protocol ID of the handshake: the frames behind it may have another cipher.
 const INIT_CONNECT: u32 = 1001;
 /// Bytes of frames after which `take` returns.
@@ -71,7 +71,7 @@ pub fn take<'py>(
 }
 
 /// How many bytes a frame needs whose header is not complete; 0 where no frame begins.
-fn needed_for(beginning: &[u8]) -> usize {
+pub fn needed_for(beginning: &[u8]) -> usize {
     match beginning {
         [b'F', b'T', ..] => HEADER,
         [b'F'] => MAGIC.len(),
@@ -105,7 +105,7 @@ fn opened<'py>(
 
 /// The counterpart of a cipher in `ftwire.cipher`. Its key cannot be read back.
 #[pyclass(frozen, module = "ftwire_core")]
-pub struct Codec(Cipher);
+pub struct Codec(pub Cipher);
 
 #[pymethods]
 impl Codec {
@@ -150,10 +150,10 @@ impl Codec {
     }
 }
 
-fn u32_at(header: &[u8], at: usize) -> u32 {
+pub fn u32_at(header: &[u8], at: usize) -> u32 {
     header[at..at + 4].iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }
 
-fn u64_at(header: &[u8], at: usize) -> u64 {
+pub fn u64_at(header: &[u8], at: usize) -> u64 {
     header[at..at + 8].iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }

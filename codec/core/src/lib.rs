@@ -4,13 +4,14 @@
 
 mod body;
 mod cipher;
+mod columns;
 mod frames;
 mod packets;
 
 use pyo3::prelude::*;
 
 /// Number of the interface, as `ftwire._core` has it: one more with every change of a name, signature or meaning here.
-const INTERFACE: u32 = 4;
+const INTERFACE: u32 = 5;
 
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -18,6 +19,8 @@ fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add_class::<frames::Codec>()?;
     module.add_function(wrap_pyfunction!(frames::take, module)?)?;
+    module.add_class::<columns::BodyColumns>()?;
+    module.add_class::<body::BodyCheck>()?;
     module.add_class::<body::JsonWriter>()?;
     module.add_class::<body::Projection>()?;
     module.add_function(wrap_pyfunction!(packets::scan_pcap, module)?)?;

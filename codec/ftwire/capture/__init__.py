@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ftwire.capture.account import Account
     from ftwire.capture.bodies import LOWEST_PROTOCOL, fault_of, read_body, status_of
     from ftwire.capture.dissected import (
+        CollectedFrames,
         Conversation,
         ConversationClosed,
         ConversationOpened,
@@ -49,6 +50,7 @@ __all__ = [
     "SECRETS_TYPE",
     "Account",
     "CaptureReader",
+    "CollectedFrames",
     "Conversation",
     "ConversationClosed",
     "ConversationOpened",
@@ -73,6 +75,7 @@ _HOME = {
     "SECRETS_TYPE": "embedded_key",
     "Account": "account",
     "CaptureReader": "reader",
+    "CollectedFrames": "dissected",
     "Conversation": "dissected",
     "ConversationClosed": "dissected",
     "ConversationOpened": "dissected",

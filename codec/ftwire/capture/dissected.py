@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from ftwire.capture.bodies import fault_of, read_body
-from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
+from ftwire.events import FrameObserved, FramesCollected, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Endpoint
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MessageT = TypeVar("MessageT", bound="Message")
 
 __all__ = [
+    "CollectedFrames",
     "Conversation",
     "ConversationClosed",
     "ConversationOpened",
@@ -146,6 +147,25 @@ class DissectedFrame(NamedTuple):
         return fault_of(self.observation.frame)
 
 
+class CollectedFrames(NamedTuple):
+    """Frames of a conversation that were put into the reader's columns, one behind the other."""
+
+    number: int
+    """Running number of the first of them; the others follow."""
+    conversation: Conversation
+    observation: FramesCollected
+
+    @property
+    def frames(self) -> int:
+        """How many they are."""
+        return self.observation.frames
+
+    @property
+    def time(self) -> int:
+        """When the last byte of all of them was captured."""
+        return self.observation.time
+
+
 class DissectedBytes(NamedTuple):
     """Bytes of a conversation that are in no frame."""
 
@@ -232,6 +252,12 @@ class SentBytes(NamedTuple):
 
 
 Dissected: TypeAlias = (
-    DissectedFrame | DissectedBytes | KeyNeeded | ConversationOpened | ConversationClosed | UnrecognisedConnection
+    DissectedFrame
+    | CollectedFrames
+    | DissectedBytes
+    | KeyNeeded
+    | ConversationOpened
+    | ConversationClosed
+    | UnrecognisedConnection
 )
 """Everything that a reader reports."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ftwire.capture.account import Account
 from ftwire.capture.dissected import (
+    CollectedFrames,
     Conversation,
     ConversationClosed,
     ConversationOpened,
@@ -34,7 +35,7 @@ from ftwire.errors import (
     UnsupportedCompressionError,
     UnsupportedLinkError,
 )
-from ftwire.events import FrameObserved, Observation, UndecodedObserved
+from ftwire.events import FrameObserved, FramesCollected, Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import MAGIC
 from ftwire.pcap import (
@@ -56,6 +57,7 @@ from ftwire.resemblance import PORTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
     from ftwire.pcap import Event, Secrets
     from ftwire.pcap.ordering import OrderedPackets
@@ -136,6 +138,10 @@ def report_of(
     if isinstance(observation, FrameObserved):
         account.frames += 1
         return DissectedFrame(account.frames, conversation, observation)
+    if isinstance(observation, FramesCollected):
+        number = account.frames + 1
+        account.frames += observation.frames
+        return CollectedFrames(number, conversation, observation)
     if isinstance(observation, UndecodedObserved):
         undecoded = observation.undecoded
         account.undecoded_bytes += undecoded.length - undecoded.missing
@@ -162,9 +168,11 @@ class PacketFrames:
         registry: Registry,
         limits: Limits | None,
         keep_bytes: bool,
+        columns: BodyColumns | None,
         refusal: str,
     ) -> None:
         """``refusal`` is put in front of the reason why an input is no capture file."""
+        self._columns: Final = columns
         self._account: Final = account
         self._keys = keys
         self._max_body: Final = max_body
@@ -221,6 +229,10 @@ class PacketFrames:
                         if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
                             number = account.frames = account.frames + 1
                             yield _MAKE(DissectedFrame, (number, conversation, observation))
+                        elif type(observation) is FramesCollected and conversation is not None and not keep_bytes:
+                            number = account.frames + 1
+                            account.frames += observation.frames
+                            yield _MAKE(CollectedFrames, (number, conversation, observation))
                         else:
                             yield from self._report(connection, observation)
                             conversation = connection.conversation
@@ -360,7 +372,11 @@ class PacketFrames:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
         observer = ConversationObserver(
-            keys=self._keys, client=0 if flow.client_known else None, registry=self._registry, max_body=self._max_body
+            keys=self._keys,
+            client=0 if flow.client_known else None,
+            registry=self._registry,
+            max_body=self._max_body,
+            columns=self._columns,
         )
         opened_ns = self._opened.pop(flow.index)
         connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes, is_other=is_other)
@@ -379,6 +395,8 @@ class PacketFrames:
         if self._keep_bytes and conversation.transport == "tcp":
             if isinstance(observation, FrameObserved):
                 connection.take(observation.sender, len(observation.frame))
+            elif isinstance(observation, FramesCollected):
+                connection.take(observation.sender, observation.size)
             elif isinstance(observation, UndecodedObserved):
                 undecoded = observation.undecoded
                 data = connection.take(observation.sender, undecoded.length - undecoded.missing)

@@ -18,6 +18,7 @@ from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
 
 if TYPE_CHECKING:
+    from ftwire.body_columns import BodyColumns
     from ftwire.capture.dissected import Dissected
     from ftwire.frame import Role
     from ftwire.pcap import Limits
@@ -58,6 +59,8 @@ class CaptureReader:
     :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and the first bytes of
         connections that look like OpenD's and were not recognised (``UnrecognisedConnection.sent``). Costs a copy of
         all bytes.
+    :param columns: servers' frames on TCP that these want are kept there and reported as ``CollectedFrames``; see
+        ``ftwire.body_columns``. Bare bytes of a connection are reported frame by frame all the same.
     :raises KeyFormatError: a PEM without a usable key.
     """
 
@@ -71,6 +74,7 @@ class CaptureReader:
         max_body: int = DEFAULT_MAX_BODY,
         limits: Limits | None = None,
         keep_bytes: bool = False,
+        columns: BodyColumns | None = None,
     ) -> None:
         self.account: Final = Account()
         """What was read so far, and what of it was not turned into frames."""
@@ -80,6 +84,7 @@ class CaptureReader:
         self._max_body: Final = max_body
         self._limits: Final = limits
         self._keep_bytes: Final = keep_bytes
+        self._columns: Final = columns
         self._takes_raw: Final = raw
         self.part = 0
         """Position of the file that the last report of ``read_files`` comes from."""
@@ -202,6 +207,7 @@ class CaptureReader:
             registry=self._registry,
             limits=self._limits,
             keep_bytes=self._keep_bytes,
+            columns=self._columns,
             refusal=f"{NEITHER}: " if self._takes_raw else "",
         )
 

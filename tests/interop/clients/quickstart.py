@@ -49,7 +49,7 @@ def quote(sdk: Any, port: int) -> None:
         )
         assert code == 0, page
         rows += len(page)
-    assert rows == 116, rows
+    assert rows == 108, rows  # trading days
     print(checked(context.query_subscription()))
     assert seen.wait(10)
     context.close()
@@ -74,16 +74,15 @@ def trade(sdk: Any, port: int) -> None:
     context.set_handler(Watch())
     price = checked(quotes.get_market_snapshot(["HK.00700"]))["last_price"][0]
     print(checked(context.acctradinginfo_query(sdk.OrderType.NORMAL, "HK.00700", price, **paper)))
-    bought = checked(
-        context.place_order(price=round(price * 1.1, 1), qty=400, code="HK.00700", trd_side=sdk.TrdSide.BUY, **paper)
-    )
+    wanted = {"qty": 400, "code": "HK.00700", "trd_side": sdk.TrdSide.BUY, "adjust_limit": 0.01}
+    bought = checked(context.place_order(price=round(price * 1.1, 1), **wanted, **paper))
     print(bought)
     end = time.time() + 15
     while "FILLED_ALL" not in states and time.time() < end:
         time.sleep(0.05)
-    assert states == ["SUBMITTED", "FILLED_PART", "FILLED_ALL"], states
+    assert states == ["SUBMITTING", "SUBMITTED", "FILLED_PART", "FILLED_ALL"], states
     assert checked(context.position_list_query(**paper))["qty"][0] == 400
-    assert len(checked(context.deal_list_query(**paper))) == 2
+    assert context.deal_list_query(**paper) == (-1, "Simulated trade does not support deal list")
     assert checked(context.accinfo_query(**paper))["cash"][0] < 1_000_000
     waiting = checked(context.place_order(price=1.0, qty=100, code="HK.00700", trd_side=sdk.TrdSide.BUY, **paper))
     checked(context.modify_order(sdk.ModifyOrderOp.NORMAL, waiting["order_id"][0], 200, 2.0, **paper))

@@ -52,6 +52,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "delay": ("ms=100,proto=Qot_GetRT", ["answered", "answered"]),
     "jitter": ("ms=100,proto=Qot_GetRT", ["answered", "answered"]),
     "drop": ("proto=Qot_GetRT,n=1", [LATE, "answered"]),
+    "lose": ("proto=Qot_GetRT,n=1", [LATE, "answered"]),
     "duplicate": ("proto=Qot_GetRT", ["answered", "answered"]),
     "reorder": ("proto=Qot_UpdateRT", ["answered", "answered"]),
     "bad-sha1": ("proto=Qot_GetRT,n=1", [DAMAGED, "answered"]),
@@ -118,7 +119,7 @@ def test_pushes_keep_coming_through_faults(fault: str) -> None:
         f"{name}:{','.join(filter(None, (rest, f'proto={proto}')))}"
         for proto in ("Qot_UpdateBasicQot", "Qot_UpdateRT", "Qot_UpdateTicker")
     ]
-    with gateway(synthetic=True, speed=20, faults=rules) as opend:
+    with gateway(synthetic=True, speed=20, always_open=True, faults=rules) as opend:
         assert asyncio.run(watch(opend)) == 20
 
 

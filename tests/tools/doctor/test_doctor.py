@@ -72,7 +72,9 @@ def failed(checks: dict[str, dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize("key", [None, KEY])
 def test_a_healthy_gateway_on_tcp(key: str | None) -> None:
-    with gateway(synthetic=True, shift_to_now=True, key=Path(key).read_bytes() if key else None) as opend:
+    with gateway(
+        synthetic=True, shift_to_now=True, always_open=True, key=Path(key).read_bytes() if key else None
+    ) as opend:
         checks = doctor(opend.port, *(("--key", key) if key else ()))
         assert statuses(checks) == dict.fromkeys(HEALTHY, "ok")
         assert checks["transport"]["facts"] == {"transport": "tcp"}
@@ -85,7 +87,7 @@ def test_a_healthy_gateway_on_tcp(key: str | None) -> None:
 
 
 def test_a_healthy_gateway_on_websocket() -> None:
-    with gateway(synthetic=True, shift_to_now=True, websocket=True, ws_key="a shared key") as opend:
+    with gateway(synthetic=True, shift_to_now=True, always_open=True, websocket=True, ws_key="a shared key") as opend:
         assert opend.ws_port is not None
         checks = doctor(opend.ws_port, "--ws-key", "a shared key")
         assert statuses(checks) == dict.fromkeys(HEALTHY, "ok")
@@ -106,7 +108,7 @@ def certificate(openssl: Program, tmp_path_factory: pytest.TempPathFactory) -> t
 def test_a_gateway_on_websocket_over_tls(certificate: tuple[Path, Path]) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*certificate)
-    with gateway(synthetic=True, shift_to_now=True, websocket=True, tls=tls) as opend:
+    with gateway(synthetic=True, shift_to_now=True, always_open=True, websocket=True, tls=tls) as opend:
         assert opend.ws_port is not None
         checks = doctor(opend.ws_port)
         assert failed(checks) == []
@@ -149,7 +151,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_fail_the_check_that_they_concern_and_only_that(fault: str) -> None:
-    with gateway(synthetic=True, shift_to_now=True, faults=[fault]) as opend:
+    with gateway(synthetic=True, shift_to_now=True, always_open=True, faults=[fault]) as opend:
         assert failed(doctor(opend.port, "--timeout", "1")) == FAULTS[fault]
 
 
@@ -336,7 +338,7 @@ def test_a_port_that_never_answers() -> None:
 
 
 def test_text_has_a_line_for_each_check_and_its_remedy() -> None:
-    with gateway(synthetic=True, shift_to_now=True, faults=["drop:proto=Qot_GetSubInfo"]) as opend:
+    with gateway(synthetic=True, shift_to_now=True, always_open=True, faults=["drop:proto=Qot_GetSubInfo"]) as opend:
         result = run(opend.port, "--timeout", "1")
         lines = result.stdout.splitlines()
         assert result.exit_code == 1

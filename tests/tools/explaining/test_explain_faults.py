@@ -55,7 +55,9 @@ def talk(port: int) -> list[tuple[Role, bytes]]:
     return said
 
 
-@pytest.mark.parametrize("fault", [name for name in NAMES if name not in ("silent", "refuse", "drop", "reorder")])
+@pytest.mark.parametrize(
+    "fault", [name for name in NAMES if name not in ("silent", "refuse", "drop", "lose", "reorder")]
+)
 def test_a_fault_of_the_gateway_is_named(fault: str) -> None:
     rule = f"{fault}:proto=3008,n=1" + (",ms=20" if fault in ("delay", "jitter") else "")
     with gateway(CAPTURES / "futu-api-10.11-plain.pcap", match="security", faults=[rule], speed=None) as opend:

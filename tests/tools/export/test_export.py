@@ -238,7 +238,8 @@ def rows_of_nothing(descriptor: Any) -> Iterator[Any]:
     from ftwire_tools.export.flatten import finish, flatten
 
     columns = finish(flatten(pa.array([], struct_of(descriptor)), descriptor), pa.array([], pa.string()))
-    yield pa.RecordBatch.from_arrays([values for _, values in columns], names=[name for name, _ in columns])
+    arrays, names = [column.values for column in columns], [column.name for column in columns]
+    yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def fill(message: Any, descriptor: Any, row: dict[str, Any], prefix: str, skip: set[str]) -> None:

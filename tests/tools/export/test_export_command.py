@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -366,10 +367,10 @@ def test_an_input_that_fails_does_not_keep_the_others(
 
     read_blocks = pipeline.read_blocks
 
-    def broken(*arguments: Any) -> Any:
+    def broken(*arguments: Any, **options: Any) -> Any:
         if arguments[1].endswith("session.pcap"):
             raise ZeroDivisionError("a fault of ours")
-        return read_blocks(*arguments)
+        return read_blocks(*arguments, **options)
 
     monkeypatch.setattr("ftwire_tools.export.task.read_blocks", broken)
     result = run(several, "-o", tmp_path, "-j", 1)
@@ -694,3 +695,35 @@ def test_progress_adds_up_what_is_done_and_what_is_under_way(monkeypatch: pytest
     progress.update(5_000_000, 50)
     progress.update(80_000_000, 70)
     assert shown == [("1 of 4 files, 150 frames", 25_000_000), ("1 of 4 files, 170 frames", 100_000_000)]
+
+
+def test_only_rows_of_a_span_of_time_are_exported(tmp_path: Path) -> None:
+    """Against the rows of a whole export: whether conversation and time decide, or the frame itself has to."""
+    capture = synth(tmp_path / "a.pcap", connections=2)
+    whole = [
+        (time, number)
+        for _, batch in tables([str(capture)])
+        for time, number in zip(batch["time"].cast("int64").to_pylist(), batch["number"].to_pylist(), strict=True)
+    ]
+    times = sorted({time for time, _ in whole})
+    since, until = times[len(times) // 3], times[len(times) // 2]
+    first, last = (f"{time // 10**9}.{time % 10**9:09}" for time in (since, until))
+    span = ["--since", first, "--until", last]
+    everything = ["-Y", f"proto ~ * and time >= {first} and time <= {last}"]
+    same = ["-Y", f"time >= {first} and time <= {last}"]
+    seen = []
+    for at, options in enumerate((span, everything, same)):
+        out = tmp_path / f"out{at}"
+        assert run(capture, "-o", out, "--format", "jsonl", "-j", 1, *options).exit_code == 0
+        lines = [line for path in sorted(out.rglob("*.jsonl")) for line in path.read_text().splitlines()]
+        seen.append(lines)
+    assert seen[0] == seen[1] == seen[2]
+    wanted = Counter(number for time, number in whole if since <= time <= until)
+    assert Counter(json.loads(line)["number"] for line in seen[0]) == wanted
+    assert 0 < wanted.total() < len(whole) / 2
+
+
+def test_a_time_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = run(synth(tmp_path / "a.pcap"), "-o", tmp_path / "out", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "neither ISO 8601 nor seconds" in result.stderr

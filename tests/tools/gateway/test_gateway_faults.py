@@ -19,6 +19,7 @@ from support.gateways import CAPTURES, PlainClient
 
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
 QUESTION: dict[str, Any] = {"security": {"market": 1, "code": "00700"}}
+OK = (0, 0, "")
 TESTED: set[str] = set()
 
 
@@ -71,6 +72,17 @@ def test_drop() -> None:
                 client.receive()
             assert [event.frame.serial for event in client.events[1:]] == [first, third]  # type: ignore[union-attr]
         assert struck(opend) == {"drop": 1}
+
+
+def test_lose() -> None:
+    with running("lose:proto=Qot_GetRT,n=2") as opend:
+        with PlainClient(opend.port) as client:
+            first, _, third = ask(client), ask(client), ask(client)
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == [first, third]  # type: ignore[union-attr]
+        assert struck(opend) == {"lose": 1}
+        assert [request.name for request in opend.requests] == ["InitConnect", "Qot_GetRT", "Qot_GetRT"]
 
 
 def test_duplicate() -> None:
@@ -166,6 +178,45 @@ def test_merge() -> None:
         assert [event.frame.serial for event in client.receive()] == [first, second]  # type: ignore[union-attr]
 
 
+def test_merge_lets_go_when_nothing_follows() -> None:
+    # The client waits for this reply before it sends anything: nothing follows by itself.
+    with running("merge:proto=InitConnect,n=1,ms=50") as opend, PlainClient(opend.port) as client:
+        assert client.is_open
+        assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+def test_merge_of_everything_holds_no_more_than_a_bounded_amount() -> None:
+    with running("merge:ms=1000000,proto=3008") as opend, PlainClient(opend.port) as client:
+        sent = [ask(client) for _ in range(400)]
+        # 400 replies are more than the 64 KiB after which it lets go.
+        assert client.receive()[0].frame.serial == sent[0]  # type: ignore[union-attr]
+
+
+def test_what_is_merged_comes_before_what_is_split() -> None:
+    with running("merge:proto=3008,n=1") as opend:
+        opend.faults.add("split:proto=3008,n=2")
+        with PlainClient(opend.port) as client:
+            sent = [ask(client), ask(client)]
+            while len(client.events) < 3:
+                client.receive()
+            assert [event.frame.serial for event in client.events[1:]] == sent  # type: ignore[union-attr]
+
+
+def test_reorder_lets_go_when_nothing_follows() -> None:
+    with running("reorder:proto=Qot_UpdateRT,ms=50", speed=1.0) as opend, PlainClient(opend.port) as client:
+        client.subscribe("HK.00700")
+        assert client.wait_for_pushes(1)
+
+
+def test_cut_sends_what_is_held_back_first() -> None:
+    with running("merge:proto=3008,n=1") as opend:
+        opend.faults.add("close:proto=3008,n=2")
+        with PlainClient(opend.port) as client:
+            first, _ = ask(client), ask(client)
+            client.wait_for_end()
+            assert [event.frame.serial for event in client.events[1:]] == [first]  # type: ignore[union-attr]
+
+
 def test_wrong_serial() -> None:
     with running("wrong-serial:proto=3008,n=1") as opend, PlainClient(opend.port) as client:
         serial = ask(client)
@@ -206,6 +257,72 @@ def test_refuse_one_protocol() -> None:
         refused = client.ask("Qot_GetRT", **QUESTION)
         assert (refused.retType, refused.retMsg) == (-1, "the gateway refuses this request")
         assert client.ask("Qot_GetRT", **QUESTION).retType == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("refuse:proto=Qot_Get*", [(-1, 0, "the gateway refuses this request")] * 4),
+        ("refuse:proto=3008,ret_type=-100,n=2,err_code=7,ret_msg=late, very", [OK, (-100, 7, "late, very"), OK, OK]),
+        ("refuse:proto=qot_getrt,every=2,ret_msg=行情权限不足", [OK, (-1, 0, "行情权限不足")] * 2),
+        ("refuse:proto=Qot_GetKL", [OK] * 4),
+    ],
+)
+def test_errors_on_demand(rule: str, expected: list[tuple[int, int, str]]) -> None:
+    with running(rule) as opend, PlainClient(opend.port) as client:
+        replies = [client.ask("Qot_GetRT", **QUESTION) for _ in range(4)]
+        assert [(reply.retType, reply.errCode, reply.retMsg) for reply in replies] == expected
+
+
+def test_the_error_of_the_handshake_is_on_demand_too() -> None:
+    with running("refuse:ret_type=-400,ret_msg=phone code needed") as opend, PlainClient(opend.port) as client:
+        (event,) = client.events
+        assert isinstance(event, Refused)
+        assert (event.ret_type, event.ret_msg) == (-400, "phone code needed")
+
+
+def test_rules_change_while_it_runs() -> None:
+    with gateway(PLAIN, match="security") as opend, PlainClient(opend.port) as client:
+
+        def outcome() -> int:
+            return int(client.ask("Qot_GetRT", **QUESTION).retType)
+
+        assert outcome() == 0
+        number = opend.faults.add("refuse:proto=Qot_GetRT,ret_type=-5")
+        assert outcome() == -5
+        assert {each: str(rule) for each, rule in opend.faults.rules.items()} == {
+            number: "refuse:proto=Qot_GetRT,ret_type=-5"
+        }
+        opend.faults.remove(number)
+        assert outcome() == 0
+        opend.faults.add("silent:proto=Qot_GetRT")
+        ask(client)
+        client.socket.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.receive()
+        client.socket.settimeout(10)
+        opend.faults.clear()
+        assert outcome() == 0
+        with pytest.raises(KeyError):
+            opend.faults.remove(number)
+        assert opend.faults.struck[number] == 1
+
+
+def test_frames_keep_their_order_when_faults_end() -> None:
+    with (
+        gateway(PLAIN, match="security", faults=["delay:ms=200,proto=3008"]) as opend,
+        PlainClient(opend.port) as client,
+    ):
+        first = ask(client)
+        client.socket.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.receive()
+        client.socket.settimeout(10)
+        opend.faults.clear()
+        second = ask(client)
+        while len(client.events) < 3:
+            client.receive()
+        assert [event.frame.serial for event in client.events[1:]] == [first, second]  # type: ignore[union-attr]
 
 
 def test_chance_is_seeded() -> None:

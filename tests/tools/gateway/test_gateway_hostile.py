@@ -17,8 +17,9 @@ from ftwire.header import BodyFormat
 from ftwire.protocols import Protocol, registry
 from ftwire.strategies import messages
 from ftwire_tools.gateway.answer_source import Answer
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.load import load
-from ftwire_tools.gateway.log import Log, as_json, as_text
+from ftwire_tools.gateway.log import JsonLog, Log, LogOutput, TextLog
 from ftwire_tools.gateway.replay import OnMiss, Replay
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH, Subscriptions
 from ftwire_tools.gateway.synthetic import Synthetic
@@ -42,6 +43,7 @@ class Nobody:
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()
+        self.limits = Limits()
 
     def push(self, _: object) -> bool:
         return False
@@ -141,13 +143,14 @@ def test_any_bytes_get_an_answer_each(bodies: list[tuple[int, bytes, bool]]) -> 
                 wanted.discard(event.frame.serial)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("write", [as_text, as_json])
-def test_what_clients_say_of_themselves_cannot_forge_a_line(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    write("connected", {"client": 1, "language": "C\n2026 cut-off\x1b[2J client=2", "empty": ""})
-    shown = capsys.readouterr().err
-    assert shown.count("\n") == 1
-    assert "\x1b" not in shown
-    if write is as_json:
+@pytest.mark.parametrize("form", [TextLog, JsonLog])
+def test_what_clients_say_of_themselves_cannot_forge_a_line(form: Any) -> None:
+    lines: list[str] = []
+    form(lines.append)("connected", {"client": 1, "language": "C\n2026 cut-off\x1b[2J client=2", "empty": ""})
+    shown = lines[-1]
+    assert len([line for line in lines if "connected" in line]) == 1
+    assert not {"\n", "\x1b"} & set(shown)
+    if form is JsonLog:
         assert json.loads(shown)["language"].startswith("C\n")
 
 
@@ -160,7 +163,9 @@ def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
             raise BrokenPipeError
 
     monkeypatch.setattr("sys.stderr", Gone())
-    as_text("connected", {})
+    output = LogOutput()
+    output.put("connected")
+    output.close()
     assert len(written) == 1
 
 

@@ -26,7 +26,8 @@ from ftwire.messages import (
 )
 from ftwire.protocols import registry
 from ftwire.strategies import messages
-from ftwire_tools.gateway.faults import NAMES, FaultError, Faults, Rule, parse_rule
+from ftwire_tools.gateway.faults import NAMES, ClientFaults, FaultError, Faults, Rule, parse_rule
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.load import load
 from ftwire_tools.gateway.log import Log
 from ftwire_tools.gateway.matching import exact_key
@@ -35,7 +36,7 @@ from ftwire_tools.gateway.push_recording import RecordedPush, Track
 from ftwire_tools.gateway.push_scheduler import Pace, PushScheduler
 from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.settings import Settings, SettingsError
-from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, QUOTA, TRD_SUB_ACC_PUSH, Subscriptions
+from ftwire_tools.gateway.subscriptions import MAX_TOPICS, QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH, Subscriptions
 from ftwire_tools.gateway.time_shift import shift_times
 from ftwire_tools.gateway.topics import Topic
 from support.frames import rt_request, rt_response
@@ -80,6 +81,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.subscriptions = Subscriptions()
+        self.limits = Limits()
 
     def push(self, *_: object) -> bool:
         return True
@@ -339,13 +341,13 @@ class TestSubscriptions:
         mine.notify = True
         assert mine.select(Push(1003, Notify.Response())) is not None
 
-    def test_the_quota_bounds_memory(self) -> None:
+    def test_their_number_bounds_memory(self) -> None:
         mine = Subscriptions()
-        many = [(1, f"{number:05}") for number in range(QUOTA + 1)]
-        assert "the quota is 1000" in mine.apply(QOT_SUB, sub(securities=many)).error
+        many = [(1, f"{number:05}") for number in range(MAX_TOPICS + 1)]
+        assert "4000 are the most" in mine.apply(QOT_SUB, sub(securities=many)).error
         assert mine.apply(QOT_SUB, sub(securities=many[:-1])).error == ""
-        assert "the quota" in mine.apply(QOT_SUB, sub(securities=many[-1:])).error
-        assert len(mine.topics) == QUOTA
+        assert "the most" in mine.apply(QOT_SUB, sub(securities=many[-1:])).error
+        assert len(mine.topics) == MAX_TOPICS
         assert "more than 64 characters" in mine.apply(QOT_SUB, sub(securities=[(1, "x" * 65)])).error
         strange = Qot_Sub.Request.FromString(b"\x0a\x0b\x0a\x05\x08\x01\x12\x01\xff\x10\x05\x18\x01")
         assert mine.apply(QOT_SUB, strange).error == "a code that is not UTF-8"
@@ -356,15 +358,21 @@ class TestSubscriptions:
 class TestRules:
     def test_are_read(self) -> None:
         assert parse_rule("drop") == Rule("drop")
-        assert parse_rule("drop:p=0.25,proto=Qot_UpdateRT") == Rule("drop", 0.25, None, 3009)
-        assert parse_rule("delay:ms=20,n=3,proto=3008") == Rule("delay", 1.0, 3, 3008, 20.0)
+        assert parse_rule("drop:p=0.25,proto=Qot_UpdateRT") == Rule("drop", 0.25, None, "Qot_UpdateRT")
+        assert parse_rule("delay:ms=20,n=3,proto=3008") == Rule("delay", 1.0, 3, "3008", 20.0)
         assert parse_rule("cut:client=2") == Rule("cut", client=2)
+        assert parse_rule("drop:every=3").every == 3
+        wanted = Rule("refuse", proto="Qot_*", ret_type=-100, err_code=3, ret_msg="no, p=5")
+        assert parse_rule("refuse:ret_type=-100,proto=Qot_*,err_code=3,ret_msg=no, p=5") == wanted
         assert all(parse_rule(name).name == name for name in NAMES)
 
     @pytest.mark.parametrize(
         "text",
         ["", "dorp", "drop:p=2", "drop:p=x", "drop:n=0", "drop:ms=5", "drop:what=1", "drop:proto=Qot_Nothing",
-         "drop:proto=9999", "delay:ms=-1", "drop:p=nan", "delay:ms=nan", "drop:n=1.5"],
+         "drop:proto=9999", "delay:ms=-1", "drop:p=nan", "delay:ms=nan", "drop:n=1.5",
+         "drop:every=0", "drop:n=1,every=2", "drop:client=0", "drop:ret_type=1", "drop:proto=Qoot_*", "refuse:ms=1",
+         "refuse:ret_type=9999999999", "refuse:proto=Qot_UpdateRT", "reorder:proto=Qot_GetRT",
+         "wrong-serial:proto=Qot_Update*"],
     )  # fmt: skip
     def test_that_cannot_be_read(self, text: str) -> None:
         with pytest.raises(FaultError):
@@ -377,9 +385,33 @@ class TestRules:
         except FaultError as error:
             assert str(error)
 
+    @pytest.mark.parametrize(
+        "text",
+        [*NAMES, "drop:p=0.25,proto=Qot_UpdateRT", "merge:n=3,client=2,ms=20", "delay:every=4,proto=3008,ms=1.5",
+         "refuse:proto=Trd_*,ret_type=-100,err_code=2,ret_msg=a, b=c"],
+    )  # fmt: skip
+    def test_are_written_as_they_are_read(self, text: str) -> None:
+        assert str(parse_rule(text)) == text
+
+    def test_every_nth_frame(self) -> None:
+        faults = ClientFaults(Faults(["drop:every=3"]), 1)
+        assert [faults.strikes("drop", 3009) for _ in range(7)] == [False, False, True] * 2 + [False]
+
+    def test_chance_does_not_depend_on_what_comes_between(self) -> None:
+        def run(others: int) -> list[bool]:
+            faults = ClientFaults(Faults(["drop:p=0.5"], seed=7), 1)
+            struck = []
+            for _ in range(32):
+                struck.append(faults.strikes("drop", 3008))
+                for _ in range(others):
+                    faults.strikes("drop", 3009)
+            return struck
+
+        assert run(0) == run(1) == run(5)
+
     def test_strike_alike_for_the_same_seed_and_client(self) -> None:
         def run(seed: int, client: int) -> list[bool]:
-            faults = Faults((parse_rule("drop:p=0.5"),), seed=seed, client=client)
+            faults = ClientFaults(Faults(["drop:p=0.5"], seed=seed), client)
             return [faults.strikes("drop", 3009) for _ in range(64)]
 
         assert run(1, 1) == run(1, 1)
@@ -387,8 +419,8 @@ class TestRules:
         assert 10 < sum(run(1, 1)) < 54
 
     def test_the_nth_frame_of_a_protocol(self) -> None:
-        assert not Faults((parse_rule("cut:client=2"),), seed=0, client=1).strikes("cut", 3009)
-        faults = Faults((parse_rule("drop:n=2,proto=3009"), parse_rule("drop:n=3,proto=3009")), seed=0, client=1)
+        assert not ClientFaults(Faults(["cut:client=2"]), 1).strikes("cut", 3009)
+        faults = ClientFaults(Faults(["drop:n=2,proto=3009", "drop:n=3,proto=3009"]), 1)
         struck = [faults.strikes("drop", proto_id) for proto_id in (3009, 3008, 3009, 3009, 3009)]
         assert struck == [False, False, True, True, False]
         assert faults.struck == {"drop": 2}

@@ -339,7 +339,7 @@ class TestSubscriptionsOfAll:
             assert self.used(other, isReqAllConn=True) == ([(False, 2, 2), (True, 2, 2)], 3, 997)
 
     def test_not_those_that_have_gone_or_have_not_logged_in(self) -> None:
-        with gateway(websocket=True) as opend, PlainClient(opend.port) as one:
+        with gateway(websocket=True, limits="off") as opend, PlainClient(opend.port) as one:
             with PlainClient(opend.port) as gone:
                 gone.subscribe("US.AAPL")
             opend.wait_for("disconnected")

@@ -301,7 +301,7 @@ class TestPushes:
             two.wait_for_pushes(2)
 
     def test_unsubscribing_ends_them(self) -> None:
-        with gateway(PLAIN, speed=0.2) as opend, PlainClient(opend.port) as client:
+        with gateway(PLAIN, speed=0.2, limits="off") as opend, PlainClient(opend.port) as client:
             client.subscribe("US.AAPL", "HK.00700")
             client.wait_for_pushes(1)
             client.ask("Qot_Sub", isSubOrUnSub=False, isUnsubAll=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections import Counter
@@ -14,13 +15,20 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ftwire.protocols import registry
-from ftwire_tools.gateway.account import OrderEvent, TradingAccounts
 from ftwire_tools.gateway.quotes import Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
-from ftwire_tools.gateway.trades import pushes_of
+from ftwire_tools.gateway.trading.accounts import Account
+from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+from ftwire_tools.gateway.trading.fill_model import parse_fills
+from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.order import Order, OrderTerms
+from ftwire_tools.gateway.trading.venue import MadeUpVenue
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.messages.time_fields import TimeKind, stamp_of, time_kind
-from ftwire_tools.synthetic.trading_day import HEAD_START, Market
+from ftwire_tools.synthetic.trading_day import Market, StockDay, start_time
+from ftwire_tools.synthetic.trading_session import REGULAR
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
 
@@ -28,8 +36,11 @@ TENCENT = security("HK.00700")
 PAPER = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
 REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
 
-still = gateway_fixture(scope="module", synthetic=True, speed=0.001)
-"""A market whose clock stands still."""
+still = gateway_fixture(scope="module", synthetic=True, speed=0.001, clock="hk-open")
+"""A market whose clock stands still, while Hong Kong trades."""
+HK_OPEN = start_time("hk-open")
+HEAD_START = 1800
+"""Seconds that Hong Kong has traded then."""
 
 
 @pytest.fixture
@@ -38,8 +49,15 @@ def client(still: Any) -> Any:
         yield found
 
 
+def stock_of(market: Market, number: int, code: str) -> StockDay:
+    found = market.stock(number, code)
+    assert found is not None
+    return found
+
+
 def prices(market: Market) -> list[tuple[float, int]]:
-    return [(trade.price, trade.volume) for stock in market.stocks.values() for trade in stock.trades]
+    stocks = [stock_of(market, each.market, each.code) for each in market.universe]
+    return [(trade.price, trade.volume) for stock in stocks for trade in stock.trades]
 
 
 def test_a_seed_makes_one_market() -> None:
@@ -51,9 +69,8 @@ def test_a_seed_makes_one_market() -> None:
 
 
 def test_the_day_adds_up() -> None:
-    stock = Market(0).stocks[1, "00700"]
-    assert stock.second == HEAD_START
-    assert len(stock.minutes) == HEAD_START // 60
+    stock = stock_of(Market(0, HK_OPEN), 1, "00700")
+    assert len(stock.minutes) == HEAD_START // 60 + 1
     assert sum(minute.volume for minute in stock.minutes) == stock.volume
     assert max(minute.high for minute in stock.minutes) == stock.high
     assert min(minute.low for minute in stock.minutes) == stock.low
@@ -67,16 +84,17 @@ def test_the_day_adds_up() -> None:
 @pytest.mark.parametrize(("month", "hour"), [(1, 9), (7, 10)])
 def test_new_york_has_its_summer_time(month: int, hour: int) -> None:
     now = datetime(2024, month, 10, 14, 0, tzinfo=UTC)
-    stock = Market(0, now.timestamp()).stocks[11, "AAPL"]
+    stock = stock_of(Market(0, now.timestamp()), 11, "AAPL")
     assert stock.time() == datetime(2024, month, 10, hour, 0)
     assert stock.stamp(stock.time()) == now.timestamp()
 
 
 def test_prices_stay_where_they_can_be() -> None:
     market = Market(3)
+    stocks = [stock_of(market, *parse_security(code)) for code in ("HK.00700", "US.AAPL", "SH.600519", "SG.D05")]
     for _ in range(20_000):
         market.step()
-    for stock in market.stocks.values():
+    for stock in stocks:
         assert 0.7 < stock.price / stock.listing.last_close < 1.4
 
 
@@ -109,7 +127,7 @@ def test_all_views_show_one_market(client: PlainClient) -> None:
     price = basic.curPrice
     assert {snapshot.curPrice, share[-1].price, ticker[-1].price, day.closePrice, minutes[-1].closePrice} == {price}
     assert {snapshot.volume, sum(point.volume for point in share), day.volume} == {basic.volume}
-    assert basic.volume == sum(candle.volume for candle in minutes)
+    assert basic.volume == sum(candle.volume for candle in minutes if candle.time > "2024-06-12")
     asks, bids = book.orderBookAskList, book.orderBookBidList
     assert len(asks) == len(bids) == 10
     assert asks[0].price > price > bids[0].price
@@ -130,7 +148,7 @@ def test_history_comes_in_pages(client: PlainClient) -> None:
             break
         key = s2c.nextReqKey
     assert days == sorted(set(days))
-    assert (days[0], days[-1], len(days)) == ("2024-01-01", "2024-03-29", 65)
+    assert (days[0], days[-1], len(days)) == ("2024-01-02", "2024-03-28", 61)
     assert client.ask("Qot_RequestHistoryKL", **question, nextReqKey=b"?").retType == -1
     assert client.ask("Qot_RequestHistoryKL", **{**question, "beginTime": "soon"}).retType == -1
 
@@ -145,10 +163,8 @@ def test_every_kind_of_kline(client: PlainClient, kline: int) -> None:
 
 
 def test_unknown_stocks_and_protocols_are_said_to_be(client: PlainClient) -> None:
-    assert client.subscribe("HK.99999").retMsg == "unknown stock HK.99999"
-    assert client.ask("Qot_GetWarrant", begin=0, num=1, sortField=1, ascend=True).retMsg == (
-        "Qot_GetWarrant is not part of the synthetic market"
-    )
+    assert client.subscribe("HK.99999").retMsg == "未知股票 99999"
+    assert client.ask("Qot_GetOrderDetail", security=TENCENT).retMsg == "未知的协议ID"
 
 
 @pytest.mark.parametrize("sub_type", [1, 2, 4, 5, *SUB_OF_KLINE.values()])
@@ -163,7 +179,7 @@ def test_every_subscription_has_a_whole_push(sub_type: int) -> None:
 
 
 def test_pushes_follow_the_market() -> None:
-    with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
+    with gateway(speed=50.0, clock="hk-open") as opend, PlainClient(opend.port) as client:
         client.subscribe("HK.00700", sub_types=(1, 2, 4, 5, 6))
         client.wait_for_pushes(100)
         tickers = [frame.message.s2c.tickerList[0].sequence for frame in client.pushes if frame.proto_id == 3011]  # type: ignore[union-attr]
@@ -177,13 +193,25 @@ def test_the_first_push_comes_at_once_where_it_is_wanted(still: Any) -> None:
         client.ask("KeepAlive", time=1)
         assert client.pushes == []
         client.subscribe("HK.00700", sub_types=(4,))
-        assert client.wait_for_pushes(1)[0].tickerList[0].sequence >= HEAD_START
+        assert client.wait_for_pushes(1)[0].tickerList[0].timestamp >= HK_OPEN
 
 
 def test_now() -> None:
-    with gateway(shift_to_now=True) as opend, PlainClient(opend.port) as client:
+    with gateway(shift_to_now=True, always_open=True) as opend, PlainClient(opend.port) as client:
         basic = client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).s2c.snapshotList[0].basic
         assert abs(basic.updateTimestamp - time.time()) < 60
+
+
+def unlock(client: PlainClient) -> None:
+    digest = hashlib.md5(b"test-password", usedforsecurity=False).hexdigest()
+    assert client.ask("Trd_UnlockTrade", unlock=True, pwdMD5=digest).retType == 0
+
+
+def order_of(broker: Broker, acc_id: int, sec_market: int, code: str, price: float) -> tuple[Account, Order]:
+    """Place an order for a hundred shares."""
+    account = broker.accounts[acc_id]
+    broker.unlocked.add(account.terms.firm)
+    return account, broker.place(account, OrderTerms(sec_market, code, 1, 1, 100.0, price))
 
 
 class TestTrading:
@@ -193,29 +221,36 @@ class TestTrading:
         return client.ask("Trd_PlaceOrder", header=header, **{**self.order, **more})
 
     def test_an_order_is_filled_in_parts_and_paid_for(self) -> None:
-        with gateway(speed=50.0) as opend, PlainClient(opend.port) as client:
-            client.ask("Trd_SubAccPush", accIDList=[1_001_001])
-            placed = self.place(client, qty=1000.0, price=420.0)
+        with gateway(speed=50.0, clock="hk-open", fills="half") as opend, PlainClient(opend.port) as client:
+            client.ask("Trd_SubAccPush", accIDList=[9_001_001])
+            unlock(client)
+            placed = self.place(client, REAL, qty=1000.0, price=420.0)
             assert placed.retType == 0
-            pushes = client.wait_for_pushes(5)
+            pushes = client.wait_for_pushes(6)
             orders = [s2c.order for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("order")]
             fills = [s2c.orderFill for s2c in pushes if s2c.DESCRIPTOR.fields_by_name.get("orderFill")]
-            assert [(order.orderStatus, order.fillQty) for order in orders] == [(5, 0), (10, 500), (11, 1000)]
+            assert [(order.orderStatus, order.fillQty) for order in orders] == [(2, 0), (5, 0), (10, 500), (11, 1000)]
             assert [fill.qty for fill in fills] == [500, 500]
             assert {order.orderID for order in orders} == {placed.s2c.orderID}
             paid = sum(fill.qty * fill.price for fill in fills)
             assert orders[-1].fillAvgPrice == pytest.approx(paid / 1000)
-            (position,) = client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+            (position,) = client.ask("Trd_GetPositionList", header=REAL).s2c.positionList
             assert (position.qty, position.costPrice) == (1000, pytest.approx(paid / 1000))
-            funds = client.ask("Trd_GetFunds", header=PAPER).s2c.funds
-            assert (funds.cash, funds.frozenCash) == (pytest.approx(1_000_000 - paid), 0)
-            assert len(client.ask("Trd_GetOrderFillList", header=PAPER).s2c.orderFillList) == 2
-            assert self.place(client, trdSide=2, qty=1000.0, price=1.0).retType == 0
-            client.wait_for_pushes(10)
-            assert not client.ask("Trd_GetPositionList", header=PAPER).s2c.positionList
+            funds = client.ask("Trd_GetFunds", header=REAL, currency=1).s2c.funds
+            (fees,) = client.ask("Trd_GetOrderFee", header=REAL, orderIdExList=[placed.s2c.orderIDEx]).s2c.orderFeeList
+            dollars = next(each for each in funds.cashInfoList if each.currency == 1)
+            assert (dollars.cash, funds.frozenCash) == (pytest.approx(1_000_000 - paid - fees.feeAmount), 0)
+            assert len(client.ask("Trd_GetOrderFillList", header=REAL).s2c.orderFillList) == 2
+            assert self.place(client, REAL, trdSide=2, qty=1000.0, price=350.0).retType == 0
+            client.wait_for_pushes(12)
+            assert not client.ask("Trd_GetPositionList", header=REAL).s2c.positionList
 
     def test_an_order_waits_is_changed_and_cancelled(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client, PlainClient(opend.port) as other:
+        with (
+            gateway(speed=0.001, clock="hk-open") as opend,
+            PlainClient(opend.port) as client,
+            PlainClient(opend.port) as other,
+        ):
             other.ask("Trd_SubAccPush", accIDList=[1_001_001])
             placed = self.place(client, qty=100.0, price=100.0).s2c
             assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 10_000
@@ -231,21 +266,24 @@ class TestTrading:
             again = client.ask("Trd_ModifyOrder", **cancel)
             assert (again.retType, again.retMsg) == (-1, "the order is not open any more")
             assert client.ask("Trd_GetFunds", header=PAPER).s2c.funds.frozenCash == 0
-            assert [s2c.order.orderStatus for s2c in other.wait_for_pushes(3)] == [5, 5, 15]
+            assert [s2c.order.orderStatus for s2c in other.wait_for_pushes(4)] == [2, 5, 5, 15]
             assert client.pushes == []
 
     def test_all_orders_are_cancelled(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
+        with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
+            unlock(client)
             for _ in range(3):
-                self.place(client, qty=100.0, price=100.0)
-            client.ask("Trd_ModifyOrder", header=PAPER, modifyOrderOp=2, orderID=0, forAll=True)
-            orders = client.ask("Trd_GetOrderList", header=PAPER, filterStatusList=[15]).s2c.orderList
+                self.place(client, REAL, qty=100.0, price=100.0)
+            client.ask("Trd_ModifyOrder", header=REAL, modifyOrderOp=2, orderID=0, forAll=True)
+            orders = client.ask("Trd_GetOrderList", header=REAL, filterStatusList=[15]).s2c.orderList
             assert len(orders) == 3
 
     def test_an_account_that_clients_take_for_real_is_unlocked_first(self) -> None:
-        with gateway(speed=0.001) as opend, PlainClient(opend.port) as client:
-            assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock trade first"
-            client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
+        with gateway(speed=0.001, clock="hk-open") as opend, PlainClient(opend.port) as client:
+            assert self.place(client, REAL, qty=100.0, price=100.0).retMsg == "unlock needed: unlock trade first"
+            wrong = client.ask("Trd_UnlockTrade", unlock=True, pwdMD5="0" * 32)
+            assert wrong.retMsg == "unlock failed: wrong password"
+            unlock(client)
             assert self.place(client, REAL, qty=100.0, price=100.0).retType == 0
 
     @pytest.mark.parametrize(
@@ -304,35 +342,36 @@ def times_of(message: Any) -> Iterator[tuple[str, str, float]]:
 @pytest.mark.parametrize("text", CLOCK_TIMES.values(), ids=CLOCK_TIMES)
 def test_every_text_is_what_the_exchanges_clock_shows_at_its_timestamp(text: str) -> None:
     now = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-    market = Market(0, now)
-    quotes, accounts = Quotes(market), TradingAccounts(market)
-    account = next(each for each in accounts.all.values() if not each.terms.environment and 2 in each.terms.markets)
-    order = accounts.place(
-        account, sec_market=2, code="AAPL", side=1, order_type=1, qty=100.0, price=1_000.0, remark=""
-    )
+    market = Market(0, now, always_open=True)
+    quotes, broker = Quotes(market), Broker(MadeUpVenue(market), model=parse_fills("half"))
+    answers = {**quotes.answers, **Reference(market, 0).answers}
+    account, order = order_of(broker, REAL["accID"], 2, "AAPL", price=1_000.0)
+    assert account.terms.markets[0] == 1
     events: list[OrderEvent] = []
     for _ in range(30):
         market.step()
-        events += accounts.step()
+        broker.advance()
+        events += broker.events()
     assert order.filled
     assert events
     seen = Counter[str]()
-    for listing in (stock.listing for stock in market.stocks.values()):
+    places = {listing.exchange.prefix: listing for listing in market.universe if listing.exchange.prefix in ZONE_OF}
+    for listing in (*places.values(), stock_of(market, 11, "AAPL").listing):
         zone = ZoneInfo(ZONE_OF[listing.exchange.prefix])
         found = [quotes.push(Topic(listing.market, listing.code, sub)) for sub in (1, 2, 4, 5, *SUB_OF_KLINE.values())]
         replies: list[Any] = [entry_of(name).response() for name in ("Qot_GetRT", "Qot_GetSecuritySnapshot")]
-        client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True))
+        client: Any = SimpleNamespace(subscriptions=SimpleNamespace(has=lambda _: True, sessions_of=lambda _: REGULAR))
         for reply, asked in zip(replies, (security_request(listing), many_request(listing)), strict=True):
-            quotes.answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
+            answers[type(reply).DESCRIPTOR.full_name.partition(".")[0]](client, asked, reply.s2c)
         sent = [each.message for each in found if each is not None] + replies
         if listing.code == "AAPL":
-            sent += [push.message for event in events for push in pushes_of(event)]
+            sent += [push.message for event in events for push in pushes_of(broker, event)]
         for message in sent:
             for name, local, stamp in times_of(message):
                 seen[name] += 1
                 assert local == f"{datetime.fromtimestamp(stamp, zone):%Y-%m-%d %H:%M:%S}", name
                 if "KLine" not in name:
-                    assert now - HEAD_START <= stamp <= now + 30
+                    assert now - 25 * 3600 <= stamp <= now + 30 + 60
     assert len(seen) > 7
     assert seen["Trd_Common.Order.updateTime"] == len(events)
     assert seen["Trd_Common.OrderFill.createTime"] > 0
@@ -356,28 +395,34 @@ def many_request(listing: Any) -> Any:
 
 def test_a_second_of_the_market_is_one_when_clocks_are_changed() -> None:
     forward = datetime(2024, 3, 10, 7, 0, tzinfo=UTC).timestamp()
-    stock = Market(0, forward).stocks[11, "AAPL"]
-    shown = [local_text(stock.time(HEAD_START + second)) for second in (-1, 0)]
+    stock = stock_of(Market(0, forward), 11, "AAPL")
+    shown = [local_text(stock.time(int(forward) + second)) for second in (-1, 0)]
     assert shown == ["2024-03-10 01:59:59", "2024-03-10 03:00:00"]
-    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
-    assert stamps == [forward + second for second in range(-5, 5)]
     back = datetime(2024, 11, 3, 6, 0, tzinfo=UTC).timestamp()
-    stock = Market(0, back).stocks[11, "AAPL"]
-    stamps = [stock.stamp(stock.time(second)) for second in range(HEAD_START - 5, HEAD_START + 5)]
-    assert stamps == [back + second for second in range(-5, 5)]
+    for begin in (forward, back):
+        market = Market(0, begin - 5)
+        stock, stamps = stock_of(market, 11, "AAPL"), []
+        for _ in range(10):
+            stamps.append(stock.stamp(stock.time()))
+            market.step()
+        assert stamps == [begin + second for second in range(-5, 5)]
 
 
 def test_the_updates_of_an_order_have_the_time_of_the_update() -> None:
     market = Market(0)
-    accounts = TradingAccounts(market)
-    account = next(each for each in accounts.all.values() if not each.terms.environment and 1 in each.terms.markets)
-    order = accounts.place(account, sec_market=1, code="00700", side=1, order_type=1, qty=100.0, price=1.0, remark="")
+    broker = Broker(MadeUpVenue(market))
+    account, order = order_of(broker, PAPER["accID"], 1, "00700", price=100.0)
+    broker.settle()
+    broker.events()
     for _ in range(100):
         market.step()
-    accounts.cancel(account, order)
+    broker.cancel(account, order)
+    (cancelled,) = broker.events()
     for _ in range(100):
         market.step()
-    (push,) = pushes_of(OrderEvent(account, order, None))
+    (push,) = pushes_of(broker, cancelled)
     sent: Any = push.message
     assert sent.s2c.order.updateTimestamp - sent.s2c.order.createTimestamp == 100
-    assert order.stock.stamp(order.stock.time()) - sent.s2c.order.updateTimestamp == 100
+    assert (
+        broker.venue.stamp(order.instrument, broker.venue.now(order.instrument)) - sent.s2c.order.updateTimestamp == 100
+    )

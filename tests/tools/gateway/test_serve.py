@@ -56,7 +56,14 @@ def test_it_serves_and_closes_cleanly(number: signal.Signals, code: int) -> None
         _, rest = process.communicate(timeout=10)
         assert process.returncode == code
         events = [json.loads(line) for line in rest.splitlines()]
-        assert [one["event"] for one in events] == ["accepted", "connected", "closing", "disconnected", "closed"]
+        requests = [one for one in events if one["event"] == "request"]
+        others = [one["event"] for one in events if one["event"] != "request"]
+        assert others == ["accepted", "connected", "closing", "disconnected", "closed"]
+        assert [(one["proto"], one["ret_type"]) for one in requests] == [
+            ("InitConnect", 0),
+            ("Qot_Sub", 0),
+            ("Qot_GetRT", 0),
+        ]
         assert all(one["time"].endswith("+00:00") for one in events)
 
 
@@ -91,6 +98,10 @@ def test_synthetic_with_websocket() -> None:
         ([PLAIN, "--on-miss", "forward"], 2, "need each other"),
         ([PLAIN, "--on-miss", "forward", "--forward", "here:x"], 2, "'here:x' is not HOST:PORT"),
         (["--synthetic", "--speed", "0"], 2, "--speed"),
+        (["--synthetic", "--fills", "some"], 2, "'some' is no fill model: take book, instant, half"),
+        (["--synthetic", "--fills", "book:share=2"], 2, "share is above 0 and at most 1"),
+        ([PLAIN, "--fills", "half"], 2, "--fills is for --synthetic"),
+        ([PLAIN, "--trade-password", "secret"], 2, "--trade-password is for --synthetic"),
         (["--synthetic", "--host", "192.0.2.1", "--key", str(TEST_KEY)], 1, "cannot listen on 192.0.2.1"),
     ],
 )

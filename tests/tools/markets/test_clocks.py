@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ftwire_tools.markets.clocks import CLOCKS, at_second, clock_of, is_future, shifted, zone, zone_showing
 from ftwire_tools.markets.exchanges import ZONES
 from ftwire_tools.markets.local_times import local_text, parse_local
-from ftwire_tools.markets.trading_days import day_before, is_trading_day, weekday_from
 
 NEW_YORK, CHICAGO, SYDNEY, HONG_KONG = "America/New_York", "America/Chicago", "Australia/Sydney", "Asia/Shanghai"
 SECONDS = st.integers(0, 2_145_916_800)  # until 2038
@@ -139,16 +138,3 @@ def test_what_is_no_second_is_an_error(stamp: float) -> None:
 
 def test_years_have_four_digits() -> None:
     assert local_text(datetime(1, 2, 3, 4, 5, 6)) == "0001-02-03 04:05:06"
-
-
-@given(st.dates(date(1, 1, 10), date(9999, 12, 20)))
-def test_trading_days_leave_out_weekends(day: date) -> None:
-    assert is_trading_day(day) == (day.isoweekday() < 6)
-    before, after = day_before(day), weekday_from(day)
-    assert is_trading_day(before)
-    assert is_trading_day(after)
-    between = (day - before).days
-    assert 1 <= between <= 3
-    assert not any(is_trading_day(before + timedelta(days=more)) for more in range(1, between))
-    assert (after - day).days <= 2
-    assert (after == day) == is_trading_day(day)

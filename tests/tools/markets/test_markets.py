@@ -46,8 +46,10 @@ def test_trading_time_leaves_out_nights_and_weekends() -> None:
     assert local_text(hk.at(0)) == "2024-01-05 09:30:00"
     assert hk.at(0).timestamp() == datetime(2024, 1, 5, 1, 30, tzinfo=UTC).timestamp()
     assert local_text(hk.at(150 * 60)) == "2024-01-05 13:00:00"
-    assert local_text(hk.at(hk.seconds_a_day)) == "2024-01-08 09:30:00"
+    assert local_text(hk.at(hk.seconds(1))) == "2024-01-08 09:30:00"
     assert local_text(TradingClock("HK", date(2024, 1, 6)).at(0)) == "2024-01-08 09:30:00"
+    assert local_text(TradingClock("HK", date(2024, 12, 24)).at(150 * 60)) == "2024-12-27 09:30:00"  # a half day
     us = TradingClock("US", date(2024, 7, 3))
+    assert us.seconds(2) == (210 + 390) * 60
     assert us.at(60).timestamp() == datetime(2024, 7, 3, 13, 31, tzinfo=UTC).timestamp()
     assert minute_of_day(us.at(60)) == 571

@@ -490,7 +490,12 @@ def test_ipv6_clients_of_an_ipv4_gateway(tshark: Program, tmp_path: Path) -> Non
         (["--to", ":1", "-w", "x", "--keep", "3"], "--keep needs"),
         (["--to", ":1", "-w", "-", "--dump"], "standard output cannot take both"),
         (["--to", ":1", "-w", "x", "--embed-key"], "--embed-key needs one --key"),
-        (["--to", ":1", "-w", "x", "--key", "k"], "--key needs"),
+        (["--to", ":1", "-w", "x", "--key", "k", "-q"], "--key needs"),
+        (["--to", ":1", "-w", "x", "-q", "-Y", "proto == 3008"], "--quiet shows nothing"),
+        (["--to", ":1", "-w", "x", "--fault", "refuse:proto=Qot_UpdateRT"], "Qot_UpdateRT is none of these"),
+        (["--to", ":1", "-w", "x", "--seen", "y"], "--seen needs --fault"),
+        (["--to", ":1", "-w", "x", "--seen", "x", "--fault", "drop"], "--seen is for a file of its own"),
+        (["--to", ":1", "-w", "x", "--allow-trading"], "--allow-trading needs"),
     ],
 )
 def test_wrong_usage(words: list[str], reason: str, tmp_path: Path) -> None:

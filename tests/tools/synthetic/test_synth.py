@@ -46,7 +46,7 @@ def test_bodies_are_what_protobuf_writes(kind: str, market: str) -> None:
     stock = TemplateStock(listing, random)
     clock = TradingClock(market, date(2024, 1, 2))
     bodies, moment = Bodies(random), moments(clock)
-    for second in range(0, clock.seconds_a_day * 2, 997):
+    for second in range(0, clock.seconds(2), 997):
         body = bodies.makers[kind](stock, moment(second))
         message: Any = registry[KINDS[kind]].response.FromString(body)
         assert message.IsInitialized()
@@ -212,6 +212,6 @@ def test_zones_need_no_database_of_the_system(market: str, tmp_path: Path) -> No
 def test_days_are_as_long_as_clocks_make_them(market: str, first: date, seconds: int) -> None:
     """From the opening on a Friday to that on Monday."""
     moment = moments(clock := TradingClock(market, first))
-    friday, monday = moment(0), moment(clock.seconds_a_day)
+    friday, monday = moment(0), moment(clock.seconds(1))
     assert monday.unix - friday.unix == seconds
     assert (friday.text[10:], monday.text[10:]) == (b" 09:30:00", b" 09:30:00")

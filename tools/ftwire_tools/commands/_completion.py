@@ -46,9 +46,9 @@ def complete_codes(_context: click.Context, _parameter: click.Parameter, incompl
     """Complete a security: those that the made-up market has, and the prefixes of markets."""
     from ftwire_tools.markets.codes import security_name
     from ftwire_tools.markets.exchanges import QOT_PREFIXES
-    from ftwire_tools.synthetic.market import LISTINGS
+    from ftwire_tools.synthetic.universe import default_universe
 
-    known = [(security_name(each.market, each.code), each.name) for each in LISTINGS]
+    known = [(security_name(each.market, each.code), each.name) for each in default_universe()]
     prefixes = [(f"{prefix}.", "") for prefix in dict.fromkeys(QOT_PREFIXES.values())]
     return _beginning(incomplete, [*known, *prefixes])
 

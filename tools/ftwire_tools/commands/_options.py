@@ -11,6 +11,7 @@ from ftwire.protocols import Registry, registry
 from ftwire.schema import Schema
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.terminal.style import COLOUR_CHOICES, choose_colour
+from ftwire_tools.terminal.times import parse_time
 
 if TYPE_CHECKING:
     from ftwire_tools.schemas.sources import Definitions
@@ -24,7 +25,9 @@ __all__ = [
     "schema_of",
     "schema_option",
     "show_secrets_option",
+    "since_option",
     "timeout_option",
+    "until_option",
 ]
 
 schema_option: Final[Callable[[Any], Any]] = click.option(
@@ -34,6 +37,26 @@ schema_option: Final[Callable[[Any], Any]] = click.option(
     "with an SDK or with .proto files, or a descriptor set.",
 )
 """``--schema``; its value goes to ``registry_of``, ``schema_of``, ``definitions_of`` or ``decoding_registry``."""
+
+
+def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
+
+
+since_option: Final[Callable[[Any], Any]] = click.option(
+    "--since", callback=_time, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970."
+)
+"""``--since``: its value is in nanoseconds since 1970."""
+
+until_option: Final[Callable[[Any], Any]] = click.option(
+    "--until", callback=_time, metavar="TIME", help="Only up to this time."
+)
+"""``--until``: the same."""
 
 
 def _choose_colour(ctx: click.Context, _parameter: click.Parameter, value: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
 from ftwire.capture import CaptureReader
-from ftwire.errors import CaptureError, NotACaptureError
+from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
@@ -23,6 +23,8 @@ from ftwire_tools.commands._options import (
     max_body_option,
     schema_option,
     show_secrets_option,
+    since_option,
+    until_option,
 )
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.dumping.errors import NotWrittenError
@@ -31,10 +33,8 @@ from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.style import printable
-from ftwire_tools.terminal.times import parse_time
 
 if TYPE_CHECKING:
-    from ftwire.capture import Dissected
     from ftwire.cipher import RsaKey
     from ftwire.protocols import Registry
     from ftwire_tools.dumping.shown_capture import ShownCapture
@@ -46,15 +46,6 @@ NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
 MAX_READ_AGAIN: Final = 1 << 30
 """Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
-
-
-def _time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return parse_time(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither ISO 8601 nor seconds since the epoch") from None
 
 
 def name_findings(inputs: Sequence[Input], dump: Dump, keys: Sequence[RsaKey]) -> None:
@@ -106,20 +97,10 @@ def _unanswered(
     inputs: list[Input], keys: list[RsaKey], registry: Registry, max_body: int, sender: str | None
 ) -> frozenset[int]:
     """Read a capture once for the requests in it that nothing answers. Raises ``OSError``."""
-    from ftwire_tools.filters.unanswered import unanswered_requests
+    from ftwire_tools.filters.unanswered import unanswered_in_files
 
     reader = CaptureReader(keys=keys, sender=Role(sender) if sender else None, registry=registry, max_body=max_body)
-    begins = [each.stream.tell() for each in inputs]
-
-    def reports() -> Iterator[Dissected]:
-        # What is wrong with the capture is reported when it is shown.
-        with suppress(CaptureError):
-            yield from reader.read_files([each.stream for each in inputs], at_once=False)
-
-    numbers = unanswered_requests(reports())
-    for each, begin in zip(inputs, begins, strict=True):
-        each.stream.seek(begin)
-    return numbers
+    return unanswered_in_files(reader, [each.stream for each in inputs])
 
 
 @click.command(
@@ -171,10 +152,8 @@ def _unanswered(
     metavar="HOST:PORT|N",
     help="Only the conversation of this number, or with this end (:PORT is enough); repeatable.",
 )
-@click.option(
-    "--since", callback=_time, metavar="TIME", help="Only from this time on: ISO 8601 (UTC), or seconds since 1970."
-)
-@click.option("--until", callback=_time, metavar="TIME", help="Only up to this time.")
+@since_option
+@until_option
 @click.option("--errors", "only_errors", is_flag=True, help="Only what could not be decoded.")
 @click.option(
     "--stats",

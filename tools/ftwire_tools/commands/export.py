@@ -14,8 +14,8 @@ import click
 from ftwire_tools.commands._completion import complete_files, complete_protocols
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_pem
-from ftwire_tools.commands._options import max_body_option, show_secrets_option
-from ftwire_tools.filters.frame_filter import protocol_ids
+from ftwire_tools.commands._options import max_body_option, show_secrets_option, since_option, until_option
+from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -34,7 +34,7 @@ NOT_DECODED: Final = 3
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some input could not be read, or some of it "
     "could not be decoded (see the table errors).",
 )
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...", shell_complete=complete_files)
+@click.argument("captures", nargs=-1, metavar="CAPTURE...", shell_complete=complete_files)
 @click.option(
     "-o", "--output", required=True, metavar="DIR", help="Directory for the tables, or a URL; made if need be."
 )
@@ -55,6 +55,8 @@ NOT_DECODED: Final = 3
     help="Only these protocols; repeatable.",
 )
 @filter_option("Only rows of frames that match")
+@since_option
+@until_option
 @click.option(
     "--columns",
     type=click.Choice(["all", "sdk"]),
@@ -78,6 +80,11 @@ NOT_DECODED: Final = 3
 )
 @click.option("--address", metavar="ADDRESS", help="The cluster's; without it, one is started on this machine.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; by default one a core.")
+@click.option(
+    "--compact",
+    is_flag=True,
+    help="Join the small Parquet files of DIR to few; without a CAPTURE, do only that.",
+)
 @click.option("--retry-quarantined", is_flag=True, help="Try inputs again that ended the process reading them.")
 @max_body_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each input: what became of it.")
@@ -91,6 +98,8 @@ def command(
     keys: tuple[str, ...],
     protocols: tuple[str, ...],
     expression: str | None,
+    since: int | None,
+    until: int | None,
     columns: str,
     join: bool,
     explode: bool,
@@ -98,6 +107,7 @@ def command(
     engine: str,
     address: str | None,
     jobs: int | None,
+    compact: bool,
     retry_quarantined: bool,
     max_body: int,
     as_json: bool,
@@ -114,6 +124,8 @@ def command(
       ftwire export session.pcapng -o tables
       ftwire export captures/ -o tables --format duckdb --key rsa.pem
       ftwire export session.pcapng -o tables -Y 'code ~ US.* and kind == push'
+      ftwire export captures/ -o tables --since 2024-01-02T01:30 --until 2024-01-02T02:00
+      ftwire export --compact -o tables
       ftwire export --join rotated_*.pcapng -o tables
       ftwire export s3://bucket/*.pcap -o s3://bucket/tables --engine ray --address auto
       python -c "import duckdb; duckdb.read_parquet('tables/ticker/**/*.parquet').aggregate('code, avg(price)').show()"
@@ -133,26 +145,33 @@ def command(
         wanted = protocol_ids(protocols) if protocols else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
-    chosen = filter_of(expression, show_secrets=show_secrets)
+    frame_filter = FrameFilter(since=since, until=until, also=filter_of(expression, show_secrets=show_secrets))
+    # As text it goes to every process, and into the digest of the settings.
+    chosen = "" if frame_filter.is_empty else str(frame_filter.compiled())
     if address is not None and engine == "local":
         raise click.UsageError("--address needs --engine ray or --engine dask")
+    if not captures and not compact:
+        raise click.UsageError("Missing argument 'CAPTURE...'.")
+    if compact and "://" in output:
+        raise click.UsageError("--compact works in a directory of this machine only")
+    if compact and kind not in ("parquet", "duckdb"):
+        raise click.UsageError("--compact joins Parquet files: not with --format " + kind)
     if kind == "duckdb" and "://" in output:
         raise click.UsageError("a DuckDB file is made in a directory of this machine only")
     pems = tuple(map(read_pem, keys))
     try:
         _check_packages(kind)
+        from ftwire_tools.export.compaction import NotCompactableError, recover
         from ftwire_tools.export.frame_columns import TableOptions
         from ftwire_tools.export.lock import BusyError
         from ftwire_tools.export.runner import inputs_of, joined, run_export
         from ftwire_tools.export.store import store_at
         from ftwire_tools.export.task import ExportSettings, MixedTablesError, check_output
 
-        options = TableOptions(
-            wanted, explode, levels, show_secrets, max_body, columns=columns, expression=str(chosen or "")
-        )
+        options = TableOptions(wanted, explode, levels, show_secrets, max_body, columns=columns, expression=chosen)
         settings = ExportSettings(output, "parquet" if kind == "duckdb" else kind, pems, options)
         sources = inputs_of(captures)
-        if not sources:
+        if captures and not sources:
             raise click.UsageError(f"no captures in {', '.join(captures)}")
         for source in sources:
             if source.encode(errors="replace").decode() != source:
@@ -160,6 +179,10 @@ def command(
         captures_found = joined(sources) if join else [[source] for source in sources]
         try:
             with store_at(output).lock():
+                recover(store_at(output))
+                if not captures:
+                    _compact(output, as_json)
+                    ctx.exit(0)
                 check_output(settings)
                 outcomes = run_export(
                     captures_found,
@@ -170,8 +193,12 @@ def command(
                     retry_quarantined=retry_quarantined,
                 )
                 code = _report(
-                    outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols, expression
+                    outcomes, len(captures_found), output if kind == "duckdb" else None, as_json, protocols, chosen
                 )
+                if compact:
+                    _compact(output, as_json)
+        except NotCompactableError as error:
+            raise click.ClickException(f"{output}: {error}") from None
         except BusyError as error:
             by = f" (process {error.holder})" if error.holder else ""
             raise click.ClickException(
@@ -185,6 +212,23 @@ def command(
         where = f"{error.filename}: " if error.filename else ""
         raise click.ClickException(f"{where}{error.strerror or error}") from None
     ctx.exit(code)
+
+
+def _compact(output: str, as_json: bool) -> None:
+    """Join the small files of an export, and print how many there were and are."""
+    from pyarrow import ArrowException
+
+    from ftwire_tools.export.compaction import compact
+    from ftwire_tools.export.store import store_at
+
+    try:
+        found = compact(output, store_at(output))
+    except ArrowException as error:
+        raise click.ClickException(f"{output}: {error}") from None
+    if as_json:
+        write(json.dumps({"compacted": found._asdict()}) + "\n")
+    else:
+        write(f"{found.before} files of {found.entries} inputs are {found.after} now\n")
 
 
 def _check_packages(kind: str) -> None:
@@ -206,7 +250,7 @@ def _report(
     database: str | None,
     as_json: bool,
     protocols: tuple[str, ...],
-    expression: str | None,
+    expression: str,
 ) -> int:
     """Print what becomes of ``inputs`` inputs, make a database in the directory ``database``; return the exit code."""
     rows: Counter[str] = Counter()

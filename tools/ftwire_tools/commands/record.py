@@ -11,13 +11,26 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from ftwire.errors import KeyFormatError
+from ftwire.frame import Kind
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
+from ftwire_tools.commands._control import (
+    Control,
+    control_options,
+    open_control,
+    read_control,
+    read_script,
+    script_option,
+)
+from ftwire_tools.commands._faults import fault_options, read_rules
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key
 from ftwire_tools.commands._options import colour_option
 from ftwire_tools.explaining.first_findings import LiveFindings
+from ftwire_tools.gateway.faults import Faults
+from ftwire_tools.gateway.log import LogOutput, TextLog
+from ftwire_tools.gateway.request_log import ExchangeLog, TextRequests, exchange_of_frames
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
@@ -26,9 +39,12 @@ from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from ftwire.capture import DissectedFrame
     from ftwire.cipher import RsaKey
+    from ftwire_tools.filters.compiler import Filter
+    from ftwire_tools.recording.interceptor import Interception
     from ftwire_tools.recording.live_dump import LiveDump
 
 __all__ = ["command"]
@@ -65,9 +81,34 @@ class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new rele
         return amount
 
 
-def _report(text: str) -> None:
-    sys.stderr.write(f"ftwire: {printable(text)}\n")
-    sys.stderr.flush()
+class _Log:
+    """What is written to standard error: messages, and a line for each request unless ``is_quiet``."""
+
+    def __init__(self, chosen: Filter | None, *, is_quiet: bool) -> None:
+        self._output: Final = LogOutput()
+        requests = TextRequests(TextLog(self._output.put).line)
+        self._exchanges: Final = None if is_quiet else ExchangeLog(requests, chosen)
+
+    def report(self, text: str) -> None:
+        """Write a message."""
+        self._output.put(f"ftwire: {printable(text)}")
+
+    @property
+    def watch(self) -> Callable[[DissectedFrame], None] | None:
+        """What takes all frames that pass, where requests are logged."""
+        return None if self._exchanges is None else self._take
+
+    def _take(self, frame: DissectedFrame) -> None:
+        if self._exchanges is not None and frame.kind is Kind.RESPONSE:
+            exchange = exchange_of_frames(frame)
+            if exchange is not None:
+                self._exchanges.add(exchange)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._exchanges is not None:
+            self._exchanges.close()
+        self._output.close()
 
 
 def _pem(path: str) -> bytes:
@@ -86,9 +127,14 @@ class _Settings(NamedTuple):
     routes: tuple[tuple[Address, Address], ...]
     path: str
     files: CaptureFiles
+    seen: CaptureFiles | None
+    """Where to record what clients have got, faults included."""
+    log: _Log
     live: LiveDump | None
     pem: bytes | None
     keys: Sequence[RsaKey]
+    interception: Interception | None
+    control: Control | None
 
 
 async def _run(settings: _Settings) -> Recorder:
@@ -101,21 +147,27 @@ async def _run(settings: _Settings) -> Recorder:
 async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     """Proxy and record until ``stop`` is set. Raises ``ClickException``."""
     loop = asyncio.get_running_loop()
+    report = settings.log.report
 
     def give_up() -> None:
         loop.call_soon_threadsafe(stop.set)
 
     routes = ", ".join(f"{at} to {to}" for at, to in settings.routes)
+    about = f"recorded by a proxy, {routes}: times and bytes are real, packets are made up"
     recorder = Recorder(
         settings.files,
-        _report,
+        report,
         give_up,
-        about=f"recorded by a proxy, {routes}: times and bytes are real, packets are made up",
+        about=about,
         pem=settings.pem,
         live=settings.live,
-        diagnosis=LiveFindings(settings.keys),
+        diagnosis=LiveFindings(settings.keys, watch=settings.log.watch),
     )
-    proxy = Proxy(recorder, _report)
+    seen = None
+    if settings.seen is not None:
+        seen = Recorder(settings.seen, report, give_up, about=f"{about}; as clients got them, faults included")
+    interception = settings.interception
+    proxy = Proxy(recorder, report, None if interception is None else interception.begin, seen)
     try:
         places = []
         for at, to in settings.routes:
@@ -125,19 +177,30 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
                 raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
         try:
             recorder.start(time.time_ns())
+            if seen is not None:
+                seen.start(time.time_ns())
         except FileExistsError as error:
             raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
         except OSError as error:
-            raise click.ClickException(f"{settings.path}: {error.strerror or error}") from None
+            raise click.ClickException(f"{error.filename or settings.path}: {error.strerror or error}") from None
         for place, to in places:
-            _report(f"listening on {place} for the gateway {to}")
-        await stop.wait()
+            report(f"listening on {place} for the gateway {to}")
+        if interception is None:
+            await stop.wait()
+        else:
+            async with interception, open_control(settings.control, interception.steering, interception.log):
+                await stop.wait()
     finally:
         await proxy.close()
         recorder.close()
+        if seen is not None:
+            seen.close()
+    if interception is not None and (struck := interception.faults.struck):
+        told = ", ".join(f"{interception.faults.text_of(number)} {count}" for number, count in sorted(struck.items()))
+        report(f"faults: {told}")
     files = settings.files.paths
     where = f"{files[0]} to {files[-1]}" if len(files) > 1 else str(files[0]) if files else "standard output"
-    _report(f"{proxy.connections} connections, {recorder.packets} packets in {where}")
+    report(f"{proxy.connections} connections, {recorder.packets} packets in {where}")
     return recorder
 
 
@@ -184,13 +247,29 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
 @click.option("--dump", is_flag=True, help="Show frames as they pass, as ftwire dump does.")
 @click.option("--json", "as_json", is_flag=True, help="Show them as JSON, one object a line.")
 @colour_option
-@filter_option("Show only frames that match (all are recorded)")
+@filter_option("Show only frames that match, or log only their requests (all are recorded)")
+@click.option("--quiet", "-q", is_flag=True, help="No line for each request on standard error.")
 @click.option("--show-secrets", is_flag=True, help="Do not mask keys, passwords, account and user IDs on the terminal.")
 @click.option(
     "--key", "keys", multiple=True, type=PEM, metavar="PEM", help="RSA private key to show encrypted traffic with."
 )
 @click.option("--embed-key", is_flag=True, help="Put the --key into the capture: whoever has the file can read it.")
 @click.option("--allow-remote", is_flag=True, help="Let --listen be reached from other machines.")
+@fault_options("Do something wrong on the way to the clients")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the faults' chances.")
+@click.option(
+    "--seen",
+    "seen_path",
+    metavar="FILE",
+    help="With --fault: write another pcapng, with what clients have got; -w has what the gateway sent.",
+)
+@script_option("Run a Python script whose functions see, answer, alter, delay or drop what passes.")
+@control_options
+@click.option(
+    "--allow-trading",
+    is_flag=True,
+    help="With --script, --control or --fault: pass requests on that place, change or unlock, and what cannot be read.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -204,10 +283,18 @@ def command(
     dump: bool,
     as_json: bool,
     expression: str | None,
+    quiet: bool,
     show_secrets: bool,
     keys: tuple[str, ...],
     embed_key: bool,
     allow_remote: bool,
+    faults: tuple[str, ...],
+    seed: int,
+    seen_path: str | None,
+    script_path: str | None,
+    control_port: int | None,
+    token_file: str | None,
+    allow_trading: bool,
 ) -> None:
     """Record what clients and a gateway send each other, as a proxy between them.
 
@@ -222,11 +309,22 @@ def command(
       ftwire record --listen 11112 --to :11111 --listen 33334 --to :33333 -w both.pcapng
       ftwire record --to :11111 -w day.pcapng --rotate-time 1h --rotate-size 100M --keep 48
       ftwire record --to :11111 -w - | wireshark -k -i -
+      ftwire record --to :11111 -w session.pcapng --script scenario.py
+      ftwire record --to :11111 -w sent.pcapng --fault drop:p=0.05 --seed 7 --seen got.pcapng
 
     Whatever ends the recording, what was written can be read: FILE has its name from the start. With --rotate-...
     files are numbered (day-0001.pcapng), and each begins with a copy of the first exchange of every connection still
     open, so that it can be decrypted by itself. A file that cannot be written any more (disk full) keeps all whole
     packets; the bytes go on passing, unrecorded, and the exit code is 1.
+
+    A line for each request with its answer goes to standard error, unless frames are shown (--dump, --json).
+
+    With --fault, clients meet faults in front of the gateway; FILE has what the gateway sent, --seen what clients got.
+    Requests that trade do not reach the gateway then, unless --allow-trading says so: who does not get the reply to an
+    order may place it again.
+
+    With --script, a function of yours sees each message and may change it; FILE has what clients sent and got. Requests
+    that trade do not reach the gateway then, whatever the script returns, unless --allow-trading says so.
 
     A gateway demands a key of remote clients; through this proxy all are local. Hence --allow-remote.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
@@ -248,10 +346,18 @@ def command(
             raise click.UsageError("a capture is not for a terminal")
     if embed_key and len(keys) != 1:
         raise click.UsageError("--embed-key needs one --key")
-    if keys and not (shown or embed_key):
-        raise click.UsageError("--key needs --dump, --json or --embed-key")
-    if expression is not None and not shown:
-        raise click.UsageError("-Y chooses what is shown: it needs --dump or --json (everything is recorded)")
+    rules = read_rules(faults)
+    intercepts = script_path is not None or control_port is not None or bool(rules)
+    if keys and quiet and not (shown or embed_key or intercepts):
+        raise click.UsageError("--key needs something to read with it, and --quiet shows no requests")
+    if allow_trading and not intercepts:
+        raise click.UsageError("--allow-trading needs --script, --control or --fault: without them all bytes pass")
+    if expression is not None and quiet and not shown:
+        raise click.UsageError("-Y chooses what is shown, and --quiet shows nothing (everything is recorded)")
+    if seen_path is not None and not intercepts:
+        raise click.UsageError("--seen needs --fault or --control: without faults, clients get what is recorded")
+    if seen_path in {path, "-"}:
+        raise click.UsageError("--seen is for a file of its own")
     chosen = filter_of(expression, show_secrets=show_secrets)
     rsa_keys = [key for key in map(read_key, keys) if key is not None]
     pem = _pem(keys[0]) if embed_key else None
@@ -263,8 +369,29 @@ def command(
 
         form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
         live = LiveDump(Dump(form, chosen or FrameFilter(), None, file=None), keys=rsa_keys)
+    log = _Log(chosen, is_quiet=quiet or shown)
+    script = read_script(script_path)
+    control = read_control(control_port, token_file, quiet=False)
+    interception = None
+    if intercepts:
+        from ftwire_tools.recording.interceptor import Interception
+
+        interception = Interception(
+            script,
+            faults=Faults(rules, seed=seed),
+            keys=rsa_keys,
+            allow_trading=allow_trading,
+            report=log.report,
+            on_request=None if control is None else control.requests.add,
+        )
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
-    recorder = asyncio.run(_run(_Settings(tuple(zip(addresses, to, strict=True)), path, files, live, pem, rsa_keys)))
+    seen = None if seen_path is None else CaptureFiles(seen_path, max_size=0, max_age=0, keep=0, overwrite=overwrite)
+    routes = tuple(zip(addresses, to, strict=True))
+    settings = _Settings(routes, path, files, seen, log, live, pem, rsa_keys, interception, control)
+    try:
+        recorder = asyncio.run(_run(settings))
+    finally:
+        log.close()
     if recorder.unread:
         raise ClosedOutputError("closed")
     ctx.exit(int(recorder.failed))

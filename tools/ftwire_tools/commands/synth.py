@@ -113,6 +113,7 @@ def command(
       ftwire synth load.pcap --size 1G --symbols 200 --days 5 --connections 8
       ftwire synth - --size 1MB --loss 0.01 | ftwire dump --stats -
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
+    from ftwire_tools.markets.trading_days import CalendarRangeError
     from ftwire_tools.synthetic.day import MIX, Plan, write_capture
 
     plan = Plan(
@@ -138,6 +139,8 @@ def command(
             ctx.exit(0)
         with OutputFile(output, overwrite=True) as file:
             written = write_capture(plan, file.write, progress.update)
+    except CalendarRangeError as error:
+        raise click.UsageError(f"--start and --days: {error}") from None
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror or error}") from None
     finally:

@@ -158,12 +158,13 @@ def _line(where: str, finding: Finding) -> str:
 
 
 class LiveFindings:
-    """Finds mistakes in a capture while it is written. ``keys`` are RSA private keys.
+    """Finds mistakes in a capture while it is written. ``keys`` are RSA private keys, ``watch`` gets every frame.
 
     It gives up, without a word, where the package for WebSocket connections is not installed.
     """
 
-    def __init__(self, keys: Sequence[RsaKey] = ()) -> None:
+    def __init__(self, keys: Sequence[RsaKey] = (), *, watch: Callable[[DissectedFrame], None] | None = None) -> None:
+        self._watch: Final = watch
         self._reader: Final = CaptureReader(keys=keys, raw=False, keep_bytes=True)
         self._findings: Final = FirstFindings(keys)
         self._is_over = False
@@ -178,10 +179,23 @@ class LiveFindings:
 
     def _lines(self, reports: Iterator[Dissected]) -> list[str]:
         try:
-            return [line for report in reports if (line := self._findings.check(report))]
+            return [line for report in self._watched(reports) if (line := self._findings.check(report))]
         except ImportError:
             self._is_over = True
             return []
+
+    def _watched(self, reports: Iterator[Dissected]) -> Iterator[Dissected]:
+        """Pass reports on, frames to ``watch`` as well."""
+        if self._watch is None:
+            return reports
+        return self._shown_to(self._watch, reports)
+
+    @staticmethod
+    def _shown_to(watch: Callable[[DissectedFrame], None], reports: Iterator[Dissected]) -> Iterator[Dissected]:
+        for report in reports:
+            if isinstance(report, DissectedFrame):
+                watch(report)
+            yield report
 
 
 def findings_in_files(

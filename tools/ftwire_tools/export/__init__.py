@@ -16,10 +16,13 @@ The modules, in the order in which a capture passes them::
     layout           which tables a message class fills
     flatten          nested columns to flat ones; names, codes and instants beside numbers and texts
     rows             an array of messages to the rows of their tables
+    row_sets         rows before their columns are made: each is repeated and put in order once
     request_columns  what rows of a reply show of its request
     sdk_columns      rows in the columns of the vendor's Python SDK
     table_builder    collected frames to batches of all tables
+    ahead            an iterator in a thread of its own
     pipeline         a capture to batches of all tables, in bounded memory
+    column_facts     what columns hold, in which unit, and which are never null
     formats          batches to Parquet, Arrow, CSV or JSON lines
     manifest         what became of each input, so that it is not exported twice
     lock             one export at a time in a directory
@@ -27,6 +30,7 @@ The modules, in the order in which a capture passes them::
     engines          tasks in this process, in several, on a Ray or Dask cluster
     progress_report  how far an export is, on a terminal
     runner           a whole export: inputs, engine, outcomes
+    compaction       many small files to few
     database         all tables in one DuckDB file
 
 The extra ``export`` installs what it needs: pyarrow; ptars, for speed, on CPython.

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire_tools.export.request_columns import SECURITY
+from ftwire_tools.export.row_sets import RowColumn, repeated
 from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS, TRADE_PREFIXES
 from ftwire_tools.markets.zones import clocks_of, instants, read_times
 from ftwire_tools.messages.descriptors import is_repeated
@@ -55,13 +56,18 @@ class FlatColumn(NamedTuple):
     """Names of the clocks that their times are on, where some are not ``markets``."""
     is_asked: bool = False
     """It is a parameter of the request that the message answers."""
+    of_messages: bool = False
+    """It has a value for each message and not for each row: it stands beside the list whose items are rows."""
 
-    def take(self, indices: Any) -> FlatColumn:
-        """Return the column with the values at these indices."""
+    def of_rows(self, parents: Any) -> FlatColumn:
+        """Return a column of messages with the values of rows: ``parents`` has each row's message."""
+        if not self.of_messages:
+            return self
         stamps, markets, clocks = (
-            None if each is None else each.take(indices) for each in (self.stamps, self.markets, self.clocks)
+            None if each is None else repeated(each, parents) for each in (self.stamps, self.markets, self.clocks)
         )
-        return self._replace(values=self.values.take(indices), stamps=stamps, markets=markets, clocks=clocks)
+        values = repeated(self.values, parents)
+        return self._replace(values=values, stamps=stamps, markets=markets, clocks=clocks, of_messages=False)
 
 
 def flatten(
@@ -99,29 +105,40 @@ def flatten(
 
 
 def finish(
-    columns: list[FlatColumn], clocks: Any, count_differing: Callable[[int], None] | None = None
-) -> list[tuple[str, Any]]:
-    """Return names and arrays, with an instant added to each local time; ``clocks`` has a clock's name for each row.
+    columns: list[FlatColumn],
+    clocks: Any,
+    count_differing: Callable[[int], None] | None = None,
+    parents: Any = None,
+    clocks_of_messages: Any = None,
+) -> list[RowColumn]:
+    """Return the columns, with an instant added to each local time; ``clocks`` has a clock's name for each row.
 
     ``count_differing`` is called with the number of rows in which a text and its timestamp are two different times.
+    Where some columns are of messages, ``parents`` has each row's message, and ``clocks_of_messages`` a clock's name
+    for each message.
     """
-    done: list[tuple[str, Any]] = []
+    done: list[RowColumn] = []
     differ = None
     for column in columns:
-        done.append((column.name, column.values))
-        if column.is_time and column.stamps is not None:
-            read = read_times(column.values, clocks, column.stamps)
-            done.append((f"{column.name}_utc", read.instants))
-            differ = read.differ if differ is None else pc.or_(differ, read.differ)
-        elif column.is_time:
-            done.append((f"{column.name}_utc", instants(column.values, clocks)))
+        name, of_messages = column.name, column.of_messages
+        done.append(RowColumn(name, column.values, of_messages))
+        if not column.is_time:
+            continue
+        own = clocks_of_messages if of_messages else clocks
+        if column.stamps is None:
+            done.append(RowColumn(f"{name}_utc", instants(column.values, own), of_messages))
+            continue
+        read = read_times(column.values, own, column.stamps)
+        done.append(RowColumn(f"{name}_utc", read.instants, of_messages))
+        differing = repeated(read.differ, parents) if of_messages else read.differ
+        differ = differing if differ is None else pc.or_(differ, differing)
     if differ is not None and count_differing is not None:
         count_differing(pc.sum(differ).as_py() or 0)
     return done
 
 
 def beside(column: FlatColumn, parents: Any) -> FlatColumn:
-    """Return a column of messages repeated for the items of their lists: ``parents`` has each item's message.
+    """Return a column of messages, to be repeated for the items of their lists: ``parents`` has each item's message.
 
     A message of 64 MiB can hold a text of half that size and millions of empty items; the repeated text would take
     terabytes. Where the repetitions would take more than ``MAX_SPREAD``, texts are shortened until they do not, and
@@ -140,7 +157,7 @@ def beside(column: FlatColumn, parents: Any) -> FlatColumn:
                 column = column._replace(values=pc.utf8_slice_codeunits(values, 0, MAX_SPREAD // (4 * rows)))
             elif spread > MAX_SPREAD:
                 column = column._replace(values=pa.nulls(len(values), kind))
-    return column.take(parents)
+    return column._replace(of_messages=True)
 
 
 def market_in(columns: list[FlatColumn], length: int) -> Any:

@@ -1,15 +1,30 @@
-"""Frames of a capture, collected in lists by message class until there are enough to convert them.
+"""Frames of a capture, collected in columns by message class until there are enough to convert them.
 
-What cannot be decoded (a frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead.
+Pushes, which nearly all frames are, go from the packets into columns without an object a frame
+(``ftwire.body_columns``); requests, responses and whatever is out of order come one by one. What cannot be decoded (a
+frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ftwire.capture import ConversationClosed, DissectedBytes, DissectedFrame, UnrecognisedConnection, read_body
-from ftwire.frame import Kind
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ftwire.body_columns import BodyColumns, TakenColumns, frame_type_number
+from ftwire.capture import (
+    CollectedFrames,
+    ConversationClosed,
+    DissectedBytes,
+    DissectedFrame,
+    UnrecognisedConnection,
+    read_body,
+)
+from ftwire.frame import Kind, MessageClasses, Role
+from ftwire.protocols import registry
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import unrecognised_text
 from ftwire_tools.captures.request_numbers import RequestNumbers
@@ -25,7 +40,7 @@ if TYPE_CHECKING:
     from ftwire.capture import Conversation, Dissected
     from ftwire.errors import WireError
     from ftwire.events import FrameObserved
-    from ftwire.frame import Frame, Role
+    from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
 __all__ = [
@@ -35,6 +50,7 @@ __all__ = [
     "Collected",
     "ErrorRow",
     "FrameCollector",
+    "MessageBatch",
     "MessageColumns",
     "MessageKey",
     "TableOptions",
@@ -99,6 +115,58 @@ class MessageColumns:
     request_bodies: list[bytes | None] = field(default_factory=list)
     """Bodies of these requests; ``None`` also where a class's rows show nothing of them."""
 
+    def batch(self) -> MessageBatch:
+        """Return the same as arrays."""
+        return MessageBatch(
+            pa.array(self.numbers, pa.int64()),
+            pa.array(self.times, pa.int64()),
+            pa.array(self.conversations, pa.int32()),
+            pa.array(self.serials, pa.uint32()),
+            pa.array(self.bodies, pa.binary()),
+            pa.array(self.requests, pa.int64()),
+            pa.array(self.latencies, pa.int64()),
+            self.request_bodies,
+        )
+
+
+class MessageBatch(NamedTuple):
+    """Frames with the same ``MessageKey`` as Arrow arrays: what ``MessageColumns`` has as lists."""
+
+    numbers: Any
+    times: Any
+    conversations: Any
+    serials: Any
+    bodies: Any
+    requests: Any
+    latencies: Any
+    request_bodies: Sequence[bytes | None]
+
+    @classmethod
+    def of_pushes(cls, taken: TakenColumns) -> MessageBatch:
+        """Return frames out of ``ftwire.body_columns``, which are pushes; not those with a negative number."""
+        count = len(taken.numbers) // 8
+        times = _array(pa.int64(), count, taken.times)
+        nothing = pa.nulls(count, pa.int64())
+        numbers = _array(pa.int64(), count, taken.numbers)
+        found = cls(
+            numbers,
+            pc.if_else(pc.equal(times, 0), pa.scalar(None, pa.int64()), times),
+            _array(pa.int64(), count, taken.conversations).cast(pa.int32()),
+            _array(pa.uint32(), count, taken.serials),
+            _array(pa.binary(), count, taken.offsets, taken.bodies),
+            nothing,
+            nothing,
+            (),
+        )
+        wanted = pc.greater(numbers, 0)
+        if pc.all(wanted).as_py():
+            return found
+        return cls._make([*(each.filter(wanted) for each in found[:-1]), ()])
+
+
+def _array(kind: Any, count: int, *buffers: bytes) -> Any:
+    return pa.Array.from_buffers(kind, count, [None, *map(pa.py_buffer, buffers)])
+
 
 class ErrorRow(NamedTuple):
     """A row of the table ``errors``; ``None`` where a fact is not known or there is none."""
@@ -130,7 +198,7 @@ class ErrorRow(NamedTuple):
 class Collected(NamedTuple):
     """What a ``FrameCollector`` held."""
 
-    messages: dict[MessageKey, MessageColumns]
+    messages: dict[MessageKey, list[MessageBatch]]
     errors: list[ErrorRow]
     conversations: dict[int, Conversation]
     """Those that the messages and errors name, by number."""
@@ -154,26 +222,41 @@ class FrameCollector:
         self.without_request = 0
         """Responses so far whose request was not captured."""
         self._messages: dict[MessageKey, MessageColumns] = {}
+        self._pushes: Final = _push_keys()
+        is_looked_at = self._filter is not None and self._filter.needs_frame
+        self.columns: Final = None if is_looked_at else _columns_for(self._pushes, options.protocols)
+        """For the reader; ``None`` where each frame has to be looked at."""
         self._errors: list[ErrorRow] = []
         self._conversations: dict[int, Conversation] = {}
         self._requests: Final = RequestNumbers()
         self._observations = 0
         self._cost = 0
 
-    def _time(self, time: int) -> int | None:
+    def _time(self, time: int, count: int = 1) -> int | None:
         """Return a time if there is one and a column of nanoseconds can hold it; count those that it cannot."""
         if -MAX_TIME <= time <= MAX_TIME:
             return time or None
-        self.times_left_out += 1
+        self.times_left_out += count
         return None
 
     @property
     def is_full(self) -> bool:
         """Return whether what is held should be converted before more is added."""
-        return self._cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
+        cost = self._cost if self.columns is None else self._cost + self.columns.size
+        return cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
 
     def add(self, report: Dissected) -> None:
         """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
+        if type(report) is CollectedFrames and self.columns is not None:
+            number, conversation, run = report
+            count = run.frames
+            self._observations += count
+            if self._filter is None or self._filter.may_match(conversation, run.time):
+                self.columns.number(count, number, conversation.number, self._time(run.time, count) or 0)
+                self._conversations[conversation.number] = conversation
+            else:
+                self.columns.number(count, -count, conversation.number, 0)
+            return
         if type(report) is not DissectedFrame:
             if isinstance(report, DissectedBytes):
                 self._add_undecoded(report)
@@ -225,7 +308,13 @@ class FrameCollector:
 
     def taken(self) -> Collected:
         """Return what was added since the last call, and hold nothing."""
-        taken = Collected(self._messages, self._errors, self._conversations)
+        messages = {key: [columns.batch()] for key, columns in self._messages.items()}
+        pushes = [] if self.columns is None else self.columns.taken()
+        for each in map(TakenColumns._make, pushes):
+            batch = MessageBatch.of_pushes(each)
+            if len(batch.numbers):
+                messages.setdefault(self._pushes[each.place], []).append(batch)
+        taken = Collected(messages, self._errors, self._conversations)
         self._messages, self._errors, self._conversations = {}, [], {}
         self._observations = self._cost = 0
         return taken
@@ -321,6 +410,27 @@ class FrameCollector:
         self.undecoded += is_undecoded
         self._observations += 1
         self._cost += ERROR_COST + len(row.body or b"")
+
+
+def _push_keys() -> list[MessageKey]:
+    """Return the keys of all pushes whose bodies are of one class, whatever the release that sent them."""
+    classes = MessageClasses(Role.SERVER)
+    found = []
+    for proto_id in sorted({entry.proto_id for entry in registry if entry.is_push}):
+        message_class = classes.body_class(proto_id, 0)
+        if message_class is not None:
+            found.append(MessageKey(proto_id, Role.SERVER, message_class))
+    return found
+
+
+def _columns_for(keys: list[MessageKey], protocols: frozenset[int] | None) -> BodyColumns:
+    """Return columns for these frames, in which only those of the wanted protocols are kept."""
+    return BodyColumns(
+        {
+            frame_type_number(key.proto_id): place if protocols is None or key.proto_id in protocols else -1
+            for place, key in enumerate(keys)
+        }
+    )
 
 
 def _message_of(frame: Frame | Envelope) -> tuple[type[Message], bytes] | WireError | None:

@@ -18,7 +18,7 @@ from ftwire_tools.messages.descriptors import is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["SHARED", "Layout", "ListTable", "layout_of", "snake_case"]
+__all__ = ["SHARED", "WIDE", "Layout", "ListTable", "layout_of", "snake_case"]
 
 SHARED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "time_share": {"Qot_GetRT": ("rtList",), "Qot_UpdateRT": ("rtList",)},

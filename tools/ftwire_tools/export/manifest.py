@@ -1,17 +1,23 @@
-"""What became of each input: a JSON file each in ``_manifest``, written when the input's tables are complete."""
+"""What became of each input: an entry in ``_manifest``, written when the input's tables are complete.
+
+A new entry is a JSON file; ``--compact`` makes one table of all entries, a line each.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from ftwire_tools.export.store import Store
 
 __all__ = [
     "ALL",
     "COLUMNS",
+    "COMPACTED",
     "DONE",
     "FAILED",
     "QUARANTINED",
@@ -19,8 +25,12 @@ __all__ = [
     "SDK",
     "ExportOutcome",
     "any_recorded",
+    "entries_of",
+    "is_compacted",
     "record",
     "recorded",
+    "remove_entries",
+    "write_table",
 ]
 
 DONE: Final = "done"
@@ -44,6 +54,9 @@ QUARANTINED: Final = "quarantined"
 
 _DIRECTORY: Final = "_manifest"
 _ENDING: Final = ".json"
+_TABLE: Final = f"{_DIRECTORY}/entries.jsonl"
+COMPACTED: Final = "compacted-"
+"""Beginning of the names of files that have rows of several."""
 
 
 @dataclass(slots=True)
@@ -90,20 +103,33 @@ class ExportOutcome:
         return self.status == DONE and not self.undecoded
 
 
+def is_compacted(name: str) -> bool:
+    """Return whether a file of a table has the rows of several files, and maybe of several inputs."""
+    return name.rpartition("/")[2].startswith(COMPACTED)
+
+
 def any_recorded(store: Store) -> ExportOutcome | None:
     """Return the entry of some input that has files here; ``None`` where none has."""
-    for name in store.names(_DIRECTORY):
-        found = recorded(store, name.removesuffix(_ENDING))
-        if found is not None and found.files:
-            return found
-    return None
+    return next((found for found in entries_of(store) if found.files), None)
+
+
+def entries_of(store: Store) -> Iterator[ExportOutcome]:
+    """Return all entries that can be read: those of the table first, but for inputs that have a newer one."""
+    tasks = [name.removesuffix(_ENDING) for name in store.names(_DIRECTORY) if name.endswith(_ENDING)]
+    newer = frozenset(tasks)
+    yield from (entry for task, entry in _table(store).items() if task not in newer)
+    for task in tasks:
+        found = recorded(store, task)
+        if found is not None:
+            yield found
 
 
 def recorded(store: Store, task: str) -> ExportOutcome | None:
     """Return the entry of a task; ``None`` where there is none, or none that can be read."""
     data = store.read(_name(task))
     if data is None:
-        return None
+        found = _table(store).get(task)
+        return None if found is None else replace(found)
     try:
         return ExportOutcome(**json.loads(data))
     except (TypeError, ValueError):
@@ -113,6 +139,40 @@ def recorded(store: Store, task: str) -> ExportOutcome | None:
 def record(store: Store, outcome: ExportOutcome) -> None:
     """Write the entry of a task."""
     store.write(_name(outcome.task), json.dumps(asdict(outcome), indent=1).encode() + b"\n")
+
+
+def write_table(store: Store, entries: Iterable[dict[str, Any]]) -> None:
+    """Write entries to the table of the manifest, which has those alone then."""
+    store.write(_TABLE, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
+
+
+def remove_entries(store: Store, tasks: Iterable[str]) -> None:
+    """Delete the files of entries that are in the table."""
+    store.remove(map(_name, tasks))
+
+
+_tables: dict[str, tuple[str, dict[str, ExportOutcome]]] = {}
+"""Tables of manifests that were read: directory to what changes with the file, and its entries by task."""
+
+
+def _table(store: Store) -> dict[str, ExportOutcome]:
+    """Return the entries of the table. The last one that was read is kept: it is asked once for each input."""
+    stamp = store.stamp(_TABLE)
+    if stamp is None:
+        return {}
+    known = _tables.get(store.place)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    entries = {}
+    for line in (store.read(_TABLE) or b"").splitlines():
+        try:
+            entry = ExportOutcome(**json.loads(line))
+        except (TypeError, ValueError):
+            continue
+        entries[entry.task] = entry
+    _tables.clear()
+    _tables[store.place] = stamp, entries
+    return entries
 
 
 def _name(task: str) -> str:

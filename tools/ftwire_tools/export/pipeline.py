@@ -15,7 +15,8 @@ from ftwire.capture import CaptureReader, UnrecognisedConnection
 from ftwire.errors import CaptureError, NotACaptureError
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import explain_hint, unrecognised_text, without_conversation
-from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
+from ftwire_tools.export.ahead import ahead
+from ftwire_tools.export.frame_columns import Collected, FrameCollector, TableOptions
 from ftwire_tools.export.manifest import ALL, COLUMNS
 from ftwire_tools.export.store import open_source
 from ftwire_tools.export.table_builder import TableBatch, TableBuilder
@@ -36,8 +37,10 @@ class CaptureCounts:
 
     bytes: int = 0
     frames: int = 0
-    undecoded: int = 0
-    """Rows of the table ``errors``, without those of commands that need no body."""
+    failed: int = 0
+    """Frames, bytes in no frame and damage in the table ``errors``, without commands that need no body."""
+    refused: int = 0
+    """Bodies that protobuf or Arrow refused: the other rows of that table."""
     times_differ: dict[str, int] = field(default_factory=dict)
     """Rows with a local time that is not that of its timestamp, by table."""
     without_request: int = 0
@@ -46,6 +49,11 @@ class CaptureCounts:
     """Why the file could not be read to its end, or packets of it not at all."""
     notes: list[str] = field(default_factory=list)
     """Connections that look like this protocol and have no frame, and that there is no conversation."""
+
+    @property
+    def undecoded(self) -> int:
+        """Rows of the table ``errors``, without those of commands that need no body."""
+        return self.failed + self.refused
 
 
 def tables(
@@ -97,24 +105,50 @@ def read_blocks(
     options: TableOptions,
     counts: CaptureCounts,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    threads: bool = False,
 ) -> Iterator[tuple[int, TableBatch]]:
     """Return the rows of one capture, called ``name`` in them, each batch with the number of its block.
 
     ``files`` is the capture's, or its parts. A chunk belongs to the block in which it begins. ``counts`` are kept up to
-    date, and ``progress`` is called with bytes and frames so far after every chunk. Raises ``NotACaptureError`` where
+    date, and ``progress`` is called with bytes and frames so far after every chunk. With ``threads`` one thread reads
+    and another makes rows, a batch ahead of each other; the batches are the same. Raises ``NotACaptureError`` where
     there is no capture, and ``OSError`` where a file cannot be read.
     """
-    collector, builder = FrameCollector(options), TableBuilder(name, options)
-    reader = CaptureReader(keys=keys, max_body=options.max_body)
+    collected = _collect(files, name, keys, options, counts, progress)
+    made = _make_rows(ahead(collected, 1) if threads else collected, name, options, counts)
+    return ahead(made, 1) if threads else made
+
+
+def _make_rows(
+    collected: Iterable[tuple[int, Collected]], name: str, options: TableOptions, counts: CaptureCounts
+) -> Iterator[tuple[int, TableBatch]]:
+    builder = TableBuilder(name, options)
+    for block, each in collected:
+        for batch in builder.build(each):
+            yield block, batch
+        counts.refused = builder.refused
+        counts.times_differ = dict(builder.times_differ)
+
+
+def _collect(
+    files: Sequence[BinaryIO],
+    name: str,
+    keys: Sequence[RsaKey],
+    options: TableOptions,
+    counts: CaptureCounts,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[tuple[int, Collected]]:
+    """Return the frames of a capture, as many at a time as are converted together, with the number of their block."""
+    collector = FrameCollector(options)
+    reader = CaptureReader(keys=keys, max_body=options.max_body, columns=collector.columns)
     account = reader.account
     block = 0
 
-    def flush() -> Iterator[tuple[int, TableBatch]]:
-        for batch in builder.build(collector.taken()):
-            yield block, batch
-        counts.frames, counts.undecoded = account.frames, collector.undecoded + builder.refused
-        counts.times_differ = dict(builder.times_differ)
+    def taken() -> tuple[int, Collected]:
+        counts.frames, counts.failed = account.frames, collector.undecoded
         counts.without_request = collector.without_request
+        return block, collector.taken()
 
     def note_progress(done: int) -> None:
         counts.bytes, counts.frames = done, account.frames
@@ -133,13 +167,13 @@ def read_blocks(
     try:
         for report in reader.read_files(files, progress=note_progress, at_once=False):
             if counts.bytes // options.block > block:
-                yield from flush()
+                yield taken()
                 block = counts.bytes // options.block
             collector.add(report)
             if isinstance(report, UnrecognisedConnection):
                 note(unrecognised_text(report))
             if collector.is_full:
-                yield from flush()
+                yield taken()
     except NotACaptureError:
         raise
     except CaptureError as error:
@@ -158,4 +192,4 @@ def read_blocks(
             f"{account.late_packets} packets are further from their place in time than a stream is "
             "put in order; give the uncompressed file itself"
         )
-    yield from flush()
+    yield taken()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +18,14 @@ from ftwire.protocols import registry
 from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.request_columns import RequestFields, request_fields
+from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "rows_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "row_sets_of", "rows_of", "table_schema"]
 
 META: Final = (
     ("time", pa.timestamp("ns", "UTC")),
@@ -68,6 +69,13 @@ class RowBuilder:
     def tables(
         self, struct: Any, meta: Any, requests: Any = None, differing: Counter[str] | None = None
     ) -> Iterator[tuple[str, Any]]:
+        """Return tables with their rows as record batches: ``row_sets`` with their columns made."""
+        for table, rows in self.row_sets(struct, meta, requests, differing):
+            yield table, rows.batch()
+
+    def row_sets(
+        self, struct: Any, meta: Any, requests: Any = None, differing: Counter[str] | None = None
+    ) -> Iterator[tuple[str, RowSet]]:
         """Return tables with their rows; ``meta`` has the columns of ``META`` but ``row``, a row for each message.
 
         ``requests`` are the messages that these answer, null where one is not known; ``None`` where none is. Rows with
@@ -89,13 +97,13 @@ class RowBuilder:
                 has_items = pc.or_(has_items, values.is_valid())
                 parents = pc.indices_nonzero(values.is_valid())
                 items, place = values.take(parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
-            yield from self._list_rows(plan, items, field.message_type, context, meta, parents, place, differing)
+            origin = _Origin(meta, parents, len(parents), place)
+            yield from self._list_rows(plan, items, field.message_type, context, origin, differing)
         if layout.wide is not None:
             yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), differing)
         alone = pc.indices_nonzero(pc.invert(has_items))
-        row = pa.repeat(pa.scalar(0, pa.int32()), len(alone))
-        columns = [column.take(alone) for column in context]
-        yield from self._rows(layout.own, columns, meta.take(alone), row, differing)
+        columns = [column._replace(of_messages=True) for column in context]
+        yield from self._rows(layout.own, columns, _first_rows(meta, alone), differing)
 
     def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
         """Return the columns of all fields that are no list with a table, and these lists by name."""
@@ -118,48 +126,58 @@ class RowBuilder:
         items: Any,
         item: Descriptor,
         context: list[FlatColumn],
-        meta: Any,
-        parents: Any,
-        place: Any,
+        origin: _Origin,
         differing: Counter[str],
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Iterator[tuple[str, RowSet]]:
         columns = flatten(items, item)
         if item.full_name == "Qot_Common.Security":
             columns = _security_items(items, columns)
         elif all(column.name != "code" for column in columns):
             columns = _with_code(columns)
         taken = {column.name for column in columns}
-        columns += [beside(column._replace(name=_outer_name(column, taken)), parents) for column in context]
+        columns += [beside(column._replace(name=_outer_name(column, taken)), origin.parents) for column in context]
         if plan.side is not None:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
             columns.insert(0, FlatColumn("side", pa.DictionaryArray.from_arrays(index, sides)))
-        yield from self._rows(plan.table, columns, meta.take(parents), place, differing)
+        yield from self._rows(plan.table, columns, origin, differing)
 
     def _rows(
-        self, table: str, columns: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]
-    ) -> Iterator[tuple[str, Any]]:
+        self, table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]
+    ) -> Iterator[tuple[str, RowSet]]:
         if self._explode:
             nested = [column for column in columns if _is_list_of_structs(column.values.type)]
             columns = [column for column in columns if not _is_list_of_structs(column.values.type)]
             context = [column for column in columns if column.name in ("code", "name")]
             for column in nested:
                 yield from self._exploded(
-                    f"{table}_{snake_case(column.name)}", column.values, context, meta, row, differing
+                    f"{table}_{snake_case(column.name)}",
+                    column.of_rows(origin.parents).values,
+                    context,
+                    origin,
+                    differing,
                 )
-        yield table, _assembled(table, columns, meta, row, differing)
+        yield table, _row_set(table, columns, origin, differing)
 
     def _exploded(
-        self, table: str, values: Any, context: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]
-    ) -> Iterator[tuple[str, Any]]:
+        self, table: str, values: Any, context: list[FlatColumn], origin: _Origin, differing: Counter[str]
+    ) -> Iterator[tuple[str, RowSet]]:
         """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
         parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
+        messages = parents if origin.parents is None else origin.parents.take(parents)
         columns = [FlatColumn("item", _places(lengths, parents))]
         columns += [FlatColumn(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
-        columns += [beside(column, parents) for column in context if column.name not in taken]
-        yield from self._rows(table, columns, meta.take(parents), row.take(parents), differing)
+        for column in context:
+            if column.name in taken:
+                continue
+            if column.of_messages:
+                columns.append(beside(column, messages))
+            else:
+                columns.append(beside(column, parents).of_rows(parents))
+        inner = _Origin(origin.meta, messages, len(messages), origin.row.take(parents))
+        yield from self._rows(table, columns, inner, differing)
 
     def _wide(
         self,
@@ -169,7 +187,7 @@ class RowBuilder:
         meta: Any,
         wanted: Any,
         differing: Counter[str],
-    ) -> tuple[str, Any]:
+    ) -> tuple[str, RowSet]:
         """Return one row for each message, with columns for the first levels of both sides."""
         columns: list[FlatColumn] = []
         for plan in layout.lists:
@@ -183,10 +201,9 @@ class RowBuilder:
                 columns += [
                     FlatColumn(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
                 ]
-        columns = [column.take(wanted) for column in (*columns, *context)]
-        row = pa.repeat(pa.scalar(0, pa.int32()), len(wanted))
+        columns = [column._replace(of_messages=True) for column in (*columns, *context)]
         assert layout.wide is not None  # noqa: S101 - the caller has tested it
-        return layout.wide, _assembled(layout.wide, columns, meta.take(wanted), row, differing)
+        return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), differing)
 
 
 def _asked_columns(asked: RequestFields | None, requests: Any, length: int, taken: set[str]) -> list[FlatColumn]:
@@ -201,7 +218,7 @@ def _asked_columns(asked: RequestFields | None, requests: Any, length: int, take
     return [column._replace(name=name, is_asked=True) for column, name in zip(columns, names, strict=True)]
 
 
-_rows: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
+_builders: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
 
 
 def rows_of(
@@ -214,18 +231,35 @@ def rows_of(
     levels: int,
     differing: Counter[str] | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """Return the tables that messages of a class fill, each with its rows as a ``pyarrow.RecordBatch``.
+    """Return what ``row_sets_of`` returns, each table with its rows as a ``pyarrow.RecordBatch``."""
+    for table, rows in row_sets_of(
+        message, struct, meta, requests, explode=explode, levels=levels, differing=differing
+    ):
+        yield table, rows.batch()
 
-    ``requests`` and ``differing`` as in ``RowBuilder.tables``. A table that several classes fill has the columns of all
-    of them: null where the row's class has no such field.
+
+def row_sets_of(
+    message: Descriptor,
+    struct: Any,
+    meta: Any,
+    requests: Any = None,
+    *,
+    explode: bool,
+    levels: int,
+    differing: Counter[str] | None = None,
+) -> Iterator[tuple[str, RowSet]]:
+    """Return the tables that messages of a class fill, each with its rows.
+
+    ``requests`` and ``differing`` as in ``RowBuilder.row_sets``. A table that several classes fill has the columns of
+    all of them: null where the row's class has no such field.
     """
     key = message, explode, levels
-    rows = _rows.get(key)
-    if rows is None:
-        rows = _rows[key] = RowBuilder(message, explode=explode, levels=levels)
-    for table, batch in rows.tables(struct, meta, requests, differing):
-        if len(batch):
-            yield table, _fitted(table, batch, explode, levels)
+    builder = _builders.get(key)
+    if builder is None:
+        builder = _builders[key] = RowBuilder(message, explode=explode, levels=levels)
+    for table, rows in builder.row_sets(struct, meta, requests, differing):
+        if rows.length:
+            yield table, _fitted(table, rows, explode, levels)
 
 
 _schemas: dict[tuple[str, bool, int], Any] = {}
@@ -254,13 +288,18 @@ def table_schema(table: str, *, explode: bool = False, levels: int = 10) -> Any 
     return found
 
 
-def _fitted(table: str, batch: Any, explode: bool, levels: int) -> Any:
+def _fitted(table: str, rows: RowSet, explode: bool, levels: int) -> RowSet:
     schema = table_schema(table, explode=explode, levels=levels)
-    if schema is None or batch.schema == schema:
-        return batch
-    have = dict(zip(batch.schema.names, batch.columns, strict=True))
-    arrays = [have[field.name] if field.name in have else pa.nulls(len(batch), field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    if schema is None or schema.names == [column.name for column in rows.columns]:
+        return rows
+    have = {column.name: column for column in rows.columns}
+    columns = [
+        have[field.name]
+        if field.name in have
+        else RowColumn(field.name, pa.nulls(len(rows.meta), field.type), of_messages=True)
+        for field in schema
+    ]
+    return rows._replace(columns=columns)
 
 
 def dictionary(value: str, length: int) -> Any:
@@ -274,20 +313,54 @@ def empty_meta() -> Any:
     return pa.RecordBatch.from_arrays([pa.array([], kind) for _, kind in fields], names=[name for name, _ in fields])
 
 
-def _assembled(table: str, columns: list[FlatColumn], meta: Any, row: Any, differing: Counter[str]) -> Any:
-    market = market_in(columns, len(row))
-    named = [*zip(meta.schema.names, meta.columns, strict=True), ("row", row)]
+class _Origin(NamedTuple):
+    """Where rows come from."""
+
+    meta: Any
+    """Columns of ``META`` but ``row``, a row for each message."""
+    parents: Any
+    """The message of each row; ``None`` where each has one row."""
+    length: int
+    """Number of rows."""
+    row: Any
+    """The column ``row``: place in the list."""
+
+
+def _first_rows(meta: Any, wanted: Any) -> _Origin:
+    """Return the origin of rows that are one message each: of those at ``wanted``."""
+    count = len(wanted)
+    parents = None if count == len(meta) else wanted
+    return _Origin(meta, parents, count, pa.repeat(pa.scalar(0, pa.int32()), count))
+
+
+def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]) -> RowSet:
+    meta, parents, length, row = origin
+    if any(column.markets is not None and not column.of_messages for column in columns):
+        # Each row has a market of its own.
+        columns = [
+            column.of_rows(parents) if column.markets is not None or column.is_time else column for column in columns
+        ]
+        market = RowColumn("market", market_in(columns, length), of_messages=False)
+        clocks, clocks_of_messages = clocks_in(columns, market.values), None
+    else:
+        market = RowColumn("market", market_in(columns, len(meta)), of_messages=True)
+        clocks_of_messages = clocks_in(columns, market.values)
+        is_needed = any(column.is_time and not column.of_messages for column in columns)
+        clocks = repeated(clocks_of_messages, parents) if is_needed else None
+    found = [RowColumn(name, values, True) for name, values in zip(meta.schema.names, meta.columns, strict=True)]
+    found.append(RowColumn("row", row, of_messages=False))
     used = set(_RESERVED)
     differ: list[int] = []
-    for name, values in finish(columns, clocks_in(columns, market), differ.append):
+    for column in finish(columns, clocks, differ.append, parents, clocks_of_messages):
+        name = column.name
         while name in used:
             name += "_"
         used.add(name)
-        named.append((name, values))
+        found.append(column._replace(name=name))
     if any(differ):
         differing[table] += sum(differ)
-    named += [("market", market), ("date", meta.column("time").cast(pa.date32()))]
-    return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+    found += [market, RowColumn("date", meta.column("time").cast(pa.date32()), of_messages=True)]
+    return RowSet(meta, parents, length, found)
 
 
 def _outer_name(column: FlatColumn, taken: set[str]) -> str:

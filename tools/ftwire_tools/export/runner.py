@@ -13,7 +13,7 @@ from ftwire_tools.export.engines import DaskEngine, Engine, LocalEngine, RayEngi
 from ftwire_tools.export.manifest import QUARANTINED, ExportOutcome
 from ftwire_tools.export.progress_report import ExportProgress
 from ftwire_tools.export.store import filesystem, is_remote, open_source
-from ftwire_tools.export.task import ExportSettings, Task, finished, stat_of_task, task_for
+from ftwire_tools.export.task import ExportSettings, Task, check_replaceable, finished, stat_of_task, task_for
 
 __all__ = ["ENDINGS", "inputs_of", "joined", "run_export"]
 
@@ -39,14 +39,16 @@ def run_export(
     A source is a path, or the paths of the parts of one capture.
 
     ``engine`` is ``local``, ``ray`` or ``dask``; ``address`` that of a cluster; ``jobs`` the number of processes,
-    by default one a core. Raises ``OSError`` where the output cannot be written or there is no cluster, and
-    ``ImportError`` for a package that is missing.
+    by default one a core. Raises ``OSError`` where the output cannot be written or there is no cluster,
+    ``ImportError`` for a package that is missing, and ``MixedTablesError``, before anything is exported, where the rows
+    of an input are compacted and would have to be replaced.
     """
     tasks: list[Task] = []
     for source in sources:
         task = task_for(source, settings)
         known = finished(task)
         if known is None or (known.status == QUARANTINED and retry_quarantined):
+            check_replaceable(task)
             tasks.append(task)
         else:
             yield known, True

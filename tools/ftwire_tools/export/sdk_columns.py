@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from ftwire_tools.export.rows import PARTITIONS
 
-__all__ = ["SdkTable", "in_sdk_columns", "sdk_tables"]
+__all__ = ["SdkTable", "in_sdk_columns", "needed_columns", "sdk_tables"]
 
 _SOURCE: Final = re.compile(
     r"(?P<list>\w+)\[(?P<key>\w+)=(?P<number>\d+)\]\.(?P<item>\w+)"
@@ -58,6 +58,21 @@ def sdk_tables() -> tuple[SdkTable, ...]:
     )
 
 
+def needed_columns(table: str) -> frozenset[str] | None:
+    """Return the names of the columns that ``in_sdk_columns`` reads of one of our tables; ``None`` for all."""
+    found = [each for each in sdk_tables() if each.table == table]
+    if not found:
+        return None
+    names = {name for name, _ in PARTITIONS}
+    for each in found:
+        if each.side is not None:
+            names.add("side")
+        for source in each.columns.values():
+            parts = _parts(source)
+            names |= {name for name in (parts["list"], parts["name"], parts["other"]) if name is not None}
+    return frozenset(names)
+
+
 def in_sdk_columns(table: str, batch: Any) -> Iterator[tuple[str, Any]]:
     """Return the tables that rows of one of ours fill: the same rows for a table that the SDK does not have."""
     found = [each for each in sdk_tables() if each.table == table]
@@ -81,10 +96,15 @@ def _facts() -> dict[str, Any]:
     return facts
 
 
-def _values(batch: Any, source: str) -> Any:
+def _parts(source: str) -> re.Match[str]:
     found = _SOURCE.fullmatch(source)
     if found is None:
         raise ValueError(f"sdk_columns.json: {source!r} is no source of a column")
+    return found
+
+
+def _values(batch: Any, source: str) -> Any:
+    found = _parts(source)
     if found["list"] is not None:
         return _of_item(_column(batch, found["list"]), found["key"], int(found["number"]), found["item"])
     values = _column(batch, found["name"])

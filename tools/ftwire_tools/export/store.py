@@ -69,6 +69,19 @@ class Store:
         """``root`` is the directory, made with its first file."""
         self._root: Final = Path(root)
 
+    @property
+    def place(self) -> str:
+        """Where it is: two stores with the same place are one."""
+        return str(self._root.absolute())
+
+    def stamp(self, name: str) -> str | None:
+        """Return a text that changes when a file does; ``None`` where there is no such file."""
+        try:
+            found = (self._root / name).stat()
+        except FileNotFoundError:
+            return None
+        return f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
+
     def create(self, task: str, name: str) -> BinaryIO:
         """Open a file for writing; ``complete`` gives it its ``name``, which may have directories."""
         path = self._partial(task) / name
@@ -82,6 +95,10 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             (self._partial(task) / name).replace(path)
         self.abandon(task)
+
+    def complete_some(self, task: str, names: Iterable[str]) -> None:
+        """Do what ``complete`` does once more, after a process has ended on the way: some have their names already."""
+        self.complete(task, [name for name in names if (self._partial(task) / name).exists()])
 
     def abandon(self, task: str) -> None:
         """Delete what a task has written and not completed."""
@@ -132,6 +149,17 @@ class RemoteStore(Store):
         """``root`` is a URL. Raises ``ImportError`` for a package that it needs."""
         super().__init__("/")
         self._system, self._base = filesystem(root)
+        self._url: Final = root
+
+    @property
+    def place(self) -> str:
+        """The URL."""
+        return self._url
+
+    def stamp(self, name: str) -> str | None:
+        """Return a text that changes when a file does, as far as the file system has one."""
+        path = f"{self._base}/{name}"
+        return stat_of(f"{self._url.rstrip('/')}/{name}")[1] if self._system.exists(path) else None
 
     def create(self, task: str, name: str) -> BinaryIO:
         """Open a file for writing."""
@@ -149,6 +177,11 @@ class RemoteStore(Store):
                 self._system.rm(path)
             self._system.mv(f"{self._base}/{PARTIAL}/{task}/{name}", path)
         self.abandon(task)
+
+    def complete_some(self, task: str, names: Iterable[str]) -> None:
+        """Give those files of a task their names that have not got them yet."""
+        partial = f"{self._base}/{PARTIAL}/{task}"
+        self.complete(task, [name for name in names if self._system.exists(f"{partial}/{name}")])
 
     def abandon(self, task: str) -> None:
         """Delete what a task has written and not completed."""

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import Converter, class_descriptor
-from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageColumns, MessageKey, TableOptions
+from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageBatch, MessageKey, TableOptions
 from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import request_fields
-from ftwire_tools.export.rows import META, PARTITIONS, dictionary, rows_of
-from ftwire_tools.export.sdk_columns import in_sdk_columns
+from ftwire_tools.export.row_sets import RowColumn, RowSet, merged
+from ftwire_tools.export.rows import META, PARTITIONS, dictionary, row_sets_of
+from ftwire_tools.export.sdk_columns import in_sdk_columns, needed_columns
 from ftwire_tools.messages.masking import BodyMask
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ftwire.capture import Conversation
 
-__all__ = ["ERRORS", "TableBatch", "TableBuilder"]
+__all__ = ["ERRORS", "TableBatch", "TableBuilder", "error_schema"]
 
 ERRORS: Final = "errors"
 """Table of what could not be decoded: frames, bytes in no frame, bodies that protobuf or ptars refused."""
@@ -68,28 +69,31 @@ class TableBuilder:
 
     def build(self, collected: Collected) -> Iterator[TableBatch]:
         """Return one batch for each table that these frames and errors fill, by table name."""
-        batches: dict[str, list[Any]] = {}
+        found: dict[str, list[RowSet]] = {}
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
         for key in sorted(collected.messages, key=_rank):
-            for table, batch in self._rows(key, collected.messages[key], collected.conversations, errors):
-                batches.setdefault(table, []).append(batch)
+            for batch in collected.messages[key]:
+                for table, rows in self._rows(key, batch, collected.conversations, errors):
+                    found.setdefault(table, []).append(rows)
         if errors:
-            batches[ERRORS] = [self._error_rows(errors, collected.conversations)]
-        for table in sorted(batches):
-            batch = _in_order(batches[table])
+            found[ERRORS] = [self._error_rows(errors, collected.conversations)]
+        for table in sorted(found):
+            # What is not needed any more is freed before the next table is made.
+            row_sets = found.pop(table)
             if self._options.columns == SDK:
+                batch = merged(row_sets, needed_columns(table))
                 yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
             else:
-                yield TableBatch(table, batch)
+                yield TableBatch(table, merged(row_sets))
 
     def _rows(
         self,
         key: MessageKey,
-        frames: MessageColumns,
+        frames: MessageBatch,
         conversations: dict[int, Conversation],
         errors: list[ErrorRow],
-    ) -> Iterator[tuple[str, Any]]:
+    ) -> Iterator[tuple[str, RowSet]]:
         """Return the rows of frames of one class, table by table; append to ``errors`` what is refused."""
         proto_id, sender, message_class = key
         protocol = registry[proto_id]
@@ -100,12 +104,13 @@ class TableBuilder:
         self.refused += len(converted.refusals)
         for refusal in converted.refusals:
             at = refusal.place
+            body = frames.bodies[at].as_py()
             errors.append(
                 ErrorRow(
-                    frames.times[at],
-                    frames.conversations[at],
-                    frames.numbers[at],
-                    frames.serials[at],
+                    frames.times[at].as_py(),
+                    frames.conversations[at].as_py(),
+                    frames.numbers[at].as_py(),
+                    frames.serials[at].as_py(),
                     sender,
                     kind,
                     proto_id,
@@ -113,29 +118,28 @@ class TableBuilder:
                     refusal.error_type,
                     f"not a {descriptor.full_name}" if hides_some else refusal.error,
                     None,
-                    len(frames.bodies[at]),
-                    None if hides_some else frames.bodies[at],
+                    len(body),
+                    None if hides_some else body,
                     refusal.is_lost,
-                    frames.requests[at],
-                    frames.latencies[at],
+                    frames.requests[at].as_py(),
+                    frames.latencies[at].as_py(),
                 )
             )
         count = len(frames.bodies)
-        numbers = pa.array(frames.conversations, pa.int32())
         columns = {
-            "time": pa.array(frames.times, pa.int64()).cast(META[0][1]),
+            "time": frames.times.cast(META[0][1]),
             "file": dictionary(self._name, count),
-            "number": pa.array(frames.numbers, pa.int64()),
-            "conversation": numbers,
-            "src": _ends(numbers, conversations, sender, 0),
-            "dst": _ends(numbers, conversations, sender, 1),
+            "number": frames.numbers,
+            "conversation": frames.conversations,
+            "src": _ends(frames.conversations, conversations, sender, 0),
+            "dst": _ends(frames.conversations, conversations, sender, 1),
             "direction": dictionary(_DIRECTIONS[sender], count),
             "kind": dictionary(kind, count),
             "proto_id": pa.repeat(pa.scalar(proto_id, pa.uint32()), count),
             "proto": dictionary(protocol.name, count),
-            "serial": pa.array(frames.serials, pa.uint32()),
-            "request": pa.array(frames.requests, pa.int64()),
-            "latency_ns": pa.array(frames.latencies, pa.int64()),
+            "serial": frames.serials,
+            "request": frames.requests,
+            "latency_ns": frames.latencies,
         }
         names = [name for name, _ in META[:-1]]
         meta = pa.RecordBatch.from_arrays([columns[name] for name in names], names=names)
@@ -144,7 +148,7 @@ class TableBuilder:
             kept = pa.array(converted.kept, pa.int64())
             meta = meta.take(kept)
             requests = requests and requests.take(kept)
-        return rows_of(
+        return row_sets_of(
             descriptor,
             mask_struct(converted.array, descriptor) if hides_some else converted.array,
             meta,
@@ -154,7 +158,7 @@ class TableBuilder:
             differing=self.times_differ,
         )
 
-    def _requests(self, response: Descriptor, frames: MessageColumns) -> Any:
+    def _requests(self, response: Descriptor, frames: MessageBatch) -> Any:
         """Return the requests of responses as a struct array, null where one is not known; ``None`` where none is."""
         shown = request_fields(response)
         places = [at for at, body in enumerate(frames.request_bodies) if body is not None]
@@ -168,7 +172,7 @@ class TableBuilder:
             at[places[kept]] = index
         return converted.array.take(pa.array(at, pa.int64()))
 
-    def _error_rows(self, errors: list[ErrorRow], conversations: dict[int, Conversation]) -> Any:
+    def _error_rows(self, errors: list[ErrorRow], conversations: dict[int, Conversation]) -> RowSet:
         count = len(errors)
         instants = pa.array([row.time for row in errors], pa.int64()).cast(META[0][1])
         ends = [
@@ -205,14 +209,21 @@ class TableBuilder:
             ("market", pa.nulls(count, PARTITIONS[0][1])),
             ("date", instants.cast(pa.date32())),
         ]
-        return pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+        meta = pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
+        return RowSet(meta, None, count, [RowColumn(name, values, of_messages=True) for name, values in named])
+
+
+def error_schema() -> Any:
+    """Return the schema of the table ``errors``."""
+    return pa.schema([pa.field(name, kind) for name, kind in (*META, *_ERROR_FIELDS, *PARTITIONS)])
 
 
 def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
     """Return source (``end`` 0) or destination (1) of what one side of these conversations sent."""
-    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string())
+    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string()).dictionary_encode()
     at = pc.index_in(numbers, value_set=pa.array(list(conversations), pa.int32()))
-    return pa.DictionaryArray.from_arrays(at, texts)
+    # Each text once: Parquet's writer does not take dictionaries that have one twice for what they are.
+    return pa.DictionaryArray.from_arrays(texts.indices.take(at), texts.dictionary)
 
 
 def _typed(values: list[Any], kind: Any) -> Any:
@@ -221,18 +232,3 @@ def _typed(values: list[Any], kind: Any) -> Any:
 
 def _rank(key: MessageKey) -> tuple[int, int, str]:
     return key.proto_id, list(Role).index(key.sender), class_descriptor(key.message_class).full_name
-
-
-def _in_order(batches: list[Any]) -> Any:
-    """Return rows of one table as one batch, sorted by capture time and frame."""
-    whole = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
-    if len(batches) > 1 or not _is_sorted(whole):
-        # A stable sort: the items of a frame keep their order.
-        keys = [("time", "ascending"), ("number", "ascending")]
-        whole = whole.take(pc.sort_indices(whole, sort_keys=keys)).combine_chunks()
-    return whole.to_batches()[0]
-
-
-def _is_sorted(whole: Any) -> bool:
-    times = whole.column("time").combine_chunks().cast(pa.int64())
-    return len(times) < 2 or not pc.any(pc.less(times[1:], times[:-1])).as_py()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from io import RawIOBase
 from itertools import groupby
@@ -26,6 +26,7 @@ from ftwire_tools.export.manifest import (
     SCHEMA,
     ExportOutcome,
     any_recorded,
+    is_compacted,
     record,
     recorded,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "MixedTablesError",
     "Task",
     "check_output",
+    "check_replaceable",
     "finished",
     "quarantine",
     "run_task",
@@ -132,6 +134,16 @@ def check_output(settings: ExportSettings) -> None:
     if found.columns != settings.options.columns:
         raise MixedTablesError(
             f"{settings.out} holds tables with --columns {found.columns}: give another directory, or that option"
+        )
+
+
+def check_replaceable(task: Task) -> None:
+    """Raise ``MixedTablesError`` where an input was exported before and its rows share files with those of others."""
+    found = recorded(store_at(task.settings.out), task.name)
+    if found is not None and any(map(is_compacted, found.files)):
+        raise MixedTablesError(
+            f"{task.source} has changed since it was exported, or is exported in another way now, and its rows were "
+            f"compacted with those of others in {task.settings.out}: give another directory, or delete that one"
         )
 
 
@@ -247,7 +259,8 @@ def _export(
         streams: list[BinaryIO] = [
             file if is_stored(file) else cast(BinaryIO, _HashedStream(file, hashed.update)) for file in files
         ]
-        rows = _of_input(read_blocks(streams, task.source, keys, settings.options, counts, progress))
+        found = read_blocks(streams, task.source, keys, settings.options, counts, progress, threads=True)
+        rows = stack.enter_context(closing(_of_input(found)))
         for block, batches in groupby(rows, itemgetter(0)):
             with FileSet(store, task.name, settings.format, block) as written:
                 for _, (table, batch) in batches:
@@ -280,7 +293,7 @@ class _HashedStream(RawIOBase):
         return chunk
 
 
-def _of_input(rows: Iterator[tuple[int, TableBatch]]) -> Iterator[tuple[int, TableBatch]]:
+def _of_input(rows: Iterator[tuple[int, TableBatch]]) -> Generator[tuple[int, TableBatch]]:
     """Pass rows on; an error that comes with them is the input's. Raises ``_UnreadableError``."""
     try:
         yield from rows

@@ -140,6 +140,11 @@ class Filter:
         """
         return self._place(_Place(conversation, time)) is not False
 
+    @property
+    def needs_frame(self) -> bool:
+        """Whether it takes the frame itself to decide: where it is false, ``may_match`` is exact."""
+        return self.expression is not None and not _is_of_place(self.expression)
+
     def forget(self, conversation: Conversation) -> None:
         """Take note that a conversation has ended."""
         if self._pairs is not None:
@@ -471,6 +476,16 @@ def _joined(parts: list[_Compiled], *, is_and: bool) -> _Compiled:
     else:
         test = lambda frame: any(each(frame) for each in tests)  # noqa: E731
     return _Compiled(test, place, any(part.needs_body for part in parts))
+
+
+def _is_of_place(expression: Expression) -> bool:
+    """Return whether all conditions are on a conversation and a time."""
+    if isinstance(expression, Not):
+        return _is_of_place(expression.operand)
+    if isinstance(expression, And | Or):
+        return all(map(_is_of_place, expression.operands))
+    field = HEADER_FIELDS.get(ALIASES.get(expression.name, expression.name))
+    return field is not None and field.is_place
 
 
 def _literals(expression: Any) -> tuple[Literal, ...]:

@@ -24,7 +24,7 @@ from ftwire_tools.filters.expression import (
 if TYPE_CHECKING:
     from lark import Lark
 
-__all__ = ["MAX_TEXT", "parse_expression"]
+__all__ = ["MAX_TEXT", "parse_expression", "parser_tables"]
 
 MAX_TEXT: Final = 10_000
 """Characters of a filter. It bounds the time that any text takes."""
@@ -105,6 +105,63 @@ def _expected(text: str, at: int, terminals: Any) -> str:
     if at < len(text) and text[at] in "\"'/":
         return f"expected {wanted}: the quote that begins here is not closed"
     return f"expected {wanted}, not {begin[0]!r}" if begin else f"expected {wanted}"
+
+
+def parser_tables() -> dict[str, Any]:
+    """Return the grammar as plain values, for a parser in another language: what lark makes of it, and no more.
+
+    ``terminals`` are name, source and flags of regular expressions, in the order in which they are to be tried;
+    ``ignore`` those that are left out; ``start`` and ``end`` the first state and the last; ``rules`` their origin,
+    their symbols with whether each is kept in the tree, the name of their node, and whether a node of one child is
+    that child; ``states`` for each symbol ``[0, next state]`` or ``[1, rule to reduce]``; ``words`` what errors call
+    the terminals, in the order in which they name them; ``most`` how many characters a text has at most.
+    """
+    from lark import Lark
+    from lark.grammar import Rule
+    from lark.lexer import PatternStr, TerminalDef
+
+    lark = Lark(_GRAMMAR, parser="lalr", lexer="contextual")
+    data, memo = lark.memo_serialize([TerminalDef, Rule])
+    table = data["parser"]["parser"]
+    symbols = {int(number): name for number, name in table["tokens"].items()}
+    numbers: dict[str, int] = {}
+    rules: list[Any] = []
+    for key, value in memo.items():
+        if value["__type__"] == "Rule":
+            numbers[str(key)] = len(rules)
+            expansion = [[each["name"], not each.get("filter_out", False)] for each in value["expansion"]]
+            name = value["alias"] or value["origin"]["name"]
+            rules.append([value["origin"]["name"], expansion, name, value["options"]["expand1"]])
+    states = {
+        state: {
+            symbols[int(symbol)]: [0, action] if not kind else [1, numbers[str(action["@"])]]
+            for symbol, (kind, action) in actions.items()
+        }
+        for state, actions in table["states"].items()
+    }
+    # The order of lark's own lexer.
+    terminals = sorted(
+        lark.terminals, key=lambda each: (-each.priority, -each.pattern.max_width, -len(each.pattern.value), each.name)
+    )
+    return {
+        "terminals": [
+            [
+                each.name,
+                re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", each.pattern.value)
+                if isinstance(each.pattern, PatternStr)
+                else each.pattern.value,
+                "".join(sorted(each.pattern.flags)),
+            ]
+            for each in terminals
+        ],
+        "ignore": [each.name for each in terminals if each.name.startswith("__IGNORE")],
+        "rules": rules,
+        "states": states,
+        "start": table["start_states"]["start"],
+        "end": table["end_states"]["start"],
+        "words": _WORDS,
+        "most": MAX_TEXT,
+    }
 
 
 class _Group:

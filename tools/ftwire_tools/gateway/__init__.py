@@ -5,12 +5,20 @@ The modules, each depending only on those above it:
 ====================  ================================================================================
 ``log``               the events that a gateway reports, as text or JSON lines
 ``faults``            what a gateway can be made to do wrong, and when
+``frequencies``       how often requests may be sent
+``quotas``            how much may be subscribed to, and how much history requested
+``limits``            these and other limits of OpenD, with its texts
+``request_log``       one line for each request with its answer
 ``settings``          addresses, keys, limits and faults of a gateway
 ``budget``            the memory that all clients together may make a gateway hold
 ``topics``            what a push is about, and the subscription that it belongs to
 ``push``              a push to many clients, encoded once
+``trading_sessions``  regular hours, extended ones, all: as requests have them
 ``subscriptions``     what one client has subscribed to, and which pushes it gets
 ``answer_source``     where answers come from: the interface of ``replay`` and ``synthetic``
+``verbs``             methods that can be called with plain data
+``steering``          the verbs that steer a gateway
+``hooks``             functions of a script that see and change what passes
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
 ``outbox``            a client's outgoing frames, with faults applied
@@ -31,9 +39,15 @@ The modules, each depending only on those above it:
 --------------------  --------------------------------------------------------------------------------
 ``quote_messages``    fills messages from stocks of the made-up market (``ftwire_tools.synthetic``)
 ``quotes``            replies and pushes about that market
-``account``           simulated accounts: orders, fills, positions, money
-``trades``            those accounts as OpenD's messages
+``reference``         answers about instruments besides prices over time: a package
+``order_decisions``   what becomes of the next orders, where the market does not decide
+``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
+--------------------  --------------------------------------------------------------------------------
+``script_file``       reads a script
+``control``           the verbs over HTTP
+``control_description``  the OpenAPI description of that
+``protocol_table``    what it does with each request, as a table
 ====================  ================================================================================
 
 The protocol itself is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; here is the I/O around it.

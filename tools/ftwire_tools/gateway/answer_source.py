@@ -7,7 +7,7 @@ its methods are called in the thread of the gateway's event loop.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from ftwire.connection import KEEP_ALIVE
 from ftwire.protocols import registry
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as ProtocolEntry
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
-__all__ = ["RET_FAILED", "Answer", "AnswerSource", "Subscriber", "content_of", "failure", "success"]
+__all__ = ["RET_FAILED", "Answer", "AnswerSource", "HasClock", "Subscriber", "content_of", "failure", "success"]
 
 RET_FAILED: Final = -1
 """``Common.RetType`` of a failure."""
@@ -50,6 +51,11 @@ class Subscriber(Protocol):
     @property
     def subscriptions(self) -> Subscriptions:
         """What it has subscribed to."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The gateway's limits, and what is used of them."""
         ...
 
     def push(self, push: Push) -> bool:
@@ -93,12 +99,21 @@ class AnswerSource(Protocol):
         ...
 
 
-def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED) -> Any:
-    """Return a ``Response`` with this ``retType`` and ``reason`` as its ``retMsg``."""
+@runtime_checkable
+class HasClock(Protocol):
+    """An answer source with a time of its own, which KeepAlive shows."""
+
+    def now(self) -> int:
+        """Return the present time in seconds since 1970."""
+        ...
+
+
+def failure(entry: ProtocolEntry, reason: str, ret_type: int = RET_FAILED, err_code: int = 0) -> Any:
+    """Return a ``Response`` with this ``retType`` and ``errCode``, and ``reason`` as its ``retMsg``."""
     response = _response(entry)
     response.retType = ret_type
     response.retMsg = reason
-    response.errCode = 0
+    response.errCode = err_code
     return response
 
 

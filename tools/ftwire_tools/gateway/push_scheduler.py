@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.push_recording import Cause, Track
 
-__all__ = ["MAX_PAUSE", "Pace", "PushScheduler"]
+__all__ = ["MAX_PAUSE", "SECOND", "Pace", "PushScheduler"]
 
 SECOND: Final = 1_000_000_000
+"""In nanoseconds."""
 MAX_PAUSE: Final = 60.0
 """Seconds that a client waits at most, by default, for the next captured push."""
 BATCH: Final = 256

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ftwire_tools.markets.local_times import local_text, minute_of_day
+from ftwire_tools.markets.sessions import Session
 from ftwire_tools.synthetic.trading_day import Bar, Minute, StockDay, Trade
+from ftwire_tools.synthetic.trading_session import Summary
+from ftwire_tools.synthetic.universe import Kind
 
 __all__ = [
-    "EQUITY",
     "fill_bar",
     "fill_basic_quote",
     "fill_name",
@@ -20,8 +22,10 @@ __all__ = [
     "fill_trade",
 ]
 
-EQUITY: Final = 3
-"""``Qot_Common.SecurityType`` of a stock."""
+NORMAL, SUSPENDED = 1, 9
+"""``Qot_Common.SecurityStatus``."""
+_EXTENDED: Final = {Session.PRE: "preMarket", Session.AFTER: "afterMarket", Session.OVERNIGHT: "overnight"}
+"""Trading sessions to the fields of quotes with what is traded there."""
 
 
 def fill_security(security: Any, stock: StockDay) -> None:
@@ -36,18 +40,18 @@ def fill_name(s2c: Any, stock: StockDay) -> None:
     s2c.name = stock.listing.name
 
 
-def fill_time_share(share: Any, stock: StockDay, minute: Minute) -> None:
-    """Fill a ``Qot_Common.TimeShare``."""
-    time = stock.time(minute.number * 60)
+def fill_time_share(share: Any, stock: StockDay, minute: Minute, last_close: float) -> None:
+    """Fill a ``Qot_Common.TimeShare``, which is stamped with the end of its minute."""
+    time = stock.time(minute.end)
     share.time = local_text(time)
     share.minute = minute_of_day(time)
     share.isBlank = False
     share.price = minute.close
-    share.lastClosePrice = stock.listing.last_close
+    share.lastClosePrice = last_close
     share.avgPrice = minute.average
     share.volume = minute.volume
     share.turnover = minute.turnover
-    share.timestamp = stock.stamp(time)
+    share.timestamp = minute.end
 
 
 def fill_trade(ticker: Any, stock: StockDay, trade: Trade) -> None:
@@ -59,7 +63,7 @@ def fill_trade(ticker: Any, stock: StockDay, trade: Trade) -> None:
     ticker.price = trade.price
     ticker.volume = trade.volume
     ticker.turnover = round(trade.volume * trade.price, 3)
-    ticker.recvTime = ticker.timestamp = stock.stamp(time)
+    ticker.recvTime = ticker.timestamp = trade.second
     ticker.type = 1
     ticker.pushDataType = 1
 
@@ -71,27 +75,28 @@ def fill_order_book(s2c: Any, stock: StockDay, levels: int) -> None:
     for side, found in ((s2c.orderBookAskList, asks), (s2c.orderBookBidList, bids)):
         for price, volume, orders in found:
             side.add(price=price, volume=volume, orederCount=orders)
-    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = local_text(stock.time())
-    s2c.svrRecvTimeBidTimestamp = s2c.svrRecvTimeAskTimestamp = stock.stamp(stock.time())
+    s2c.svrRecvTimeBid = s2c.svrRecvTimeAsk = local_text(stock.time(stock.traded_at))
+    s2c.svrRecvTimeBidTimestamp = s2c.svrRecvTimeAskTimestamp = stock.traded_at
 
 
-def fill_bar(candle: Any, stock: StockDay, bar: Bar) -> None:
-    """Fill a ``Qot_Common.KLine``."""
+def fill_bar(candle: Any, stock: StockDay, bar: Bar, *, daily: bool) -> None:
+    """Fill a ``Qot_Common.KLine``; bars of a day and longer have a turnover rate and a price-earnings ratio."""
     candle.time = local_text(bar.time)
     candle.isBlank = False
     candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
     candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
     candle.volume, candle.turnover = bar.volume, bar.turnover
-    candle.turnoverRate = round(bar.volume / stock.listing.shares * 100, 5)
-    candle.pe = 20.0
-    candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3)
+    # A ratio: 0.01 is one percent.
+    candle.turnoverRate = round(_turnover_rate(stock, bar.volume) / 100, 7) if daily else 0.0
+    candle.pe = 20.0 if daily and stock.listing.sec_type == Kind.STOCK else 0.0
+    candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3) if bar.last_close else 0.0
     candle.timestamp = stock.stamp(bar.time)
 
 
 def fill_basic_quote(basic: Any, stock: StockDay) -> None:
     """Fill a ``Qot_Common.BasicQot``."""
     _fill_common(basic, stock)
-    basic.isSuspended = False
+    basic.isSuspended = stock.is_halted
     basic.amplitude = _amplitude(stock)
 
 
@@ -101,40 +106,56 @@ def _fill_common(basic: Any, stock: StockDay) -> None:
     fill_security(basic.security, stock)
     basic.name = listing.name
     basic.listTime = listing.listed
-    basic.priceSpread = listing.tick
-    basic.updateTime = local_text(stock.time())
-    basic.updateTimestamp = stock.stamp(stock.time())
-    basic.highPrice, basic.openPrice, basic.lowPrice = stock.high, stock.open, stock.low
-    basic.curPrice, basic.lastClosePrice = stock.price, listing.last_close
-    basic.volume, basic.turnover = stock.volume, stock.turnover
-    basic.turnoverRate = round(stock.volume / listing.shares * 100, 5)
-    basic.secStatus = 1
+    basic.priceSpread = stock.tick
+    # A quote stands while nothing is traded.
+    basic.updateTime = local_text(stock.time(stock.traded_at))
+    basic.updateTimestamp = stock.traded_at
+    day = stock.summary()
+    basic.highPrice, basic.openPrice, basic.lowPrice = day.high, day.open, day.low
+    basic.curPrice, basic.lastClosePrice = day.price, stock.last_close
+    basic.volume, basic.turnover = day.volume, day.turnover
+    basic.turnoverRate = _turnover_rate(stock, day.volume)
+    for session, field in _EXTENDED.items():
+        found = stock.of_session(session)
+        if found is not None:
+            _fill_extended(getattr(basic, field), found, stock.extended_reference(session))
+    basic.secStatus = SUSPENDED if stock.is_halted else NORMAL
+
+
+def _fill_extended(extended: Any, found: Summary, last_close: float) -> None:
+    """Fill a ``Qot_Common.PreAfterMarketData``."""
+    extended.price, extended.highPrice, extended.lowPrice = found.price, found.high, found.low
+    extended.volume, extended.turnover = found.volume, found.turnover
+    extended.changeVal = round(found.price - last_close, 5)
+    extended.changeRate = round((found.price / last_close - 1) * 100, 3)
+    extended.amplitude = round((found.high - found.low) / last_close * 100, 3)
+
+
+def _turnover_rate(stock: StockDay, volume: int) -> float:
+    """Return the percentage of issued shares that is traded, 0 for what has no shares."""
+    shares = stock.listing.shares
+    return round(volume / shares * 100, 5) if shares else 0.0
 
 
 def _amplitude(stock: StockDay) -> float:
-    return round((stock.high - stock.low) / stock.listing.last_close * 100, 3)
+    return round((stock.high - stock.low) / stock.last_close * 100, 3)
 
 
 def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
-    """Fill a ``Qot_GetSecuritySnapshot.Snapshot``."""
+    """Fill the basic data of a ``Qot_GetSecuritySnapshot.Snapshot``."""
     listing, basic = stock.listing, snapshot.basic
     _fill_common(basic, stock)
-    basic.type = EQUITY
-    basic.isSuspend = False
+    basic.type = listing.sec_type
+    basic.isSuspend = stock.is_halted
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
     basic.avgPrice = round(stock.turnover / stock.volume, 3)
     asks, bids = stock.book(1)
-    (basic.askPrice, basic.askVol, _), (basic.bidPrice, basic.bidVol, _) = asks[0], bids[0]
+    ((basic.askPrice, basic.askVol, _),) = asks
+    if bids:
+        ((basic.bidPrice, basic.bidVol, _),) = bids
     year = list(_last_year(stock))
     basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
-    equity = snapshot.equityExData
-    equity.issuedShares = equity.outstandingShares = listing.shares
-    equity.issuedMarketVal = equity.outstandingMarketVal = round(listing.shares * stock.price, 2)
-    equity.netAssetPershare, equity.earningsPershare = round(stock.price / 4, 3), round(stock.price / 20, 3)
-    equity.netAsset = round(equity.netAssetPershare * listing.shares, 2)
-    equity.netProfit = round(equity.earningsPershare * listing.shares, 2)
-    equity.eyRate, equity.peRate, equity.pbRate, equity.peTTMRate = 5.0, 20.0, 4.0, 20.0
 
 
 def _last_year(stock: StockDay) -> Iterator[Bar]:

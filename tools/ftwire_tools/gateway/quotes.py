@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from itertools import groupby
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.quote_messages import (
-    EQUITY,
     fill_bar,
     fill_basic_quote,
     fill_name,
     fill_order_book,
-    fill_security,
-    fill_snapshot,
     fill_time_share,
     fill_trade,
 )
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.markets.codes import security_name
-from ftwire_tools.markets.local_times import parse_local
+from ftwire_tools.markets.local_times import local_text, parse_local
+from ftwire_tools.markets.sessions import Session, hours_of
+from ftwire_tools.markets.trading_days import CalendarRangeError
+from ftwire_tools.synthetic.history import (
+    BACKWARD,
+    FORWARD,
+    PERIODS,
+    UNADJUSTED,
+    Bar,
+    daily_bars,
+    minute_bars,
+    period_bars,
+)
 from ftwire_tools.synthetic.market import LEVELS
-from ftwire_tools.synthetic.trading_day import Bar, Market, StockDay
+from ftwire_tools.synthetic.trading_day import Market, StockDay
+from ftwire_tools.synthetic.trading_session import REGULAR
+from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
@@ -38,19 +50,34 @@ DAY: Final = 2
 """``Qot_Common.KLType`` of a day."""
 PAGE: Final = 1000
 """Most candles in one reply of Qot_RequestHistoryKL."""
-MORNING: Final = 3
-"""``Qot_Common.QotMarketState`` of the morning session."""
+UNKNOWN_STOCK: Final = "未知股票"
+"""How OpenD refuses a code that it does not know; the code follows."""
+MOST_BARS: Final = 10_000
+"""Most candles in one reply where the request has no limit of its own."""
+MOST_DAYS: Final = 120
+"""Most days whose minutes are looked at for one reply."""
+YEAR: Final = timedelta(days=365)
+"""What a request for history is about that leaves out when it begins or ends."""
 
 _MINUTES: Final = {1: 1, 10: 3, 6: 5, 12: 10, 7: 15, 8: 30, 9: 60, 13: 120, 14: 180, 15: 240}
 """``KLType`` to the minutes of a bar."""
+_EXTENDED_UP_TO: Final = 60
+"""Minutes of the longest bars that there are outside regular hours."""
+_PERIODS: Final = {3: "week", 4: "month", 11: "quarter", 5: "year"}
+"""``KLType`` to the period of a bar."""
+_DAY: Final = timedelta(days=1)
+_DAYS: Final = {"week": 7, "month": 31, "quarter": 92, "year": 366}
+"""Days of a period at most."""
 _KLINE_OF_SUB: Final = {sub: kline for kline, sub in SUB_OF_KLINE.items()}
-_PERIODS: Final[dict[int, Callable[[datetime], tuple[int, ...]]]] = {
-    3: lambda day: (day.isocalendar().year, day.isocalendar().week),
-    4: lambda day: (day.year, day.month),
-    11: lambda day: (day.year, (day.month - 1) // 3),
-    5: lambda day: (day.year,),
-}
-"""``KLType`` to the key that all days of one bar share."""
+_TRADE_DATES: Final = {
+    1: "HK", 2: "US", 3: "CN", 4: "NT", 5: "ST", 6: "JP", 7: "SG", 8: "SG", 9: "MY", 10: "JP",
+}  # fmt: skip
+"""``Qot_Common.TradeDateMarket`` to the calendar; derivatives have that of their country's stocks."""
+_REHABS: Final = (UNADJUSTED, FORWARD, BACKWARD)
+_WHOLE, _MORNING_ONLY = 0, 1
+"""``Qot_Common.TradeDateType``."""
+_ONLY_HISTORY_SESSIONS: Final = "获取历史K线的时段仅支持设置 RTH，ETH，ALL"  # noqa: RUF001 - OpenD's punctuation
+"""OpenD's refusal of another trading session."""
 
 
 class NotHereError(Exception):
@@ -69,8 +96,6 @@ class Quotes:
             "Qot_GetOrderBook": self._order_book,
             "Qot_GetKL": self._kl,
             "Qot_RequestHistoryKL": self._history_kl,
-            "Qot_GetSecuritySnapshot": self._snapshot,
-            "Qot_GetStaticInfo": self._static_info,
             "Qot_GetMarketState": self._market_state,
             "Qot_RequestTradeDate": self._trade_date,
         }
@@ -80,7 +105,14 @@ class Quotes:
         """Return a stock. Raises ``NotHereError``."""
         found = self._market.find(security)
         if found is None:
-            raise NotHereError(f"unknown stock {security_name(security.market, security.code)}")
+            raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
+        return found
+
+    def listing(self, security: Any) -> Listing:
+        """Return what is fixed about an instrument. Raises ``NotHereError``."""
+        found = self._market.listing(security.market, security.code)
+        if found is None:
+            raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
         return found
 
     def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> StockDay:
@@ -99,107 +131,144 @@ class Quotes:
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, RT)
         fill_name(s2c, stock)
-        for minute in stock.minutes:
-            fill_time_share(s2c.rtList.add(), stock, minute)
+        sessions = self._scope(client, c2s.security, RT)
+        last_close = stock.reference(sessions)
+        for minute in stock.time_shares(sessions):
+            fill_time_share(s2c.rtList.add(), stock, minute, last_close)
+
+    @staticmethod
+    def _scope(client: Subscriber, security: Any, sub_type: int) -> frozenset[Session]:
+        return client.subscriptions.sessions_of(Topic(security.market, security.code, sub_type))
 
     def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, TICKER)
         fill_name(s2c, stock)
-        if c2s.maxRetNum > 0:
-            for trade in list(stock.trades)[-c2s.maxRetNum :]:
-                fill_trade(s2c.tickerList.add(), stock, trade)
+        for trade in stock.last_trades(min(c2s.maxRetNum, PAGE), self._scope(client, c2s.security, TICKER)):
+            fill_trade(s2c.tickerList.add(), stock, trade)
 
     def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self._subscribed(client, c2s.security, ORDER_BOOK)
-        fill_order_book(s2c, stock, c2s.num)
+        fill_order_book(s2c, stock, min(c2s.num, stock.depth))
 
     def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
+        _check_rehab(c2s.rehabType)
         stock = self._subscribed(client, c2s.security, SUB_OF_KLINE[c2s.klType])
+        sessions = self._scope(client, c2s.security, SUB_OF_KLINE[c2s.klType])
         fill_name(s2c, stock)
-        if c2s.reqNum > 0:
-            for bar in _bars(stock, c2s.klType)[-c2s.reqNum :]:
-                fill_bar(s2c.klList.add(), stock, bar)
+        for bar in _last_bars(stock, c2s.klType, min(c2s.reqNum, PAGE), sessions, c2s.rehabType):
+            fill_bar(s2c.klList.add(), stock, bar, daily=c2s.klType not in _MINUTES)
 
     def _history_kl(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         stock = self.stock(c2s.security)
-        begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
-        bars = [bar for bar in _bars(stock, c2s.klType) if begin <= bar.time <= end]
+        if c2s.klType not in _MINUTES and c2s.klType != DAY and c2s.klType not in _PERIODS:
+            raise NotHereError(f"unknown K-line type {c2s.klType}")
+        _check_rehab(c2s.rehabType)
+        sessions = scope_of(c2s)
+        if sessions is None:
+            raise NotHereError(_ONLY_HISTORY_SESSIONS)
+        begin, end = self._span(stock, c2s)
         key = c2s.nextReqKey if isinstance(c2s.nextReqKey, bytes) else c2s.nextReqKey.encode()
-        if key and not key.isdigit():
-            raise NotHereError("nextReqKey is not one of ours")
-        start = int(key[:9] or 0)
-        stop = start + min(c2s.maxAckKLNum or PAGE, PAGE)
+        if key:
+            begin = max(begin, _after_key(key))
+        most = min(c2s.maxAckKLNum, PAGE) if c2s.maxAckKLNum > 0 else MOST_BARS
         fill_name(s2c, stock)
-        for bar in bars[start:stop]:
-            fill_bar(s2c.klList.add(), stock, bar)
-        if stop < len(bars):
-            s2c.nextReqKey = str(stop).encode()
+        bars, is_more = _page(_bars(stock, c2s.klType, begin, end, sessions, c2s.rehabType), c2s.klType, most)
+        for bar in bars:
+            fill_bar(s2c.klList.add(), stock, bar, daily=c2s.klType not in _MINUTES)
+        if is_more:
+            s2c.nextReqKey = local_text(bars[-1].time).encode()
 
-    def _snapshot(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        for security in c2s.securityList:
-            fill_snapshot(s2c.snapshotList.add(), self.stock(security))
-
-    def _static_info(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        if c2s.securityList:
-            stocks = [self.stock(security) for security in c2s.securityList]
-        else:
-            # A Chinese market is one of its two exchanges here, too.
-            stocks = [stock for stock in self._market.stocks.values() if stock.listing.market == c2s.market]
-            if c2s.secType not in {0, EQUITY}:
-                stocks = []
-        for stock in stocks:
-            listing = stock.listing
-            basic = s2c.staticInfoList.add().basic
-            fill_security(basic.security, stock)
-            basic.id = listing.market * 10**9 + sum(map(ord, listing.code))
-            basic.lotSize = listing.lot
-            basic.secType = EQUITY
-            basic.name = listing.name
-            basic.listTime = listing.listed
-            basic.delisting = False
+    def _span(self, stock: StockDay, c2s: Any) -> tuple[datetime, datetime]:
+        """Return when history begins and ends: a year where one is left out, up to now where both are."""
+        if not c2s.beginTime and not c2s.endTime:
+            return datetime.combine(stock.time() - YEAR, time()), datetime.max
+        begin = _date(c2s.beginTime, late=False) if c2s.beginTime else None
+        end = _date(c2s.endTime, late=True) if c2s.endTime else None
+        try:
+            return begin or datetime.combine((end or stock.time()) - YEAR, time()), end or (
+                begin or stock.time()
+            ) + YEAR
+        except OverflowError:
+            raise NotHereError(f"{c2s.beginTime or c2s.endTime!r:.40} is no date of a market") from None
 
     def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         for security in c2s.securityList:
-            stock = self.stock(security)
-            info = s2c.marketInfoList.add(name=stock.listing.name, marketState=MORNING)
-            fill_security(info.security, stock)
+            listing = self.listing(security)
+            state = self._market.hours(listing).state(self._market.now)
+            info = s2c.marketInfoList.add(name=listing.name, marketState=state)
+            info.security.market, info.security.code = listing.market, listing.code
 
     def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        stock = next(iter(self._market.stocks.values()))
+        if c2s.HasField("security"):
+            name, zone = self.listing(c2s.security).exchange.prefix, self.listing(c2s.security).zone
+        elif c2s.market in _TRADE_DATES:
+            name = _TRADE_DATES[c2s.market]
+            zone = hours_of({"CN": "SH", "NT": "SH", "ST": "HK"}.get(name, name)).zone
+        else:
+            raise NotHereError(f"unknown market {c2s.market}")
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
-        for bar in stock.days():
-            if begin <= bar.time <= end:
-                s2c.tradeDateList.add(
-                    time=bar.time.strftime("%Y-%m-%d"), timestamp=stock.stamp(bar.time), tradeDateType=0
-                )
+        try:
+            days = self._market.trading_days(name, begin.date(), end.date())
+        except CalendarRangeError as error:
+            raise NotHereError(str(error)) from None
+        for day, is_half in days:
+            midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+            s2c.tradeDateList.add(
+                time=day.isoformat(),
+                timestamp=midnight.timestamp(),
+                tradeDateType=_MORNING_ONLY if is_half else _WHOLE,
+            )
 
     # Pushes
 
-    def push(self, topic: Topic) -> Push | None:
-        """Return a push with the present state of a topic; ``None`` for one without pushes."""
-        stock = self._market.stocks.get((topic.market, topic.code))
+    def push(
+        self,
+        topic: Topic,
+        sessions: frozenset[Session] = REGULAR,
+        rehab: int = FORWARD,
+        *,
+        only_new: bool = False,
+    ) -> Push | None:
+        """Return a push with the present state of a topic; ``None`` for one without pushes.
+
+        ``sessions`` are those that the subscription is for, ``rehab`` is how K-lines are adjusted. With ``only_new``
+        the result is ``None`` where nothing was traded in this second.
+        """
+        stock = self._market.stock(topic.market, topic.code)
         if stock is None:
             return None
-        if topic.sub_type == RT:
-            return _push("Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, stock.minutes[-1]))
-        if topic.sub_type == TICKER:
+        if topic.sub_type in {BASIC, ORDER_BOOK}:
+            if only_new and not stock.has_traded():
+                return None
+            if topic.sub_type == BASIC:
+                return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
             return _push(
-                "Qot_UpdateTicker", stock, lambda s2c: fill_trade(s2c.tickerList.add(), stock, stock.trades[-1])
+                "Qot_UpdateOrderBook", stock, lambda s2c: fill_order_book(s2c, stock, min(LEVELS, stock.depth))
             )
-        if topic.sub_type == ORDER_BOOK:
-            return _push("Qot_UpdateOrderBook", stock, lambda s2c: fill_order_book(s2c, stock, LEVELS))
-        if topic.sub_type == BASIC:
-            return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
         kline = _KLINE_OF_SUB.get(topic.sub_type)
-        if kline is None:
+        if topic.sub_type not in {RT, TICKER} and kline is None:
             return None
+        if kline is not None and not _is_extended(kline):
+            sessions = REGULAR
+        if only_new and not stock.has_traded(sessions):
+            return None
+        if topic.sub_type == RT:
+            minute, last_close = stock.last_minute(sessions), stock.reference(sessions)
+            return _push(
+                "Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, minute, last_close)
+            )
+        if topic.sub_type == TICKER:
+            (trade,) = stock.last_trades(1, sessions)
+            return _push("Qot_UpdateTicker", stock, lambda s2c: fill_trade(s2c.tickerList.add(), stock, trade))
 
         def fill(s2c: Any) -> None:
-            s2c.rehabType = 1
+            assert kline is not None  # noqa: S101 - other topics have returned
+            s2c.rehabType = rehab
             s2c.klType = kline
-            fill_bar(s2c.klList.add(), stock, _bars(stock, kline)[-1])
+            for bar in _last_bars(stock, kline, 1, sessions, rehab):
+                fill_bar(s2c.klList.add(), stock, bar, daily=kline not in _MINUTES)
 
         return _push("Qot_UpdateKL", stock, fill)
 
@@ -222,27 +291,68 @@ def _date(text: str | bytes, *, late: bool) -> datetime:
         raise NotHereError(f"{text!r:.40} is no date") from None
 
 
-def _bars(stock: StockDay, kline: int) -> list[Bar]:
-    """Return the bars of a ``KLType``, the newest last."""
+def _check_rehab(rehab: int) -> None:
+    if rehab not in _REHABS:
+        raise NotHereError(f"unknown rehab type {rehab}")
+
+
+def _after_key(key: bytes) -> datetime:
+    """Return the earliest time of a bar on the next page, from the time of the last one on the page before."""
+    try:
+        return parse_local(key.decode("ascii")) + timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        raise NotHereError("nextReqKey is not one of ours") from None
+
+
+def _page(bars: Iterator[Bar], kline: int, most: int) -> tuple[list[Bar], bool]:
+    """Return the next bars, at most ``most`` and those of ``MOST_DAYS`` days of minutes, and whether there are more."""
+    page: list[Bar] = []
+    days = 0
+    for bar in bars:
+        if kline in _MINUTES and (not page or bar.time.date() != page[-1].time.date()):
+            days += 1
+        if len(page) == most or days > MOST_DAYS:
+            return page, True
+        page.append(bar)
+    return page, False
+
+
+def _is_extended(kline: int) -> bool:
+    """Return whether there are bars of a ``KLType`` outside regular hours."""
+    return _MINUTES.get(kline, _EXTENDED_UP_TO + 1) <= _EXTENDED_UP_TO
+
+
+def _bars(
+    stock: StockDay, kline: int, begin: datetime, end: datetime, sessions: frozenset[Session], rehab: int
+) -> Iterator[Bar]:
+    """Yield the bars of a ``KLType`` whose times are from ``begin`` to ``end``, the newest last."""
     if kline in _MINUTES:
-        return stock.minute_bars(_MINUTES[kline])
-    days = stock.days()
-    if kline == DAY:
-        return days
-    if kline not in _PERIODS:
-        raise NotHereError(f"unknown K-line type {kline}")
-    period = _PERIODS[kline]
-    return [_joined(list(group)) for _, group in groupby(days, key=lambda bar: period(bar.time))]
+        yield from minute_bars(stock, _MINUTES[kline], begin, end, sessions if _is_extended(kline) else REGULAR, rehab)
+    else:
+        # Bars of days are stamped with midnight.
+        first = begin.date() if begin == datetime(begin.year, begin.month, begin.day) else begin.date() + _DAY
+        if kline == DAY:
+            yield from daily_bars(stock, first, end.date(), rehab)
+        else:
+            yield from period_bars(stock, _PERIODS[kline], first, end.date(), rehab)
 
 
-def _joined(days: list[Bar]) -> Bar:
-    return Bar(
-        days[-1].time,
-        days[0].open,
-        max(day.high for day in days),
-        min(day.low for day in days),
-        days[-1].close,
-        days[0].last_close,
-        sum(day.volume for day in days),
-        round(sum(day.turnover for day in days), 3),
-    )
+def _last_bars(stock: StockDay, kline: int, count: int, sessions: frozenset[Session], rehab: int) -> Iterable[Bar]:
+    """Return the last bars of a ``KLType``, the newest last, as far as they are within ``MOST_DAYS``."""
+    if count <= 0:
+        return []
+    now = stock.time()
+    if kline in _MINUTES:
+        if not _is_extended(kline):
+            sessions = REGULAR
+        begin = stock.begin_of_minutes(count * _MINUTES[kline], sessions, MOST_DAYS)
+        end = now + timedelta(minutes=_MINUTES[kline])
+    else:
+        first = stock.day()
+        if kline == DAY:
+            first -= timedelta(days=count * 3 // 2 + 14) if count > 1 else timedelta()
+        else:
+            period = _PERIODS[kline]
+            first = PERIODS[period][1](first - timedelta(days=(count - 1) * _DAYS[period]))
+        begin, end = datetime(first.year, first.month, first.day), now
+    return deque(_bars(stock, kline, begin, end, sessions, rehab), maxlen=count)

@@ -1,21 +1,23 @@
 """The responder: answers the requests of one client, except the handshake.
 
-KeepAlive, Qot_GetSubInfo and faulty requests are answered here, everything else by the answer source.
+KeepAlive, what is used of the quotas, faulty requests and those that exceed a limit are answered here, everything else
+by the answer source.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from ftwire.body import missing_fields
 from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, Subscriber, failure, success
+from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, HasClock, Subscriber, content_of, failure, success
+from ftwire_tools.gateway.hooks import Outcome, ReplyEvent, RequestEvent
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
 
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
     from ftwire.frame import BadFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
-    from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.faults import ClientFaults
     from ftwire_tools.gateway.session_context import SessionContext
+    from ftwire_tools.gateway.subscriptions import SubscriptionChange
 
-__all__ = ["Client", "Responder"]
+__all__ = ["REFUSED", "Client", "Responder"]
 
 RET_INVALID: Final = -500
 """``Common.RetType`` of content that is invalid."""
@@ -39,7 +42,11 @@ NOT_PARSED: Final = "解析protobuf协议失败"
 
 Both texts are known from the logs of client authors (OpenD 10.4 and 10.5), the ``retType`` beside them is not.
 """
+REFUSED: Final = "the gateway refuses this request"
+"""``retMsg`` of an error on demand (``--fault refuse``) that has none."""
 GET_SUB_INFO: Final = 3003
+REQUEST_HISTORY: Final = 3103
+REQUEST_HISTORY_QUOTA: Final = 3104
 GET_DELAY_STATISTICS: Final = 1007
 MAX_NAMED: Final = 8
 """Missing fields that are named in the log."""
@@ -59,14 +66,24 @@ class Client(Subscriber, Protocol):
         ...
 
 
+class _Answered(NamedTuple):
+    """A request as it was answered, which a script may have changed, and the answer; ``None`` for no reply at all."""
+
+    request: Any
+    answer: Answer | None
+
+
 class Responder:
     """Answers the requests of one client, which each call is given: nothing here keeps it."""
 
-    def __init__(self, context: SessionContext, faults: Faults | None) -> None:
+    def __init__(self, context: SessionContext, faults: ClientFaults) -> None:
         self.requests = 0
         """Requests so far."""
         self._source: Final = context.source
+        self._steering: Final = context.steering
+        self._hooks: Final = context.hooks
         self._log: Final = context.log
+        self._limits: Final = context.limits
         self._faults: Final = faults
         self._all_subscriptions: Final = context.all_subscriptions
         self._waiting: Final[set[asyncio.Task[None]]] = set()
@@ -80,22 +97,73 @@ class Responder:
             self._log("unknown-protocol", client=client.number, proto=request.proto_id)
             self._refuse(client, request, registry[KEEP_ALIVE], f"unknown protocol {request.proto_id}")
             return
-        if self._faults is not None and self._faults.strikes("refuse", entry.proto_id):
-            self._refuse(client, request, entry, "the gateway refuses this request")
+        rule = self._faults.struck_by("refuse", entry.proto_id)
+        if rule is not None:
+            refused = failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code)
+            client.reply(request, entry, Answer(refused))
             return
         message: Any = self.parse(client, request)
         if message is None:
             return
+        self._wait_for(client, request, entry, lambda: self._answer(client, entry, message))
+
+    def _answer(self, client: Client, entry: ProtocolEntry, message: Any) -> _Answered | Awaitable[_Answered]:
+        """Return the answer to a request, after the script has seen it."""
+        if self._hooks is None or not self._hooks.sees_requests:
+            return self._answer_as_usual(client, entry, message)
+        outcome = self._hooks.request(RequestEvent(client.number, entry, message, self._steering))
+        if isinstance(outcome, Outcome):
+            return self._follow(client, entry, message, outcome)
+        return self._follow_later(client, entry, message, outcome)
+
+    def _follow(
+        self, client: Client, entry: ProtocolEntry, message: Any, outcome: Outcome
+    ) -> _Answered | Awaitable[_Answered]:
+        """Return the answer that the script has decided on."""
+        if outcome.message is None:
+            return _Answered(message, None)
+        if outcome.is_answer:
+            return _Answered(message, Answer(outcome.message))
+        return self._answer_as_usual(client, entry, outcome.message)
+
+    async def _follow_later(
+        self, client: Client, entry: ProtocolEntry, message: Any, awaited: Awaitable[Outcome]
+    ) -> _Answered:
+        found = self._follow(client, entry, message, await awaited)
+        return found if isinstance(found, _Answered) else await found
+
+    def _answer_as_usual(self, client: Client, entry: ProtocolEntry, message: Any) -> _Answered | Awaitable[_Answered]:
+        refusal = self._steering.refusal(entry)
+        if refusal is not None:
+            return _Answered(message, Answer(refusal))
+        if reason := self._over_limit(entry, message):
+            return _Answered(message, Answer(failure(entry, reason)))
+        answer: Answer | Awaitable[Answer]
         if entry.proto_id == KEEP_ALIVE:
             response = success(entry)
-            response.s2c.time = message.c2s.time
-            client.reply(request, entry, Answer(response))
+            source = self._source
+            response.s2c.time = source.now() if isinstance(source, HasClock) else message.c2s.time
+            answer = Answer(response)
         elif entry.proto_id == GET_SUB_INFO:
             response = success(entry)
-            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), message.c2s.isReqAllConn)
-            client.reply(request, entry, Answer(response))
+            is_all, limits = message.c2s.isReqAllConn, self._limits
+            fill_info(response.s2c, client.subscriptions, self._all_subscriptions(), is_all, limits)
+            answer = Answer(response)
+        elif entry.proto_id == REQUEST_HISTORY_QUOTA:
+            response = success(entry)
+            self._limits.fill_history(response.s2c, with_details=message.c2s.bGetDetail)
+            answer = Answer(response)
         else:
-            self._ask_source(client, request, entry, message)
+            answer = self._source.answer(client, entry, message)
+        return _Answered(message, answer) if isinstance(answer, Answer) else _when_answered(message, answer)
+
+    def _over_limit(self, entry: ProtocolEntry, message: Any) -> str:
+        """Return OpenD's text where a request exceeds a limit, and nothing otherwise."""
+        c2s = content_of(message)
+        reason = self._limits.too_frequent(entry, c2s)
+        if not reason and entry.proto_id == REQUEST_HISTORY and isinstance(c2s.security.code, str):
+            reason = self._limits.no_history(c2s.security)
+        return reason
 
     def parse(self, client: Client, request: Frame | Envelope) -> Message | None:
         """Return the message of a request; refuse one that is not a message of its protocol, and return ``None``."""
@@ -139,50 +207,106 @@ class Responder:
     ) -> None:
         client.reply(request, entry, Answer(failure(entry, reason, ret_type)))
 
-    def _ask_source(self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, message: Message) -> None:
-        try:
-            answer = self._source.answer(client, entry, message)
-        except Exception as error:
-            self._internal_error(client, request, entry, error)
-            return
-        if not isinstance(answer, Awaitable):
-            self._finish(client, request, entry, message, answer)
-        elif len(self._waiting) < MAX_WAITING:
-            task = asyncio.get_running_loop().create_task(self._finish_later(client, request, entry, message, answer))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
-        else:
-            if inspect.iscoroutine(answer):
-                answer.close()
-            self._refuse(client, request, entry, "too many requests wait for an answer")
-
-    async def _finish_later(
+    def _wait_for(
         self,
         client: Client,
         request: Frame | Envelope,
         entry: ProtocolEntry,
-        message: Message,
-        answer: Awaitable[Answer],
+        begin: Callable[[], _Answered | Awaitable[_Answered]],
     ) -> None:
+        """Send what ``begin`` returns, at once or, where that has to be awaited, later."""
         try:
-            found = await answer
+            answered = begin()
         except Exception as error:
             self._internal_error(client, request, entry, error)
             return
-        self._finish(client, request, entry, message, found)
+        if isinstance(answered, _Answered):
+            self._finish(client, request, entry, answered)
+        elif len(self._waiting) < MAX_WAITING:
+            task = asyncio.get_running_loop().create_task(self._finish_later(client, request, entry, answered))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+        else:
+            if inspect.iscoroutine(answered):
+                answered.close()
+            self._refuse(client, request, entry, "too many requests wait for an answer")
 
-    def _finish(
-        self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, message: Message, answer: Answer
+    async def _finish_later(
+        self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, awaited: Awaitable[_Answered]
     ) -> None:
-        if self._is_over:
+        try:
+            answered = await awaited
+        except Exception as error:
+            self._internal_error(client, request, entry, error)
+            return
+        self._finish(client, request, entry, answered)
+
+    def _finish(self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, answered: _Answered) -> None:
+        """Apply what an answered request changes, and send its reply, after the script has seen that."""
+        message, answer = answered.request, answered.answer
+        if self._is_over or answer is None:
             return
         response: Any = answer.message
+        altered = self._steering.altered(entry, response)
+        if altered is not response:
+            answer = Answer(altered)
         change = None
         if entry.proto_id in SUBSCRIBING and not response.retType:
             change = client.subscriptions.apply(entry.proto_id, message)
             if change.error:
                 answer, change = Answer(failure(entry, change.error)), None
-        client.reply(request, entry, answer)
+        if entry.proto_id == REQUEST_HISTORY and not response.retType:
+            self._limits.history_requested(content_of(message).security, response.s2c.name)
+        if self._hooks is None or not self._hooks.sees_replies:
+            self._send(client, request, entry, answer, change)
+            return
+        event = ReplyEvent(client.number, entry, answer.message, self._steering, message)
+        outcome = self._hooks.reply(event)
+        if isinstance(outcome, Outcome):
+            self._send_outcome(client, request, entry, answer, change, outcome)
+        else:
+            task = asyncio.get_running_loop().create_task(
+                self._send_later(client, request, entry, answer, change, outcome)
+            )
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+
+    async def _send_later(
+        self,
+        client: Client,
+        request: Frame | Envelope,
+        entry: ProtocolEntry,
+        answer: Answer,
+        change: SubscriptionChange | None,
+        awaited: Awaitable[Outcome],
+    ) -> None:
+        self._send_outcome(client, request, entry, answer, change, await awaited)
+
+    def _send_outcome(
+        self,
+        client: Client,
+        request: Frame | Envelope,
+        entry: ProtocolEntry,
+        answer: Answer,
+        change: SubscriptionChange | None,
+        outcome: Outcome,
+    ) -> None:
+        """Send the reply that the script has decided on; a subscription counts even where its reply is dropped."""
+        if self._is_over:
+            return
+        chosen = answer if outcome.message is answer.message else Answer(outcome.message)
+        self._send(client, request, entry, None if outcome.message is None else chosen, change)
+
+    def _send(
+        self,
+        client: Client,
+        request: Frame | Envelope,
+        entry: ProtocolEntry,
+        answer: Answer | None,
+        change: SubscriptionChange | None,
+    ) -> None:
+        if answer is not None:
+            client.reply(request, entry, answer)
         if change is not None:
             self._source.subscribed(client, change)
 
@@ -193,6 +317,10 @@ class Responder:
         self._log("internal-error", client=client.number, proto=entry.proto_id, reason=reason)
         if not self._is_over:
             self._refuse(client, request, entry, "internal error of the gateway")
+
+
+async def _when_answered(message: Any, awaited: Awaitable[Answer]) -> _Answered:
+    return _Answered(message, await awaited)
 
 
 def _entry(request: Frame | Envelope) -> ProtocolEntry | None:

@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.budget import Budget
 from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
+from ftwire_tools.gateway.faults import Faults
+from ftwire_tools.gateway.hooks import Hooks
+from ftwire_tools.gateway.limits import Limits
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
+from ftwire_tools.gateway.steering import Steering
 from ftwire_tools.gateway.tcp import TcpSession, TcpTransport
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server
 
     from ftwire_tools.gateway.answer_source import AnswerSource
+    from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.log import Log
+    from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -40,7 +46,8 @@ class Gateway:
     """A gateway: ``async with Gateway(source, settings, log):`` listens until the block is left.
 
     ``credentials`` returns, by a connection's number, the values for its handshake; ``on_request`` is called
-    with each request that a client sends.
+    with each request that a client sends, ``script`` has the functions that may change what passes, and ``request_log``
+    takes each request with its answer.
     """
 
     def __init__(
@@ -51,24 +58,38 @@ class Gateway:
         *,
         credentials: Callable[[int], Credentials] = random_credentials,
         on_request: Callable[[ReceivedRequest], None] | None = None,
+        script: Script | None = None,
+        request_log: ExchangeLog | None = None,
     ) -> None:
         settings.check()
         self.source: Final = source
         self.settings: Final = settings
         self.log: Final = log
+        self.faults: Final = Faults(settings.faults, seed=settings.seed)
+        """Its faults: rules can be added and removed while it runs."""
+        self.limits: Final = Limits(settings.limits, language=settings.language)
+        """What its clients may request, and what they have used of it."""
         self.port = 0
         """TCP port that it listens on."""
         self.ws_port: int | None = None
         """Port that it listens on for WebSocket, ``None`` where it does not."""
+        self.steering: Final = Steering(source, lambda: self.sessions, faults=self.faults, limits=self.limits)
+        """The verbs that steer it."""
+        self._hooks: Final = None if script is None else Hooks(script, log)
         self._context: Final = SessionContext(
             source=source,
             settings=settings,
             log=log,
             credentials=credentials,
             budget=Budget(settings.max_held),
+            faults=self.faults,
+            limits=self.limits,
             is_full=self._is_full,
             diagnoses=DiagnosisBudget(),
             all_subscriptions=self._all_subscriptions,
+            steering=self.steering,
+            hooks=self._hooks,
+            request_log=request_log,
             on_request=on_request,
         )
         self._sessions: Final[dict[int, ClientSession]] = {}
@@ -85,6 +106,7 @@ class Gateway:
         """Listen. Raises ``OSError``."""
         loop = asyncio.get_running_loop()
         settings = self.settings
+        self.steering.attach()
         self._other_handler = loop.get_exception_handler()
         loop.set_exception_handler(self._report_scarcity)
         self._server = await loop.create_server(
@@ -114,10 +136,14 @@ class Gateway:
             **({} if self.ws_port is None else {"ws_port": self.ws_port, "tls": settings.tls is not None}),
             encryption="rsa" if settings.key is not None else "none",
         )
+        if self._hooks is not None:
+            self._hooks.start(self.steering)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close: what is being sent is sent, for a while."""
+        if self._hooks is not None:
+            await self._hooks.stop()
         if self._server is not None:
             self._server.close()
         for session in list(self._sessions.values()):

@@ -6,9 +6,10 @@ The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; req
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,14 +18,19 @@ from ftwire.connection import SECOND
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
+from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.client_mistakes import MistakeFinder
-from ftwire_tools.gateway.faults import Faults
+from ftwire_tools.gateway.faults import ClientFaults
+from ftwire_tools.gateway.hooks import Outcome, PushEvent
 from ftwire_tools.gateway.outbox import FaultyOutbox
+from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.request_log import Exchange
 from ftwire_tools.gateway.responder import Responder
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.subscriptions import Subscriptions
+from ftwire_tools.gateway.topics import NOTIFY
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -33,7 +39,9 @@ if TYPE_CHECKING:
     from ftwire.frame import BaseFrame, Frame
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
-    from ftwire_tools.gateway.push import Push, PushRun
+    from ftwire_tools.gateway.faults import Rule
+    from ftwire_tools.gateway.hooks import Hooks
+    from ftwire_tools.gateway.push import PushRun
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.transport import ClientTransport
 
@@ -41,6 +49,10 @@ __all__ = ["ClientSession"]
 
 ONE_FRAME: Final = 2
 """Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
+MAX_LATE_PUSHES: Final = 1000
+"""Most pushes to one client that a script may hold back at a time."""
+MAX_STARTED: Final = 4096
+"""Requests without an answer whose time is kept for the log."""
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
 
@@ -59,7 +71,9 @@ class ClientSession(ABC):
         """Whether the handshake is done."""
         self.is_over = False
         """Whether the connection has ended."""
-        self.subscriptions: Final = Subscriptions()
+        self.limits: Final = context.limits
+        """The gateway's limits."""
+        self.subscriptions: Final = Subscriptions(context.limits, number)
         self.pushes = 0
         """Pushes sent so far."""
         self._transport: Final = transport
@@ -67,15 +81,27 @@ class ClientSession(ABC):
         self._source: Final = context.source
         self._settings: Final = settings
         self._log: Final = context.log
-        self._faults: Final = Faults(settings.faults, seed=settings.seed, client=number) if settings.faults else None
-        self._outbox: Final = FaultyOutbox(transport, self._faults) if self._faults is not None else None
+        self._client_faults: Final = ClientFaults(context.faults, number)
+        self._outbox: FaultyOutbox | None = None
+        found = context.hooks
+        self._hooks: Final = found if found is not None and found.sees_pushes else None
+        self._late_pushes: Final[set[asyncio.Task[None]]] = set()
+        self._request_log: Final = context.request_log
+        self._current: Frame | Envelope | None = None  # the last request, until it is answered, and when it came
+        self._current_since = 0
+        self._started: Final[dict[tuple[int, int], int]] = {}  # the same of requests before it, by protocol and serial
         self._flush_due = False
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
         self._over_at = 0
         self._mistakes: Final = MistakeFinder(settings.key)
         self._is_diagnosed = False
-        self._responder: Final = Responder(context, self._faults)
+        self._responder: Final = Responder(context, self._client_faults)
+
+    @property
+    def subscribed(self) -> int:
+        """How many topics the client has subscribed to."""
+        return len(self.subscriptions.topics)
 
     # Implemented for TCP and for WebSocket
 
@@ -115,6 +141,11 @@ class ClientSession(ABC):
     def _push_format(self) -> BodyFormat:
         """The body format of the client's pushes."""
 
+    @property
+    def _faults(self) -> ClientFaults | None:
+        """The faults that may strike this client, ``None`` while there are none: they change while a gateway runs."""
+        return self._client_faults if self._client_faults.is_active else None
+
     # Subscriber: called by the answer source
 
     def push(self, push: Push) -> bool:
@@ -122,26 +153,56 @@ class ClientSession(ABC):
         if not self.is_open or self.is_over:
             return False
         chosen = self.subscriptions.select(push)
-        if chosen is None:
+        if chosen is None or (self._context.steering.withholds_pushes and push.proto_id != NOTIFY):
             return False
+        if self._hooks is not None:
+            return self._push_by_script(chosen, self._hooks)
+        return self._send_chosen(chosen)
+
+    def _send_chosen(self, chosen: Push) -> bool:
         self.pushes += 1
+        faults = self._faults
         try:
-            if self._faults is None:
+            if faults is None:
                 self._send_push(chosen)
                 self._flush_soon()
             else:
-                self._push_with_faults(chosen, self._faults)
+                self._push_with_faults(chosen, faults)
         except WireError as error:
-            self._log("push-left-out", client=self.number, proto=push.proto_id, reason=str(error))
+            self._log("push-left-out", client=self.number, proto=chosen.proto_id, reason=str(error))
             return False
         self._check_unsent()
         return True
+
+    def _push_by_script(self, push: Push, hooks: Hooks) -> bool:
+        """Send a push as the script decides; return whether it was sent, or will be if the script does not drop it."""
+        entry = registry[push.proto_id]
+        outcome = hooks.push(PushEvent(self.number, entry, push.message, self._context.steering))
+        if isinstance(outcome, Outcome):
+            return self._send_push_outcome(push, outcome)
+        if len(self._late_pushes) >= MAX_LATE_PUSHES:
+            if inspect.iscoroutine(outcome):
+                outcome.close()
+            self._log("push-left-out", client=self.number, proto=push.proto_id, reason="too many wait for the script")
+            return False
+        task = asyncio.get_running_loop().create_task(self._push_later(push, outcome))
+        self._late_pushes.add(task)
+        task.add_done_callback(self._late_pushes.discard)
+        return True
+
+    async def _push_later(self, push: Push, awaited: Awaitable[Outcome]) -> None:
+        self._send_push_outcome(push, await awaited)
+
+    def _send_push_outcome(self, push: Push, outcome: Outcome) -> bool:
+        if outcome.message is None or self.is_over:
+            return False
+        return self._send_chosen(push if outcome.message is push.message else Push(push.proto_id, outcome.message))
 
     def push_run(self, run: PushRun) -> None:
         """Send, in order, those pushes of a run that this client has subscribed to."""
         if not self.is_open or self.is_over:
             return
-        if self._faults is None:
+        if self._faults is None and self._hooks is None and not self._context.steering.withholds_pushes:
             with suppress(WireError):  # each is then sent alone, and the one that fails is logged
                 sent = self._send_joined(run)
                 if sent is not None:
@@ -243,16 +304,21 @@ class ClientSession(ABC):
         """Send the answer to a request of a protocol."""
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
         body = answer.body if body_format is BodyFormat.PROTOBUF else None
+        sent = answer.message
         try:
-            self._send(answer.message, body, body_format, request)
+            self._send(sent, body, body_format, request)
         except WireError as error:
             self._log("reply-left-out", client=self.number, proto=request.proto_id, reason=str(error))
-            self._send(failure(entry, f"no reply can be made: {error}"), None, body_format, request)
+            sent = failure(entry, f"no reply can be made: {error}")
+            self._send(sent, None, body_format, request)
+        self._note_answer(request, sent)
 
     def _send(self, message: Message, body: bytes | None, body_format: BodyFormat, request: Frame | Envelope) -> None:
         """Send a reply. Raises ``BodyError``."""
         proto_id = request.proto_id
         faults = self._faults
+        if faults is not None:
+            self.flush()  # what is from before there were faults
         plain: Message | bytes = message if body is None else body
         if faults is not None and faults.strikes("bad-body", proto_id):
             plain = faults.spoil_body(body if body is not None else encode_body(message, body_format))
@@ -270,7 +336,9 @@ class ClientSession(ABC):
             self._flush_due = True
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def _push_with_faults(self, push: Push, faults: Faults) -> None:
+    def _push_with_faults(self, push: Push, faults: ClientFaults) -> None:
+        faults.recent.clear()
+        self.flush()
         if faults.strikes("bad-body", push.proto_id):
             self._send_spoiled(push.proto_id, faults.spoil_body(push.body(self._push_format)))
         else:
@@ -278,17 +346,21 @@ class ClientSession(ABC):
         self._send_with_faults(push.proto_id, is_push=True)
 
     def _send_with_faults(self, proto_id: int, *, is_push: bool) -> None:
-        if self._outbox is not None:
-            for frame in self._take():
-                self._outbox.put(proto_id, frame, is_push=is_push)
+        if self._outbox is None:
+            self._outbox = FaultyOutbox(self._transport, self._client_faults)
+        for frame in self._take():
+            self._outbox.put(proto_id, frame, is_push=is_push)
 
     def flush(self) -> None:
         """Write what the connection has to send."""
         self._flush_due = False
-        if self.is_over or self._faults is not None:
+        if self.is_over:
             return
         for data in self._take():
-            self._transport.write(data)
+            if self._outbox is None or self._outbox.is_empty:
+                self._transport.write(data)
+            else:
+                self._outbox.pass_on(data)
 
     # Beginning and end
 
@@ -300,12 +372,20 @@ class ClientSession(ABC):
         )
         self._source.join(self)
 
-    def _refuses(self, proto_id: int) -> bool:
-        """Return whether a fault demands an error as answer to a request."""
-        return self._faults is not None and self._faults.strikes("refuse", proto_id)
+    def _refused_by(self, proto_id: int) -> Rule | None:
+        """Return the rule that demands an error as answer to a request, if there is one."""
+        return self._client_faults.struck_by("refuse", proto_id)
 
     def _note_request(self, request: Frame | Envelope) -> None:
-        """Pass a request to ``on_request``."""
+        """Pass a request to ``on_request``, and remember for the log when it came."""
+        self._client_faults.recent.clear()
+        if self._request_log is not None:
+            waiting = self._current
+            if waiting is not None:
+                self._started[waiting.proto_id, waiting.serial] = self._current_since
+                if len(self._started) > MAX_STARTED:
+                    del self._started[next(iter(self._started))]
+            self._current, self._current_since = request, time.perf_counter_ns()
         if self._context.on_request is None:
             return
         try:
@@ -317,6 +397,30 @@ class ClientSession(ABC):
         self._context.on_request(
             ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
         )
+
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._note_answer(request, None, failure="lost")
+        return True
+
+    def _note_answer(self, request: Frame | Envelope, reply: Any, *, failure: str = "") -> None:
+        """Pass a request and its answer to the log; ``reply`` is ``None`` for that of the handshake."""
+        log = self._request_log
+        if log is None:
+            return
+        started = self._current_since if request is self._current else 0
+        self._current = None if started else self._current
+        faults = self._client_faults.recent
+        failed = bool(failure or faults) if reply is None else bool(reply.retType or faults)
+        if log.count(failed):
+            return
+        started = started or self._started.pop((request.proto_id, request.serial), 0)
+        latency = time.perf_counter_ns() - started if started else None
+        ends = self.peer, f"{self._settings.host}:{self._settings.port}"
+        log.add(Exchange(self.number, request, reply, latency, failure, tuple(faults), ends))
 
     def abort(self) -> None:
         """Close the transport at once and drop what is unsent."""
@@ -352,13 +456,16 @@ class ClientSession(ABC):
         self.is_over = True
         self._over_at = time.monotonic_ns()
         self._responder.stop()
+        for task in self._late_pushes:
+            task.cancel()
         if self._outbox is not None:
             self._outbox.stop()
         self._context.budget.forget(self)
+        self.subscriptions.end()
         self._release()
         if self.is_open:
             self._source.leave(self)
-        struck = dict(self._faults.struck) if self._faults is not None else {}
+        struck = dict(self._client_faults.struck)
         self._log(
             "disconnected",
             client=self.number,

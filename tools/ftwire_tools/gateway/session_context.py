@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
+    from ftwire_tools.gateway.faults import Faults
+    from ftwire_tools.gateway.hooks import Hooks
+    from ftwire_tools.gateway.limits import Limits
     from ftwire_tools.gateway.log import Log
+    from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.steering import Steering
     from ftwire_tools.gateway.subscriptions import Subscriptions
 
 __all__ = ["Credentials", "ReceivedRequest", "SessionContext", "random_credentials"]
@@ -67,11 +72,21 @@ class SessionContext:
     """Returns the credentials of the connection with this number."""
     budget: Budget
     """Counts the bytes held for all clients."""
+    limits: Limits
+    """What the clients may request, and what they have used of it."""
+    faults: Faults
+    """The rules of faults, which may change while the gateway runs."""
     is_full: Callable[[], bool]
     """Returns whether as many clients have logged in as may."""
     diagnoses: DiagnosisBudget
     """Limits how often a client's mistake is looked for."""
     all_subscriptions: Callable[[], list[Subscriptions]]
     """Returns the subscriptions of every client that has logged in, in the order of connecting."""
+    steering: Steering
+    """What verbs have made of the gateway."""
+    hooks: Hooks | None = None
+    """The hooks of a script."""
+    request_log: ExchangeLog | None = None
+    """Takes each request with its answer."""
     on_request: Callable[[ReceivedRequest], None] | None = None
     """Called with each request before it is answered, the handshake and KeepAlive included."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from ftwire_tools.gateway.limits import LimitSettings
 from ftwire_tools.terminal.addresses import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
     from ftwire.cipher import PacketEncAlgo, RsaKey
     from ftwire_tools.gateway.faults import Rule
+    from ftwire_tools.gateway.limits import Language
 
 __all__ = ["GRACE", "Settings", "SettingsError", "prepare"]
 
@@ -72,10 +74,14 @@ class Settings:
     """Size of the system's send buffer for each client, in bytes; by default it could grow to megabytes."""
     max_segment: int = 0
     """Largest TCP segment in bytes; 0 for the network interface's own."""
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    """What OpenD limits: frequencies, quotas, the minute before a subscription may end."""
+    language: Language = "en"
+    """Language of OpenD's texts."""
     seed: int = 0
     """Seed of the faults' random generators."""
     faults: tuple[Rule, ...] = ()
-    """Faults to apply."""
+    """Faults to begin with; ``Gateway.faults`` has those of a running gateway."""
 
     @property
     def login_ns(self) -> int:

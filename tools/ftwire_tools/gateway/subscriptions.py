@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire_tools.gateway.limits import Limits, LimitSettings
 from ftwire_tools.gateway.push import Push
+from ftwire_tools.gateway.quotas import units_of
 from ftwire_tools.gateway.topics import NOTIFY, TRADE_PUSHES, UPDATE_BASIC_QOT, UPDATE_KL, Topic, narrowed
+from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.markets.sessions import Session
+from ftwire_tools.synthetic.trading_session import REGULAR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "MAX_TOPICS",
     "QOT_REG_PUSH",
     "QOT_SUB",
-    "QUOTA",
     "SUBSCRIBING",
     "TRD_SUB_ACC_PUSH",
     "SubscriptionChange",
@@ -31,8 +36,8 @@ TRD_SUB_ACC_PUSH: Final = 2008
 SUBSCRIBING: Final = frozenset({QOT_SUB, QOT_REG_PUSH, TRD_SUB_ACC_PUSH})
 """Protocols that change subscriptions."""
 
-QUOTA: Final = 1000
-"""Most topics that a client may subscribe to; it bounds their memory, too."""
+MAX_TOPICS: Final = 4000
+"""Most topics that a client may subscribe to where no quota is enforced: twice the largest one. It bounds memory."""
 MAX_ACCOUNTS: Final = 1000
 MAX_CODE: Final = 64
 """Characters of a code."""
@@ -52,11 +57,15 @@ class SubscriptionChange(NamedTuple):
 class Subscriptions:
     """The subscriptions of one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None, client: int = 0) -> None:
+        """``limits`` are the gateway's, ``client`` is the number of the connection."""
+        self._limits: Final = limits or Limits(LimitSettings(is_enforced=False))
+        self._client: Final = client
         self.topics: dict[Topic, None] = {}
         """Topics subscribed to, in the order of subscribing."""
         self.pushed: dict[Topic, frozenset[int]] = {}
         """Topics whose pushes are wanted, with the ``RehabType`` numbers of K-lines; no number means any."""
+        self._sessions: dict[Topic, frozenset[Session]] = {}
         self.accounts: set[int] = set()
         """``accID`` of the accounts whose orders are pushed."""
         self.notify = False
@@ -81,15 +90,27 @@ class Subscriptions:
             return SubscriptionChange(f"a code of more than {MAX_CODE} characters")
         if proto_id == QOT_REG_PUSH:
             return self._register(c2s.isRegOrUnReg, topics, frozenset(c2s.rehabTypeList), c2s)
+        limits = self._limits
         if not c2s.isSubOrUnSub:
-            for topic in list(self.topics) if c2s.isUnsubAll else topics:
+            if c2s.isUnsubAll:
+                topics = list(self.topics)
+            if error := limits.too_short(self._client, topics):
+                return SubscriptionChange(error)
+            limits.unsubscribed(self._client, topics)
+            for topic in topics:
                 self.topics.pop(topic, None)
                 self.pushed.pop(topic, None)
+                self._sessions.pop(topic, None)
             return SubscriptionChange()
         wanted = {**self.topics, **dict.fromkeys(topics)}
-        if len(wanted) > QUOTA:
-            return SubscriptionChange(f"{len(wanted)} subscriptions, the quota is {QUOTA}")
+        if len(wanted) > MAX_TOPICS:
+            return SubscriptionChange(f"{len(wanted)} subscriptions of one client, {MAX_TOPICS} are the most")
+        if error := limits.no_quota(topics):
+            return SubscriptionChange(error)
+        limits.subscribed(self._client, topics)
         self.topics = wanted
+        # The last subscription counts.
+        self._sessions.update(dict.fromkeys(topics, scope_of(c2s) or REGULAR))
         if c2s.HasField("isRegOrUnRegPush"):
             return self._register(c2s.isRegOrUnRegPush, topics, frozenset(c2s.regPushRehabTypeList), c2s)
         return SubscriptionChange()
@@ -104,6 +125,14 @@ class Subscriptions:
                 return SubscriptionChange(f"{topic.code} is not subscribed to sub type {topic.sub_type}")
         self.pushed.update(dict.fromkeys(topics, rehabs))
         return SubscriptionChange(started=tuple(dict.fromkeys(topics)), first=c2s.isFirstPush)
+
+    def end(self) -> None:
+        """Give back what the quota counts: the connection has ended."""
+        self._limits.unsubscribed(self._client, list(self.topics))
+
+    def sessions_of(self, topic: Topic) -> frozenset[Session]:
+        """Return the trading sessions that a topic was subscribed for."""
+        return self._sessions.get(topic, REGULAR)
 
     def has(self, topic: Topic) -> bool:
         """Return whether a topic is subscribed to."""
@@ -130,18 +159,20 @@ class Subscriptions:
         return push
 
 
-def fill_info(s2c: Any, own: Subscriptions, everyone: Sequence[Subscriptions], is_all: bool) -> None:
+def fill_info(s2c: Any, own: Subscriptions, everyone: Sequence[Subscriptions], is_all: bool, limits: Limits) -> None:
     """Fill the content of a Qot_GetSubInfo reply for the client with the subscriptions ``own``.
 
     ``everyone`` is the subscriptions of all clients; with ``is_all`` (``isReqAllConn``) all are listed. The quota is
-    the gateway's: a topic counts once, however many clients have subscribed to it.
+    the gateway's: a topic counts once, however many clients have subscribed to it, and for a while after the last has
+    gone.
     """
     for one in everyone if is_all else (own,):
-        info = s2c.connSubInfoList.add(usedQuota=len(one.topics), isOwnConnData=one is own)
+        used = units_of(one.topics)
+        info = s2c.connSubInfoList.add(usedQuota=used.stocks, optionUsedQuota=used.options, isOwnConnData=one is own)
         by_type: dict[int, Any] = {}
         for topic in one.topics:
             if topic.sub_type not in by_type:
                 by_type[topic.sub_type] = info.subInfoList.add(subType=topic.sub_type)
             by_type[topic.sub_type].securityList.add(market=topic.market, code=topic.code)
-    s2c.totalUsedQuota = len(set().union(*(one.topics for one in everyone)))
-    s2c.remainQuota = max(QUOTA - s2c.totalUsedQuota, 0)
+    s2c.totalUsedQuota, s2c.optionUsedQuota = limits.subscriptions_used()
+    s2c.remainQuota, s2c.optionRemainQuota = limits.subscriptions_left()

@@ -6,26 +6,42 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.account import OrderEvent, TradeError, TradingAccounts
 from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
+from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.trades import Trades, pushes_of
+from ftwire_tools.gateway.topics import NOT_KLINES
+from ftwire_tools.gateway.trading.broker import Broker
+from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
+from ftwire_tools.gateway.trading.texts import TradeError
+from ftwire_tools.gateway.trading.venue import MadeUpVenue
+from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
+from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from google.protobuf.message import Message
 
     from ftwire.protocols import Protocol as Entry
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.limits import Language
+    from ftwire_tools.gateway.push import Push
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
     from ftwire_tools.gateway.topics import Topic
+    from ftwire_tools.gateway.trading.fill_model import FillModel
+    from ftwire_tools.markets.sessions import Session
+    from ftwire_tools.synthetic.trading_day import StockDay
+    from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["Synthetic"]
 
+UNKNOWN_PROTOCOL: Final = "未知的协议ID"
+"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
 USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
@@ -33,17 +49,60 @@ PATIENCE: Final = 0.05
 """Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
+_ORDERING: Final = frozenset({"Trd_PlaceOrder", "Trd_ModifyOrder"})
+"""Protocols that change orders."""
+
+
+_STATES: Final[dict[str, tuple[str, int, str]]] = {
+    "marketHK": ("HK", Kind.STOCK, ""),
+    "marketUS": ("US", Kind.STOCK, ""),
+    "marketSH": ("SH", Kind.STOCK, ""),
+    "marketSZ": ("SZ", Kind.STOCK, ""),
+    "marketSG": ("SG", Kind.STOCK, ""),
+    "marketJP": ("JP", Kind.STOCK, ""),
+    "marketMY": ("MY", Kind.STOCK, ""),
+    "marketHKFuture": ("HK", Kind.FUTURE, "HSImain"),
+    "marketUSFuture": ("US", Kind.FUTURE, "ESmain"),
+    "marketSGFuture": ("SG", Kind.FUTURE, "CNmain"),
+    "marketJPFuture": ("JP", Kind.FUTURE, "NK225main"),
+}
+"""Fields of GetGlobalState to the market whose state they have: prefix, ``SecurityType``, and a future's code."""
+_ONLY_SESSIONS: Final = "订阅的时段仅支持设置 RTH，ETH，ALL"  # noqa: RUF001 - OpenD's punctuation
+"""Refusal of another trading session, after the words of that for history; a guess."""
 
 
 class Synthetic:
     """Answers from one market and one set of accounts for all clients."""
 
-    def __init__(self, *, seed: int = 0, pace: Pace | None = None, now: int | None = None) -> None:
-        """``now``, in nanoseconds since 1970, is the market's time at the start."""
-        self.market: Final = Market(seed, None if now is None else now / SECOND)
-        self.accounts: Final = TradingAccounts(self.market)
-        self._quotes: Final = Quotes(self.market)
-        self._trades: Final = Trades(self.accounts, self._push_to_all)
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        pace: Pace | None = None,
+        now: int | None = None,
+        universe: Universe | None = None,
+        fills: FillModel | None = None,
+        password: str = DEFAULT_PASSWORD,
+        passwords: Mapping[int, str] | None = None,
+        language: Language = "en",
+        always_open: bool = False,
+    ) -> None:
+        """``now``, in nanoseconds since 1970, is the market's time at the start.
+
+        With ``always_open`` every market stays in its regular session.
+        ``password`` unlocks trading, ``passwords`` are those of firms (``Trd_Common.SecurityFirm``) with another one;
+        ``language`` is that of the texts of refusals. Raises ``ClockError``.
+        """
+        self._fills: Final = fills
+        self._passwords: Final = password, dict(passwords or {})
+        self._language: Final[Language] = language
+        self._seed: Final = seed
+        self._start: Final = None if now is None else now / SECOND
+        self._universe: Final = universe
+        self._always_open: Final = always_open
+        self.is_stopped = False
+        """Whether the market's clock stands still."""
+        self.restart()
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
         self._late: Final[set[int]] = set()
@@ -52,10 +111,33 @@ class Synthetic:
             "GetUserInfo": self._user_info,
         }
 
+    def restart(self) -> None:
+        """Begin again with the market and the accounts as they were at the start."""
+        self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
+        self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
+        self._quotes = Quotes(self.market)
+        self._reference = Reference(self.market, self._seed)
+        password, passwords = self._passwords
+        self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
+
     @property
     def protocols(self) -> frozenset[str]:
         """Names of the protocols that the market and the accounts answer."""
-        return frozenset((*self._quotes.answers, *self._trades.answers, *self._own))
+        return frozenset(self.handlers)
+
+    @property
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        """The function that answers a protocol, by its name."""
+        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._own}
+
+    @property
+    def made_up(self) -> dict[str, str]:
+        """Protocols whose answers are made up by rule, and what is in them."""
+        return self._reference.made_up
+
+    def now(self) -> int:
+        """Return the market's time in seconds since 1970."""
+        return self.market.now
 
     def handshake(self) -> dict[str, Any]:
         """Return version, user and user's region."""
@@ -68,75 +150,134 @@ class Synthetic:
     def leave(self, client: Subscriber) -> None:
         """Remove a client."""
         self._clients.pop(client.number, None)
+        self._reference.leave(client)
         self._late.discard(client.number)
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
         """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s = content_of(request)
+        fields = response.DESCRIPTOR.fields_by_name
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
+                if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
+                    raise NotHereError(_ONLY_SESSIONS)
                 for security in c2s.securityList:
-                    self._quotes.stock(security)
+                    self._quotes.listing(security)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
+            elif entry.name in self._reference.answers:
+                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
+                if entry.name == "Qot_RequestHistoryKL":
+                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
-                event = self._trades.answers[entry.name](c2s, response.s2c)
-                if event is not None:
+                self._trades.answers[entry.name](c2s, response.s2c)
+                if entry.name in _ORDERING:
                     # After the reply, since before it the client does not have the order's ID.
-                    asyncio.get_running_loop().call_soon(self._push_to_all, event)
+                    asyncio.get_running_loop().call_soon(self._settle)
             elif entry.name in self._own:
                 self._own[entry.name](client, response.s2c)
+            elif entry.is_retired:
+                return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
                 return Answer(failure(entry, f"{entry.name} is not part of the synthetic market"))
-        except (NotHereError, TradeError) as error:
+        except TradeError as error:
+            return Answer(failure(entry, error.text(self.broker.language)))
+        except NotHereError as error:
             return Answer(failure(entry, str(error)))
         return Answer(response)
 
     def _global_state(self, client: Subscriber, s2c: Any) -> None:
-        s2c.marketHK = s2c.marketUS = s2c.marketSH = s2c.marketSZ = 3
-        s2c.marketHKFuture = s2c.marketUSFuture = s2c.marketSGFuture = s2c.marketJPFuture = 6
+        for field, (prefix, sec_type, code) in _STATES.items():
+            setattr(s2c, field, self.market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
         s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
-        stock = next(iter(self.market.stocks.values()))
-        s2c.time = int(stock.stamp(stock.time()))
-        s2c.localTime = time.time()
+        s2c.time = self.market.now
+        s2c.localTime = float(self.market.now)
         s2c.connID = client.conn_id
 
-    def _user_info(self, _: Subscriber, s2c: Any) -> None:
+    def _user_info(self, client: Subscriber, s2c: Any) -> None:
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = 1000, 100
+        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client has requested that."""
         if change.first:
             for topic in change.started:
-                found = self._quotes.push(topic)
-                if found is not None:
-                    client.push(found)
+                sessions = client.subscriptions.sessions_of(topic)
+                for rehab in client.subscriptions.pushed.get(topic) or (FORWARD,):
+                    found = self._quotes.push(topic, sessions, rehab) or self._reference.push(topic)
+                    if found is not None:
+                        client.push(found)
+                    if topic.sub_type in NOT_KLINES:
+                        break
 
-    def _push_to_all(self, event: OrderEvent) -> None:
-        for push in pushes_of(event):
+    def _settle(self) -> None:
+        """Push what a request has changed, then do what is due at once, and push that."""
+        self._push_changes()
+        self.broker.settle()
+        self._push_changes()
+
+    def _push_changes(self) -> None:
+        for event in self.broker.events():
+            self._send_to_all(pushes_of(self.broker, event))
+
+    def _send_to_all(self, pushes: Iterable[Push]) -> None:
+        for push in pushes:
             for client in list(self._clients.values()):
                 client.push(push)
 
     def step(self) -> None:
         """Advance the market by a second, and push what has changed."""
+        if not self.is_stopped:
+            self._pass_second()
+            self._push_state(only_new=True)
+
+    def _pass_second(self) -> None:
         self.market.step()
-        for event in self.accounts.step():
-            self._push_to_all(event)
-        wanted: dict[Topic, list[Subscriber]] = {}
+        self.broker.advance()
+        self._push_changes()
+        for number, push in self._reference.step():
+            for client in list(self._clients.values()) if number is None else [self._clients[number]]:
+                client.push(push)
+
+    def advance(self, seconds: int) -> None:
+        """Let so many seconds pass at once; push the state at the end, and each change of an order on the way."""
+        for _ in range(seconds):
+            self._pass_second()
+        self._push_state()
+
+    def show(self, stock: StockDay) -> None:
+        """Push the present state of a stock to those who have subscribed to it."""
+        self._push_state(stock)
+
+    def _push_state(self, of: StockDay | None = None, *, only_new: bool = False) -> None:
+        """Push the present state of all topics that are pushed to somebody, or of those about one stock.
+
+        With ``only_new`` that is not pushed in which nothing was traded in this second.
+        """
+        only = None if of is None else (of.listing.market, of.listing.code)
+        wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
         for client in self._clients.values():
-            for topic in client.subscriptions.pushed:
-                wanted.setdefault(topic, []).append(client)
-        for topic, clients in wanted.items():
-            push = self._quotes.push(topic)
-            if push is not None:
+            subscriptions = client.subscriptions
+            for topic, rehabs in subscriptions.pushed.items():
+                if only is not None and (topic.market, topic.code) != only:
+                    continue
+                sessions = subscriptions.sessions_of(topic)
+                for rehab in rehabs or (FORWARD,):
+                    wanted.setdefault((topic, sessions, rehab), []).append(client)
+                    if topic.sub_type in NOT_KLINES:
+                        break
+        for (topic, sessions, rehab), clients in wanted.items():
+            found = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
+                topic, only_new=only_new
+            )
+            if found is not None:
                 for client in clients:
-                    client.push(push)
+                    client.push(found)
 
     async def run(self) -> None:
         """Step once in each market second, until cancelled."""

@@ -14,7 +14,7 @@ from ftwire.errors import LocalProtocolError, RemoteProtocolError, WireError
 from ftwire.events import FrameDamaged, PeerSilent, RequestReceived
 from ftwire.frame import BaseFrame, Frame, Role
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import Answer, failure
+from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, failure
 from ftwire_tools.gateway.client_mistakes import BegunFrame
 from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
@@ -219,6 +219,8 @@ class TcpSession(ClientSession):
             self._connection.close()
 
     def _request(self, frame: Frame) -> None:
+        if self._loses(frame):
+            return
         self._note_request(frame)
         if frame.proto_id == INIT_CONNECT:
             self._handshake(frame)
@@ -233,8 +235,10 @@ class TcpSession(ClientSession):
             self._reply_failure(frame, "the gateway has as many clients as it takes")
             self.refuses_when_full()
             return
-        if self._refuses(INIT_CONNECT):
-            self._reply_failure(frame, "the gateway refuses this connection")
+        rule = self._refused_by(INIT_CONNECT)
+        if rule is not None:
+            reason = rule.ret_msg or "the gateway refuses this connection"
+            self._reply_failure(frame, reason, rule.ret_type, rule.err_code)
             self.end("refused, as a fault")
             return
         asked: Any = self._responder.parse(self, frame)
@@ -256,18 +260,18 @@ class TcpSession(ClientSession):
             fields=fields,
         )
         self.conn_id = credentials.conn_id
-        if self._faults is None:
-            self.flush()
-        else:
+        if self._faults is not None:
             self._send_with_faults(INIT_CONNECT, is_push=False)
+        self.flush()
+        self._note_answer(frame, None)
         self._is_plain = self._connection.encryption == "none"
         self._mistakes.agree(self._connection.encryption, credentials.aes_key, credentials.aes_iv)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
         self._opened(notify=c2s.recvNotify, language=c2s.programmingLanguage, encryption=self._connection.encryption)
 
-    def _reply_failure(self, frame: Frame, reason: str) -> None:
+    def _reply_failure(self, frame: Frame, reason: str, ret_type: int = RET_FAILED, err_code: int = 0) -> None:
         entry = registry[INIT_CONNECT]
-        self.reply(frame, entry, Answer(failure(entry, reason)))
+        self.reply(frame, entry, Answer(failure(entry, reason, ret_type, err_code)))
 
     def _damaged(self, event: FrameDamaged) -> None:
         self.diagnose(event.frame)

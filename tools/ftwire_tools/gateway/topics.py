@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTIFY",
+    "NOT_KLINES",
     "SUB_OF_KLINE",
     "TRADE_PUSHES",
     "UPDATE_BASIC_QOT",
@@ -38,6 +39,10 @@ SUB_OF_KLINE: Final[dict[int, int]] = {
     kline: Qot_Common.SubType.Value(f"SubType_{name}") for kline, name in KL_TYPES.items()
 }
 """``Qot_Common.KLType`` to the ``SubType`` that subscribes to it; their numbers differ."""
+
+
+NOT_KLINES: Final = frozenset(_SUB_TYPES.values()) - frozenset(SUB_OF_KLINE.values())
+"""``SubType`` numbers that are not of K-lines."""
 
 
 class Topic(NamedTuple):

@@ -18,8 +18,10 @@ from websockets.frames import CloseCode, Frame, Opcode
 from ftwire.connection import INIT_CONNECT, State
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
+from ftwire.protocols import registry
 from ftwire.websocket import INIT, Envelope
 from ftwire.websocket_connection import WebSocketConnection
+from ftwire_tools.gateway.answer_source import RET_FAILED, failure
 from ftwire_tools.gateway.session import ClientSession
 from ftwire_tools.gateway.settings import prepare
 from ftwire_tools.gateway.transport import address_of
@@ -179,6 +181,8 @@ class WebSocketSession(ClientSession):
             return
         try:
             request = self._connection.receive_message(message)
+            if self._loses(request):
+                return
             self._note_request(request)
             if request.proto_id == INIT:
                 self._handshake(request)
@@ -193,29 +197,38 @@ class WebSocketSession(ClientSession):
     def _handshake(self, request: Envelope) -> None:
         if self._connection.state is not State.NEW:
             self._connection.refuse(request, "connected already")
+            self._note_answer(request, None, failure="connected already")
             self.flush()
             return
         if not self._connection.knows_key(request):
             self._log("wrong-key", client=self.number)
             self._connection.refuse(request, "wrong key")
+            self._note_answer(request, None, failure="wrong key")
             self.flush()
             return
         if self._context.is_full():
             self._connection.refuse(request, "too many clients")
+            self._note_answer(request, None, failure="too many clients")
             self.refuses_when_full()
             return
-        if self._refuses(INIT_CONNECT):
-            self._connection.refuse(request, "refused")
-            for data in self._take():
-                self._transport.write(data)
+        rule = self._refused_by(INIT_CONNECT)
+        if rule is not None:
+            if rule.ret_msg or rule.err_code or rule.ret_type != RET_FAILED:
+                refusal = failure(registry[INIT], rule.ret_msg, rule.ret_type, rule.err_code)
+                self._connection.reply(request, refusal)
+                self._note_answer(request, refusal)
+            else:
+                self._connection.refuse(request, "refused")
+                self._note_answer(request, None, failure="refused")
+            self.flush()
             self.end("refused, as a fault")
             return
         self.conn_id = self._context.credentials(self.number).conn_id
         self._connection.accept(request, conn_id=self.conn_id, server_time=int(time.time()))
-        if self._faults is None:
-            self.flush()
-        else:
+        if self._faults is not None:
             self._send_with_faults(INIT, is_push=False)
+        self.flush()
+        self._note_answer(request, None)
         asked: Any = request.message
         self._opened(notify=True, language=asked.c2s.programmingLanguage, encryption="none")
 

@@ -4,7 +4,9 @@ exchanges       market numbers of the protocol, prefixes of codes, time zones, t
 codes           ``HK.00700`` to market number and code, and back
 local_times     times as OpenD writes them, on the exchange's clock
 clocks          which time zone a security's times are in, daylight saving, moving times
-trading_days    the calendar: weekends
-trading_clock   the seconds of trading sessions in a row
+trading_days    calendars: trading days and half days
+sessions        when a market trades, and the state that it shows
+ticks           the smallest difference of two prices
+trading_clock   the seconds of regular sessions in a row
 zones           columns of exchange-local times to instants (needs pyarrow)
 """

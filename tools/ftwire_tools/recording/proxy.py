@@ -1,8 +1,8 @@
 """The proxy: passes bytes between clients and a gateway unchanged, and reports them to a tap.
 
-It does not decode anything. A side that reads slowly slows down the side that sends, since the proxy holds no more than
-``CHUNK`` bytes of a direction at a time. The end of one direction is passed on while the other goes on (half-close); a
-reset is passed on as a reset.
+It does not decode anything; where a script is to see what passes, an interceptor does. A side that reads slowly slows
+down the side that sends, since the proxy holds no more than ``CHUNK`` bytes of a direction at a time. The end of one
+direction is passed on while the other goes on (half-close); a reset is passed on as a reset.
 """
 
 from __future__ import annotations
@@ -13,15 +13,28 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from ftwire.frame import Role
 from ftwire.pcap import Direction, Endpoint
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.terminal.addresses import Address
 
-__all__ = ["CHUNK", "Closed", "Opened", "Proxy", "Received", "Reset", "Tap", "Traffic"]
+__all__ = [
+    "CHUNK",
+    "Between",
+    "Closed",
+    "Opened",
+    "Proxy",
+    "Received",
+    "Reset",
+    "StreamError",
+    "Tap",
+    "Traffic",
+    "Wires",
+]
 
 CHUNK: Final = 32 * 1024
 """Most bytes received at a time: less than a TCP window, so that the recorded packets are plausible."""
@@ -82,15 +95,63 @@ class Tap:
         """Wait until more can be taken; the proxy receives nothing before."""
 
 
+class Between(Protocol):
+    """What is between the two sides of a connection: it is given the bytes of each, and sends what becomes of them."""
+
+    async def receive(self, sender: Role, data: bytes) -> None:
+        """Take bytes of a side. Raises ``OSError``, and ``StreamError`` where the connection cannot go on."""
+        ...
+
+    async def finish(self, sender: Role) -> None:
+        """Return when all that a side has sent has been passed on: it sends nothing more."""
+        ...
+
+    def stop(self) -> None:
+        """Drop what is held back: the connection is over."""
+        ...
+
+
+class StreamError(Exception):
+    """A connection that cannot go on; its text is the reason."""
+
+
+class Wires(NamedTuple):
+    """How to reach the two sides of a connection."""
+
+    peer: str
+    """The client's address."""
+    send: Callable[[Role, bytes], Awaitable[None]]
+    """Sends bytes to a side; what is for the client is recorded. Raises ``OSError``."""
+    cut: Callable[[], None]
+    """Closes the connection at once."""
+    end: Callable[[], None]
+    """Closes the connection when the client has got what was sent."""
+    record_for_client: Callable[[bytes], None]
+    """Records bytes as sent by the gateway, without sending them."""
+    write_to_client: Callable[[bytes], Awaitable[None]]
+    """Sends bytes to the client without recording them but as what it has seen. Raises ``OSError``."""
+
+
 class Proxy:
     """Listens for clients and connects each to its gateway.
 
-    ``report`` is called with messages for the user, for example about a gateway that cannot be reached.
+    ``report`` is called with messages for the user, for example about a gateway that cannot be reached. ``intercept``
+    returns what is to be between the sides of a connection, by its number. The tap gets the bytes of the client as they
+    come, and those for the client as they are sent, but for faults; ``seen`` gets them with what faults have made of
+    them.
     """
 
-    def __init__(self, tap: Tap, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tap: Tap,
+        report: Callable[[str], None],
+        intercept: Callable[[int, Wires], Between] | None = None,
+        seen: Tap | None = None,
+    ) -> None:
         self._tap: Final = tap
+        self._seen: Final = seen
         self._report: Final = report
+        self._intercept: Final = intercept
         self._listeners: Final[list[socket.socket]] = []
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._scarcity: Final = OncePer(REPORT_SECONDS)
@@ -185,29 +246,86 @@ class Proxy:
             return
         self.connections += 1
         number = self.connections
-        self._tap.take(Opened(number, time.time_ns(), *ends))
-        there = asyncio.create_task(self._pass_on(number, Direction.A_TO_B, client, gateway))
-        back = asyncio.create_task(self._pass_on(number, Direction.B_TO_A, gateway, client))
+        self._take(Opened(number, time.time_ns(), *ends))
+        between = self._between(number, str(ends[0]), client, gateway)
+        there = asyncio.create_task(self._pass_on(number, Direction.A_TO_B, client, gateway, between))
+        back = asyncio.create_task(self._pass_on(number, Direction.B_TO_A, gateway, client, between))
         try:
             await asyncio.wait((there, back), return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for task in (there, back):
                 task.cancel()
             ended = await asyncio.gather(there, back, return_exceptions=True)
-        if any(isinstance(result, OSError) for result in ended):
+            if between is not None:
+                between.stop()
+        if any(isinstance(result, OSError | StreamError) for result in ended):
             # Both sides must see a reset, as they would without the proxy.
             _reset_on_close(client)
             _reset_on_close(gateway)
         for result in ended:
-            if isinstance(result, Exception) and not isinstance(result, OSError):
+            if isinstance(result, StreamError):
+                self._report(f"connection {number}: closed: {result}")
+            elif isinstance(result, Exception) and not isinstance(result, OSError):
                 raise result
 
-    async def _pass_on(
-        self, number: int, direction: Direction, source: socket.socket, destination: socket.socket
-    ) -> None:
-        """Pass one direction on until its end. Raises ``OSError`` where the connection is reset."""
+    def _take(self, traffic: Traffic) -> None:
+        self._tap.take(traffic)
+        if self._seen is not None:
+            self._seen.take(traffic)
+
+    def _between(self, number: int, peer: str, client: socket.socket, gateway: socket.socket) -> Between | None:
+        """Return what is between the sides of a connection, ``None`` where bytes pass as they are."""
+        if self._intercept is None:
+            return None
         loop = asyncio.get_running_loop()
-        take, ready = self._tap.take, self._tap.ready
+        sides = {Role.CLIENT: client, Role.SERVER: gateway}
+        locks = {role: asyncio.Lock() for role in Role}  # a reply of the script's own may come between two pieces
+
+        def record(data: bytes) -> None:
+            self._tap.take(Received(number, time.time_ns(), Direction.B_TO_A, data))
+
+        async def write(data: bytes) -> None:
+            async with locks[Role.CLIENT]:
+                if self._seen is not None:
+                    self._seen.take(Received(number, time.time_ns(), Direction.B_TO_A, data))
+                await loop.sock_sendall(client, data)
+
+        async def send(to: Role, data: bytes) -> None:
+            if to is Role.CLIENT:
+                record(data)
+                await write(data)
+                return
+            async with locks[to]:
+                await loop.sock_sendall(gateway, data)
+
+        def end() -> None:
+            for side in sides.values():
+                with suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
+
+        def cut() -> None:
+            for side in sides.values():
+                _reset_on_close(side)
+                with suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
+
+        return self._intercept(number, Wires(peer, send, cut, end, record, write))
+
+    async def _pass_on(
+        self,
+        number: int,
+        direction: Direction,
+        source: socket.socket,
+        destination: socket.socket,
+        between: Between | None,
+    ) -> None:
+        """Pass one direction on until its end.
+
+        Raises ``OSError`` where the connection is reset, ``StreamError`` where it cannot go on.
+        """
+        sender = Role.CLIENT if direction is Direction.A_TO_B else Role.SERVER
+        loop = asyncio.get_running_loop()
+        take, ready = self._take, self._tap.ready
         while True:
             await ready()
             try:
@@ -217,14 +335,20 @@ class Proxy:
                 raise
             now = time.time_ns()
             if not data:
+                if between is not None:
+                    await between.finish(sender)
                 take(Closed(number, now, direction))
                 with suppress(OSError):  # the other side may have closed
                     destination.shutdown(socket.SHUT_WR)
                 return
-            take(Received(number, now, direction, data))
+            if between is None or sender is Role.CLIENT:
+                take(Received(number, now, direction, data))
             try:
-                await loop.sock_sendall(destination, data)
-            except OSError:
+                if between is None:
+                    await loop.sock_sendall(destination, data)
+                else:
+                    await between.receive(sender, data)
+            except (OSError, StreamError):
                 take(Reset(number, time.time_ns(), direction.opposite))
                 raise
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftwire.websocket import Envelope
     from ftwire_tools.terminal.cells import Screen
 
-__all__ = ["Latencies", "Rates", "Stats", "duration"]
+__all__ = ["Latencies", "Outcomes", "Rates", "Stats", "duration"]
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 DROPPED: Final = ("p90", "p99", "bytes", "p50")
@@ -125,6 +125,33 @@ class _Row:
         self.latencies = Latencies()
 
 
+class Outcomes:
+    """Reads from responses whether OpenD refused the request."""
+
+    def __init__(self) -> None:
+        self._readers: Final[dict[type[Message], Projection | None]] = {}
+
+    def failed(self, frame: Frame | Envelope) -> bool:
+        """Return whether OpenD refused the request: ``retType`` is another than 0, or is missing."""
+        found = frame.body_class
+        if getattr(frame, "error_code", 0):
+            return True
+        if found is None:
+            return False
+        if found not in self._readers:
+            has = "retType" in found.DESCRIPTOR.fields_by_name
+            self._readers[found] = Projection(found, ["retType"]) if has else None
+        outcome = self._readers[found]
+        if outcome is None:
+            return False
+        values = outcome.decode_plain(frame.body)
+        if values is None:
+            # JSON, or protobuf as serializers do not write it.
+            message = read_body(frame)[0]
+            values = (None,) if message is None else outcome.of(message)
+        return bool(values[0] != 0)
+
+
 class Stats:
     """Counts of the frames that were shown."""
 
@@ -135,7 +162,7 @@ class Stats:
         self._gap_bytes = 0
         self._rates: Final = Rates()
         self._waiting: Final[dict[tuple[int, int, int], _Row]] = {}
-        self._outcomes: Final[dict[type[Message], Projection | None]] = {}
+        self._outcomes: Final = Outcomes()
 
     def frame(self, dissected: DissectedFrame, error: WireError | None) -> None:
         """Count one frame; ``error`` is why its body cannot be had."""
@@ -155,7 +182,7 @@ class Stats:
             self._wait(dissected, row)
         elif observation.kind == "response":
             self.answered(dissected)
-            row.failed += error is None and self._failed(frame)
+            row.failed += error is None and self._outcomes.failed(frame)
         if error is not None:
             row.errors += 1
             reason = type(error).__name__
@@ -180,26 +207,6 @@ class Stats:
         self._waiting[dissected.conversation.number, frame.proto_id, frame.serial] = row
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
-
-    def _failed(self, frame: Frame | Envelope) -> bool:
-        """Return whether OpenD refused the request: ``retType`` is another than 0, or is missing."""
-        found = frame.body_class
-        if getattr(frame, "error_code", 0):
-            return True
-        if found is None:
-            return False
-        if found not in self._outcomes:
-            has = "retType" in found.DESCRIPTOR.fields_by_name
-            self._outcomes[found] = Projection(found, ["retType"]) if has else None
-        outcome = self._outcomes[found]
-        if outcome is None:
-            return False
-        values = outcome.decode_plain(frame.body)
-        if values is None:
-            # JSON, or protobuf as serializers do not write it.
-            message = read_body(frame)[0]
-            values = (None,) if message is None else outcome.of(message)
-        return bool(values[0] != 0)
 
     def _total(self) -> _Row:
         total = _Row()
@@ -252,6 +259,10 @@ class Stats:
 
     def json(self) -> str:
         """Return the report as one JSON object on a line; times are strings of nanoseconds, as in frames."""
+        return json.dumps(self.values())
+
+    def values(self) -> dict[str, Any]:
+        """Return what ``json`` writes."""
         protocols = [
             {"proto_id": proto_id, "proto": None if name == "?" else name, **_members(row)}
             for (proto_id, name), row in sorted(self._rows.items())
@@ -262,15 +273,13 @@ class Stats:
             {"time": str(begin * SECOND), "frames": frames, "bytes": size}
             for begin, frames, size in self._rates.slots()
         ]
-        return json.dumps(
-            {
-                "protocols": protocols,
-                "all": total,
-                "gaps": {"count": self._gaps, "bytes": self._gap_bytes},
-                "errors": dict(sorted(self._reasons.items())),
-                "rates": {"seconds": self._rates.seconds, "slots": slots},
-            }
-        )
+        return {
+            "protocols": protocols,
+            "all": total,
+            "gaps": {"count": self._gaps, "bytes": self._gap_bytes},
+            "errors": dict(sorted(self._reasons.items())),
+            "rates": {"seconds": self._rates.seconds, "slots": slots},
+        }
 
 
 def _members(row: _Row) -> dict[str, Any]:

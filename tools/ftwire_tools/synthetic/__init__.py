@@ -1,11 +1,24 @@
 """The made-up market, for the gateway (``serve --synthetic``) and for captures (``ftwire synth``).
 
-market        stocks and how their prices move
-trading_day   a day of all stocks, second by second: trades, minutes, candles, order books
-template      encoded messages with holes to be filled
-bodies        bodies of pushes and replies about stocks, from templates
-capture       frames to packets and capture files
-day           a whole capture of a given size
+universe      the instruments there are: a table that comes with ftwire, or the user's
+options       options of these instruments, by rule, and what they are worth
+
+For the gateway, prices are a function of time:
+
+corporate_actions  splits and dividends, and the factors that adjust prices for them
+prices             a day's prices from a seed, minutes from a day, trades from a minute
+characters         how each kind of instrument moves, and what follows from what
+trading_session    a session of one day: its minutes, and what they add up to at a moment
+history            K-lines
+trading_day        the market at its present moment: the clock, and what each instrument shows
+
+For captures, which need thousands of pushes in a millisecond, prices are a random walk:
+
+market             stocks and how their prices move
+template           encoded messages with holes to be filled
+bodies             bodies of pushes and replies about stocks, from templates
+capture            frames to packets and capture files
+day                a whole capture of a given size
 
 Everything follows from a seed: the same one gives the same prices and the same bytes.
 """

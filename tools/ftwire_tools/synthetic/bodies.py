@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.protocols import registry
 from ftwire_tools.markets.local_times import local_text, minute_of_day
 from ftwire_tools.messages.varints import varint
-from ftwire_tools.synthetic.market import LEVELS, Listing, Stock
+from ftwire_tools.synthetic.market import LEVELS, Stock
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, double, template
+from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.markets.trading_clock import TradingClock

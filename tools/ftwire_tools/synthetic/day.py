@@ -74,7 +74,7 @@ def write_capture(plan: Plan, write: Callable[[bytes], object], progress: Callab
     feed = _Feed(plan, file)
     feed.begin()
     pushes = max(1, int((plan.size - file.size) / each))
-    step = feed.clock.seconds_a_day * plan.days * 1_000_000_000 // pushes
+    step = feed.clock.seconds(plan.days) * 1_000_000_000 // pushes
     feed.go_on(plan.size, step, progress)
     file.flush()
     frames: Counter[str] = Counter()
@@ -142,7 +142,7 @@ class _Feed:
         """Push until the file has its size; ``step`` is the trading time between pushes, in nanoseconds."""
         now = sent = 0
         # The size of a push is an estimate: pushes in excess of the plan share the last second.
-        last = self.clock.seconds_a_day * self._plan.days * 1_000_000_000 - 1
+        last = self.clock.seconds(self._plan.days) * 1_000_000_000 - 1
         while self._file.size < size:
             sent_now = self.burst(now)
             now = min(now + step * sent_now, last)

@@ -1,4 +1,4 @@
-"""The made-up market: stocks whose prices begin where a seed puts them and move at random.
+"""Stocks of the made-up market: their prices begin where a seed puts them and move at random.
 
 The gateway (``ftwire serve --synthetic``) and captures (``ftwire synth``) both trade these.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Final
 
-from ftwire_tools.markets.exchanges import Exchange, exchange_of
+from ftwire_tools.markets.exchanges import exchange_of
+from ftwire_tools.synthetic.universe import Listing
 
-__all__ = ["LEVELS", "LISTINGS", "Listing", "Stock", "made_up_listings"]
+__all__ = ["LEVELS", "Stock", "made_up_listings"]
 
 LEVELS: Final = 10
 """Price levels on each side of an order book."""
@@ -22,59 +22,10 @@ REACH: Final = 0.2
 """Share of the last close within which prices stay."""
 
 
-class Listing(NamedTuple):
-    """What is fixed about a stock."""
-
-    exchange: Exchange
-    code: str
-    name: str
-    lot: int
-    """Shares in a lot."""
-    tick: float
-    """Smallest difference of two prices."""
-    last_close: float
-    """Price at the end of the day before."""
-    listed: str
-    """Day of its listing, ``yyyy-MM-dd``."""
-    currency: int
-    """``Trd_Common.Currency``."""
-    shares: int
-    """Issued shares."""
-
-    @property
-    def market(self) -> int:
-        """``Qot_Common.QotMarket``."""
-        return self.exchange.qot_market
-
-    @property
-    def sec_market(self) -> int:
-        """``Trd_Common.TrdSecMarket``."""
-        return self.exchange.sec_market
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Time zone of its exchange."""
-        return ZoneInfo(self.exchange.zone)
-
-
-_HK, _US, _SH, _SZ = map(exchange_of, ("HK", "US", "SH", "SZ"))
-
-LISTINGS: Final = (
-    Listing(_HK, "00700", "TENCENT", 100, 0.2, 380.0, "2004-06-16", 1, 9_400_000_000),
-    Listing(_HK, "09988", "BABA-W", 100, 0.05, 76.5, "2019-11-26", 1, 19_500_000_000),
-    Listing(_HK, "00005", "HSBC HOLDINGS", 400, 0.05, 68.2, "1991-04-08", 1, 18_700_000_000),
-    Listing(_US, "AAPL", "Apple", 1, 0.01, 207.15, "1980-12-12", 2, 15_300_000_000),
-    Listing(_US, "TSLA", "Tesla", 1, 0.01, 170.66, "2010-06-29", 2, 3_190_000_000),
-    Listing(_SH, "600519", "Kweichow Moutai", 100, 0.01, 1600.0, "2001-08-27", 3, 1_256_000_000),
-    Listing(_SZ, "000001", "Ping An Bank", 100, 0.01, 10.5, "1991-04-03", 3, 19_400_000_000),
-)
-"""Real names; all the rest is made up."""
-
-
 def made_up_listings(prefix: str, count: int, random: Random) -> list[Listing]:
     """Return listings with made-up codes at the exchange of ``HK`` or ``US``."""
     exchange = exchange_of(prefix)
-    code, tick, currency = ("{:05}", 0.2, 1) if exchange is _HK else ("SYM{}", 0.01, 2)
+    code, tick, currency = ("{:05}", 0.2, 1) if prefix == "HK" else ("SYM{}", 0.01, 2)
     names = [code.format(number + 1) for number in range(count)]
     return [
         Listing(exchange, name, name, 100, tick, random.randrange(500, 5000) * tick, "2004-06-16", currency, 10**9)

@@ -79,3 +79,33 @@ impl JsonWriter {
         Values { layouts: &self.layouts, py }.message(0, body, MAX_DEPTH)
     }
 }
+
+/// Checks the bodies of one message class, many at a time.
+#[pyclass(frozen)]
+pub struct BodyCheck {
+    layouts: Vec<Layout>,
+}
+
+#[pymethods]
+impl BodyCheck {
+    /// The first of `messages` is the body's; each is a list of its fields.
+    #[new]
+    fn new(py: Python, messages: Vec<Vec<FieldSpec>>) -> PyResult<Self> {
+        Ok(BodyCheck { layouts: Layout::all(py, messages)? })
+    }
+
+    /// Indexes of the bodies that are not certain to parse: protobuf decides on these. `offsets` are where each body
+    /// begins, and where the last ends, 32 bits each in the machine's order.
+    fn uncertain(&self, bodies: &[u8], offsets: &[u8]) -> Vec<usize> {
+        let place = |bytes: &[u8]| bytes.try_into().map_or(usize::MAX, |four| i32::from_ne_bytes(four) as usize);
+        let starts = offsets.chunks_exact(4);
+        let ends = offsets.get(4..).unwrap_or_default().chunks_exact(4);
+        let bodies = starts.zip(ends).map(|(start, end)| bodies.get(place(start)..place(end)));
+        let is_certain = |body: Option<&[u8]>| {
+            body.is_some_and(|body| {
+                body.len() <= MAX_BODY && check::check(&self.layouts, 0, body, MAX_DEPTH).is_some()
+            })
+        };
+        bodies.enumerate().filter(|(_, body)| !is_certain(*body)).map(|(at, _)| at).collect()
+    }
+}

@@ -1,0 +1,52 @@
+"""Every quote method of the vendor's SDK gets data from the made-up market that the SDK turns into its tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftwire_tools.testing import gateway
+from interop.peers import PEERS, Peer, environment, python
+
+SDK = "futu-api-10.11"
+CLIENT = Path(__file__).parent / "clients" / "reference_client.py"
+WITHOUT_DATA = {
+    "subscribe", "verification", "set_option_event_alert", "subscribe_event_contract", "unsubscribe_event_contract",
+    "unsubscribe_all", "unsubscribe_all_event_contract",
+}  # fmt: skip
+"""Methods that return nothing where they succeed."""
+SPARSE = {
+    "get_stock_quote", "get_ipo_list", "get_rehab", "get_option_event_alert", "get_corporate_actions_buybacks",
+}  # fmt: skip
+"""Methods whose tables have columns for several kinds of instruments or events, of which a row is one."""
+
+
+@pytest.fixture(scope="module")
+def lines(peer: Callable[[str], Peer]) -> list[dict[str, Any]]:
+    peer(SDK)
+    with gateway(synthetic=True) as opened:
+        words = [str(python(SDK)), str(CLIENT), PEERS[SDK].module, str(opened.port)]
+        done = subprocess.run(words, env=environment(SDK), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_quote_method_is_answered_with_data(lines: list[dict[str, Any]]) -> None:
+    *called, last = lines
+    assert {each["method"]: each["said"] for each in called if each["status"]} == {}
+    assert {each["method"] for each in called if not each["rows"]} <= WITHOUT_DATA
+    assert last == {"uncalled": ["test_cmd", "unsubscribe"]}
+    assert len({each["method"] for each in called}) > 130
+
+
+def test_the_sdks_columns_are_filled(lines: list[dict[str, Any]]) -> None:
+    for each in lines[:-1]:
+        columns = each["columns"]
+        filled = sum(count > 0 for count in columns.values())
+        if columns and each["method"] not in SPARSE:
+            assert filled >= 0.6 * len(columns), (each["method"], columns)

@@ -1,0 +1,139 @@
+"""Trading on the made-up market as the vendor's Python SDK sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftwire_tools.testing import gateway
+from interop.peers import Peer, environment, python
+
+SDK = "futu-api-10.11"
+CLIENTS = Path(__file__).with_name("clients")
+REFUSED = {
+    # Paper accounts: the vendor's questions and answers, Q1, and its texts as client authors have seen them.
+    ("paper", "deal_list_query"): "Simulated trade does not support deal list",
+    ("paper", "history_deal_list_query"): "Simulated trade does not support deal list",
+    ("paper", "order_fee_query"): "Simulated trade is not supported",
+    ("paper", "get_acc_cash_flow"): "Paper trading does not support requesting cash flow data.",
+    ("paper", "cancel_all_order"): "a paper account's orders cannot be cancelled all at once",
+    ("paper", "place_combo_order"): "a paper account does not take combinations",
+    ("paper", "comboorder_tradinginfo_query"): "a paper account does not take combinations",
+    # What is not modelled.
+    ("real", "place_combo_order"): "combinations are not modelled: nothing was placed",
+    ("real", "comboorder_tradinginfo_query"): "combinations are not modelled: nothing was placed",
+    # Margin ratios are those of stocks; the SDK takes the first real account for them.
+    ("futures", "get_margin_ratio"): "margin ratios are those of stocks of Hong Kong and the US",
+    ("crypto", "get_margin_ratio"): "margin ratios are those of stocks of Hong Kong and the US",
+    # Orders for crypto are cancelled and placed anew.
+    ("crypto", "modify_order"): "an order cannot be changed in way 1",
+    ("crypto", "change_order"): "an order cannot be changed in way 1",
+}
+
+
+def program(name: str, port: int) -> subprocess.Popen[str]:
+    words = [str(python(SDK)), str(CLIENTS / name), str(port)]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(SDK), text=True, encoding="utf-8"
+    )
+
+
+def refusal_of(context: str, call: str) -> str | None:
+    account, _, kind = context.partition(" ")
+    found = [REFUSED.get((word, call)) for word in (kind, account, "real" if account == "crypto" else account)]
+    return next((text for text in found if text is not None), None)
+
+
+def test_every_call_of_every_context_has_data_or_the_documented_refusal(peer: Callable[[str], Peer]) -> None:
+    peer(SDK)
+    with gateway(synthetic=True, always_open=True, limits="off", fills="instant") as opend:
+        done = program("every_trade_call.py", opend.port).communicate(timeout=120)
+    answers = [json.loads(line) for line in done[0].splitlines()]
+    contexts = {each["context"] for each in answers}
+    assert len(contexts) == 7, done[1]
+    assert all(sum(each["context"] == name for each in answers) == 19 for name in contexts), done[1]
+    for each in answers:
+        expected = refusal_of(each["context"], each["call"])
+        if expected is not None:
+            assert (each["ok"], each["data"]) == (False, expected), each
+        else:
+            assert each["ok"], each
+    rows = {(each["context"], each["call"]): each["data"] for each in answers}
+    for name in contexts:
+        # The universal account is that of two contexts: its lists have the orders of both, the newest first.
+        bought = rows[name, "order_list_query"][1]
+        held = {row["code"]: row["qty"] for row in rows[name, "position_list_query"]}
+        assert held[bought["code"]] == bought["qty"] == bought["dealt_qty"]
+        states = [row["order_status"] for row in rows[name, "order_list_query"]]
+        assert states[1] == "FILLED_ALL"
+        assert states[0] == ("SUBMITTED" if name.startswith("paper") else "CANCELLED_ALL")
+        assert rows[name, "order_list_query"] == rows[name, "history_order_list_query"]
+        if not name.startswith("paper"):
+            deal, past = rows[name, "deal_list_query"][0], rows[name, "history_deal_list_query"][0]
+            # The SDK says in two ways that a deal has no counter broker.
+            assert {key: past[key] for key in past if "broker" not in key}.items() <= deal.items()
+            assert [row["fee_amount"] > 0 for row in rows[name, "order_fee_query"]] == [True, False]
+            flows = rows[name, "get_acc_cash_flow"]
+            assert sum(row["cashflow_amount"] for row in flows) < 0
+    assert rows["real US", "get_margin_ratio"][0]["im_long_ratio"] == 35
+
+
+class Running:
+    """A program whose lines are read one by one."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.process = program(name, port)
+        self.lines: list[dict[str, Any]] = []
+
+    def until(self, event: str, **facts: object) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found: dict[str, Any] = json.loads(line)
+            self.lines.append(found)
+            if found["event"] == "failed":
+                raise AssertionError(found["reason"])
+            if found["event"] == event and facts.items() <= found.items():
+                return found
+        raise AssertionError(f"it ended before {event}")
+
+
+def test_a_stop_loss_program_survives_a_crash(peer: Callable[[str], Peer]) -> None:
+    """The price gaps through the stop: it sells below it, once, and the money is right to the cent."""
+    peer(SDK)
+    with gateway(synthetic=True, always_open=True, fills="book") as opend:
+        opend.clock.stop()
+        opend.market.set_price("US.AAPL", 200.0)
+        running = Running("stop_loss.py", opend.port)
+        try:
+            bought = running.until("protected")
+            for price in (210.0, 196.0, 191.0):  # up, down, and not yet at the stop
+                opend.market.set_price("US.AAPL", price)
+                opend.clock.advance(2)
+            opend.market.set_price("US.AAPL", 160.0)
+            for _ in range(20):  # the book that the crash leaves may be thin
+                opend.clock.advance(1)
+            over = running.until("over")
+        finally:
+            running.process.kill()
+            running.process.communicate()
+    assert bought["paid"] == pytest.approx(200.01, abs=0.05)
+    assert over["sold"] == pytest.approx(160.0, abs=1.0)
+    assert over["positions"] == 0
+    assert over["change"] == pytest.approx(100 * (over["sold"] - over["paid"]) - over["fees"], abs=0.011)
+    states = [line["status"] for line in running.lines if line["event"] == "order" and line["id"] == bought["stop"]]
+    assert states[:3] == ["WAITING_SUBMIT", "SUBMITTING", "SUBMITTED"]
+    assert states[-1] == "FILLED_ALL"
+    sold = [line for line in running.lines if line["event"] == "deal" and line["order"] == bought["stop"]]
+    assert sum(deal["qty"] for deal in sold) == 100
+    assert over["stop"] == {
+        "order_type": "STOP",
+        "aux_price": round(bought["paid"] * 0.95, 2),
+        "time_in_force": "DAY",
+        "remark": "stop loss",
+        "order_status": "FILLED_ALL",
+    }

@@ -1,0 +1,116 @@
+"""The made-up market as trading sees it: phases, days, prints."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ftwire_tools.gateway.trading.broker import Broker
+from ftwire_tools.gateway.trading.order import OrderTerms
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, MadeUpVenue, Phase
+from ftwire_tools.synthetic.trading_day import Market
+
+
+def at(time: str) -> MadeUpVenue:
+    """The market at a time of UTC."""
+    return MadeUpVenue(Market(0, datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()))
+
+
+def instrument(venue: MadeUpVenue, sec_market: int, code: str) -> Instrument:
+    found = venue.find(sec_market, code)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "lot", "size"),
+    [
+        ((1, "00700"), Kind.STOCK, "100", "1"),
+        ((1, "HSI2406"), Kind.FUTURE, "1", "50"),
+        ((1, "800000"), Kind.OTHER, "1", "1"),
+        ((1, "BK1001"), Kind.OTHER, "1", "1"),
+        ((1, "13456"), Kind.STOCK, "10000", "1"),
+        ((1, "TCH240627C380000"), Kind.OPTION, "1", "100"),
+        ((101, "BTCUSD"), Kind.CRYPTO, "0.00000001", "1"),
+        ((101, "BTC"), Kind.OTHER, "1", "1"),
+    ],
+)
+def test_kinds(code: tuple[int, str], kind: Kind, lot: str, size: str) -> None:
+    found = instrument(at("2024-06-12T14:00"), *code)
+    assert (found.kind, found.lot, found.multiplier) == (kind, Decimal(lot), Decimal(size))
+
+
+def test_a_main_future_stands_for_its_month() -> None:
+    venue = at("2024-06-12T02:00")
+    assert instrument(venue, 1, "HSImain") == instrument(venue, 1, "HSI2406")
+
+
+@pytest.mark.parametrize(
+    ("code", "time", "phase", "day", "regular_day"),
+    [
+        # New York is four hours behind UTC.
+        ((2, "AAPL"), "2024-06-12T13:00", Phase.PRE, 12, 12),
+        ((2, "AAPL"), "2024-06-12T14:00", Phase.REGULAR, 12, 12),
+        ((2, "AAPL"), "2024-06-12T20:30", Phase.AFTER, 12, 13),
+        ((2, "AAPL"), "2024-06-13T01:00", Phase.OVERNIGHT, 13, 13),
+        ((2, "AAPL"), "2024-06-15T12:00", Phase.CLOSED, 17, 17),
+        # Hong Kong is eight hours ahead.
+        ((1, "00700"), "2024-06-12T01:10", Phase.AUCTION, 12, 12),
+        ((1, "00700"), "2024-06-12T01:25", Phase.AUCTION, 12, 12),
+        ((1, "00700"), "2024-06-12T02:00", Phase.REGULAR, 12, 12),
+        ((1, "00700"), "2024-06-12T04:30", Phase.BREAK, 12, 12),
+        ((1, "00700"), "2024-06-12T08:05", Phase.AUCTION, 12, 12),
+        ((1, "00700"), "2024-06-12T08:10", Phase.CLOSED, 13, 13),
+        ((1, "HSI2406"), "2024-06-12T10:00", Phase.REGULAR, 13, 13),
+    ],
+)
+def test_phases_and_days(code: tuple[int, str], time: str, phase: Phase, day: int, regular_day: int) -> None:
+    venue = at(time)
+    found = instrument(venue, *code)
+    assert venue.phase(found) is phase
+    assert venue.trading_day(found, extended=True) == date(2024, 6, day)
+    assert venue.trading_day(found, extended=False) == date(2024, 6, regular_day)
+
+
+def test_days_between_which_nothing_is_traded() -> None:
+    venue = at("2024-06-18T14:00")
+    apple = instrument(venue, 2, "AAPL")
+    assert venue.another_day(apple, date(2024, 6, 18), 1) == date(2024, 6, 20)  # the 19th is a holiday
+    assert venue.another_day(apple, date(2024, 6, 20), -2) == date(2024, 6, 17)
+
+
+def test_prints_are_the_trades_since_then() -> None:
+    market = Market(0)
+    venue = MadeUpVenue(market)
+    apple = instrument(venue, 2, "AAPL")
+    before = venue.sequence(apple)
+    assert venue.prints(apple, before) == []
+    for _ in range(30):
+        market.step()
+    found = venue.prints(apple, before)
+    assert [each.sequence for each in found] == sorted({each.sequence for each in found})
+    assert all(before < each.sequence <= market.now and each.quantity > 0 for each in found)
+    assert found[-1].price == venue.last(apple) == venue.quote(apple).last
+    quote = venue.quote(apple)
+    assert quote.bid < quote.last < quote.ask
+
+
+def test_an_order_of_the_evening_is_filled_when_the_market_opens() -> None:
+    """An order for regular hours of Hong Kong, placed after its close, waits and is for the next day."""
+    market = Market(0, datetime(2024, 6, 12, 1, 29, 55, tzinfo=UTC).timestamp())
+    broker = Broker(MadeUpVenue(market))
+    broker.unlocked.update(range(8))
+    account = broker.accounts[9_001_001]
+    limit = broker.place(account, OrderTerms(1, "00700", 1, 1, 100, 390.0))
+    auction = broker.place(account, OrderTerms(1, "00700", 1, 6, 100, 0.0))
+    broker.settle()
+    assert (limit.status.name, auction.status.name) == ("WAITING_SUBMIT", "SUBMITTED")
+    for _ in range(60):
+        market.step()
+        broker.advance()
+    assert (limit.status.name, auction.status.name) == ("FILLED_ALL", "FILLED_ALL")
+    opened = broker.venue.prints(auction.instrument, auction.seen)[0]
+    assert auction.average == opened.price
+    assert auction.updated.date() == date(2024, 6, 12)

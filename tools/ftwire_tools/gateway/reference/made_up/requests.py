@@ -1,0 +1,191 @@
+"""What a request demands of a list: which rows, in which order, how many, from which page on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
+from ftwire_tools.gateway.reference.made_up.subjects import Subject
+from ftwire_tools.messages.enums import enum_names, short_enum_name
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
+
+__all__ = ["PAGE_KEYS", "Demand"]
+
+COUNTS: Final = ("count", "num", "maxCount", "max_count", "periodCount", "pageCount", "maxAckKLNum")
+OFFSETS: Final = ("offset", "dataFrom", "pageFrom", "begin")
+PAGE_KEYS: Final = ("nextKey", "nextPage", "nextPageKey", "nextReqKey", "page")
+"""Fields of a request or a reply that say where a list goes on."""
+DEFAULT_COUNT, MOST = 20, 500
+_SORTS: Final = ("sortField", "sortType", "sortId", "sortColumn")
+_SORT_ENUMS: Final = {
+    "Qot_GetOptionUnderlyingRank": "UnderlyingRankSortType", "Qot_GetOptionRank": "OptionRankType",
+    "Qot_GetOptionZeroDteScreener": "ZeroDteSortType", "Qot_GetOptionZeroDteContract": "ZeroDteContractSortType",
+    "Qot_GetOptionEarningsScreener": "EarningsSortType", "Qot_GetOptionSellerScreener": "SellerSortType",
+    "Qot_GetEarningsCalendar": "EarningsCalendarSortType", "Qot_GetHotList": "HotListSortField",
+    "Qot_GetShortSellingRank": "ShortSellingSortField", "Qot_GetValuationPlateStockList": "SortField",
+    "Qot_GetShareholdersHoldingChanges": "SortField", "Qot_GetShareholdersHolderDetail": "SortField",
+}  # fmt: skip
+"""Enum of what a request sorts by, where it is not a ``SortField`` of the request's own file."""
+_DEFAULT_SORTS: Final = {
+    "Qot_GetTopMoversRank": "changeratio", "Qot_GetUSPreMarketRank": "premarketchangeratio",
+    "Qot_GetUSAfterHoursRank": "afterhourschangeratio", "Qot_GetUSOvernightRank": "overnightchangeratio",
+    "Qot_GetEarningsBeatRank": "beatratio", "Qot_GetDividendRank": "dividendyieldttm",
+    "Qot_GetHotList": "averageheat", "Qot_GetShortSellingRank": "shortratio",
+    "Qot_GetHighDividendSOERank": "dividendyieldttm", "Qot_GetInstitutionList": "positionvalue",
+    "Qot_GetInstitutionHoldingList": "portfoliopct", "Qot_GetInstitutionHoldingChange": "portfoliopct",
+    "Qot_GetInstitutionDistribution": "portfoliopct", "Qot_GetArkFundHolding": "weight",
+    "Qot_GetHeatMapData": "turnover", "Qot_GetPeriodChangeRank": "changeratio",
+    "Qot_GetOptionSellerScreener": "annualizedreturn", "Qot_GetOptionEvent": "turnover",
+    "Qot_GetEarningsCalendar": "marketcap",
+}  # fmt: skip
+"""What rows are sorted by where the request does not say."""
+_PERIODS: Final = {1: "changerate5min", 3: "changerate5d", 4: "changerate20d", 5: "changerate60d", 6: "changerate120d",
+                   7: "changerate250d", 8: "changerateytd"}  # fmt: skip
+"""``Qot_GetPeriodChangeRank.PeriodType``."""
+_ASCENDING: Final = ("isAsc", "ascend")
+_ALIASES: Final = {
+    "oi": "openinterest", "oimarketcap": "openinterestmarketcap", "price": "curprice", "pricechange": "changerate",
+    "pe": "pettm", "oiratio": "openinterestratio", "underlyingiv": "iv", "underlyinghv": "hv", "optioniv": "iv",
+    "breakevenpoint": "buybreakevenpoint", "tobep": "buytobep", "positionvolume": "shortpositionvolume",
+    "positionratio": "shortpositionratio", "bidvol": "bidvolume", "askvol": "askvolume", "valuation": "valuationval",
+    "changerate": "changeratio", "changeratio": "changerate", "hot": "turnover", "industry": "industryname",
+    "holderchangeamount": "sharechangenum", "forwardvaluation": "forwardvalue",
+    "historicalpercentile": "valuationpercentile", "expirydays": "dte", "totaloi": "totalopeninterest",
+    "volume": "totalvolume", "openinterest": "totalopeninterest",
+}  # fmt: skip
+"""Names of what is sorted or filtered by, where they differ from the field's."""
+
+
+class Demand:
+    """The order, filters and page that a request has."""
+
+    def __init__(self, c2s: Any, facts: Facts) -> None:
+        self._c2s: Final = c2s
+        self._facts: Final = facts
+        self._fields: Final = c2s.DESCRIPTOR.fields_by_name
+
+    def count(self) -> int:
+        """Return how many rows a page has."""
+        for name in COUNTS:
+            if name in self._fields and self._c2s.HasField(name):
+                return max(0, min(int(getattr(self._c2s, name)), MOST))
+        return DEFAULT_COUNT
+
+    def start(self) -> int:
+        """Return the place of the first row. Raises ``NotHereError`` for a key that is not one of ours."""
+        for name in PAGE_KEYS:
+            if name in self._fields and self._c2s.HasField(name) and (key := getattr(self._c2s, name)):
+                text = key.decode("ascii", "replace") if isinstance(key, bytes) else key
+                if not (text.isascii() and text.isdecimal() and len(text) < 10):
+                    raise NotHereError(f"{name} is not one of ours")
+                return int(text)
+        for name in OFFSETS:
+            if name in self._fields and self._c2s.HasField(name):
+                return max(0, int(getattr(self._c2s, name)))
+        return 0
+
+    def ordered(self, rows: list[tuple[Subject, Any]]) -> list[tuple[Subject, Any]]:
+        """Return rows in the requested order: the largest first unless the request has it the other way."""
+        chosen = self._sorted_by()
+        if not rows or chosen is None:
+            return rows
+        keys = [self._value_of(subject, row, chosen) for subject, row in rows]
+        if any(key is None for key in keys):
+            return rows
+        found = sorted(zip(keys, rows, strict=True), key=lambda pair: pair[0], reverse=not self._is_ascending())
+        return [row for _, row in found]
+
+    def _sorted_by(self) -> str | None:
+        """Return the folded name of the field to sort by; ``None`` where rows keep their order."""
+        package = self._c2s.DESCRIPTOR.file.package
+        for name in _SORTS:
+            if name in self._fields and (self._c2s.HasField(name) or self._fields[name].is_required):
+                known = _enum_named(self._c2s.DESCRIPTOR.file, _SORT_ENUMS.get(package, "SortField"))
+                text = folded(short_enum_name(known.get(getattr(self._c2s, name), "")))
+                if text not in {"", "unknown", "unknow"}:
+                    return text
+        if "periodType" in self._fields and self._c2s.periodType in _PERIODS:
+            return _PERIODS[self._c2s.periodType]
+        return _DEFAULT_SORTS.get(package)
+
+    def _is_ascending(self) -> bool:
+        for name in _ASCENDING:
+            if name in self._fields:
+                return bool(getattr(self._c2s, name))
+        for name in ("sortDir", "sortType"):
+            known = enum_names(self._fields[name]) if name in self._fields else None
+            if known is not None:
+                return short_enum_name(known.get(getattr(self._c2s, name), "")).startswith("Asc")
+        return False
+
+    def _value_of(self, subject: Subject, row: Any, name: str) -> Any:
+        """Return what a row has under a name, or its subject; ``None`` where neither has it."""
+        own = {folded(field.name): field for field in row.DESCRIPTOR.fields if not field.is_repeated}
+        for each in (name, _ALIASES.get(name, "")):
+            if each in own and own[each].message_type is None:
+                return getattr(row, own[each].name)
+        for each in (name, _ALIASES.get(name, "")):
+            if each and (fact := self._facts.of(subject, each)) is not None:
+                return fact
+        return None
+
+    def passes(self, subject: Subject, row: Any) -> bool:
+        """Return whether a row meets the request's conditions; one on what a row does not have is met."""
+        if "filterList" not in self._fields:
+            return True
+        return all(self._meets(condition, subject, row) for condition in self._c2s.filterList)
+
+    def _meets(self, condition: Any, subject: Subject, row: Any) -> bool:
+        known = _names_of(condition.DESCRIPTOR.fields_by_name["indicatorType"])
+        name = folded(short_enum_name(known.get(condition.indicatorType, "")))
+        wanted = condition.indicatorValue
+        interval = wanted.valueInterval if "valueInterval" in wanted.DESCRIPTOR.fields_by_name else wanted
+        if name == "ownerlist":
+            listing = subject.listing
+            owner = None if listing is None else listing.owner if listing.strike else listing.full_code
+            return not wanted.securityList or any(
+                owner is not None and owner.partition(".")[2] == security.code for security in wanted.securityList
+            )
+        value = self._value_of(subject, row, name)
+        if not isinstance(value, int | float):
+            return True
+        if "valueList" in wanted.DESCRIPTOR.fields_by_name and wanted.valueList and value not in wanted.valueList:
+            return False
+        if interval.HasField("filterMin"):
+            least = interval.filterMin
+            if value < least.value or (value == least.value and not least.includes):
+                return False
+        if interval.HasField("filterMax"):
+            most = interval.filterMax
+            if value > most.value or (value == most.value and not most.includes):
+                return False
+        return True
+
+
+def _enum_named(file: Any, wanted: str) -> dict[int, str]:
+    """Return number to name of the enum with a name, in a file or in those it imports."""
+    for each in (file, *file.dependencies):
+        if wanted in each.enum_types_by_name:
+            return {value.number: value.name for value in reversed(each.enum_types_by_name[wanted].values)}
+    return {}
+
+
+def _names_of(field: FieldDescriptor) -> dict[int, str]:
+    """Return the names of an enum that a field holds, found by the ends of enum names of its file and imports."""
+    found = enum_names(field)
+    if found is not None:
+        return found
+    owner: Any = field.containing_type
+    wanted = folded(field.name)
+    message = folded(owner.name)
+    files = [owner.file, *owner.file.dependencies]
+    for exact in (True, False):
+        for file in files:
+            for name, enum in file.enum_types_by_name.items():
+                other = folded(name)
+                if other == (message + "type" if exact else wanted) or (not exact and other.endswith(wanted)):
+                    return {value.number: value.name for value in reversed(enum.values)}
+    return {}

@@ -1,0 +1,302 @@
+"""Reads a capture and collects what its report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ftwire.capture import (
+    CaptureReader,
+    ConversationClosed,
+    ConversationOpened,
+    DissectedBytes,
+    DissectedFrame,
+    KeyNeeded,
+    UnrecognisedConnection,
+)
+from ftwire.errors import CaptureError, KeyRequiredError, NotACaptureError
+from ftwire.frame import Kind
+from ftwire_tools.captures.account_text import unrecognised_text, without_conversation
+from ftwire_tools.explaining.checked_capture import CaptureChecker
+from ftwire_tools.explaining.report import ExplainReport, Place
+from ftwire_tools.filters.header_fields import codes_of
+from ftwire_tools.render.line import gap_text
+from ftwire_tools.render.stats import Outcomes, Stats
+from ftwire_tools.session_report.body_chunks import BodyChunks
+from ftwire_tools.session_report.frame_table import FrameTable
+from ftwire_tools.session_report.orders import Orders
+from ftwire_tools.session_report.prices import Prices
+from ftwire_tools.session_report.push_gaps import PushGaps
+from ftwire_tools.session_report.shown_bodies import ShownBodies, ShownBody
+from ftwire_tools.session_report.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from ftwire.capture import Conversation, Dissected
+    from ftwire.cipher import RsaKey
+    from ftwire_tools.captures.input_files import Input
+    from ftwire_tools.filters.compiler import Filter
+
+__all__ = ["Limits", "Session"]
+
+LISTED: Final = 500
+"""Failures, frames with an error, and other events that are listed, of each kind."""
+MOST_CHECKED: Final = 20_000
+"""Frames of a capture that are checked as ``ftwire explain`` checks them: that takes longer than all else.
+
+A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
+MOST_CONVERSATIONS: Final = 1000
+"""Conversations that are listed."""
+_NAMED: Final = 50
+"""Frames that are named with a finding."""
+
+
+class Limits(NamedTuple):
+    """How much of a capture is listed frame by frame; the overview is of the whole."""
+
+    frames: int = 200_000
+    size: int = 64 << 20
+    """Bytes of compressed bodies."""
+
+
+class Session:
+    """Collects one capture."""
+
+    def __init__(
+        self,
+        shown: ShownBodies,
+        *,
+        keys: Sequence[RsaKey] = (),
+        chosen: Filter | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """``chosen`` is which frames are in the report, ``None`` for all."""
+        self._shown: Final = shown
+        self._filter: Final = chosen
+        self._limits: Final = limits or Limits()
+        self._checker: CaptureChecker | None = CaptureChecker(keys)
+        self._findings: Final = ExplainReport(show_secrets=shown.shows_secrets)
+        self._outcomes: Final = Outcomes()
+        self._stats: Final = Stats()
+        self._prices: Final = Prices()
+        self._orders: Final = Orders()
+        self._subscriptions: Final = Subscriptions()
+        self._gaps: Final = PushGaps()
+        self._conversations: Final[dict[int, dict[str, Any]]] = {}
+        self._lists: Final[dict[str, list[dict[str, Any]]]] = {"failed": [], "broken": [], "undecoded": []}
+        self._counts: Final = dict.fromkeys(self._lists, 0)
+        self._kinds: Final = dict.fromkeys(map(str, Kind), 0)
+        self._opened = 0
+        self._first = self._last = 0
+        self.table: Final = FrameTable()
+        self.bodies: Final = BodyChunks()
+        self.notes: Final[list[str]] = []
+        """Sentences about what was not read."""
+        self.frames = 0
+        """Frames in the report, listed or not."""
+        self.not_decoded = 0
+        """What could not be decoded: frames, bytes in no frame, connections, damage."""
+
+    @property
+    def left_out(self) -> int:
+        """Frames in the overview that are not listed."""
+        return self.frames - len(self.table)
+
+    def read(self, inputs: Sequence[Input], reader: CaptureReader, progress: Callable[[int], None]) -> None:
+        """Read a capture from its parts. Raises ``OSError`` and ``NotACaptureError``."""
+        account = reader.account
+        try:
+            self._take(reader.read_files([each.stream for each in inputs], progress=progress, at_once=False))
+        except NotACaptureError:
+            raise
+        except CaptureError as error:
+            for damage in (account.damaged_parts or {0: error}).values():
+                self._note(f"the capture cannot be read to its end: {damage}")
+        self.bodies.close()
+        for sentence in account.unread():
+            self._note(sentence)
+        if account.refused_packets:
+            self._note(f"{account.refused_packets} packets have other bytes than came first in their place")
+        if account.given_up:
+            self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
+        if nothing := without_conversation(account):
+            self.notes.append(nothing)
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.not_decoded += 1
+
+    def _take(self, reports: Iterable[Dissected]) -> None:
+        for report in reports:
+            if isinstance(report, DissectedFrame):
+                self._frame(report)
+            else:
+                self._other(report)
+            self._check(report)
+
+    def _frame(self, frame: DissectedFrame) -> None:
+        request = self.table.pair(frame)
+        if self._filter is not None and not self._filter.matches(frame):
+            self._stats.answered(frame)
+            return
+        self.frames += 1
+        self._kinds[frame.observation.kind] += 1
+        found, kind = frame.observation.frame, frame.observation.kind
+        shown = self._shown.of(found)
+        codes = codes_of(found)
+        failed = shown.error is None and kind is Kind.RESPONSE and self._outcomes.failed(found)
+        self._stats.frame(frame, shown.error)
+        if frame.time:
+            self._first = min(self._first or frame.time, frame.time)
+            self._last = max(self._last, frame.time)
+        if kind is Kind.PUSH:
+            self._gaps.add(frame, codes)
+        self._prices.add(frame, codes)
+        self._orders.add(frame, shown.view, request)
+        self._subscriptions.add(frame, shown.view, codes, request)
+        self._note_trouble(frame, shown, failed=failed, request=request)
+        if len(self.table) < self._limits.frames and self.bodies.size < self._limits.size:
+            summary = " ".join(filter(None, (self._status(frame), shown.summary)))
+            self.table.add(
+                frame,
+                request=request,
+                summary=summary,
+                codes=codes,
+                class_name=None if shown.view is None else shown.view.descriptor.full_name,
+                error=shown.error,
+                failed=failed,
+            )
+            self.bodies.add(shown.json, shown.header, shown.body, shown.why)
+
+    def _status(self, frame: DissectedFrame) -> str:
+        status = self._shown.status(frame.frame)
+        return f"OpenD says: error {status}" if status else ""
+
+    def _note_trouble(self, frame: DissectedFrame, shown: ShownBody, *, failed: bool, request: int | None) -> None:
+        found = frame.observation.frame
+        about = {"number": frame.number, "time": str(frame.time), "proto_id": found.proto_id}
+        if failed:
+            view = shown.view
+            about |= {"request": request, "status": self._status(frame)}
+            if view is not None:
+                about |= {name: view.get(name) for name in ("retType", "errCode", "retMsg")}
+                about["retMsg"] = str(about["retMsg"] or "")
+            self._list("failed", about)
+        if shown.error is not None:
+            self.not_decoded += 1
+            is_key = isinstance(shown.error, KeyRequiredError)
+            about |= {"error": type(shown.error).__name__, "why": shown.why, "key": is_key}
+            self._list("broken", about)
+
+    def _list(self, name: str, row: dict[str, Any]) -> None:
+        self._counts[name] += 1
+        if len(self._lists[name]) < LISTED:
+            self._lists[name].append(row)
+
+    def _other(self, report: Dissected) -> None:
+        if isinstance(report, UnrecognisedConnection):
+            ends = self._conversation(report.conversation)
+            self._note(unrecognised_text(report._replace(conversation=ends)))
+            return
+        if isinstance(report, ConversationOpened):
+            self._open(report)
+        elif isinstance(report, ConversationClosed):
+            self.table.forget(report)
+            if self._filter is not None:
+                self._filter.forget(report.conversation)
+            if (about := self._conversations.get(report.conversation.number)) is not None:
+                about |= {"closed": str(report.time), "reason": str(report.reason)}
+        elif isinstance(report, DissectedBytes):
+            if self._filter is None or self._filter.may_match(report.conversation, report.time):
+                self.not_decoded += 1
+                undecoded = report.observation.undecoded
+                self._stats.gap(undecoded.length)
+                self._list(
+                    "undecoded",
+                    {
+                        "conversation": report.conversation.number,
+                        "sender": report.observation.sender.value,
+                        "time": str(report.time),
+                        "text": gap_text(report.observation),
+                    },
+                )
+        elif isinstance(report, KeyNeeded):
+            self.notes.append(f"conversation {report.conversation.number}: {report.observation.reason} (--key)")
+
+    def _open(self, opened: ConversationOpened) -> None:
+        conversation = opened.conversation
+        self._opened += 1
+        if opened.client is not None and opened.server is not None:
+            conversation = conversation._replace(
+                client=self._shown.endpoint(opened.client), server=self._shown.endpoint(opened.server)
+            )
+        if len(self._conversations) < MOST_CONVERSATIONS:
+            self._conversations[conversation.number] = {
+                "number": conversation.number,
+                "transport": conversation.transport,
+                "client": conversation.client,
+                "server": conversation.server,
+                "from_start": opened.from_start,
+                "opened": str(opened.time),
+            }
+
+    def _conversation(self, conversation: Conversation) -> Conversation:
+        """Return a conversation with the ends that may be shown."""
+        return conversation._replace(
+            client=self._shown.endpoint_text(conversation.client), server=self._shown.endpoint_text(conversation.server)
+        )
+
+    # Findings.
+
+    def _check(self, report: Dissected) -> None:
+        if self._checker is None:
+            return
+        if self._findings.pieces >= MOST_CHECKED:
+            self._checker = None
+            return
+        for checked in self._checker.check(report):
+            if isinstance(checked, Place):
+                self._findings.add(checked, keep=False)
+            else:
+                self._findings.findings += checked.findings
+
+    def _found(self) -> dict[str, Any]:
+        rows = []
+        for group in self._findings.ranked():
+            finding, conversation = group[0].finding, group[0].conversation
+            proof = finding.proof if self._shown.shows_secrets else finding.unquoted or finding.proof
+            numbers = sorted({found.number for found in group if found.number})
+            rows.append(
+                {
+                    "mistake": finding.mistake.id,
+                    "title": finding.mistake.title,
+                    "proof": proof,
+                    "remedy": finding.mistake.remedy,
+                    "proven": finding.proven,
+                    "rank": finding.mistake.rank,
+                    "sender": finding.sender.value if finding.sender else None,
+                    "conversation": conversation.number or None if conversation else None,
+                    "frames": numbers[:_NAMED],
+                    "count": len(numbers) or len(group),
+                }
+            )
+        return {"rows": rows, "checked": self._findings.pieces, "all": self._checker is not None}
+
+    def values(self) -> dict[str, Any]:
+        """Return everything but the frames."""
+        return {
+            "first": str(self._first),
+            "last": str(self._last),
+            "frames": self.frames,
+            "kinds": self._kinds,
+            "listed": len(self.table),
+            "notes": self.notes,
+            "conversation_count": self._opened,
+            "conversations": list(self._conversations.values()),
+            "stats": self._stats.values(),
+            "findings": self._found(),
+            "troubles": {name: {"rows": rows, "count": self._counts[name]} for name, rows in self._lists.items()},
+            "gaps": self._gaps.values(),
+            "prices": self._prices.values(),
+            "orders": self._orders.values(),
+            "subscriptions": self._subscriptions.values(),
+        }
