@@ -75,7 +75,7 @@ def test_there_is_a_query_for_everybody() -> None:
     assert {name for name, _ in queries("docs/export.md")} == set(PEERS.values())
 
 
-@pytest.mark.parametrize(("name", "query"), [*queries("docs/export.md"), *queries("README.md")])
+@pytest.mark.parametrize(("name", "query"), queries("docs/export.md"))
 def test_a_query_of_the_documentation(
     name: str, query: str, folder: Path, expected: dict[str, int], peer: Callable[[str], Peer]
 ) -> None:
