@@ -39,7 +39,7 @@ KEY: Final = ROOT / "fixtures" / "keys" / "TEST-ONLY-1024.pem"
 PROTOCOLS: Final = "spec/protocols"
 LIBRARY: Final = (
     "ftwire", "ftwire.capture", "ftwire.schema", "ftwire.projection", "ftwire.diagnosis", "ftwire.strategies",
-    "ftwire_tools.client", "ftwire_tools.testing",
+    "ftwire_tools.client", "ftwire_tools.scripting", "ftwire_tools.testing",
 )  # fmt: skip
 """Modules whose public names are in the reference."""
 

@@ -1,4 +1,4 @@
-//! Bodies of frames in columns: the twin of `ftwire.body_columns.PythonBodyColumns`, and the check of many bodies.
+//! Bodies of frames in columns: the twin of `ftwire.body_columns.PythonBodyColumns`, which says what its methods do.
 
 use std::collections::{BTreeMap, VecDeque};
 

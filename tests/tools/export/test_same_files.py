@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ftwire_tools.export.task import ExportSettings, run_task, task_for
@@ -47,6 +49,31 @@ def test_python_alone_writes_what_the_core_writes(tmp_path: Path) -> None:
         command = [sys.executable, "-c", PROGRAM, str(source), str(tmp_path / mode)]
         subprocess.run(command, check=True, env={**os.environ, "FTWIRE_CORE": mode})
     assert files(tmp_path / "off") == files(tmp_path / "required")
+
+
+def test_an_arrow_file_takes_more_and_more_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose texts are others than those of the rows before them."""
+    from ftwire_tools.export import tables
+
+    monkeypatch.setattr("ftwire_tools.export.formats.GROUP_ROWS", 200)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 60_000)
+    source = capture(tmp_path / "a.pcap")
+    assert run_task(task_for(str(source), ExportSettings(str(tmp_path / "out"), "arrow"))).is_clean
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for table, batch in tables([str(source)]):
+        if table != "order_book":
+            plain = batch.drop_columns(["market", "date"])
+            wanted.setdefault(table, []).extend(plain.set_column(0, "time", plain["time"].cast("int64")).to_pylist())
+    most = 0
+    for table, rows in wanted.items():
+        found: list[dict[str, Any]] = []
+        for path in sorted((tmp_path / "out" / table).rglob("*.arrow")):
+            file = pa.ipc.open_file(path)
+            most = max(most, file.num_record_batches)
+            whole = file.read_all()
+            found += whole.set_column(0, "time", whole["time"].cast("int64")).to_pylist()
+        assert sorted(found, key=repr) == sorted(rows, key=repr), table
+    assert most > 3
 
 
 @pytest.mark.parametrize("columns", ["all", "sdk"])

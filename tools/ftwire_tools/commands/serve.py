@@ -317,8 +317,6 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
-@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
-@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),

@@ -110,12 +110,11 @@ def _has_enums(message: Descriptor) -> bool:
 
 def _parsed(bodies: Any, message_class: Any) -> tuple[Sequence[int], Any, list[Refusal]]:
     """Return the bodies that protobuf accepts, their indices before them, and the refusals of the others."""
+    if not len(bodies):
+        return range(0), bodies, []
     _, offsets, data = bodies.buffers()
-    refused = (
-        refused_bodies(data.to_pybytes() if data else b"", offsets.to_pybytes()[: 4 * (len(bodies) + 1)], message_class)
-        if len(bodies)
-        else {}
-    )
+    first, last = 4 * bodies.offset, 4 * (bodies.offset + len(bodies) + 1)  # of an array that may be part of another
+    refused = refused_bodies(data.to_pybytes() if data else b"", offsets.to_pybytes()[first:last], message_class)
     if not refused:
         return range(len(bodies)), bodies, []
     refusals = [_refusal(place, error, is_lost=True) for place, error in refused.items()]

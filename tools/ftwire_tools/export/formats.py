@@ -102,11 +102,34 @@ class _Parquet:
         self._writer.close()
 
 
-def _arrow(stream: BinaryIO, schema: Any) -> _Writer:
-    writer: _Writer = pa.ipc.new_file(
-        stream, schema, options=pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
-    )
-    return writer
+class _Arrow:
+    """Arrow's file format. A column has one dictionary in a file, to which rows add and in which nothing changes."""
+
+    def __init__(self, stream: BinaryIO, schema: Any) -> None:
+        self._schema: Final = schema
+        self._known: Final[dict[int, Any]] = {}  # dictionaries so far, by place of their column
+        options = pa.ipc.IpcWriteOptions(compression="zstd", emit_dictionary_deltas=True)
+        self._writer: Final[Any] = pa.ipc.new_file(stream, schema, options=options)
+
+    def write(self, table: Any) -> None:
+        columns = [
+            self._extended(at, column) if pa.types.is_dictionary(column.type) else column
+            for at, column in enumerate(table.columns)
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+
+    def _extended(self, at: int, column: Any) -> Any:
+        """Return a column whose dictionary begins with that of the rows before it."""
+        values = column.unify_dictionaries().combine_chunks()
+        known = self._known.setdefault(at, values.dictionary)
+        new = values.dictionary.filter(pc.invert(pc.is_in(values.dictionary, value_set=known)))
+        if len(new):
+            known = self._known[at] = pa.concat_arrays([known, new])
+        places = pc.index_in(values.dictionary, value_set=known)
+        return pa.DictionaryArray.from_arrays(places.take(values.indices), known)
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class _Csv:
@@ -156,7 +179,7 @@ class _JsonLines:
 
 FORMATS: Final[dict[str, Callable[[BinaryIO, Any], _Writer]]] = {
     "parquet": _Parquet,
-    "arrow": _arrow,
+    "arrow": _Arrow,
     "csv": _Csv,
     "jsonl": _JsonLines,
 }

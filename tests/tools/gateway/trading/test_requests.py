@@ -153,11 +153,13 @@ class TestLists:
             return [each.code for each in full.ask("Trd_GetPositionList", **fields).positionList]
 
         full.desk.step((TENCENT, "400"))
+        position = full.ask("Trd_GetPositionList").positionList[0]
+        assert position.plRatio == pytest.approx(400 / 380.2 - 1)
         assert codes() == ["00700", "600519"]
         assert codes(filterConditions={"filterMarket": 4}) == ["600519"]
         assert codes(filterConditions={"codeList": ["00700"]}) == ["00700"]
-        assert codes(filterPLRatioMin=5.0) == ["00700"]
-        assert codes(filterPLRatioMax=5.0) == ["600519"]
+        assert codes(filterPLRatioMin=0.05) == ["00700"]
+        assert codes(filterPLRatioMax=0.05) == ["600519"]
 
     @pytest.mark.parametrize(
         ("conditions", "reason"),

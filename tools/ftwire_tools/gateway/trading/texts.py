@@ -94,6 +94,7 @@ TEXTS: Final = {
         "a fourth day trade in five days would mark the account as a pattern day trader",
         "该订单将导致账户被标记为日内交易者",
     ),
+    "full_open": _own("the account has {most} open orders already", "未完成订单数量超过上限{most}"),
     "full": _own("the account has {most} orders already", "订单数量超过上限{most}"),
     "no_match": _own("no other order at exactly this price", "没有可以成交的对手盘"),
     "expired": _own("the order has expired", "订单已过期"),
