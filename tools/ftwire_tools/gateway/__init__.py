@@ -28,7 +28,9 @@ The modules, each depending only on those above it:
 ``scripted_pushes``   pushes to a client that a script sees first
 ``session``           one client: its replies, its pushes, its end
 ``tcp``               a client's socket and session on TCP
-``websocket``         the same on WebSocket
+``websocket_queue``   messages on their way to a client on WebSocket
+``websocket``         a session on WebSocket
+``websocket_socket``  a client's socket for it: TLS, the upgrade, messages
 ``server``            listens, keeps the sessions, closes them
 --------------------  --------------------------------------------------------------------------------
 ``matching``          when a request counts as the same as a captured one
