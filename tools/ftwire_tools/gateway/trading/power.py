@@ -20,7 +20,7 @@ from ftwire_tools.gateway.trading.order import Needs, Order, Side
 from ftwire_tools.gateway.trading.order_types import CONDITIONAL, MARKET_LIKE, OrderType, product_of
 from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
 
 __all__ = ["MARGIN_RATIOS", "MARKET_RESERVE", "POWER_RATIO", "SHORT_POWER_RATIO", "Margin", "Power", "can_short"]
 
@@ -54,8 +54,6 @@ MARGIN_RATIOS: Final = {
 }
 """Kind to the margin of long and of short positions."""
 
-_HK, _US = 1, 2
-
 
 def can_short(account: Account, instrument: Instrument) -> bool:
     """Return whether an account may sell short: options and futures; stocks of the US, for real of Hong Kong too."""
@@ -63,7 +61,7 @@ def can_short(account: Account, instrument: Instrument) -> bool:
         return False
     if instrument.kind in {Kind.OPTION, Kind.FUTURE}:
         return True
-    markets = {_US} if account.terms.is_paper else {_US, _HK}
+    markets = {SecMarket.US} if account.terms.is_paper else {SecMarket.US, SecMarket.HK}
     return instrument.kind is Kind.STOCK and instrument.sec_market in markets
 
 
