@@ -23,7 +23,7 @@ from ftwire_tools.gateway.trading.messages import (
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
 from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
-from ftwire_tools.gateway.trading.power import can_short
+from ftwire_tools.gateway.trading.power import Trade, can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
 from ftwire_tools.gateway.trading.rates import CURRENCIES
 from ftwire_tools.gateway.trading.texts import TradeError
@@ -160,10 +160,10 @@ class TradeRequests:
         value = price * instrument.multiplier
 
         def fits_in_cash(qty: Decimal) -> bool:
-            return power.affords_in_cash(account, instrument, order_type, qty, price, Side.BUY, order)
+            return power.affords_in_cash(account, Trade(instrument, order_type, qty, price, Side.BUY), order)
 
         def fits(side: Side) -> Callable[[Decimal], bool]:
-            return lambda qty: power.affords(account, instrument, order_type, qty, price, side, order)
+            return lambda qty: power.affords(account, Trade(instrument, order_type, qty, price, side), order)
 
         found = s2c.maxTrdQtys
         is_future = instrument.kind is Kind.FUTURE
