@@ -9,7 +9,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ftwire.body import encode_body
 from ftwire.connection import SECOND
@@ -93,6 +93,13 @@ class ClientSession(ABC):
         return len(self.subscriptions.topics)
 
     # Implemented for TCP and for WebSocket
+
+    _login_id: ClassVar[int]
+    """ID of the protocol that logs a client in."""
+
+    @abstractmethod
+    def _handshake(self, request: Any) -> None:
+        """Answer the request that logs a client in."""
 
     @abstractmethod
     def _send_reply(self, request: Any, body: Message | bytes) -> None:
@@ -244,7 +251,41 @@ class ClientSession(ABC):
             await self._outbox.drained()
         await self._transport.drained()
 
-    # Replies
+    # Requests and replies
+
+    def _take_request(self, request: Frame | Envelope) -> None:
+        """Answer a request, unless a fault loses it on its way here."""
+        if self._loses(request):
+            return
+        self._note_request(request)
+        if request.proto_id == self._login_id:
+            self._handshake(request)
+        else:
+            self._responder.handle(self, request)
+
+    def _note_request(self, request: Frame | Envelope) -> None:
+        """Pass a request to ``on_request``, and remember for the log when it came."""
+        self._client_faults.recent.clear()
+        self._exchanges.begin(request)
+        if self._context.on_request is None:
+            return
+        try:
+            message = request.message
+        except WireError:
+            message = None
+        entry = request.protocol
+        decoded = None if isinstance(message, UnknownBody) else message
+        self._context.on_request(
+            ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
+        )
+
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._exchanges.end(request, None, failure="lost")
+        return True
 
     def reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
         """Send the answer to a request of a protocol."""
@@ -321,30 +362,6 @@ class ClientSession(ABC):
     def _refused_by(self, proto_id: int) -> Rule | None:
         """Return the rule that demands an error as answer to a request, if there is one."""
         return self._client_faults.struck_by("refuse", proto_id)
-
-    def _note_request(self, request: Frame | Envelope) -> None:
-        """Pass a request to ``on_request``, and remember for the log when it came."""
-        self._client_faults.recent.clear()
-        self._exchanges.begin(request)
-        if self._context.on_request is None:
-            return
-        try:
-            message = request.message
-        except WireError:
-            message = None
-        entry = request.protocol
-        decoded = None if isinstance(message, UnknownBody) else message
-        self._context.on_request(
-            ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
-        )
-
-    def _loses(self, request: Frame | Envelope) -> bool:
-        """Return whether a fault has lost a request on its way here."""
-        self._client_faults.recent.clear()
-        if not self._client_faults.strikes("lose", request.proto_id):
-            return False
-        self._exchanges.end(request, None, failure="lost")
-        return True
 
     def abort(self) -> None:
         """Close the transport at once and drop what is unsent."""

@@ -135,6 +135,8 @@ class TcpTransport(asyncio.Protocol):
 class TcpSession(ClientSession):
     """The session of one client on TCP."""
 
+    _login_id = INIT_CONNECT
+
     def __init__(self, number: int, peer: str, transport: TcpTransport, context: SessionContext) -> None:
         super().__init__(number, peer, transport, context)
         settings = context.settings
@@ -188,7 +190,7 @@ class TcpSession(ClientSession):
         try:
             for number, event in enumerate(self._connection.receive_data(data, time.monotonic_ns()), 1):
                 if isinstance(event, RequestReceived):
-                    self._request(event.frame)
+                    self._take_request(event.frame)
                 elif isinstance(event, FrameDamaged):
                     self._damaged(event)
                 if self.is_over:
@@ -217,15 +219,6 @@ class TcpSession(ClientSession):
     def _release(self) -> None:
         with suppress(RemoteProtocolError):  # it may have ended inside a frame
             self._connection.close()
-
-    def _request(self, frame: Frame) -> None:
-        if self._loses(frame):
-            return
-        self._note_request(frame)
-        if frame.proto_id == INIT_CONNECT:
-            self._handshake(frame)
-        else:
-            self._responder.handle(self, frame)
 
     def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:

@@ -30,6 +30,8 @@ __all__ = ["WebSocketSession"]
 class WebSocketSession(ClientSession):
     """The session of one client on WebSocket."""
 
+    _login_id = INIT
+
     def __init__(self, number: int, peer: str, socket: Socket, context: SessionContext) -> None:
         self.transport: Final = WebSocketTransport(socket)
         super().__init__(number, peer, self.transport, context)
@@ -81,13 +83,7 @@ class WebSocketSession(ClientSession):
             return
         try:
             request = self._connection.receive_message(message)
-            if self._loses(request):
-                return
-            self._note_request(request)
-            if request.proto_id == INIT:
-                self._handshake(request)
-            else:
-                self._responder.handle(self, request)
+            self._take_request(request)
         except WireError as error:
             self.cut_off(self._mistake_report.report(lambda: self._mistakes.in_message(message)) or str(error))
 
