@@ -205,7 +205,7 @@ class TcpSession(ClientSession):
             raise
         except WireError as error:
             begun = self._begun_frame.data + data
-            self.cut_off(self._diagnose(lambda: self._mistakes.in_stream(begun)) or str(error))
+            self.cut_off(self._mistake_report.report(lambda: self._mistakes.in_stream(begun)) or str(error))
         else:
             pending = self._connection.pending
             self._begun_frame.receive(data, pending)
@@ -263,7 +263,7 @@ class TcpSession(ClientSession):
         if self._faults is not None:
             self._send_with_faults(INIT_CONNECT, is_push=False)
         self.flush()
-        self._note_answer(frame, None)
+        self._exchanges.end(frame, None)
         self._is_plain = self._connection.encryption == "none"
         self._mistakes.agree(self._connection.encryption, credentials.aes_key, credentials.aes_iv)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it
