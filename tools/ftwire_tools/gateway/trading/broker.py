@@ -654,7 +654,7 @@ class Broker:
     def _look(self, instrument: Instrument) -> Look:
         found = self._looks.get(instrument.key)
         quote = self.venue.quote(instrument)
-        if found is None or found.quote.moment != quote.moment:
+        if found is None or found.quote != quote:  # also within a second, where a verb has set the price
             found = self._looks[instrument.key] = Look(quote)
         return found
 
