@@ -1,0 +1,42 @@
+"""The site: every page of docs has a place in its navigation, and a title of its own."""
+
+import re
+from collections import Counter
+
+from support.places import ROOT
+
+DOCS = ROOT / "docs"
+GENERATED = {
+    "reference/commands.md",
+    "reference/dump-json.md",
+    "reference/library/index.md",
+    "spec/protocols/index.md",
+}
+_PLACE = re.compile(r"^ +- (?:([^:\n]+): )?(\S+\.md)\b", re.MULTILINE)
+
+
+def places() -> list[tuple[str, str]]:
+    """Return the pages of the navigation, each with the title it has there or, without one, its own."""
+    _, _, navigation = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")
+    found = []
+    for title, page in _PLACE.findall(navigation):
+        own = "" if page in GENERATED else (DOCS / page).read_text("utf-8").partition("\n")[0]
+        found.append((title or own.removeprefix("# "), page))
+    return found
+
+
+def test_every_page_has_one_place() -> None:
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert Counter(page for _, page in places()) == Counter(pages | GENERATED)
+
+
+def test_no_title_stands_twice() -> None:
+    assert [title for title, count in Counter(title for title, _ in places()).items() if count > 1] == []
+
+
+def test_every_page_begins_with_its_title() -> None:
+    for path in DOCS.rglob("*.md"):
+        text = path.read_text("utf-8")
+        assert re.match(r"# \S", text), path
+        outside_of_code = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+        assert len(re.findall(r"^# ", outside_of_code, re.MULTILINE)) == 1, path
