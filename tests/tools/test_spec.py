@@ -10,11 +10,13 @@ from ftwire.cipher import BLOCK, RSA_CHUNK, RSA_PADDING, Rsa, RsaKey
 from ftwire.connection import CLIENT_SILENCE, REQUEST_TIMEOUT, SECOND, SERVER_SILENCE
 from ftwire.header import HEADER_SIZE
 from ftwire.layout import CLIENT_ENVELOPE, SERVER_ENVELOPE
-from ftwire.messages import Qot_GetRT
+from ftwire.messages import Common, Qot_GetRT
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import DISCONNECTED, INIT
 from ftwire_tools.gateway.responder import BAD_DIGEST, NOT_PARSED
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.gateway.synthetic import UNKNOWN_PROTOCOL
+from support.native_client import MARGIN
 from support.places import ROOT
 
 SPEC = ROOT / "docs" / "spec"
@@ -61,7 +63,15 @@ def test_kaitai_descriptions_are_up_to_date() -> None:
         ("errors", f'"{BAD_DIGEST}"'),
         ("errors", f'"{NOT_PARSED}"'),
         ("errors", f"{3 << 32} is 3 << 32"),
-        ("unknown", f"takes up to {DEFAULT_MAX_BODY >> 20} MiB"),
+        ("errors", f'"{UNKNOWN_PROTOCOL}"'),
+        ("errors", f"nothing received for {SERVER_SILENCE // SECOND} s"),
+        ("unknown", f"takes up to {Settings().max_request >> 20} MiB, and closes"),
+        ("unknown", f"decoders take up to {DEFAULT_MAX_BODY >> 20} MiB"),
+        ("unknown", f"unparsable bodies | {Common.RetType_Invalid} for both"),
+        ("unknown", f"What connection number {Settings().max_clients + 1} is told"),
+        ("implementations", f"| gives a request up after | {REQUEST_TIMEOUT // SECOND} s |"),
+        ("implementations", f"| gives silence up after | {CLIENT_SILENCE // SECOND} s |"),
+        ("implementations", f"at once, then the interval less {MARGIN} s"),
     ],
 )
 def test_numbers_in_sentences_are_those_of_the_code(page: str, sentence: str) -> None:
