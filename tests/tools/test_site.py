@@ -1,6 +1,7 @@
 """The site: every page of docs has a place in its navigation, and a title of its own."""
 
 import re
+import tomllib
 from collections import Counter
 
 from support.places import ROOT
@@ -40,3 +41,16 @@ def test_every_page_begins_with_its_title() -> None:
         assert re.match(r"# \S", text), path
         outside_of_code = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
         assert len(re.findall(r"^# ", outside_of_code, re.MULTILINE)) == 1, path
+
+
+def test_the_page_on_architecture_names_every_package_in_the_order_of_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (tools,) = (each for each in contracts if each.get("containers") == ["ftwire_tools"])
+    layers = [re.findall(r"\w+", layer) for layer in tools["layers"]]
+    text = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
+    rows = [re.findall(r"`(\w+)`", cells) for cells in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)]
+    named = [package for row in rows for package in row]
+    row_of = {package: number for number, row in enumerate(rows) for package in row}
+    assert sorted(named) == sorted({package for layer in layers for package in layer} - {"data"})
+    lines = [[row_of[package] for package in layer if package != "data"] for layer in layers]
+    assert [min(line, default=99) for line in lines] == sorted(min(line, default=99) for line in lines)
