@@ -4,6 +4,10 @@ import re
 import tomllib
 from collections import Counter
 
+import pytest
+from click.testing import CliRunner
+
+from ftwire_tools.commands import ftwire as cli
 from support.places import ROOT
 
 DOCS = ROOT / "docs"
@@ -29,6 +33,14 @@ def places() -> list[tuple[str, str]]:
 def test_every_page_has_one_place() -> None:
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert Counter(page for _, page in places()) == Counter(pages | GENERATED)
+
+
+def test_the_first_page_shows_what_its_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    ((words, shown),) = re.findall(
+        r"^\$ ftwire (.*)\n((?:.+\n)+?)```$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert CliRunner().invoke(cli, words.split()).stdout == shown
 
 
 def test_no_title_stands_twice() -> None:
