@@ -41,7 +41,7 @@ Lists are sorted, filtered and cut into pages as the request demands: by the enu
 `count` and the key of the next page. Institutions have the IDs 1 to 20, indicators 1 to 10, plates and industrial
 chains the place of a plate in the table of instruments, from 1. A request for days that all lie ahead of the
 market's, as the vendor's SDK sends by default, gets as many days up to the market's; chains of options are given for
-any day. `--shift-time now` avoids the question.
+any day. With `--shift-time now` both clocks agree.
 
 Analysts' names, headlines and comments are plain words that say that they are made up. Nothing here is about the
 companies whose names are used, and none of it is data of the vendor or of an exchange.

@@ -41,7 +41,7 @@ PROTOCOLS: Final = "spec/protocols"
 MODULES: Final = "reference/library"
 LIBRARY: Final = (
     "ftwire", "ftwire.capture", "ftwire.schema", "ftwire.projection", "ftwire.diagnosis", "ftwire.strategies",
-    "ftwire_tools.client", "ftwire_tools.testing",
+    "ftwire_tools.client", "ftwire_tools.scripting", "ftwire_tools.testing",
 )  # fmt: skip
 """Modules whose public names are in the reference."""
 

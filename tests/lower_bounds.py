@@ -32,6 +32,7 @@ TESTS: Final = (
     "tests/codec/test_strategies.py",
     "tests/tools/dumping/test_goldens.py",
     "tests/tools/filters/test_expressions.py",
+    "tests/tools/report/test_filters_of_the_page.py",
     "tests/tools/export/test_export.py",
     "tests/tools/gateway/test_control.py",
     "tests/tools/gateway/test_serve.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ SPARSE = {
 @pytest.fixture(scope="module")
 def lines(peer: Callable[[str], Peer]) -> list[dict[str, Any]]:
     peer(SDK)
-    with gateway(synthetic=True) as opened:
+    with gateway(synthetic=True, limits="off") as opened:
         words = [str(python(SDK)), str(CLIENT), PEERS[SDK].module, str(opened.port)]
         done = subprocess.run(words, env=environment(SDK), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
@@ -50,3 +51,43 @@ def test_the_sdks_columns_are_filled(lines: list[dict[str, Any]]) -> None:
         filled = sum(count > 0 for count in columns.values())
         if columns and each["method"] not in SPARSE:
             assert filled >= 0.6 * len(columns), (each["method"], columns)
+
+
+SAMPLES = {
+    "get_mkt_snapshot_demo": r"from 1, total \d+",
+    "simple_filter_demo": r"MTR CORPORATION\n\d",
+    "stocksell_demo": r"unlock_trade success",
+    "quote_and_trade_demo": r"subscribe : \(0, None\)(?s:.*)TickerTest",
+    "quote_push": r"subscribe : \(0, None\)",
+}
+"""Sample programs inside the SDK's wheel, and what they print where they succeed; macd_strategy needs TA-Lib."""
+UNLOCK = "123456"
+"""The password that the sample programs have in them."""
+ENDLESS = "quote_push"
+"""The one that listens until it is stopped."""
+
+
+@pytest.mark.timeout(180)
+def test_the_vendors_sample_programs_run(peer: Callable[[str], Peer], tmp_path: Path) -> None:
+    (folder,) = peer(SDK).folder.glob("venv/lib/python*/site-packages/futu/examples")
+    running: dict[str, subprocess.Popen[str]] = {}
+    outputs = {name: tmp_path / f"{name}.txt" for name in SAMPLES}
+    with gateway(synthetic=True, always_open=True, trade_password=UNLOCK) as opened:
+        for name, output in outputs.items():
+            program = tmp_path / f"{name}.py"
+            program.write_text((folder / program.name).read_text(encoding="utf-8").replace("11111", str(opened.port)))
+            with output.open("w") as file:
+                words = [str(python(SDK)), "-u", str(program)]
+                running[name] = subprocess.Popen(
+                    words, env=environment(SDK), stdout=file, stderr=subprocess.STDOUT, text=True
+                )
+        endless = running.pop(ENDLESS)
+        statuses = {name: process.wait(150) for name, process in running.items()}
+        assert endless.poll() is None
+        endless.kill()
+        endless.wait()
+    said = {name: output.read_text() for name, output in outputs.items()}
+    assert statuses == dict.fromkeys(running, 0), said
+    for name, pattern in SAMPLES.items():
+        assert re.search(pattern, said[name]), (name, said[name][-1000:])
+        assert "Traceback" not in said[name]

@@ -63,3 +63,16 @@ def test_what_is_made_at_build_time_is_in_it(wheel: Path) -> None:
     assert str(wheel) in run(wheel, "-c", code)
     assert (wheel / "ftwire" / "py.typed").is_file()
     assert (wheel / "ftwire" / "messages" / "Qot_GetRT.pyi").is_file()
+
+
+def test_pytest_finds_the_fixture_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.ini").write_text("[pytest]\n")
+    (tmp_path / "test_fixture.py").write_text(
+        "import sys\n"
+        "def test_before():\n"
+        "    assert 'ftwire' not in sys.modules\n"
+        "def test_with_it(opend):\n"
+        "    opend.market.set_price('HK.00700', 400)\n"
+    )
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(tmp_path / "none.ini")]
+    assert "2 passed" in run(wheel, *words, str(tmp_path / "test_fixture.py"))

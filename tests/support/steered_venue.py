@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS, Account, AccountTerms
-from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.fill_model import parse_fills
+from ftwire_tools.gateway.trading.journal import OrderEvent
 from ftwire_tools.gateway.trading.order import Order, OrderTerms
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, Print, Quote

@@ -13,7 +13,13 @@ from ftwire_tools.commands import ftwire as cli
 from support.captures import pcap, session
 from support.places import ROOT
 
-ALLOWED = {"FTWIRE_KEY": "--key", "FTWIRE_TO": "--to", "FTWIRE_TIME": "--time", "FTWIRE_COLOR": "--color"}
+ALLOWED = {
+    "FTWIRE_KEY": "--key",
+    "FTWIRE_TO": "--to",
+    "FTWIRE_TIME": "--time",
+    "FTWIRE_COLOR": "--color",
+    "FTWIRE_TRADE_PASSWORD": "--trade-password",
+}
 ON_PURPOSE = {"--allow-trading", "--allow-remote", "--show-secrets", "--overwrite", "--embed-key"}
 """What a user must write each time."""
 

@@ -60,6 +60,40 @@ const sticksOut = (page) =>
 const page = await open({ width: 1360, height: 900 }, { colorScheme: "light" });
 await page.goto(address);
 await ready(page);
+if (values.scroll) {
+  // A large list: opened, scrolled from end to end, and filtered.
+  await page.keyboard.press("f");
+  seen.pushes = await filtered(page, "kind == push");
+  seen.body = await filtered(page, "rtList.price > 0 and kind == push");
+  await filtered(page, "");
+  const scrolled = await page.evaluate(async () => {
+    const list = document.querySelector(".list");
+    const rows = new Set();
+    let most = 0;
+    let slowest = 0;
+    for (let step = 0; step <= 200; step++) {
+      const before = performance.now();
+      list.scrollTop = ((list.scrollHeight - list.clientHeight) * step) / 200;
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      slowest = Math.max(slowest, performance.now() - before);
+      const shown = [...document.querySelectorAll(".row")];
+      most = Math.max(most, shown.length);
+      const box = list.getBoundingClientRect();
+      const inSight = shown.filter(
+        (row) => row.getBoundingClientRect().bottom > box.top && row.getBoundingClientRect().top < box.bottom,
+      );
+      if (inSight.length < Math.floor(box.height / 26) - 2) return { hole: step };
+      rows.add(inSight[0].querySelector(".row-number").textContent);
+    }
+    const last = document.querySelector(".row:last-child .row-number").textContent;
+    return { places: rows.size, most, slowest, last };
+  });
+  seen.scrolled = scrolled;
+  await browser.close();
+  process.stdout.write(JSON.stringify(seen));
+  process.exit();
+}
+
 seen.title = await page.textContent("#title");
 seen.panels = await page.$$eval("#overview h2", (found) => found.map((each) => each.textContent));
 seen.tiles = Object.fromEntries(
@@ -77,6 +111,19 @@ for (let turn = 0; turn < 2; turn++) {
 }
 await faults(page, "overview, dark");
 await shot(page, "overview-dark");
+
+// A part of the timeline, chosen with the mouse, and the frames of it.
+await page.locator("#panel-timeline .u-over").scrollIntoViewIfNeeded();
+const area = await page.locator("#panel-timeline .u-over").boundingBox();
+await page.mouse.move(area.x, area.y + 40);
+await page.mouse.down();
+await page.mouse.move(area.x + area.width / 2, area.y + 50, { steps: 4 });
+await page.mouse.up();
+await page.click("text=Show these frames");
+await page.waitForSelector(".list:not([aria-busy])");
+seen.part = [await page.inputValue("#filter"), await page.textContent("#filter-note")];
+await page.goBack();
+await page.click("text=Whole session");
 
 // The list, with the keyboard alone.
 await page.keyboard.press("f");
@@ -120,32 +167,11 @@ await page.click('.details-bar button:has-text("JSON")');
 seen.json = JSON.parse(await page.textContent(".card.is-chosen .json"));
 await page.keyboard.press("Escape");
 
-if (values.scroll) {
-  await filtered(page, "");
-  const scrolled = await page.evaluate(async () => {
-    const list = document.querySelector(".list");
-    const rows = new Set();
-    let most = 0;
-    let slowest = 0;
-    for (let step = 0; step <= 200; step++) {
-      const before = performance.now();
-      list.scrollTop = ((list.scrollHeight - list.clientHeight) * step) / 200;
-      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-      slowest = Math.max(slowest, performance.now() - before);
-      const shown = [...document.querySelectorAll(".row")];
-      most = Math.max(most, shown.length);
-      const box = list.getBoundingClientRect();
-      const inSight = shown.filter(
-        (row) => row.getBoundingClientRect().bottom > box.top && row.getBoundingClientRect().top < box.bottom,
-      );
-      if (inSight.length < Math.floor(box.height / 26) - 2) return { hole: step };
-      rows.add(inSight[0].querySelector(".row-number").textContent);
-    }
-    const last = document.querySelector(".row:last-child .row-number").textContent;
-    return { places: rows.size, most, slowest, last };
-  });
-  seen.scrolled = scrolled;
-}
+// On paper: light, and without the list.
+await page.keyboard.press("o");
+await page.emulateMedia({ media: "print", colorScheme: "dark" });
+seen.paper = [await ground(), await page.isVisible("#frames"), await page.isVisible(".jump")];
+await shot(page, "paper");
 
 // A narrow window: a telephone.
 const narrow = await open({ width: 400, height: 800 }, { colorScheme: "light", hasTouch: true });

@@ -12,6 +12,7 @@ Runs inside the peer's own environment, with nothing of ours on the path. Each l
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -27,22 +28,22 @@ def say(event: str, **facts: Any) -> None:
 
 
 def main(port: int) -> None:
-    import futu
+    futu: Any = importlib.import_module("futu")
 
-    class Quotes(futu.StockQuoteHandlerBase):
+    class Quotes(futu.StockQuoteHandlerBase):  # type: ignore[misc]  # the SDK has no types
         def on_recv_rsp(self, rsp_pb: Any) -> Any:
             code, data = super().on_recv_rsp(rsp_pb)
             if code == 0:
                 say("push", what="quote", price=float(data["last_price"][0]))
             return code, data
 
-    class Notices(futu.SysNotifyHandlerBase):
+    class Notices(futu.SysNotifyHandlerBase):  # type: ignore[misc]  # the SDK has no types
         def on_recv_rsp(self, rsp_pb: Any) -> Any:
             code, data = super().on_recv_rsp(rsp_pb)
             say("push", what="notify", type=str(data[0]), content=data[2])
             return code, data
 
-    class Orders(futu.TradeOrderHandlerBase):
+    class Orders(futu.TradeOrderHandlerBase):  # type: ignore[misc]  # the SDK has no types
         def on_recv_rsp(self, rsp_pb: Any) -> Any:
             code, data = super().on_recv_rsp(rsp_pb)
             say("push", what="order", status=str(data["order_status"][0]), reason=str(data["last_err_msg"][0]))

@@ -131,6 +131,14 @@ def test_wrong_usage(arguments: list[str], reason: str) -> None:
     assert reason in done.output
 
 
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = CliRunner().invoke(command, ["--synthetic", "--port", "0", "--control", port])
+    assert done.exit_code == 1
+    assert f"Error: cannot listen on port {port} for --control: Address already in use\n" in done.output
+
+
 # What it takes
 
 

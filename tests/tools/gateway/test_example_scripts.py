@@ -39,7 +39,7 @@ def wait_until_logged_out_and_in(client: PlainClient) -> None:
 
 
 def test_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAUSE", "0.2")
+    monkeypatch.setenv("PAUSE", "0.5")
     with gateway(synthetic=True, always_open=True, script=SCRIPTS / "crash.py") as opend:
         opend.clock.stop()
         with PlainClient(opend.port) as client:

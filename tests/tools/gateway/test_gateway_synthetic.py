@@ -19,8 +19,9 @@ from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
 from ftwire_tools.gateway.trading.accounts import Account
-from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.fill_model import parse_fills
+from ftwire_tools.gateway.trading.journal import OrderEvent
 from ftwire_tools.gateway.trading.messages import pushes_of
 from ftwire_tools.gateway.trading.order import Order, OrderTerms
 from ftwire_tools.gateway.trading.venue import MadeUpVenue
@@ -203,7 +204,7 @@ def test_now() -> None:
 
 
 def unlock(client: PlainClient) -> None:
-    digest = hashlib.md5(b"test-password", usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(b"123456", usedforsecurity=False).hexdigest()
     assert client.ask("Trd_UnlockTrade", unlock=True, pwdMD5=digest).retType == 0
 
 

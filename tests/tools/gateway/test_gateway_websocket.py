@@ -17,6 +17,7 @@ from ftwire.frame import Role
 from ftwire.messages import InitWebSocket
 from ftwire.protocols import registry
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
+from ftwire_tools.scripting import PushEvent, ReplyEvent, Script
 from ftwire_tools.testing import RunningGateway, gateway
 from support.gateways import CAPTURES, fill, security
 from support.programs import Program
@@ -206,3 +207,22 @@ def test_closing_does_not_wait_for_those_who_do_not_read() -> None:
     assert opend.events[-1].name == "closed"
     assert len(opend.named("disconnected")) == 1
     slow.socket.close()
+
+
+def test_a_script_alters_replies_and_pushes() -> None:
+    def alter(event: ReplyEvent | PushEvent) -> None:
+        if event.message.retType == 0 and event.name in {"Qot_GetBasicQot", "Qot_UpdateBasicQot"}:
+            event.message.s2c.basicQotList[0].curPrice = 1.5
+
+    script = Script(on_reply=alter, on_push=alter)
+    with gateway(synthetic=True, always_open=True, websocket=True, script=script) as opend:
+        opend.clock.stop()
+        with WebSocketClient(opend) as client:
+            client.subscribe("HK.00700", 1)
+            opend.market.set_price("HK.00700", 400)
+            answer = client.ask("Qot_GetBasicQot", securityList=[security("HK.00700")])
+            assert answer.s2c.basicQotList[0].curPrice == 1.5
+            pushed: list[Any] = [push.message for push in client.pushes]
+            assert {push.s2c.basicQotList[0].curPrice for push in pushed} == {1.5}
+            opend.replies.refuse_next("Qot_GetBasicQot", "busy")
+            assert client.ask("Qot_GetBasicQot", securityList=[security("HK.00700")]).retMsg == "busy"

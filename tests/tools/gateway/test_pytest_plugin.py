@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -14,12 +15,12 @@ EXAMPLE = ROOT / "examples" / "pytest"
 
 
 def run(folder: Path, *options: str | Path) -> str:
-    """Run pytest with the plugin, as where ftwire is installed, and with nothing of this project's settings."""
+    """Run pytest with this plugin alone, whether ftwire is installed or not, and with nothing of our own settings."""
     words = ["-m", "pytest", "-q", "-p", "ftwire_tools.pytest_plugin", "-p", "no:cacheprovider", "-c", "none.ini"]
     (folder / "none.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [sys.executable, *words, "--rootdir", folder, *options], cwd=folder, capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, *words, "--rootdir", str(folder), *map(str, options)]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, seed, settings
 
 from ftwire.protocols import registry
+from ftwire.strategies import messages
 from ftwire_tools.gateway.protocol_table import HANDLING, MADE_UP, REFUSED, protocol_table
 from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.synthetic.trading_session import REGULAR
 
 DAYS = {"beginTime": "2024-05-01", "endTime": "2024-06-12", "date": "2024-06-12", "beginDate": "2024-06-12"}
 IDS = {"institutionId": 1, "indicatorId": 1, "plateId": 1, "chainId": 1, "optionMarket": 1, "marketType": 1}
@@ -30,7 +34,7 @@ class Client:
     conn_id = 1
 
     def __init__(self) -> None:
-        self.subscriptions = SimpleNamespace(has=lambda _: True, pushed={})
+        self.subscriptions = SimpleNamespace(has=lambda _: True, pushed={}, sessions_of=lambda _: REGULAR)
         self.pushes: list[Any] = []
 
     def push(self, push: Any) -> bool:
@@ -97,6 +101,12 @@ def parts(message: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def source() -> Synthetic:
     """A market whose clock stands still, and which tests do not change."""
+    return Synthetic()
+
+
+@pytest.fixture(scope="module")
+def changed() -> Synthetic:
+    """A market whose user's lists change."""
     return Synthetic()
 
 
@@ -201,6 +211,50 @@ def test_filters_of_screens_filter(source: Synthetic) -> None:
     owned = given(source, "Qot_GetOptionRank", optionMarket=1, sortType=1, filterList=[owner]).rankList
     assert owned
     assert all(row.option.code.startswith("TSLA") for row in owned)
+
+
+def test_option_and_warrant_screens_filter_and_sort(source: Synthetic) -> None:
+    near = {"filterMin": {"value": 0.3, "includes": True}, "filterMax": {"value": 0.6, "includes": False}}
+    group = {"optionList": [{"indicatorType": 3004, "indicatorValue": {"valueInterval": near}}]}
+    order = {"indicatorType": 2011, "direction": 1}
+    options = given(
+        source, "Qot_OptionScreen", marketCategoryList=[0], filterList=[group], sortList=[order], pageCount=50
+    ).dataList
+    assert options
+    assert all(0.3 <= row.delta < 0.6 for row in options)
+    volumes = [row.volume for row in options]
+    assert volumes == sorted(volumes, reverse=True)
+    bulls = {"fieldId": 6, "choices": [{"value": 3}]}
+    found = given(source, "Qot_WarrantScreen", marketType=1, filterList=[bulls]).warrants
+    assert {row.warrantType for row in found} == {3}
+    cheap = {"fieldId": 8, "interval": {"filterMax": {"value": 0.2, "includes": True}}}
+    sort = {"sortFieldId": 8, "direction": 0}
+    prices = [row.currentPrice for row in given(
+        source, "Qot_WarrantScreen", marketType=1, filterList=[cheap], sortList=[sort]
+    ).warrants]  # fmt: skip
+    assert prices == sorted(prices)
+    assert all(price <= 0.2 for price in prices)
+
+
+REQUESTED = [name for name in Synthetic().handlers if not name.startswith("Trd_") and name != "GetUserInfo"]
+
+
+@pytest.mark.parametrize("name", REQUESTED)
+@seed(1)
+@settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@hypothesis.given(data=hypothesis.strategies.data())
+def test_every_request_that_can_be_made_gets_a_reply(name: str, changed: Synthetic, data: Any) -> None:
+    entry: Any = registry[name]
+    request = data.draw(messages(entry.request))
+    if request.IsInitialized():
+        client: Any = Client()
+        answer: Any = changed.answer(client, entry, request)
+        assert answer.message.retType in {0, -1}
+        for part in parts(request):
+            if part.DESCRIPTOR.full_name == "Qot_Common.Security":
+                part.market, part.code = US, "AAPL"
+        answer = changed.answer(client, entry, request)
+        assert answer.message.retType in {0, -1}
 
 
 def test_lists_come_in_pages(source: Synthetic) -> None:
@@ -444,6 +498,7 @@ def test_every_request_is_answered_or_refused_on_purpose() -> None:
     rows = protocol_table()
     assert [row.proto_id for row in rows] == sorted(each.proto_id for each in registry if not each.is_push)
     assert {row.handling for row in rows} <= set(HANDLING)
+    assert all(row.answer for row in rows)
     assert sum(row.handling == MADE_UP for row in rows) == len(MADE_UP_NAMES)
     quotes = [row for row in rows if row.protocol.startswith(("Qot_", "SkillWrap_", "Get"))]
     refused = [row.protocol for row in quotes if row.handling == REFUSED]

@@ -209,7 +209,7 @@ def test_what_is_delayed_comes_later_and_lets_others_pass(subscribed: Any, hook:
 
 def test_a_push_is_delayed(subscribed: Any) -> None:
     def delay(event: PushEvent) -> None:
-        event.delay(0.1)
+        event.delay(0.5)
 
     opend, client = subscribed(Script(on_push=delay))
     opend.market.set_price("HK.00700", 400)
@@ -362,7 +362,7 @@ def test_a_script_that_cannot_be_used_is_refused(tmp_path: Path, text: str, reas
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, ["--synthetic", "--script", str(tmp_path / "none.py")])
     assert done.exit_code == 1
-    assert "none.py: No such file or directory" in done.output
+    assert done.output == f"Error: {tmp_path / 'none.py'}: No such file or directory\n"
 
 
 def test_a_script_uses_modules_beside_it_and_leaves_nothing_there(tmp_path: Path) -> None:

@@ -312,6 +312,7 @@ def test_no_verb_is_without_a_test() -> None:
 @pytest.fixture(scope="module")
 def still() -> Iterator[RunningGateway]:
     with gateway(synthetic=True, always_open=True) as opend:
+        opend.clock.stop()
         yield opend
 
 
@@ -438,7 +439,7 @@ def test_the_state_is_listed(still: RunningGateway) -> None:
         "refusals": {"Qot_GetRT": 3},
         "faults": {"1": "drop:proto=Qot_GetKL"},
         "market": {
-            "stopped": False,
+            "stopped": True,
             "steered": {"HK.00700": {"price": 400.0, "held": True, "halted": False}},
             "next_orders": [{"reject": "no"}, {"fill": 0.5}],
         },

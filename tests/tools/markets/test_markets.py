@@ -26,10 +26,8 @@ def test_an_exchange_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize("exchange", [each for each in EXCHANGES if each.zone], ids=lambda each: each.prefix)
-def test_zones_exist_and_sessions_follow_each_other(exchange: object) -> None:
+def test_zones_exist(exchange: object) -> None:
     assert ZoneInfo(exchange.zone)  # type: ignore[attr-defined]
-    minutes = [minute for session in exchange.sessions for minute in session]  # type: ignore[attr-defined]
-    assert minutes == sorted(set(minutes))
 
 
 def test_local_times() -> None:

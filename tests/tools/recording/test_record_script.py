@@ -312,6 +312,9 @@ def test_verbs_work_from_the_control_port(tmp_path: Path) -> None:
         control.call("replies.refuse_next", protocol="Qot_GetSecuritySnapshot", reason="busy")
         assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retMsg == "busy"
         assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retType == 0
+        number = control.call("faults.add", rule="refuse:proto=Qot_GetSecuritySnapshot,ret_msg=on demand")
+        assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retMsg == "on demand"
+        control.call("faults.remove", number=number)
         control.call("login.log_out")
         assert client.ask("Qot_GetSecuritySnapshot", securityList=[TENCENT]).retMsg == "OpenD is not logged in"
         assert not client.ask("GetGlobalState", userID=0).s2c.qotLogined
@@ -320,7 +323,7 @@ def test_verbs_work_from_the_control_port(tmp_path: Path) -> None:
         assert status == 422
         assert "no made-up market here" in content["error"]
         listed = [one["proto"] for one in control.get("requests")["requests"]]
-        assert listed == ["Qot_GetSecuritySnapshot"] * 3 + ["GetGlobalState"]
+        assert listed == ["Qot_GetSecuritySnapshot"] * 4 + ["GetGlobalState"]
         (connected,) = control.get("state")["clients"]
         assert connected["number"] == 1
         control.call("connections.close")

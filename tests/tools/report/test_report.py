@@ -18,12 +18,13 @@ from click.testing import CliRunner
 
 import ftwire
 from ftwire.messages import Qot_GetRT
-from ftwire.pcap import Endpoint
+from ftwire.pcap import Endpoint, PcapngWriter
 from ftwire_tools.commands import ftwire as cli
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.sensitive_fields import Category, category_of
+from ftwire_tools.session_report.frame_table import UNSET
 from ftwire_tools.session_report.page_writer import SCRIPTS, STYLES, page_text
-from support.captures import answered, asked, init_request, pcap, push, session
+from support.captures import answered, asked, init_request, packets, pcap, push, session
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -166,6 +167,30 @@ def test_prices_are_those_of_the_bodies(tmp_path: Path) -> None:
     assert sorted(found) == sorted(points.values())
 
 
+def test_numbers_that_json_lacks_and_times_of_no_calendar_do_not_break_the_page(tmp_path: Path) -> None:
+    strange = push()
+    strange.s2c.rtList[0].price = float("nan")
+    strange.s2c.rtList[0].avgPrice = float("inf")
+    writer = PcapngWriter()
+    blocks = [
+        writer.section(),
+        writer.interface(),
+        *(writer.packet(time, data) for time, data in packets([*session(), answered(3009, 0, strange)])),
+    ]
+    # The unit of the times is said to be a second.
+    nanoseconds = bytes.fromhex("0900010009000000")
+    data = b"".join(blocks)
+    assert data.count(nanoseconds) == 1
+    path, out = tmp_path / "c.pcapng", tmp_path / "c.html"
+    path.write_bytes(data.replace(nanoseconds, bytes.fromhex("0900010000000000")))
+    assert report(path, "-o", out).exit_code == 0
+    page = page_at(out)
+    assert set(page.column("time")) == {UNSET}
+    assert page.session["frames"] == 6
+    assert b"NaN" not in page.data["overview"]
+    assert b"Infinity" not in page.data["overview"]
+
+
 def test_subscriptions_are_counted_by_security_and_type(tmp_path: Path) -> None:
     out = tmp_path / "s.html"
     report(PLAIN, "-o", out)
@@ -182,9 +207,13 @@ def test_findings_are_those_of_explain(name: str, tmp_path: Path) -> None:
     keys = [word for key in KEYS for word in ("--key", str(key))]
     report(capture, "-o", out, *keys)
     explained = json.loads(CliRunner().invoke(cli, ["explain", "--json", "--brief", *keys, str(capture)]).stdout)
-    found = page_at(out).session["findings"]["rows"]
+    page = page_at(out).session
+    found = page["findings"]["rows"]
     assert [row["mistake"] for row in found] == [each["mistake"] for each in explained["findings"]]
     assert [row["frames"] for row in found] == [each["frames"] for each in explained["findings"]]
+    # What a digest is of may be found by trying, if it is short.
+    texts = [row["proof"] for row in found] + [row["why"] for row in page["troubles"]["broken"]["rows"]]
+    assert [text for text in texts if re.search(r"[0-9a-f]{8}", text)] == []
 
 
 def test_a_session_that_is_too_large_is_cut_with_a_word_about_it(tmp_path: Path) -> None:
@@ -227,6 +256,7 @@ def test_the_page_runs_nothing_but_its_own_scripts_and_loads_nothing(tmp_path: P
     markup = re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL)
     assert not re.search(r"\s(on\w+|src|style)\s*=", markup)
     assert re.findall(r'href="([^#"][^"]*)"', markup) == []
+    assert page_text("vendor/uPlot.LICENSE") in text
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from datetime import date, timedelta
 from itertools import pairwise
+from random import Random
 
 import pytest
 
 from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.sessions import Session
 from ftwire_tools.markets.ticks import is_on_tick
+from ftwire_tools.synthetic.history import minute_bars
 from ftwire_tools.synthetic.options import find_option, greeks, volatility, years_to
 from ftwire_tools.synthetic.prices import ANCHOR, UNIT, SessionBar
 from ftwire_tools.synthetic.trading_day import ClockError, Market, StockDay, start_time
@@ -220,3 +222,27 @@ def test_always_open_markets_trade_on_weekends() -> None:
         assert (stock.session, stock.day()) == (Session.REGULAR, stock.time().date())
         assert stock.has_traded()
         assert stock.days(3)[-1].time.date() - timedelta(days=1) == stock.days(3)[-2].time.date()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(12))
+def test_any_instrument_at_any_time(seed: int) -> None:
+    drawn = Random(seed)  # noqa: S311 - reproducible, not secret
+    begin, end = start_time("2004-06-01T00:00:00Z"), start_time("2026-12-20T00:00:00Z")
+    market = Market(seed, drawn.randrange(begin, end), always_open=seed % 4 == 0)
+    for listing in drawn.sample(market.universe.listings, 10):
+        stock = market.stock(listing.market, listing.code)
+        assert stock is not None
+        for sessions in (REGULAR, EXTENDED, ALL_SESSIONS):
+            shown = stock.summary(sessions)
+            assert shown.low <= shown.price <= shown.high
+            assert shown.second <= market.now
+            rows = stock.time_shares(sessions)
+            assert all(before.end < after.end for before, after in pairwise(rows))
+            trades = stock.last_trades(50, sessions)
+            assert all(before.sequence < after.sequence for before, after in pairwise(trades))
+            assert all(before.second < after.second for before, after in pairwise(trades))
+        now = stock.time()
+        bars = list(minute_bars(stock, 1, now - timedelta(days=2), now, ALL_SESSIONS))
+        assert all(before.close == after.last_close for before, after in pairwise(bars))
+        assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)

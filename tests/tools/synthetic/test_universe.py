@@ -23,6 +23,7 @@ from ftwire_tools.synthetic.options import (
     volatility,
     years_to,
 )
+from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import (
     Kind,
     Listing,
@@ -190,3 +191,19 @@ def test_ticks_follow_the_price() -> None:
         0.001, 0.005, 0.01, 0.02, 0.2, 5,
     ]  # fmt: skip
     assert tick_at(parse_tick_rule("0.25"), 5000) == 0.25
+
+
+def test_very_many_options_do_not_stay_in_memory() -> None:
+    market = Market(0)
+    apple = named("US.AAPL")
+    codes = [call.code for day in expiries(apple, TODAY) for call, _ in chain(apple, day, TODAY)]
+    first = market.stock(11, codes[0])
+    assert first is not None
+    price = first.price
+    first.hold(price + 1)
+    for code in codes:
+        assert market.stock(11, code) is not None
+    assert len(codes) > 1000
+    assert len(market.stocks) < 600
+    assert market.stock(11, codes[0]) is first  # what was steered stays
+    assert first.price == pytest.approx(price + 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -61,8 +63,9 @@ def read_script(path: str | None) -> Script | None:
         return None
     from ftwire_tools.gateway.script_file import ScriptError, load_script
 
-    click.echo(f"ftwire: {path} runs as code, with all the rights that you have", err=True)
     try:
+        with Path(path).open("rb"):
+            click.echo(f"ftwire: {path} runs as code, with all the rights that you have", err=True)
         return load_script(path)
     except ScriptError as error:
         raise click.ClickException(str(error)) from None
@@ -101,7 +104,9 @@ async def open_control(control: Control | None, steering: Steering, log: Callabl
     try:
         await server.__aenter__()
     except OSError as error:
-        raise click.ClickException(f"cannot listen on port {control.port} for --control: {error.strerror}") from None
+        # asyncio's text has the address before the reason.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise click.ClickException(f"cannot listen on port {control.port} for --control: {reason}") from None
     try:
         log("control", url=server.url, **({"token": control.token} if control.is_shown else {}))
         yield

@@ -34,8 +34,8 @@ __all__ = ["command"]
 NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_MOST_FRAMES: Final = 2_000_000
-"""Above it, the list would be higher than browsers can show."""
+_MOST_FRAMES: Final = 370_000
+"""A row has up to 48 pixels, and Firefox shows no element that is higher than 17.8 million."""
 
 
 def _size(_context: click.Context, _parameter: click.Parameter, value: str) -> int:

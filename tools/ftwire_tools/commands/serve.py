@@ -188,6 +188,8 @@ async def _serve(
     shell_complete=complete_files,
     help="Instruments of the made-up market: a CSV table in place of ours, which has the same columns.",
 )
+@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
+@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option("--show-universe", is_flag=True, help="Write the table of our instruments, and exit.")
 @click.option(
     "--host", default=LOOPBACK, show_default=True, help="Address to listen on; one that is not local needs --key."
@@ -277,7 +279,7 @@ async def _serve(
     envvar="FTWIRE_TRADE_PASSWORD",
     show_envvar=True,
     metavar="[FIRM=]TEXT",
-    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+    help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: 123456.",
 )
 @click.option(
     "--clock",
@@ -317,8 +319,6 @@ async def _serve(
     show_default=True,
     help="Language of OpenD's texts.",
 )
-@click.option("--list-protocols", is_flag=True, help="Show what the made-up market does with each request, and exit.")
-@click.option("--json", "as_json_lines", is_flag=True, help="With --list-protocols: as JSON lines.")
 @click.option(
     "--max-clients",
     type=click.IntRange(min=1),

@@ -125,10 +125,12 @@ class Quotes:
     # Replies
 
     def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return present quotes, after a subscription."""
         for security in c2s.securityList:
             fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
 
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the minutes of a trading session, after a subscription."""
         stock = self._subscribed(client, c2s.security, RT)
         fill_name(s2c, stock)
         sessions = self._scope(client, c2s.security, RT)
@@ -141,16 +143,19 @@ class Quotes:
         return client.subscriptions.sessions_of(Topic(security.market, security.code, sub_type))
 
     def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the last trades, after a subscription."""
         stock = self._subscribed(client, c2s.security, TICKER)
         fill_name(s2c, stock)
         for trade in stock.last_trades(min(c2s.maxRetNum, PAGE), self._scope(client, c2s.security, TICKER)):
             fill_trade(s2c.tickerList.add(), stock, trade)
 
     def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the order book, after a subscription."""
         stock = self._subscribed(client, c2s.security, ORDER_BOOK)
         fill_order_book(s2c, stock, min(c2s.num, stock.depth))
 
     def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the last candles, after a subscription."""
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
         _check_rehab(c2s.rehabType)
@@ -161,6 +166,7 @@ class Quotes:
             fill_bar(s2c.klList.add(), stock, bar, daily=c2s.klType not in _MINUTES)
 
     def _history_kl(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the candles of a span of time, in pages."""
         stock = self.stock(c2s.security)
         if c2s.klType not in _MINUTES and c2s.klType != DAY and c2s.klType not in _PERIODS:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
@@ -194,6 +200,7 @@ class Quotes:
             raise NotHereError(f"{c2s.beginTime or c2s.endTime!r:.40} is no date of a market") from None
 
     def _market_state(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the states of the markets of some securities."""
         for security in c2s.securityList:
             listing = self.listing(security)
             state = self._market.hours(listing).state(self._market.now)
@@ -201,6 +208,7 @@ class Quotes:
             info.security.market, info.security.code = listing.market, listing.code
 
     def _trade_date(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the trading days of a market."""
         if c2s.HasField("security"):
             name, zone = self.listing(c2s.security).exchange.prefix, self.listing(c2s.security).zone
         elif c2s.market in _TRADE_DATES:

@@ -194,14 +194,14 @@ class OrderVerbs(VerbGroup):
 
     @verb
     def reject_next(self, count: Count = 1, reason: Reason = "rejected by the exchange") -> None:
-        """Accept the next orders as usual, and let each fail right after (``OrderStatus_Failed``) for a reason."""
+        """Accept the next orders as usual, and let each fail (``OrderStatus_Failed``) in the market's next second."""
         self._steering.made_up.broker.decisions.reject(count, reason)
 
     @verb
     def fill_next(
         self, share: Annotated[float, Number("the part of the quantity, from 0 to 1", 0, 1)], count: Count = 1
     ) -> None:
-        """Fill this part of the next orders, in whole lots and at their own price, in the next second of the market.
+        """Fill this part of the next orders, in whole lots and at their own price, in the market's next second.
 
         The rest stays open whatever the market does.
         """

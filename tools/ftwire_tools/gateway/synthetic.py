@@ -18,6 +18,7 @@ from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequest
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import MadeUpVenue
 from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.messages.text import undecodable_text
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from ftwire_tools.markets.sessions import Session
     from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe
+
+    _Wanted = dict[tuple[Topic, frozenset[Session], int], list[Subscriber]]
+    """Topic, trading sessions and ``RehabType`` of pushes to those who have subscribed to them."""
 
 __all__ = ["Synthetic"]
 
@@ -105,6 +109,7 @@ class Synthetic:
         self.restart()
         self._pace: Final = pace or Pace()
         self._clients: Final[dict[int, Subscriber]] = {}
+        self._wanted: _Wanted | None = None  # found again after a subscription has changed
         self._late: Final[set[int]] = set()
         self._own: Final[dict[str, Callable[[Subscriber, Any], None]]] = {
             "GetGlobalState": self._global_state,
@@ -146,18 +151,23 @@ class Synthetic:
     def join(self, client: Subscriber) -> None:
         """Add a client."""
         self._clients[client.number] = client
+        self._wanted = None
 
     def leave(self, client: Subscriber) -> None:
         """Remove a client."""
         self._clients.pop(client.number, None)
         self._reference.leave(client)
         self._late.discard(client.number)
+        self._wanted = None
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
         """Return an answer from the market and the accounts."""
         response = success(entry)
         c2s = content_of(request)
         fields = response.DESCRIPTOR.fields_by_name
+        undecodable = undecodable_text(request)
+        if undecodable is not None:
+            return Answer(failure(entry, f"{undecodable} is not UTF-8"))
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
@@ -167,11 +177,9 @@ class Synthetic:
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
             elif entry.name in self._reference.answers:
-                self._reference.answers[entry.name](client, c2s, response.s2c if "s2c" in fields else response)
+                self._reference.answer(entry.name, client, c2s, response.s2c if "s2c" in fields else response)
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
-                if entry.name == "Qot_RequestHistoryKL":
-                    self._reference.note_history(c2s.security)
             elif entry.name in self._trades.answers:
                 self._trades.answers[entry.name](c2s, response.s2c)
                 if entry.name in _ORDERING:
@@ -190,6 +198,7 @@ class Synthetic:
         return Answer(response)
 
     def _global_state(self, client: Subscriber, s2c: Any) -> None:
+        """Return the states of all markets, and the market's time."""
         for field, (prefix, sec_type, code) in _STATES.items():
             setattr(s2c, field, self.market.state(prefix, sec_type, code))
         s2c.qotLogined = s2c.trdLogined = True
@@ -199,12 +208,14 @@ class Synthetic:
         s2c.connID = client.conn_id
 
     def _user_info(self, client: Subscriber, s2c: Any) -> None:
+        """Return the one user, rights and quotas."""
         s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
         s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
         s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client has requested that."""
+        self._wanted = None
         if change.first:
             for topic in change.started:
                 sessions = client.subscriptions.sessions_of(topic)
@@ -260,24 +271,30 @@ class Synthetic:
         With ``only_new`` that is not pushed in which nothing was traded in this second.
         """
         only = None if of is None else (of.listing.market, of.listing.code)
-        wanted: dict[tuple[Topic, frozenset[Session], int], list[Subscriber]] = {}
-        for client in self._clients.values():
-            subscriptions = client.subscriptions
-            for topic, rehabs in subscriptions.pushed.items():
-                if only is not None and (topic.market, topic.code) != only:
-                    continue
-                sessions = subscriptions.sessions_of(topic)
-                for rehab in rehabs or (FORWARD,):
-                    wanted.setdefault((topic, sessions, rehab), []).append(client)
-                    if topic.sub_type in NOT_KLINES:
-                        break
-        for (topic, sessions, rehab), clients in wanted.items():
+        if self._wanted is None:
+            self._wanted = self._find_wanted()
+        for (topic, sessions, rehab), clients in self._wanted.items():
+            if only is not None and (topic.market, topic.code) != only:
+                continue
             found = self._quotes.push(topic, sessions, rehab, only_new=only_new) or self._reference.push(
                 topic, only_new=only_new
             )
             if found is not None:
                 for client in clients:
                     client.push(found)
+
+    def _find_wanted(self) -> _Wanted:
+        """Return who has subscribed to which pushes."""
+        wanted: _Wanted = {}
+        for client in self._clients.values():
+            subscriptions = client.subscriptions
+            for topic, rehabs in subscriptions.pushed.items():
+                sessions = subscriptions.sessions_of(topic)
+                for rehab in rehabs or (FORWARD,):
+                    wanted.setdefault((topic, sessions, rehab), []).append(client)
+                    if topic.sub_type in NOT_KLINES:
+                        break
+        return wanted
 
     async def run(self) -> None:
         """Step once in each market second, until cancelled."""

@@ -1,4 +1,4 @@
-"""Exchanges: market numbers of the protocol, prefixes of codes, time zones and trading hours.
+"""Exchanges: market numbers of the protocol, prefixes of codes, time zones.
 
 Prefixes are those of the vendor's Python SDK. The vendor's pages state that times are Beijing time for Hong Kong and
 A-shares and Eastern time for the US; for other exchanges the zone of their place is used. Futures of the US are on
@@ -24,23 +24,18 @@ class Exchange(NamedTuple):
     """``Trd_Common.TrdSecMarket``, 0 for none."""
     zone: str = ""
     """Time zone (IANA) of its clock, empty for none."""
-    sessions: tuple[tuple[int, int], ...] = ()
-    """Regular trading sessions: begin and end, in minutes of the day on its clock."""
     futures_zone: str = ""
     """Time zone of the clock of its futures, where that is another one."""
 
 
 _CHINA: Final = "Asia/Shanghai"
-_WITH_LUNCH_BREAK: Final = ((9 * 60 + 30, 12 * 60), (13 * 60, 16 * 60))
-_ALL_DAY: Final = ((9 * 60 + 30, 16 * 60),)
-_A_SHARES: Final = ((9 * 60 + 30, 11 * 60 + 30), (13 * 60, 15 * 60))
 
 EXCHANGES: Final = (
-    Exchange("HK", 1, 1, _CHINA, _WITH_LUNCH_BREAK),
+    Exchange("HK", 1, 1, _CHINA),
     Exchange("HK_FUTURE", 2, 0, _CHINA),
-    Exchange("US", 11, 2, "America/New_York", _ALL_DAY, "America/Chicago"),
-    Exchange("SH", 21, 31, _CHINA, _A_SHARES),
-    Exchange("SZ", 22, 32, _CHINA, _A_SHARES),
+    Exchange("US", 11, 2, "America/New_York", "America/Chicago"),
+    Exchange("SH", 21, 31, _CHINA),
+    Exchange("SZ", 22, 32, _CHINA),
     Exchange("SG", 31, 41, "Asia/Singapore"),
     Exchange("JP", 41, 51, "Asia/Tokyo"),
     Exchange("AU", 51, 61, "Australia/Sydney"),

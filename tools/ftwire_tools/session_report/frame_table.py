@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ftwire.capture import ConversationClosed, DissectedFrame
     from ftwire.errors import WireError
 
-__all__ = ["UNSET", "FrameTable"]
+__all__ = ["HIGHEST", "UNSET", "FrameTable"]
+
+HIGHEST: Final = (1 << 63) - 1
+"""Largest time and latency, in nanoseconds."""
 
 UNSET: Final = -(1 << 63)
 """In place of a time or a latency that is not known."""
@@ -29,7 +32,7 @@ _COLUMNS: Final = {
     "sender": "B",
     "kind": "B",
     "proto_id": "I",
-    "serial": "I",
+    "serial": "Q",  # on WebSocket it has 64 bits
     "body_length": "I",
     "latency": "q",
     "request": "I",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.markets.codes import security_name
@@ -156,7 +157,7 @@ def _numbers(view: MessageView) -> dict[str, Any]:
     return {
         name: value
         for name in ("qty", "price", "fillQty", "fillAvgPrice")
-        if isinstance(value := view.get(name), float | int)
+        if isinstance(value := view.get(name), float | int) and isfinite(value)
     }
 
 

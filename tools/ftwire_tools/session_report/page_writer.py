@@ -57,13 +57,15 @@ def page_of(session: Session, about: dict[str, Any], vocabulary: dict[str, Any])
     styles = [page_text(name) for name in STYLES]
     scripts = [page_text(name) for name in SCRIPTS]
     policy = _policy(styles, scripts)
+    # Whoever passes a page on passes uPlot on.
+    licences = f"<!--\nThe charts are drawn by uPlot, {page_text('vendor/uPlot.LICENSE')}-->"
     head, rest = _filled(page_text("page.html"), title=str(about["title"]), policy=policy).split("<!-- STYLES -->")
     middle, rest = rest.split("<!-- DATA -->")
     before, end = rest.split("<!-- SCRIPTS -->")
-    yield head.encode()
+    yield head.replace("<!-- LICENCES -->", licences).encode()
     yield "\n".join(f"<style>{text}</style>" for text in styles).encode()
     yield middle.encode()
-    yield _data("overview", packed(json.dumps(overview, separators=(",", ":")).encode()))
+    yield _data("overview", packed(json.dumps(overview, separators=(",", ":"), allow_nan=False).encode()))
     yield _data("vocabulary", packed(json.dumps(vocabulary, separators=(",", ":")).encode()))
     yield _data("table", packed(table))
     for number, (_, chunk) in enumerate(session.bodies.chunks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.capture import read_body
@@ -25,6 +26,8 @@ MOST_POINTS: Final = 5000
 LEVELS: Final = 20
 """Levels of a side of a book."""
 
+_LONGEST_TIME: Final = 40
+"""Characters of a time; the vendor's have 19."""
 _TIME_SHARES: Final = {3008, 3009}
 _K_LINES: Final = {3006, 3007, 3103}
 _BOOKS: Final = {3012, 3013}
@@ -98,8 +101,9 @@ class Prices:
                 self.left_out += 1
                 return
             series = {}
-        for time, *values in rows:
-            if isinstance(time, str) and any(value is not None for value in values):
+        for time, *found in rows:
+            values = list(map(_finite, found))
+            if isinstance(time, str) and len(time) <= _LONGEST_TIME and any(value is not None for value in values):
                 self._series[code, source] = series
                 # A push brings the newest values of a minute that may be there already.
                 series[time] = values
@@ -146,7 +150,12 @@ def _rows(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _levels(rows: Sequence[Sequence[Any]]) -> list[tuple[float, int, int]]:
-    return [(price or 0.0, volume or 0, orders or 0) for price, volume, orders in rows[:LEVELS]]
+    return [(_finite(price) or 0.0, volume or 0, orders or 0) for price, volume, orders in rows[:LEVELS]]
+
+
+def _finite(value: Any) -> Any:
+    """Return a number, or ``None`` for one that JSON does not have."""
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _seconds(text: str) -> float | None:

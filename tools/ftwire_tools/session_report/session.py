@@ -23,7 +23,7 @@ from ftwire_tools.filters.header_fields import codes_of
 from ftwire_tools.render.line import gap_text
 from ftwire_tools.render.stats import Outcomes, Stats
 from ftwire_tools.session_report.body_chunks import BodyChunks
-from ftwire_tools.session_report.frame_table import FrameTable
+from ftwire_tools.session_report.frame_table import HIGHEST, FrameTable
 from ftwire_tools.session_report.orders import Orders
 from ftwire_tools.session_report.prices import Prices
 from ftwire_tools.session_report.push_gaps import PushGaps
@@ -46,6 +46,8 @@ MOST_CHECKED: Final = 20_000
 A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
 MOST_CONVERSATIONS: Final = 1000
 """Conversations that are listed."""
+MOST_NOTES: Final = 100
+"""Sentences about what was not read."""
 _NAMED: Final = 50
 """Frames that are named with a finding."""
 
@@ -89,8 +91,8 @@ class Session:
         self._first = self._last = 0
         self.table: Final = FrameTable()
         self.bodies: Final = BodyChunks()
-        self.notes: Final[list[str]] = []
-        """Sentences about what was not read."""
+        self._notes: Final[list[str]] = []
+        self._more_notes = 0
         self.frames = 0
         """Frames in the report, listed or not."""
         self.not_decoded = 0
@@ -100,6 +102,12 @@ class Session:
     def left_out(self) -> int:
         """Frames in the overview that are not listed."""
         return self.frames - len(self.table)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what was not read."""
+        more = [f"and {self._more_notes} more of these"] if self._more_notes else []
+        return self._notes + more
 
     def read(self, inputs: Sequence[Input], reader: CaptureReader, progress: Callable[[int], None]) -> None:
         """Read a capture from its parts. Raises ``OSError`` and ``NotACaptureError``."""
@@ -119,16 +127,24 @@ class Session:
         if account.given_up:
             self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
         if nothing := without_conversation(account):
-            self.notes.append(nothing)
+            self._say(nothing)
+        elif not self.frames and account.frames:
+            self._say("no frame in the capture matches the filter")
+
+    def _say(self, text: str) -> None:
+        if len(self._notes) < MOST_NOTES:
+            self._notes.append(text)
+        else:
+            self._more_notes += 1
 
     def _note(self, text: str) -> None:
-        self.notes.append(text)
+        self._say(text)
         self.not_decoded += 1
 
     def _take(self, reports: Iterable[Dissected]) -> None:
         for report in reports:
             if isinstance(report, DissectedFrame):
-                self._frame(report)
+                self._frame(_in_range(report))
             else:
                 self._other(report)
             self._check(report)
@@ -141,7 +157,8 @@ class Session:
         self.frames += 1
         self._kinds[frame.observation.kind] += 1
         found, kind = frame.observation.frame, frame.observation.kind
-        shown = self._shown.of(found)
+        is_listed = len(self.table) < self._limits.frames and self.bodies.size < self._limits.size
+        shown = self._shown.of(found, whole=is_listed)
         codes = codes_of(found)
         failed = shown.error is None and kind is Kind.RESPONSE and self._outcomes.failed(found)
         self._stats.frame(frame, shown.error)
@@ -154,7 +171,7 @@ class Session:
         self._orders.add(frame, shown.view, request)
         self._subscriptions.add(frame, shown.view, codes, request)
         self._note_trouble(frame, shown, failed=failed, request=request)
-        if len(self.table) < self._limits.frames and self.bodies.size < self._limits.size:
+        if is_listed:
             summary = " ".join(filter(None, (self._status(frame), shown.summary)))
             self.table.add(
                 frame,
@@ -204,7 +221,7 @@ class Session:
             if self._filter is not None:
                 self._filter.forget(report.conversation)
             if (about := self._conversations.get(report.conversation.number)) is not None:
-                about |= {"closed": str(report.time), "reason": str(report.reason)}
+                about |= {"closed": _when(report.time), "reason": str(report.reason)}
         elif isinstance(report, DissectedBytes):
             if self._filter is None or self._filter.may_match(report.conversation, report.time):
                 self.not_decoded += 1
@@ -215,12 +232,12 @@ class Session:
                     {
                         "conversation": report.conversation.number,
                         "sender": report.observation.sender.value,
-                        "time": str(report.time),
-                        "text": gap_text(report.observation),
+                        "time": _when(report.time),
+                        "text": self._shown.text(gap_text(report.observation)),
                     },
                 )
         elif isinstance(report, KeyNeeded):
-            self.notes.append(f"conversation {report.conversation.number}: {report.observation.reason} (--key)")
+            self._say(f"conversation {report.conversation.number}: {report.observation.reason} (--key)")
 
     def _open(self, opened: ConversationOpened) -> None:
         conversation = opened.conversation
@@ -236,7 +253,7 @@ class Session:
                 "client": conversation.client,
                 "server": conversation.server,
                 "from_start": opened.from_start,
-                "opened": str(opened.time),
+                "opened": _when(opened.time),
             }
 
     def _conversation(self, conversation: Conversation) -> Conversation:
@@ -263,7 +280,7 @@ class Session:
         rows = []
         for group in self._findings.ranked():
             finding, conversation = group[0].finding, group[0].conversation
-            proof = finding.proof if self._shown.shows_secrets else finding.unquoted or finding.proof
+            proof = finding.proof if self._shown.shows_secrets else self._shown.text(finding.unquoted or finding.proof)
             numbers = sorted({found.number for found in group if found.number})
             rows.append(
                 {
@@ -279,7 +296,12 @@ class Session:
                     "count": len(numbers) or len(group),
                 }
             )
-        return {"rows": rows, "checked": self._findings.pieces, "all": self._checker is not None}
+        return {
+            "rows": rows,
+            "checked": self._findings.pieces,
+            "without_key": self._findings.key_unknown,
+            "all": self._checker is not None,
+        }
 
     def values(self) -> dict[str, Any]:
         """Return everything but the frames."""
@@ -300,3 +322,17 @@ class Session:
             "orders": self._orders.values(),
             "subscriptions": self._subscriptions.values(),
         }
+
+
+def _when(time: int) -> str:
+    """Return a time as text; 0, which is none, where it is so far from now that it does not fit 64 bits."""
+    return str(time) if 0 <= time <= HIGHEST else "0"
+
+
+def _in_range(frame: DissectedFrame) -> DissectedFrame:
+    """Return a frame with times that fit 64 bits: others, which a capture may have, become unknown."""
+    observation = frame.observation
+    latency = observation.latency
+    if 0 <= observation.time <= HIGHEST and (latency is None or abs(latency) <= HIGHEST):
+        return frame
+    return frame._replace(observation=observation._replace(time=0, latency=None))

@@ -7,6 +7,7 @@ anything was replaced are left out, with its digest, from which a short number c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from ftwire.websocket import CLIENT_HEADER_SIZE, Envelope
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.masking import MASK, BodyMask, MessageView
 from ftwire_tools.messages.sensitive_fields import Category, category_of
-from ftwire_tools.messages.summary import summary_of
+from ftwire_tools.messages.summary import summary_for, summary_of
 from ftwire_tools.redaction.pseudonyms import Pseudonyms
 from ftwire_tools.redaction.redactor import Redaction
 from ftwire_tools.render.frame_view import FrameView
@@ -37,6 +38,9 @@ _MAX_DEPTH: Final = 8
 """Nesting levels searched; the vendor's messages have six at most."""
 _RECOGNISABLE: Final = {Category.ORDER, Category.ADDRESS}
 """Categories whose texts get a pseudonym, the same for the same value; those of others are masked."""
+
+
+_LONG_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{8,}(?:\.\.\.)?(?![0-9A-Za-z])")
 
 
 class ShownBody(NamedTuple):
@@ -108,16 +112,18 @@ class ShownBodies:
         text = str(getattr(frame, "error_text", ""))
         return f"{code} {MASK if text and Category.TEXT in self.categories else text}".rstrip()
 
-    def of(self, frame: Frame | Envelope) -> ShownBody:
-        """Return what may be shown of a frame."""
+    def of(self, frame: Frame | Envelope, *, whole: bool = True) -> ShownBody:
+        """Return what may be shown of a frame; not ``whole``: without JSON, bytes and summary, which take time."""
         view = FrameView(frame, show_secrets=self.shows_secrets)
         message, _ = read_body(frame)
         if message is None:
             return ShownBody(None, None, *self._bytes(frame, view), "", view.error, self._why(view))
         if self.shows_secrets or not self._replaces_some(frame, message):
             shown = MessageView(message, show_secrets=self.shows_secrets)
+            if not whole:
+                return ShownBody(shown, None, None, None, "", view.error, self._why(view))
             parts = self._bytes(frame, view) if self.shows_secrets or _is_plain(frame, message) else (None, None)
-            return ShownBody(shown, view.json, *parts, summary_of(message), view.error, self._why(view))
+            return ShownBody(shown, view.json, *parts, _summary(frame, message), view.error, self._why(view))
         # A copy, since the reader takes keys from the original.
         copy = type(message)()
         copy.CopyFrom(message)
@@ -136,7 +142,11 @@ class ShownBodies:
         return body, header[:CLIENT_HEADER_SIZE] if is_cut else header
 
     def _why(self, view: FrameView) -> str:
-        return "" if view.error is None else self._unknown_mask.error_text(view.error)
+        return "" if view.error is None else self.text(self._unknown_mask.error_text(view.error))
+
+    def text(self, text: str) -> str:
+        """Return a sentence about bytes without digests and other long numbers in hexadecimal."""
+        return text if self.shows_secrets else _LONG_HEX.sub(MASK, text)
 
     def _replaces_some(self, frame: Frame | Envelope, message: Message) -> bool:
         """Return whether anything of a message would be replaced."""
@@ -150,6 +160,12 @@ class ShownBodies:
             return False
         values = plan.decode_plain(frame.body) if frame.body_class is message_class else None
         return any(map(_is_set, plan.of(message) if values is None else values))
+
+
+def _summary(frame: Frame | Envelope, message: Message) -> str:
+    summary = summary_for(frame)
+    values = None if summary is None or not frame.payload else summary.decode(frame.body)
+    return summary_of(message) if summary is None or values is None else summary.text(values)
 
 
 def _is_plain(frame: Frame | Envelope, message: Message) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.messages.enums import enum_name, short_enum_name
@@ -17,7 +18,11 @@ __all__ = ["Subscriptions"]
 MOST_EVENTS: Final = 500
 MOST_NAMED: Final = 2000
 """Subscriptions of a conversation that are listed."""
+MOST_HELD: Final = 20_000
+"""Subscriptions of a conversation that are followed; OpenD grants some thousands."""
 _MOST_WAITING: Final = 1000
+
+_MOST_TYPES: Final = 50
 
 SUBSCRIBE, SUBSCRIBED = 3001, 3003
 
@@ -68,11 +73,11 @@ class Subscriptions:
         if succeeded:
             if about["what"] == "all ended":
                 held.clear()
-            for pair in ((code, each) for code in codes for each in types):
-                if about["what"] == "begun":
-                    held[pair] = None
-                else:
+            for pair in islice(product(codes, types), MOST_HELD):
+                if about["what"] != "begun":
                     held.pop(pair, None)
+                elif len(held) < MOST_HELD:
+                    held[pair] = None
             self._most[number] = max(self._most.get(number, 0), len(held))
         if len(self._events) >= MOST_EVENTS:
             self.left_out += 1
@@ -83,7 +88,7 @@ class Subscriptions:
                 "conversation": number,
                 "codes": codes[:50],
                 "more_codes": max(len(codes) - 50, 0),
-                "types": types,
+                "types": types[:_MOST_TYPES],
                 "ok": succeeded,
                 "held": len(held),
             }
@@ -106,4 +111,4 @@ class Subscriptions:
 def _types(view: MessageView) -> list[str]:
     field = view.descriptor.fields_by_name["subTypeList"]
     names = [(number, enum_name(field, number)) for number in view.get("subTypeList") or ()]
-    return [short_enum_name(name) if name else str(number) for number, name in names]
+    return list(dict.fromkeys(short_enum_name(name) if name else str(number) for number, name in names))

@@ -20,6 +20,11 @@ from ftwire_tools.synthetic.trading_session import MinuteTicks, SessionMinutes
 
 __all__ = ["PriceSteering"]
 
+MOST_CHANGES: Final = 20_000
+"""Most changes of one price that are kept: above, the oldest is forgotten, and bars of that time are as by itself."""
+KEPT_SESSIONS: Final = 64
+KEPT_MINUTES: Final = 1024
+
 
 class _Segment(NamedTuple):
     """What counts from a second on, until the next segment."""
@@ -38,6 +43,7 @@ class PriceSteering:
         self._days: Final = days
         self._seed: Final = seed
         self._segments: Final[list[_Segment]] = []
+        self._sinces: list[int] = []  # when each of them begins
         self._minutes: Final[dict[tuple[date, Session], SessionMinutes]] = {}
         self._ticks: Final[dict[tuple[date, Session, int], MinuteTicks]] = {}
         self.halted_at: int | None = None
@@ -63,8 +69,7 @@ class PriceSteering:
         """Set the price to a value, and undo that after some seconds."""
         before = self._at(now)
         self.move(now, base, price)
-        self._segments.append(before._replace(since=now + max(seconds, 1)))
-        self._forget()
+        self._append(before._replace(since=now + max(seconds, 1)))
 
     def release(self, now: int, base: int) -> None:
         """Let a held price move again, from where it is; it would be ``base`` by itself."""
@@ -108,6 +113,8 @@ class PriceSteering:
         key = base.day, base.session
         found = self._minutes.get(key)
         if found is None:
+            if len(self._minutes) >= KEPT_SESSIONS:
+                self._minutes.clear()
             columns, counts = self._steered(base)
             found = self._minutes[key] = SessionMinutes(self._days, self._seed, *key, minutes=columns, counts=counts)
         return found
@@ -117,6 +124,8 @@ class PriceSteering:
         key = base.day, base.session, number
         found = self._ticks.get(key)
         if found is None:
+            if len(self._ticks) >= KEPT_MINUTES:
+                self._ticks.clear()
             found = self._ticks[key] = MinuteTicks(self._steered_ticks(base, number))
         return found
 
@@ -146,30 +155,38 @@ class PriceSteering:
     def _steered_ticks(self, base: SessionMinutes, number: int) -> list[Tick]:
         start = base.ends[number] - 60
         made = ticks_of(self._days, self._seed, base.day, base.session, number, base.minutes.bar(number))
-        changes = [each.since - start for each in self._segments if start <= each.since < start + 60]
+        first, last = bisect_left(self._sinces, start), bisect_left(self._sinces, start + 60)
+        changes = [since - start for since in self._sinces[first:last]]
         by_second = {tick.second: tick for tick in made}
         for second in changes:
             if second not in by_second:
                 # A change is a trade of one lot, so that it is seen at once.
-                last = made[max(bisect_right([tick.second for tick in made], second) - 1, 0)].price
-                by_second[second] = Tick(second, last, self._days.character.lot)
+                before = made[max(bisect_right(made, second, key=lambda tick: tick.second) - 1, 0)]
+                by_second[second] = Tick(second, before.price, self._days.character.lot)
         return [
             tick._replace(price=self.price_at(start + second, tick.price)) for second, tick in sorted(by_second.items())
         ]
 
     def _changes(self, start: int, end: int) -> bool:
         """Return whether a change begins between two seconds."""
-        sinces = [each.since for each in self._segments]
-        return bisect_left(sinces, end) > bisect_left(sinces, start)
+        return bisect_left(self._sinces, end) > bisect_left(self._sinces, start)
 
     def _at(self, second: int) -> _Segment:
-        at = bisect_right(self._segments, second, key=lambda segment: segment.since)
+        at = bisect_right(self._sinces, second)
         return self._segments[at - 1] if at else _Segment(second, None, 1.0)
 
     def _add(self, segment: _Segment) -> None:
-        while self._segments and self._segments[-1].since >= segment.since:
+        """Add what counts from a second on, in place of what was to come after it."""
+        while self._sinces and self._sinces[-1] >= segment.since:
             self._segments.pop()
+            self._sinces.pop()
+        self._append(segment)
+
+    def _append(self, segment: _Segment) -> None:
         self._segments.append(segment)
+        self._sinces.append(segment.since)
+        if len(self._segments) > MOST_CHANGES:
+            del self._segments[0], self._sinces[0]
         self._forget()
 
     def _forget(self) -> None:

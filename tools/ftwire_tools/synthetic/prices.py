@@ -57,6 +57,8 @@ _PULL: Final = 0.004
 """Share of its distance from the trend that a price loses in a day."""
 _TILTS: Final = 8
 """Most steps by which volumes are shifted towards the average price of their day."""
+_MOST_TILTED: Final = 10.0
+"""Logarithm of the most by which one of these steps changes the volume of a minute."""
 _MOST_AWAY: Final = 1.5
 """Logarithm of the most that a price is away from its trend."""
 
@@ -490,7 +492,10 @@ def _volumes(drawn: Random, prices: list[float], bar: SessionBar, lot: int) -> l
             break
         # The first step of Newton's method for weights times exp(tilt * price), not too far at once.
         tilt = max(-1.0, min(1.0, (target - mean) / math.sqrt(spread))) / math.sqrt(spread)
-        weights = [weight * math.exp(tilt * (price - mean)) for weight, price in zip(weights, prices, strict=True)]
+        weights = [
+            weight * math.exp(max(-_MOST_TILTED, min(tilt * (price - mean), _MOST_TILTED)))
+            for weight, price in zip(weights, prices, strict=True)
+        ]
     return _balanced(prices, _shared(bar.volume, weights, lot, QUANTUM), bar.turnover, lot)
 
 

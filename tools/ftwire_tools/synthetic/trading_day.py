@@ -40,7 +40,7 @@ from ftwire_tools.synthetic.trading_session import (
     SessionMinutes,
     Summary,
 )
-from ftwire_tools.synthetic.universe import Listing, Universe, default_universe
+from ftwire_tools.synthetic.universe import Kind, Listing, Universe, default_universe
 
 __all__ = [
     "ALL_SESSIONS",
@@ -83,6 +83,8 @@ _DEPTHS: Final = {
 """Prefix and ``SecurityType`` (0 for all others) to levels of an order book. Other markets: a guess."""
 _KEPT_SESSIONS: Final = 1024
 _KEPT_MINUTES: Final = 1024
+_MOST_OPTIONS: Final = 512
+"""Options that are kept, of hundreds of thousands that clients can request; each takes some 100 KB."""
 
 
 class ClockError(ValueError):
@@ -360,6 +362,11 @@ class StockDay:
     def name(self) -> str:
         """Its code with the prefix of its market."""
         return security_name(*self._key)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether its price was changed, or it is suspended."""
+        return self.is_halted or not self._steering.is_untouched
 
     @property
     def is_halted(self) -> bool:
@@ -685,6 +692,22 @@ class Market:
         found = self.stocks.get(key)
         if found is None:
             found = self.stocks[key] = StockDay(listing, self, self._days(listing))
+            if listing.sec_type == Kind.OPTION and len(self.stocks) > _MOST_OPTIONS:
+                self._drop_options()
+        return found
+
+    def _drop_options(self) -> None:
+        """Drop the oldest options of very many: they can be made again, unless their prices were steered."""
+        options = [key for key, stock in self.stocks.items() if stock.listing.sec_type == Kind.OPTION]
+        for key in options[: _MOST_OPTIONS // 4] if len(options) > _MOST_OPTIONS else ():
+            if not self.stocks[key].is_steered:
+                del self.stocks[key]
+
+    def _known(self, key: tuple[int, str]) -> StockDay:
+        """Return an instrument that was wanted before. Raises ``KeyError``."""
+        found = self.stock(*key)
+        if found is None:
+            raise KeyError(key)
         return found
 
     def _days(self, listing: Listing) -> Days:
@@ -695,11 +718,11 @@ class Market:
         return days_of(self.seed, listing, self.hours(listing), owner, base)
 
     def _minutes(self, key: tuple[int, str], day: date, session: Session) -> SessionMinutes:
-        return SessionMinutes(self.stocks[key].days_of, self.seed, day, session)
+        return SessionMinutes(self._known(key).days_of, self.seed, day, session)
 
     def _ticks(self, key: tuple[int, str], day: date, session: Session, number: int) -> MinuteTicks:
         bar = self.minutes(key, day, session).minutes.bar(number)
-        return MinuteTicks(ticks_of(self.stocks[key].days_of, self.seed, day, session, number, bar))
+        return MinuteTicks(ticks_of(self._known(key).days_of, self.seed, day, session, number, bar))
 
     def listing(self, market: int, code: str) -> Listing | None:
         """Return what is fixed about an instrument, options included; ``None`` for an unknown one."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ftwire_tools.gateway.trading.broker import OrderChange
 from ftwire_tools.gateway.trading.fill_model import FillModel, FillModelError, parse_fills
 from ftwire_tools.gateway.trading.order import Order
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_state import OrderStatus
 from support.steered_venue import APPLE, TENCENT, D, Desk
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from ftwire.protocols import registry
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS
 from ftwire_tools.gateway.trading.amounts import cents, exact
-from ftwire_tools.gateway.trading.broker import OrderChange, OrderEvent
 from ftwire_tools.gateway.trading.fees import fee_items, total_fee
+from ftwire_tools.gateway.trading.journal import OrderEvent
 from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_state import FIRST, TRANSITIONS, OrderStatus
 from ftwire_tools.gateway.trading.order_types import NEEDED, OrderType, Product, product_of
 from ftwire_tools.gateway.trading.rates import converted
@@ -392,6 +393,10 @@ def test_ten_thousand_orders_are_the_most() -> None:
     order = desk.place(APPLE, 1, 150.0)
     desk.account.orders.update(dict.fromkeys(range(10000), order))
     assert desk.refusal(APPLE, 1, 150.0) == "full"
+    account = desk.account
+    account.orders.clear()
+    account.working.update(dict.fromkeys(range(1000 - len(account.working)), order))
+    assert desk.refusal(APPLE, 1, 150.0) == "full_open"
 
 
 def test_amounts_are_what_a_person_would_have_written() -> None:

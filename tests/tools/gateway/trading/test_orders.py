@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ftwire_tools.gateway.trading.broker import OrderChange
 from ftwire_tools.gateway.trading.order import Order, OrderTerms
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_state import FINAL, FIRST, OPEN, TRANSITIONS, OrderStatus, diagram
 from ftwire_tools.gateway.trading.texts import OWN, TEXTS, TradeError
 from ftwire_tools.gateway.trading.venue import Phase
@@ -570,7 +570,7 @@ class TestRefusals:
             desk.sell(APPLE, 10)
         desk.place(APPLE, 10)
         assert desk.refusal(APPLE, 10, side=2) == "day_trade"
-        assert desk.broker.day_trades_left(desk.account) == (0, False)
+        assert desk.broker.day_trades.left(desk.account) == (0, False)
         desk.venue.time = datetime(2024, 6, 13, 10, 0)
         desk.step()
         assert desk.refusal(APPLE, 10, side=2) == ""  # bought the day before: no day trade
@@ -578,7 +578,7 @@ class TestRefusals:
         for _ in range(5):
             large.place(APPLE, 10)
             large.sell(APPLE, 10)
-        assert large.broker.day_trades_left(large.account) == (0, True)
+        assert large.broker.day_trades.left(large.account) == (0, True)
 
 
 class TestTexts:

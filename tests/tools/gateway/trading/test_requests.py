@@ -153,11 +153,13 @@ class TestLists:
             return [each.code for each in full.ask("Trd_GetPositionList", **fields).positionList]
 
         full.desk.step((TENCENT, "400"))
+        position = full.ask("Trd_GetPositionList").positionList[0]
+        assert position.plRatio == pytest.approx(400 / 380.2 - 1)
         assert codes() == ["00700", "600519"]
         assert codes(filterConditions={"filterMarket": 4}) == ["600519"]
         assert codes(filterConditions={"codeList": ["00700"]}) == ["00700"]
-        assert codes(filterPLRatioMin=5.0) == ["00700"]
-        assert codes(filterPLRatioMax=5.0) == ["600519"]
+        assert codes(filterPLRatioMin=0.05) == ["00700"]
+        assert codes(filterPLRatioMax=0.05) == ["600519"]
 
     @pytest.mark.parametrize(
         ("conditions", "reason"),
@@ -268,7 +270,7 @@ class TestUnlocking:
         assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("guess")) == "unlock failed: wrong password"
         assert asker.refusal("Trd_UnlockTrade", unlock=True) == "unlock failed: wrong password"
         assert not broker.unlocked
-        asker.ask("Trd_UnlockTrade", unlock=True, pwdMD5=md5("test-password"))
+        asker.ask("Trd_UnlockTrade", unlock=True, pwdMD5=md5("123456"))
         assert broker.unlocked == set(range(8))
         asker.ask("Trd_UnlockTrade", unlock=False)
         assert not broker.unlocked
@@ -288,7 +290,7 @@ class TestUnlocking:
     def test_capitals_are_another_digest(self) -> None:
         """The vendor's schema: the MD5 is in lower case."""
         asker = Asker()
-        assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("test-password").upper())
+        assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("123456").upper())
 
 
 @pytest.mark.parametrize(

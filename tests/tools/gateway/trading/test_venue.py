@@ -97,6 +97,47 @@ def test_prints_are_the_trades_since_then() -> None:
     assert quote.bid < quote.last < quote.ask
 
 
+def test_the_closing_auction_belongs_to_the_day_that_it_closes() -> None:
+    market = Market(0, datetime(2024, 6, 12, 7, 59, 50, tzinfo=UTC).timestamp())
+    broker = Broker(MadeUpVenue(market))
+    broker.unlocked.update(range(8))
+    account = broker.accounts[9_001_001]
+    auction, missed = (broker.place(account, OrderTerms(1, "00700", 1, 7, 100, price)) for price in (400.0, 300.0))
+    limit = broker.place(account, OrderTerms(1, "00700", 1, 1, 100, 300.0))
+    broker.settle()
+    assert auction.status.name == "WAITING_SUBMIT"
+    for _ in range(15):
+        market.step()
+        broker.advance()
+    assert [each.status.name for each in (auction, missed, limit)] == ["SUBMITTED"] * 3
+    market.now += 8 * 60
+    broker.advance()
+    assert [each.status.name for each in (auction, missed, limit)] == ["FILLED_ALL", "CANCELLED_ALL", "CANCELLED_ALL"]
+    assert limit.last_error == "the order has expired"
+
+
+def test_orders_follow_the_sessions_of_new_york() -> None:
+    """One for regular hours ends with them, one for extended hours with the after-market."""
+    market = Market(0, datetime(2024, 6, 12, 19, 59, 50, tzinfo=UTC).timestamp())
+    broker = Broker(MadeUpVenue(market))
+    broker.unlocked.update(range(8))
+    account = broker.accounts[9_001_001]
+    regular = broker.place(account, OrderTerms(2, "AAPL", 1, 1, 1, 150.0))
+    extended = broker.place(account, OrderTerms(2, "AAPL", 1, 1, 1, 150.0, session=2))
+    broker.settle()
+    market.now += 60
+    broker.advance()
+    assert (regular.status.name, extended.status.name) == ("CANCELLED_ALL", "SUBMITTED")
+    late = broker.place(account, OrderTerms(2, "AAPL", 1, 1, 1, 150.0))
+    assert (late.status.name, late.day) == ("WAITING_SUBMIT", date(2024, 6, 13))
+    bought = broker.place(account, OrderTerms(2, "AAPL", 1, 1, 1, 300.0, session=2))
+    broker.settle()
+    assert bought.status.name == "FILLED_ALL"
+    market.now += 4 * 3600
+    broker.advance()
+    assert (extended.status.name, late.status.name) == ("CANCELLED_ALL", "WAITING_SUBMIT")
+
+
 def test_an_order_of_the_evening_is_filled_when_the_market_opens() -> None:
     """An order for regular hours of Hong Kong, placed after its close, waits and is for the next day."""
     market = Market(0, datetime(2024, 6, 12, 1, 29, 55, tzinfo=UTC).timestamp())

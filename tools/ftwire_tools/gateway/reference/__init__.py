@@ -14,7 +14,7 @@ The modules, each depending only on those above it:
 ``screening``     the stock filter
 ``watchlists``    the user's groups of securities
 ``reminders``     price reminders and their pushes
-``service``       verification, delay statistics, quotas, search
+``service``       verification, delay statistics, search
 ``answers``       all of them together: the interface of this package
 ================  ====================================================================================
 """

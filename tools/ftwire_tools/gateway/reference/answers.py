@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire_tools.gateway.quotes import NotHereError
 from ftwire_tools.gateway.reference.alerts import OptionAlerts
 from ftwire_tools.gateway.reference.calculation import Calculation
 from ftwire_tools.gateway.reference.corporate import CorporateActions
@@ -23,6 +24,7 @@ from ftwire_tools.gateway.reference.unusual import Unusual
 from ftwire_tools.gateway.reference.view import MarketView
 from ftwire_tools.gateway.reference.warrants import Warrants
 from ftwire_tools.gateway.reference.watchlists import Watchlists
+from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.synthetic.trading_day import Market
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.topics import Topic
 
 __all__ = ["Reference"]
+
+
+def _check_texts(message: Any) -> None:
+    """Refuse texts that are not UTF-8, which protobuf returns as bytes. Raises ``NotHereError``."""
+    for field, value in message.ListFields():
+        values = value if is_repeated(field) else [value]
+        if field.message_type is not None:
+            for each in values:
+                _check_texts(each)
+        elif field.type == field.TYPE_STRING and any(isinstance(each, bytes) for each in values):
+            raise NotHereError(f"{field.name} is not UTF-8")
 
 
 class Reference:
@@ -42,7 +55,6 @@ class Reference:
         self._flows: Final = Flows(view)
         self._events: Final = Events(view)
         self._reminders: Final = Reminders(view)
-        self._service: Final = Service(view, watchlists)
         parts = (
             StaticInfo(view),
             Options(view),
@@ -59,7 +71,7 @@ class Reference:
             watchlists,
             self._flows,
             self._reminders,
-            self._service,
+            Service(view, watchlists),
         )
         maker = Maker(view)
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
@@ -72,6 +84,11 @@ class Reference:
             name: maker.content(name) for name in maker.answers if self.answers[name] == maker.answer
         }
         """Protocols whose replies are made up by rule, and what is in them."""
+
+    def answer(self, name: str, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Fill the reply of a protocol in ``answers``. Raises ``NotHereError``."""
+        _check_texts(c2s)
+        self.answers[name](client, c2s, s2c)
 
     def push(self, topic: Topic, *, only_new: bool = False) -> Push | None:
         """Return a push with the present state of a topic, ``None`` for one that is not of this package.
@@ -89,7 +106,3 @@ class Reference:
     def leave(self, client: Subscriber) -> None:
         """Forget what a client has subscribed to."""
         self._events.leave(client)
-
-    def note_history(self, security: Any) -> None:
-        """Count an instrument whose history was requested."""
-        self._service.note_history(security)

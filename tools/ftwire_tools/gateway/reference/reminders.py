@@ -1,4 +1,4 @@
-"""Price reminders: conditions that clients set, and the pushes that tell when one is met."""
+"""Price reminders: conditions that clients set, and the push for each that is met."""
 
 from __future__ import annotations
 

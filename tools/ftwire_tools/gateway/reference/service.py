@@ -1,24 +1,22 @@
-"""The gateway's own services: verification, delay statistics, quotas, search, test commands."""
+"""The gateway's own services: verification, delay statistics, search, test commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
-from ftwire_tools.gateway.reference.view import MarketView, set_security
+from ftwire_tools.gateway.reference.view import MarketView
 from ftwire_tools.gateway.reference.watchlists import Watchlists
 from ftwire_tools.markets.local_times import local_text
-from ftwire_tools.synthetic.universe import Kind, Listing
+from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
 
 __all__ = ["Service"]
 
-HISTORY_QUOTA: Final = 100
-"""Instruments whose history may be requested in seven days: that of the least of accounts."""
 PUSHES, REPLIES, ORDERS = 1, 2, 3
 """``GetDelayStatistics.DelayStatisticsType``."""
 _DEFAULT_SEGMENTS: Final = (100, 200, 300, 500, 1000)
@@ -42,24 +40,15 @@ class Service:
     def __init__(self, view: MarketView, watchlists: Watchlists) -> None:
         self._view: Final = view
         self._watchlists: Final = watchlists
-        self._history: Final[dict[str, tuple[Listing, datetime]]] = {}
         self._code_requested = False
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "Verification": self._verification,
             "GetDelayStatistics": self._delays,
             "TestCmd": self._test_command,
             "InitQuantMode": self._nothing,
-            "Qot_RequestHistoryKLQuota": self._history_quota,
             "Qot_GetSearchQuote": self._search,
             "Qot_GetSearchNews": self._news,
         }
-
-    def note_history(self, security: Any) -> None:
-        """Count an instrument whose history was requested; of an option, its chain."""
-        listing = self._view.listing(security)
-        key = f"{listing.owner} {listing.expiry}" if listing.sec_type == Kind.OPTION else listing.full_code
-        if len(self._history) < HISTORY_QUOTA:
-            self._history.setdefault(key, (listing, self._view.now(listing)))
 
     def _verification(self, _: Subscriber, c2s: Any, s2c: Any) -> None:  # noqa: ARG002 - the reply has no content
         """Request a code, or log in with one: any six digits, after a request."""
@@ -117,15 +106,6 @@ class Service:
     def _nothing(_client: Subscriber, _c2s: Any, _s2c: Any) -> None:
         """Accept: neither request nor reply has content."""
 
-    def _history_quota(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
-        """Return how many instruments' history was requested, and which."""
-        s2c.usedQuota, s2c.remainQuota = len(self._history), HISTORY_QUOTA - len(self._history)
-        if c2s.bGetDetail:
-            for listing, moment in self._history.values():
-                item = s2c.detailList.add(name=listing.name, requestTime=local_text(moment))
-                set_security(item.security, listing)
-                item.requestTimeStamp = int(self._view.stamp(listing, moment))
-
     def _search(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return instruments whose code or name has the keyword: beginnings of codes first."""
         word = c2s.keyword.strip().casefold()
@@ -149,7 +129,7 @@ class Service:
             kind = c2s.news_sub_type or (1, 2, 3)[number % 3]
             moment = self._view.now(listing) - timedelta(hours=5 * number + 1)
             item = s2c.search_news_list.add(
-                title=f"{listing.name}: {_HEADLINES[kind]}",
+                title=f"{listing.name}: {_HEADLINES.get(kind, _HEADLINES[1])}",
                 news_sub_type=kind,
                 source="Made-up News",
                 publish_time=local_text(moment),

@@ -21,6 +21,7 @@ from ftwire_tools.synthetic.universe import Kind, Listing, Universe
 __all__ = ["MarketView", "Quote", "read_date", "set_security", "stock_id"]
 
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2098
 YEAR: Final = 260
 """Trading days, with some to spare."""
 
@@ -247,6 +248,9 @@ def read_date(text: str | bytes, *, late: bool = False) -> datetime:
     if isinstance(text, bytes):  # protobuf returns text that is not UTF-8 as bytes
         raise NotHereError("a date that is not UTF-8")
     try:
-        return parse_local(text, end_of_day=late)
-    except ValueError:
+        found = parse_local(text, end_of_day=late)
+    except (ValueError, OverflowError):
         raise NotHereError(f"{text!r:.40} is no date") from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise NotHereError(f"{text!r:.40} is not between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return found

@@ -17,7 +17,11 @@ The modules, each depending only on those above it:
 ``ledger``           cash by currency, positions with cost and result, movements of cash
 ``accounts``         which accounts there are
 ``power``            buying power, margin, what may be sold
-``broker``           takes orders and follows them
+``day_trades``       the rule about day trades
+``order_entry``      what an order may be: type, side, prices, time, trading session
+``journal``          moves orders between states, and reports what is pushed
+``exchange``         follows orders: waiting, sent, filled, over
+``broker``           the accounts, and what clients may do with orders
 ``queries``          which orders, fills, positions and flows a request gets
 ``messages``         all of that as OpenD's messages
 ``requests``         answers to the protocols of trading

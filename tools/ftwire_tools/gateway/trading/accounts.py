@@ -22,7 +22,9 @@ __all__ = [
     "ACCOUNTS",
     "CRYPTO",
     "FUTURE",
+    "HKCC",
     "MOST_FILLS",
+    "MOST_OPEN",
     "MOST_ORDERS",
     "PAPER",
     "REAL",
@@ -37,6 +39,8 @@ PAPER, REAL = 0, 1
 
 MOST_ORDERS: Final = 10_000
 """Orders of an account."""
+MOST_OPEN: Final = 1_000
+"""Open orders of an account: each new one is weighed against all of them."""
 MOST_FILLS: Final = 100_000
 """Fills of an account that are kept."""
 
@@ -48,7 +52,7 @@ SECURITY, FUTURE, CRYPTO = 1, 2, 3
 """``Trd_Common.TrdCategory``."""
 _NORMAL, _MASTER = 1, 2
 """``Trd_Common.TrdAccRole``."""
-_HK, _US, _CN, _HKCC, _FUTURES_MARKET, _SG, _CRYPTO, _JP = 1, 2, 3, 4, 5, 6, 7, 15
+_HK, _US, _CN, HKCC, _FUTURES_MARKET, _SG, _CRYPTO, _JP = 1, 2, 3, 4, 5, 6, 7, 15
 """``Trd_Common.TrdMarket``."""
 _PAPER_FUTURES: Final = {1: 10, 2: 11, 41: 12, 51: 13}
 """``TrdSecMarket`` to the ``TrdMarket`` of paper accounts for its futures."""
@@ -129,14 +133,14 @@ ACCOUNTS: Final = (
     _paper(11, 11, USD, _FUTURES),
     _paper(12, 12, SGD, _FUTURES),
     _paper(13, 13, JPY, _FUTURES),
-    AccountTerms(9_001_001, REAL, (_HK, _US, _HKCC, _SG, _JP), tuple(_UNIVERSAL.items()), firm=_FS),
+    AccountTerms(9_001_001, REAL, (_HK, _US, HKCC, _SG, _JP), tuple(_UNIVERSAL.items()), firm=_FS),
     _real(1, _FS, _FUTURES_MARKET, cash={HKD: _MILLION, USD: Decimal(100_000)}, category=FUTURE),
     _real(2, _FS, _CRYPTO, cash={USD: Decimal(100_000), HKD: _MILLION}, category=CRYPTO, acc_type=CASH),
     _real(3, _INC, _US, cash={USD: _MILLION}),
     _real(4, _INC, _US, cash={USD: _MILLION}, acc_type=CASH),
     _real(5, _INC, _US, cash={USD: Decimal(20_000)}),
     _real(6, _INC, _CRYPTO, cash={USD: Decimal(100_000)}, category=CRYPTO, acc_type=CASH),
-    _real(7, _SGP, _HK, _US, _HKCC, _SG, cash={SGD: _MILLION, USD: Decimal(100_000), HKD: _MILLION}),
+    _real(7, _SGP, _HK, _US, HKCC, _SG, cash={SGD: _MILLION, USD: Decimal(100_000), HKD: _MILLION}),
     _real(8, _SGP, _CRYPTO, cash={USD: Decimal(100_000)}, category=CRYPTO, acc_type=CASH),
     _real(9, _FS, _HK, cash={HKD: ZERO}, is_disabled=True),
     _real(10, _FS, _HK, _US, cash={HKD: ZERO}, role=_MASTER),
@@ -177,5 +181,5 @@ def market_of(terms: AccountTerms, sec_market: int, *, is_future: bool = False, 
     if is_future:
         return _PAPER_FUTURES.get(sec_market, 0) if terms.is_paper else _FUTURES_MARKET
     if sec_market in {31, 32}:
-        return _CN if terms.is_paper else _HKCC
+        return _CN if terms.is_paper else HKCC
     return _STOCK_MARKETS.get(sec_market, 0)

@@ -9,7 +9,7 @@ from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.trading.accounts import FUTURE, REAL, Account
-from ftwire_tools.gateway.trading.amounts import ZERO, cents
+from ftwire_tools.gateway.trading.amounts import ZERO, cents, ratio
 from ftwire_tools.gateway.trading.fees import fee_items
 from ftwire_tools.gateway.trading.order import TimeInForce
 from ftwire_tools.gateway.trading.order_types import product_of
@@ -21,7 +21,8 @@ from ftwire_tools.markets.local_times import local_text
 if TYPE_CHECKING:
     from ftwire_tools.gateway.limits import Language
     from ftwire_tools.gateway.trading.accounts import AccountTerms
-    from ftwire_tools.gateway.trading.broker import Broker, OrderEvent
+    from ftwire_tools.gateway.trading.broker import Broker
+    from ftwire_tools.gateway.trading.journal import OrderEvent
     from ftwire_tools.gateway.trading.ledger import Flow, Position
     from ftwire_tools.gateway.trading.order import Fill, Order
     from ftwire_tools.gateway.trading.venue import Instrument
@@ -139,7 +140,8 @@ def fill_position(message: Any, broker: Broker, account: Account, position: Posi
     diluted = position.average_cost if instrument.kind is Kind.FUTURE else position.diluted_cost
     message.costPrice = message.dilutedCostPrice = float(diluted)
     message.plVal = message.unrealizedPL = float(unrealized)
-    message.plRatio = float(unrealized / position.cost * 100) if position.cost else 0.0
+    # A ratio, which the vendor's SDK shows times 100: its schema's comment, which has per cent, disagrees.
+    message.plRatio = float(ratio(unrealized, position.cost))
     if not account.terms.is_paper or instrument.kind is Kind.FUTURE:
         message.averageCostPrice, message.averagePlRatio = float(position.average_cost), message.plRatio
     message.realizedPL = float(position.realized)
@@ -189,7 +191,7 @@ def fill_funds(message: Any, broker: Broker, account: Account, currency: int) ->
             message.riskLevel = 0 if message.riskStatus <= 3 else 1 if message.riskStatus <= 6 else 2
     else:
         message.power = message.avlWithdrawalCash = message.availableFunds = message.maxWithdrawal = left
-    if broker.has_day_trade_rule(account):
+    if broker.day_trades.holds(account):
         _fill_day_trades(message, broker, account, currency)
     for own, money in cash.items():
         net = max(free[own], ZERO)
@@ -221,7 +223,7 @@ def _risk(assets: Decimal, maintenance: Decimal) -> int:
 
 
 def _fill_day_trades(message: Any, broker: Broker, account: Account, currency: int) -> None:
-    left, is_marked = broker.day_trades_left(account)
+    left, is_marked = broker.day_trades.left(account)
     message.isPdt = is_marked
     message.pdtSeq = str(left)
     excess = power = ZERO

@@ -14,7 +14,7 @@ from ftwire_tools.gateway.trading.order_state import OPEN, OrderStatus
 from ftwire_tools.gateway.trading.order_types import OrderType
 from ftwire_tools.gateway.trading.venue import Instrument
 
-__all__ = ["Fill", "Order", "OrderTerms", "Session", "Side", "TimeInForce", "TrailType"]
+__all__ = ["Fill", "Needs", "Order", "OrderTerms", "Session", "Side", "TimeInForce", "TrailType"]
 
 
 class Side(IntEnum):
@@ -86,6 +86,15 @@ class OrderTerms(NamedTuple):
     """Whether it has fields that only event contracts have."""
 
 
+class Needs(NamedTuple):
+    """What the rest of an order needs of its account."""
+
+    money: Decimal
+    """In the instrument's currency, fees included."""
+    margin: Decimal
+    """Initial margin and fees, in the account's currency."""
+
+
 @dataclass(slots=True)
 class Order:
     """One order."""
@@ -141,6 +150,8 @@ class Order:
     """Whether an auction has begun that it takes part in."""
     decision: OrderDecision | None = None
     """What somebody has decided about it, in place of the market."""
+    needs: tuple[tuple[Decimal, ...], Needs] | None = None
+    """What it needs of its account, with what that was computed from."""
     reported: tuple[object, ...] = ()
     """``pushed_fields`` as they were last reported."""
 

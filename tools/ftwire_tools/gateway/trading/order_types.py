@@ -74,7 +74,8 @@ class Product(Enum):
     HK_STOCK = "stocks of Hong Kong"
     HK_OPTION = "options of Hong Kong"
     HK_FUTURE = "futures of Hong Kong"
-    US = "stocks, options and futures of the US"
+    US = "stocks and options of the US"
+    US_FUTURE = "futures of the US"
     CN = "A-shares"
     FUTURE = "futures of Singapore and Japan"
     CRYPTO = "crypto"
@@ -102,6 +103,7 @@ TYPES: Final[dict[Product, frozenset[OrderType]]] = {
     Product.HK_OPTION: _LIMITED_STOPS | {_T.NORMAL},
     Product.HK_FUTURE: _EVERYWHERE | {_T.AUCTION},
     Product.US: _EVERYWHERE,
+    Product.US_FUTURE: _EVERYWHERE,
     Product.CN: _LIMITED_STOPS | {_T.NORMAL},
     Product.FUTURE: _EVERYWHERE,
     Product.CRYPTO: frozenset({_T.NORMAL, _T.MARKET}),
@@ -153,7 +155,7 @@ def product_of(instrument: Instrument, firm: int) -> Product:
     if kind is Kind.CRYPTO:
         return Product.CRYPTO_SG if firm == SecurityFirm.FUTUSG else Product.CRYPTO
     if market == _US:
-        return Product.US
+        return Product.US_FUTURE if kind is Kind.FUTURE else Product.US
     if market == _HK:
         return {Kind.OPTION: Product.HK_OPTION, Kind.FUTURE: Product.HK_FUTURE}.get(kind, Product.HK_STOCK)
     if market in {_SH, _SZ}:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from ftwire_tools.gateway.trading.accounts import Account
 from ftwire_tools.gateway.trading.amounts import ZERO, cents, in_lots
 from ftwire_tools.gateway.trading.fees import total_fee
-from ftwire_tools.gateway.trading.order import Order, Side
+from ftwire_tools.gateway.trading.order import Needs, Order, Side
 from ftwire_tools.gateway.trading.order_types import CONDITIONAL, MARKET_LIKE, OrderType, product_of
 from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.texts import TradeError
@@ -110,12 +110,17 @@ class Power:
         for order in account.working.values():
             if order is not but and reserves(order) and order.side.buys:
                 currency = order.instrument.currency
-                found[currency] = found.get(currency, ZERO) + self.need(account, order)
+                found[currency] = found.get(currency, ZERO) + self.needs(account, order).money
         return found
 
-    def need(self, account: Account, order: Order) -> Decimal:
-        """Return the money that the rest of an order may need."""
-        return self.cost(account, order.instrument, order.order_type, order.left, order.reserve, order.side)
+    def needs(self, account: Account, order: Order) -> Needs:
+        """Return what the rest of an order needs; it is computed anew where the order or the position has changed."""
+        instrument, left = order.instrument, order.left
+        state = left, order.reserve, account.ledger.held(instrument)
+        if order.needs is None or order.needs[0] != state:
+            terms = instrument, order.order_type, left, order.reserve, order.side
+            order.needs = state, Needs(self.cost(account, *terms), self.initial(account, *terms))
+        return order.needs[1]
 
     def cost(
         self, account: Account, instrument: Instrument, order_type: OrderType, qty: Decimal, price: Decimal, side: Side
@@ -164,7 +169,7 @@ class Power:
         left = self.assets(account, currency) - self.margin(account, currency).initial
         for order in account.working.values():
             if order is not but and reserves(order):
-                left -= self.initial(account, order.instrument, order.order_type, order.left, order.reserve, order.side)
+                left -= self.needs(account, order).margin
         return left
 
     def initial(

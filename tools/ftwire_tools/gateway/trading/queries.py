@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ftwire_tools.gateway.trading.accounts import CRYPTO, Account
+from ftwire_tools.gateway.trading.amounts import ratio
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.ledger import Flow, Position
 from ftwire_tools.gateway.trading.order import Fill, Order
@@ -108,7 +109,7 @@ def listed_fills(broker: Broker, account: Account, conditions: Conditions, *, is
 def listed_positions(
     broker: Broker, account: Account, conditions: Conditions, least: Decimal | None, most: Decimal | None
 ) -> Iterator[Position]:
-    """Yield positions; ``least`` and ``most`` bound their result, in per cent of their cost."""
+    """Yield positions; ``least`` and ``most`` bound their result as a share of their cost."""
     for position in account.ledger.positions.values():
         instrument = position.instrument
         if not position.qty or not conditions.fit(instrument, broker.market_of(account, instrument)):
@@ -116,7 +117,7 @@ def listed_positions(
         if conditions.ids and position.position_id not in conditions.ids:
             continue
         gain = position.unrealized(broker.venue.last(instrument))
-        share = gain / position.cost * 100 if position.cost else Decimal(0)
+        share = ratio(gain, position.cost)
         if (least is None or share >= least) and (most is None or share <= most):
             yield position
 

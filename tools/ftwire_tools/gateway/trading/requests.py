@@ -6,10 +6,10 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.trading.amounts import ZERO, exact
-from ftwire_tools.gateway.trading.broker import OrderChange
 from ftwire_tools.gateway.trading.messages import (
     fill_account,
     fill_deal,
@@ -21,6 +21,7 @@ from ftwire_tools.gateway.trading.messages import (
     fill_position,
 )
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
+from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
 from ftwire_tools.gateway.trading.power import can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_PASSWORD", "TradeRequests"]
 
-DEFAULT_PASSWORD: Final = "test-password"  # noqa: S105 - of made-up accounts, and documented
+DEFAULT_PASSWORD: Final = "123456"  # noqa: S105 - of made-up accounts: the one in the vendor's samples
 """Trade password of every firm's accounts where none was chosen."""
 
 NORMAL, CANCEL, DISABLE, ENABLE, DELETE = range(1, 6)
@@ -72,10 +73,10 @@ class TradeRequests:
             "Trd_FlowSummary": self._flows,
             "Trd_PlaceOrder": self._place,
             "Trd_ModifyOrder": self._modify,
-            "Trd_GetOrderList": lambda c2s, s2c: self._orders(c2s, s2c, is_history=False),
-            "Trd_GetHistoryOrderList": lambda c2s, s2c: self._orders(c2s, s2c, is_history=True),
-            "Trd_GetOrderFillList": lambda c2s, s2c: self._fills(c2s, s2c, is_history=False),
-            "Trd_GetHistoryOrderFillList": lambda c2s, s2c: self._fills(c2s, s2c, is_history=True),
+            "Trd_GetOrderList": partial(self._orders, is_history=False),
+            "Trd_GetHistoryOrderList": partial(self._orders, is_history=True),
+            "Trd_GetOrderFillList": partial(self._fills, is_history=False),
+            "Trd_GetHistoryOrderFillList": partial(self._fills, is_history=True),
             "Trd_PlaceComboOrder": self._combo,
             "Trd_GetComboMaxTrdQtys": self._combo,
         }
@@ -87,6 +88,7 @@ class TradeRequests:
         return self._broker.find(header.accID, header.trdEnv, header.trdMarket)
 
     def _accounts(self, c2s: Any, s2c: Any) -> None:
+        """Return the accounts."""
         for account in self._broker.accounts.values():
             terms = account.terms
             if not c2s.trdCategory or terms.category == c2s.trdCategory:
@@ -105,6 +107,7 @@ class TradeRequests:
         self._broker.unlocked.update(fits)
 
     def _funds(self, c2s: Any, s2c: Any) -> None:
+        """Return an account's money."""
         account = self._account(c2s, s2c)
         terms = account.terms
         currency = terms.currency
@@ -117,6 +120,7 @@ class TradeRequests:
         fill_funds(s2c.funds, self._broker, account, currency)
 
     def _positions(self, c2s: Any, s2c: Any) -> None:
+        """Return what an account holds."""
         account = self._account(c2s, s2c)
         least, most = (
             _number(getattr(c2s, name)) if c2s.HasField(name) else None
@@ -129,6 +133,7 @@ class TradeRequests:
         return self._broker.instrument(c2s.secMarket, _text(c2s.code), account)
 
     def _most(self, c2s: Any, s2c: Any) -> None:
+        """Return the most that an account can trade of a security."""
         broker = self._broker
         account = self._account(c2s, s2c)
         instrument, power = self._instrument(c2s, account), broker.power
@@ -178,6 +183,7 @@ class TradeRequests:
             found.session = c2s.session
 
     def _margin_ratios(self, c2s: Any, s2c: Any) -> None:
+        """Return the margin ratios of securities."""
         account = self._account(c2s, s2c)
         if account.terms.is_paper:
             raise TradeError("paper_margin")
@@ -193,6 +199,7 @@ class TradeRequests:
             fill_margin_ratio(s2c.marginRatioInfoList.add(), instrument, can_short=short)
 
     def _fees(self, c2s: Any, s2c: Any) -> None:
+        """Return the fees of orders."""
         account = self._account(c2s, s2c)
         if account.terms.is_paper:
             raise TradeError("paper_fees")
@@ -202,6 +209,7 @@ class TradeRequests:
             fill_fees(s2c.orderFeeList.add(), account, self._broker.order(account, 0, _text(name)))
 
     def _flows(self, c2s: Any, s2c: Any) -> None:
+        """Return the cash flow of a day."""
         account = self._account(c2s, s2c)
         if account.terms.is_paper:
             raise TradeError("paper_flow")
@@ -215,6 +223,7 @@ class TradeRequests:
             fill_flow(s2c.flowSummaryInfoList.add(), flow, self._broker.language)
 
     def _place(self, c2s: Any, s2c: Any) -> None:
+        """Place an order."""
         account = self._account(c2s, s2c)
         order = self._broker.place(
             account,
@@ -241,6 +250,7 @@ class TradeRequests:
         s2c.orderID, s2c.orderIDEx = order.order_id, order.order_id_ex
 
     def _modify(self, c2s: Any, s2c: Any) -> None:
+        """Change, cancel or delete an order."""
         broker, op = self._broker, c2s.modifyOrderOp
         account = self._account(c2s, s2c)
         s2c.orderID = c2s.orderID
@@ -271,12 +281,14 @@ class TradeRequests:
             raise TradeError("op", op=op)
 
     def _orders(self, c2s: Any, s2c: Any, *, is_history: bool) -> None:
+        """Return orders: open ones and the day's, or those of a span of time."""
         account = self._account(c2s, s2c)
         conditions = Conditions(c2s.filterConditions)
         for order in listed_orders(self._broker, account, conditions, c2s.filterStatusList, is_history=is_history):
             fill_order(s2c.orderList.add(), self._broker, account, order)
 
     def _fills(self, c2s: Any, s2c: Any, *, is_history: bool) -> None:
+        """Return fills: the day's, or those of a span of time."""
         account = self._account(c2s, s2c)
         if account.terms.is_paper:
             raise TradeError("paper_deals")
@@ -284,6 +296,7 @@ class TradeRequests:
             fill_deal(s2c.orderFillList.add(), self._broker, account, fill)
 
     def _combo(self, c2s: Any, s2c: Any) -> None:
+        """Refuse combinations, which no account here trades."""
         account = self._account(c2s, s2c)
         raise TradeError("paper_combo" if account.terms.is_paper else "combo")
 

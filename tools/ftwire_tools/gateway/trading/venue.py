@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from ftwire_tools.gateway.trading.amounts import exact
 from ftwire_tools.markets.exchanges import EXCHANGES
 from ftwire_tools.markets.sessions import MarketState, Session
+from ftwire_tools.markets.trading_days import CalendarRangeError
 from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR, TRADES
 from ftwire_tools.synthetic.universe import Kind as SecurityType
 
@@ -200,6 +201,7 @@ class MadeUpVenue:
         self._market: Final = market
         self._instruments: Final[dict[tuple[int, str], Instrument]] = {}
         self._quotes: Final[dict[tuple[int, str], tuple[tuple[int, float], Quote]]] = {}
+        self._prints: Final[dict[tuple[int, str], tuple[tuple[int, float, int], list[Print]]]] = {}
 
     def _stock(self, instrument: Instrument) -> StockDay:
         found = self._market.stock(instrument.qot_market, instrument.code)
@@ -265,7 +267,15 @@ class MadeUpVenue:
         since = stock.traded_at - after
         if since <= 0:
             return []
-        found = stock.last_trades(min(since, TRADES), ALL_SESSIONS)
+        state = stock.traded_at, stock.latest, after
+        known = self._prints.get(instrument.key)
+        if known is None or known[0] != state:  # most orders look since the same trade
+            known = self._prints[instrument.key] = state, self._since(stock, after, since)
+        return known[1]
+
+    @staticmethod
+    def _since(stock: StockDay, after: int, seconds: int) -> list[Print]:
+        found = stock.last_trades(min(seconds, TRADES), ALL_SESSIONS)
         return [
             Print(trade.second, exact(trade.price), Decimal(trade.volume)) for trade in found if trade.second > after
         ]
@@ -308,7 +318,10 @@ class MadeUpVenue:
         """Return a trading day before or after another."""
         hours = self._stock(instrument).hours
         for _ in range(abs(days)):
-            day = hours.after(day) if days > 0 else hours.before(day)
+            try:
+                day = hours.after(day) if days > 0 else hours.before(day)
+            except CalendarRangeError:  # the clock stops at the end of the calendars, settlement comes after it
+                day += timedelta(days=1 if days > 0 else -1)
         return day
 
     def reference(self, instrument: Instrument) -> Decimal:

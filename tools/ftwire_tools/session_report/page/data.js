@@ -4,7 +4,7 @@
   const UNSET = -(1n << 63n);
   const NONE = 0xffffffff;
   const KEPT = 6; // chunks that stay open
-  const ARRAYS = { I: Uint32Array, q: BigInt64Array, B: Uint8Array, H: Uint16Array };
+  const ARRAYS = { I: Uint32Array, q: BigInt64Array, Q: BigUint64Array, B: Uint8Array, H: Uint16Array };
 
   async function decompressed(base64) {
     const text = atob(base64);

@@ -106,7 +106,7 @@
           onscroll: () => this.#later(),
           onkeydown: (event) => this.#listKey(event),
         },
-        h("div", { role: "rowgroup" }, this.head),
+        h("div", { role: "rowgroup", class: "list-top" }, this.head),
         this.body,
         this.nothing,
       );
@@ -231,7 +231,9 @@
       this.nothing.hidden = length > 0;
       this.nothing.textContent = this.table.rows
         ? "No frame matches this filter."
-        : "There is no frame in this session.";
+        : this.session.frames
+          ? "No frame of this session is listed."
+          : "There is no frame in this report.";
       this.drawn = null;
       this.#rows();
     }
@@ -628,7 +630,7 @@
           h(
             "p",
             { class: "bytes-title" },
-            "No bytes: something in this body is hidden, or they did not verify (--show-secrets).",
+            "No bytes: something in this body is hidden, it is JSON, or it did not verify (--show-secrets).",
           ),
         );
         return;

@@ -143,7 +143,9 @@
     theme = (theme + 1) % THEMES.length;
     setTheme(THEMES[theme]);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => ftwire.redrawCharts());
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(media).addEventListener("change", () => ftwire.redrawCharts());
+  }
 
   start().catch((error) => {
     const text = `This page could not be opened: ${error.message}. It needs a browser of 2023 or later.`;

@@ -144,7 +144,7 @@
         tile(
           "Slowest reply",
           slowest ? span(slowest.latency_ns.max) : "–",
-          slowest ? slowest.proto : "no replies",
+          slowest ? slowest.proto : "none that is known",
           slowest ? { filter: `latency >= ${slowest.latency_ns.max}ns` } : {},
         ),
         tile("Failed", count(all.failed), "requests OpenD refused", {
@@ -196,20 +196,19 @@
     }
 
     #findings() {
-      const { rows, checked, all } = this.session.findings;
+      const { rows, checked, all, without_key: sealed } = this.session.findings;
       const note = all ? `${plural(checked, "frame")} checked` : `the first ${count(checked)} frames were checked`;
+      const unread = sealed
+        ? h("p", { class: "warn-text" }, `${count(sealed)} of them are encrypted, and their key is not known (--key).`)
+        : "";
       if (!rows.length) {
-        return panel(
-          "findings",
-          "Findings",
-          { wide: true, note },
-          h(
-            "p",
-            { class: "calm" },
-            h("span", { class: "good-text", "aria-hidden": "true" }, "✓"),
-            "No known mistake in this session.",
-          ),
+        const calm = h(
+          "p",
+          { class: "calm" },
+          h("span", { class: "good-text", "aria-hidden": "true" }, "✓"),
+          sealed ? "No known mistake in the others." : "No known mistake in this session.",
         );
+        return panel("findings", "Findings", { wide: true, note }, unread, sealed < checked || !sealed ? calm : "");
       }
       const item = (row) => {
         const places = row.frames.slice(0, 8).flatMap((number, index) => [index ? ", " : "", frameLink(number)]);
@@ -232,7 +231,13 @@
           ),
         );
       };
-      return panel("findings", "Findings", { wide: true, note }, h("ol", { class: "findings" }, rows.map(item)));
+      return panel(
+        "findings",
+        "Findings",
+        { wide: true, note },
+        unread,
+        h("ol", { class: "findings" }, rows.map(item)),
+      );
     }
 
     // Frames over time, of the whole or of a part that is chosen with the mouse.
@@ -318,7 +323,7 @@
               bars("Pushes", "push", pushes),
               bars("Responses", "response", responses),
               bars("Requests", "request", requests),
-              bars("Failed or damaged", "bad", trouble),
+              bars("Failed or not decoded", "bad", trouble),
             ],
             axes: [
               {
@@ -356,7 +361,7 @@
 
     #latencies() {
       const rows = this.session.stats.protocols.filter((each) => each.latency_ns);
-      if (!rows.length) return "replies";
+      if (!rows.length) return "latencies";
       rows.sort((a, b) => Number(b.latency_ns.p99) - Number(a.latency_ns.p99));
       const values = rows
         .flatMap((row) => [Number(row.latency_ns.p50), Number(row.latency_ns.max)])
@@ -486,7 +491,7 @@
       return panel(
         "broken",
         "Not decoded",
-        { note: listed(rows, broken.count + undecoded.count) },
+        { wide: true, note: listed(rows, broken.count + undecoded.count) },
         scrolling("Not decoded", table("What could not be decoded", columns, rows)),
       );
     }
@@ -572,7 +577,7 @@
             return isNew ? `${time.slice(0, 5)}\n${date}` : time.slice(0, 5);
           });
         };
-        const spread = chosen.time.length > 1 ? [] : [chosen.time[0] - 60, chosen.time[0] + 60];
+        const spread = chosen.time.length > 1 ? [] : [chosen.time[0] - 300, chosen.time[0] + 300];
         return {
           data: isLine
             ? [chosen.time, chosen.values[0], chosen.values[1], volume]
@@ -583,8 +588,8 @@
               x: spread.length ? { time: true, range: () => spread } : { time: true },
               y: {
                 range: (_, min, max) => [
-                  min - (max - min || Math.abs(min) || 1) * 0.35,
-                  max + (max - min || Math.abs(min) || 1) * 0.08,
+                  min - (max - min || Math.abs(min) * 0.01 || 1) * 0.35,
+                  max + (max - min || Math.abs(min) * 0.01 || 1) * 0.08,
                 ],
               },
               v: { range: (_, __, max) => [0, (max || 1) * 4] },
@@ -592,7 +597,14 @@
             bands: isLine ? [] : [{ series: [1, 2], fill: ftwire.faded(colour("request"), 0.12) }],
             series: [{ label: "Time", value: (_, found) => (found === null ? "–" : stamp(found)) }, ...plain, bars],
             axes: [
-              { ...axis, space: 70, values: days },
+              {
+                ...axis,
+                space: 70,
+                values: days,
+                incrs: [
+                  1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 2880, 7200, 10080, 43200, 131040, 524160,
+                ].map((each) => each * 60),
+              },
               { ...axis, scale: "y", size: 64, values: (_, splits) => splits.map((each) => amount(each)) },
             ],
           },
@@ -807,7 +819,7 @@
       return panel(
         "conversations",
         "Conversations",
-        { note: listed(conversations, all, hidden) },
+        { wide: true, note: listed(conversations, all, hidden) },
         scrolling("Conversations", table("Conversations", columns, conversations)),
       );
     }

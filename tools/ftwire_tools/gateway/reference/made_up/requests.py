@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire_tools.gateway.quotes import NotHereError
 from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
 from ftwire_tools.gateway.reference.made_up.subjects import Subject
+from ftwire_tools.messages.descriptors import is_repeated, is_required
 from ftwire_tools.messages.enums import enum_names, short_enum_name
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ _DEFAULT_SORTS: Final = {
 _PERIODS: Final = {1: "changerate5min", 3: "changerate5d", 4: "changerate20d", 5: "changerate60d", 6: "changerate120d",
                    7: "changerate250d", 8: "changerateytd"}  # fmt: skip
 """``Qot_GetPeriodChangeRank.PeriodType``."""
+_WARRANT_FIELDS: Final = {
+    4: "issuerId", 6: "warrantType", 7: "conversionRatio", 8: "currentPrice", 9: "streetRate", 10: "volume",
+    11: "maturityDate", 12: "strikePrice", 13: "premium", 14: "recoveryPrice", 15: "impliedVolatility", 16: "leverage",
+    17: "priceRecoveryRatio", 18: "delta", 19: "status", 20: "ipoTime", 21: "buyVol", 22: "sellVol",
+    23: "effectiveLeverage", 24: "lastclosePrice", 25: "turnover", 26: "sellPrice", 27: "buyPrice", 28: "highPrice",
+    29: "lowPrice", 30: "ipop", 31: "breakEvenPoint", 32: "amplitude", 34: "lastTradeDate", 35: "streetVol",
+    36: "lotSize", 37: "issueSize", 39: "lowerStrikePrice", 40: "upperStrikePrice", 51: "score", 54: "stockOwnerPrice",
+}  # fmt: skip
+"""Numbers of the vendor's SDK for what Qot_WarrantScreen filters and sorts by, to fields of its rows."""
 _ASCENDING: Final = ("isAsc", "ascend")
 _ALIASES: Final = {
     "oi": "openinterest", "oimarketcap": "openinterestmarketcap", "price": "curprice", "pricechange": "changerate",
@@ -89,6 +99,8 @@ class Demand:
 
     def ordered(self, rows: list[tuple[Subject, Any]]) -> list[tuple[Subject, Any]]:
         """Return rows in the requested order: the largest first unless the request has it the other way."""
+        if "sortList" in self._fields:
+            return self._ordered_by_all(rows)
         chosen = self._sorted_by()
         if not rows or chosen is None:
             return rows
@@ -98,11 +110,26 @@ class Demand:
         found = sorted(zip(keys, rows, strict=True), key=lambda pair: pair[0], reverse=not self._is_ascending())
         return [row for _, row in found]
 
+    def _ordered_by_all(self, rows: list[tuple[Subject, Any]]) -> list[tuple[Subject, Any]]:
+        """Return rows in the order of several fields: the first one decides first; direction 0 is ascending."""
+        found = list(rows)
+        for sort in reversed(self._c2s.sortList):
+            if "sortFieldId" in sort.DESCRIPTOR.fields_by_name:
+                name = folded(_WARRANT_FIELDS.get(sort.sortFieldId, ""))
+            else:
+                known = _enum_named(self._c2s.DESCRIPTOR.file, "OptionIndicatorType")
+                name = folded(short_enum_name(known.get(sort.indicatorType, "")))
+            keys = [self._value_of(subject, row, name) for subject, row in found]
+            if all(isinstance(key, int | float) for key in keys):
+                pairs = sorted(zip(keys, found, strict=True), key=lambda pair: pair[0], reverse=sort.direction != 0)
+                found = [row for _, row in pairs]
+        return found
+
     def _sorted_by(self) -> str | None:
         """Return the folded name of the field to sort by; ``None`` where rows keep their order."""
         package = self._c2s.DESCRIPTOR.file.package
         for name in _SORTS:
-            if name in self._fields and (self._c2s.HasField(name) or self._fields[name].is_required):
+            if name in self._fields and (self._c2s.HasField(name) or is_required(self._fields[name])):
                 known = _enum_named(self._c2s.DESCRIPTOR.file, _SORT_ENUMS.get(package, "SortField"))
                 text = folded(short_enum_name(known.get(getattr(self._c2s, name), "")))
                 if text not in {"", "unknown", "unknow"}:
@@ -123,7 +150,7 @@ class Demand:
 
     def _value_of(self, subject: Subject, row: Any, name: str) -> Any:
         """Return what a row has under a name, or its subject; ``None`` where neither has it."""
-        own = {folded(field.name): field for field in row.DESCRIPTOR.fields if not field.is_repeated}
+        own = {folded(field.name): field for field in row.DESCRIPTOR.fields if not is_repeated(field)}
         for each in (name, _ALIASES.get(name, "")):
             if each in own and own[each].message_type is None:
                 return getattr(row, own[each].name)
@@ -136,9 +163,16 @@ class Demand:
         """Return whether a row meets the request's conditions; one on what a row does not have is met."""
         if "filterList" not in self._fields:
             return True
-        return all(self._meets(condition, subject, row) for condition in self._c2s.filterList)
+        conditions = self._c2s.filterList
+        if conditions and "optionList" in conditions[0].DESCRIPTOR.fields_by_name:
+            # Groups, of which one has to be met, each of conditions that all have to be.
+            groups = ((*group.underlyingList, *group.optionList) for group in conditions)
+            return any(all(self._meets(each, subject, row) for each in group) for group in groups)
+        return all(self._meets(condition, subject, row) for condition in conditions)
 
     def _meets(self, condition: Any, subject: Subject, row: Any) -> bool:
+        if "fieldId" in condition.DESCRIPTOR.fields_by_name:
+            return self._meets_warrant_condition(condition, row)
         known = _names_of(condition.DESCRIPTOR.fields_by_name["indicatorType"])
         name = folded(short_enum_name(known.get(condition.indicatorType, "")))
         wanted = condition.indicatorValue
@@ -152,17 +186,31 @@ class Demand:
         value = self._value_of(subject, row, name)
         if not isinstance(value, int | float):
             return True
-        if "valueList" in wanted.DESCRIPTOR.fields_by_name and wanted.valueList and value not in wanted.valueList:
+        return _is_within(value, wanted, interval)
+
+    @staticmethod
+    def _meets_warrant_condition(condition: Any, row: Any) -> bool:
+        field = _WARRANT_FIELDS.get(condition.fieldId)
+        if field is None:
+            return True
+        value = getattr(row, field)
+        chosen = [choice.value for choice in condition.choices]
+        return (not chosen or value in chosen) and _is_within(value, condition, condition.interval)
+
+
+def _is_within(value: float, wanted: Any, interval: Any) -> bool:
+    """Return whether a value is one of those wanted, and between the bounds of an interval."""
+    if "valueList" in wanted.DESCRIPTOR.fields_by_name and wanted.valueList and value not in wanted.valueList:
+        return False
+    if interval.HasField("filterMin"):
+        least = interval.filterMin
+        if value < least.value or (value == least.value and not least.includes):
             return False
-        if interval.HasField("filterMin"):
-            least = interval.filterMin
-            if value < least.value or (value == least.value and not least.includes):
-                return False
-        if interval.HasField("filterMax"):
-            most = interval.filterMax
-            if value > most.value or (value == most.value and not most.includes):
-                return False
-        return True
+    if interval.HasField("filterMax"):
+        most = interval.filterMax
+        if value > most.value or (value == most.value and not most.includes):
+            return False
+    return True
 
 
 def _enum_named(file: Any, wanted: str) -> dict[int, str]:

@@ -141,7 +141,7 @@ class Rows:
                         yield self._row(option, about, number)
 
     def _warrants(self, about: Subject, c2s: Any) -> Iterator[Subject]:
-        market = {1: "HK", 2: "SG", 3: "MY"}.get(getattr(c2s, "marketType", 1), "HK")
+        market = {4: "SG", 15: "MY"}.get(getattr(c2s, "marketType", 1), "HK")
         found = [each for each in self._view.universe.of_type(Kind.WARRANT) if each.exchange.prefix == market]
         for number, listing in enumerate(found, 1):
             yield self._row(listing, about, number)
