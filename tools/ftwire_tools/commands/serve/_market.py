@@ -59,7 +59,7 @@ market_options: Final = option_group(
         envvar="FTWIRE_TRADE_PASSWORD",
         show_envvar=True,
         metavar="[FIRM=]TEXT",
-        help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: test-password.",
+        help="Password that unlocks trading, of one firm (FUTUINC=...) or of all; repeatable. Without: 123456.",
     ),
     click.option(
         "--clock",

@@ -139,7 +139,7 @@ class Exchange:
     def _look(self, instrument: Instrument) -> Look:
         found = self._looks.get(instrument.key)
         quote = self._venue.quote(instrument)
-        if found is None or found.quote.moment != quote.moment:
+        if found is None or found.quote != quote:  # also within a second, where a verb has set the price
             found = self._looks[instrument.key] = Look(quote)
         return found
 

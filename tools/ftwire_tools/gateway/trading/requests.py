@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_PASSWORD", "TradeRequests"]
 
-DEFAULT_PASSWORD: Final = "test-password"  # noqa: S105 - of made-up accounts, and documented
+DEFAULT_PASSWORD: Final = "123456"  # noqa: S105 - of made-up accounts: the one in the vendor's samples
 """Trade password of every firm's accounts where none was chosen."""
 
 NORMAL, CANCEL, DISABLE, ENABLE, DELETE = range(1, 6)
