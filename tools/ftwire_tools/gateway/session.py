@@ -203,7 +203,7 @@ class ClientSession(ABC):
         self._context.budget.note(self, self.held())
 
     def _note_received(self, *, whole: bool, more: bool) -> None:
-        """Take note of bytes received: whether a request has become ``whole``, and whether ``more`` of one lacks."""
+        """Take note of bytes received: whether a request has become ``whole``, and whether one needs ``more``."""
         if not more:
             self._begun = None
         elif whole or self._begun is None:

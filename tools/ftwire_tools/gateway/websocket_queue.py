@@ -1,4 +1,4 @@
-"""What a session needs of its client's WebSocket, with a queue of messages that the client has not taken yet."""
+"""The queue of messages to a client on WebSocket, and what it and the session need of the client's socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Socket(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close as the protocol has it."""
+        """Close with a closing handshake."""
         ...
 
     def abort(self) -> None:

@@ -18,7 +18,11 @@ class ConnectionVerbs(SteeringGroup):
     @verb
     def close(
         self,
-        client: Annotated[int, Number("the number of the only one, as the log has it", 1, 10**9)] | None = None,
+        client: Annotated[
+            int,
+            Number("number of the only client whose connection is cut, as the log has it; without, all are", 1, 10**9),
+        ]
+        | None = None,
     ) -> None:
         """Cut connections, of all clients or of one, at once and without a word."""
         found = [session for session in self._steering.sessions() if client in {None, session.number}]

@@ -1,4 +1,4 @@
-"""Verbs about the rules of a gateway: what it does wrong on purpose, and what clients may request of it."""
+"""Verbs about faults and limits: what a gateway does wrong on purpose, and what clients may request."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def band(
 
 
 def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = False) -> None:
-    """Raise ``TradeError`` for a price that is none. Triggers need not lie on a tick."""
+    """Raise ``TradeError`` for a price that no order may have. Triggers need not lie on a tick."""
     if abs(price) >= MOST_PRICE or (price <= ZERO and instrument.kind is not Kind.FUTURE):
         raise TradeError("price")
     digits = decimals_of(instrument, price)
@@ -88,7 +88,7 @@ def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = Fa
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal, *, sells: bool) -> None:
-    """Raise ``TradeError`` for a quantity that is none, or not in lots. Odd lots of A-shares may be sold."""
+    """Raise ``TradeError`` for a quantity that is out of range or not in lots. Odd lots of A-shares may be sold."""
     lot = Decimal(1) if sells and instrument.is_chinese else instrument.lot
     if not ZERO < quantity < MOST_QUANTITY or quantity % lot:
         raise TradeError("quantity", lot=instrument.lot)
