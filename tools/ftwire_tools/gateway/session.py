@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from ftwire.body import encode_body
 from ftwire.connection import SECOND
 from ftwire.errors import WireError
-from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
 from ftwire_tools.gateway.answer_source import Answer, failure
 from ftwire_tools.gateway.client_exchanges import ClientExchanges
@@ -267,17 +266,8 @@ class ClientSession(ABC):
         """Pass a request to ``on_request``, and remember for the log when it came."""
         self._client_faults.recent.clear()
         self._exchanges.begin(request)
-        if self._context.on_request is None:
-            return
-        try:
-            message = request.message
-        except WireError:
-            message = None
-        entry = request.protocol
-        decoded = None if isinstance(message, UnknownBody) else message
-        self._context.on_request(
-            ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
-        )
+        if self._context.on_request is not None:
+            self._context.on_request(ReceivedRequest.of(self.number, request))
 
     def _loses(self, request: Frame | Envelope) -> bool:
         """Return whether a fault has lost a request on its way here."""
