@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.reference.bounds import is_within
 from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
 from ftwire_tools.gateway.reference.made_up.subjects import Subject
 from ftwire_tools.messages.descriptors import is_repeated, is_required
@@ -202,15 +203,7 @@ def _is_within(value: float, wanted: Any, interval: Any) -> bool:
     """Return whether a value is one of those wanted, and between the bounds of an interval."""
     if "valueList" in wanted.DESCRIPTOR.fields_by_name and wanted.valueList and value not in wanted.valueList:
         return False
-    if interval.HasField("filterMin"):
-        least = interval.filterMin
-        if value < least.value or (value == least.value and not least.includes):
-            return False
-    if interval.HasField("filterMax"):
-        most = interval.filterMax
-        if value > most.value or (value == most.value and not most.includes):
-            return False
-    return True
+    return is_within(value, interval)
 
 
 def _enum_named(file: Any, wanted: str) -> dict[int, str]:
