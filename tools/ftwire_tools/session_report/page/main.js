@@ -6,15 +6,20 @@
   const THEMES = ["system", "light", "dark"];
 
   const start = async () => {
-    const data = await ftwire.load((name) => element(`data-${name}`).textContent);
+    const data = await (ftwire.live ?? ftwire).load();
     const { session, about } = data;
-    const overview = new ftwire.Overview(data);
     const frames = new ftwire.Frames(data);
     element("frame-count").textContent = count(session.listed);
     element("subtitle").textContent = subtitle(session, about);
     element("loading").hidden = true;
     frames.draw(element("frames"));
     let isDrawn = false;
+    const drawOverview = () => {
+      ftwire.forgetCharts();
+      new ftwire.Overview(data).draw(element("overview"));
+      element("subtitle").textContent = subtitle(session, about);
+      isDrawn = true;
+    };
 
     const show = (name) => {
       for (const each of ["overview", "frames"]) {
@@ -22,10 +27,7 @@
         if (each === name) element(`to-${each}`).setAttribute("aria-current", "page");
         else element(`to-${each}`).removeAttribute("aria-current");
       }
-      if (name === "overview" && !isDrawn) {
-        overview.draw(element("overview"));
-        isDrawn = true;
-      }
+      if (name === "overview" && !isDrawn) drawOverview();
       if (name === "frames") {
         fit();
         frames.refresh();
@@ -111,11 +113,9 @@
     await route();
     // Paper has no list of frames.
     addEventListener("beforeprint", () => {
-      if (!isDrawn) {
-        overview.draw(element("overview"));
-        isDrawn = true;
-      }
+      if (!isDrawn) drawOverview();
     });
+    ftwire.live?.begin(data, frames, drawOverview);
     document.documentElement.dataset.ready = "true";
   };
 
