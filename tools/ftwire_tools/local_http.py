@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +121,8 @@ class LocalServer:
             if task is not None and len(self._connections) < MAX_CONNECTIONS:
                 self._connections.add(task)
                 task.add_done_callback(self._connections.discard)
-                with suppress(OSError, TimeoutError):
+                # Only __aexit__ cancels; asyncio would write of it to standard error.
+                with suppress(OSError, TimeoutError, asyncio.CancelledError):
                     async with asyncio.timeout(SECONDS) as limit:
                         await self._serve(reader, writer, limit)
         finally:
@@ -157,11 +158,10 @@ class LocalServer:
         if isinstance(content, bytes):
             writer.write(connection.send(h11.Data(data=content)) or b"")
         else:
-            async with aclosing(content):
-                async for part in content:
-                    limit.reschedule(asyncio.get_running_loop().time() + SECONDS)
-                    writer.write(connection.send(h11.Data(data=part)) or b"")
-                    await writer.drain()
+            async for part in _while_open(content, reader):
+                limit.reschedule(asyncio.get_running_loop().time() + SECONDS)
+                writer.write(connection.send(h11.Data(data=part)) or b"")
+                await writer.drain()
         writer.write(connection.send(h11.EndOfMessage()) or b"")
         await writer.drain()
         if writer.can_write_eof():
@@ -177,6 +177,30 @@ class LocalServer:
             raise RefusedError(403, f"the Host of this port is {hosts[0]}")
         if "origin" in headers and headers["origin"].lower() not in {f"http://{host}" for host in hosts}:
             raise RefusedError(403, "this port takes no requests from web pages")
+
+
+async def _while_open(
+    content: AsyncGenerator[bytes, None], reader: asyncio.StreamReader
+) -> AsyncGenerator[bytes, None]:
+    """Yield the parts until the client closes: nothing else shows that where there is nothing to be sent."""
+    closed = asyncio.ensure_future(reader.read(CHUNK))
+    part: asyncio.Future[bytes] | None = None
+    try:
+        while True:
+            part = asyncio.ensure_future(anext(content))
+            await asyncio.wait({part, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not part.done():
+                raise ConnectionResetError
+            try:
+                yield part.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        closed.cancel()
+        if part is not None:
+            part.cancel()
+            await asyncio.wait({part})
+        await content.aclose()
 
 
 async def _next(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:

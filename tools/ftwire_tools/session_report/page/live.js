@@ -46,6 +46,7 @@
         this.drawnAt = 0;
         this.#look();
       });
+      this.shown();
       this.#connect();
     }
 
@@ -157,6 +158,11 @@
       this.follows = follows;
       this.#draw("follows");
       if (follows && scrolls) this.#toEnd();
+    }
+
+    // Take note that the list has come into sight.
+    shown() {
+      if (this.frames && this.follows) this.#toEnd();
     }
 
     #toEnd() {

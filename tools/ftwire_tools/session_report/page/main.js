@@ -31,6 +31,7 @@
       if (name === "frames") {
         fit();
         frames.refresh();
+        ftwire.live?.shown();
       }
     };
     const fit = () =>
