@@ -91,14 +91,16 @@ async def _view(
             reading = asyncio.create_task(live.read(follow=follow))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done() and (error := reading.exception()) is not None:
-                reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-                if not isinstance(error, OSError | NotACaptureError | ImportError):
-                    raise error
-                raise click.ClickException(f"{source.name}: {reason}")
+            if reading.done():
+                await reading
             await stopping
             reading.cancel()
             await asyncio.wait({reading})
+        except OSError as error:
+            raise click.ClickException(f"{source.name}: {error.strerror or error}") from None
+        except (NotACaptureError, ImportError) as error:
+            # ImportError: a package that only WebSocket conversations need is missing; it is named.
+            raise click.ClickException(f"{source.name}: {error}") from None
         finally:
             await server.__aexit__()
 

@@ -257,7 +257,7 @@
       const { rows } = this.table;
       if (this.rows === null)
         this.note.textContent = rows
-          ? `All ${count(rows)} frames. Fields of bodies work too: s2c.rtList.price > 600`
+          ? `${rows === 1 ? "One frame" : `All ${count(rows)} frames`}. Fields of bodies work too: s2c.rtList.price > 600`
           : "";
       else this.note.textContent = `${count(this.rows.length)} of ${count(rows)} frames`;
     }

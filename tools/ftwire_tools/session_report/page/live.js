@@ -2,7 +2,7 @@
 // The page while its session grows: it fetches the rows that it lacks, can be paused, cleared and saved, and connects
 // again when the connection is lost.
 {
-  const { h, count, plural } = ftwire;
+  const { h, plural } = ftwire;
   const element = (id) => document.getElementById(id);
   const RETRY = 1000; // milliseconds between two attempts to connect
   const LOST = 12_000; // milliseconds without an event after which a connection is lost: they come every 4 s
@@ -30,8 +30,8 @@
       };
     }
 
-    begin(data, frames, drawOverview) {
-      Object.assign(this, { data, frames, drawOverview });
+    begin(data, frames, drawing) {
+      Object.assign(this, { data, frames, ...drawing });
       this.state = h("span", { class: "live-state", role: "status" });
       this.pause = h("button", { type: "button", onclick: () => this.setPaused(!this.isPaused) }, "Pause");
       this.follow = h("button", { type: "button", onclick: () => this.setFollows(!this.follows) }, "Follow");
@@ -117,7 +117,10 @@
         const answered = table.append(about.columns, columns.buffer, about.conversations, columns.at);
         session.listed = table.rows;
         session.frames = about.frames;
-        element("frame-count").textContent = count(table.rows);
+        const [first, last] = [table.time(0), table.time(table.rows - 1)];
+        if (session.first === "0" && first !== null) session.first = String(first);
+        if (last !== null && last > BigInt(session.last)) session.last = String(last);
+        this.drawTop();
         await this.frames.grow(answered);
         if (this.follows) this.#toEnd();
       } catch (error) {

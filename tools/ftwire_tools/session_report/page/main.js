@@ -9,15 +9,18 @@
     const data = await (ftwire.live ?? ftwire).load();
     const { session, about } = data;
     const frames = new ftwire.Frames(data);
-    element("frame-count").textContent = count(session.listed);
-    element("subtitle").textContent = subtitle(session, about);
+    const drawTop = () => {
+      element("frame-count").textContent = count(session.listed);
+      element("subtitle").textContent = subtitle(session, about);
+    };
+    drawTop();
     element("loading").hidden = true;
     frames.draw(element("frames"));
     let isDrawn = false;
     const drawOverview = () => {
       ftwire.forgetCharts();
       new ftwire.Overview(data).draw(element("overview"));
-      element("subtitle").textContent = subtitle(session, about);
+      drawTop();
       isDrawn = true;
     };
 
@@ -116,7 +119,7 @@
     addEventListener("beforeprint", () => {
       if (!isDrawn) drawOverview();
     });
-    ftwire.live?.begin(data, frames, drawOverview);
+    ftwire.live?.begin(data, frames, { drawTop, drawOverview });
     document.documentElement.dataset.ready = "true";
   };
 
