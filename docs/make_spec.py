@@ -193,6 +193,12 @@ def renamed() -> str:
     return _table(("ID", "today", "before"), rows)
 
 
+def retired() -> str:
+    """Return the table of protocols that the newest SDK does not have."""
+    rows = ((entry.proto_id, entry.name, entry.last) for entry in ftwire.registry if entry.is_retired)
+    return _table(("ID", "protocol", "last in SDK"), rows)
+
+
 def rsa_lengths() -> str:
     """Return the table of lengths under RSA."""
     rows = []
@@ -265,6 +271,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
         protocol_count,
         pushes,
         renamed,
+        retired,
         rsa_lengths,
         modes,
         ciphers,

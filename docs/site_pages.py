@@ -36,17 +36,40 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 CAPTURES: Final = ROOT / "fixtures" / "captures"
 KEY: Final = ROOT / "fixtures" / "keys" / "TEST-ONLY-1024.pem"
+DUMP_SCHEMA: Final = ROOT / "tools" / "ftwire_tools" / "render" / "dump.schema.json"
 PROTOCOLS: Final = "spec/protocols"
+MODULES: Final = "reference/library"
 LIBRARY: Final = (
     "ftwire", "ftwire.capture", "ftwire.schema", "ftwire.projection", "ftwire.diagnosis", "ftwire.strategies",
     "ftwire_tools.client", "ftwire_tools.scripting", "ftwire_tools.testing",
 )  # fmt: skip
 """Modules whose public names are in the reference."""
 
+EXIT_CODES: Final = "Exit codes: "
+EXAMPLE_LINES: Final = "futu-api-10.11-plain.pcap.dump.jsonl"
 FIRST_RELEASE: Final = "3.6.3"
 """What a protocol without ``since`` was in already: the first release that was read."""
 
+_MARK: Final = re.compile(r"\[(doc|seen|client|unknown)\](?!\()")
+"""How a statement of the specification is known."""
 _LINK: Final = re.compile(r"\[([^\]\n]+)\]\(((?:\.\./)+[^)\s]*)\)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Add the pages that are made of the code to the navigation, below the list that names them."""
+    pages: dict[str, list[dict[str, str]]] = {
+        f"{PROTOCOLS}/index.md": [
+            {f"{each.proto_id} {each.name}": f"{PROTOCOLS}/{each.proto_id}.md"} for each in ftwire.registry
+        ],
+        f"{MODULES}/index.md": [{name: f"{MODULES}/{name}.md"} for name in LIBRARY],
+    }
+    for section in config.nav or ():
+        for entries in section.values():
+            for entry in entries if isinstance(entries, list) else ():
+                for title, path in entry.items() if isinstance(entry, dict) else ():
+                    if isinstance(path, str) and path in pages:
+                        entry[title] = [path, *pages[path]]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -66,31 +89,81 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         path = target.removeprefix("../")
         return found[1] if path in found[1] else f"{found[1]} (`{path}`)"
 
+    if page.file.src_uri.startswith("spec/"):
+        # Two in a row would be taken for one link of Markdown's, and lose what is between them.
+        markdown = _MARK.sub(r"\[\1\]", markdown)
     return _LINK.sub(replace, markdown)
 
 
 def generated() -> Iterator[tuple[str, str]]:
     """Yield path and text of each page that is made of the code."""
     yield "reference/commands.md", commands_page()
-    yield "reference/library/index.md", library_page()
+    yield "reference/dump-json.md", dump_json_page()
+    yield f"{MODULES}/index.md", library_page()
     for name in LIBRARY:
-        yield f"reference/library/{name}.md", module_page(name)
+        yield f"{MODULES}/{name}.md", module_page(name)
     yield f"{PROTOCOLS}/index.md", protocols_page()
     for protocol in ftwire.registry:
         yield f"{PROTOCOLS}/{protocol.proto_id}.md", protocol_page(protocol)
 
 
 def commands_page() -> str:
-    """Return the help of every command."""
-    parts = [
-        "# Commands",
-        "What `--help` prints. Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be "
-        "decoded.",
+    """Return the exit codes and the help of every command."""
+    commands = list(_commands(ftwire_command, ("ftwire",)))
+    codes = [
+        f"| `{' '.join(names)}` | {command.epilog.removeprefix(EXIT_CODES).rstrip('.')} |"
+        for names, command in commands[1:]
+        if command.epilog and command.epilog.startswith(EXIT_CODES)
     ]
-    for names, command in _commands(ftwire_command, ("ftwire",)):
+    parts = [
+        "# Commands and exit codes",
+        "What `--help` prints of each command. [The commands by example](../commands.md) is the way in.",
+        "## Exit codes",
+        "Of all: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some data could not be decoded. In particular:",
+        "\n".join(["| command | exit codes |", "|---|---|", *codes]),
+    ]
+    for names, command in commands:
         context = click.Context(command, info_name=" ".join(names), max_content_width=100)
         parts += [f"## `{' '.join(names)}`", f"```text\n{command.get_help(context)}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def dump_json_page() -> str:
+    """Return the list of the keys that ``dump --json`` writes."""
+    schema_of_a_line = json.loads(DUMP_SCHEMA.read_text("utf-8"))
+    required = set(schema_of_a_line["required"])
+    rows = [
+        f"| `{name}` | {_json_type(field)} | {'always' if name in required else ''} | {field.get('description', '')} |"
+        for name, field in schema_of_a_line["properties"].items()
+    ]
+    parts = [
+        "# JSON of a frame",
+        "`ftwire dump --json` writes one object a line, and each is a frame.",
+        schema_of_a_line["description"],
+        "\n".join(["| key | type | there | meaning |", "|---|---|---|---|", *rows]),
+        "The same as a JSON Schema: `tools/ftwire_tools/render/dump.schema.json`, which is a file of the package too. "
+        "What `ftwire export` writes is on [another page](../tables.md).",
+        "One frame:",
+        f"```json\n{_example_line()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _json_type(field: dict[str, Any]) -> str:
+    """Return the type of a key in words, or its values."""
+    if "enum" in field:
+        return ", ".join(f"`{each}`" for each in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(_json_type(each) for each in field["anyOf"])
+    types = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    return " or ".join(types)
+
+
+def _example_line() -> str:
+    """Return what ``dump --json`` writes of the first push of a capture."""
+    lines = (CAPTURES / EXAMPLE_LINES).read_text("utf-8").splitlines()
+    pushed = next(line for line in map(json.loads, lines) if line["kind"] == "push")
+    return json.dumps(pushed, indent=2, ensure_ascii=False)
 
 
 def _commands(command: click.Command, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -106,7 +179,8 @@ def _commands(command: click.Command, names: tuple[str, ...]) -> Iterator[tuple[
 def library_page() -> str:
     """Return the list of the public modules."""
     rows = "\n".join(f"| [{name}]({name}.md) | {_docstring(name).partition(chr(10))[0]} |" for name in LIBRARY)
-    return f"# Library\n\nWhat other programs import.\n\n| module | |\n|---|---|\n{rows}\n"
+    way_in = "[Using the library](../../library.md) is the way in."
+    return f"# Modules\n\nWhat other programs import; {way_in}\n\n| module | |\n|---|---|\n{rows}\n"
 
 
 def module_page(name: str) -> str:

@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Set
 from email import message_from_bytes
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,8 @@ IN_WHEEL: Final = {
     "ftwire_tools/render/dump.schema.json",
     "ftwire_tools/cli.py",
 }
+PACKAGES: Final = {"ftwire", "ftwire_tools"}
+IN_CORE: Final = {"ftwire_core/__init__.pyi", "ftwire_core/py.typed"}
 IN_SDIST: Final = {"pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md", "proto/hatch_build.py"}
 
 
@@ -55,13 +58,13 @@ def names_of(archive: Path) -> set[str]:
         return {name.partition("/")[2] for name in opened.getnames()}
 
 
-def faults_of_wheel(wheel: Path) -> list[str]:
-    """Return what is wrong with the contents of a wheel of ftwire."""
+def faults_of_wheel(wheel: Path, *, packages: Set[str] = PACKAGES, expected: Set[str] = IN_WHEEL) -> list[str]:
+    """Return what is wrong with the contents of a wheel of ftwire, or of its core."""
     names = names_of(wheel)
-    faults = [f"lacks {name}" for name in sorted(IN_WHEEL - names)]
+    faults = [f"lacks {name}" for name in sorted(expected - names)]
     for name in sorted(names):
         top = name.partition("/")[0]
-        if top not in {"ftwire", "ftwire_tools"} and not top.endswith(".dist-info"):
+        if top not in packages and not top.endswith(".dist-info"):
             faults.append(f"installs {name} beside its packages")
         if "__pycache__" in name or name.endswith((".pyc", ".orig", "~")):
             faults.append(f"holds {name}")
@@ -132,6 +135,9 @@ def main() -> int:
     (wheel,) = dist.glob("ftwire-*.whl")
     cores = [str(path) for path in dist.glob("ftwire_core-*.whl")]
     faults = [f"{wheel.name} {fault}" for fault in faults_of_wheel(wheel)]
+    for path in map(Path, cores):
+        found = faults_of_wheel(path, packages={"ftwire_core"}, expected=IN_CORE)
+        faults += [f"{path.name} {fault}" for fault in found]
     faults += [f"{sdist.name} {fault}" for fault in faults_of_sdist(sdist)]
     rows = [(sys.executable, [str(sdist)], "off")]
     for python in (sys.executable, *arguments.python):

@@ -7,6 +7,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from dist_check import IN_SDIST, IN_WHEEL, ROOT, faults_of_sdist, faults_of_wheel, version
 
 
@@ -21,6 +23,11 @@ def wheel(path: Path, *more: str, without: str = "", readme: str = "text", numbe
 
 def test_the_core_has_the_version_of_the_library() -> None:
     assert tomllib.loads((ROOT / "codec/core/Cargo.toml").read_text())["package"]["version"] == version()
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "NOTICE"])
+def test_the_core_has_the_licence_of_the_library(name: str) -> None:
+    assert (ROOT / "codec/core" / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_a_good_wheel_has_no_faults(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ __all__ = ["message_class", "register_extension"]
 # FieldDescriptor.TYPE_*
 _DOUBLE, _FLOAT, _STRING = 1, 2, 9
 
-_HAS_UPB = hasattr(message_factory, "GetMessageClass")  # since 4.22
+_IS_RECENT = hasattr(message_factory, "GetMessageClass")  # 4.22 or later
 _adapted: set[type[Message]] = set()
 
 
 def message_class(descriptor: Any) -> type[Message]:
     """Return the class of a message, the same each time."""
-    if _HAS_UPB:
+    if _IS_RECENT:
         return message_factory.GetMessageClass(descriptor)
     # protobuf's type stubs are those of a release that has neither of these two.
     factory = cast(Any, message_factory).MessageFactory(descriptor.file.pool)
@@ -45,7 +45,7 @@ def message_class(descriptor: Any) -> type[Message]:
 
 def register_extension(message: type[Message], extension: Any) -> None:
     """Let a class read an extension of its own pool: later releases than 3.20 look it up in the pool."""
-    if not _HAS_UPB:
+    if not _IS_RECENT:
         cast(Any, message).RegisterExtension(extension)
 
 

@@ -192,6 +192,9 @@ class Registry:
     def __len__(self) -> int:
         return sum(len(self.all(proto_id)) for proto_id in self.ids)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} protocols>"
+
     def beside(self, schema: Schema) -> Registry:
         """Return a registry that prefers the protocols of ``schema`` and falls back to those of this one."""
         return Registry(schema, *self._schemas)

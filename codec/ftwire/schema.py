@@ -50,6 +50,9 @@ def is_64_bit(field: FieldDescriptor) -> bool:
 class Schema:
     """A set of message definitions, loaded file by file as they are used."""
 
+    _modules = ""
+    """The package whose modules have the messages, if there is one."""
+
     def __init__(
         self,
         data: bytes,
@@ -145,7 +148,11 @@ class Schema:
         found = self._classes.get(full_name)
         if found is None:
             with self._lock:
-                found = self._classes[full_name] = message_class(self._descriptor(full_name))
+                found = message_class(self._descriptor(full_name))
+                if self._modules:
+                    # Where it can be imported from: its repr says so, and its messages can be pickled.
+                    found.__module__ = f"{self._modules}.{full_name.partition('.')[0]}"
+                self._classes[full_name] = found
         return found
 
     def namespace(self, file_name: str) -> dict[str, Any]:
@@ -197,6 +204,8 @@ class _Builtin(Schema):
     The index is read line by line as needed, and only those definitions that are used, as long as they are few:
     reading all of them would take half of the time of a first use.
     """
+
+    _modules = "ftwire.messages"
 
     def __init__(self, path: str, get_data: Callable[[str], bytes], index: str) -> None:
         """``get_data`` reads package data, ``path`` that of the definitions; a file, unless it is in a zip."""

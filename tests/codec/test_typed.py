@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_frame_of_a_capture_is_read_as_the_class_that_is_named() -> None:
     assert [len(frame.as_(Qot_UpdateRT.Response).s2c.rtList) for frame in pushes] == [1, 1, 1, 1]
     with pytest.raises(TypeError, match=r"is no Qot_GetRT\.Response"):
         pushes[0].as_(Qot_GetRT.Response)
+
+
+def test_what_is_shown_of_frames_and_registries_is_short_and_says_what_they_are() -> None:
+    frame = next(iter(ftwire.read(CAPTURE, keys=[])))
+    assert repr(frame) == (
+        "<DissectedFrame 1 of conversation 1: <Frame 1001 InitConnect request serial=4554 40 bytes>>"
+    )
+    assert repr(ftwire.registry) == f"<Registry of {len(ftwire.registry)} protocols>"
+
+
+def test_a_message_class_is_shown_with_its_module_and_its_messages_can_be_pickled() -> None:
+    assert repr(Qot_GetRT.Response) == "<class 'ftwire.messages.Qot_GetRT.Response'>"
+    assert pickle.loads(pickle.dumps(rt_request())) == rt_request()  # noqa: S301 - our own bytes
 
 
 def test_a_frame_that_cannot_be_read_raises_why() -> None:

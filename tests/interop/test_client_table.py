@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).parent / "clients" / "both_tables.py"
 
 
-@pytest.mark.parametrize("name", ["futu-api-10.11"])
+@pytest.mark.parametrize("name", ["futu-api-10.11", "futu-api-9.6"])
 def test_the_table_is_the_vendors_data_frame(name: str, peer: Callable[[str], Peer]) -> None:
     peer(name)
     paths = [ROOT / "codec", ROOT / "tools", sysconfig.get_path("purelib")]

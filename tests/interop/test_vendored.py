@@ -1,14 +1,19 @@
-"""Files of other projects in the tree are those of the release that is pinned."""
+"""Files of other projects in the tree are those of the releases that are pinned."""
 
-from interop.vendored import RELEASE, differences, released
+import pytest
+
+from interop.vendored import VENDORED, Vendored, differences, released
 from support.places import ROOT
 from support.programs import require
 
-
-def test_vendored_files_are_those_of_the_registry() -> None:
-    assert differences(released(require("npm").path)) == []
+RELEASES = pytest.mark.parametrize("vendored", VENDORED, ids=lambda vendored: vendored.release)
 
 
-def test_the_notice_names_the_release() -> None:
-    _, _, version = RELEASE.partition("@")
-    assert f"uPlot {version}" in (ROOT / "NOTICE").read_text(encoding="utf-8")
+@RELEASES
+def test_vendored_files_are_those_of_the_registry(vendored: Vendored) -> None:
+    assert differences(vendored, released(require("npm").path, vendored)) == []
+
+
+@RELEASES
+def test_the_notice_names_the_release(vendored: Vendored) -> None:
+    assert vendored.release.replace("@", " ") in (ROOT / "NOTICE").read_text(encoding="utf-8").lower()

@@ -1,23 +1,32 @@
 """The specification: what is filled in is up to date, and the numbers in its sentences are those of the code."""
 
+import hashlib
 import re
 import runpy
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ftwire import FrameDecoder, Role
 from ftwire.cipher import BLOCK, RSA_CHUNK, RSA_PADDING, Rsa, RsaKey
 from ftwire.connection import CLIENT_SILENCE, REQUEST_TIMEOUT, SECOND, SERVER_SILENCE
-from ftwire.header import HEADER_SIZE
+from ftwire.header import HEADER_SIZE, Header
 from ftwire.layout import CLIENT_ENVELOPE, SERVER_ENVELOPE
-from ftwire.messages import Qot_GetRT
+from ftwire.messages import Common, InitConnect, KeepAlive, Qot_GetRT
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import DISCONNECTED, INIT
 from ftwire_tools.gateway.responder import BAD_DIGEST, NOT_PARSED
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.gateway.synthetic import UNKNOWN_PROTOCOL
+from ftwire_tools.testing import RunningGateway
+from support.native_client import MARGIN
 from support.places import ROOT
 
 SPEC = ROOT / "docs" / "spec"
+INIT_CONNECT_BODY = InitConnect.Request(c2s=InitConnect.C2S(clientVer=300, clientID="spec")).SerializeToString()
+KEEP_ALIVE_BODY = KeepAlive.Request(c2s=KeepAlive.C2S(time=1_623_202_200)).SerializeToString()
 PAGES = sorted(SPEC.glob("*.md"))
 
 
@@ -61,7 +70,15 @@ def test_kaitai_descriptions_are_up_to_date() -> None:
         ("errors", f'"{BAD_DIGEST}"'),
         ("errors", f'"{NOT_PARSED}"'),
         ("errors", f"{3 << 32} is 3 << 32"),
-        ("unknown", f"takes up to {DEFAULT_MAX_BODY >> 20} MiB"),
+        ("errors", f'"{UNKNOWN_PROTOCOL}"'),
+        ("errors", f"nothing received for {SERVER_SILENCE // SECOND} s"),
+        ("unknown", f"takes up to {Settings().max_request >> 20} MiB, and closes"),
+        ("unknown", f"decoders take up to {DEFAULT_MAX_BODY >> 20} MiB"),
+        ("unknown", f"unparsable bodies | {Common.RetType_Invalid} for both"),
+        ("unknown", f"What connection number {Settings().max_clients + 1} is told"),
+        ("implementations", f"| gives a request up after | {REQUEST_TIMEOUT // SECOND} s |"),
+        ("implementations", f"| gives silence up after | {CLIENT_SILENCE // SECOND} s |"),
+        ("implementations", f"at once, then the interval less {MARGIN} s"),
     ],
 )
 def test_numbers_in_sentences_are_those_of_the_code(page: str, sentence: str) -> None:
@@ -87,3 +104,45 @@ def test_lengths_under_rsa_are_those_of_the_cipher() -> None:
 
 def test_client_envelope_is_twenty_bytes() -> None:
     assert CLIENT_ENVELOPE.sizeof() == 20
+
+
+def _frame(body: bytes = KEEP_ALIVE_BODY, **fields: Any) -> bytes:
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()
+    return Header(**{"proto_id": 1004, "serial": 2, "body_length": len(body), "sha1": digest} | fields).encode() + body
+
+
+@pytest.mark.parametrize(
+    ("question", "sent", "ret_type"),
+    [
+        ("Reserved bytes, or a version,", _frame(reserved=bytes(range(8))), 0),
+        ("Reserved bytes, or a version,", _frame(version=1), 0),
+        ("A body format that is neither", _frame(body_format=7), -500),
+        ("A second InitConnect", _frame(INIT_CONNECT_BODY, proto_id=1001), -1),
+        ("A header without `FT`", b"TF" + _frame()[2:], None),
+        ("Serial numbers that do not increase", _frame(serial=1), 0),
+        ("Largest body that OpenD takes", _frame(body_length=(4 << 20) + 1), None),
+        ("`retType` beside OpenD's texts", _frame(sha1=bytes(20)), -500),
+        ("`retType` beside OpenD's texts", _frame(b"\xff"), -500),
+        ("`retType` beside its text for an unknown protocol", _frame(proto_id=9999), -1),
+        ("`retType` beside its text for an unknown protocol", _frame(proto_id=3009), -1),
+        ("What the request of InitQuantMode", _frame(b"", proto_id=1009), 0),
+        ("What the request of InitQuantMode", _frame(b"\x0a\x02\x08\x01", proto_id=1009), 0),
+    ],
+    ids=lambda value: None if isinstance(value, int | None) else value[:40] if isinstance(value, str) else "",
+)
+def test_the_gateway_does_what_the_page_of_open_questions_says(
+    opend: RunningGateway, question: str, sent: bytes, ret_type: int | None
+) -> None:
+    """A connection that is closed has no ``retType``."""
+    assert f"\n| {question}" in (SPEC / "unknown.md").read_text("utf-8")
+    decoder = FrameDecoder(Role.SERVER)
+    with socket.create_connection((opend.host, opend.port), timeout=10) as connection:
+        replies: list[Any] = []
+        for request in (_frame(INIT_CONNECT_BODY, proto_id=1001, serial=1), sent):
+            connection.sendall(request)
+            expected = len(replies) + 1
+            while len(replies) < expected and (data := connection.recv(65536)):
+                replies += decoder.feed(data)
+    assert len(replies) == (1 if ret_type is None else 2)
+    if ret_type is not None:
+        assert KeepAlive.Response.FromString(replies[1].payload).retType == ret_type

@@ -62,6 +62,10 @@ class DissectedFrame(NamedTuple):
     observation: FrameObserved
     """The frame itself, and what was observed of it."""
 
+    def __repr__(self) -> str:
+        # That of the tuple, with every value of every part, takes a screen.
+        return f"<{type(self).__name__} {self.number} of conversation {self.conversation.number}: {self.frame!r}>"
+
     @property
     def frame(self) -> Frame | Envelope:
         """The frame on TCP, or the envelope on WebSocket; a ``BadFrame`` or ``BadEnvelope`` if it cannot be read."""

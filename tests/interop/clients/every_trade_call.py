@@ -55,7 +55,7 @@ def every(name: str, port: int) -> None:
     leg.code, leg.trd_side, leg.qty_ratio = code, futu.TrdSide.BUY, 1
     day = "2024-06-12"
     call("get_acc_list")
-    call("unlock_trade", "test-password")
+    call("unlock_trade", "123456")
     call("accinfo_query", currency=futu.Currency.HKD, **own)
     quotes = futu.OpenQuoteContext("127.0.0.1", port)
     price = float(quotes.get_market_snapshot([code])[1]["last_price"][0])

@@ -186,7 +186,7 @@ def trade(session: Session) -> None:
         session.listen(context, "TradeOrderHandlerBase", "TradeDealHandlerBase")
         paper = {"trd_env": sdk.TrdEnv.SIMULATE}
         session.check("get_acc_list", context.get_acc_list())
-        session.check("unlock_trade", context.unlock_trade("test-password"))
+        session.check("unlock_trade", context.unlock_trade("123456"))
         session.check("accinfo_query", context.accinfo_query(**paper))
         session.check("position_list_query", context.position_list_query(**paper))
         order = session.check(

@@ -71,7 +71,7 @@ def main(port: int) -> None:
     orders = Orders()
     context.set_handler(orders)
     context.set_handler(Deals())
-    checked(context.unlock_trade("test-password"))
+    checked(context.unlock_trade("123456"))
     start = checked(context.accinfo_query(currency=futu.Currency.USD, **real))["us_cash"][0]
 
     bought = checked(

@@ -683,7 +683,7 @@ def test_a_missing_package_is_told_with_its_extra(capture: Path, tmp_path: Path)
         [sys.executable, "-c", program, "export", str(capture), "-o", str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "pip install 'ftwire[cli,export]'" in done.stderr
+    assert "pip install 'ftwire[export]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

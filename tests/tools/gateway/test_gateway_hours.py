@@ -212,7 +212,7 @@ class Recorder:
         self.subscriptions = Subscriptions()
         self.pushes: list[Any] = []
         self.limits: Any = None
-        request: Any = registry["Qot_Sub"].request()  # type: ignore[misc]
+        request: Any = registry["Qot_Sub"].request()
         request.c2s.isSubOrUnSub = request.c2s.isRegOrUnRegPush = True
         request.c2s.session = session
         request.c2s.regPushRehabTypeList.extend(rehabs)

@@ -204,7 +204,7 @@ def test_now() -> None:
 
 
 def unlock(client: PlainClient) -> None:
-    digest = hashlib.md5(b"test-password", usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(b"123456", usedforsecurity=False).hexdigest()
     assert client.ask("Trd_UnlockTrade", unlock=True, pwdMD5=digest).retType == 0
 
 

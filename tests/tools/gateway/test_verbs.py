@@ -142,6 +142,17 @@ def test_a_gap_moves_the_price_for_good(driver: Driver, client: PlainClient) -> 
     assert quote(client).curPrice == pytest.approx(before * 0.9, rel=0.05)
 
 
+def test_orders_before_and_after_a_gap_in_one_second_have_different_prices(driver: Driver, client: PlainClient) -> None:
+    driver.call("clock.stop")
+    before = quote(client).curPrice
+    place(client, qty=100)
+    driver.call("market.gap", code="HK.00700", percent=-10)
+    place(client, qty=100)
+    second, first = sorted(orders(client), key=lambda order: -order.orderID)
+    assert first.fillAvgPrice == pytest.approx(before, abs=1)
+    assert second.fillAvgPrice == pytest.approx(before * 0.9, abs=1)
+
+
 def test_a_spike_is_over_after_its_seconds(driver: Driver, client: PlainClient) -> None:
     before = quote(client).curPrice
     driver.call("market.spike", code="HK.00700", percent=50, seconds=3)

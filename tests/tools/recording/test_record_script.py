@@ -239,9 +239,9 @@ def test_what_cannot_be_read_is_closed(first: bytes, tmp_path: Path) -> None:
         proxied(opend.port, script(tmp_path, EAGER)) as record,
         connect(record.ports[0]) as side,
     ):
-        for byte in first:
-            side.sendall(struct.pack("B", byte))
         with pytest.raises(ConnectionResetError):
+            for byte in first:
+                side.sendall(struct.pack("B", byte))
             receive_all(side)
         assert record.reports("closed: it does not begin with a frame (WebSocket? TLS?)")
 

@@ -68,6 +68,9 @@ class BlockingClient(BlockingRequests):
         self._client: Final = Client(host, port, **arguments)
         self._loop: _Loop | None = None
 
+    def __repr__(self) -> str:
+        return repr(self._client).replace(type(self._client).__name__, type(self).__name__, 1)
+
     @property
     def host(self) -> str:
         """The gateway's address."""

@@ -119,6 +119,10 @@ class Client(AsyncRequests):
         report = on_event or (lambda _: None)
         self._lasting: Final = LastingConnection(settings, self._router, self._subscriptions, report)
 
+    def __repr__(self) -> str:
+        state = "connected" if self._lasting.is_open and self.connected is not None else "not connected"
+        return f"<{type(self).__name__} of {self.host}:{self.port}, {state}>"
+
     @property
     def connected(self) -> Connected | None:
         """The result of the latest handshake."""

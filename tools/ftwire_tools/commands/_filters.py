@@ -55,7 +55,7 @@ def filter_of(
     except FilterError as error:
         raise click.BadParameter(str(error), param_hint=_HINT) from None
     except ImportError as error:
-        raise click.ClickException(f"-Y: {error.name} is not installed: pip install 'ftwire[cli]'") from None
+        raise click.ClickException(f"-Y: {error.name} is not installed: pip install ftwire") from None
     if found.needs_unanswered and not whole_files:
         raise click.BadParameter(UNANSWERED, param_hint=_HINT)
     return found

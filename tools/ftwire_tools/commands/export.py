@@ -241,7 +241,7 @@ def _check_packages(kind: str) -> None:
 def _missing(error: ImportError) -> str:
     name = (error.name or "").partition(".")[0]
     extra = {"ray": "ray", "distributed": "dask", "dask": "dask"}.get(name, "export")
-    return f"{name or error} is not installed: pip install 'ftwire[cli,{extra}]'" if name else str(error)
+    return f"{name or error} is not installed: pip install 'ftwire[{extra}]'" if name else str(error)
 
 
 def _report(

@@ -4,7 +4,7 @@ The modules, each depending only on those above it:
 
 ====================  ================================================================================
 ``log``               the events that a gateway reports, as text or JSON lines
-``faults``            what a gateway can be made to do wrong, and when
+``faults``            what a gateway can be made to do wrong, and when: a package
 ``frequencies``       how often requests may be sent
 ``quotas``            how much may be subscribed to, and how much history requested
 ``limits``            these and other limits of OpenD, with its texts
@@ -17,15 +17,20 @@ The modules, each depending only on those above it:
 ``subscriptions``     what one client has subscribed to, and which pushes it gets
 ``answer_source``     where answers come from: the interface of ``replay`` and ``synthetic``
 ``verbs``             methods that can be called with plain data
-``steering``          the verbs that steer a gateway
+``steering``          the verbs that steer a gateway: a package
 ``hooks``             functions of a script that see and change what passes
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
 ``outbox``            a client's outgoing frames, with faults applied
+``client_mistakes``   the known mistake that explains what a client sends
 ``responder``         answers a client's requests
+``client_exchanges``  a client's requests with their answers, for the log
+``scripted_pushes``   pushes to a client that a script sees first
 ``session``           one client: its replies, its pushes, its end
 ``tcp``               a client's socket and session on TCP
-``websocket``         the same on WebSocket
+``websocket_queue``   messages on their way to a client on WebSocket
+``websocket``         a session on WebSocket
+``websocket_socket``  a client's socket for it: TLS, the upgrade, messages
 ``server``            listens, keeps the sessions, closes them
 --------------------  --------------------------------------------------------------------------------
 ``matching``          when a request counts as the same as a captured one

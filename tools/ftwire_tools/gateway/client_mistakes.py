@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from ftwire.cipher import RsaKey
     from ftwire.diagnosis import Piece
     from ftwire.frame import Frame
+    from ftwire_tools.gateway.log import Log
 
-__all__ = ["BegunFrame", "DiagnosisBudget", "MistakeFinder"]
+__all__ = ["BegunFrame", "DiagnosisBudget", "MistakeFinder", "MistakeReport"]
 
 PAUSE: Final = 0.1
 """Shortest time, in seconds, between two diagnoses of one gateway, whatever the number of its clients."""
@@ -36,6 +37,8 @@ MAX_PIECES: Final = 32
 """Frames of a stream that are looked at."""
 MAX_FRAME: Final = 16 * 1024
 """Bytes of the largest frame that is looked at."""
+ONE_FRAME: Final = 2
+"""Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
 
 
 class DiagnosisBudget:
@@ -111,6 +114,36 @@ class MistakeFinder:
         mode, aes_key, aes_iv = self._agreed or (None, "", "")
         secrets = SessionKeys(aes_key, aes_iv) if mode is not None else None
         return ConversationChecker(keys=self._keys, secrets=secrets, mode=mode, from_start=False)
+
+
+class MistakeReport:
+    """Reports the mistake of one client, once."""
+
+    def __init__(self, client: int, budget: DiagnosisBudget, log: Log) -> None:
+        """``client`` is the number of the connection."""
+        self._client: Final = client
+        self._budget: Final = budget
+        self._log: Final = log
+        self._is_made = False
+
+    def report(self, find: Callable[[], Finding | None]) -> str:
+        """Report the mistake that is found; return its title, empty where none explains what the client sent."""
+        finding = None if self._is_made else self._budget.find(find)
+        if finding is None:
+            return ""
+        self._is_made = True
+        self._log(
+            "mistake",
+            client=self._client,
+            mistake=finding.mistake.id,
+            what=finding.mistake.title,
+            # A proof may quote the body, which may hold what nobody else should see.
+            proof=finding.unquoted or finding.proof,
+            certain=finding.proven,
+            remedy=finding.mistake.remedy,
+            more="ftwire record -w FILE, then ftwire explain FILE",
+        )
+        return finding.mistake.title if finding.mistake.rank < ONE_FRAME else ""
 
 
 def _big_endian(data: bytes) -> Finding | None:

@@ -36,7 +36,7 @@ _OF_OPTIONS: Final = ("option_history", "option_subscriptions")
 
 
 class LimitError(ValueError):
-    """A setting that is none."""
+    """A limit that does not exist, or a value that it cannot have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What somebody has decided about the orders that are placed next, in place of the market."""
+"""What becomes of the next orders, where a verb has decided that in place of the market."""
 
 from __future__ import annotations
 

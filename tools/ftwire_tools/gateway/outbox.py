@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ftwire_tools.gateway.faults.damage import garbage, unknown_protocol
+
 if TYPE_CHECKING:
     from ftwire_tools.gateway.faults import ClientFaults
 
@@ -84,7 +86,7 @@ class FaultyOutbox:
             self._put(0.0, (), last=True)
             return
         if faults.strikes("garbage", proto_id):
-            frame = faults.garbage(frame)
+            frame = garbage(len(frame))
         if is_push and self._swapped is None and (rule := faults.struck_by("reorder", proto_id)) is not None:
             self._swapped = frame
             self._let_go_after(rule.seconds)
@@ -98,7 +100,7 @@ class FaultyOutbox:
             self._stop_timer()
         wait = faults.wait(proto_id)
         if faults.strikes("unknown-protocol", proto_id):
-            frames.insert(0, faults.unknown_protocol(frame, stream=self._transport.is_stream))
+            frames.insert(0, unknown_protocol(frame, stream=self._transport.is_stream))
         if faults.strikes("cut", proto_id):
             self._let_go()
             self._put(wait, (frame[: len(frame) // 2],), last=True)

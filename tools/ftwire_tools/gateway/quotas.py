@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire_tools.markets.local_times import local_text
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -179,7 +181,7 @@ class HistoryQuota:
         for each in self._requested.values():
             item = s2c.detailList.add(requestTimeStamp=int(each.at), name=each.name)
             item.security.market, item.security.code = each.market, each.code
-            item.requestTime = datetime.fromtimestamp(each.at, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+            item.requestTime = local_text(datetime.fromtimestamp(each.at, _BEIJING))
 
 
 def _history_key(security: Any, option: re.Match[str] | None) -> tuple[int, str]:

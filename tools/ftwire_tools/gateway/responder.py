@@ -66,6 +66,22 @@ class Client(Subscriber, Protocol):
         ...
 
 
+class _Received(NamedTuple):
+    """A request as it was received: from whom, and its protocol."""
+
+    client: Client
+    request: Frame | Envelope
+    entry: ProtocolEntry
+
+    def reply(self, answer: Answer) -> None:
+        """Send the answer."""
+        self.client.reply(self.request, self.entry, answer)
+
+    def refuse(self, reason: str, ret_type: int = RET_FAILED) -> None:
+        """Send a failure."""
+        self.reply(Answer(failure(self.entry, reason, ret_type)))
+
+
 class _Answered(NamedTuple):
     """A request as it was answered, which a script may have changed, and the answer; ``None`` for no reply at all."""
 
@@ -95,44 +111,42 @@ class Responder:
         entry = _entry(request)
         if entry is None:
             self._log("unknown-protocol", client=client.number, proto=request.proto_id)
-            self._refuse(client, request, registry[KEEP_ALIVE], f"unknown protocol {request.proto_id}")
+            _Received(client, request, registry[KEEP_ALIVE]).refuse(f"unknown protocol {request.proto_id}")
             return
+        received = _Received(client, request, entry)
         rule = self._faults.struck_by("refuse", entry.proto_id)
         if rule is not None:
             refused = failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code)
-            client.reply(request, entry, Answer(refused))
+            received.reply(Answer(refused))
             return
         message: Any = self.parse(client, request)
         if message is None:
             return
-        self._wait_for(client, request, entry, lambda: self._answer(client, entry, message))
+        self._wait_for(received, lambda: self._answer(received, message))
 
-    def _answer(self, client: Client, entry: ProtocolEntry, message: Any) -> _Answered | Awaitable[_Answered]:
+    def _answer(self, received: _Received, message: Any) -> _Answered | Awaitable[_Answered]:
         """Return the answer to a request, after the script has seen it."""
         if self._hooks is None or not self._hooks.sees_requests:
-            return self._answer_as_usual(client, entry, message)
-        outcome = self._hooks.request(RequestEvent(client.number, entry, message, self._steering))
+            return self._answer_as_usual(received, message)
+        outcome = self._hooks.request(RequestEvent(received.client.number, received.entry, message, self._steering))
         if isinstance(outcome, Outcome):
-            return self._follow(client, entry, message, outcome)
-        return self._follow_later(client, entry, message, outcome)
+            return self._follow(received, message, outcome)
+        return self._follow_later(received, message, outcome)
 
-    def _follow(
-        self, client: Client, entry: ProtocolEntry, message: Any, outcome: Outcome
-    ) -> _Answered | Awaitable[_Answered]:
+    def _follow(self, received: _Received, message: Any, outcome: Outcome) -> _Answered | Awaitable[_Answered]:
         """Return the answer that the script has decided on."""
         if outcome.message is None:
             return _Answered(message, None)
         if outcome.is_answer:
             return _Answered(message, Answer(outcome.message))
-        return self._answer_as_usual(client, entry, outcome.message)
+        return self._answer_as_usual(received, outcome.message)
 
-    async def _follow_later(
-        self, client: Client, entry: ProtocolEntry, message: Any, awaited: Awaitable[Outcome]
-    ) -> _Answered:
-        found = self._follow(client, entry, message, await awaited)
+    async def _follow_later(self, received: _Received, message: Any, awaited: Awaitable[Outcome]) -> _Answered:
+        found = self._follow(received, message, await awaited)
         return found if isinstance(found, _Answered) else await found
 
-    def _answer_as_usual(self, client: Client, entry: ProtocolEntry, message: Any) -> _Answered | Awaitable[_Answered]:
+    def _answer_as_usual(self, received: _Received, message: Any) -> _Answered | Awaitable[_Answered]:
+        client, entry = received.client, received.entry
         refusal = self._steering.refusal(entry)
         if refusal is not None:
             return _Answered(message, Answer(refusal))
@@ -167,29 +181,29 @@ class Responder:
 
     def parse(self, client: Client, request: Frame | Envelope) -> Message | None:
         """Return the message of a request; refuse one that is not a message of its protocol, and return ``None``."""
-        entry = _entry(request) or registry[KEEP_ALIVE]
+        received = _Received(client, request, _entry(request) or registry[KEEP_ALIVE])
         try:
             message: Any = request.message
         except WireError as error:
             reason = error_text(error, request)
         else:
             if isinstance(message, UnknownBody):
-                self._refuse(client, request, entry, f"unknown body format {message.body_format}", RET_INVALID)
+                received.refuse(f"unknown body format {message.body_format}", RET_INVALID)
                 return None
-            lacking = _lacking(entry.proto_id, message)
+            lacking = _lacking(received.entry.proto_id, message)
             if not lacking:
                 return message  # type: ignore[no-any-return]  # a message of its protocol
             reason = f"missing: {', '.join(lacking[:MAX_NAMED])}"
         client.diagnose(request)
         self._log("not-parsed", client=client.number, proto=request.proto_id, reason=reason)
-        self._refuse(client, request, entry, NOT_PARSED, RET_INVALID)
+        received.refuse(NOT_PARSED, RET_INVALID)
         return None
 
     def damaged(self, client: Client, request: BadFrame, reason: str) -> None:
         """Refuse a request whose body cannot be decrypted, or is not the one that its digest was made of."""
         self.requests += 1
         self._log("damaged", client=client.number, proto=request.proto_id, reason=reason)
-        self._refuse(client, request, _entry(request) or registry[KEEP_ALIVE], BAD_DIGEST, RET_INVALID)
+        _Received(client, request, _entry(request) or registry[KEEP_ALIVE]).refuse(BAD_DIGEST, RET_INVALID)
 
     def stop(self) -> None:
         """Answer nothing more."""
@@ -197,52 +211,35 @@ class Responder:
         for task in self._waiting:
             task.cancel()
 
-    def _refuse(
-        self,
-        client: Client,
-        request: Frame | Envelope,
-        entry: ProtocolEntry,
-        reason: str,
-        ret_type: int = RET_FAILED,
-    ) -> None:
-        client.reply(request, entry, Answer(failure(entry, reason, ret_type)))
-
-    def _wait_for(
-        self,
-        client: Client,
-        request: Frame | Envelope,
-        entry: ProtocolEntry,
-        begin: Callable[[], _Answered | Awaitable[_Answered]],
-    ) -> None:
+    def _wait_for(self, received: _Received, begin: Callable[[], _Answered | Awaitable[_Answered]]) -> None:
         """Send what ``begin`` returns, at once or, where that has to be awaited, later."""
         try:
             answered = begin()
         except Exception as error:
-            self._internal_error(client, request, entry, error)
+            self._internal_error(received, error)
             return
         if isinstance(answered, _Answered):
-            self._finish(client, request, entry, answered)
+            self._finish(received, answered)
         elif len(self._waiting) < MAX_WAITING:
-            task = asyncio.get_running_loop().create_task(self._finish_later(client, request, entry, answered))
+            task = asyncio.get_running_loop().create_task(self._finish_later(received, answered))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
         else:
             if inspect.iscoroutine(answered):
                 answered.close()
-            self._refuse(client, request, entry, "too many requests wait for an answer")
+            received.refuse("too many requests wait for an answer")
 
-    async def _finish_later(
-        self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, awaited: Awaitable[_Answered]
-    ) -> None:
+    async def _finish_later(self, received: _Received, awaited: Awaitable[_Answered]) -> None:
         try:
             answered = await awaited
         except Exception as error:
-            self._internal_error(client, request, entry, error)
+            self._internal_error(received, error)
             return
-        self._finish(client, request, entry, answered)
+        self._finish(received, answered)
 
-    def _finish(self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, answered: _Answered) -> None:
+    def _finish(self, received: _Received, answered: _Answered) -> None:
         """Apply what an answered request changes, and send its reply, after the script has seen that."""
+        client, entry = received.client, received.entry
         message, answer = answered.request, answered.answer
         if self._is_over or answer is None:
             return
@@ -258,65 +255,42 @@ class Responder:
         if entry.proto_id == REQUEST_HISTORY and not response.retType:
             self._limits.history_requested(content_of(message).security, response.s2c.name)
         if self._hooks is None or not self._hooks.sees_replies:
-            self._send(client, request, entry, answer, change)
+            self._send(received, answer, change)
             return
         event = ReplyEvent(client.number, entry, answer.message, self._steering, message)
         outcome = self._hooks.reply(event)
         if isinstance(outcome, Outcome):
-            self._send_outcome(client, request, entry, answer, change, outcome)
+            self._send_outcome(received, answer, change, outcome)
         else:
-            task = asyncio.get_running_loop().create_task(
-                self._send_later(client, request, entry, answer, change, outcome)
-            )
+            task = asyncio.get_running_loop().create_task(self._send_later(received, answer, change, outcome))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 
     async def _send_later(
-        self,
-        client: Client,
-        request: Frame | Envelope,
-        entry: ProtocolEntry,
-        answer: Answer,
-        change: SubscriptionChange | None,
-        awaited: Awaitable[Outcome],
+        self, received: _Received, answer: Answer, change: SubscriptionChange | None, awaited: Awaitable[Outcome]
     ) -> None:
-        self._send_outcome(client, request, entry, answer, change, await awaited)
+        self._send_outcome(received, answer, change, await awaited)
 
     def _send_outcome(
-        self,
-        client: Client,
-        request: Frame | Envelope,
-        entry: ProtocolEntry,
-        answer: Answer,
-        change: SubscriptionChange | None,
-        outcome: Outcome,
+        self, received: _Received, answer: Answer, change: SubscriptionChange | None, outcome: Outcome
     ) -> None:
         """Send the reply that the script has decided on; a subscription counts even where its reply is dropped."""
         if self._is_over:
             return
         chosen = answer if outcome.message is answer.message else Answer(outcome.message)
-        self._send(client, request, entry, None if outcome.message is None else chosen, change)
+        self._send(received, None if outcome.message is None else chosen, change)
 
-    def _send(
-        self,
-        client: Client,
-        request: Frame | Envelope,
-        entry: ProtocolEntry,
-        answer: Answer | None,
-        change: SubscriptionChange | None,
-    ) -> None:
+    def _send(self, received: _Received, answer: Answer | None, change: SubscriptionChange | None) -> None:
         if answer is not None:
-            client.reply(request, entry, answer)
+            received.reply(answer)
         if change is not None:
-            self._source.subscribed(client, change)
+            self._source.subscribed(received.client, change)
 
-    def _internal_error(
-        self, client: Client, request: Frame | Envelope, entry: ProtocolEntry, error: Exception
-    ) -> None:
+    def _internal_error(self, received: _Received, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
-        self._log("internal-error", client=client.number, proto=entry.proto_id, reason=reason)
+        self._log("internal-error", client=received.client.number, proto=received.entry.proto_id, reason=reason)
         if not self._is_over:
-            self._refuse(client, request, entry, "internal error of the gateway")
+            received.refuse("internal error of the gateway")
 
 
 async def _when_answered(message: Any, awaited: Awaitable[Answer]) -> _Answered:

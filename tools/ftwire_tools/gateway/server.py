@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.session import ClientSession
     from ftwire_tools.gateway.settings import Settings
     from ftwire_tools.gateway.subscriptions import Subscriptions
-    from ftwire_tools.gateway.websocket import ClientSocket, WebSocketSession
+    from ftwire_tools.gateway.websocket import WebSocketSession
+    from ftwire_tools.gateway.websocket_socket import ClientSocket
 
 __all__ = ["Gateway"]
 
@@ -208,7 +209,7 @@ class Gateway:
         # Imported here, so that a gateway on TCP alone does not need the WebSocket library.
         from websockets.asyncio.server import serve
 
-        from ftwire_tools.gateway.websocket import ClientSocket
+        from ftwire_tools.gateway.websocket_socket import ClientSocket
 
         settings = self.settings
 

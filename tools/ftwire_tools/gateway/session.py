@@ -6,27 +6,23 @@ The protocol is in ``ftwire.Connection`` and ``ftwire.WebSocketConnection``; req
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ftwire.body import encode_body
 from ftwire.connection import SECOND
 from ftwire.errors import WireError
-from ftwire.frame import UnknownBody
 from ftwire.header import BodyFormat
-from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import Answer, failure
-from ftwire_tools.gateway.client_mistakes import MistakeFinder
+from ftwire_tools.gateway.client_exchanges import ClientExchanges
+from ftwire_tools.gateway.client_mistakes import MistakeFinder, MistakeReport
 from ftwire_tools.gateway.faults import ClientFaults
-from ftwire_tools.gateway.hooks import Outcome, PushEvent
 from ftwire_tools.gateway.outbox import FaultyOutbox
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.request_log import Exchange
 from ftwire_tools.gateway.responder import Responder
+from ftwire_tools.gateway.scripted_pushes import ScriptedPushes
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.subscriptions import Subscriptions
@@ -40,19 +36,12 @@ if TYPE_CHECKING:
     from ftwire.protocols import Protocol as ProtocolEntry
     from ftwire.websocket import Envelope
     from ftwire_tools.gateway.faults import Rule
-    from ftwire_tools.gateway.hooks import Hooks
     from ftwire_tools.gateway.push import PushRun
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.transport import ClientTransport
 
 __all__ = ["ClientSession"]
 
-ONE_FRAME: Final = 2
-"""Rank of mistakes in a single frame, which explain no more than its error does (``ftwire.diagnosis.Mistake.rank``)."""
-MAX_LATE_PUSHES: Final = 1000
-"""Most pushes to one client that a script may hold back at a time."""
-MAX_STARTED: Final = 4096
-"""Requests without an answer whose time is kept for the log."""
 MAX_NAME: Final = 64
 """Most characters kept of ``programmingLanguage``."""
 
@@ -83,19 +72,18 @@ class ClientSession(ABC):
         self._log: Final = context.log
         self._client_faults: Final = ClientFaults(context.faults, number)
         self._outbox: FaultyOutbox | None = None
-        found = context.hooks
-        self._hooks: Final = found if found is not None and found.sees_pushes else None
-        self._late_pushes: Final[set[asyncio.Task[None]]] = set()
-        self._request_log: Final = context.request_log
-        self._current: Frame | Envelope | None = None  # the last request, until it is answered, and when it came
-        self._current_since = 0
-        self._started: Final[dict[tuple[int, int], int]] = {}  # the same of requests before it, by protocol and serial
+        hooks = context.hooks
+        self._scripted_pushes: Final = (
+            ScriptedPushes(number, hooks, context) if hooks is not None and hooks.sees_pushes else None
+        )
+        gateway = f"{settings.host}:{settings.port}"
+        self._exchanges: Final = ClientExchanges(number, (peer, gateway), self._client_faults, context.request_log)
         self._flush_due = False
         self._since: Final = time.monotonic_ns()
         self._begun: int | None = None  # when the request began that is not whole yet
         self._over_at = 0
         self._mistakes: Final = MistakeFinder(settings.key)
-        self._is_diagnosed = False
+        self._mistake_report: Final = MistakeReport(number, context.diagnoses, context.log)
         self._responder: Final = Responder(context, self._client_faults)
 
     @property
@@ -104,6 +92,13 @@ class ClientSession(ABC):
         return len(self.subscriptions.topics)
 
     # Implemented for TCP and for WebSocket
+
+    _login_id: ClassVar[int]
+    """ID of the protocol that logs a client in."""
+
+    @abstractmethod
+    def _handshake(self, request: Any) -> None:
+        """Answer the request that logs a client in."""
 
     @abstractmethod
     def _send_reply(self, request: Any, body: Message | bytes) -> None:
@@ -155,8 +150,8 @@ class ClientSession(ABC):
         chosen = self.subscriptions.select(push)
         if chosen is None or (self._context.steering.withholds_pushes and push.proto_id != NOTIFY):
             return False
-        if self._hooks is not None:
-            return self._push_by_script(chosen, self._hooks)
+        if self._scripted_pushes is not None:
+            return self._scripted_pushes.push(chosen, self._send_chosen)
         return self._send_chosen(chosen)
 
     def _send_chosen(self, chosen: Push) -> bool:
@@ -174,35 +169,11 @@ class ClientSession(ABC):
         self._check_unsent()
         return True
 
-    def _push_by_script(self, push: Push, hooks: Hooks) -> bool:
-        """Send a push as the script decides; return whether it was sent, or will be if the script does not drop it."""
-        entry = registry[push.proto_id]
-        outcome = hooks.push(PushEvent(self.number, entry, push.message, self._context.steering))
-        if isinstance(outcome, Outcome):
-            return self._send_push_outcome(push, outcome)
-        if len(self._late_pushes) >= MAX_LATE_PUSHES:
-            if inspect.iscoroutine(outcome):
-                outcome.close()
-            self._log("push-left-out", client=self.number, proto=push.proto_id, reason="too many wait for the script")
-            return False
-        task = asyncio.get_running_loop().create_task(self._push_later(push, outcome))
-        self._late_pushes.add(task)
-        task.add_done_callback(self._late_pushes.discard)
-        return True
-
-    async def _push_later(self, push: Push, awaited: Awaitable[Outcome]) -> None:
-        self._send_push_outcome(push, await awaited)
-
-    def _send_push_outcome(self, push: Push, outcome: Outcome) -> bool:
-        if outcome.message is None or self.is_over:
-            return False
-        return self._send_chosen(push if outcome.message is push.message else Push(push.proto_id, outcome.message))
-
     def push_run(self, run: PushRun) -> None:
         """Send, in order, those pushes of a run that this client has subscribed to."""
         if not self.is_open or self.is_over:
             return
-        if self._faults is None and self._hooks is None and not self._context.steering.withholds_pushes:
+        if self._faults is None and self._scripted_pushes is None and not self._context.steering.withholds_pushes:
             with suppress(WireError):  # each is then sent alone, and the one that fails is logged
                 sent = self._send_joined(run)
                 if sent is not None:
@@ -231,7 +202,7 @@ class ClientSession(ABC):
         self._context.budget.note(self, self.held())
 
     def _note_received(self, *, whole: bool, more: bool) -> None:
-        """Take note of bytes received: whether a request has become ``whole``, and whether ``more`` of one lacks."""
+        """Take note of bytes received: whether a request has become ``whole``, and whether one needs ``more``."""
         if not more:
             self._begun = None
         elif whole or self._begun is None:
@@ -249,10 +220,10 @@ class ClientSession(ABC):
         self._note_held()
         settings = self._settings
         if not self.is_open and now - self._since > settings.login_ns:
-            self.cut_off(self._diagnose(self._find_in_begun) or self._not_logged_in())
+            self.cut_off(self._mistake_report.report(self._find_in_begun) or self._not_logged_in())
         elif self._begun is not None and now - self._begun > settings.silence_ns and not self._transport.is_stuck:
             late = f"a request that it has begun is not whole after {settings.silence:g} s"
-            self.cut_off(self._diagnose(self._find_in_begun) or late)
+            self.cut_off(self._mistake_report.report(self._find_in_begun) or late)
 
     def _not_logged_in(self) -> str:
         """Return what a client has not sent in time."""
@@ -270,26 +241,7 @@ class ClientSession(ABC):
 
     def diagnose(self, request: Frame | Envelope) -> None:
         """Report the known mistake that explains a request which cannot be read: one for each connection."""
-        self._diagnose(lambda: self._find_in(request))
-
-    def _diagnose(self, find: Callable[[], Finding | None]) -> str:
-        """Report the mistake that is found; return its title, empty where none explains what the client sent."""
-        finding = None if self._is_diagnosed else self._context.diagnoses.find(find)
-        if finding is None:
-            return ""
-        self._is_diagnosed = True
-        self._log(
-            "mistake",
-            client=self.number,
-            mistake=finding.mistake.id,
-            what=finding.mistake.title,
-            # A proof may quote the body, which may hold what nobody else should see.
-            proof=finding.unquoted or finding.proof,
-            certain=finding.proven,
-            remedy=finding.mistake.remedy,
-            more="ftwire record -w FILE, then ftwire explain FILE",
-        )
-        return finding.mistake.title if finding.mistake.rank < ONE_FRAME else ""
+        self._mistake_report.report(lambda: self._find_in(request))
 
     async def drained(self) -> None:
         """Wait until there is room for more."""
@@ -298,7 +250,32 @@ class ClientSession(ABC):
             await self._outbox.drained()
         await self._transport.drained()
 
-    # Replies
+    # Requests and replies
+
+    def _take_request(self, request: Frame | Envelope) -> None:
+        """Answer a request, unless a fault loses it on its way here."""
+        if self._loses(request):
+            return
+        self._note_request(request)
+        if request.proto_id == self._login_id:
+            self._handshake(request)
+        else:
+            self._responder.handle(self, request)
+
+    def _note_request(self, request: Frame | Envelope) -> None:
+        """Pass a request to ``on_request``, and remember for the log when it came."""
+        self._client_faults.recent.clear()
+        self._exchanges.begin(request)
+        if self._context.on_request is not None:
+            self._context.on_request(ReceivedRequest.of(self.number, request))
+
+    def _loses(self, request: Frame | Envelope) -> bool:
+        """Return whether a fault has lost a request on its way here."""
+        self._client_faults.recent.clear()
+        if not self._client_faults.strikes("lose", request.proto_id):
+            return False
+        self._exchanges.end(request, None, failure="lost")
+        return True
 
     def reply(self, request: Frame | Envelope, entry: ProtocolEntry, answer: Answer) -> None:
         """Send the answer to a request of a protocol."""
@@ -311,7 +288,7 @@ class ClientSession(ABC):
             self._log("reply-left-out", client=self.number, proto=request.proto_id, reason=str(error))
             sent = failure(entry, f"no reply can be made: {error}")
             self._send(sent, None, body_format, request)
-        self._note_answer(request, sent)
+        self._exchanges.end(request, sent)
 
     def _send(self, message: Message, body: bytes | None, body_format: BodyFormat, request: Frame | Envelope) -> None:
         """Send a reply. Raises ``BodyError``."""
@@ -376,52 +353,6 @@ class ClientSession(ABC):
         """Return the rule that demands an error as answer to a request, if there is one."""
         return self._client_faults.struck_by("refuse", proto_id)
 
-    def _note_request(self, request: Frame | Envelope) -> None:
-        """Pass a request to ``on_request``, and remember for the log when it came."""
-        self._client_faults.recent.clear()
-        if self._request_log is not None:
-            waiting = self._current
-            if waiting is not None:
-                self._started[waiting.proto_id, waiting.serial] = self._current_since
-                if len(self._started) > MAX_STARTED:
-                    del self._started[next(iter(self._started))]
-            self._current, self._current_since = request, time.perf_counter_ns()
-        if self._context.on_request is None:
-            return
-        try:
-            message = request.message
-        except WireError:
-            message = None
-        entry = request.protocol
-        decoded = None if isinstance(message, UnknownBody) else message
-        self._context.on_request(
-            ReceivedRequest(self.number, request.proto_id, entry.name if entry is not None else "", decoded)
-        )
-
-    def _loses(self, request: Frame | Envelope) -> bool:
-        """Return whether a fault has lost a request on its way here."""
-        self._client_faults.recent.clear()
-        if not self._client_faults.strikes("lose", request.proto_id):
-            return False
-        self._note_answer(request, None, failure="lost")
-        return True
-
-    def _note_answer(self, request: Frame | Envelope, reply: Any, *, failure: str = "") -> None:
-        """Pass a request and its answer to the log; ``reply`` is ``None`` for that of the handshake."""
-        log = self._request_log
-        if log is None:
-            return
-        started = self._current_since if request is self._current else 0
-        self._current = None if started else self._current
-        faults = self._client_faults.recent
-        failed = bool(failure or faults) if reply is None else bool(reply.retType or faults)
-        if log.count(failed):
-            return
-        started = started or self._started.pop((request.proto_id, request.serial), 0)
-        latency = time.perf_counter_ns() - started if started else None
-        ends = self.peer, f"{self._settings.host}:{self._settings.port}"
-        log.add(Exchange(self.number, request, reply, latency, failure, tuple(faults), ends))
-
     def abort(self) -> None:
         """Close the transport at once and drop what is unsent."""
         self.over()
@@ -456,8 +387,8 @@ class ClientSession(ABC):
         self.is_over = True
         self._over_at = time.monotonic_ns()
         self._responder.stop()
-        for task in self._late_pushes:
-            task.cancel()
+        if self._scripted_pushes is not None:
+            self._scripted_pushes.stop()
         if self._outbox is not None:
             self._outbox.stop()
         self._context.budget.forget(self)

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ftwire.errors import WireError
+from ftwire.frame import UnknownBody
+
 if TYPE_CHECKING:
+    from ftwire.frame import Frame
+    from ftwire.websocket import Envelope
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.budget import Budget
     from ftwire_tools.gateway.client_mistakes import DiagnosisBudget
@@ -59,6 +64,17 @@ class ReceivedRequest(NamedTuple):
     """Name of its protocol; empty for an unknown one."""
     message: Any
     """The ``Request``; ``None`` where it cannot be decoded."""
+
+    @classmethod
+    def of(cls, client: int, request: Frame | Envelope) -> ReceivedRequest:
+        """Return the request of a frame or an envelope."""
+        try:
+            message = request.message
+        except WireError:
+            message = None
+        entry = request.protocol
+        decoded = None if isinstance(message, UnknownBody) else message
+        return cls(client, request.proto_id, entry.name if entry is not None else "", decoded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

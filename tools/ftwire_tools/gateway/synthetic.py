@@ -18,6 +18,7 @@ from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequest
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import MadeUpVenue
 from ftwire_tools.gateway.trading_sessions import scope_of
+from ftwire_tools.messages.text import undecodable_text
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
 from ftwire_tools.synthetic.universe import Kind
@@ -164,6 +165,9 @@ class Synthetic:
         response = success(entry)
         c2s = content_of(request)
         fields = response.DESCRIPTOR.fields_by_name
+        undecodable = undecodable_text(request)
+        if undecodable is not None:
+            return Answer(failure(entry, f"{undecodable} is not UTF-8"))
         try:
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
                 if entry.proto_id == QOT_SUB and scope_of(c2s) is None:

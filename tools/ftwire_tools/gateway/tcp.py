@@ -135,6 +135,8 @@ class TcpTransport(asyncio.Protocol):
 class TcpSession(ClientSession):
     """The session of one client on TCP."""
 
+    _login_id = INIT_CONNECT
+
     def __init__(self, number: int, peer: str, transport: TcpTransport, context: SessionContext) -> None:
         super().__init__(number, peer, transport, context)
         settings = context.settings
@@ -188,7 +190,7 @@ class TcpSession(ClientSession):
         try:
             for number, event in enumerate(self._connection.receive_data(data, time.monotonic_ns()), 1):
                 if isinstance(event, RequestReceived):
-                    self._request(event.frame)
+                    self._take_request(event.frame)
                 elif isinstance(event, FrameDamaged):
                     self._damaged(event)
                 if self.is_over:
@@ -205,7 +207,7 @@ class TcpSession(ClientSession):
             raise
         except WireError as error:
             begun = self._begun_frame.data + data
-            self.cut_off(self._diagnose(lambda: self._mistakes.in_stream(begun)) or str(error))
+            self.cut_off(self._mistake_report.report(lambda: self._mistakes.in_stream(begun)) or str(error))
         else:
             pending = self._connection.pending
             self._begun_frame.receive(data, pending)
@@ -217,15 +219,6 @@ class TcpSession(ClientSession):
     def _release(self) -> None:
         with suppress(RemoteProtocolError):  # it may have ended inside a frame
             self._connection.close()
-
-    def _request(self, frame: Frame) -> None:
-        if self._loses(frame):
-            return
-        self._note_request(frame)
-        if frame.proto_id == INIT_CONNECT:
-            self._handshake(frame)
-        else:
-            self._responder.handle(self, frame)
 
     def _handshake(self, frame: Frame) -> None:
         if self._connection.state is not State.NEW:
@@ -263,7 +256,7 @@ class TcpSession(ClientSession):
         if self._faults is not None:
             self._send_with_faults(INIT_CONNECT, is_push=False)
         self.flush()
-        self._note_answer(frame, None)
+        self._exchanges.end(frame, None)
         self._is_plain = self._connection.encryption == "none"
         self._mistakes.agree(self._connection.encryption, credentials.aes_key, credentials.aes_iv)
         c2s: Any = frame.message.c2s  # type: ignore[union-attr]  # accept has read it

@@ -6,7 +6,9 @@ options       options of these instruments, by rule, and what they are worth
 For the gateway, prices are a function of time:
 
 corporate_actions  splits and dividends, and the factors that adjust prices for them
+fundamentals       earnings, book value, dividends, staff of each company
 prices             a day's prices from a seed, minutes from a day, trades from a minute
+price_steering     what verbs do to a price: held, moved, halted
 characters         how each kind of instrument moves, and what follows from what
 trading_session    a session of one day: its minutes, and what they add up to at a moment
 history            K-lines

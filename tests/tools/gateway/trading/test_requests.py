@@ -270,7 +270,7 @@ class TestUnlocking:
         assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("guess")) == "unlock failed: wrong password"
         assert asker.refusal("Trd_UnlockTrade", unlock=True) == "unlock failed: wrong password"
         assert not broker.unlocked
-        asker.ask("Trd_UnlockTrade", unlock=True, pwdMD5=md5("test-password"))
+        asker.ask("Trd_UnlockTrade", unlock=True, pwdMD5=md5("123456"))
         assert broker.unlocked == set(range(8))
         asker.ask("Trd_UnlockTrade", unlock=False)
         assert not broker.unlocked
@@ -290,7 +290,7 @@ class TestUnlocking:
     def test_capitals_are_another_digest(self) -> None:
         """The vendor's schema: the MD5 is in lower case."""
         asker = Asker()
-        assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("test-password").upper())
+        assert asker.refusal("Trd_UnlockTrade", unlock=True, pwdMD5=md5("123456").upper())
 
 
 @pytest.mark.parametrize(

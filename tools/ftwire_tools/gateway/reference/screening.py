@@ -93,26 +93,27 @@ class StockFilter:
     def _check(self, listing: Listing, c2s: Any, data: Any) -> tuple[bool, float, int]:
         """Fill ``data``; return whether a stock meets all conditions, and by what and how to sort."""
         passed, key, direction = True, 0.0, 0
+
+        def judge(condition: Any, value: float) -> None:
+            nonlocal passed, key, direction
+            passed &= _in_range(condition, value)
+            if condition.sortDir:
+                key, direction = value, condition.sortDir
+
         for condition in c2s.baseFilterList:
             if condition.fieldName in {1, 2}:
                 continue  # code and name, which are in every row
             value = self._base(listing, condition.fieldName)
             data.baseDataList.add(fieldName=condition.fieldName, value=value)
-            passed &= _in_range(condition, value)
-            if condition.sortDir:
-                key, direction = value, condition.sortDir
+            judge(condition, value)
         for condition in c2s.accumulateFilterList:
             value = self._accumulated(listing, condition.fieldName, condition.days)
             data.accumulateDataList.add(fieldName=condition.fieldName, value=value, days=condition.days)
-            passed &= _in_range(condition, value)
-            if condition.sortDir:
-                key, direction = value, condition.sortDir
+            judge(condition, value)
         for condition in c2s.financialFilterList:
             value = self._financial(listing, condition.fieldName, condition.quarter)
             data.financialDataList.add(fieldName=condition.fieldName, value=value, quarter=condition.quarter)
-            passed &= _in_range(condition, value)
-            if condition.sortDir:
-                key, direction = value, condition.sortDir
+            judge(condition, value)
         for condition in c2s.patternFilterList:
             passed &= condition.isNoFilter or self._has_pattern(listing, condition)
         for condition in c2s.customIndicatorFilterList:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.reference.bounds import is_within
 from ftwire_tools.gateway.reference.indicators import Series, bollinger, ema, kdj, macd, rsi, sma
 from ftwire_tools.gateway.reference.view import MarketView, stock_id
 from ftwire_tools.synthetic.universe import Kind, Listing
@@ -85,7 +86,7 @@ class StockScreen:
                 asked = getattr(query, name)
                 value = self._value(listing, name, asked.property)
                 values = getattr(asked, "valueSet", ())
-                return (not values or int(value) in values) and all(_is_within(value, each) for each in _ranges(asked))
+                return (not values or int(value) in values) and all(is_within(value, each) for each in _ranges(asked))
         return True
 
     def _has_field(self, listing: Listing, query: Any) -> bool:
@@ -232,15 +233,3 @@ def _ranges(query: Any) -> list[Any]:
     fields = query.DESCRIPTOR.fields_by_name
     found = [query] if "filterMin" in fields else []
     return found + (list(query.intervals) if "intervals" in fields else [])
-
-
-def _is_within(value: float, bounds: Any) -> bool:
-    if bounds.HasField("filterMin"):
-        least = bounds.filterMin
-        if value < least.value or (value == least.value and not least.includes):
-            return False
-    if bounds.HasField("filterMax"):
-        most = bounds.filterMax
-        if value > most.value or (value == most.value and not most.includes):
-            return False
-    return True

@@ -43,13 +43,12 @@ from ftwire_tools.gateway.trading.order_types import CONDITIONAL, TRAILING, Prod
 from ftwire_tools.gateway.trading.power import Power
 from ftwire_tools.gateway.trading.price_rules import check_quantity, check_size
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
 
 __all__ = ["Broker"]
 
 REMARK_BYTES: Final = 64
 """Bytes of a remark, as the vendor's SDK checks."""
-_HK: Final = 1
 _SEC_MARKETS: Final = {1: 1, 2: 2, 10: 1, 11: 2, 12: 41, 13: 51}
 """``TrdMarket`` to the ``TrdSecMarket`` of codes that come without."""
 _DELETES: Final = frozenset({Product.HK_STOCK, Product.HK_OPTION, Product.HK_FUTURE, Product.US_FUTURE, Product.FUTURE})
@@ -191,20 +190,7 @@ class Broker:
             remark=terms.remark,
             seen=self.venue.sequence(instrument),
         )
-        set_prices(
-            self.venue,
-            order,
-            OrderChange(
-                terms.qty,
-                terms.price,
-                terms.aux_price,
-                terms.trail_type,
-                terms.trail_value,
-                terms.trail_spread,
-                terms.adjust,
-            ),
-            is_paper=account.terms.is_paper,
-        )
+        set_prices(self.venue, order, terms, is_paper=account.terms.is_paper)
         set_time_in_force(account, order, terms)
         check_size(instrument, account.terms.firm, qty, qty * order.reserve * instrument.multiplier)
         self.day_trades.check(account, order)
@@ -300,7 +286,7 @@ class Broker:
         self.check_may_trade(account)
         if account.terms.is_paper:
             raise TradeError("paper_op")
-        if order.instrument.sec_market != _HK or order.instrument.kind is Kind.FUTURE:
+        if order.instrument.sec_market != SecMarket.HK or order.instrument.kind is Kind.FUTURE:
             raise TradeError("op", op=op)
 
     def _product(self, account: Account, order: Order) -> Product:

@@ -29,11 +29,10 @@ from ftwire_tools.gateway.trading.order_types import (
 from ftwire_tools.gateway.trading.power import Power
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.triggers import is_met, limit_after
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase
+from ftwire_tools.gateway.trading.venue import Instrument, Phase
 
 __all__ = ["Exchange"]
 
-_US: Final = 2
 _EXTENDED: Final = frozenset({Phase.PRE, Phase.AFTER})
 _SETTLES: Final = {2: 1, 31: 1, 32: 1}
 """``TrdSecMarket`` to days from trade to settlement; two for others."""
@@ -89,8 +88,7 @@ class Exchange:
             return phase is Phase.AUCTION
         if phase in {Phase.REGULAR, Phase.BREAK}:
             return order.session is not Session.OVERNIGHT
-        is_stock = order.instrument.sec_market == _US and order.instrument.kind is Kind.STOCK
-        if not is_stock or becomes(order.order_type) is OrderType.MARKET:
+        if not order.instrument.is_us_stock or becomes(order.order_type) is OrderType.MARKET:
             return False
         if phase in _EXTENDED:
             return order.session in {Session.ETH, Session.ALL} or order.fill_outside_rth
@@ -141,7 +139,7 @@ class Exchange:
     def _look(self, instrument: Instrument) -> Look:
         found = self._looks.get(instrument.key)
         quote = self._venue.quote(instrument)
-        if found is None or found.quote.moment != quote.moment:
+        if found is None or found.quote != quote:  # also within a second, where a verb has set the price
             found = self._looks[instrument.key] = Look(quote)
         return found
 

@@ -24,7 +24,7 @@ from ftwire_tools.gateway.trading.order_types import (
 from ftwire_tools.gateway.trading.power import can_short
 from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
 
 __all__ = [
     "OrderChange",
@@ -40,7 +40,6 @@ __all__ = [
 
 GTC_DAYS: Final = 90
 """Calendar days after which an order that is good till cancelled ends."""
-_US: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ def best_price(venue: Venue, order: Order) -> Decimal:
 
 def is_extended(instrument: Instrument, session: Session, *, outside_rth: bool) -> bool:
     """Return whether an order may be filled outside regular hours: stocks of the US only."""
-    is_stock = instrument.sec_market == _US and instrument.kind is Kind.STOCK
-    return is_stock and (outside_rth or session in {Session.ETH, Session.ALL, Session.OVERNIGHT})
+    return instrument.is_us_stock and (outside_rth or session in {Session.ETH, Session.ALL, Session.OVERNIGHT})
 
 
 def type_of(account: Account, product: Product, number: int) -> OrderType:
@@ -110,7 +108,7 @@ def side_of(account: Account, instrument: Instrument, number: int) -> Side:
     return side
 
 
-def set_prices(venue: Venue, order: Order, wanted: OrderChange, *, is_paper: bool) -> None:
+def set_prices(venue: Venue, order: Order, wanted: OrderTerms | OrderChange, *, is_paper: bool) -> None:
     """Set the fields that an order's type needs. Raises ``TradeError``."""
     instrument, order_type = order.instrument, order.order_type
     sent = {
@@ -172,7 +170,7 @@ def set_time_in_force(account: Account, order: Order, terms: OrderTerms) -> None
         raise TradeError("paper_tif")
     if tif is TimeInForce.IOC:
         raise TradeError("tif", tif=tif.name)
-    day_only = instrument.sec_market != _US or instrument.kind is Kind.FUTURE
+    day_only = instrument.sec_market != SecMarket.US or instrument.kind is Kind.FUTURE
     if is_market and day_only and order.order_type not in CONDITIONAL and tif is not TimeInForce.DAY:
         raise TradeError("tif", tif=tif.name)
     order.time_in_force = tif
@@ -193,7 +191,7 @@ def session_of(account: Account, instrument: Instrument, order_type: OrderType, 
         session = Session(terms.session)
     except ValueError:
         raise TradeError("session", session=terms.session) from None
-    if instrument.sec_market != _US or instrument.kind is not Kind.STOCK:
+    if not instrument.is_us_stock:
         return session  # of the US only; OpenD is sent it with every order
     if account.terms.is_paper and session in {Session.ALL, Session.OVERNIGHT}:
         raise TradeError("session", session=session.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import Final
 
-from ftwire_tools.gateway.trading.venue import Instrument, Kind
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket
 
 __all__ = [
     "ALGORITHMS",
@@ -146,19 +146,17 @@ NEEDED: Final[dict[OrderType, tuple[str, ...]]] = {
 }
 """Type to the fields of ``Trd_PlaceOrder`` that it needs beside those of every order."""
 
-_HK, _US, _SH, _SZ = 1, 2, 31, 32
-
 
 def product_of(instrument: Instrument, firm: int) -> Product:
     """Return which rules an instrument goes by at a firm."""
     market, kind = instrument.sec_market, instrument.kind
     if kind is Kind.CRYPTO:
         return Product.CRYPTO_SG if firm == SecurityFirm.FUTUSG else Product.CRYPTO
-    if market == _US:
+    if market == SecMarket.US:
         return Product.US_FUTURE if kind is Kind.FUTURE else Product.US
-    if market == _HK:
+    if market == SecMarket.HK:
         return {Kind.OPTION: Product.HK_OPTION, Kind.FUTURE: Product.HK_FUTURE}.get(kind, Product.HK_STOCK)
-    if market in {_SH, _SZ}:
+    if instrument.is_chinese:
         return Product.CN
     return Product.FUTURE if kind is Kind.FUTURE else Product.OTHER_STOCK
 

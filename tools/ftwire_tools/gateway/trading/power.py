@@ -20,9 +20,18 @@ from ftwire_tools.gateway.trading.order import Needs, Order, Side
 from ftwire_tools.gateway.trading.order_types import CONDITIONAL, MARKET_LIKE, OrderType, product_of
 from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
 
-__all__ = ["MARGIN_RATIOS", "MARKET_RESERVE", "POWER_RATIO", "SHORT_POWER_RATIO", "Margin", "Power", "can_short"]
+__all__ = [
+    "MARGIN_RATIOS",
+    "MARKET_RESERVE",
+    "POWER_RATIO",
+    "SHORT_POWER_RATIO",
+    "Margin",
+    "Power",
+    "Trade",
+    "can_short",
+]
 
 MARKET_RESERVE: Final = Decimal("1.05")
 """Market orders reserve more than limit orders (vendor's question Q15); how much more is a guess."""
@@ -54,7 +63,20 @@ MARGIN_RATIOS: Final = {
 }
 """Kind to the margin of long and of short positions."""
 
-_HK, _US = 1, 2
+
+class Trade(NamedTuple):
+    """What is to be traded: an order, what is left of one, or one that might be placed."""
+
+    instrument: Instrument
+    order_type: OrderType
+    qty: Decimal
+    price: Decimal
+    side: Side
+
+    @property
+    def value(self) -> Decimal:
+        """Quantity at its price, in whole cents."""
+        return cents(self.qty * self.price * self.instrument.multiplier)
 
 
 def can_short(account: Account, instrument: Instrument) -> bool:
@@ -63,7 +85,7 @@ def can_short(account: Account, instrument: Instrument) -> bool:
         return False
     if instrument.kind in {Kind.OPTION, Kind.FUTURE}:
         return True
-    markets = {_US} if account.terms.is_paper else {_US, _HK}
+    markets = {SecMarket.US} if account.terms.is_paper else {SecMarket.US, SecMarket.HK}
     return instrument.kind is Kind.STOCK and instrument.sec_market in markets
 
 
@@ -118,19 +140,15 @@ class Power:
         instrument, left = order.instrument, order.left
         state = left, order.reserve, account.ledger.held(instrument)
         if order.needs is None or order.needs[0] != state:
-            terms = instrument, order.order_type, left, order.reserve, order.side
-            order.needs = state, Needs(self.cost(account, *terms), self.initial(account, *terms))
+            trade = Trade(instrument, order.order_type, left, order.reserve, order.side)
+            order.needs = state, Needs(self.cost(account, trade), self.initial(account, trade))
         return order.needs[1]
 
-    def cost(
-        self, account: Account, instrument: Instrument, order_type: OrderType, qty: Decimal, price: Decimal, side: Side
-    ) -> Decimal:
+    def cost(self, account: Account, trade: Trade) -> Decimal:
         """Return what an order may cost with its fees; futures cost their fees only."""
-        value = cents(qty * price * instrument.multiplier)
-        if order_type in MARKET_LIKE:
-            value = cents(value * MARKET_RESERVE)
-        paid = ZERO if instrument.kind is Kind.FUTURE else value
-        return paid + self.fee(account, instrument, qty, value, side)
+        value = _reserved(trade.order_type, trade.value)
+        paid = ZERO if trade.instrument.kind is Kind.FUTURE else value
+        return paid + self.fee(account, trade.instrument, trade.qty, value, trade.side)
 
     @staticmethod
     def fee(account: Account, instrument: Instrument, qty: Decimal, value: Decimal, side: Side) -> Decimal:
@@ -172,17 +190,13 @@ class Power:
                 left -= self.needs(account, order).margin
         return left
 
-    def initial(
-        self, account: Account, instrument: Instrument, order_type: OrderType, qty: Decimal, price: Decimal, side: Side
-    ) -> Decimal:
+    def initial(self, account: Account, trade: Trade) -> Decimal:
         """Return the initial margin, and the fees, of the part of an order that opens a position."""
+        instrument, qty, side = trade.instrument, trade.qty, trade.side
         held = account.ledger.held(instrument)
         closes = min(abs(held), qty) if held and (held > 0) != side.buys else ZERO
-        opens = qty - closes
-        value = cents(opens * price * instrument.multiplier)
-        if order_type in MARKET_LIKE:
-            value = cents(value * MARKET_RESERVE)
-        fee = self.fee(account, instrument, qty, cents(qty * price * instrument.multiplier), side)
+        value = _reserved(trade.order_type, trade._replace(qty=qty - closes).value)
+        fee = self.fee(account, instrument, qty, trade.value, side)
         total = value * margin_of(instrument, short=not side.buys).initial + fee
         return converted(total, instrument.currency, account.terms.currency)
 
@@ -205,39 +219,19 @@ class Power:
             raise TradeError("buy_back_first")
         if side in {Side.SELL, Side.BUY_BACK} and instrument.kind is not Kind.FUTURE and account.terms.has_margin:
             return  # it sets margin free
-        if not self.affords(account, instrument, order.order_type, order.left, order.reserve, side, but=order):
+        if not self.affords(account, Trade(instrument, order.order_type, order.left, order.reserve, side), but=order):
             raise TradeError("power")
 
-    def affords(
-        self,
-        account: Account,
-        instrument: Instrument,
-        order_type: OrderType,
-        qty: Decimal,
-        price: Decimal,
-        side: Side,
-        but: Order | None = None,
-    ) -> bool:
+    def affords(self, account: Account, trade: Trade, but: Order | None = None) -> bool:
         """Return whether an account has the power for an order."""
         if account.terms.has_margin:
-            needed = self.initial(account, instrument, order_type, qty, price, side)
+            needed = self.initial(account, trade)
             return needed <= ZERO or needed <= self.available(account, but)
-        return not side.buys or self.affords_in_cash(account, instrument, order_type, qty, price, side, but)
+        return not trade.side.buys or self.affords_in_cash(account, trade, but)
 
-    def affords_in_cash(
-        self,
-        account: Account,
-        instrument: Instrument,
-        order_type: OrderType,
-        qty: Decimal,
-        price: Decimal,
-        side: Side,
-        but: Order | None = None,
-    ) -> bool:
+    def affords_in_cash(self, account: Account, trade: Trade, but: Order | None = None) -> bool:
         """Return whether an account has the money for an order without owing any."""
-        return self.cost(account, instrument, order_type, qty, price, side) <= self.free_cash(
-            account, instrument.currency, but
-        )
+        return self.cost(account, trade) <= self.free_cash(account, trade.instrument.currency, but)
 
     def free_cash(self, account: Account, currency: int, but: Order | None = None) -> Decimal:
         """Return the cash of a currency that no order needs."""
@@ -277,3 +271,8 @@ class Power:
             else:
                 high = middle - 1
         return low * lot
+
+
+def _reserved(order_type: OrderType, value: Decimal) -> Decimal:
+    """Return what is reserved for an order of a value: more where it may be filled at any price."""
+    return cents(value * MARKET_RESERVE) if order_type in MARKET_LIKE else value

@@ -13,13 +13,10 @@ from typing import Final
 from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact
 from ftwire_tools.gateway.trading.order_types import SecurityFirm
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket
 from ftwire_tools.markets.ticks import tick_at
 
 __all__ = ["adjusted", "band", "check_price", "check_quantity", "check_size", "decimals_of", "moved", "tick_of"]
-
-_HK, _US, _SH, _SZ = 1, 2, 31, 32
-_CHINA: Final = frozenset({_SH, _SZ})
 
 MOST_PRICE: Final = Decimal(10_000_000)
 """Prices are below this."""
@@ -37,7 +34,7 @@ def decimals_of(instrument: Instrument, price: Decimal) -> int:
     """Return how many decimals a price may have."""
     if instrument.kind in {Kind.FUTURE, Kind.CRYPTO}:
         return 9
-    if instrument.sec_market == _US:
+    if instrument.sec_market == SecMarket.US:
         return 4 if instrument.kind is Kind.STOCK and price < _DOLLAR else 2
     return 3
 
@@ -70,16 +67,16 @@ def band(
 
     Paper accounts have the daily limits, and not the refusals of Hong Kong's exchange, which never sees their orders.
     """
-    if instrument.sec_market in _CHINA and instrument.kind is Kind.STOCK:
+    if instrument.is_chinese and instrument.kind is Kind.STOCK:
         share = Decimal("0.2") if instrument.code.startswith(("688", "300", "301")) else Decimal("0.1")
         return cents(reference * (1 - share)), cents(reference * (1 + share))
-    if instrument.sec_market == _HK and instrument.kind is Kind.STOCK and not is_paper:
+    if instrument.sec_market == SecMarket.HK and instrument.kind is Kind.STOCK and not is_paper:
         return last / 9, last * 9
     return None
 
 
 def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = False) -> None:
-    """Raise ``TradeError`` for a price that is none. Triggers need not lie on a tick."""
+    """Raise ``TradeError`` for a price that no order may have. Triggers need not lie on a tick."""
     if abs(price) >= MOST_PRICE or (price <= ZERO and instrument.kind is not Kind.FUTURE):
         raise TradeError("price")
     digits = decimals_of(instrument, price)
@@ -91,8 +88,8 @@ def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = Fa
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal, *, sells: bool) -> None:
-    """Raise ``TradeError`` for a quantity that is none, or not in lots. Odd lots of A-shares may be sold."""
-    lot = Decimal(1) if sells and instrument.sec_market in _CHINA else instrument.lot
+    """Raise ``TradeError`` for a quantity that is out of range or not in lots. Odd lots of A-shares may be sold."""
+    lot = Decimal(1) if sells and instrument.is_chinese else instrument.lot
     if not ZERO < quantity < MOST_QUANTITY or quantity % lot:
         raise TradeError("quantity", lot=instrument.lot)
 
@@ -102,11 +99,11 @@ def check_size(instrument: Instrument, firm: int, quantity: Decimal, value: Deci
     most: Decimal | None = None
     worth: Decimal | None = None
     market, kind = instrument.sec_market, instrument.kind
-    if market == _HK and kind is not Kind.STOCK:
+    if market == SecMarket.HK and kind is not Kind.STOCK:
         most = Decimal(3_000)
-    elif market in _CHINA and firm == SecurityFirm.FUTUSECURITIES:
+    elif instrument.is_chinese and firm == SecurityFirm.FUTUSECURITIES:
         most, worth = Decimal(1_000_000), Decimal(5_000_000)
-    elif market == _US and kind is Kind.STOCK and firm:
+    elif instrument.is_us_stock and firm:
         most = Decimal(500_000)
         worth = Decimal(10_000_000 if firm == SecurityFirm.FUTUINC else 5_000_000)
     if most is not None and quantity > most:

@@ -23,7 +23,7 @@ from ftwire_tools.gateway.trading.messages import (
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
 from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
-from ftwire_tools.gateway.trading.power import can_short
+from ftwire_tools.gateway.trading.power import Trade, can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
 from ftwire_tools.gateway.trading.rates import CURRENCIES
 from ftwire_tools.gateway.trading.texts import TradeError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_PASSWORD", "TradeRequests"]
 
-DEFAULT_PASSWORD: Final = "test-password"  # noqa: S105 - of made-up accounts, and documented
+DEFAULT_PASSWORD: Final = "123456"  # noqa: S105 - of made-up accounts: the one in the vendor's samples
 """Trade password of every firm's accounts where none was chosen."""
 
 NORMAL, CANCEL, DISABLE, ENABLE, DELETE = range(1, 6)
@@ -86,6 +86,13 @@ class TradeRequests:
         header = c2s.header
         s2c.header.CopyFrom(header)
         return self._broker.find(header.accID, header.trdEnv, header.trdMarket)
+
+    def _real_account(self, c2s: Any, s2c: Any, refusal: str) -> Account:
+        """Return the account of a request; refuse a paper account with the text ``refusal``."""
+        account = self._account(c2s, s2c)
+        if account.terms.is_paper:
+            raise TradeError(refusal)
+        return account
 
     def _accounts(self, c2s: Any, s2c: Any) -> None:
         """Return the accounts."""
@@ -153,10 +160,10 @@ class TradeRequests:
         value = price * instrument.multiplier
 
         def fits_in_cash(qty: Decimal) -> bool:
-            return power.affords_in_cash(account, instrument, order_type, qty, price, Side.BUY, order)
+            return power.affords_in_cash(account, Trade(instrument, order_type, qty, price, Side.BUY), order)
 
         def fits(side: Side) -> Callable[[Decimal], bool]:
-            return lambda qty: power.affords(account, instrument, order_type, qty, price, side, order)
+            return lambda qty: power.affords(account, Trade(instrument, order_type, qty, price, side), order)
 
         found = s2c.maxTrdQtys
         is_future = instrument.kind is Kind.FUTURE
@@ -184,9 +191,7 @@ class TradeRequests:
 
     def _margin_ratios(self, c2s: Any, s2c: Any) -> None:
         """Return the margin ratios of securities."""
-        account = self._account(c2s, s2c)
-        if account.terms.is_paper:
-            raise TradeError("paper_margin")
+        account = self._real_account(c2s, s2c, "paper_margin")
         if len(c2s.securityList) > MOST_CODES:
             raise TradeError("too_many", most=MOST_CODES, what="securities")
         for security in c2s.securityList:
@@ -200,9 +205,7 @@ class TradeRequests:
 
     def _fees(self, c2s: Any, s2c: Any) -> None:
         """Return the fees of orders."""
-        account = self._account(c2s, s2c)
-        if account.terms.is_paper:
-            raise TradeError("paper_fees")
+        account = self._real_account(c2s, s2c, "paper_fees")
         if len(c2s.orderIdExList) > MOST_ORDERS:
             raise TradeError("too_many", most=MOST_ORDERS, what="orders")
         for name in c2s.orderIdExList:
@@ -210,9 +213,7 @@ class TradeRequests:
 
     def _flows(self, c2s: Any, s2c: Any) -> None:
         """Return the cash flow of a day."""
-        account = self._account(c2s, s2c)
-        if account.terms.is_paper:
-            raise TradeError("paper_flow")
+        account = self._real_account(c2s, s2c, "paper_flow")
         for flow in cash_flows(
             account,
             clearing=_text(c2s.clearingDate),
@@ -233,12 +234,7 @@ class TradeRequests:
                 side=c2s.trdSide,
                 order_type=c2s.orderType,
                 qty=c2s.qty,
-                price=_sent(c2s, "price"),
-                aux_price=_sent(c2s, "auxPrice"),
-                trail_type=_sent(c2s, "trailType"),
-                trail_value=_sent(c2s, "trailValue"),
-                trail_spread=_sent(c2s, "trailSpread"),
-                adjust=c2s.adjustSideAndLimit if c2s.adjustPrice else 0.0,
+                **_sent_prices(c2s),
                 time_in_force=c2s.timeInForce,
                 expire_time=_text(c2s.expireTime),
                 session=c2s.session,
@@ -263,16 +259,7 @@ class TradeRequests:
         order = broker.order(account, c2s.orderID, _text(c2s.orderIDEx))
         s2c.orderID, s2c.orderIDEx = order.order_id, order.order_id_ex
         if op == NORMAL:
-            wanted = OrderChange(
-                qty=c2s.qty,
-                price=_sent(c2s, "price"),
-                aux_price=_sent(c2s, "auxPrice"),
-                trail_type=_sent(c2s, "trailType"),
-                trail_value=_sent(c2s, "trailValue"),
-                trail_spread=_sent(c2s, "trailSpread"),
-                adjust=c2s.adjustSideAndLimit if c2s.adjustPrice else 0.0,
-            )
-            broker.change(account, order, wanted)
+            broker.change(account, order, OrderChange(c2s.qty, **_sent_prices(c2s)))
         elif op in {CANCEL, DISABLE, ENABLE, DELETE}:
             {CANCEL: broker.cancel, DISABLE: broker.disable, ENABLE: broker.enable, DELETE: broker.delete}[op](
                 account, order
@@ -289,9 +276,7 @@ class TradeRequests:
 
     def _fills(self, c2s: Any, s2c: Any, *, is_history: bool) -> None:
         """Return fills: the day's, or those of a span of time."""
-        account = self._account(c2s, s2c)
-        if account.terms.is_paper:
-            raise TradeError("paper_deals")
+        account = self._real_account(c2s, s2c, "paper_deals")
         for fill in listed_fills(self._broker, account, Conditions(c2s.filterConditions), is_history=is_history):
             fill_deal(s2c.orderFillList.add(), self._broker, account, fill)
 
@@ -312,6 +297,18 @@ def _text(value: object) -> str:
 def _sent(message: Any, name: str) -> Any:
     """Return a field, ``None`` where it was not sent."""
     return getattr(message, name) if message.HasField(name) else None
+
+
+def _sent_prices(c2s: Any) -> dict[str, Any]:
+    """Return the prices of a new or changed order, by the names that ``OrderTerms`` and ``OrderChange`` have."""
+    return {
+        "price": _sent(c2s, "price"),
+        "aux_price": _sent(c2s, "auxPrice"),
+        "trail_type": _sent(c2s, "trailType"),
+        "trail_value": _sent(c2s, "trailValue"),
+        "trail_spread": _sent(c2s, "trailSpread"),
+        "adjust": c2s.adjustSideAndLimit if c2s.adjustPrice else 0.0,
+    }
 
 
 def _number(value: float) -> Decimal:

@@ -40,7 +40,10 @@ TEXTS: Final = {
     "paper_flow": Text("Paper trading does not support requesting cash flow data.", "模拟账户不支持查询现金流水"),
     "paper_margin": _chs("a paper account has no margin ratios", "模拟账户不支持"),
     "paper_combo": _own("a paper account does not take combinations", "模拟账户不支持组合订单"),
-    "paper_type": _own("a paper account takes limit and market orders only", "模拟交易仅支持限价单和市价单"),
+    "paper_type": _own(
+        "this order type is not for paper accounts: they take limit and market orders only",
+        "模拟交易仅支持限价单和市价单",
+    ),
     "paper_tif": _own("a paper account takes orders for the day only", "模拟交易仅支持当日有效订单"),
     "paper_op": _own("a paper account's orders can be changed and cancelled only", "模拟交易仅支持改单和撤单"),
     "paper_cancel_all": _own("a paper account's orders cannot be cancelled all at once", "模拟交易不支持全部撤单"),

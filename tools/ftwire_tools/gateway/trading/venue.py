@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ftwire_tools.gateway.trading.amounts import exact
-from ftwire_tools.markets.exchanges import EXCHANGES
+from ftwire_tools.markets.exchanges import EXCHANGES, exchange_of
 from ftwire_tools.markets.sessions import MarketState, Session
 from ftwire_tools.markets.trading_days import CalendarRangeError
 from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR, TRADES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftwire_tools.synthetic.trading_day import Market, StockDay
     from ftwire_tools.synthetic.universe import Listing
 
-__all__ = ["Instrument", "Kind", "MadeUpVenue", "Phase", "Print", "Quote", "Venue"]
+__all__ = ["Instrument", "Kind", "MadeUpVenue", "Phase", "Print", "Quote", "SecMarket", "Venue"]
 
 
 class Kind(Enum):
@@ -36,6 +36,15 @@ class Kind(Enum):
     CRYPTO = "crypto"
     OTHER = "other"
     """Indices, plates and the like: nothing that is traded."""
+
+
+class SecMarket(IntEnum):
+    """``Trd_Common.TrdSecMarket`` of the exchanges that have rules of their own here."""
+
+    HK = exchange_of("HK").sec_market
+    US = exchange_of("US").sec_market
+    SH = exchange_of("SH").sec_market
+    SZ = exchange_of("SZ").sec_market
 
 
 class Phase(Enum):
@@ -75,6 +84,16 @@ class Instrument(NamedTuple):
     def key(self) -> tuple[int, str]:
         """Market and code, which together are unique."""
         return self.sec_market, self.code
+
+    @property
+    def is_us_stock(self) -> bool:
+        """Whether it is a stock of the US: only these are traded outside regular hours."""
+        return self.sec_market == SecMarket.US and self.kind is Kind.STOCK
+
+    @property
+    def is_chinese(self) -> bool:
+        """Whether it is traded in Shanghai or Shenzhen."""
+        return self.sec_market in {SecMarket.SH, SecMarket.SZ}
 
 
 class Quote(NamedTuple):

@@ -13,7 +13,7 @@ from ftwire_tools.gateway.reference.made_up.rows import Rows
 from ftwire_tools.gateway.reference.made_up.subjects import ECONOMIC_EVENTS, INSTITUTIONS, Subject
 from ftwire_tools.gateway.reference.made_up.values import Values
 from ftwire_tools.gateway.reference.view import MarketView, set_security
-from ftwire_tools.messages.descriptors import is_repeated
+from ftwire_tools.messages.descriptors import is_repeated, is_required
 from ftwire_tools.synthetic.universe import Kind, Listing
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ class Maker:
                 set_security(getattr(message, field.name).add(), listing)
         elif listings:
             set_security(getattr(message, field.name), listings[0])
-        elif field.is_required:
+        elif is_required(field):
             set_security(getattr(message, field.name), self._view.universe.listings[0])
 
     def _securities(self, name: str, subject: Subject) -> list[Listing]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.reference.bounds import is_within
 from ftwire_tools.gateway.reference.made_up.facts import Facts, folded
 from ftwire_tools.gateway.reference.made_up.subjects import Subject
+from ftwire_tools.messages.descriptors import is_repeated, is_required
 from ftwire_tools.messages.enums import enum_names, short_enum_name
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ class Demand:
         """Return the folded name of the field to sort by; ``None`` where rows keep their order."""
         package = self._c2s.DESCRIPTOR.file.package
         for name in _SORTS:
-            if name in self._fields and (self._c2s.HasField(name) or self._fields[name].is_required):
+            if name in self._fields and (self._c2s.HasField(name) or is_required(self._fields[name])):
                 known = _enum_named(self._c2s.DESCRIPTOR.file, _SORT_ENUMS.get(package, "SortField"))
                 text = folded(short_enum_name(known.get(getattr(self._c2s, name), "")))
                 if text not in {"", "unknown", "unknow"}:
@@ -149,7 +151,7 @@ class Demand:
 
     def _value_of(self, subject: Subject, row: Any, name: str) -> Any:
         """Return what a row has under a name, or its subject; ``None`` where neither has it."""
-        own = {folded(field.name): field for field in row.DESCRIPTOR.fields if not field.is_repeated}
+        own = {folded(field.name): field for field in row.DESCRIPTOR.fields if not is_repeated(field)}
         for each in (name, _ALIASES.get(name, "")):
             if each in own and own[each].message_type is None:
                 return getattr(row, own[each].name)
@@ -201,15 +203,7 @@ def _is_within(value: float, wanted: Any, interval: Any) -> bool:
     """Return whether a value is one of those wanted, and between the bounds of an interval."""
     if "valueList" in wanted.DESCRIPTOR.fields_by_name and wanted.valueList and value not in wanted.valueList:
         return False
-    if interval.HasField("filterMin"):
-        least = interval.filterMin
-        if value < least.value or (value == least.value and not least.includes):
-            return False
-    if interval.HasField("filterMax"):
-        most = interval.filterMax
-        if value > most.value or (value == most.value and not most.includes):
-            return False
-    return True
+    return is_within(value, interval)
 
 
 def _enum_named(file: Any, wanted: str) -> dict[int, str]:
