@@ -1,5 +1,6 @@
 """The specification: what is filled in is up to date, and the numbers in its sentences are those of the code."""
 
+import dataclasses
 import hashlib
 import re
 import runpy
@@ -107,8 +108,8 @@ def test_client_envelope_is_twenty_bytes() -> None:
 
 
 def _frame(body: bytes = KEEP_ALIVE_BODY, **fields: Any) -> bytes:
-    digest = hashlib.sha1(body, usedforsecurity=False).digest()
-    return Header(**{"proto_id": 1004, "serial": 2, "body_length": len(body), "sha1": digest} | fields).encode() + body
+    header = Header(1004, 2, len(body), hashlib.sha1(body, usedforsecurity=False).digest())
+    return dataclasses.replace(header, **fields).encode() + body
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,13 @@ def test_under_a_key_that_it_has_not_nothing_is_seen_and_orders_do_not_pass(tmp_
         assert record.reports("not passed on, for it is trading: Trd_UnlockTrade")
 
 
+def receive_after(side: socket.socket, data: bytes) -> bytes:
+    """Send byte by byte, and return all that comes back."""
+    for byte in data:
+        side.sendall(struct.pack("B", byte))
+    return receive_all(side)
+
+
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"FX", b"F\0"])
 def test_what_cannot_be_read_is_closed(first: bytes, tmp_path: Path) -> None:
     with (
@@ -240,9 +247,7 @@ def test_what_cannot_be_read_is_closed(first: bytes, tmp_path: Path) -> None:
         connect(record.ports[0]) as side,
     ):
         with pytest.raises(ConnectionResetError):
-            for byte in first:
-                side.sendall(struct.pack("B", byte))
-            receive_all(side)
+            receive_after(side, first)
         assert record.reports("closed: it does not begin with a frame (WebSocket? TLS?)")
 
 
