@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -303,10 +304,11 @@ def test_bad_inputs_are_said(tmp_path: Path) -> None:
     if os.name == "posix":
         token.chmod(0o644)
         assert run("--token-file", token, text) == (1, f"Error: {token} can be read by others (chmod 600)\n")
+    assert run("--no-follow", os.devnull)[0] == 1
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, output = run("--port", str(port), text)
-        assert (code, output) == (1, f"Error: cannot listen on port {port}: Address already in use\n")
+        assert (code, output) == (1, f"Error: cannot listen on port {port}: {os.strerror(errno.EADDRINUSE)}\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM from another process")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -25,6 +27,8 @@ __all__ = ["LiveSession"]
 
 CHUNK: Final = 64 << 10
 """Bytes read between two looks at the requests of the page: some 300 frames, which take about 20 ms."""
+WAITING: Final = 4
+"""Chunks of a pipe that may wait to be decoded."""
 PAUSE: Final = 0.2
 """Seconds between two looks at a file for more."""
 
@@ -96,19 +100,34 @@ class LiveSession:
                 await asyncio.sleep(PAUSE)
 
     async def _read_pipe(self) -> None:
-        pipe = asyncio.StreamReader(limit=CHUNK)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(pipe), self._source.stream
-        )
         self.state = "following"
-        try:
-            while chunk := await pipe.read(CHUNK):
-                self._stored.seek(self._size)
-                self._stored.write(chunk)
-                self._take(chunk)
-                await asyncio.sleep(0)
-        finally:
-            transport.close()
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        room = threading.Semaphore(WAITING)
+
+        def read() -> None:
+            chunk: bytes | OSError = b"any"
+            while chunk and not isinstance(chunk, OSError):
+                room.acquire()
+                try:
+                    chunk = os.read(self._source.stream.fileno(), CHUNK)
+                except OSError as error:
+                    chunk = error
+                except ValueError:
+                    return  # the view has ended, and closed its input
+                with suppress(RuntimeError):  # the same
+                    loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+
+        # A thread, as event loops do not wait for devices, nor on Windows for pipes; nothing can end its reading.
+        threading.Thread(target=read, daemon=True).start()
+        while chunk := await chunks.get():
+            if isinstance(chunk, OSError):
+                raise chunk
+            self._stored.seek(self._size)
+            self._stored.write(chunk)
+            self._take(chunk)
+            room.release()
+            await asyncio.sleep(0)
 
     def _take(self, chunk: bytes) -> None:
         self._size += len(chunk)
