@@ -82,6 +82,12 @@ def pcap(said: Iterable[Said], client: Endpoint = CLIENT, server: Endpoint = SER
     return pcap_of(packets(said, client, server))
 
 
+def open_pcap(said: Iterable[Said]) -> bytes:
+    """Return the same of a connection that is still open: what it carries later comes behind these bytes."""
+    ends = len(TcpConversation(CLIENT, SERVER).close())
+    return pcap_of(packets(said)[:-ends])
+
+
 def pcap_of(frames: Iterable[tuple[int, bytes]]) -> bytes:
     writer = PcapWriter()
     return writer.header() + b"".join(writer.packet(time, data) for time, data in frames)

@@ -81,7 +81,8 @@ def read_control(port: int | None, token_file: str | None, *, quiet: bool) -> Co
         return None
     if quiet and token_file is None:
         raise click.UsageError("with --quiet nobody sees the token: --control-token-file FILE")
-    from ftwire_tools.gateway.control import RequestLog, new_token
+    from ftwire_tools.gateway.control import RequestLog
+    from ftwire_tools.local_http import new_token
 
     token = new_token()
     if token_file is not None:

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "fuzz": "Be a hostile client of a gateway, or a hostile gateway.",
     "wireshark": "Make Wireshark show the protocol, and decrypt it.",
     "report": "Show what happened in a session as one HTML page.",
+    "view": "Show a session as a live page, while its capture grows.",
     "export": "Turn captures into typed tables: Parquet, DuckDB and others.",
     "synth": "Write a capture of made-up trading, of any size.",
     "completion": "Print a script that lets the Tab key complete commands.",
@@ -42,7 +43,7 @@ COMMANDS: Final = {
 """Command, which is also its module in ``ftwire_tools.commands`` -> its line in ``ftwire --help``."""
 
 SECTIONS: Final = {
-    "Read captures": ("dump", "explain", "export", "redact", "report", "wireshark"),
+    "Read captures": ("dump", "explain", "export", "redact", "report", "view", "wireshark"),
     "Work with a gateway": ("call", "doctor", "record", "replay", "serve"),
     "Write a client or a gateway": ("schema", "vectors", "synth", "fuzz"),
     "Set up": ("completion", "man"),

@@ -53,13 +53,24 @@ class Rewriter:
     """Takes chunks of a capture and returns chunks of the redacted one.
 
     ``keys`` decrypt what is encrypted. The new capture is plain, or with ``new_key`` encrypted where the old one was.
+    ``chosen`` is given the number of each frame, and returns whether it is in the new capture; without it, all are, and
+    bytes that are in no frame, too. ``comment`` stands in the file.
     """
 
-    def __init__(self, redaction: Redaction, *, keys: Sequence[RsaKey] = (), new_key: RsaKey | None = None) -> None:
+    def __init__(
+        self,
+        redaction: Redaction,
+        *,
+        keys: Sequence[RsaKey] = (),
+        new_key: RsaKey | None = None,
+        chosen: Callable[[int], bool] | None = None,
+        comment: str = "redacted by ftwire redact",
+    ) -> None:
         self._redaction: Final = redaction
         self._new_key: Final = new_key
+        self._chosen: Final = chosen
         self._reader: Final = CaptureReader(keys=keys, raw=False)
-        self._packets: Final = FramePackets("redacted by ftwire redact")
+        self._packets: Final = FramePackets(comment)
         self._connections: Final[dict[int, _Connection]] = {}
         self.unreadable = 0
         """Frames whose body could not be read, and is zeros now."""
@@ -120,6 +131,11 @@ class Rewriter:
             return
         if isinstance(report, UnrecognisedConnection):
             # Left out, and counted as such: nothing in it could be told from a secret.
+            return
+        if self._chosen is not None and (
+            isinstance(report, DissectedBytes)
+            or (isinstance(report, DissectedFrame) and not self._chosen(report.number))
+        ):
             return
         packets, number, time = self._packets, report.conversation.number, report.time
         if isinstance(report, DissectedFrame):

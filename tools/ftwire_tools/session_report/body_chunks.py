@@ -50,12 +50,28 @@ class BodyChunks:
         if self._rows - self._first >= ROWS or len(self._parts) >= SIZE:
             self.close()
 
+    @property
+    def firsts(self) -> list[int]:
+        """Numbers of the first rows of all chunks, with the one that is being collected."""
+        firsts = [first for first, _ in self.chunks]
+        return [*firsts, self._first] if self._rows > self._first else firsts
+
+    def chunk(self, number: int) -> bytes:
+        """Return a chunk, as far as it is collected. Raises ``IndexError``."""
+        if number < len(self.chunks):
+            return self.chunks[number][1]
+        if number > len(self.chunks) or self._rows == self._first:
+            raise IndexError(number)
+        return self._collected()
+
     def close(self) -> None:
         """End the chunk that is being collected."""
         if self._rows == self._first:
             return
-        count = struct.pack("<I", self._rows - self._first)
-        chunk = packed(count + self._lengths + self._parts)
+        chunk = self._collected()
         self.chunks.append((self._first, chunk))
         self.size += len(chunk)
         self._lengths, self._parts, self._first = bytearray(), bytearray(), self._rows
+
+    def _collected(self) -> bytes:
+        return packed(struct.pack("<I", self._rows - self._first) + self._lengths + self._parts)

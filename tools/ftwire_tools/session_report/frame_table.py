@@ -133,20 +133,28 @@ class FrameTable:
         self._code_numbers.extend(self._codes.of(code) for code in dict.fromkeys(codes))
         self._code_ends.append(len(self._code_numbers))
 
-    def packed(self) -> tuple[dict[str, Any], bytes]:
-        """Return what describes the columns, and the columns themselves."""
-        arrays = {**self._columns, "code_ends": self._code_ends, "code_numbers": self._code_numbers}
+    def conversations(self, first: int) -> set[int]:
+        """Return the numbers of the conversations of the rows from ``first`` on."""
+        return set(self._columns["conversation"][first:])
+
+    def packed(self, first: int = 0) -> tuple[dict[str, Any], bytes]:
+        """Return what describes the columns, and the columns themselves, of the rows from ``first`` on."""
+        codes = self._code_ends[first - 1] if first else 0
+        arrays = {name: column[first:] for name, column in self._columns.items()}
+        arrays |= {"code_ends": self._code_ends[first:], "code_numbers": self._code_numbers[codes:]}
         # The widest first, so that each begins at a multiple of its width.
         order = sorted(arrays, key=lambda name: -arrays[name].itemsize)
         parts: list[bytes] = []
         for name in order:
-            column = array(arrays[name].typecode, arrays[name])
+            column = arrays[name]
             if sys.byteorder == "big":
                 column.byteswap()
             parts.append(column.tobytes())
-        texts = json.dumps(self._summaries, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        texts = json.dumps(self._summaries[first:], ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "replace"
+        )
         about = {
-            "rows": len(self),
+            "rows": len(self) - first,
             "columns": [[name, arrays[name].typecode, len(arrays[name])] for name in order],
             "kinds": [str(kind) for kind in _KINDS],
             "codes": list(self._codes.values),

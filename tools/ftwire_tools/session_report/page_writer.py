@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -21,7 +21,7 @@ from ftwire_tools.session_report.body_chunks import packed
 if TYPE_CHECKING:
     from ftwire_tools.session_report.session import Session
 
-__all__ = ["SCRIPTS", "STYLES", "page_of", "page_text"]
+__all__ = ["SCRIPTS", "STYLES", "live_page", "page_of", "page_text"]
 
 STYLES: Final = ("vendor/uPlot.min.css", "style.css")
 SCRIPTS: Final = (
@@ -38,6 +38,8 @@ SCRIPTS: Final = (
     "main.js",
 )
 """In the order in which they run."""
+LIVE_SCRIPTS: Final = (*SCRIPTS[:-1], "live.js", SCRIPTS[-1])
+"""The same of the page that is live."""
 
 
 def page_text(name: str) -> str:
@@ -46,30 +48,37 @@ def page_text(name: str) -> str:
 
 
 def page_of(session: Session, about: dict[str, Any], vocabulary: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the page, part by part. ``about`` has the title, names of inputs, and what is hidden."""
+    """Return the page, part by part. ``about`` has the title, names of inputs, and what is hidden."""
     columns, table = session.table.packed()
-    overview = {
-        "about": about,
-        "session": session.values(),
-        "columns": columns,
-        "chunks": [first for first, _ in session.bodies.chunks],
+    overview = {"about": about, "session": session.values(), "columns": columns, "chunks": session.bodies.firsts}
+    data = {
+        "overview": packed(json.dumps(overview, separators=(",", ":"), allow_nan=False).encode()),
+        "vocabulary": packed(json.dumps(vocabulary, separators=(",", ":")).encode()),
+        "table": packed(table),
     }
+    chunks = {f"chunk-{number}": chunk for number, (_, chunk) in enumerate(session.bodies.chunks)}
+    return _page(str(about["title"]), SCRIPTS, {**data, **chunks})
+
+
+def live_page(title: str) -> Iterator[bytes]:
+    """Yield the page that gets its data from the server it comes from, part by part."""
+    return _page(title, LIVE_SCRIPTS, {}, may_connect=True)
+
+
+def _page(title: str, names: Iterable[str], data: dict[str, bytes], *, may_connect: bool = False) -> Iterator[bytes]:
     styles = [page_text(name) for name in STYLES]
-    scripts = [page_text(name) for name in SCRIPTS]
-    policy = _policy(styles, scripts)
+    scripts = [page_text(name) for name in names]
+    policy = _policy(styles, scripts) + ("; connect-src 'self'" if may_connect else "")
     # Whoever passes a page on passes uPlot on.
     licences = f"<!--\nThe charts are drawn by uPlot, {page_text('vendor/uPlot.LICENSE')}-->"
-    head, rest = _filled(page_text("page.html"), title=str(about["title"]), policy=policy).split("<!-- STYLES -->")
+    head, rest = _filled(page_text("page.html"), title=title, policy=policy).split("<!-- STYLES -->")
     middle, rest = rest.split("<!-- DATA -->")
     before, end = rest.split("<!-- SCRIPTS -->")
     yield head.replace("<!-- LICENCES -->", licences).encode()
     yield "\n".join(f"<style>{text}</style>" for text in styles).encode()
     yield middle.encode()
-    yield _data("overview", packed(json.dumps(overview, separators=(",", ":"), allow_nan=False).encode()))
-    yield _data("vocabulary", packed(json.dumps(vocabulary, separators=(",", ":")).encode()))
-    yield _data("table", packed(table))
-    for number, (_, chunk) in enumerate(session.bodies.chunks):
-        yield _data(f"chunk-{number}", chunk)
+    for name, compressed in data.items():
+        yield _data(name, compressed)
     yield before.encode()
     yield "\n".join(f"<script>{text}</script>" for text in scripts).encode()
     yield end.encode()

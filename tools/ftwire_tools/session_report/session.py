@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.capture import (
@@ -31,7 +31,7 @@ from ftwire_tools.session_report.shown_bodies import ShownBodies, ShownBody
 from ftwire_tools.session_report.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from ftwire.capture import Conversation, Dissected
+    from ftwire.capture import Account, Conversation, Dissected
     from ftwire.cipher import RsaKey
     from ftwire_tools.captures.input_files import Input
     from ftwire_tools.filters.compiler import Filter
@@ -113,12 +113,20 @@ class Session:
         """Read a capture from its parts. Raises ``OSError`` and ``NotACaptureError``."""
         account = reader.account
         try:
-            self._take(reader.read_files([each.stream for each in inputs], progress=progress, at_once=False))
+            self.add(reader.read_files([each.stream for each in inputs], progress=progress, at_once=False))
         except NotACaptureError:
             raise
         except CaptureError as error:
             for damage in (account.damaged_parts or {0: error}).values():
-                self._note(f"the capture cannot be read to its end: {damage}")
+                self.damaged(damage)
+        self.end(account)
+
+    def damaged(self, damage: CaptureError) -> None:
+        """Take note that a capture is damaged."""
+        self._note(f"the capture cannot be read to its end: {damage}")
+
+    def end(self, account: Account) -> None:
+        """Take note that the capture has ended."""
         self.bodies.close()
         for sentence in account.unread():
             self._note(sentence)
@@ -141,7 +149,21 @@ class Session:
         self._say(text)
         self.not_decoded += 1
 
-    def _take(self, reports: Iterable[Dissected]) -> None:
+    def emptied(self) -> Session:
+        """Return a session that begins now: nothing is in it but the conversations that are open."""
+        new = Session(self._shown, chosen=self._filter, limits=self._limits)
+        new._checker = self._checker
+        still_open = {number: about for number, about in self._conversations.items() if "closed" not in about}
+        new._conversations.update(still_open)
+        new._opened = len(still_open)
+        return new
+
+    def conversations(self, numbers: Collection[int]) -> list[dict[str, Any]]:
+        """Return what is known of conversations, as far as they are listed."""
+        return [about for number in sorted(numbers) if (about := self._conversations.get(number)) is not None]
+
+    def add(self, reports: Iterable[Dissected]) -> None:
+        """Take the next reports of a capture. Raises what iterating over them raises."""
         for report in reports:
             if isinstance(report, DissectedFrame):
                 self._frame(_in_range(report))

@@ -80,7 +80,8 @@ class ShownBodies:
 
     def __init__(self, *, show_secrets: bool = False, keep: Collection[Category] = ()) -> None:
         self.shows_secrets: Final = show_secrets
-        self._names: Final = _Masks(token_bytes(32))
+        self._secret: Final = token_bytes(32)
+        self._names: Final = _Masks(self._secret)
         categories = set() if show_secrets else set(Category) - {Category.AMOUNT} - set(keep)
         self._redaction: Final = Redaction(self._names, categories)
         self._plans: Final[dict[type[Message], Projection | None]] = {}
@@ -90,6 +91,10 @@ class ShownBodies:
     def categories(self) -> frozenset[Category]:
         """The categories that are replaced."""
         return self._redaction.categories
+
+    def redaction(self) -> Redaction:
+        """Return what replaces the same in a capture: pseudonyms are those of the page, and stand for masks, too."""
+        return Redaction(Pseudonyms(self._secret), self.categories)
 
     def endpoint(self, end: Endpoint) -> str:
         """Return ``HOST:PORT``; a pseudonym stands for the host unless it is the machine itself."""

@@ -26,6 +26,7 @@
     charts.add(draw);
     return { place, draw, plot: () => plot };
   };
+  ftwire.forgetCharts = () => charts.clear();
   ftwire.redrawCharts = () => charts.forEach((draw) => draw());
 
   ftwire.axes = (colour) => {

@@ -6,31 +6,65 @@
   const KEPT = 6; // chunks that stay open
   const ARRAYS = { I: Uint32Array, q: BigInt64Array, Q: BigUint64Array, B: Uint8Array, H: Uint16Array };
 
-  async function decompressed(base64) {
+  // The data of a name, which stands in the page: compressed, in base64.
+  ftwire.stored = async (name) => {
+    const base64 = document.getElementById(`data-${name}`).textContent;
     const text = atob(base64);
     const bytes = new Uint8Array(text.length);
     for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).arrayBuffer();
-  }
+  };
 
   const utf8 = new TextDecoder();
 
+  // A column with values behind it, in room that doubles: most times, only what is new is copied.
+  function joined(column, added) {
+    if (!column) return added;
+    const [length, room] = [column.length, column.buffer];
+    const Kind = column.constructor;
+    const size = length + added.length;
+    const whole =
+      column.byteOffset === 0 && room.grows && room.byteLength >= size * Kind.BYTES_PER_ELEMENT
+        ? new Kind(room, 0, size)
+        : new Kind(Math.max(2 * size, 1024)).subarray(0, size);
+    if (whole.buffer !== room) {
+      whole.buffer.grows = true;
+      whole.set(column);
+    }
+    whole.set(added, length);
+    return whole;
+  }
+
   // Frames by row, from 0. `column(name)` is an array; `time` and `latency` are in nanoseconds, null where not known.
   class Table {
-    constructor(about, buffer, conversations) {
-      Object.assign(this, { rows: about.rows, codes: about.codes, classes: about.classes });
-      this.kinds = about.kinds;
-      this.errors = about.errors;
-      this.encryptions = about.encryptions;
-      this.columns = {};
-      let at = 0;
+    // `at` is where the columns begin in `buffer`.
+    constructor(about, buffer, conversations, at = 0) {
+      Object.assign(this, { rows: 0, columns: {}, summaries: [], conversations: new Map() });
+      this.append(about, buffer, conversations, at);
+    }
+    // Add rows behind those that there are; return the requests among these that have got their response.
+    append(about, buffer, conversations, at = 0) {
+      const { codes, classes, kinds, errors, encryptions } = about;
+      Object.assign(this, { codes, classes, kinds, errors, encryptions });
       for (const [name, code, length] of about.columns) {
-        this.columns[name] = new ARRAYS[code](buffer, at, length);
+        this.columns[name] = joined(this.columns[name], new ARRAYS[code](buffer, at, length));
         at += length * ARRAYS[code].BYTES_PER_ELEMENT;
       }
-      this.summaries = JSON.parse(utf8.decode(new Uint8Array(buffer, at)));
-      this.conversations = new Map(conversations.map((each) => [each.number, each]));
+      for (const summary of JSON.parse(utf8.decode(new Uint8Array(buffer, at)))) this.summaries.push(summary);
+      for (const each of conversations) this.conversations.set(each.number, each);
+      const first = this.rows;
+      this.rows += about.rows;
+      const answered = [];
+      for (let row = first; row < this.rows; row++) {
+        if (!this.columns.request[row]) continue;
+        this.responses?.set(this.columns.request[row], row);
+        const request = this.requestRow(row);
+        if (request < 0 || request >= first || !this.columns.unanswered[request]) continue;
+        this.columns.unanswered[request] = 0;
+        answered.push(request);
+      }
+      return answered;
     }
     column(name) {
       return this.columns[name];
@@ -88,10 +122,10 @@
     }
   }
 
-  // JSON, bytes and errors of bodies. `open(row)` must have finished before `of(row)`.
+  // JSON, bytes and errors of bodies; `read` returns the data of a name. `open(row)` must have finished before `of(row)`.
   class Bodies {
-    constructor(firsts, rows, read) {
-      Object.assign(this, { firsts, rows, read, chunks: new Map() });
+    constructor(firsts, read) {
+      Object.assign(this, { firsts, read, chunks: new Map() });
     }
     chunkOf(row) {
       let low = 0;
@@ -106,7 +140,8 @@
     async open(row) {
       const number = this.chunkOf(row);
       let chunk = this.chunks.get(number);
-      if (!chunk) {
+      // A live page has a last chunk that was not complete when it was opened.
+      if (!chunk || row >= (await chunk).end) {
         chunk = this.#opened(number);
         this.chunks.set(number, chunk);
         if (this.chunks.size > KEPT) this.chunks.delete(this.chunks.keys().next().value);
@@ -117,7 +152,7 @@
       return found;
     }
     async #opened(number) {
-      const buffer = await decompressed(this.read(`chunk-${number}`));
+      const buffer = await this.read(`chunk-${number}`);
       const view = new DataView(buffer);
       const count = view.getUint32(0, true);
       const starts = new Uint32Array(count * 4 + 1);
@@ -145,18 +180,19 @@
     }
   }
 
-  // Read the page's data; `read` returns the base64 text of a name.
-  ftwire.load = async (read) => {
-    const parsed = async (name) => JSON.parse(utf8.decode(await decompressed(read(name))));
+  // Read the data that stands in the page.
+  ftwire.load = async () => {
+    const parsed = async (name) => JSON.parse(utf8.decode(await ftwire.stored(name)));
     const overview = await parsed("overview");
-    const [vocabulary, table] = await Promise.all([parsed("vocabulary"), decompressed(read("table"))]);
+    const [vocabulary, table] = await Promise.all([parsed("vocabulary"), ftwire.stored("table")]);
     return {
       about: overview.about,
       session: overview.session,
       vocabulary,
       table: new Table(overview.columns, table, overview.session.conversations),
-      bodies: new Bodies(overview.chunks, overview.columns.rows, read),
+      bodies: new Bodies(overview.chunks, ftwire.stored),
     };
   };
   ftwire.Bodies = Bodies;
+  ftwire.Table = Table;
 }

@@ -23,6 +23,8 @@
       Object.assign(this, data);
       this.filters = new ftwire.Filters(data);
       this.rows = null; // rows that match, null for all
+      this.seen = 0; // rows that were compared with the filter
+      this.answered = new Set(); // requests that have got their response, and are to be compared again
       this.chosen = -1; // row that is selected
       this.openRow = -1;
       this.view = "fields";
@@ -103,7 +105,10 @@
           tabindex: "0",
           "aria-label": "Frames",
           "aria-colcount": "8",
-          onscroll: () => this.#later(),
+          onscroll: () => {
+            this.#later();
+            this.onscroll?.();
+          },
           onkeydown: (event) => this.#listKey(event),
         },
         h("div", { role: "rowgroup", class: "list-top" }, this.head),
@@ -162,9 +167,11 @@
       if (compiled === null) this.rows = null;
       else {
         this.list.setAttribute("aria-busy", "true");
-        const found = await this.#matching(compiled, work);
+        const end = this.table.rows;
+        const found = await this.#matching(compiled, work, 0, end);
         if (found === null) return false; // another filter has come
         this.rows = found;
+        this.seen = end;
       }
       this.list.removeAttribute("aria-busy");
       this.list.scrollTop = 0;
@@ -176,9 +183,10 @@
       return true;
     }
 
-    async #matching({ test, needsBody }, work) {
+    // Rows from `first` to before `end` that match; null where another filter has come meanwhile.
+    async #matching({ test, needsBody }, work, first, end) {
       const found = [];
-      const { table, bodies } = this;
+      const { bodies } = this;
       let until = performance.now() + SLICE;
       let chunk = null;
       let parsedRow = -1;
@@ -190,17 +198,49 @@
         }
         return parsed;
       };
-      for (let row = 0; row < table.rows; row++) {
+      for (let row = first; row < end; row++) {
         if (needsBody && (chunk === null || row >= chunk.end)) chunk = await bodies.open(row);
         if (test(row, body)) found.push(row);
         if ((row & 63) === 0 && performance.now() > until) {
-          this.note.textContent = `Filtering: ${Math.floor((100 * row) / table.rows)} %, ${count(found.length)} so far`;
+          this.note.textContent = `Filtering: ${Math.floor((100 * (row - first)) / (end - first))} %, ${count(found.length)} so far`;
           await new Promise((resolve) => setTimeout(resolve));
           if (work !== this.work) return null;
           until = performance.now() + SLICE;
         }
       }
       return work === this.work ? found : null;
+    }
+
+    // Take note of rows that have come, and of requests that have got their response: in a live page.
+    async grow(answered) {
+      for (const row of answered) this.answered.add(row);
+      // A filter at work takes the rows that there were when it began.
+      if (this.list.hasAttribute("aria-busy")) return;
+      const changed = [...this.answered];
+      this.answered.clear();
+      if (this.rows !== null) {
+        const { work } = this;
+        const end = this.table.rows;
+        const compiled = this.filters.compile(this.filter);
+        const found = await this.#matching(compiled, work, this.seen, end);
+        if (found === null) return;
+        const lost = new Set();
+        for (const row of changed) {
+          if (this.indexOf(row) >= 0 && !(await this.#matching(compiled, work, row, row + 1))?.length) lost.add(row);
+        }
+        if (work !== this.work) return;
+        if (lost.size) this.rows = this.rows.filter((row) => !lost.has(row));
+        for (const row of found) this.rows.push(row);
+        this.seen = end;
+        if (this.chosen >= 0 && this.indexOf(this.chosen) < 0) this.chosen = -1;
+      }
+      this.refresh();
+      if (this.input.getAttribute("aria-invalid") === null) this.#say();
+    }
+
+    // Whether the last row is in sight.
+    get isAtEnd() {
+      return this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 2 * this.height;
     }
 
     #refuse(filter, error) {
@@ -217,7 +257,7 @@
       const { rows } = this.table;
       if (this.rows === null)
         this.note.textContent = rows
-          ? `All ${count(rows)} frames. Fields of bodies work too: s2c.rtList.price > 600`
+          ? `${rows === 1 ? "One frame" : `All ${count(rows)} frames`}. Fields of bodies work too: s2c.rtList.price > 600`
           : "";
       else this.note.textContent = `${count(this.rows.length)} of ${count(rows)} frames`;
     }
@@ -233,7 +273,9 @@
         ? "No frame matches this filter."
         : this.session.frames
           ? "No frame of this session is listed."
-          : "There is no frame in this report.";
+          : ftwire.live
+            ? "There is no frame yet. They appear here as they come."
+            : "There is no frame in this report.";
       this.drawn = null;
       this.#rows();
     }

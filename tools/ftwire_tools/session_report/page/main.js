@@ -6,15 +6,23 @@
   const THEMES = ["system", "light", "dark"];
 
   const start = async () => {
-    const data = await ftwire.load((name) => element(`data-${name}`).textContent);
+    const data = await (ftwire.live ?? ftwire).load();
     const { session, about } = data;
-    const overview = new ftwire.Overview(data);
     const frames = new ftwire.Frames(data);
-    element("frame-count").textContent = count(session.listed);
-    element("subtitle").textContent = subtitle(session, about);
+    const drawTop = () => {
+      element("frame-count").textContent = count(session.listed);
+      element("subtitle").textContent = subtitle(session, about);
+    };
+    drawTop();
     element("loading").hidden = true;
     frames.draw(element("frames"));
     let isDrawn = false;
+    const drawOverview = () => {
+      ftwire.forgetCharts();
+      new ftwire.Overview(data).draw(element("overview"));
+      drawTop();
+      isDrawn = true;
+    };
 
     const show = (name) => {
       for (const each of ["overview", "frames"]) {
@@ -22,13 +30,11 @@
         if (each === name) element(`to-${each}`).setAttribute("aria-current", "page");
         else element(`to-${each}`).removeAttribute("aria-current");
       }
-      if (name === "overview" && !isDrawn) {
-        overview.draw(element("overview"));
-        isDrawn = true;
-      }
+      if (name === "overview" && !isDrawn) drawOverview();
       if (name === "frames") {
         fit();
         frames.refresh();
+        ftwire.live?.shown();
       }
     };
     const fit = () =>
@@ -111,11 +117,9 @@
     await route();
     // Paper has no list of frames.
     addEventListener("beforeprint", () => {
-      if (!isDrawn) {
-        overview.draw(element("overview"));
-        isDrawn = true;
-      }
+      if (!isDrawn) drawOverview();
     });
+    ftwire.live?.begin(data, frames, { drawTop, drawOverview });
     document.documentElement.dataset.ready = "true";
   };
 
