@@ -62,9 +62,9 @@ def test_a_tutorial_does_what_it_says(page: Path, tmp_path: Path) -> None:
     ]
     for number, (command, _) in enumerate(steps):
         script += [f"{{ {command}\n}} > out{number} 2>&1; echo $? > code{number}"]
-        if command.endswith("&") and (port := re.search(r"--port (\d+)", command)):
+        if command.endswith("&") and (given := re.search(r"--port (\d+)", command)):
             # A reader takes longer to type the next line than a gateway to begin.
-            script += [f"until (exec 3<> /dev/tcp/127.0.0.1/{port[1]}) 2> /dev/null; do sleep 0.1; done"]
+            script += [f"until (exec 3<> /dev/tcp/127.0.0.1/{given[1]}) 2> /dev/null; do sleep 0.1; done"]
     done = subprocess.run(
         [bash, "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
     )

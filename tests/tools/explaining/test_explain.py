@@ -542,3 +542,11 @@ def test_a_wire_type_that_does_not_exist_is_drawn(wire: int) -> None:
         output = run(*form, raw).output
         assert f"there is no wire type {wire}" in output
         assert f"wire {wire}" in output
+
+
+def test_a_path_that_could_be_base64_is_a_missing_file(tmp_path: Path) -> None:
+    for letters in range(8):
+        missing = tmp_path / "not-there" / ("a" * letters + "b")
+        result = CliRunner().invoke(ftwire, ["explain", str(missing)])
+        assert result.exit_code == 1
+        assert "no such file" in result.stderr

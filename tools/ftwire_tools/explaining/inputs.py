@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
 from ftwire.capture import ENOUGH_TO_TELL, is_capture
@@ -64,11 +65,20 @@ def read_given(inputs: Sequence[str]) -> Given:
     for each in inputs:
         # Not Path.exists, which raises for a "name" as long as a frame.
         if each != "-" and not os.path.exists(each):  # noqa: PTH110
+            if _is_in_a_folder(each):
+                raise UnreadableInputError(f"{each!r}: no such file")
             words.append(each)
             continue
         given = _with_content(_with_words(given, words), each)
         words.clear()
     return _with_words(given, words)
+
+
+def _is_in_a_folder(text: str) -> bool:
+    """Return whether a text is a path below a folder that exists: some such could be read as base64, too."""
+    parts = Path(text).parts
+    above = parts[:2] if text.startswith(os.sep) else parts[:1]
+    return len(parts) > len(above) and os.path.isdir(os.path.join(*above))  # noqa: PTH112, PTH118 - as above
 
 
 def _with_words(given: Given, words: list[str]) -> Given:
