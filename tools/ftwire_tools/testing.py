@@ -162,6 +162,7 @@ def gateway(
     always_open: bool = False,
     seed: int = 0,
     universe: str | PathLike[str] | None = None,
+    data: Sequence[str | PathLike[str]] = (),
     fills: str = "book",
     trade_password: str | None = None,
     faults: Sequence[str | Rule] = (),
@@ -174,25 +175,30 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     """Run a gateway while the block lasts, answering from ``captures`` or, with none, from the made-up market.
 
+    With captures and ``synthetic`` the market answers what was not captured.
+
     ``key`` is the RSA private key that clients hold too, or its PEM; ``speed`` ``None`` is top speed; ``max_pause`` is
     how many seconds a client waits at most for the next captured push, ``None`` for any; ``clock`` and
     ``always_open`` are ``--clock`` and ``--hours always`` of ``ftwire serve``; ``universe`` is a table of
-    instruments, as for ``ftwire serve --universe``; ``fills`` and ``trade_password`` are as there; ``faults`` are
+    instruments, as for ``ftwire serve --universe``; ``data`` are files and directories with bars and trades that are
+    played, as for ``--data``; ``fills`` and ``trade_password`` are as there; ``faults`` are
     written as for ``ftwire serve --fault``; ``limits`` is the quota of the account whose limits are enforced,
     ``"off"``, or settings of your own; ``source`` makes another answer source, and ``credentials`` what a connection
     gets in its handshake, by its number; ``script`` is the file of a script as for ``ftwire serve --script``, or its
     functions. ``settings`` are further fields of ``ftwire_tools.gateway.settings.Settings``. ``world`` is the former
     name of ``source``.
 
-    Raises what loading a capture or a table and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
-    ``ClockError``, ``FillModelError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at the end of the block
-    what the gateway itself failed with, or the first error of a script in a ``RuntimeError``.
+    Raises what loading a capture, a table or data and listening raise (``OSError``, ``LoadError``, ``UniverseError``,
+    ``RecordingError``, ``ClockError``, ``FillModelError``, ``FaultError``, ``SettingsError``, ``ScriptError``), and at
+    the end of the block what the gateway itself failed with, or the first error of a script in a ``RuntimeError``.
     """
     if world is not None:
         warnings.warn("gateway(world=...) is now called gateway(source=...)", DeprecationWarning, stacklevel=3)
         source = world
-    if captures and (synthetic or source is not None):
+    if captures and source is not None:
         raise ValueError("captures or another answer source, not both")
+    if data and shift_to_now:
+        raise ValueError("data or shift_to_now, not both")
     events: list[Event] = []
     requests: list[ReceivedRequest] = []
     log = Log(lambda name, facts: events.append(Event(name, facts)))
@@ -211,32 +217,39 @@ def gateway(
         }
     )
     pace, now = Pace(speed, loop=loop, max_pause=max_pause), time.time_ns() if shift_to_now else None
+    replay = None
+    if captures:
+        replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, log=log)
+        load(replay, [fspath(path) for path in captures], [*capture_keys, *([rsa] if rsa else [])], log)
     if clock is not None:
         if shift_to_now:
             raise ValueError("clock or shift_to_now, not both")
         now = start_time(clock) * SECOND
     if source is not None:
         made = source()
-    elif captures:
-        replay = Replay(match=Match(match), on_miss=OnMiss(on_miss), reuse=reuse, pace=pace, now=now, log=log)
-        load(replay, [fspath(path) for path in captures], [*capture_keys, *([rsa] if rsa else [])], log)
+    elif replay is not None and not synthetic:
         made = replay
     else:
+        from ftwire_tools.gateway.captured_first import CapturedFirst
         from ftwire_tools.gateway.synthetic import Synthetic
         from ftwire_tools.gateway.trading.fill_model import parse_fills
         from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
-        from ftwire_tools.synthetic.universe import load_universe
+        from ftwire_tools.synthetic.recordings import load_recordings
+        from ftwire_tools.synthetic.universe import default_universe, load_universe
 
-        made = Synthetic(
-            seed=seed,
-            pace=pace,
-            now=now,
-            universe=None if universe is None else load_universe(fspath(universe)),
-            fills=parse_fills(fills),
-            password=DEFAULT_PASSWORD if trade_password is None else trade_password,
-            language=chosen.language,
-            always_open=always_open,
-        )
+        instruments = default_universe() if universe is None else load_universe(fspath(universe))
+        market: dict[str, Any] = {
+            "seed": seed,
+            "pace": pace,
+            "now": now,
+            "universe": instruments,
+            "fills": parse_fills(fills),
+            "password": DEFAULT_PASSWORD if trade_password is None else trade_password,
+            "language": chosen.language,
+            "always_open": always_open,
+            "recordings": load_recordings([fspath(path) for path in data], instruments) if data else None,
+        }
+        made = Synthetic(**market) if replay is None else CapturedFirst(replay, **market)
     hooks = script if script is None or isinstance(script, Script) else load_script(fspath(script))
 
     def make() -> Gateway:

@@ -85,7 +85,7 @@ def test_synthetic_with_websocket() -> None:
     ("arguments", "code", "reason"),
     [
         ([], 2, "give captures, or --synthetic"),
-        ([PLAIN, "--synthetic"], 2, "not both"),
+        ([PLAIN, "--synthetic", "--on-miss", "empty"], 2, "not both"),
         (["no-such.pcap"], 1, "no-such.pcap: No such file or directory"),
         ([str(TEST_KEY)], 1, "not a capture"),
         ([str(CAPTURES / "futu-api-10.11-aes_cbc.pcapng")], 1, "give the key that they were captured under"),

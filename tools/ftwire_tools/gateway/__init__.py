@@ -48,6 +48,7 @@ The modules, each depending only on those above it:
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
 ``synthetic``         the answer source for the made-up market and those accounts
+``captured_first``    the answer source for captures with that market behind them
 --------------------  --------------------------------------------------------------------------------
 ``script_file``       reads a script
 ``control``           the verbs over HTTP

@@ -45,7 +45,7 @@ def fill_time_share(share: Any, stock: StockDay, minute: Minute, last_close: flo
     time = stock.time(minute.end)
     share.time = local_text(time)
     share.minute = minute_of_day(time)
-    share.isBlank = False
+    share.isBlank = minute.is_blank
     share.price = minute.close
     share.lastClosePrice = last_close
     share.avgPrice = minute.average
@@ -149,7 +149,7 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     basic.isSuspend = stock.is_halted
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
-    basic.avgPrice = round(stock.turnover / stock.volume, 3)
+    basic.avgPrice = round(stock.turnover / stock.volume, 3) if stock.volume else stock.price
     asks, bids = stock.book(1)
     ((basic.askPrice, basic.askVol, _),) = asks
     if bids:

@@ -268,8 +268,15 @@ class Quotes:
                 "Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, minute, last_close)
             )
         if topic.sub_type == TICKER:
-            (trade,) = stock.last_trades(1, sessions)
-            return _push("Qot_UpdateTicker", stock, lambda s2c: fill_trade(s2c.tickerList.add(), stock, trade))
+            trades = stock.newest_trades(sessions)
+            if not trades:
+                return None
+
+            def fill_trades(s2c: Any) -> None:
+                for trade in trades:
+                    fill_trade(s2c.tickerList.add(), stock, trade)
+
+            return _push("Qot_UpdateTicker", stock, fill_trades)
 
         def fill(s2c: Any) -> None:
             assert kline is not None  # noqa: S101 - other topics have returned
@@ -353,14 +360,19 @@ def _last_bars(stock: StockDay, kline: int, count: int, sessions: frozenset[Sess
     if kline in _MINUTES:
         if not _is_extended(kline):
             sessions = REGULAR
-        begin = stock.begin_of_minutes(count * _MINUTES[kline], sessions, MOST_DAYS)
         end = now + timedelta(minutes=_MINUTES[kline])
+        minutes, before = count * _MINUTES[kline], None
+        while (begin := stock.begin_of_minutes(minutes, sessions, MOST_DAYS)) != before:
+            bars = deque(_bars(stock, kline, begin, end, sessions, rehab), maxlen=count)
+            if len(bars) == count:
+                return bars
+            minutes, before = minutes * 4, begin  # data of a user's may lack minutes
+        return bars
+    first = stock.day()
+    if kline == DAY:
+        first -= timedelta(days=count * 3 // 2 + 14) if count > 1 else timedelta()
     else:
-        first = stock.day()
-        if kline == DAY:
-            first -= timedelta(days=count * 3 // 2 + 14) if count > 1 else timedelta()
-        else:
-            period = _PERIODS[kline]
-            first = PERIODS[period][1](first - timedelta(days=(count - 1) * _DAYS[period]))
-        begin, end = datetime(first.year, first.month, first.day), now
+        period = _PERIODS[kline]
+        first = PERIODS[period][1](first - timedelta(days=(count - 1) * _DAYS[period]))
+    begin, end = datetime(first.year, first.month, first.day), now
     return deque(_bars(stock, kline, begin, end, sessions, rehab), maxlen=count)

@@ -19,6 +19,7 @@ from ftwire_tools.gateway.push_scheduler import SECOND, Pace, PushScheduler
 from ftwire_tools.gateway.reply_index import Position, ReplyIndex
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
 from ftwire_tools.gateway.time_shift import shift_times
+from ftwire_tools.gateway.topics import topics_of
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.forward import Forward
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.subscriptions import SubscriptionChange
+    from ftwire_tools.gateway.topics import Topic
 
 __all__ = ["OnMiss", "Replay"]
 
@@ -95,6 +97,7 @@ class Replay:
         self._forward: Final = forward
         self._log: Final = log
         self._start: int | None = None
+        self._pushed: Final[set[Topic]] = set()
         self._handshake: dict[str, Any] = {}
         self._trackers: Final[dict[tuple[int, int], CauseTracker]] = {}
         self._clients: Final[dict[int, _ClientState]] = {}
@@ -116,7 +119,10 @@ class Replay:
                 if entry is not None and request is not None:
                     tracker.reply(_message(request), entry)
         elif dissected.kind is Kind.PUSH:
-            self.index.add_securities(tracker.push(frame, time))
+            message = tracker.push(frame, time)
+            self.index.add_securities(message)
+            if message is not None:
+                self._pushed.update(topics_of(frame.proto_id, message) or ())
 
     def _take_handshake(self, frame: Frame | Envelope) -> None:
         message: Any = _message(frame)
@@ -159,6 +165,15 @@ class Replay:
 
     def answer(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
         """Return the captured reply, or the one that ``on_miss`` determines."""
+        found = self.captured(client, entry, request)
+        if found is not None:
+            return found
+        if entry.proto_id in {TRD_SUB_ACC_PUSH, UNLOCK_TRADE}:
+            return Answer(success(entry))
+        return self._miss(client, entry, request)
+
+    def captured(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | None:
+        """Return the captured reply, or the success of a subscription to what was captured; ``None`` for neither."""
         state = self._clients[client.number]
         found = self.index.find(entry.proto_id, request, self._match, state.position, reuse=self._reuse)
         if found is not None:
@@ -174,9 +189,11 @@ class Replay:
             return Answer(copy)
         if entry.proto_id in {QOT_SUB, QOT_REG_PUSH} and self.index.has_securities(security_key(request)):
             return Answer(success(entry))
-        if entry.proto_id in {TRD_SUB_ACC_PUSH, UNLOCK_TRADE}:
-            return Answer(success(entry))
-        return self._miss(client, entry, request)
+        return None
+
+    def has_pushes(self, topic: Topic) -> bool:
+        """Return whether pushes of a topic were captured."""
+        return topic in self._pushed
 
     def _miss(self, client: Subscriber, entry: ProtocolEntry, request: Message) -> Answer | Awaitable[Answer]:
         if self._on_miss is OnMiss.FORWARD and self._forward is not None:

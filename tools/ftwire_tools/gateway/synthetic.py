@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.topics import Topic
     from ftwire_tools.gateway.trading.fill_model import FillModel
     from ftwire_tools.markets.sessions import Session
+    from ftwire_tools.synthetic.recordings import Recordings
     from ftwire_tools.synthetic.trading_day import StockDay
     from ftwire_tools.synthetic.universe import Universe
 
@@ -90,10 +91,12 @@ class Synthetic:
         passwords: Mapping[int, str] | None = None,
         language: Language = "en",
         always_open: bool = False,
+        recordings: Recordings | None = None,
     ) -> None:
         """``now``, in nanoseconds since 1970, is the market's time at the start.
 
-        With ``always_open`` every market stays in its regular session.
+        With ``always_open`` every market stays in its regular session. Instruments in ``recordings`` are traded as was
+        recorded, in the universe of those; ``now`` is by default when they begin.
         ``password`` unlocks trading, ``passwords`` are those of firms (``Trd_Common.SecurityFirm``) with another one;
         ``language`` is that of the texts of refusals. Raises ``ClockError``.
         """
@@ -101,8 +104,10 @@ class Synthetic:
         self._passwords: Final = password, dict(passwords or {})
         self._language: Final[Language] = language
         self._seed: Final = seed
-        self._start: Final = None if now is None else now / SECOND
-        self._universe: Final = universe
+        self._recordings: Final = recordings
+        begin = None if recordings is None else recordings.start
+        self._start: Final = begin if now is None else now / SECOND
+        self._universe: Final = universe if recordings is None else recordings.universe
         self._always_open: Final = always_open
         self.is_stopped = False
         """Whether the market's clock stands still."""
@@ -118,7 +123,9 @@ class Synthetic:
 
     def restart(self) -> None:
         """Begin again with the market and the accounts as they were at the start."""
-        self.market = Market(self._seed, self._start, self._universe, always_open=self._always_open)
+        self.market = Market(
+            self._seed, self._start, self._universe, always_open=self._always_open, recordings=self._recordings
+        )
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
         self._quotes = Quotes(self.market)
         self._reference = Reference(self.market, self._seed)

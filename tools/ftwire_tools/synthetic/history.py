@@ -126,7 +126,8 @@ def daily_bars(stock: Instrument, begin: date, end: date, rehab: int = UNADJUSTE
     """Yield the bars of days from ``begin`` to ``end``, as far as they have begun; that of today is what it is now."""
     days, adjuster, today = stock.days_of, _Adjuster(stock, rehab), stock.day()
     last: float | None = None
-    for day in stock.hours.between(max(begin, days.first), min(end, today)):
+    known = [day for day in stock.hours.between(max(begin, days.first), min(end, today)) if days.is_known(day)]
+    for day in known or ([today] if begin <= today <= end else []):
         if day == today:
             now = stock.summary()
             units = [round(price * UNIT) for price in (now.open, now.high, now.low, now.price)]
@@ -246,15 +247,24 @@ def _session_bars(
         for at in range(begin + skipped, min(stop, total), width):
             after = min(at + width, stop)
             whole = min(after, over)
-            highs, lows = list(minutes.highs[at:whole]), list(minutes.lows[at:whole])
+            now = running if after > over else None
+            traded = part.traded(at, whole)
+            if not traded and now is None:
+                continue
+            if len(traded) == whole - at:
+                highs, lows = list(minutes.highs[at:whole]), list(minutes.lows[at:whole])
+            else:
+                highs, lows = [minutes.highs[each] for each in traded], [minutes.lows[each] for each in traded]
             volume, turnover = sum(minutes.volumes[at:whole]), sum(minutes.turnovers[at:whole])
+            first_price = minutes.opens[traded[0]] if traded else 0
             close = minutes.closes[whole - 1]
-            if after > over and running is not None:
-                highs.append(running.high)
-                lows.append(running.low)
-                volume, turnover, close = volume + running.volume, turnover + running.turnover, running.close
+            if now is not None:
+                highs.append(now.high)
+                lows.append(now.low)
+                volume, turnover, close = volume + now.volume, turnover + now.turnover, now.close
+                first_price = first_price or now.open
             opened, high, low, closed = (
-                round(units / UNIT * a + b, 5) for units in (minutes.opens[at], max(highs), min(lows), close)
+                round(units / UNIT * a + b, 5) for units in (first_price, max(highs), min(lows), close)
             )
             time, money = stock.time(ends[after - 1]), round(turnover / UNIT, 3)
             yield Bar(time, opened, high, low, closed, last_close, volume, money)

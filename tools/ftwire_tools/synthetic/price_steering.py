@@ -161,8 +161,9 @@ class PriceSteering:
         for second in changes:
             if second not in by_second:
                 # A change is a trade of one lot, so that it is seen at once.
-                before = made[max(bisect_right(made, second, key=lambda tick: tick.second) - 1, 0)]
-                by_second[second] = Tick(second, before.price, self._days.character.lot)
+                place = max(bisect_right(made, second, key=lambda tick: tick.second) - 1, 0)
+                before = made[place].price if made else base.minutes.closes[number]
+                by_second[second] = Tick(second, before, self._days.character.lot)
         return [
             tick._replace(price=self.price_at(start + second, tick.price)) for second, tick in sorted(by_second.items())
         ]

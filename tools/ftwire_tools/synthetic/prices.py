@@ -30,13 +30,16 @@ __all__ = [
     "Character",
     "Days",
     "DerivedDays",
+    "GivenMinutes",
     "Ladder",
+    "MadeUpMinutes",
     "MinuteBar",
     "Minutes",
     "Movement",
     "RandomDays",
     "SessionBar",
     "Tick",
+    "minutes_in",
     "minutes_of",
     "ticks_of",
     "trades_in",
@@ -146,6 +149,14 @@ class Minutes(NamedTuple):
         )
 
 
+class GivenMinutes(NamedTuple):
+    """The minutes of a session that were recorded. The price stands in one that was not, and nothing is traded."""
+
+    minutes: Minutes
+    counts: array[int]
+    """How many trades each minute has, 0 for one that was not recorded."""
+
+
 class Tick(NamedTuple):
     """One trade."""
 
@@ -218,6 +229,32 @@ class Days(Protocol):
         """Return the close of the day before, adjusted where this day is the ex-date of an event."""
         ...
 
+    def is_known(self, day: date) -> bool:
+        """Return whether a trading day has trading in regular hours: one that was not recorded has none."""
+        ...
+
+    def given(self, day: date, session: Session) -> GivenMinutes | None:
+        """Return the minutes of a session of a trading day; ``None`` where they follow from ``bar``."""
+        ...
+
+    def given_ticks(self, day: date, session: Session, number: int) -> list[Tick] | None:
+        """Return the trades of a minute of a session; ``None`` where they follow from the minute."""
+        ...
+
+
+class MadeUpMinutes:
+    """What ``Days`` have in common whose minutes and trades all follow from the bars of their sessions."""
+
+    def is_known(self, day: date) -> bool:  # noqa: ARG002 - as in Days
+        """Return ``True``."""
+        return True
+
+    def given(self, day: date, session: Session) -> GivenMinutes | None:
+        """Return ``None``."""
+
+    def given_ticks(self, day: date, session: Session, number: int) -> list[Tick] | None:
+        """Return ``None``."""
+
 
 def _seeded(seed: int, *what: object) -> Random:
     return Random("/".join(map(str, (seed, *what))))  # noqa: S311 - reproducible, not secret
@@ -228,7 +265,7 @@ def least_volume(hours: Hours, day: date, session: Session, lot: int) -> int:
     return QUANTUM * lot * hours.minutes(day, session)
 
 
-class RandomDays:
+class RandomDays(MadeUpMinutes):
     """Days whose closes move at random around a trend, through the last close of the listing on the day ``ANCHOR``."""
 
     def __init__(
@@ -388,7 +425,7 @@ class _Close(NamedTuple):
     b: float
 
 
-class DerivedDays:
+class DerivedDays(MadeUpMinutes):
     """Days whose prices follow from those of another instrument: of a warrant or an option from its underlying's."""
 
     def __init__(
@@ -438,10 +475,15 @@ def _profile(count: int) -> tuple[float, ...]:
 
 def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     """Return the minutes of a session of a trading day."""
+    given = days.given(day, session)
+    return minutes_in(days, seed, day, session, days.bar(day, session)) if given is None else given.minutes
+
+
+def minutes_in(days: Days, seed: int, day: date, session: Session, bar: SessionBar) -> Minutes:
+    """Return minutes that a session of a trading day may have had, which add up to its bar."""
     count = days.hours.minutes(day, session)
     if not count:
         return Minutes(*(array("q") for _ in Minutes._fields))
-    bar = days.bar(day, session)
     legal = days.ladder.legal_within(bar.low, bar.high)
     drawn = _seeded(seed, days.character.key, day, session.value, "minutes")
     closes = _path(drawn, count, bar, legal, days.character.sign)
@@ -455,7 +497,11 @@ def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     highs[max(range(count), key=highs.__getitem__)] = bar.high
     lows[min(range(count), key=lows.__getitem__)] = bar.low
     prices = [sum(each) / 4 for each in zip(opens, highs, lows, closes, strict=True)]
-    volumes = _volumes(drawn, prices, bar, days.character.lot)
+    lot = days.character.lot
+    if bar.volume >= least_volume(days.hours, day, session, lot):
+        volumes = _volumes(drawn, prices, bar, lot)
+    else:
+        volumes = _shared(bar.volume, list(_profile(count)), lot, 0)
     turnovers = _turnovers(prices, volumes, bar.turnover)
     return Minutes(*(array("q", column) for column in (opens, highs, lows, closes, volumes, turnovers)))
 
@@ -543,7 +589,7 @@ def _shared(volume: int, weights: list[float], lot: int, least: int) -> list[int
 def _turnovers(prices: list[float], volumes: list[int], turnover: int) -> list[int]:
     """Return turnovers near price times volume that add up to a turnover."""
     plain = [price * volume for price, volume in zip(prices, volumes, strict=True)]
-    scale, so_far, given, found = turnover / sum(plain), 0.0, 0, []
+    scale, so_far, given, found = turnover / (sum(plain) or 1.0), 0.0, 0, []
     for each in plain:
         so_far += each
         upto = round(so_far * scale)
@@ -554,14 +600,25 @@ def _turnovers(prices: list[float], volumes: list[int], turnover: int) -> list[i
 
 
 def trades_in(lots: int, session: Session) -> int:
-    """Return in how many trades the lots of a minute are traded: one a second at most, fewer outside regular hours."""
-    return min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4)
+    """Return in how many trades the lots of a minute are traded: one a second at most, fewer outside regular hours.
+
+    What has prices and no volume, such as an index, has trades without volume: one for open, high, low and close each.
+    """
+    return min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4) or QUANTUM
 
 
 def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, minute: MinuteBar) -> list[Tick]:
-    """Return the trades of the minute with this number in its session, at most one in a second, the first at once."""
+    """Return the trades of the minute with this number in its session.
+
+    Those that are not given are at most one in a second, and the first of them is at the minute's beginning.
+    """
+    given = days.given_ticks(day, session, number)
+    if given is not None:
+        return given
     lot = days.character.lot
     count = trades_in(minute.volume // lot, session)
+    if count < QUANTUM:
+        return _few_ticks(count, minute)
     drawn = _seeded(seed, days.character.key, day, session.value, number)
     seconds = range(count) if count == MINUTE else [0, *sorted(drawn.sample(range(1, MINUTE), count - 1))]
     high, low = minute.high, minute.low
@@ -577,5 +634,16 @@ def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, mi
     bottom = drawn.randrange(1, count - 2)
     prices[top] = high
     prices[bottom + (bottom >= top)] = low
-    volumes = _shared(minute.volume, [0.1 + drawn.random() for _ in range(count)], lot, 1)
+    least = 1 if minute.volume else 0
+    volumes = _shared(minute.volume, [0.1 + drawn.random() for _ in range(count)], lot, least)
     return list(map(Tick, seconds, prices, volumes))
+
+
+def _few_ticks(count: int, minute: MinuteBar) -> list[Tick]:
+    """Return one, two or three trades of a minute, too few for its open, high, low and close: its last prices."""
+    farthest = max(minute.high, minute.low, key=lambda price: abs(price - minute.open))
+    prices = (minute.open, farthest, minute.close)
+    chosen = prices if count == len(prices) else (prices[0], prices[-1])[-count:]
+    each = minute.volume // count
+    volumes = [each] * (count - 1) + [minute.volume - each * (count - 1)]
+    return [Tick(MINUTE * place // count, *one) for place, one in enumerate(zip(chosen, volumes, strict=True))]

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from random import Random
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ftwire_tools.markets.clocks import at_second
@@ -32,6 +32,7 @@ from ftwire_tools.synthetic.prices import (
     Tick,
     ticks_of,
 )
+from ftwire_tools.synthetic.recorded_days import RecordedDays
 from ftwire_tools.synthetic.trading_session import (
     ALL_SESSIONS,
     EXTENDED,
@@ -41,6 +42,9 @@ from ftwire_tools.synthetic.trading_session import (
     Summary,
 )
 from ftwire_tools.synthetic.universe import Kind, Listing, Universe, default_universe
+
+if TYPE_CHECKING:
+    from ftwire_tools.synthetic.recordings import Recordings
 
 __all__ = [
     "ALL_SESSIONS",
@@ -117,6 +121,8 @@ class Minute(NamedTuple):
     turnover: float
     average: float
     """Average price of its trading session up to this minute."""
+    is_blank: bool = False
+    """Whether nothing was traded in it, so that its prices are the last before."""
 
 
 class StockDay:
@@ -216,34 +222,51 @@ class StockDay:
 
     def _totals(self, found: SessionMinutes, now: int) -> Summary:
         over, age = found.place(now)
-        minutes = found.minutes
-        last = over - 1
+        running = None if age < 0 else self._running(found, over, age)
+        last = found.last_traded(over - 1) if over else None
         high, low, volume, turnover = 0, 1 << 62, 0, 0
-        if over:
+        if last is not None:
             high, low, volume, turnover = (
                 found.highs[last],
                 found.lows[last],
                 found.volumes[last],
                 found.turnovers[last],
             )
-        if age < 0:
+        if running is not None:
+            bar, tick = running
+            high, low = max(high, bar.high), min(low, bar.low)
+            volume, turnover = volume + bar.volume, turnover + bar.turnover
+            second = found.ends[over] - 60 + tick.second
+        elif last is not None:
             tick = self._ticks(found, last).ticks[-1]
             second = found.ends[last] - 60 + tick.second
         else:
-            running, tick = self._running(found, over, age)
-            high, low = max(high, running.high), min(low, running.low)
-            volume, turnover = volume + running.volume, turnover + running.turnover
-            second = found.ends[over] - 60 + tick.second
+            price = self._price_before(found) / UNIT
+            return Summary(price, price, price, price, 0, 0.0, found.parts[0].start - 1)
         return Summary(
-            minutes.opens[0] / UNIT, high / UNIT, low / UNIT, tick.price / UNIT, volume, _money(turnover), second
+            found.minutes.opens[found.first_traded] / UNIT,
+            high / UNIT,
+            low / UNIT,
+            tick.price / UNIT,
+            volume,
+            _money(turnover),
+            second,
         )
 
-    def _running(self, found: SessionMinutes, number: int, age: int) -> tuple[MinuteBar, Tick]:
-        """Return the minute that is running, so far, and its last trade."""
+    def _price_before(self, found: SessionMinutes) -> int:
+        """Return the price that counts in a session until something is traded."""
+        if found.session is Session.AFTER:
+            return self.days_of.bar(found.day, Session.REGULAR).close
+        return self.days_of.reference(found.day)
+
+    def _running(self, found: SessionMinutes, number: int, age: int) -> tuple[MinuteBar, Tick] | None:
+        """Return the minute that is running, so far, and its last trade; ``None`` where it has none yet."""
         made = self._ticks(found, number)
         last = bisect_right(made.seconds, age) - 1
+        if last < 0:
+            return None
         tick, volume = made.ticks[last], made.volumes[last]
-        turnover = found.minutes.turnovers[number] * volume // found.minutes.volumes[number]
+        turnover = found.minutes.turnovers[number] * volume // (found.minutes.volumes[number] or 1)
         bar = MinuteBar(made.ticks[0].price, made.highs[last], made.lows[last], tick.price, volume, turnover)
         return bar, tick
 
@@ -433,8 +456,13 @@ class StockDay:
         begun = [each for each in self.hours.trading(day) if each.start <= now]
         base = self._market.minutes(self._key, day, begun[-1].session)
         over, age = base.place(now)
-        made = self._market.ticks(self._key, day, base.session, over if age >= 0 else over - 1)
-        return made.ticks[-1 if age < 0 else bisect_right(made.seconds, age) - 1].price
+        made = self._market.ticks(self._key, day, base.session, over) if age >= 0 else MinuteTicks([])
+        if (upto := bisect_right(made.seconds, age)) > 0:
+            return made.ticks[upto - 1].price
+        last = base.last_traded(over - 1) if over else None
+        if last is None:
+            return self._price_before(base)
+        return self._market.ticks(self._key, day, base.session, last).ticks[-1].price
 
     def _look_again(self) -> None:
         """Forget what was shown so far."""
@@ -446,7 +474,8 @@ class StockDay:
     def progress(self, found: SessionMinutes) -> tuple[int, MinuteBar | None]:
         """Return how many minutes of a session are over, and the running one so far, ``None`` where none runs."""
         over, age = found.place(self._now)
-        return over, None if age < 0 else self._running(found, over, age)[0]
+        running = None if age < 0 else self._running(found, over, age)
+        return over, None if running is None else running[0]
 
     def traded_minutes(self, sessions: frozenset[Session] = REGULAR) -> list[Minute]:
         """Return the minutes of the present day's sessions, the running one included."""
@@ -497,6 +526,9 @@ class StockDay:
         """Return the last of ``traded_minutes``."""
         found = self.current(sessions)
         over, running = self.progress(found)
+        if not over and running is None:
+            price = self._price_before(found)
+            running = MinuteBar(price, price, price, price, 0, 0)
         return _minute(found, over - 1 if running is None else over, running)
 
     def sessions_of(self, day: date, sessions: frozenset[Session]) -> list[SessionMinutes]:
@@ -533,6 +565,22 @@ class StockDay:
             direction = 1 if change > 0 else 2 if change < 0 else 3
             trades.append(Trade(sequence, second, tick.price / UNIT, tick.volume, direction))
         return trades[-count:]
+
+    def newest_trades(self, sessions: frozenset[Session] = REGULAR) -> list[Trade]:
+        """Return the trades of the present day's last second that has some: one, unless they were recorded."""
+        count = 1
+        while True:
+            found = self.last_trades(count, sessions)
+            newest = [trade for trade in found if trade.second == found[-1].second]
+            # There is none before them in that second, or there are more than anybody wants.
+            if (
+                len(newest) < count
+                or len(found) < count
+                or count > TRADES
+                or not isinstance(self.days_of, RecordedDays)
+            ):
+                return newest
+            count *= 4
 
     @property
     def trades(self) -> list[Trade]:
@@ -580,7 +628,8 @@ def _minute(found: SessionMinutes, number: int, running: MinuteBar | None = None
         bar.close / UNIT,
         bar.volume,
         _money(bar.turnover),
-        round(turnover / volume / UNIT, 5),
+        round((turnover / volume if volume else bar.close) / UNIT, 5),
+        is_blank=running is None and not found.is_traded(number),
     )
 
 
@@ -605,14 +654,23 @@ class Market:
     """A clock, and all instruments. An instrument is made when it is first wanted."""
 
     def __init__(
-        self, seed: int, now: float | None = None, universe: Universe | None = None, *, always_open: bool = False
+        self,
+        seed: int,
+        now: float | None = None,
+        universe: Universe | None = None,
+        *,
+        always_open: bool = False,
+        recordings: Recordings | None = None,
     ) -> None:
         """``now`` is the present time of the market, in seconds since 1970; by default it is that of ``us-open``.
 
+        ``recordings`` are what instruments were traded at, in place of what follows from the seed, and ``universe``
+        has these instruments.
         With ``always_open`` every market is in its regular session from the day of ``now`` on. Raises ``ClockError``
         where the calendars of the instruments do not reach.
         """
         self.universe: Final = universe or default_universe()
+        self._recordings: Final = recordings
         self.seed: Final = seed
         self.now = start_time("us-open") if now is None else int(now)
         """The present second, since 1970."""
@@ -661,6 +719,15 @@ class Market:
             return [(day, day in days.half_days) for day in days.between(begin, end)]
         hours = hours_of(name, open_from=self._open_from)
         return [(day, hours.is_half_day(day)) for day in hours.between(begin, end)]
+
+    def outside_hours(self) -> dict[str, int]:
+        """Return how many recorded minutes and days are not in the hours of their instrument, where there are some."""
+        found = {}
+        for market, code in () if self._recordings is None else self._recordings.found:
+            stock = self.stock(market, code)
+            if stock is not None and isinstance(stock.days_of, RecordedDays) and stock.days_of.left_out:
+                found[stock.name] = stock.days_of.left_out
+        return found
 
     def step(self) -> None:
         """Advance the clock by a second."""
@@ -715,7 +782,11 @@ class Market:
         if owner is not None and owner.sec_type in DERIVATIVES:
             owner = None
         base = None if owner is None else self._made(owner).days_of
-        return days_of(self.seed, listing, self.hours(listing), owner, base)
+        made = days_of(self.seed, listing, self.hours(listing), owner, base)
+        recorded = None if self._recordings is None else self._recordings.found.get((listing.market, listing.code))
+        if recorded is None:
+            return made
+        return RecordedDays(recorded, made.hours, made.ladder, made.character, made.hours.day_at(self.now))
 
     def _minutes(self, key: tuple[int, str], day: date, session: Session) -> SessionMinutes:
         return SessionMinutes(self._known(key).days_of, self.seed, day, session)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -19,8 +21,11 @@ EXTENDED: Final = frozenset({Session.REGULAR, Session.PRE, Session.AFTER})
 ALL_SESSIONS: Final = frozenset(Session)
 _ORDER: Final = (Session.OVERNIGHT, Session.PRE, Session.REGULAR, Session.AFTER)
 """Sessions as they follow each other on a trading day."""
+_NO_PRICE: Final = 1 << 62
 _MOST_TRADES: Final = 100_000
 """More than a session has: there is one trade in a second at most."""
+_MOST_GIVEN_TRADES: Final = 10_000_000
+"""More than a session has whose trades were recorded: see ``recordings.MOST_ROWS``."""
 
 
 class Summary(NamedTuple):
@@ -56,21 +61,54 @@ class SessionMinutes:
         """
         self.day: Final = day
         self.session: Final = session
+        given = days.given(day, session)
         self.minutes: Final[Minutes] = minutes_of(days, seed, day, session) if minutes is None else minutes
         self.parts: Final = [each for each in days.hours.trading(day) if each.session is session]
         self.ends: Final = [end for part in self.parts for end in range(part.start + 60, part.end + 1, 60)]
         """The end of each minute, in seconds since 1970."""
-        self.highs: Final = list(accumulate(self.minutes.highs, max))
-        """Up to and with each minute; so are the following."""
-        self.lows: Final = list(accumulate(self.minutes.lows, min))
+        lot = days.character.lot
+        trades = (
+            [trades_in(volume // lot, session) for volume in self.minutes.volumes] if given is None else given.counts
+        )
+        if counts:
+            trades = list(trades)
+            for number, count in counts.items():
+                trades[number] = count
+        self._trades: Final = [0, *accumulate(trades)]
+        self._is_whole: Final = all(trades)
+        highs, lows = self.minutes.highs, self.minutes.lows
+        self.highs: Final = list(accumulate(self._of_traded(highs, 0), max))
+        """Up to and with each minute, without those in which nothing is traded; so are the following."""
+        self.lows: Final = list(accumulate(self._of_traded(lows, _NO_PRICE), min))
         self.volumes: Final = list(accumulate(self.minutes.volumes))
         self.turnovers: Final = list(accumulate(self.minutes.turnovers))
-        lot = days.character.lot
-        trades = [trades_in(volume // lot, session) for volume in self.minutes.volumes]
-        for number, count in (counts or {}).items():
-            trades[number] = count
-        self._trades: Final = [0, *accumulate(trades)]
-        self._first_sequence: Final = (day.toordinal() * len(_ORDER) + _ORDER.index(session)) * _MOST_TRADES
+        most = _MOST_TRADES if given is None else _MOST_GIVEN_TRADES
+        self._first_sequence: Final = (day.toordinal() * len(_ORDER) + _ORDER.index(session)) * most
+
+    def _of_traded(self, prices: array[int], other: int) -> Iterable[int]:
+        """Return prices of minutes, ``other`` for those in which nothing is traded."""
+        if self._is_whole:
+            return prices
+        return [price if self.is_traded(number) else other for number, price in enumerate(prices)]
+
+    def is_traded(self, number: int) -> bool:
+        """Return whether something is traded in a minute."""
+        return self._trades[number] < self._trades[number + 1]
+
+    def traded(self, begin: int, end: int) -> Sequence[int]:
+        """Return the numbers of the minutes from ``begin`` to ``end``, not with it, in which something is traded."""
+        numbers = range(begin, end)
+        return numbers if self._is_whole else [number for number in numbers if self.is_traded(number)]
+
+    def last_traded(self, number: int) -> int | None:
+        """Return the last minute up to this one in which something is traded; ``None`` where there is none."""
+        found = bisect_left(self._trades, self._trades[number + 1]) - 1
+        return found if found >= 0 else None
+
+    @property
+    def first_traded(self) -> int:
+        """The first minute in which something is traded, 0 where there is none."""
+        return max(bisect_right(self._trades, 0) - 1, 0) if self._trades[-1] else 0
 
     def sequence(self, number: int) -> int:
         """Return the sequence number of the first trade of a minute: it grows by one from trade to trade."""

@@ -102,7 +102,7 @@ async def _serve(
     epilog="Exit codes: 0 closed by SIGTERM, 130 by Ctrl-C, 1 failed, 2 wrong usage.",
 )
 @click.argument("captures", nargs=-1, metavar="[CAPTURE]...", shell_complete=complete_files)
-@click.option("--synthetic", is_flag=True, help="Answer from a small made-up market instead of a capture.")
+@click.option("--synthetic", is_flag=True, help="Answer from a made-up market, with captures what these lack.")
 @click.option(
     "--universe",
     "universe_path",
@@ -149,7 +149,8 @@ def command(
     Any client of OpenD connects, on TCP and, with --ws-port, on WebSocket, with protobuf or JSON, plain or under
     the RSA key of --key. Requests get the captured reply to the same request; captured pushes go, with their
     rhythm, to those who subscribed. Several captures are the parts of one. "-" reads a capture from standard
-    input. A line for each request and each event goes to standard error.
+    input. With --synthetic as well, what was not captured is answered from the market. A line for each request and
+    each event goes to standard error.
 
     OpenD's limits hold as for an account with a quota of 1000, with OpenD's texts; --limits off switches them off.
 
@@ -157,6 +158,8 @@ def command(
     Examples:
       ftwire serve capture.pcapng
       ftwire serve --synthetic --ws-port 33333
+      ftwire serve --synthetic --data bars.csv --data tables/ --speed 60
+      ftwire serve capture.pcapng --synthetic
       ftwire serve --synthetic --fault drop:p=0.1 --fault cut:proto=Qot_GetRT,n=2
       ftwire serve --synthetic --fault 'refuse:proto=Trd_PlaceOrder,every=3,ret_msg=Not enough power'
       ftwire serve --synthetic --limits 300 --limit Qot_GetOptionChain=60 --lang chs
@@ -177,20 +180,23 @@ def command(
     if universe_path is not None and not synthetic:
         raise click.UsageError("--universe is for --synthetic")
     trading.check(synthetic=synthetic, shift_time=pacing.shift_time)
-    if synthetic == bool(captures):
-        raise click.UsageError(
-            "give captures, or --synthetic" if not captures else "a capture or --synthetic, not both"
-        )
-    answering.check()
+    if not synthetic and not captures:
+        raise click.UsageError("give captures, or --synthetic, or both")
+    answering.check(synthetic=synthetic)
     logging.check()
     log, request_log = open_logs(logging)
     settings = read_settings(listening, limiting, clients, seed=seed, faults=faults)
     pace, now = pacing.pace, pacing.now()
+    replay = None
+    if captures:
+        replay = read_captures(captures, answering, listening.key_path, pace=pace, now=now, log=log)
     source: AnswerSource
-    if synthetic:
-        source = make_market(trading, universe_path, seed=seed, pace=pace, now=now, language=limiting.language)
+    if replay is not None and not synthetic:
+        source = replay
     else:
-        source = read_captures(captures, answering, listening.key_path, pace=pace, now=now, log=log)
+        source = make_market(
+            trading, universe_path, replay, seed=seed, pace=pace, now=now, language=limiting.language, log=log
+        )
     script = read_script(script_path)
     control = read_control(control_port, token_file, quiet=logging.quiet)
     try:

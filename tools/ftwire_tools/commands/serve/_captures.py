@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from ftwire_tools.commands._addresses import ADDRESS
 from ftwire_tools.commands._keys import read_key
@@ -31,8 +32,11 @@ class CaptureOptions(NamedTuple):
     allow_trading: bool
     reuse: bool
 
-    def check(self) -> None:
-        """Raise ``click.UsageError`` where one option lacks another."""
+    def check(self, *, synthetic: bool) -> None:
+        """Raise ``click.UsageError`` where one option lacks another, or has no use beside a market."""
+        given = click.get_current_context().get_parameter_source("on_miss") is ParameterSource.COMMANDLINE
+        if synthetic and given:
+            raise click.UsageError("--on-miss or --synthetic, not both: the market answers what was not captured")
         if (self.on_miss == OnMiss.FORWARD) != (self.forward is not None):
             raise click.UsageError("--on-miss forward and --forward HOST:PORT need each other")
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 from click.core import ParameterSource
 
+from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._option_group import option_group
 from ftwire_tools.gateway.push_scheduler import SECOND
+from ftwire_tools.markets.clocks import at_second
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.limits import Language
+    from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.push_scheduler import Pace
+    from ftwire_tools.gateway.replay import Replay
     from ftwire_tools.gateway.synthetic import Synthetic
     from ftwire_tools.gateway.trading.fill_model import FillModel
+    from ftwire_tools.synthetic.recordings import Recordings
     from ftwire_tools.synthetic.universe import Universe
 
 __all__ = ["MarketOptions", "make_market", "market_options"]
@@ -28,6 +34,7 @@ class MarketOptions(NamedTuple):
     trade_passwords: tuple[str, ...]
     clock: str | None
     hours: str
+    data_paths: tuple[str, ...]
 
     def check(self, *, synthetic: bool, shift_time: str | None) -> None:
         """Raise ``click.UsageError`` where an option has no use: without such a market, or beside ``--shift-time``."""
@@ -40,6 +47,10 @@ class MarketOptions(NamedTuple):
             raise click.UsageError("--clock or --shift-time, not both: each says when the market begins")
         if not synthetic and (self.clock is not None or self.hours != "exchange"):
             raise click.UsageError("--clock and --hours are for --synthetic")
+        if not synthetic and self.data_paths:
+            raise click.UsageError("--data is for --synthetic")
+        if self.data_paths and shift_time is not None:
+            raise click.UsageError("--data or --shift-time, not both: data are played at the times that they have")
 
 
 market_options: Final = option_group(
@@ -74,15 +85,36 @@ market_options: Final = option_group(
         show_default=True,
         help="When the made-up market trades: in the hours of each exchange, or always, as in its regular session.",
     ),
+    click.option(
+        "--data",
+        "data_paths",
+        multiple=True,
+        metavar="PATH",
+        shell_complete=complete_files,
+        help="Play your own bars and trades in the made-up market, which begins where they do: Parquet, CSV, or a"
+        " directory of them or of ftwire export; repeatable.",
+    ),
 )
 """Options whose values a command gets as ``trading``."""
 
 
 def make_market(
-    options: MarketOptions, universe_path: str | None, *, seed: int, pace: Pace, now: int | None, language: Language
+    options: MarketOptions,
+    universe_path: str | None,
+    replay: Replay | None,
+    *,
+    seed: int,
+    pace: Pace,
+    now: int | None,
+    language: Language,
+    log: Log,
 ) -> Synthetic:
-    """Return the answers of the made-up market, with its accounts. Raises ``click.ClickException``."""
+    """Return the answers of the made-up market, with its accounts, behind those of captures if there are some.
+
+    Raises ``click.ClickException``.
+    """
     # Imported late: captures are served without it.
+    from ftwire_tools.gateway.captured_first import CapturedFirst
     from ftwire_tools.gateway.synthetic import Synthetic
     from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD
     from ftwire_tools.synthetic.trading_day import ClockError, start_time
@@ -93,20 +125,44 @@ def make_market(
     except ClockError as error:
         raise click.BadParameter(str(error), param_hint="--clock") from None
     password, passwords = _passwords(options.trade_passwords)
+    universe = _universe(universe_path)
+    arguments: dict[str, Any] = {
+        "seed": seed,
+        "pace": pace,
+        "now": now,
+        "universe": universe,
+        "always_open": options.hours == "always",
+        "fills": _fills(options.fills),
+        "password": DEFAULT_PASSWORD if password is None else password,
+        "passwords": passwords,
+        "language": language,
+        "recordings": _recordings(options.data_paths, universe, log),
+    }
     try:
-        return Synthetic(
-            seed=seed,
-            pace=pace,
-            now=now,
-            universe=_universe(universe_path),
-            always_open=options.hours == "always",
-            fills=_fills(options.fills),
-            password=DEFAULT_PASSWORD if password is None else password,
-            passwords=passwords,
-            language=language,
-        )
+        made = Synthetic(**arguments) if replay is None else CapturedFirst(replay, **arguments)
     except ClockError as error:
         raise click.UsageError(f"{error}; with --hours always none are needed") from None
+    for code, count in made.market.outside_hours().items():
+        log("left-out", code=code, rows=count, reason="not in the trading hours of its exchange")
+    return made
+
+
+def _recordings(paths: Sequence[str], universe: Universe, log: Log) -> Recordings | None:
+    """Return the user's own market data; ``None`` without any."""
+    if not paths:
+        return None
+    from ftwire_tools.synthetic.recordings import RecordingError, load_recordings
+
+    try:
+        found = load_recordings(paths, universe)
+    except (RecordingError, ModuleNotFoundError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
+    log("data", instruments=len(found.found), begin=at_second(found.start, ZoneInfo("UTC")).isoformat(" "))
+    if found.skipped:
+        log("left-out", rows=found.skipped, reason="bars of other widths than a minute or a day, or adjusted backward")
+    return found
 
 
 def _universe(path: str | None) -> Universe:
