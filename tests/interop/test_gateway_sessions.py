@@ -7,6 +7,7 @@ line, what it said when the capture was made. On the made-up market, every SDK m
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from fixtures.scenario import RT
 from ftwire.cipher import RsaKey
 from ftwire_tools.testing import RunningGateway, gateway
 from interop.peers import PEERS, Peer, command, environment
+from support.programs import Program
 
 PYTHON = ["futu-api-10.11", "moomoo-api-10.11", "futu-api-9.6", "futu-api-6.2"]
 NODE = ["npm-futu-api", "npm-moomoo-api"]
@@ -174,6 +176,40 @@ class TestMadeUpMarket:
             done = subprocess.run(words, env=environment(name), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "finished" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["npm-futu-api", "java-futu-api"])
+def test_the_documented_example_of_time_share_data(
+    name: str, peer: Callable[[str], Peer], openssl: Program, tmp_path: Path
+) -> None:
+    """Subscribe and ask for the points of the day: in JavaScript with ``enable_ssl``, and in Java."""
+    peer(name)
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    openssl(*words, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert))
+    is_node = PEERS[name].kind == "node"
+    tls = None
+    if is_node:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(cert, key)
+    with gateway(synthetic=True, always_open=True, websocket=is_node, tls=tls) as opend:
+        port = opend.ws_port if is_node else opend.port
+        trust = {"NODE_EXTRA_CA_CERTS": str(cert)} if is_node else {}
+        done = subprocess.run(
+            command(name, "--port", str(port), "--codes", "US.AAPL", "--pushes", "1", *(["--ssl"] if is_node else [])),
+            env=environment(name) | trust,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    (reply,) = (line for line in lines if line["event"] == "reply" and line["call"] == "GetRT")
+    points = reply["body"]["s2c"]["rtList"] if is_node else reply["rows"]
+    assert len(points) > 300
+    assert all(point["time"].endswith(":00") for point in points)
+    assert all(point["price" if is_node else "cur_price"] > 0 for point in points)
 
 
 @pytest.mark.parametrize("name", NODE)
