@@ -6,10 +6,13 @@ import { runInThisContext } from "node:vm";
 const [, , path, ...scripts] = process.argv;
 const page = readFileSync(path, "utf8");
 const expressions = JSON.parse(readFileSync(0, "utf8"));
+// Of a browser's document the scripts need what the page carries.
+const carried = (id) => new RegExp(`id="${id}">([^<]*)</script>`).exec(page)[1];
+globalThis.document = { getElementById: (id) => ({ textContent: carried(id) }) };
 runInThisContext(scripts.map((script) => readFileSync(script, "utf8")).join("\n") + "\nglobalThis.ftwire = ftwire;");
 const { ftwire } = globalThis;
 
-const data = await ftwire.load((name) => new RegExp(`id="data-${name}">([^<]*)</script>`).exec(page)[1]);
+const data = await ftwire.load();
 const filters = new ftwire.Filters(data);
 const found = [];
 for (const expression of expressions) {
