@@ -205,13 +205,13 @@ def test_requests_in_pieces_are_no_fault_as_long_as_each_is_whole_in_time() -> N
 
 
 def test_a_websocket_client_that_asks_and_never_reads_is_cut_off() -> None:
-    with gateway(synthetic=True, speed=0.001, websocket=True, silence=0.5, deflate=False) as opend:
+    with gateway(synthetic=True, speed=0.001, websocket=True, silence=2.0, deflate=False) as opend:
         client = logged_in(opend.ws_port)
         asked = websocket_frame(Envelope.build(1002, 2, b"\x0a\x02\x08\x00", sender=Role.CLIENT).encode())
         with suppress(OSError):
             while not opend.named("cut-off"):
                 client.sendall(asked * 1000)
-        assert reasons(opend, 1) == ["slow reader for 0.5 s"]
+        assert reasons(opend, 1) == ["slow reader for 2 s"]
         client.close()
 
 
