@@ -33,7 +33,7 @@ from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.engines import cores
 from ftwire_tools.export.formats import FileSet
 from ftwire_tools.export.frame_columns import FrameCollector, TableOptions
-from ftwire_tools.export.rows import META, rows_of
+from ftwire_tools.export.rows import META, row_sets_of
 from ftwire_tools.export.store import Store
 from ftwire_tools.export.table_builder import TableBuilder
 from ftwire_tools.export.task import ExportSettings, run_task, task_for
@@ -82,8 +82,8 @@ def rows(converter: Converter, bodies: list[bytes]) -> Callable[[], int]:
         meta = pa.RecordBatch.from_arrays(
             [pa.nulls(len(bodies), kind) for _, kind in kinds], names=[name for name, _ in kinds]
         )
-        found = rows_of(Qot_GetRT.Response.DESCRIPTOR, struct, meta, explode=False, levels=10)
-        return sum(len(batch) for _, batch in found)
+        found = row_sets_of(Qot_GetRT.Response.DESCRIPTOR, struct, meta, explode=False, levels=10)
+        return sum(len(rows.batch()) for _, rows in found)
 
     return work
 

@@ -31,7 +31,7 @@ from ftwire_tools.export.convert import Converter
 from ftwire_tools.export.layout import SHARED, layout_of, snake_case
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import SECURITY
-from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, rows_of
+from ftwire_tools.export.rows import META, PARTITIONS, RowBuilder, empty_meta, row_sets_of
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.markets.exchanges import ZONES
 from ftwire_tools.markets.zones import instants
@@ -315,8 +315,8 @@ def test_a_message_can_be_made_again_from_its_rows(data: st.DataObject) -> None:
     meta = pa.RecordBatch.from_arrays(
         [pa.nulls(1, kind) for _, kind in META[:-1]], names=[name for name, _ in META[:-1]]
     )
-    for table, batch in rows_of(message_class.DESCRIPTOR, converted.array, meta, explode=False, levels=3):
-        found.setdefault(table, []).extend(_plain(batch))
+    for table, rows in row_sets_of(message_class.DESCRIPTOR, converted.array, meta, explode=False, levels=3):
+        found.setdefault(table, []).extend(_plain(rows.batch()))
     again = rebuilt(message_class, found)
     wanted = without_hollow(message_class.FromString(body))
     assert without_hollow(again).SerializePartialToString(deterministic=True) == wanted.SerializePartialToString(
@@ -429,7 +429,8 @@ def test_any_messages_become_rows_masked_and_exploded(data: st.DataObject) -> No
             array.validate(full=True)
             assert array.type == converted.array.type
             meta = meta_of(len(bodies))
-            found = list(rows_of(message_class.DESCRIPTOR, array, meta, explode=explode, levels=3))
+            sets = row_sets_of(message_class.DESCRIPTOR, array, meta, explode=explode, levels=3)
+            found = [(table, rows.batch()) for table, rows in sets]
             for table, batch in found:
                 batch.validate(full=True)
                 assert schemas.setdefault((explode, False, table), batch.schema) == batch.schema

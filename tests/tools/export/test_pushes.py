@@ -14,7 +14,7 @@ from ftwire.protocols import registry
 from ftwire.strategies import messages
 from ftwire_tools.export import tables
 from ftwire_tools.export.convert import Converter
-from ftwire_tools.export.rows import META, rows_of
+from ftwire_tools.export.rows import META, row_sets_of
 from support.captures import answered, pcap, session
 
 PUSHES = [entry for entry in registry if entry.is_push and not registry.all(entry.proto_id)[1:]]
@@ -62,8 +62,8 @@ def test_rows_of_pushes_are_those_of_their_messages(folder: Path, data: st.DataO
         count = len(converted.array)
         names = [name for name, _ in META[:-1]]
         meta = pa.RecordBatch.from_arrays([pa.nulls(count, kind) for _, kind in META[:-1]], names=names)
-        for table, batch in rows_of(response.DESCRIPTOR, converted.array, meta, explode=False, levels=10):
-            wanted.setdefault(table, []).extend(values(batch))
+        for table, rows in row_sets_of(response.DESCRIPTOR, converted.array, meta, explode=False, levels=10):
+            wanted.setdefault(table, []).extend(values(rows.batch()))
     assert {table: sorted(rows) for table, rows in found.items()} == {
         table: sorted(rows) for table, rows in wanted.items()
     }

@@ -25,7 +25,7 @@ from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "row_sets_of", "rows_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "row_sets_of", "table_schema"]
 
 META: Final = (
     ("time", pa.timestamp("ns", "UTC")),
@@ -219,23 +219,6 @@ def _asked_columns(asked: RequestFields | None, requests: Any, length: int, take
 
 
 _builders: dict[tuple[Descriptor, bool, int], RowBuilder] = {}
-
-
-def rows_of(
-    message: Descriptor,
-    struct: Any,
-    meta: Any,
-    requests: Any = None,
-    *,
-    explode: bool,
-    levels: int,
-    differing: Counter[str] | None = None,
-) -> Iterator[tuple[str, Any]]:
-    """Return what ``row_sets_of`` returns, each table with its rows as a ``pyarrow.RecordBatch``."""
-    for table, rows in row_sets_of(
-        message, struct, meta, requests, explode=explode, levels=levels, differing=differing
-    ):
-        yield table, rows.batch()
 
 
 def row_sets_of(
