@@ -14,7 +14,7 @@ from ftwire_tools.markets.sessions import Session
 from ftwire_tools.markets.ticks import is_on_tick
 from ftwire_tools.synthetic.history import minute_bars
 from ftwire_tools.synthetic.options import find_option, greeks, volatility, years_to
-from ftwire_tools.synthetic.prices import ANCHOR, UNIT, SessionBar
+from ftwire_tools.synthetic.prices import ANCHOR, UNIT, PriceBar
 from ftwire_tools.synthetic.trading_day import ClockError, Market, StockDay, start_time
 from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, EXTENDED, REGULAR
 
@@ -30,7 +30,7 @@ def stock_of(market: Market, code: str) -> StockDay:
     return found
 
 
-def session_bar(stock: StockDay, day: date, session: Session) -> SessionBar:
+def session_bar(stock: StockDay, day: date, session: Session) -> PriceBar:
     return stock.days_of.bar(day, session)
 
 

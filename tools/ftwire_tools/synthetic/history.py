@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from ftwire_tools.markets.sessions import Hours, Session
 from ftwire_tools.synthetic.corporate_actions import Adjustment, backward_factors, forward_factors
-from ftwire_tools.synthetic.prices import UNIT, Days, MinuteBar
+from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar
 from ftwire_tools.synthetic.trading_session import REGULAR, SessionMinutes, Summary
 
 __all__ = [
@@ -86,7 +86,7 @@ class Instrument(Protocol):
         """Return those of some sessions that a trading day has."""
         ...
 
-    def progress(self, found: SessionMinutes) -> tuple[int, MinuteBar | None]:
+    def progress(self, found: SessionMinutes) -> tuple[int, PriceBar | None]:
         """Return how many minutes of a session are over, and the running one."""
         ...
 

@@ -33,11 +33,10 @@ __all__ = [
     "GivenMinutes",
     "Ladder",
     "MadeUpMinutes",
-    "MinuteBar",
     "Minutes",
     "Movement",
+    "PriceBar",
     "RandomDays",
-    "SessionBar",
     "Tick",
     "minutes_in",
     "minutes_of",
@@ -104,8 +103,8 @@ class Ladder:
         return price - self.tick(price - 1) if price > self.lowest else 0
 
 
-class SessionBar(NamedTuple):
-    """Prices and volume of a trading session of a day."""
+class PriceBar(NamedTuple):
+    """Prices and volume of a minute, or of a trading session of a day."""
 
     open: int
     high: int
@@ -116,19 +115,8 @@ class SessionBar(NamedTuple):
     """Prices times volumes."""
 
 
-class MinuteBar(NamedTuple):
-    """Prices and volume of a minute; turnover as in ``SessionBar``."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    turnover: int
-
-
 class Minutes(NamedTuple):
-    """The minutes of a session, one column a field of ``MinuteBar``."""
+    """The minutes of a session, one column a field of ``PriceBar``."""
 
     opens: array[int]
     highs: array[int]
@@ -137,9 +125,9 @@ class Minutes(NamedTuple):
     volumes: array[int]
     turnovers: array[int]
 
-    def bar(self, number: int) -> MinuteBar:
+    def bar(self, number: int) -> PriceBar:
         """Return one minute."""
-        return MinuteBar(
+        return PriceBar(
             self.opens[number],
             self.highs[number],
             self.lows[number],
@@ -221,7 +209,7 @@ class Days(Protocol):
         """The first day with prices."""
         ...
 
-    def bar(self, day: date, session: Session) -> SessionBar:
+    def bar(self, day: date, session: Session) -> PriceBar:
         """Return a session of a trading day."""
         ...
 
@@ -367,7 +355,7 @@ class RandomDays(MadeUpMinutes):
     def _after(self, price: float, action: CorporateAction) -> int:
         return self.ladder.legal(max((price - action.dividend * UNIT) / action.shares, 1))
 
-    def _find_bar(self, day: date, session: Session) -> SessionBar:
+    def _find_bar(self, day: date, session: Session) -> PriceBar:
         movement, daily, legal = self.movement(day), self.character.daily, self.ladder.legal
         close, reference = self.close(day), self.reference(day)
         lowest, highest = self._bounds(reference) if session is Session.REGULAR else (0, self.character.highest or _ANY)
@@ -377,7 +365,7 @@ class RandomDays(MadeUpMinutes):
             bar = self._bar(day, session, opened, close, daily, movement, volume)
             high, low = min(bar.high, max(highest, opened, close)), max(bar.low, min(lowest, opened, close))
             turnover = bar.volume * (opened + high + low + close) // 4
-            return SessionBar(opened, high, low, close, bar.volume, turnover)
+            return PriceBar(opened, high, low, close, bar.volume, turnover)
         if session is Session.AFTER:
             return self._bar(day, session, close, self._late(day), daily / 4, movement, volume * 0.03)
         dawn = legal(self._start_of_night(day) * math.exp(0.15 * daily * movement.night))
@@ -404,14 +392,14 @@ class RandomDays(MadeUpMinutes):
 
     def _bar(
         self, day: date, session: Session, opened: int, close: int, daily: float, movement: Movement, volume: float
-    ) -> SessionBar:
+    ) -> PriceBar:
         legal = self.ladder.legal
         top, bottom = max(opened, close), min(opened, close)
         high = max(top, legal(top * (1 + 0.5 * daily * abs(movement.up))))
         low = min(bottom, legal(bottom * (1 - 0.5 * daily * abs(movement.down))))
         lot = self.character.lot
         whole = max(int(volume) // lot * lot, least_volume(self.hours, day, session, lot))
-        return SessionBar(opened, high, low, close, whole, whole * (opened + high + low + close) // 4)
+        return PriceBar(opened, high, low, close, whole, whole * (opened + high + low + close) // 4)
 
 
 class _Close(NamedTuple):
@@ -453,7 +441,7 @@ class DerivedDays(MadeUpMinutes):
         before = self.hours.before(day) if day > self.first else day
         return self._price(before, self._base.bar(before, Session.REGULAR).close)
 
-    def bar(self, day: date, session: Session) -> SessionBar:
+    def bar(self, day: date, session: Session) -> PriceBar:
         """Return a session of a trading day."""
         base = self._base.bar(day, session)
         opened, high, low, close = (self._price(day, price) for price in (base.open, base.high, base.low, base.close))
@@ -464,7 +452,7 @@ class DerivedDays(MadeUpMinutes):
             int(self.character.volume * base.volume / usual) // lot * lot,
             least_volume(self.hours, day, session, lot),
         )
-        return SessionBar(opened, high, low, close, volume, volume * (opened + high + low + close) // 4)
+        return PriceBar(opened, high, low, close, volume, volume * (opened + high + low + close) // 4)
 
 
 @cache
@@ -479,7 +467,7 @@ def minutes_of(days: Days, seed: int, day: date, session: Session) -> Minutes:
     return minutes_in(days, seed, day, session, days.bar(day, session)) if given is None else given.minutes
 
 
-def minutes_in(days: Days, seed: int, day: date, session: Session, bar: SessionBar) -> Minutes:
+def minutes_in(days: Days, seed: int, day: date, session: Session, bar: PriceBar) -> Minutes:
     """Return minutes that a session of a trading day may have had, which add up to its bar."""
     count = days.hours.minutes(day, session)
     if not count:
@@ -506,7 +494,7 @@ def minutes_in(days: Days, seed: int, day: date, session: Session, bar: SessionB
     return Minutes(*(array("q", column) for column in (opens, highs, lows, closes, volumes, turnovers)))
 
 
-def _path(drawn: Random, count: int, bar: SessionBar, legal: Callable[[float], int], sign: int) -> list[int]:
+def _path(drawn: Random, count: int, bar: PriceBar, legal: Callable[[float], int], sign: int) -> list[int]:
     """Return the closes of ``count`` minutes: a random path from the open to the close, between low and high."""
     walk, total = [], 0.0
     for _ in range(count):
@@ -526,7 +514,7 @@ def _path(drawn: Random, count: int, bar: SessionBar, legal: Callable[[float], i
     return closes
 
 
-def _volumes(drawn: Random, prices: list[float], bar: SessionBar, lot: int) -> list[int]:
+def _volumes(drawn: Random, prices: list[float], bar: PriceBar, lot: int) -> list[int]:
     """Return volumes that add up to that of the bar, such that their average price is near that of the bar."""
     weights = [share * (0.3 + drawn.random()) for share in _profile(len(prices))]
     target = bar.turnover / bar.volume
@@ -607,7 +595,7 @@ def trades_in(lots: int, session: Session) -> int:
     return min(lots, MINUTE if session is Session.REGULAR else MINUTE // 4) or QUANTUM
 
 
-def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, minute: MinuteBar) -> list[Tick]:
+def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, minute: PriceBar) -> list[Tick]:
     """Return the trades of the minute with this number in its session.
 
     Those that are not given are at most one in a second, and the first of them is at the minute's beginning.
@@ -639,7 +627,7 @@ def ticks_of(days: Days, seed: int, day: date, session: Session, number: int, mi
     return list(map(Tick, seconds, prices, volumes))
 
 
-def _few_ticks(count: int, minute: MinuteBar) -> list[Tick]:
+def _few_ticks(count: int, minute: PriceBar) -> list[Tick]:
     """Return one, two or three trades of a minute, too few for its open, high, low and close: its last prices."""
     farthest = max(minute.high, minute.low, key=lambda price: abs(price - minute.open))
     prices = (minute.open, farthest, minute.close)

@@ -20,7 +20,7 @@ from ftwire_tools.synthetic.prices import (
     GivenMinutes,
     Ladder,
     Minutes,
-    SessionBar,
+    PriceBar,
     Tick,
     trades_in,
 )
@@ -38,7 +38,7 @@ class Recorded(NamedTuple):
     """The end of each minute, in order; each is a whole minute and occurs once."""
     minutes: Minutes
     """The minutes with these ends."""
-    days: dict[date, SessionBar]
+    days: dict[date, PriceBar]
     """Whole days: regular hours."""
     seconds: array[int]
     """The second of each trade, in order."""
@@ -107,17 +107,17 @@ class RecordedDays:
         place = bisect_left(self._days, day)
         return self._closes[self._days[place - 1]] if place else self._recorded.last_close
 
-    def bar(self, day: date, session: Session) -> SessionBar:
+    def bar(self, day: date, session: Session) -> PriceBar:
         """Return a session of a trading day; without volume, and with the price that stands, where there is none."""
         if session is Session.REGULAR and day in self._recorded.days:
             return self._recorded.days[day]
         given = self.given(day, session)
         if given is None or not any(given.counts):
             price = self._price_before(day, session)
-            return SessionBar(price, price, price, price, 0, 0)
+            return PriceBar(price, price, price, price, 0, 0)
         minutes = given.minutes
         traded = [number for number, count in enumerate(given.counts) if count]
-        return SessionBar(
+        return PriceBar(
             minutes.opens[traded[0]],
             max(minutes.highs[number] for number in traded),
             min(minutes.lows[number] for number in traded),

@@ -35,7 +35,7 @@ from ftwire_tools.markets.sessions import Hours, hours_of
 from ftwire_tools.markets.ticks import TICK_RULES, TickRule, tick_at
 from ftwire_tools.markets.trading_days import CalendarRangeError
 from ftwire_tools.synthetic.options import owner_of_option
-from ftwire_tools.synthetic.prices import UNIT, Minutes, SessionBar
+from ftwire_tools.synthetic.prices import UNIT, Minutes, PriceBar
 from ftwire_tools.synthetic.recorded_days import Recorded
 from ftwire_tools.synthetic.universe import CURRENCIES, Kind, Listing, Universe
 
@@ -180,7 +180,7 @@ class _Collected:
         self.shares: Final = _Rows(6)  # minutes of which only the last price is known
         self.trades: Final = _Rows(3)
         self.quotes: Final = _Rows(3)
-        self.days: Final[dict[date, SessionBar]] = {}
+        self.days: Final[dict[date, PriceBar]] = {}
         self.day_volume: tuple[date, int] | None = None
         self.last_closes: Final[dict[date, int]] = {}
 
@@ -312,7 +312,7 @@ class _Reader:
             if last_close:
                 found.last_closes.setdefault(day, last_close)
         if kind == _DAY_BAR:
-            found.days[day] = SessionBar(opened, high, low, close, volume, turnover)
+            found.days[day] = PriceBar(opened, high, low, close, volume, turnover)
             return
         end = second // _MINUTE * _MINUTE + _MINUTE if name == "start" else _up_to_minute(second)
         found.bars.add(end, (opened, high, low, close, volume, turnover))

@@ -27,7 +27,7 @@ from ftwire_tools.synthetic.price_steering import PriceSteering
 from ftwire_tools.synthetic.prices import (
     UNIT,
     Days,
-    MinuteBar,
+    PriceBar,
     RandomDays,
     Tick,
     ticks_of,
@@ -259,7 +259,7 @@ class StockDay:
             return self.days_of.bar(found.day, Session.REGULAR).close
         return self.days_of.reference(found.day)
 
-    def _running(self, found: SessionMinutes, number: int, age: int) -> tuple[MinuteBar, Tick] | None:
+    def _running(self, found: SessionMinutes, number: int, age: int) -> tuple[PriceBar, Tick] | None:
         """Return the minute that is running, so far, and its last trade; ``None`` where it has none yet."""
         made = self._ticks(found, number)
         last = bisect_right(made.seconds, age) - 1
@@ -267,7 +267,7 @@ class StockDay:
             return None
         tick, volume = made.ticks[last], made.volumes[last]
         turnover = found.minutes.turnovers[number] * volume // (found.minutes.volumes[number] or 1)
-        bar = MinuteBar(made.ticks[0].price, made.highs[last], made.lows[last], tick.price, volume, turnover)
+        bar = PriceBar(made.ticks[0].price, made.highs[last], made.lows[last], tick.price, volume, turnover)
         return bar, tick
 
     def _ticks(self, found: SessionMinutes, number: int) -> MinuteTicks:
@@ -471,7 +471,7 @@ class StockDay:
 
     # What was traded
 
-    def progress(self, found: SessionMinutes) -> tuple[int, MinuteBar | None]:
+    def progress(self, found: SessionMinutes) -> tuple[int, PriceBar | None]:
         """Return how many minutes of a session are over, and the running one so far, ``None`` where none runs."""
         over, age = found.place(self._now)
         running = None if age < 0 else self._running(found, over, age)
@@ -528,7 +528,7 @@ class StockDay:
         over, running = self.progress(found)
         if not over and running is None:
             price = self._price_before(found)
-            running = MinuteBar(price, price, price, price, 0, 0)
+            running = PriceBar(price, price, price, price, 0, 0)
         return _minute(found, over - 1 if running is None else over, running)
 
     def sessions_of(self, day: date, sessions: frozenset[Session]) -> list[SessionMinutes]:
@@ -614,7 +614,7 @@ def _money(turnover: int) -> float:
     return round(turnover / UNIT, 3)
 
 
-def _minute(found: SessionMinutes, number: int, running: MinuteBar | None = None) -> Minute:
+def _minute(found: SessionMinutes, number: int, running: PriceBar | None = None) -> Minute:
     """Return a minute of a session; ``running`` is what it is so far, where it is not over."""
     bar = running or found.minutes.bar(number)
     before = number - 1
