@@ -26,6 +26,7 @@ from ftwire_tools.commands._options import (
     since_option,
     until_option,
 )
+from ftwire_tools.commands._outputs import telling_errors
 from ftwire_tools.dumping.dumper import Dump, Form, run
 from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
@@ -74,12 +75,8 @@ def _begin(path: str, *, overwrite: bool) -> ShownCapture:
     # Imported late: most runs write none.
     from ftwire_tools.dumping.shown_capture import ShownCapture
 
-    try:
+    with telling_errors(path):
         return ShownCapture(path, overwrite=overwrite)
-    except FileExistsError:
-        raise click.ClickException(f"{path} exists (--overwrite)") from None
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
 
 
 def _what_is_in(written: ShownCapture) -> str:

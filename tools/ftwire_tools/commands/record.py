@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,6 +14,7 @@ from ftwire.frame import Kind
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import read_file
 from ftwire_tools.commands._addresses import ADDRESS, LISTEN
+from ftwire_tools.commands._amounts import SECONDS, SIZES, Amount
 from ftwire_tools.commands._control import (
     Control,
     control_options,
@@ -53,32 +53,6 @@ DEFAULT_LISTEN: Final = "127.0.0.1:11112"
 """One above OpenD's own port."""
 SMALLEST_FILE: Final = 4096
 """Smallest size to rotate by, in bytes: about that of one reply."""
-
-_SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class _Amount(click.ParamType):  # type: ignore[type-arg]  # generic in new releases of click only
-    """A number with a unit after it."""
-
-    def __init__(self, name: str, units: dict[str, int], smallest: int) -> None:
-        self.name = name
-        self._units = units
-        self._smallest = smallest
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Parse an option's text."""
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d{1,12})([a-z]?)", str(value).lower())
-        if found is None or found[2] not in self._units:
-            self.fail(
-                f"{value!r} is no number with one of the units {', '.join(filter(None, self._units))}", param, ctx
-            )
-        amount = int(found[1]) * self._units[found[2]]
-        if amount < self._smallest:
-            self.fail(f"{value!r} is less than the smallest, {self._smallest}", param, ctx)
-        return amount
 
 
 class _Log:
@@ -231,14 +205,14 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.option(
     "--rotate-size",
-    type=_Amount("size", _SIZES, SMALLEST_FILE),
+    type=Amount("bytes", SIZES, SMALLEST_FILE),
     default=0,
     metavar="N[k|M|G]",
     help="Begin another file before one passes this size (copied first exchanges aside).",
 )
 @click.option(
     "--rotate-time",
-    type=_Amount("time", _SECONDS, 1),
+    type=Amount("seconds", SECONDS, 1),
     default=0,
     metavar="N[s|m|h|d]",
     help="Begin another file after this time.",

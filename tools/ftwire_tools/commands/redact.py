@@ -14,9 +14,9 @@ from ftwire.errors import CaptureError
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._keys import keys_option, read_key
+from ftwire_tools.commands._outputs import open_output, write_output
 from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.terminal.output import write
-from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
 
@@ -33,21 +33,9 @@ NOT_DECODED: Final = 3
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
     """Pass the input through ``convert`` and write the result. Raises ``ClickException``."""
     try:
-        with open_input(path) as source:
-            try:
-                output = OutputFile(out, overwrite=overwrite, private=True)
-            except FileExistsError:
-                raise click.ClickException(f"{out} exists (--overwrite)") from None
-            except OSError as error:
-                raise click.ClickException(f"{out}: {error.strerror or error}") from None
-            with output:
-                for block in _joined(convert(source)):
-                    try:
-                        output.write(block)
-                    except BrokenPipeError:
-                        raise
-                    except OSError as error:
-                        raise click.ClickException(f"{out}: {error.strerror or error}") from None
+        with open_input(path) as source, open_output(out, overwrite=overwrite) as output:
+            for block in _joined(convert(source)):
+                write_output(output, block, out)
     except BrokenPipeError:
         raise
     except (OSError, CaptureError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import ExitStack
 from pathlib import PurePath
@@ -15,11 +14,13 @@ from ftwire.errors import NotACaptureError
 from ftwire.frame import Role
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
+from ftwire_tools.commands._amounts import SIZES, Amount
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option
-from ftwire_tools.messages.sensitive_fields import SECRET, Category
+from ftwire_tools.commands._outputs import open_output, write_output
+from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
@@ -33,16 +34,6 @@ __all__ = ["command"]
 
 NOT_DECODED: Final = 3
 """Exit code: finished, but some data could not be decoded."""
-_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_MOST_FRAMES: Final = 370_000
-"""A row has up to 48 pixels, and Firefox shows no element that is higher than 17.8 million."""
-
-
-def _size(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
-    found = re.fullmatch(r"(\d{1,12})([KMG]?)", value.strip().upper())
-    if not found:
-        raise click.BadParameter(f"{value!r} is no number of bytes such as 500K or 64M")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def _read(session: Session, inputs: list[Input], reader: CaptureReader) -> None:
@@ -64,12 +55,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
     from ftwire_tools.session_report.page_writer import page_of
 
     for part in page_of(session, about, vocabulary):
-        try:
-            output.write(part)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(f"{path}: {error.strerror or error}") from None
+        write_output(output, part, path)
 
 
 @click.command(
@@ -84,7 +70,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
 @click.option("--title", metavar="TEXT", help="What the page is called; by default the names of the captures.")
 @click.option(
     "--max-frames",
-    type=click.IntRange(0, _MOST_FRAMES),
+    type=click.IntRange(0, MOST_FRAMES),
     default=200_000,
     show_default=True,
     metavar="N",
@@ -92,18 +78,13 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
 )
 @click.option(
     "--max-size",
-    callback=_size,
+    type=Amount("bytes", SIZES),
     default="64M",
     show_default=True,
     metavar="BYTES",
     help="Size of the listed frames' bodies, compressed; the page is a third larger.",
 )
-@click.option(
-    "--keep",
-    multiple=True,
-    type=click.Choice([str(each) for each in Category if each not in SECRET and each is not Category.AMOUNT]),
-    help="Show these as they are; repeatable.",
-)
+@keep_option
 @max_body_option
 @click.option(
     "--from",
@@ -112,7 +93,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
     help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
 )
 @schema_option
-@click.option("--show-secrets", is_flag=True, help="Hide nothing: the page has keys, passwords and accounts in it.")
+@page_secrets_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -150,12 +131,11 @@ def command(
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.session_report.filter_vocabulary import vocabulary
     from ftwire_tools.session_report.session import Limits, Session
-    from ftwire_tools.session_report.shown_bodies import ShownBodies
 
     registry = decoding_registry(schema)
     chosen = filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True)
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
-    shown = ShownBodies(show_secrets=show_secrets, keep=[Category(name) for name in keep])
+    shown = shown_bodies(keep, show_secrets=show_secrets)
     session = Session(shown, keys=rsa_keys, chosen=chosen, limits=Limits(max_frames, max_size))
     allow_open_files(len(captures))
     with ExitStack() as stack:
@@ -169,12 +149,7 @@ def command(
             raise click.BadParameter(UNANSWERED, param_hint="-Y")
         if len(one_capture_each(inputs)) > 1:
             raise click.UsageError("a report is of one capture, and these are copies of one, or raw bytes beside one")
-        try:
-            output = stack.enter_context(OutputFile(out, overwrite=overwrite, private=True))
-        except FileExistsError:
-            raise click.ClickException(f"{out} exists (--overwrite)") from None
-        except OSError as error:
-            raise click.ClickException(f"{out}: {error.strerror or error}") from None
+        output = stack.enter_context(open_output(out, overwrite=overwrite))
         if chosen is not None and chosen.needs_unanswered:
             from ftwire_tools.filters.unanswered import unanswered_in_files
 
@@ -182,13 +157,9 @@ def command(
             chosen.unanswered = unanswered_in_files(reader, [each.stream for each in inputs])
         _read(session, inputs, _reader(rsa_keys, registry, max_body, sender))
         names = [PurePath(each.name).name for each in inputs]
-        about = {
-            "title": title or ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""),
-            "inputs": names,
-            "filter": str(chosen) if chosen is not None else "",
-            "secrets": show_secrets,
-            "hidden": sorted(map(str, shown.categories)),
-        }
+        called = title or ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        filtered = str(chosen) if chosen is not None else ""
+        about = about_page(called, names, shown, chosen=filtered, show_secrets=show_secrets)
         _write(session, output, about, vocabulary(registry, show_secrets=show_secrets), out)
     if session.left_out:
         sys.stderr.write(

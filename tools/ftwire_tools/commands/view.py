@@ -6,8 +6,9 @@ import asyncio
 import os
 import re
 import stat
+from contextlib import AsyncExitStack
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,7 @@ from ftwire.protocols import registry
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.messages.sensitive_fields import SECRET, Category
+from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from ftwire_tools.session_report.shown_bodies import ShownBodies
 
 __all__ = ["command"]
-
-_MOST_FRAMES: Final = 370_000
-"""A row has up to 48 pixels, and Firefox shows no element that is higher than 17.8 million."""
 
 
 def _token(path: str | None) -> str:
@@ -75,19 +73,18 @@ async def _view(
 
     stop = asyncio.Event()
     live = LiveSession(source, session, shown, keys)
-    with calls_on_signals({INTERRUPT: stop.set, END: stop.set}):
+    async with AsyncExitStack() as stack:
+        stack.enter_context(calls_on_signals({INTERRUPT: stop.set, END: stop.set}))
         server = ViewServer(live, about, vocabulary, token=token, port=port)
         try:
-            await server.__aenter__()
+            await stack.enter_async_context(server)
         except OSError as error:
             # asyncio's text has the address before the reason.
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise click.ClickException(f"cannot listen on port {port}: {reason}") from None
+        where = f"{server.url}/{token}/" if token_file is None else f"{server.url}/TOKEN/ (TOKEN is in {token_file})"
+        click.echo(f"ftwire: {printable(where)}", err=True)
         try:
-            where = (
-                f"{server.url}/{token}/" if token_file is None else f"{server.url}/TOKEN/ (TOKEN is in {token_file})"
-            )
-            click.echo(f"ftwire: {printable(where)}", err=True)
             reading = asyncio.create_task(live.read(follow=follow))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,8 +98,6 @@ async def _view(
         except (NotACaptureError, ImportError) as error:
             # ImportError: a package that only WebSocket conversations need is missing; it is named.
             raise click.ClickException(f"{source.name}: {error}") from None
-        finally:
-            await server.__aexit__()
 
 
 @click.command(
@@ -125,19 +120,14 @@ async def _view(
 @keys_option("RSA private key to decrypt with; repeatable.")
 @click.option(
     "--max-frames",
-    type=click.IntRange(1, _MOST_FRAMES),
+    type=click.IntRange(1, MOST_FRAMES),
     default=200_000,
     show_default=True,
     metavar="N",
     help="Frames that are listed; later ones count in the overview only, until the list is cleared.",
 )
-@click.option(
-    "--keep",
-    multiple=True,
-    type=click.Choice([str(each) for each in Category if each not in SECRET and each is not Category.AMOUNT]),
-    help="Show these as they are; repeatable.",
-)
-@click.option("--show-secrets", is_flag=True, help="Hide nothing: the page has keys, passwords and accounts in it.")
+@keep_option
+@page_secrets_option
 def command(
     capture: str,
     port: int,
@@ -165,22 +155,15 @@ def command(
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.session_report.filter_vocabulary import vocabulary
     from ftwire_tools.session_report.session import Limits, Session
-    from ftwire_tools.session_report.shown_bodies import ShownBodies
 
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
-    shown = ShownBodies(show_secrets=show_secrets, keep=[Category(name) for name in keep])
+    shown = shown_bodies(keep, show_secrets=show_secrets)
     session = Session(shown, keys=rsa_keys, limits=Limits(max_frames))
     token = _token(token_file)
     try:
         with open_input(capture) as source:
             name = PurePath(source.name).name
-            about = {
-                "title": name,
-                "inputs": [name],
-                "filter": "",
-                "secrets": show_secrets,
-                "hidden": sorted(map(str, shown.categories)),
-            }
+            about = about_page(name, [name], shown, show_secrets=show_secrets)
             words = vocabulary(registry, show_secrets=show_secrets)
             asyncio.run(
                 _view(
