@@ -93,7 +93,14 @@ _PANDAS = ("pandas==3.1.1", "numpy==2.4.6")
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("futu-api-10.11", "python", "futu-api", "10.11.7108", ("protobuf==7.36.2", *_PANDAS), "futu"),
+        Peer(
+            "futu-api-10.11",
+            "python",
+            "futu-api",
+            "10.11.7108",
+            ("protobuf==7.36.2", "TA-Lib==0.8.2", *_PANDAS),
+            "futu",
+        ),
         Peer("moomoo-api-10.11", "python", "moomoo-api", "10.11.7108", ("protobuf==7.36.2", *_PANDAS), "moomoo"),
         Peer("futu-api-9.6", "python", "futu-api", "9.6.5608", ("protobuf==3.20.3", *_PANDAS), "futu"),
         Peer(
