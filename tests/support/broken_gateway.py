@@ -42,6 +42,10 @@ BUGS = {
     "closes-on-json": ("closed", 2),
     "speaks-http": ("garbage", 2),
 }
+NEED_ONE_SEGMENT = {"swaps-two-replies", "forgets-the-second-of-a-segment"}
+"""Bugs that show where two requests are read at once."""
+SEGMENT_SECONDS = 0.03
+"""For those, what comes within this time is read at once: how TCP cuts it is chance."""
 
 
 def response_of(scenario: Scenario, entry: Any, request: Any) -> Any:
@@ -139,6 +143,7 @@ class _Client(asyncio.Protocol):
         self.waiting: list[Frame] = []
         self.last_rt: Any = None
         self.last_body = b""
+        self.gathered = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -149,6 +154,18 @@ class _Client(asyncio.Protocol):
         self.gateway.clients.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self.bug not in NEED_ONE_SEGMENT:
+            self.segment_received(data)
+            return
+        if not self.gathered:
+            asyncio.get_running_loop().call_later(SEGMENT_SECONDS, self.gathered_received)
+        self.gathered += data
+
+    def gathered_received(self) -> None:
+        data, self.gathered = self.gathered, b""
+        self.segment_received(data)
+
+    def segment_received(self, data: bytes) -> None:
         if self.hung:
             return
         if self.bug == "loses-small-chunks" and len(data) < 8:
