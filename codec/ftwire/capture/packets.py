@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ftwire.capture.account import Account
 from ftwire.capture.dissected import (
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
+    from ftwire.conversation import End
     from ftwire.pcap import Event
     from ftwire.protocols import Registry
 
@@ -69,8 +70,7 @@ __all__ = ["PacketFrames", "report_of"]
 PROGRESS: Final = 64 * 1024
 """Bytes of a capture after which progress is reported."""
 
-# Reading the value of an enum's member takes as long as the rest of the loop that reads it.
-_ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
+_ENDPOINTS: Final[tuple[End, End]] = (0, 1)
 _MAKE: Final = tuple.__new__
 
 PacketSource: TypeAlias = RecordSource | CapturePart | OrderedPackets
@@ -86,7 +86,18 @@ _MOST_ENDED: Final = 256
 class _Connection:
     """One TCP connection of the capture."""
 
-    __slots__ = ("conversation", "cut", "flow", "head", "is_other", "observer", "opened_ns", "pending")
+    __slots__ = (
+        "conversation",
+        "cut",
+        "flow",
+        "head",
+        "is_other",
+        "observer",
+        "opened_ns",
+        "pending",
+        "receive",
+        "senders",
+    )
 
     def __init__(
         self, flow: Flow, opened_ns: int, observer: ConversationObserver, *, keep_bytes: bool, is_other: bool
@@ -94,6 +105,10 @@ class _Connection:
         self.flow: Final = flow
         self.opened_ns: Final = opened_ns
         self.observer: Final = observer
+        # Where bytes go, and as what by direction: to the search, and once it has a result to what observes the
+        # transport. Reading the value of an enum's member would take as long as the rest of the loop that reads it.
+        self.receive: Callable[..., list[Observation]] = observer.receive
+        self.senders: tuple[End, End] | tuple[Role, Role] = (0, 1)
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised
@@ -232,7 +247,7 @@ class PacketFrames:
                     conversation = connection.conversation
                     if keep_bytes:
                         connection.keep(direction, data, time, packet)
-                    for observation in connection.observer.receive(_ENDPOINTS[direction], data, time, packet):
+                    for observation in connection.receive(connection.senders[direction], data, time, packet):
                         if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
                             number = account.frames = account.frames + 1
                             yield _MAKE(DissectedFrame, (number, conversation, observation))
@@ -430,6 +445,9 @@ class PacketFrames:
         self._account.cut_packets += connection.cut
         conversation = Conversation(self._account.conversations, str(observer.transport), str(client), str(server))
         connection.conversation = conversation
+        if observer.observer is not None:
+            connection.receive = observer.observer.receive
+            connection.senders = (Role.CLIENT, Role.SERVER) if observer.client == 0 else (Role.SERVER, Role.CLIENT)
         if connection.head is not None and connection.pending is not None:
             connection.head.clear()
             if observer.transport != "tcp":
