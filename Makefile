@@ -26,6 +26,7 @@ $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --preview --select PLW1514 codec tools examples  # text files have another encoding on Windows
 
 types: setup
 	$(BIN)/mypy
