@@ -10,13 +10,14 @@ from random import Random
 from typing import Any, Final
 
 from ftwire.body import encode_body
+from ftwire.body_mutations import BODY_MUTATIONS
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.frame_mutations import NamedMutation
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.websocket import INIT
 from ftwire_tools.fuzz.bodies import init_request, request_message
-from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep, draw_mutations
+from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep
 from ftwire_tools.messages.trading import trades
 
 __all__ = ["CHANGING", "client_plan", "gateway_plan", "requests_to_draw"]
@@ -199,8 +200,11 @@ class _Plan:
         return self.random.choices(list(weights), [each[self.websocket] for each in weights.values()])[0]
 
     def mutations(self, *, small: bool = False) -> tuple[NamedMutation, ...]:
-        """Draw what is wrong with a frame."""
-        return draw_mutations(self.random, self._kinds, small=small)
+        """Draw one or two things that are wrong with a frame; ``small`` where megabytes would take too long."""
+        random, kinds = self.random, {**self._kinds, "grow body": BODY_MUTATIONS["grow body"]} if small else self._kinds
+        weights = [kind.weight for kind in kinds.values()]
+        names = random.sample(list(kinds), k=1 if random.random() < 0.8 else 2, counts=weights)
+        return tuple(NamedMutation(name, kinds[name].draw(random)) for name in dict.fromkeys(names))
 
     def in_pieces(self, step: FuzzStep) -> FuzzStep:
         """Return a step that is as legal, in several writes or fragments."""

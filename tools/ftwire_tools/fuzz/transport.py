@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from ftwire.body_mutations import mutate_body
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.frame import Frame, Role
 from ftwire.frame_mutations import mutate_frame
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz.bodies import CLASSES, mutate_body, stamp_packet_id
+from ftwire_tools.fuzz.bodies import CLASSES, stamp_packet_id
 from ftwire_tools.fuzz.steps import FuzzStep
 
 __all__ = [

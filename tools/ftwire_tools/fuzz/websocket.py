@@ -22,12 +22,13 @@ from websockets.server import ServerProtocol
 from websockets.uri import WebSocketURI
 from websockets.utils import apply_mask
 
+from ftwire.body_mutations import mutate_body
+from ftwire.envelope_mutations import mutate_envelope
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
-from ftwire.frame_mutations import flip_bit
-from ftwire.header import CLIENT_ENVELOPE_STRUCT, ENVELOPE_MAGIC, SERVER_ENVELOPE_STRUCT
+from ftwire.header import CLIENT_ENVELOPE_STRUCT
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
-from ftwire_tools.fuzz.bodies import CLASSES, mutate_body
+from ftwire_tools.fuzz.bodies import CLASSES
 from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, FuzzStep
 from ftwire_tools.fuzz.transport import (
     MAX_BODY,
@@ -150,12 +151,8 @@ def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[b
     """Return the messages of a step: one envelope, but for its mutations."""
     values: dict[str, Any] = dict(step.mutations)
     body = mutate_body(body, step.mutations, 0, CLASSES[role][step.proto])
-    message = _header(step, values, section, role) + body
-    if "cut envelope" in values:
-        message = message[: values["cut envelope"] % len(message)]
-    message = bytes.fromhex(values.get("bytes before", "")) + message + bytes.fromhex(values.get("bytes behind", ""))
-    if "joined" in values:
-        message *= 2
+    envelope = Envelope.build(step.proto, section, body, sender=role)
+    message = mutate_envelope(envelope.encode(), step.mutations, role)
     messages = [message]
     if "split" in values and message:
         at = values["split"] % len(message)
@@ -163,18 +160,6 @@ def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[b
     if "empty message" in values:
         messages.insert(0, b"")
     return messages * 2 if "twice" in values else messages
-
-
-def _header(step: FuzzStep, values: dict[str, Any], section: int, role: Role) -> bytes:
-    magic = bytes.fromhex(values["magic"]) if "magic" in values else ENVELOPE_MAGIC
-    numbers: list[Any] = [values.get("protocol", step.proto), values.get("serial", section)]
-    is_of_gateway = (role is Role.SERVER) != ("other header" in values)
-    header = SERVER_ENVELOPE_STRUCT if is_of_gateway else CLIENT_ENVELOPE_STRUCT
-    if is_of_gateway:
-        numbers += [values.get("error code", 0), bytes.fromhex(values.get("error text", ""))]
-    order = "<" if "little-endian" in values else ">"
-    made = struct.pack(order + header.format[1:], magic, *numbers)
-    return flip_bit(made, values["flip header"]) if "flip header" in values else made
 
 
 def asked_in(step: FuzzStep, messages: list[bytes], section: int) -> tuple[tuple[int, int], ...]:
