@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from ftwire.websocket import websocket_key_digest
-from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
+from ftwire_tools.commands.fuzz import gateway as fuzz_gateway
 from ftwire_tools.fuzz.campaign import Campaign
+from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.steps import FuzzSetup
-from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.hunting import GATEWAY_CRASH, command_of, free_port
 from support.places import SUPPORT

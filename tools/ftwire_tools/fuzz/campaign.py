@@ -70,7 +70,6 @@ class Campaign:
         self,
         target: FuzzTarget,
         plan: Callable[[Random], tuple[FuzzStep, ...]],
-        *,
         seed: int,
         tries: int,
         report: Callable[[Reproduction], None],
@@ -138,13 +137,13 @@ class Campaign:
                 return True
             return False
 
-        short, tries, again = steps, AGAIN, False
+        short, tries = steps, AGAIN
         try:
             again = any(provokes(steps, late=True) for _ in range(AGAIN))
             if again:
                 short, tries = shrink(steps, provokes, self._tries)
         except LostTargetError as error:
             self.totals.lost = str(error)
-            return Reproduction(finding, number, steps, len(steps), 0, again=False, record=record)
+            short, tries, again, best = steps, 0, False, record
         shown = next(each for each in best.findings if each.kind == finding.kind)
         return Reproduction(shown, number, short, len(steps), tries + again, again=again, record=best)

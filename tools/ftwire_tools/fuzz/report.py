@@ -19,9 +19,10 @@ from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import CampaignTotals, Reproduction
+    from ftwire_tools.fuzz.judgement import PlayRecord
     from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 
-__all__ = ["CampaignReport"]
+__all__ = ["CampaignReport", "write_replay"]
 
 
 class CampaignReport:
@@ -98,6 +99,24 @@ class CampaignReport:
         lost = f"; ended early: {printable(totals.lost)}" if totals.lost else ""
         done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self._seed}"
         write("\n".join([*lines, f"--- {done}: {found}{repeats}{lost}"]) + "\n")
+
+
+def write_replay(record: PlayRecord, kind: str, *, as_json: bool) -> bool:
+    """Write what came of saved steps; returns whether they provoke the same kind of finding."""
+    again = record.has(kind)
+    if as_json:
+        facts = {
+            "event": "replay",
+            "kind": kind,
+            "provoked": again,
+            "findings": [each._asdict() for each in record.findings],
+            "reactions": [{"input": label, "reaction": reaction} for label, reaction in record.reactions],
+        }
+        write(f"{json.dumps(facts)}\n")
+    else:
+        found = "".join(f"{each.kind}: {printable(each.detail)}\n" for each in record.findings)
+        write(f"{found}{kind}: {'still provoked' if again else 'not provoked any more'}\n")
+    return again
 
 
 def _count(number: int, what: str) -> str:

@@ -8,7 +8,6 @@ bytes. No extension is agreed on: nothing is compressed.
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
 from ftwire.header import CLIENT_ENVELOPE_STRUCT
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
+from ftwire_tools.captures.websocket_frames import FIN, websocket_frame
 from ftwire_tools.fuzz.bodies import CLASSES
 from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, FuzzStep
 from ftwire_tools.fuzz.transport import (
@@ -45,7 +45,6 @@ _QUIET: Final = logging.Logger("ftwire.fuzz")
 _QUIET.addHandler(logging.NullHandler())
 _CONTROLS: Final = {"ping": Opcode.PING, "pong": Opcode.PONG, "bye": Opcode.CLOSE}
 """The control frames, by the steps that send them."""
-_FIN: Final = 0x80
 _MASK: Final = b"\x37\xfa\x21\x3d"
 """The mask of RFC 6455's examples."""
 _BETWEEN: Final = b"between"
@@ -83,11 +82,11 @@ class EnvelopeTransport(FuzzTransport):
         data = b"".join(self._protocol.data_to_send())
         return b"" if self.sent_close else data
 
-    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
+    def stamp(self, step: FuzzStep, conn_id: int, serial: int) -> bytes:
         """See ``FuzzTransport``; the handshake gets the digest of the key."""
         if step.proto != self.init:
-            return super().stamp(step, body, conn_id, serial)
-        message = CLASSES[Role.CLIENT][self.init].FromString(body)
+            return super().stamp(step, conn_id, serial)
+        message = CLASSES[Role.CLIENT][self.init].FromString(bytes.fromhex(step.body))
         if self._key and not message.c2s.websocketKey:
             message.c2s.websocketKey = websocket_key_digest(self._key)
         return bytes(message.SerializePartialToString())
@@ -98,15 +97,16 @@ class EnvelopeTransport(FuzzTransport):
         if step.do in {"raw", "upgrade"}:
             return Rendered(content, None)
         if step.do in _CONTROLS:
-            self.sent_close = self.sent_close or step.do == "bye"
-            pings = (content,) if step.do == "ping" else ()
-            data = _frame(_FIN | _CONTROLS[step.do], content, masked=self.role is Role.CLIENT)
-            return Rendered(data, (), pings, ends=step.do == "bye" and _is_legal_close(content))
+            is_close = step.do == "bye"
+            self.sent_close = self.sent_close or is_close
+            data = _frame(FIN | _CONTROLS[step.do], content, masked=self.role is Role.CLIENT)
+            return Rendered(data, (content,) if step.do == "ping" else (), ends=is_close and _is_legal_close(content))
         messages = messages_of(step, body, serial, self.role)
         data = frames_of(step, messages, self.role)
-        is_broken = any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations)
+        if any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations):
+            return Rendered(data, None)
         pings = (_BETWEEN,) if step.ping and step.fragments > 1 else ()
-        return Rendered(data, None if is_broken else asked_in(step, messages, serial), pings)
+        return Rendered(data, (*pings, *asked_in(step, messages, serial)))
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """See ``FuzzTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
@@ -125,7 +125,7 @@ class EnvelopeTransport(FuzzTransport):
                 self.is_ready = protocol.handshake_exc is None
         failure = protocol.handshake_exc
         if failure is not None:
-            self.refused = str(failure)
+            self.refused = str(failure) if self.role is Role.CLIENT else ""
         elif not isinstance(protocol.parser_exc, EOFError):
             failure = protocol.parser_exc
         if failure is not None:
@@ -179,7 +179,7 @@ def frames_of(step: FuzzStep, messages: list[bytes], role: Role) -> bytes:
     masked = (role is Role.CLIENT) != ("mask" in values)
     data = b""
     if "long ping" in values:
-        data += _frame(_FIN | Opcode.PING, bytes(126 + values["long ping"] % 1000), masked=masked)
+        data += _frame(FIN | Opcode.PING, bytes(126 + values["long ping"] % 1000), masked=masked)
     if "split ping" in values:
         data += _frame(Opcode.PING, b"split", masked=masked)
     first = Opcode.TEXT if "text" in values else Opcode.BINARY
@@ -189,7 +189,7 @@ def frames_of(step: FuzzStep, messages: list[bytes], role: Role) -> bytes:
         if "unfinished" in values:
             data += _frame(Opcode.BINARY, message[: len(message) // 2], masked=masked)
         if "frame length" in values and number == len(messages):
-            data += _frame(_FIN | first, message, masked=masked, longer=values["frame length"])
+            data += _frame(FIN | first, message, masked=masked, longer=values["frame length"])
         else:
             data += _fragments(step, first, message, masked=masked)
     return data[: values["cut frame"] % len(data)] if "cut frame" in values else data
@@ -199,26 +199,18 @@ def _fragments(step: FuzzStep, first: int, message: bytes, *, masked: bool) -> b
     count = min(max(step.fragments, 1), 100)
     size = -(-len(message) // count) or 1
     firsts = [first, *[Opcode.CONT] * (count - 1)]
-    firsts[-1] |= _FIN
+    firsts[-1] |= FIN
     parts = [
         _frame(each, message[number * size : (number + 1) * size], masked=masked) for number, each in enumerate(firsts)
     ]
     if step.ping and count > 1:
-        parts.insert(1, _frame(_FIN | Opcode.PING, _BETWEEN, masked=masked))
+        parts.insert(1, _frame(FIN | Opcode.PING, _BETWEEN, masked=masked))
     return b"".join(parts)
 
 
 def _frame(first: int, data: bytes, *, masked: bool, longer: int = 0) -> bytes:
-    """Return one frame. ``first`` is its first byte, ``longer`` how much too large the length in its header is."""
-    length = len(data) + longer
-    mark = 0x80 if masked else 0
-    if length < 126:
-        head = bytes((first, mark | length))
-    elif length < 1 << 16:
-        head = struct.pack(">BBH", first, mark | 126, length)
-    else:
-        head = struct.pack(">BBQ", first, mark | 127, length & 0xFFFF_FFFF_FFFF_FFFF)
-    return head + _MASK + apply_mask(data, _MASK) if masked else head + data
+    content = apply_mask(data, _MASK) if masked else data
+    return websocket_frame(first, content, masked=masked, mask=_MASK, longer=longer)
 
 
 def _is_legal_close(content: bytes) -> bool:
