@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -205,12 +204,19 @@ def run(ctx: click.Context, setup: FuzzSetup, plan: Callable[..., tuple[FuzzStep
         raise click.ClickException(f"cannot listen on {address}: {error.strerror or error}") from None
     if program_line is None and isinstance(target, ClientTarget):
         click.echo(f"ftwire: listening on {Address(address.host, target.port)} for clients", err=True)
-    with _running(target):
-        if crash is not None:
-            found = write_replay(target.play(crash.steps, fresh=True), crash.kind, as_json=options["as_json"])
-        else:
-            plan = partial(plan, most=options["steps"], websocket=setup.websocket)
-            found = _fuzz(target, plan, setup, options)
+    try:
+        with interrupt_on_end():  # SIGTERM ends the target as Ctrl-C does: no program stays behind
+            if crash is not None:
+                found = write_replay(target.play(crash.steps, fresh=True), crash.kind, as_json=options["as_json"])
+            else:
+                plan = partial(plan, most=options["steps"], websocket=setup.websocket)
+                found = _fuzz(target, plan, setup, options)
+    except (LostTargetError, ProgramError) as error:
+        raise click.ClickException(printable(str(error))) from None
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    finally:
+        target.close()
     ctx.exit(int(found))
 
 
@@ -223,27 +229,10 @@ def _saved_crash(path: str, setup: FuzzSetup) -> CrashFile:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
     except (CrashFileError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path}: {printable(str(error))}") from None
-    if crash.setup.encrypted != setup.encrypted:
-        kind = "an encrypted" if crash.setup.encrypted else "a plain"
-        raise click.UsageError(f"{path} is of {kind} session (--key)")
-    if crash.setup.websocket != setup.websocket:
-        kind = "a WebSocket session (--ws)" if crash.setup.websocket else "a TCP session (no --ws)"
-        raise click.UsageError(f"{path} is of {kind}")
+    for option, name in (("--key", "encrypted"), ("--ws", "websocket")):
+        if (needs := getattr(crash.setup, name)) != getattr(setup, name):
+            raise click.UsageError(f"{path} is of a session {'with' if needs else 'without'} {option}")
     return crash
-
-
-@contextmanager
-def _running(target: FuzzTarget) -> Iterator[None]:
-    """Turn errors into click's, close the target, and let SIGTERM end it as Ctrl-C does: no program stays behind."""
-    try:
-        with interrupt_on_end():
-            yield
-    except (LostTargetError, ProgramError) as error:
-        raise click.ClickException(printable(str(error))) from None
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    finally:
-        target.close()
 
 
 def _fuzz(

@@ -10,9 +10,9 @@ from ftwire.errors import WireError
 from ftwire.frame import MessageClasses, Role
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
-from ftwire_tools.messages.descriptors import is_repeated, is_required
+from ftwire_tools.messages.descriptors import copy_field, is_repeated, is_required
 
-__all__ = ["CLASSES", "init_request", "parsed", "request_message", "response_message", "stamp_packet_id"]
+__all__ = ["CLASSES", "init_request", "parsed", "request_message", "response_message"]
 
 CLASSES: Final[dict[Role, Any]] = {role: MessageClasses(role) for role in Role}
 """Side to protocol ID to the class of what that side sends under it, ``None`` where there is none."""
@@ -28,45 +28,24 @@ SECONDS: Final = 1_767_576_600
 MAX_DEPTH: Final = 6
 
 
-def stamp_packet_id(proto_id: int, body: bytes, conn_id: int, serial: int) -> bytes:
-    """Return a request's body with the ``packetID`` that trading requests carry, others unchanged."""
-    message_class = CLASSES[Role.CLIENT][proto_id]
-    field = None if message_class is None else message_class.DESCRIPTOR.fields_by_name.get("c2s")
-    if field is None or "packetID" not in field.message_type.fields_by_name:
-        return body
-    message = message_class.FromString(body)
-    message.c2s.packetID.connID, message.c2s.packetID.serialNo = conn_id, serial
-    return bytes(message.SerializePartialToString())
-
-
 def _fill(message: Any, like: Any = None, depth: int = 0) -> None:
     """Set the required fields of a message, and one item of each list of messages.
 
     Values are those of the fields of the same name in ``like``, or plausible ones.
     """
     for field in message.DESCRIPTOR.fields:
-        is_message = field.cpp_type == field.CPPTYPE_MESSAGE
+        is_message = field.message_type is not None
         if is_repeated(field):
             if is_message and 0 < depth <= 2:
                 _fill(getattr(message, field.name).add(), like, depth + 1)
         elif (is_required(field) or (depth == 0 and field.name == "s2c")) and depth <= MAX_DEPTH:
-            known = _same_field(field, like)
-            if is_message and known is not None:
-                getattr(message, field.name).CopyFrom(known)
-            elif is_message:
+            if like is not None and copy_field(like, message, field):
+                continue
+            if is_message:
                 getattr(message, field.name).SetInParent()
                 _fill(getattr(message, field.name), like, depth + 1)
             else:
-                setattr(message, field.name, _plausible(field) if known is None else known)
-
-
-def _same_field(field: Any, like: Any) -> Any:
-    """Return what ``like`` has in a field of the same name and type, ``None`` where there is none."""
-    found = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
-    if found is None or is_repeated(found) or not like.HasField(field.name):
-        return None
-    is_same = found.cpp_type == field.cpp_type and found.message_type is field.message_type
-    return getattr(like, field.name) if is_same else None
+                setattr(message, field.name, _plausible(field))
 
 
 def _plausible(field: Any) -> Any:

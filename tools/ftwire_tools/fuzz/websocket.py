@@ -123,12 +123,10 @@ class EnvelopeTransport(FuzzTransport):
                 yield UpgradeReceived()
             elif isinstance(event, Response):
                 self.is_ready = protocol.handshake_exc is None
-        failure = protocol.handshake_exc
-        if failure is not None:
-            self.refused = str(failure) if self.role is Role.CLIENT else ""
-        elif not isinstance(protocol.parser_exc, EOFError):
-            failure = protocol.parser_exc
-        if failure is not None:
+        failure = protocol.handshake_exc or protocol.parser_exc
+        if protocol.handshake_exc is not None and self.role is Role.CLIENT:
+            self.refused = str(failure)
+        if failure is not None and not isinstance(failure, EOFError):
             raise EnvelopeError(reason=f"no WebSocket: {failure}", data=b"")
 
     def _take(self, frame: WebSocketFrame) -> Iterator[Any]:
@@ -152,11 +150,10 @@ def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[b
     values: dict[str, Any] = dict(step.mutations)
     body = mutate_body(body, step.mutations, 0, CLASSES[role][step.proto])
     envelope = Envelope.build(step.proto, section, body, sender=role)
-    message = mutate_envelope(envelope.encode(), step.mutations, role)
-    messages = [message]
-    if "split" in values and message:
-        at = values["split"] % len(message)
-        messages = [message[:at], message[at:]]
+    messages = [mutate_envelope(envelope.encode(), step.mutations, role)]
+    if "split" in values and messages[0]:
+        at = values["split"] % len(messages[0])
+        messages = [messages[0][:at], messages[0][at:]]
     if "empty message" in values:
         messages.insert(0, b"")
     return messages * 2 if "twice" in values else messages
