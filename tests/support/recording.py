@@ -15,10 +15,11 @@ from pathlib import Path
 
 from ftwire.cipher import RsaKey
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire_tools.captures.traffic import Tap
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
-from ftwire_tools.recording.proxy import Proxy, Tap
+from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.terminal.addresses import Address
 
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
