@@ -17,10 +17,11 @@ from typing import Final
 
 from ftwire.cipher import RsaKey
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire_tools.captures.traffic import Tap
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
-from ftwire_tools.recording.proxy import Proxy, Tap
+from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.terminal.addresses import Address
 
 KILL: Final[signal.Signals] = getattr(signal, "SIGKILL", signal.SIGTERM)

@@ -165,8 +165,8 @@ def test_tables_of_an_older_schema_get_no_rows_of_this_one(capture: Path, tmp_pa
     refused = run(capture, "-o", out)
     assert refused.exit_code == 1
     assert refused.stderr == (
-        f"Error: {out} holds tables of schema 1 (ftwire 0.1), and this ftwire writes schema 2, whose columns have "
-        "other names: give another directory, or delete that one\n"
+        f"Error: {out} holds tables of schema 1 (ftwire 0.1), and this ftwire writes schema 3, whose tables or "
+        "columns have other names: give another directory, or delete that one\n"
     )
     assert sorted(path for path in out.rglob("*") if path.is_file()) == before
 
