@@ -91,6 +91,9 @@ class CaptureReader:
         self._head = b""
         self._frames: PacketFrames | RawFrames | None = None if raw else self._packet_frames()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, frames so far: {self.account.frames}>"
+
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the input; return an iterator over what they bring about.
 
