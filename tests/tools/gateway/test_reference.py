@@ -286,12 +286,6 @@ def test_lists_come_in_pages(source: Synthetic) -> None:
                                 "endTime": "2024-08-12"}, "获取期权链接口，请求的时间跨度不能超过30天"),  # noqa: RUF001
         ("Qot_GetOptionChain", {"owner": {"market": US, "code": "KO"}, "beginTime": "2024-06-12",
                                 "endTime": "2024-06-30"}, "期权标的仅支持港美正股ETF以及港指美指"),
-        ("Qot_StockFilter", {"market": US, "begin": 0, "num": 9, "baseFilterList": [{"fieldName": 3}]},
-         "没有给需要筛选的字段进行区间赋值"),
-        ("Qot_GetUserSecurity", {"groupName": "nobody's"}, "未知自选股分组"),
-        ("Qot_ModifyUserSecurity", {"groupName": "All", "op": 1}, "不支持系统分组"),
-        ("Qot_GetEventContractTicker", {"security": {"market": 101, "code": "X"}},
-         "请求获取事件合约逐笔接口前，请先订阅Ticker数据"),  # noqa: RUF001
         ("Qot_GetCapitalFlow", {"security": {"market": HK, "code": "800000"}}, "capital flow is of stocks"),
         ("Qot_GetFutureInfo", {"securityList": [{"market": US, "code": "AAPL"}]}, "US.AAPL is no future"),
         ("Verification", {"type": 1, "op": 2, "code": "123456"}, "no code was requested"),

@@ -82,9 +82,10 @@ _DEPTHS: Final = {
     ("SH", 0): 5,
     ("SZ", 0): 5,
     ("CC", 0): 40,
-    ("CC", 6): 0,
 }
 """Prefix and ``SecurityType`` (0 for all others) to levels of an order book. Other markets: a guess."""
+_WITHOUT_BOOK: Final = frozenset({Kind.INDEX, Kind.PLATE})
+"""What nobody trades has no order book."""
 _KEPT_SESSIONS: Final = 1024
 _KEPT_MINUTES: Final = 1024
 _MOST_OPTIONS: Final = 512
@@ -330,6 +331,8 @@ class StockDay:
     def depth(self) -> int:
         """Most levels on each side of its order book: those of the vendor's best quotes for it."""
         prefix, sec_type = self.listing.exchange.prefix, self.listing.sec_type
+        if sec_type in _WITHOUT_BOOK or self.listing.kind == "index":  # the latter: indices of crypto
+            return 0
         return _DEPTHS.get((prefix, sec_type)) or _DEPTHS.get((prefix, 0), LEVELS)
 
     @property

@@ -24,7 +24,7 @@ __all__ = ["StockFilter"]
 
 LARGEST_PAGE: Final = 200
 MOST_CONDITIONS: Final = 250
-NO_RANGE: Final = "没有给需要筛选的字段进行区间赋值"
+NO_RANGE: Final = "The filter field needs to set the range", "没有给需要筛选的字段进行区间赋值"
 YEAR: Final = 250
 """Bars of a year."""
 MORE, LESS, CROSS_UP, CROSS_DOWN = 1, 2, 3, 4
@@ -294,7 +294,7 @@ def _in_range(condition: Any, value: float) -> bool:
     if condition.isNoFilter:
         return True
     if not condition.HasField("filterMin") and not condition.HasField("filterMax"):
-        raise NotHereError(NO_RANGE)
+        raise NotHereError(*NO_RANGE)
     return not (
         (condition.HasField("filterMin") and value < condition.filterMin)
         or (condition.HasField("filterMax") and value > condition.filterMax)

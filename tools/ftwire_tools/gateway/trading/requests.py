@@ -104,11 +104,13 @@ class TradeRequests:
     def _unlock(self, c2s: Any, _: Any) -> None:
         """Unlock or lock the accounts of a firm, of all firms where none is named. Locking needs no password."""
         firms = {int(firm) for firm in SecurityFirm} if not c2s.securityFirm else {c2s.securityFirm}
+        if not firms <= self._digests.keys():
+            raise TradeError("firm", firm=c2s.securityFirm)
         if not c2s.unlock:
             self._broker.unlocked.difference_update(firms)
             return
         sent = _text(c2s.pwdMD5).encode()
-        fits = {firm for firm in firms if hmac.compare_digest(self._digests.get(firm, "").encode(), sent)}
+        fits = {firm for firm in firms if hmac.compare_digest(self._digests[firm].encode(), sent)}
         if not fits:
             raise TradeError("password")
         self._broker.unlocked.update(fits)
