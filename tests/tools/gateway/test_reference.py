@@ -350,6 +350,25 @@ def test_an_options_snapshot_follows_its_underlying(source: Synthetic) -> None:
     assert parity == pytest.approx(stock.basic.curPrice - 210.0, abs=0.8)
 
 
+def test_the_year_in_snapshots_is_that_of_the_adjusted_bars() -> None:
+    """Nvidia was split in this year; a second later only the running day has changed."""
+    source = Synthetic()
+    nvidia = security("US.NVDA")
+    field = {"fieldName": 5, "isNoFilter": True}
+    for _ in range(2):
+        bars = given(
+            source, "Qot_RequestHistoryKL", security=nvidia, rehabType=1, klType=2, beginTime="2023-06-14",
+            endTime="2024-06-12",
+        ).klList  # fmt: skip
+        basic = given(source, "Qot_GetSecuritySnapshot", securityList=[nvidia]).snapshotList[0].basic
+        assert basic.highest52WeeksPrice == max(bar.highPrice for bar in bars)
+        assert basic.lowest52WeeksPrice == min(bar.lowPrice for bar in bars)
+        rows = given(source, "Qot_StockFilter", market=US, begin=0, num=200, baseFilterList=[field]).dataList
+        fresh = Synthetic(now=source.now() * 10**9)
+        assert rows == given(fresh, "Qot_StockFilter", market=US, begin=0, num=200, baseFilterList=[field]).dataList
+        source.advance(60)
+
+
 def test_flow_and_distribution_agree(source: Synthetic) -> None:
     flow = given(source, "Qot_GetCapitalFlow", security=security("US.AAPL"))
     spread = given(source, "Qot_GetCapitalDistribution", security=security("US.AAPL"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from ftwire_tools.markets.local_times import local_text, minute_of_day
@@ -157,9 +156,4 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
         ((basic.askPrice, basic.askVol, _),) = asks
     if bids:
         ((basic.bidPrice, basic.bidVol, _),) = bids
-    year = list(_last_year(stock))
-    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
-
-
-def _last_year(stock: StockDay) -> Iterator[Bar]:
-    return iter(stock.days()[-260:])
+    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = stock.range_of_year()

@@ -6,6 +6,7 @@ about an instrument is computed from the time it shows. What nobody asks about c
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -20,7 +21,7 @@ from ftwire_tools.markets.sessions import Hours, MarketState, Session, Trading, 
 from ftwire_tools.markets.trading_days import calendar
 from ftwire_tools.synthetic.characters import DERIVATIVES, days_of
 from ftwire_tools.synthetic.corporate_actions import Adjustment, adjustment
-from ftwire_tools.synthetic.history import Bar, daily_bars
+from ftwire_tools.synthetic.history import FORWARD, Bar, daily_bars
 from ftwire_tools.synthetic.market import LEVELS
 from ftwire_tools.synthetic.options import find_option, owner_of_option
 from ftwire_tools.synthetic.price_steering import PriceSteering
@@ -143,6 +144,7 @@ class StockDay:
         self._current: Final[dict[frozenset[Session], tuple[int, SessionMinutes]]] = {}
         self._summarized: tuple[int, SessionMinutes, Summary] | None = None
         self._adjustments: dict[date, Adjustment] = {}
+        self._year: tuple[date, float, float] | None = None
         self._steering: Final = PriceSteering(days, market.seed)
 
     @property
@@ -594,6 +596,15 @@ class StockDay:
         """Return the bars of the last days, today's last, without adjustment."""
         today = self.day()
         return list(daily_bars(self, today - timedelta(days=count * 3 // 2 + 10), today))[-count:]
+
+    def range_of_year(self) -> tuple[float, float]:
+        """Return the highest and the lowest price of the last 52 weeks, those before corporate actions adjusted."""
+        today = self.day()
+        if self._year is None or self._year[0] != today:
+            bars = list(daily_bars(self, today - timedelta(weeks=52), today - timedelta(days=1), FORWARD))
+            high, low = max((bar.high for bar in bars), default=0.0), min((bar.low for bar in bars), default=math.inf)
+            self._year = today, high, low
+        return max(self._year[1], self.high), min(self._year[2], self.low)
 
     # Corporate actions
 
