@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.testing import gateway, gateway_fixture
 from support.gateways import PlainClient, security
 
+PASSWORD = hashlib.md5(b"123456", usedforsecurity=False).hexdigest()
 ALL_SUBSCRIPTIONS = (1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21)
 TENCENT = security("HK.00700")
 KLINE = {"security": TENCENT, "rehabType": 1, "reqNum": 5}
+REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
 AN_EVENT = {"security": {"market": 101, "code": "X"}}
 
-english = gateway_fixture(scope="module", synthetic=True, always_open=True)
-chinese = gateway_fixture(scope="module", synthetic=True, always_open=True, language="chs")
+english = gateway_fixture(scope="module", synthetic=True, always_open=True, limits="off")
+chinese = gateway_fixture(scope="module", synthetic=True, always_open=True, limits="off", language="chs")
 
 
 @pytest.fixture
@@ -60,6 +64,13 @@ def client(english: Any) -> Any:
          ("at most 200 securities", "最多200个标的")),
         ("Qot_Sub", {"securityList": [TENCENT], "subTypeList": [3], "isSubOrUnSub": True},
          ("unknown subscription type 3", "未知的订阅类型3")),
+        ("Qot_GetOptionQuote", {"multi_legs": [{"security": security("US.AAPL"), "qtyRatio": float("nan")}]},
+         ("the qtyRatio of a leg is above 0", "the qtyRatio of a leg is above 0")),
+        ("Trd_GetPositionList", {"header": REAL, "filterPLRatioMin": float("nan")},
+         ("filterPLRatioMin is not a number", "filterPLRatioMin不是有效数字")),
+        ("Trd_PlaceOrder", {"header": REAL, "packetID": {"connID": 0, "serialNo": 0}, "trdSide": 1, "orderType": 1,
+                            "code": "00700", "qty": 100, "price": 1.0, "secMarket": 1},
+         ("outside the limits of ", "价格超出涨跌停限制 ")),
         ("Trd_UnlockTrade", {"unlock": True, "pwdMD5": "", "securityFirm": 99},
          ("unknown security firm 99", "未知的券商99")),
     ],
@@ -69,9 +80,11 @@ def test_texts_in_both_languages(
 ) -> None:
     for opend, text in zip((english, chinese), texts, strict=True):
         with PlainClient(opend.port) as client:
+            client.ask("Trd_UnlockTrade", unlock=True, pwdMD5=PASSWORD)
             refused = client.ask(protocol, **fields)
             assert refused.retType == -1
             assert text in refused.retMsg
+            assert not re.search(r"\d\.\d{4}", refused.retMsg), "limits are prices on a tick"
 
 
 @pytest.mark.parametrize("code", ["HK.800000", "HK.BK1001", "US..DJI", "CC.BTC"])

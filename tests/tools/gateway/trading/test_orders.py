@@ -466,6 +466,7 @@ class TestRefusals:
             (9_001_001, TENCENT, -100, 380.0, "quantity"),
             (9_001_001, TENCENT, float("nan"), 380.0, "quantity"),
             (9_001_001, TENCENT, 1e300, 380.0, "quantity"),
+            (9_001_001, TENCENT, 1e12, 380.0, "quantity_cap"),
             (9_001_001, APPLE, 0.5, 200.0, "quantity"),
             (CRYPTO, BITCOIN, 0.00000001, 60_000.0, ""),
             (9_001_001, TENCENT, 100, 380.1, "tick"),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.trading.amounts import ZERO, exact
+from ftwire_tools.gateway.trading.amounts import ZERO
 from ftwire_tools.gateway.trading.messages import (
     fill_account,
     fill_deal,
@@ -21,7 +21,7 @@ from ftwire_tools.gateway.trading.messages import (
     fill_position,
 )
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
-from ftwire_tools.gateway.trading.order_entry import OrderChange
+from ftwire_tools.gateway.trading.order_entry import OrderChange, amount
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
 from ftwire_tools.gateway.trading.power import Trade, can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
@@ -132,7 +132,7 @@ class TradeRequests:
         """Return what an account holds."""
         account = self._account(c2s, s2c)
         least, most = (
-            _number(getattr(c2s, name)) if c2s.HasField(name) else None
+            amount(getattr(c2s, name), "number", field=name) if c2s.HasField(name) else None
             for name in ("filterPLRatioMin", "filterPLRatioMax")
         )
         for position in listed_positions(self._broker, account, Conditions(c2s.filterConditions), least, most):
@@ -154,7 +154,7 @@ class TradeRequests:
         if c2s.orderID or c2s.orderIDEx:
             order = broker.order(account, c2s.orderID, _text(c2s.orderIDEx))
         quote = broker.venue.quote(instrument)
-        price = _number(c2s.price)
+        price = amount(c2s.price, "price")
         if price <= 0:
             price = quote.ask
         kept = order.left if order is not None else ZERO
@@ -311,10 +311,3 @@ def _sent_prices(c2s: Any) -> dict[str, Any]:
         "trail_spread": _sent(c2s, "trailSpread"),
         "adjust": c2s.adjustSideAndLimit if c2s.adjustPrice else 0.0,
     }
-
-
-def _number(value: float) -> Decimal:
-    try:
-        return exact(value)
-    except ValueError:
-        raise TradeError("price") from None

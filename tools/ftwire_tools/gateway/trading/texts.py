@@ -116,6 +116,7 @@ TEXTS: Final = {
     "all_cancelled": _own("all orders can only be cancelled", "全部订单仅支持撤单"),
     "all_market": _own("orders for A-shares cannot be cancelled all at once", "A股通不支持全部撤单"),
     # Queries.
+    "number": _own("{field} is not a number", "{field}不是有效数字"),
     "time": _own("{text} is neither yyyy-MM-dd nor yyyy-MM-dd HH:mm:ss", "时间格式错误：{text}"),
     "date": _own("{text} is not a day (yyyy-MM-dd)", "日期格式错误：{text}"),
     "range": _own("the begin is after the end", "开始时间晚于结束时间"),
