@@ -7,7 +7,9 @@ For the gateway, prices are a function of time:
 
 corporate_actions  splits and dividends, and the factors that adjust prices for them
 fundamentals       earnings, book value, dividends, staff of each company
-prices             a day's prices from a seed, minutes from a day, trades from a minute
+prices             what prices, minutes and days of an instrument are
+random_days        a day's prices from a seed, or from those of another instrument
+minute_prices      minutes from a day, trades from a minute
 price_steering     what verbs do to a price: held, moved, halted
 characters         how each kind of instrument moves, and what follows from what
 recorded_days      the days of an instrument in a user's own data, in place of those that follow from a seed

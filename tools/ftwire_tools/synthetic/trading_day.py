@@ -23,16 +23,11 @@ from ftwire_tools.synthetic.characters import DERIVATIVES, days_of
 from ftwire_tools.synthetic.corporate_actions import Adjustment, adjustment
 from ftwire_tools.synthetic.history import FORWARD, Bar, daily_bars
 from ftwire_tools.synthetic.market import LEVELS
+from ftwire_tools.synthetic.minute_prices import ticks_of
 from ftwire_tools.synthetic.options import find_option, owner_of_option
 from ftwire_tools.synthetic.price_steering import PriceSteering
-from ftwire_tools.synthetic.prices import (
-    UNIT,
-    Days,
-    PriceBar,
-    RandomDays,
-    Tick,
-    ticks_of,
-)
+from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar, Tick
+from ftwire_tools.synthetic.random_days import RandomDays
 from ftwire_tools.synthetic.recorded_days import RecordedDays
 from ftwire_tools.synthetic.trading_session import (
     ALL_SESSIONS,
