@@ -13,7 +13,10 @@ minute_prices      minutes from a day, trades from a minute
 price_steering     what verbs do to a price: held, moved, halted
 characters         how each kind of instrument moves, and what follows from what
 recorded_days      the days of an instrument in a user's own data, in place of those that follow from a seed
-recordings         reads a user's own data: CSV, Parquet, tables of ``ftwire export``
+recorded_cells     cells of such data, to whole numbers
+recorded_rows      its rows, in order
+recorded_files     its files: CSV, Parquet, tables of ``ftwire export``
+recordings         reads it
 trading_session    a session of one day: its minutes, and what they add up to at a moment
 history            K-lines
 trading_day        the market at its present moment: the clock, and what each instrument shows
