@@ -19,7 +19,10 @@ recorded_files     its files: CSV, Parquet, tables of ``ftwire export``
 recordings         reads it
 trading_session    a session of one day: its minutes, and what they add up to at a moment
 history            K-lines
-trading_day        the market at its present moment: the clock, and what each instrument shows
+stock_now          an instrument at the present moment: its clock, and the prices it shows
+steered_stock      what verbs do to it
+stock_day          what it has traded
+trading_day        the market: the clock, and all instruments
 
 For captures, which need thousands of pushes in a millisecond, prices are a random walk:
 
