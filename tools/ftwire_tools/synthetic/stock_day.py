@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ftwire_tools.markets.sessions import Session, Trading
 from ftwire_tools.synthetic.corporate_actions import Adjustment, adjustment
@@ -14,11 +14,9 @@ from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar, Tick
 from ftwire_tools.synthetic.random_days import RandomDays
 from ftwire_tools.synthetic.recorded_days import RecordedDays
 from ftwire_tools.synthetic.steered_stock import SteeredStock
+from ftwire_tools.synthetic.stock_now import MarketClock
 from ftwire_tools.synthetic.trading_session import REGULAR, SessionMinutes
 from ftwire_tools.synthetic.universe import Listing
-
-if TYPE_CHECKING:
-    from ftwire_tools.synthetic.trading_day import Market
 
 __all__ = ["TRADES", "Minute", "StockDay", "Trade"]
 
@@ -59,7 +57,7 @@ class Minute(NamedTuple):
 class StockDay(SteeredStock):
     """An instrument of the market, at its present moment and before."""
 
-    def __init__(self, listing: Listing, market: Market, days: Days) -> None:
+    def __init__(self, listing: Listing, market: MarketClock, days: Days) -> None:
         super().__init__(listing, market, days)
         self._adjustments: Final[dict[date, Adjustment]] = {}
         self._year: tuple[date, float, float] | None = None

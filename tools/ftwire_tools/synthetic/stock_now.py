@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import date, datetime
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from ftwire_tools.markets.clocks import at_second
 from ftwire_tools.markets.codes import security_name
@@ -16,10 +16,7 @@ from ftwire_tools.synthetic.prices import UNIT, Days, PriceBar, Tick
 from ftwire_tools.synthetic.trading_session import ALL_SESSIONS, REGULAR, MinuteTicks, SessionMinutes, Summary
 from ftwire_tools.synthetic.universe import Kind, Listing
 
-if TYPE_CHECKING:
-    from ftwire_tools.synthetic.trading_day import Market
-
-__all__ = ["StockNow"]
+__all__ = ["MarketClock", "StockNow"]
 
 _DEPTHS: Final = {
     ("HK", 0): 10,
@@ -35,10 +32,32 @@ _WITHOUT_BOOK: Final = frozenset({Kind.INDEX, Kind.PLATE})
 """What nobody trades has no order book."""
 
 
+class MarketClock(Protocol):
+    """What an instrument needs of its market: the time, and what was computed from it already."""
+
+    @property
+    def now(self) -> int:
+        """The present second, since 1970."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """What prices follow from."""
+        ...
+
+    def minutes(self, key: tuple[int, str], day: date, session: Session, /) -> SessionMinutes:
+        """Return the minutes of a session."""
+        ...
+
+    def ticks(self, key: tuple[int, str], day: date, session: Session, number: int, /) -> MinuteTicks:
+        """Return the trades of a minute."""
+        ...
+
+
 class StockNow:
     """What an instrument shows at the present second."""
 
-    def __init__(self, listing: Listing, market: Market, days: Days) -> None:
+    def __init__(self, listing: Listing, market: MarketClock, days: Days) -> None:
         self.listing: Final = listing
         self.days_of: Final = days
         """Its days, from which everything else follows."""
