@@ -33,7 +33,6 @@ from ftwire_tools.markets.exchanges import EXCHANGES
 if TYPE_CHECKING:
     from ftwire_tools.gateway.trading.accounts import Account
     from ftwire_tools.gateway.trading.broker import Broker
-    from ftwire_tools.gateway.trading.venue import Instrument
 
 __all__ = ["DEFAULT_PASSWORD", "TradeRequests"]
 
@@ -138,14 +137,11 @@ class TradeRequests:
         for position in listed_positions(self._broker, account, Conditions(c2s.filterConditions), least, most):
             fill_position(s2c.positionList.add(), self._broker, account, position)
 
-    def _instrument(self, c2s: Any, account: Account) -> Instrument:
-        return self._broker.instrument(c2s.secMarket, _text(c2s.code), account)
-
     def _most(self, c2s: Any, s2c: Any) -> None:
         """Return the most that an account can trade of a security."""
         broker = self._broker
         account = self._account(c2s, s2c)
-        instrument, power = self._instrument(c2s, account), broker.power
+        instrument, power = broker.tradable(account, c2s.secMarket, _text(c2s.code)), broker.power
         try:
             order_type = OrderType(c2s.orderType)
         except ValueError:
