@@ -288,6 +288,13 @@ def test_lists_come_in_pages(source: Synthetic) -> None:
                                 "endTime": "2024-06-30"}, "期权标的仅支持港美正股ETF以及港指美指"),
         ("Qot_GetCapitalFlow", {"security": {"market": HK, "code": "800000"}}, "capital flow is of stocks"),
         ("Qot_GetFutureInfo", {"securityList": [{"market": US, "code": "AAPL"}]}, "US.AAPL is no future"),
+        ("Qot_GetHoldingChangeList", {"security": {"market": HK, "code": "00700"}, "holderCategory": 1},
+         "holding changes are of stocks of the US"),
+        ("Qot_GetHotList", {"market": 999}, "there is nothing in market 999"),
+        ("Qot_GetHotList", {"market": 51}, "there is nothing in market 51"),
+        ("Qot_GetUserSecurityGroup", {"groupType": 9}, "unknown type of groups 9"),
+        ("Qot_SetPriceReminder", {"security": {"market": HK, "code": "00700"}, "op": 1, "type": 1, "freq": 1,
+                                  "value": float("nan")}, "a reminder needs a value"),
         ("Verification", {"type": 1, "op": 2, "code": "123456"}, "no code was requested"),
         ("Qot_RequestIndicatorCalc", {"shortName": "X", "langType": 1,
                                       "data": {"security": {"market": US, "code": "AAPL"}, "klType": 2}},
@@ -387,6 +394,21 @@ def test_flow_and_distribution_agree(source: Synthetic) -> None:
     months = given(source, "Qot_GetCapitalFlow", security=security("US.AAPL"), periodType=4).flowItemList
     assert sum(day.inFlow for day in days) == pytest.approx(sum(month.inFlow for month in months), rel=1e-6)
     assert days[-1].inFlow == pytest.approx(last.inFlow, abs=0.5)
+
+
+def test_the_flow_of_a_day_begins_with_its_auction(source: Synthetic) -> None:
+    """The vendor's sample for Hong Kong has 331 rows from 09:30 to 16:00, as Qot_GetRT."""
+    rows = given(source, "Qot_GetCapitalFlow", security=security("HK.00700"), periodType=1).flowItemList
+    assert (len(rows), rows[0].time[11:], rows[-1].time[11:], rows[0].inFlow) == (331, "09:30:00", "16:00:00", 0)
+
+
+def test_holders_have_shares_of_the_company(source: Synthetic) -> None:
+    apple = security("US.AAPL")
+    issued = given(source, "Qot_GetSecuritySnapshot", securityList=[apple]).snapshotList[0].equityExData.issuedShares
+    found = given(source, "Qot_GetHoldingChangeList", security=apple, holderCategory=1).holdingChangeList
+    assert sum(row.holdingRatio for row in found) < 100
+    assert all(row.holdingQty == int(issued * row.holdingRatio / 100) for row in found)
+    assert all(abs(row.changeQty) <= row.holdingQty for row in found)
 
 
 def test_warrants_are_filtered_and_in_order(source: Synthetic) -> None:

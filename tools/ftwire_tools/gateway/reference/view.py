@@ -175,11 +175,11 @@ class MarketView:
         return (bids[0][1] if bids else 0), (asks[0][1] if asks else 0)
 
     def turnovers(self, listing: Listing) -> list[tuple[datetime, float]]:
-        """Return the end of each minute of the present day so far, and the money traded in it."""
+        """Return the end of each minute of the present day so far, as in ``Qot_GetRT``, and the money traded in it."""
         stock = self.market.stock(listing.market, listing.code)
         if stock is None:
             return []
-        return [(stock.time(minute.end), minute.turnover) for minute in stock.minutes]
+        return [(stock.time(minute.end), minute.turnover) for minute in stock.time_shares()]
 
     def price_before(self, listing: Listing, minutes: int) -> float:
         """Return the price some minutes ago, or the day's first; 0 where there is none."""

@@ -68,6 +68,8 @@ class Watchlists:
 
     def _list(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the names of the user's groups, of the system's, or of both."""
+        if c2s.groupType not in {CUSTOM, SYSTEM, ALL}:
+            raise NotHereError(f"unknown type of groups {c2s.groupType}")
         if c2s.groupType in {SYSTEM, ALL}:
             for name in _SYSTEM:
                 s2c.groupList.add(groupName=name, groupType=SYSTEM)
