@@ -282,7 +282,7 @@ class Quotes:
         if only_new and not stock.has_traded(sessions):
             return None
         if topic.sub_type == RT:
-            minute, last_close = stock.last_minute(sessions), stock.reference(sessions)
+            minute, last_close = stock.last_share(sessions), stock.reference(sessions)
             return _push(
                 "Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, minute, last_close)
             )

@@ -82,9 +82,29 @@ class StockDay(SteeredStock):
         """Return what ``Qot_GetRT`` has: the traded minutes, and before them that of the opening auction, if any."""
         found = self.traded_minutes(sessions)
         if found and self.hours.timetable.opens_with_auction:
-            start, opened = found[0].end - 60, found[0].open
-            return [Minute(start, opened, opened, opened, opened, 0, 0.0, opened), *found]
+            first = self.sessions_of(self.day(sessions), sessions)[0]
+            return [*self._opening(first, found[0]), *found[1:]]
         return found
+
+    def _opening(self, session: SessionMinutes, first: Minute) -> tuple[Minute, Minute]:
+        """Return the opening auction and what is left of the first minute, whose first trade is the auction's.
+
+        What was recorded stays as it is.
+        """
+        traded = 0
+        if first.volume and self.days_of.given(session.day, session.session) is None:
+            traded = min(self._ticks(session, 0).ticks[0].volume, first.volume)
+        turnover = round(first.turnover * traded / first.volume, 3) if traded else 0.0
+        opened = first.open
+        auction = Minute(first.end - 60, opened, opened, opened, opened, traded, turnover, opened)
+        return auction, first._replace(volume=first.volume - traded, turnover=round(first.turnover - turnover, 3))
+
+    def last_share(self, sessions: frozenset[Session] = REGULAR) -> Minute:
+        """Return the last of ``time_shares``."""
+        last, session = self.last_minute(sessions), self.current(sessions)
+        if self.hours.timetable.opens_with_auction and last.end == session.ends[0]:
+            return self._opening(session, last)[1]
+        return last
 
     def begin_of_minutes(self, count: int, sessions: frozenset[Session], most_days: int) -> datetime:
         """Return the end, on the exchange's clock, of the minute since which there were ``count``.
