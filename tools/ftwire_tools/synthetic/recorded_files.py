@@ -118,8 +118,8 @@ FORMATS: Final[dict[str, Callable[[Path], Iterator[tuple[str, Mapping[str, Any]]
     ".parquet": _read_parquet,
 }
 """Ends of file names to what reads such files."""
-_TABLES: Final = ("kline", "ticker", "time_share", "basic_quote")
-"""Tables of ``ftwire export`` that are read."""
+_TABLES: Final = ("kline", "kline_*", "ticker", "time_share", "basic_quote")
+"""Tables of ``ftwire export`` that are read; ``kline`` alone is of releases before its schema 3."""
 
 
 def files_in(path: str) -> list[Path]:
@@ -127,7 +127,7 @@ def files_in(path: str) -> list[Path]:
     place = Path(path)
     if not place.is_dir():
         return [place]
-    tables = [place / table for table in _TABLES if (place / table).is_dir()]
+    tables = [found for table in _TABLES for found in sorted(place.glob(table)) if found.is_dir()]
     found = [file for each in tables or [place] for file in sorted(each.rglob("*")) if file.suffix in FORMATS]
     if not found:
         raise RecordingError(f"{path}: no file in it ends in {' or '.join(FORMATS)}")
