@@ -79,7 +79,8 @@ async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow
 def _run_beside(ctx: click.Context, option: str, page: LivePage) -> None:
     """Run another command, which finds the page in its context."""
     beside: click.Command = import_module(f"ftwire_tools.commands.{_BESIDE[option]}").command
-    with beside.make_context(option, list(ctx.meta[_REST]), parent=ctx, obj=page) as inner:
+    name = f"{ctx.info_name} {option}"
+    with beside.make_context(name, list(ctx.meta[_REST]), parent=ctx.parent, obj=page) as inner:
         beside.invoke(inner)
 
 
