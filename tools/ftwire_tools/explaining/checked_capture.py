@@ -82,6 +82,8 @@ class CaptureChecker:
     def __init__(self, keys: Sequence[RsaKey] = ()) -> None:
         self._keys: Final = keys
         self._open: Final[dict[int, _Checked]] = {}
+        self.unchecked_bytes = 0
+        """Bytes in no frame that were not checked, since the capture lacks what they belong to."""
 
     def check(self, report: Dissected) -> Iterator[Place | CheckedEnd]:
         """Return what is found out by a reader's next report."""
@@ -94,7 +96,11 @@ class CaptureChecker:
             yield from checked.place(pieces, report.time, report.packet, report.number)
         elif isinstance(report, DissectedBytes):
             checked = self._open[report.conversation.number]
-            yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
+            if _is_whole(checked, report):
+                yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
+            else:
+                undecoded = report.observation.undecoded
+                self.unchecked_bytes += undecoded.length - undecoded.missing
         elif isinstance(report, ConversationClosed):
             yield self._open.pop(report.conversation.number).end(report.time, report.reason)
         elif isinstance(report, UnrecognisedConnection):
@@ -111,17 +117,20 @@ def _pieces_of_frame(checked: _Checked, report: DissectedFrame) -> list[Piece]:
     return [checked.checker.check_envelope(frame, report.time)]
 
 
-def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
-    undecoded, sender = report.observation.undecoded, report.observation.sender
+def _is_whole(checked: _Checked, report: DissectedBytes) -> bool:
+    """Return whether bytes in no frame are all that the two sides sent there, so that a mistake may be in them."""
+    undecoded = report.observation.undecoded
     is_tcp = report.conversation.transport == "tcp"
     joined_late = is_tcp and undecoded.offset == 0 and not checked.from_start
     if undecoded.missing or joined_late:
         # The capture is incomplete, which is no mistake of the two sides.
         checked.whole = False
         checked.checker.skip()
-    if undecoded.missing or joined_late or not is_tcp:
-        return []
-    pieces = list(checked.checker.read(report.data, sender, report.time))
+    return is_tcp and not undecoded.missing and not joined_late
+
+
+def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
+    pieces = list(checked.checker.read(report.data, report.observation.sender, report.time))
     capture_ended = report.ended not in (None, CloseReason.FIN, CloseReason.RST)
     if capture_ended and pieces and [one.mistake.id for one in pieces[-1].findings] == ["frame_cut"]:
         checked.cut = True

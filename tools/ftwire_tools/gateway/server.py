@@ -43,6 +43,8 @@ SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 """Errors of ``accept`` for which asyncio stops accepting for a second."""
 SCARCE_SECONDS: Final = 60
 """Seconds between two reports that no client can be accepted."""
+SDK_RSA_BLOCK: Final = 128
+"""Bytes of an RSA block, for which the vendor's SDKs look whatever the key's size: docs/spec/implementations.md."""
 
 
 class Gateway:
@@ -141,6 +143,9 @@ class Gateway:
             **({} if self.ws_port is None else {"ws_port": self.ws_port, "tls": settings.tls is not None}),
             encryption="rsa" if settings.key is not None else "none",
         )
+        if settings.key is not None and settings.key.size > SDK_RSA_BLOCK:
+            reason = "the vendor's SDKs cannot log in with this key, only with one of 1024 bits"
+            self.log("large-key", bits=settings.key.size * 8, reason=reason)
         if self._hooks is not None:
             self._hooks.start(self.steering)
         return self

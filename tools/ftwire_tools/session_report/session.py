@@ -122,10 +122,6 @@ class Session:
         self.bodies.close()
         for sentence in account.unread():
             self._note(sentence)
-        if account.refused_packets:
-            self._note(f"{account.refused_packets} packets have other bytes than came first in their place")
-        if account.given_up:
-            self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
         if nothing := without_conversation(account):
             self._say(nothing)
         elif not self.frames and account.frames:

@@ -13,7 +13,7 @@ from ftwire_tools.gateway.reference.made_up.rows import Rows
 from ftwire_tools.gateway.reference.made_up.subjects import ECONOMIC_EVENTS, INSTITUTIONS, Subject
 from ftwire_tools.gateway.reference.made_up.values import Values
 from ftwire_tools.gateway.reference.view import MarketView, set_security
-from ftwire_tools.messages.descriptors import is_repeated, is_required
+from ftwire_tools.messages.descriptors import copy_field, is_repeated, is_required
 from ftwire_tools.synthetic.universe import Kind, Listing
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Maker:
                     total = max(total, len(rows))
                     rows = rows[start : start + count]
                 getattr(s2c, field.name).extend(rows)
-            elif not self._echo(field, c2s, s2c):
+            elif not copy_field(c2s, s2c, field):
                 self._fill_field(s2c, field, about, c2s, 0)
         self._finish(s2c)
         _close_page(s2c, total, start + count)
@@ -187,20 +187,6 @@ class Maker:
         dimension = getattr(c2s, "ratingDimensionType", None)
         if dimension is not None and field.name in _RATING_LISTS:
             return _RATING_LISTS[field.name] == (2 if dimension == 2 else 1, bool(c2s.uid))
-        return True
-
-    def _echo(self, field: FieldDescriptor, c2s: Any, s2c: Any) -> bool:
-        """Copy a field that the request has under the same name; return whether there was one."""
-        asked = c2s.DESCRIPTOR.fields_by_name.get(field.name)
-        if asked is None or is_repeated(asked) or is_repeated(field) or asked.cpp_type != field.cpp_type:
-            return False
-        if not c2s.HasField(field.name):
-            return False
-        value = getattr(c2s, field.name)
-        if field.message_type is None:
-            setattr(s2c, field.name, value)
-        else:
-            getattr(s2c, field.name).CopyFrom(value)
         return True
 
     # Lists
