@@ -140,9 +140,8 @@ def command(
       ftwire view --port 8123 --token-file ~/.ftwire-view --serve --synthetic --port 11112 --speed 60
       tcpdump -i any -U -w - port 11111 | ftwire view --key rsa.pem -
 
-    Options of the page stand before --record or --serve, those of the proxy or the gateway behind it: ftwire view
-    --record --help lists them. What ftwire redact replaces is not in the page, nor in a capture saved from it, as with
-    ftwire report.
+    Options of the page stand before --record or --serve, those of the proxy or the gateway behind it; --record --help
+    lists them. What ftwire redact replaces is not in the page, nor in a capture saved from it, as with ftwire report.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if records or serves:
         option = "--record" if records else "--serve"

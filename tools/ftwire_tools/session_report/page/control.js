@@ -187,7 +187,9 @@
         proto: input("proto", { list: "protocols", placeholder: "all" }),
         client: input("client", { inputmode: "numeric", placeholder: "all" }),
         ms: input("ms", { inputmode: "decimal" }),
-        ret_msg: input("ret_msg"),
+        ret_type: input("ret_type", { inputmode: "numeric", placeholder: "-1" }),
+        err_code: input("err_code", { inputmode: "numeric", placeholder: "0" }),
+        ret_msg: input("ret_msg"), // the last, as it may hold commas
       };
       const said = h("p", { class: "said", role: "status" });
       const add = async (event) => {
@@ -215,7 +217,9 @@
           field("Every n-th", parts.every),
           field("Only client", parts.client, "its number"),
           field("Milliseconds", parts.ms, "delay, jitter, reorder, merge"),
-          field("Error text", parts.ret_msg, "refuse"),
+          field("Error's retType", parts.ret_type, "refuse"),
+          field("Error's errCode", parts.err_code, "refuse"),
+          field("Error's text", parts.ret_msg, "refuse"),
         ),
         h("button", { type: "submit" }, "Add fault"),
         said,
