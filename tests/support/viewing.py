@@ -34,7 +34,7 @@ class Viewing:
     @property
     def listens_on(self) -> list[int]:
         """Ports of the gateway or the proxy beside the page."""
-        return [int(port) for port in re.findall(r"listening (?:on [^ ]+:|.*port=)(\d+)", self.said)]
+        return [int(port) for port in re.findall(r"(?:listening on \S+:| (?:ws_)?port=)(\d+)", self.said)]
 
     @property
     def url(self) -> str:

@@ -172,7 +172,7 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
                 await stack.enter_async_context(open_control(settings.control, steering, interception.log))
             if page is not None:
                 ways = [(to, place) for place, to in places]
-                title = ", ".join(f"proxy at {place} to {to}" for place, to in places)
+                title = ", ".join(f"proxy at {page.end(place)} to {page.end(to)}" for place, to in places)
                 beside = page.beside(title, routes=ways, keys=settings.keys, steering=steering, report=report)
                 await stack.enter_async_context(beside)
             await stop.wait()
