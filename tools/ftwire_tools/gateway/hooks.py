@@ -144,7 +144,8 @@ class Hooks:
     @property
     def name(self) -> str:
         """Name of the script's file; of functions that were not read from one, that of their program's."""
-        hook = next(filter(None, self._script[1:]), None)
+        hooks: list[Callable[..., Any] | None] = list(self._script[1:])
+        hook = next(filter(None, hooks), None)
         return PurePath(self._script.path if hook is None else self._path(hook)).name
 
     async def _finish_start(self, hook: Callable[..., Any], found: Awaitable[Any]) -> None:
