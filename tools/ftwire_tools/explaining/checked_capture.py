@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["CaptureChecker", "CheckedEnd"]
 
 
+MOST_PLACES: Final = 1 << 18
+"""Places that are remembered of a conversation before those are forgotten that nothing can be found about any more."""
+
+
 class CheckedEnd(NamedTuple):
     """The end of a conversation."""
 
@@ -52,12 +56,14 @@ class _Checked:
         """Nothing is missing so far."""
         self.cut = False
         self.checker: Final = ConversationChecker(keys=keys, from_start=from_start)
-        self._places: Final[list[tuple[int, int]]] = []
+        self._places: dict[int, tuple[int, int]] = {}  # frame and packet, by the number of the piece
 
     def place(self, pieces: Iterable[Piece], time: int, packet: int, number: int = 0) -> Iterator[Place]:
         """Return pieces with their place; ``number`` is that of the frame."""
         for piece in pieces:
-            self._places.append((number, packet))
+            if len(self._places) >= MOST_PLACES:
+                self._places = {each: self._places[each] for each in self.checker.open_pieces if each in self._places}
+            self._places[piece.number] = number, packet
             yield Place(number, piece, self.conversation, time, packet)
 
     def end(self, time: int, reason: CloseReason) -> CheckedEnd:
