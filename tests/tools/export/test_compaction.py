@@ -18,6 +18,7 @@ from ftwire_tools.commands import ftwire
 from ftwire_tools.export.compaction import compact
 from ftwire_tools.export.manifest import entries_of, recorded
 from ftwire_tools.export.store import Store
+from ftwire_tools.export.stored import stored_tables
 from ftwire_tools.synthetic.day import Plan, write_capture
 
 INPUTS = 5
@@ -196,11 +197,20 @@ def places(out: Path) -> Counter[tuple[Any, ...]]:
     return found
 
 
+def stored(out: Path) -> Counter[tuple[Any, ...]]:
+    """The same, read by way of the manifest."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for table, batch in stored_tables(str(out)):
+        columns = batch.select(["file", "number", "row"]).to_pydict().values()
+        found.update((table, *row) for row in zip(*columns, strict=True))
+    return found
+
+
 def test_nothing_is_lost_wherever_the_process_ends(tmp_path: Path) -> None:
     root = tmp_path
     sources = [synth(root / f"{seed}.pcap", seed, 8_000) for seed in range(2)]
     assert run(*sources, "-o", root / "out", "-j", 1, "--proto", "Qot_UpdateTicker").exit_code == 0
-    before = places(root / "out")
+    before, read = places(root / "out"), stored(root / "out")
     tasks = {entry.task for entry in entries_of(Store(str(root / "out")))}
     stops = 0
     while True:
@@ -211,6 +221,8 @@ def test_nothing_is_lost_wherever_the_process_ends(tmp_path: Path) -> None:
         except _Stopped:
             # Every row is there, if maybe twice, before anybody puts it right.
             assert not before - places(out)
+            # Whoever goes by the manifest finds each once.
+            assert stored(out) == read
         else:
             break
         if stops % 7 == 0:
