@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from ftwire_tools.export.manifest import entries_of, recorded
 from ftwire_tools.export.store import Store
 from ftwire_tools.export.stored import stored_tables
 from ftwire_tools.synthetic.day import Plan, write_capture
+from support.stopping import Stopped, StoppingStore
 
 INPUTS = 5
 
@@ -156,38 +155,6 @@ def test_tables_in_other_formats_are_named(exported: Path, tmp_path: Path) -> No
     assert "only tables in Parquet can be compacted" in result.stderr
 
 
-class _Stopped(BaseException):
-    """The process ends here."""
-
-
-class StoppingStore(Store):
-    """A store whose process ends in the middle of its ``steps``-th change."""
-
-    def __init__(self, root: str, steps: int) -> None:
-        super().__init__(root)
-        self.steps = steps
-
-    def _step(self, change: Callable[[], Any]) -> Any:
-        self.steps -= 1
-        if self.steps < 0:
-            raise _Stopped
-        return change()
-
-    def create(self, task: str, name: str) -> Any:
-        return self._step(lambda: super(StoppingStore, self).create(task, name))
-
-    def complete(self, task: str, names: Any) -> None:
-        root = Path(self.place)
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            self._step(partial((root / ".partial" / task / name).replace, root / name))
-        self._step(lambda: self.abandon(task))
-
-    def remove(self, names: Any) -> None:
-        for name in names:
-            self._step(partial(super().remove, [name]))
-
-
 def places(out: Path) -> Counter[tuple[Any, ...]]:
     """Every row, by table, partition, input, number and place in its list."""
     found: Counter[tuple[Any, ...]] = Counter()
@@ -218,7 +185,7 @@ def test_nothing_is_lost_wherever_the_process_ends(tmp_path: Path) -> None:
         shutil.copytree(root / "out", out)
         try:
             compact(str(out), StoppingStore(str(out), stops))
-        except _Stopped:
+        except Stopped:
             # Every row is there, if maybe twice, before anybody puts it right.
             assert not before - places(out)
             # Whoever goes by the manifest finds each once.
