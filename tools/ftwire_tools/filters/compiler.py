@@ -455,8 +455,8 @@ class Filter:
         if isinstance(expression, And):
             return next((found for each in expression.operands if (found := self._texts(each)) is not None), None)
         if isinstance(expression, Or):
-            found = [self._texts(each) for each in expression.operands]
-            return None if None in found else tuple(text for texts in found for text in texts or ())
+            parts = [self._texts(each) for each in expression.operands]
+            return None if None in parts else tuple(text for part in parts for text in part or ())
         if not (isinstance(expression, IsIn) or (isinstance(expression, Comparison) and expression.operator == "==")):
             return None
         texts = tuple(literal.text for literal in _literals(expression))
