@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ftwire_tools.commands import ftwire
 from ftwire_tools.gateway.log import LogOutput
 from ftwire_tools.terminal import output_file
 from ftwire_tools.terminal.command_words import command_words
@@ -287,3 +289,24 @@ def test_commands_run_without_the_modules_of_unix_on_a_console_of_another_code_p
         " | ".join(words): "3" if {"names.pcap", "redacted.pcap"} & {*words} else "0" for words in commands
     }, said
     assert r"\u817e\u8baf" in done.stdout.decode("cp1252")
+
+
+@pytest.mark.parametrize("words", [("redact",), ("dump", "--json")])
+def test_a_capture_is_closed_before_it_is_replaced(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(CAPTURE.read_bytes())
+    replace = Path.replace
+    replaced: list[Path] = []
+
+    def replaces(self: Path, target: Path) -> Path:
+        descriptors = Path("/proc/self/fd")
+        if descriptors.exists():
+            assert str(target) not in {os.path.realpath(entry) for entry in descriptors.iterdir()}
+        replaced.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaces)
+    result = CliRunner().invoke(ftwire, [*words, str(path), "-w", str(path), "--overwrite"])
+    assert (result.exit_code, replaced) == (0, [path]), result.output
