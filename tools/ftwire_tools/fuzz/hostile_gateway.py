@@ -123,10 +123,6 @@ class ClientConnection(FuzzConnection):
             self.is_open = True
             self.transport.agree(asked, response)
 
-    def push(self, step: FuzzStep, like: Any) -> None:
-        """Send a push about the security of the request ``like``."""
-        self.send(step, encode_body(response_message(step.proto, like, self._gateway.keep_alive)))
-
     def send(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> None:
         """Send what a step says."""
         self.write(self.transport.render(step, body, serial).data, step.chunk)
@@ -227,15 +223,12 @@ class HostileGateway:
         ready, _, _ = select.select([self._target.listening, *sockets], [], [], seconds)
         for each in ready:
             if each is self._target.listening:
-                self._accept()
+                with suppress(OSError):
+                    connected, _ = self._target.listening.accept()
+                    self._connections.append(ClientConnection(self, self._target.new_transport(), connected))
             elif not sockets[each].end:
                 sockets[each].read()
         return bool(ready)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            connected, _ = self._target.listening.accept()
-            self._connections.append(ClientConnection(self, self._target.new_transport(), connected))
 
     def take(self, connection: ClientConnection, event: Any) -> None:
         """Handle what a client has sent."""
@@ -295,7 +288,8 @@ class HostileGateway:
             step = self._next_step()
             match step.do:
                 case "push":
-                    connection.push(step, self._last_request)
+                    message = response_message(step.proto, self._last_request, self.keep_alive)
+                    connection.send(step, encode_body(message))
                 case "raw" | "ping" | "pong" | "bye":
                     connection.send(step)
                 case "pause":
