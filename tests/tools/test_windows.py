@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import csv
+import io
 import os
 import re
 import signal
@@ -185,3 +187,21 @@ def test_export_works_where_processes_are_spawned(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert list((tmp_path / "out" / "time_share").rglob("*.csv"))
+
+
+def test_csv_has_the_same_times_where_arrow_knows_no_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'ftwire[export]'")
+    from ftwire_tools.export.formats import FORMATS
+
+    times = pyarrow.array([1_623_202_200_123_456_789, None, -1], pyarrow.timestamp("ns", "UTC"))
+    table = pyarrow.table({"time": times, "number": [1, 2, 3]})
+    written = {}
+    for platform in ("linux", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        stream = io.BytesIO()
+        writer = FORMATS["csv"](stream, table.schema)
+        writer.write(table)
+        writer.close()
+        written[platform] = stream.getvalue().decode()
+    assert '"2021-06-09 01:30:00.123456789Z",1' in written["win32"]
+    assert list(csv.reader(written["win32"].splitlines())) == list(csv.reader(written["linux"].splitlines()))

@@ -49,6 +49,15 @@ def _read(body: bytes, message_class: type[Message], body_format: int) -> Messag
         return error
 
 
+def _holds_all(message: Message, body: bytes) -> bool:
+    """Return whether the known fields of a message, as they are encoded, are all of its body: nothing is unknown.
+
+    Unknown fields are dropped from ``message``.
+    """
+    message.DiscardUnknownFields()
+    return message.SerializePartialToString() == body
+
+
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
     """Return whether a body is such a message with all required fields and no unknown ones."""
     descriptor = _descriptor(message_class)
@@ -115,6 +124,8 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
     if not isinstance(message, BodyError):
         missing = missing_fields(message)
         if not missing:
+            if body_format == BodyFormat.PROTOBUF and _holds_all(message, body):
+                return None  # what content_finding looks for, a parser takes for a field that it does not know
             return content_finding(body, _descriptor(classes[0]), body_format, sender)
     for former in classes[1:]:
         other = _read(body, former, body_format)

@@ -164,6 +164,11 @@ class ConversationChecker:
         """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
         self._exchange.incomplete()
 
+    @property
+    def open_pieces(self) -> set[int]:
+        """Numbers of the pieces that ``close`` may still return a finding about."""
+        return self._exchange.open_pieces
+
     def close(self, time: int = 0, *, ended: bool = False) -> list[tuple[int, Finding]]:
         """End the conversation; return the last findings, each with the number of the piece it is about.
 

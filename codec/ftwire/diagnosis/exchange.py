@@ -49,6 +49,12 @@ class ExchangeChecker:
         """Note that not everything was captured."""
         self._gapless = False
 
+    @property
+    def open_pieces(self) -> set[int]:
+        """Numbers of the frames that ``close`` may still return a finding about."""
+        first = [found[0] for found in (self._first_client, self._init) if found is not None]
+        return {*self._unmatched.values(), *first, self._last_index}
+
     def waits(self, proto_id: int, serial: int) -> bool:
         """Return whether a request of this ID and serial has no reply yet."""
         return (proto_id, serial) in self._pending

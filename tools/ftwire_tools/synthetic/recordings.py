@@ -59,8 +59,8 @@ _BACKWARD: Final = "2"
 _KL_TYPES: Final = {"1": _MINUTE_BAR, "K_1M": _MINUTE_BAR, "2": _DAY_BAR, "K_DAY": _DAY_BAR}
 """``KLType`` as a number and as the vendor's SDK names it."""
 _INTERVALS: Final = {"1m": _MINUTE_BAR, "1d": _DAY_BAR}
-_TABLES: Final = ("kline", "ticker", "time_share", "basic_quote")
-"""Tables of ``ftwire export`` that are read."""
+_TABLES: Final = ("kline", "kline_*", "ticker", "time_share", "basic_quote")
+"""Tables of ``ftwire export`` that are read; ``kline`` alone is of releases before its schema 3."""
 _NAMES: Final = {
     "open": ("open", "openPrice"),
     "high": ("high", "highPrice"),
@@ -130,7 +130,7 @@ def _files(path: str) -> list[Path]:
     place = Path(path)
     if not place.is_dir():
         return [place]
-    tables = [place / table for table in _TABLES if (place / table).is_dir()]
+    tables = [found for table in _TABLES for found in sorted(place.glob(table)) if found.is_dir()]
     found = [file for each in tables or [place] for file in sorted(each.rglob("*")) if file.suffix in _FORMATS]
     if not found:
         raise RecordingError(f"{path}: no file in it ends in {' or '.join(_FORMATS)}")
