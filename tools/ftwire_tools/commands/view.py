@@ -79,7 +79,8 @@ async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow
 def _run_beside(ctx: click.Context, option: str, page: LivePage) -> None:
     """Run another command, which finds the page in its context."""
     beside: click.Command = import_module(f"ftwire_tools.commands.{_BESIDE[option]}").command
-    with beside.make_context(option, list(ctx.meta[_REST]), parent=ctx, obj=page) as inner:
+    name = f"{ctx.info_name} {option}"
+    with beside.make_context(name, list(ctx.meta[_REST]), parent=ctx.parent, obj=page) as inner:
         beside.invoke(inner)
 
 
@@ -139,9 +140,8 @@ def command(
       ftwire view --port 8123 --token-file ~/.ftwire-view --serve --synthetic --port 11112 --speed 60
       tcpdump -i any -U -w - port 11111 | ftwire view --key rsa.pem -
 
-    Options of the page stand before --record or --serve, those of the proxy or the gateway behind it: ftwire view
-    --record --help lists them. What ftwire redact replaces is not in the page, nor in a capture saved from it, as with
-    ftwire report.
+    Options of the page stand before --record or --serve, those of the proxy or the gateway behind it; --record --help
+    lists them. What ftwire redact replaces is not in the page, nor in a capture saved from it, as with ftwire report.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     if records or serves:
         option = "--record" if records else "--serve"

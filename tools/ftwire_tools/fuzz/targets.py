@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 from ftwire_tools.fuzz.transport import FrameTransport, FuzzTransport
+from ftwire_tools.terminal.command_words import command_words
 
 __all__ = ["EXIT_SECONDS", "START_SECONDS", "FuzzTarget", "LostTargetError", "Program", "ProgramError"]
 
@@ -81,7 +81,7 @@ class Program:
 
     def __init__(self, command: str, *, allowed: tuple[int, ...] = (0, 1), crash_text: str = "") -> None:
         try:
-            self._words: Final = shlex.split(command)
+            self._words: Final = command_words(command)
             self._crash_text: Final = re.compile(crash_text)
         except re.error as error:
             raise ProgramError(f"no regular expression: {error}") from None
