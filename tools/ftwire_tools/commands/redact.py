@@ -33,7 +33,8 @@ NOT_DECODED: Final = 3
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
     """Pass the input through ``convert`` and write the result. Raises ``ClickException``."""
     try:
-        with open_input(path) as source, open_output(out, overwrite=overwrite) as output:
+        # The input is closed first: on Windows an open file cannot be replaced, and it may be the output.
+        with open_output(out, overwrite=overwrite) as output, open_input(path) as source:
             for block in _joined(convert(source)):
                 write_output(output, block, out)
     except BrokenPipeError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import signal
 import subprocess
 import tempfile
 from contextlib import suppress
 from typing import Final
+
+from ftwire_tools.terminal.command_words import command_words
 
 __all__ = ["Program", "ProgramError"]
 
@@ -31,7 +32,7 @@ class Program:
 
     def __init__(self, command: str, *, allowed: tuple[int, ...] = (0, 1), crash_text: str = "") -> None:
         try:
-            self._words: Final = shlex.split(command)
+            self._words: Final = command_words(command)
             self._crash_text: Final = re.compile(crash_text)
         except re.error as error:
             raise ProgramError(f"no regular expression: {error}") from None
