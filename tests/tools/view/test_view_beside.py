@@ -176,7 +176,8 @@ def test_a_recording_goes_on_where_the_page_can_keep_no_more(tmp_path: Path) -> 
             self.end(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    path, said, spool = tmp_path / "session.pcapng", [], Full()
+    said: list[str] = []
+    path, spool = tmp_path / "session.pcapng", Full()
     recorder = Recorder(CaptureFiles(str(path)), said.append, lambda: None, spool=spool)
     recorder.start(START)
     recorder.take(Opened(1, START, CLIENT, SERVER))
