@@ -456,7 +456,7 @@ class Filter:
             return next((found for each in expression.operands if (found := self._texts(each)) is not None), None)
         if isinstance(expression, Or):
             parts = [self._texts(each) for each in expression.operands]
-            return None if None in parts else tuple(text for texts in parts for text in texts or ())
+            return None if None in parts else tuple(text for part in parts for text in part or ())
         if not (isinstance(expression, IsIn) or (isinstance(expression, Comparison) and expression.operator == "==")):
             return None
         texts = tuple(literal.text for literal in literals_of(expression))
