@@ -183,7 +183,7 @@ def test_any_segments_carry_the_same_frames(tshark: Program, tmp_path: Path, siz
     same(shown(tshark, path, *PROFILE), dumped(path))
 
 
-@pytest.mark.parametrize("port", [80, 443, 8080, 3306])
+@pytest.mark.parametrize("port", [443, 8080])
 def test_content_decides_on_ports_of_other_protocols(tshark: Program, tmp_path: Path, port: int) -> None:
     path = tmp_path / "session.pcap"
     path.write_bytes(pcap(session(), server=Endpoint(SERVER.packed, port)))
