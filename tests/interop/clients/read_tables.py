@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
 
 
 def with_pandas(folder: Path) -> Table:
-    import pandas  # type: ignore[import-untyped]
+    import pandas
 
     frame = pandas.read_parquet(folder, dtype_backend="numpy_nullable")
     # Lists inside rows, whose integers pandas makes doubles otherwise where one of them is null.
