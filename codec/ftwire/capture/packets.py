@@ -70,6 +70,7 @@ __all__ = ["PacketFrames", "report_of"]
 PROGRESS: Final = 64 * 1024
 """Bytes of a capture after which progress is reported."""
 
+# Reading the value of an enum's member takes as long as the rest of the loop that reads it.
 _ENDPOINTS: Final[tuple[End, End]] = (0, 1)
 _MAKE: Final = tuple.__new__
 
@@ -105,10 +106,10 @@ class _Connection:
         self.flow: Final = flow
         self.opened_ns: Final = opened_ns
         self.observer: Final = observer
-        # Where bytes go, and as what by direction: to the search, and once it has a result to what observes the
-        # transport. Reading the value of an enum's member would take as long as the rest of the loop that reads it.
+        # Where the bytes of each direction go, and their sender as it is called there: to the search for frames, and
+        # once that has a result to the observer that it has made.
         self.receive: Callable[..., list[Observation]] = observer.receive
-        self.senders: tuple[End, End] | tuple[Role, Role] = (0, 1)
+        self.senders: tuple[End, End] | tuple[Role, Role] = _ENDPOINTS
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised

@@ -167,7 +167,8 @@ class CaptureReader:
                 if is_capture(head):
                     part = CapturePart(file, self._limits)
                     is_ready = part.is_indexed and part.in_order
-                    return self._packet_frames().read(part if is_ready else OrderedPackets([part]), progress)
+                    self._frames = frames = self._packet_frames()
+                    return frames.read(part if is_ready else OrderedPackets([part]), progress)
         return self.read(_chunks_of(file, progress))
 
     def _read_parts(self, files: Sequence[BinaryIO], progress: Callable[[int], None] | None) -> Iterator[Dissected]:
@@ -176,8 +177,9 @@ class CaptureReader:
         for self.part, file in enumerate(files):
             parts.append(CapturePart(file, self._limits))
         packets = OrderedPackets(parts)
+        self._frames = frames = self._packet_frames()
         try:
-            for report in self._packet_frames().read(packets, progress):
+            for report in frames.read(packets, progress):
                 if packets.current is not None:
                     self.part = packets.current
                 yield report

@@ -130,7 +130,9 @@ class CapturePart:
         Raises ``NotACaptureError`` and ``OSError``.
         """
         source = RecordSource(self._limits, segments=True)
+        # Secrets are for packets behind them, and a file that is still written is longer than when it was indexed.
         self.secrets.clear()
+        self.damage = None
         if self.is_indexed:
             self.file.seek(self._origin)
         # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.

@@ -50,7 +50,7 @@ class RecordSource:
         self._segments = segments
         self._input: deque[bytes] = deque()
         self._chunk = b""  # of the input, and how far it was read
-        self._read = 0
+        self._at = 0
         self._inflater: Inflater | None = None
         self._scanner: PcapScanner | PcapngScanner | None = None
         self._pending = bytearray()
@@ -148,15 +148,15 @@ class RecordSource:
         while True:
             if self._inflater is not None and (plain := self._inflater.step()):
                 return plain
-            if self._read >= len(self._chunk):
+            if self._at >= len(self._chunk):
                 if not self._input:
                     self._chunk = b""
                     return b""
-                self._chunk, self._read = self._begun(self._input.popleft()), 0
+                self._chunk, self._at = self._begun(self._input.popleft()), 0
                 continue
             size = _PIECE if self._inflater is None else _COMPRESSED_PIECE
-            piece = self._chunk[self._read : self._read + size]
-            self._read += size
+            piece = self._chunk[self._at : self._at + size]
+            self._at += size
             if self._inflater is None:
                 return piece
             self._inflater.feed(piece)

@@ -70,6 +70,9 @@ def test_files_say_what_they_hold(tmp_path: Path, kind: str, columns: str) -> No
     assert facts["latency_ns"] == {"about": "time since that request", "unit": "ns"}
     assert facts["time_utc"]["about"] == "instant of time_"
     assert set(facts) - {"time_ns"} <= set(schema.names)
+    never = {name for name, each in facts.items() if each.get("nullable") is False}
+    assert never == {field.name for field in schema if not field.nullable}
+    assert {"file", "number", "kind"} <= never
 
 
 def test_other_programs_read_it(tmp_path: Path) -> None:

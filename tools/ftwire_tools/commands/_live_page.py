@@ -17,7 +17,7 @@ import click
 
 from ftwire_tools.commands._option_group import option_group
 from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
-from ftwire_tools.terminal.addresses import LOOPBACK, Address
+from ftwire_tools.terminal.addresses import LOOPBACK, Address, is_loopback
 from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import printable
 
@@ -93,6 +93,10 @@ class LivePage:
             return Spool()
         except OSError as error:
             raise click.ClickException(f"no temporary file for the page: {error.strerror or error}") from None
+
+    def end(self, address: Address) -> str:
+        """Return an address as the page may show it."""
+        return str(address) if is_loopback(address.host) else self.shown.endpoint_text(str(address))
 
     def session(self, keys: Sequence[RsaKey]) -> Session:
         """Return a session with nothing in it."""

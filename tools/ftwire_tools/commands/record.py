@@ -172,7 +172,7 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
                 await stack.enter_async_context(open_control(settings.control, steering, interception.log))
             if page is not None:
                 ways = [(to, place) for place, to in places]
-                title = ", ".join(f"{place} to {to}" for place, to in places)
+                title = ", ".join(f"proxy at {page.end(place)} to {page.end(to)}" for place, to in places)
                 beside = page.beside(title, routes=ways, keys=settings.keys, steering=steering, report=report)
                 await stack.enter_async_context(beside)
             await stop.wait()
@@ -332,12 +332,16 @@ def command(
             raise click.UsageError("a capture is not for a terminal")
     if embed_key and len(keys) != 1:
         raise click.UsageError("--embed-key needs one --key")
+    page = ctx.find_object(LivePage)
     rules = read_rules(faults)
     intercepts = script_path is not None or control_port is not None or bool(rules)
-    if keys and quiet and not (shown or embed_key or intercepts or ctx.find_object(LivePage)):
+    if keys and quiet and page is None and not (shown or embed_key or intercepts):
         raise click.UsageError("--key needs something to read with it, and --quiet shows no requests")
     if allow_trading and not intercepts:
-        raise click.UsageError("--allow-trading needs --script, --control or --fault: without them all bytes pass")
+        hint = "" if page is None else "; before --record it is about requests that the page sends again"
+        raise click.UsageError(
+            f"--allow-trading needs --script, --control or --fault: without them all bytes pass{hint}"
+        )
     if expression is not None and quiet and not shown:
         raise click.UsageError("-Y chooses what is shown, and --quiet shows nothing (everything is recorded)")
     if seen_path is not None and not intercepts:
@@ -373,7 +377,6 @@ def command(
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
     seen = None if seen_path is None else CaptureFiles(seen_path, max_size=0, max_age=0, keep=0, overwrite=overwrite)
     routes = tuple(zip(addresses, to, strict=True))
-    page = ctx.find_object(LivePage)
     settings = _Settings(routes, path, files, seen, log, live, pem, rsa_keys, interception, control, page)
     try:
         recorder = asyncio.run(_run(settings))

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "FileSet", "parquet_options"]
 
-NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
-"""Name of a partition that readers of partitioned directories read as null."""
+NO_MARKET: Final = "none"
+NO_DATE: Final = "1970-01-01"
+"""In paths, of rows without a security, and without a time. There is a name for null that all readers know, but pandas
+does not read a table with nothing else, and most tables of accounts have no market."""
 
 _BARE: Final = frozenset({"number", "request"})
 """Columns of 64 bits that are JSON numbers: they count frames of one capture, far below 2**53."""
@@ -101,6 +103,10 @@ class _Parquet:
 
     def close(self) -> None:
         self._writer.close()
+
+    def abandon(self) -> None:
+        # As it is forgotten it would write the end of the file, which is closed then.
+        self._writer.is_open = False
 
 
 class _Arrow:
@@ -219,6 +225,8 @@ class _File:
 
     def abandon(self) -> None:
         """Close the file, incomplete as it is."""
+        if isinstance(self._writer, _Parquet):
+            self._writer.abandon()
         self._stream.close()
 
 
@@ -297,7 +305,7 @@ def _partitioned(batch: Any) -> Iterator[tuple[str, str, Any]]:
         else:
             wanted = pc.and_(_equals(keys.column(0), market), _equals(keys.column(1), date))
             chosen = rows.filter(wanted)
-        yield market or NO_VALUE, NO_VALUE if date is None else date.isoformat(), chosen
+        yield market or NO_MARKET, NO_DATE if date is None else date.isoformat(), chosen
 
 
 def _equals(values: Any, value: Any) -> Any:

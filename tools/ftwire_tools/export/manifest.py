@@ -44,7 +44,8 @@ SCHEMA: Final = 3
 1: ``capture_time``, ``connection``, ``frame``.
 2: ``time``, ``conversation``, ``number``, as in ``ftwire dump --json``; ``src``, ``dst``, ``proto_id``, ``request``,
 ``latency_ns`` and the request's parameters.
-3: K-lines in a table for each period and adjustment, not all in ``kline``.
+3: K-lines in a table for each period and adjustment, not all in ``kline``; in paths ``market=none`` and
+``date=1970-01-01`` where there is none.
 """
 
 FAILED: Final = "failed"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ftwire.capture import Conversation
 
-__all__ = ["ERRORS", "TableBatch", "TableBuilder", "error_schema"]
+__all__ = ["ERRORS", "TableBatch", "TableBuilder", "by_kind", "error_schema"]
 
 ERRORS: Final = "errors"
 """Table of what could not be decoded: frames, bytes in no frame, bodies that protobuf or ptars refused."""
@@ -87,7 +87,7 @@ class TableBuilder:
             row_sets = found.pop(table)
             is_sdk = self._options.columns == SDK
             batch = merged(row_sets, needed_columns(table) if is_sdk else None)
-            for ending, rows in _by_kind(table, batch):
+            for ending, rows in by_kind(table, batch):
                 each = in_sdk_columns(table, rows) if is_sdk else ((table, rows),)
                 yield from (TableBatch(f"{name}{ending}", chosen) for name, chosen in each)
 
@@ -217,10 +217,11 @@ class TableBuilder:
         return RowSet(meta, None, count, [RowColumn(name, values, of_messages=True) for name, values in named])
 
 
-def _by_kind(table: str, batch: Any) -> Iterator[tuple[str, Any]]:
+def by_kind(table: str, batch: Any) -> Iterator[tuple[str, Any]]:
     """Return the rows of each of a table's ``KINDS``, in their order, and what the name of their table ends with.
 
-    There are as many as the enums have names: where a number is not known, or has none, the kind is ``unknown``.
+    All rows, and an empty ending, for a table that is not split. There are as many kinds as the enums have names: where
+    a number is not known, or has none, the kind is ``unknown``.
     """
     columns = KINDS.get(table)
     if columns is None:

@@ -6,12 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
+from ftwire_tools.gateway.answer_source import UNKNOWN_PROTOCOL, Answer, content_of, failure, success
+from ftwire_tools.gateway.gateway_state import SERVER_VERSION, USER_ID, GatewayState
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.topics import NOT_KLINES
+from ftwire_tools.gateway.topics import NOT_KLINES, SUB_OF_KLINE
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.messages import pushes_of
 from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
@@ -21,7 +22,6 @@ from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.messages.text import undecodable_text
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
-from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,33 +45,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthetic"]
 
-UNKNOWN_PROTOCOL: Final = "未知的协议ID"
-"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
-USER_ID: Final = 10_000_001
-SERVER_VERSION: Final = 1011
-BUILD: Final = 7108
 PATIENCE: Final = 0.05
 """Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
 _ORDERING: Final = frozenset({"Trd_PlaceOrder", "Trd_ModifyOrder"})
 """Protocols that change orders."""
-
-
-_STATES: Final[dict[str, tuple[str, int, str]]] = {
-    "marketHK": ("HK", Kind.STOCK, ""),
-    "marketUS": ("US", Kind.STOCK, ""),
-    "marketSH": ("SH", Kind.STOCK, ""),
-    "marketSZ": ("SZ", Kind.STOCK, ""),
-    "marketSG": ("SG", Kind.STOCK, ""),
-    "marketJP": ("JP", Kind.STOCK, ""),
-    "marketMY": ("MY", Kind.STOCK, ""),
-    "marketHKFuture": ("HK", Kind.FUTURE, "HSImain"),
-    "marketUSFuture": ("US", Kind.FUTURE, "ESmain"),
-    "marketSGFuture": ("SG", Kind.FUTURE, "CNmain"),
-    "marketJPFuture": ("JP", Kind.FUTURE, "NK225main"),
+MOST_SECURITIES: Final = {
+    "Qot_GetSecuritySnapshot": 400,
+    "Qot_GetMarketState": 400,
+    "Qot_GetOwnerPlate": 200,
+    "Qot_GetFutureInfo": 200,
 }
-"""Fields of GetGlobalState to the market whose state they have: prefix, ``SecurityType``, and a future's code."""
+"""Protocol to the most securities in one of its requests (vendor's pages)."""
+_SUBSCRIBED: Final = frozenset({*NOT_KLINES, *SUB_OF_KLINE.values()})
+"""``Qot_Common.SubType`` numbers that can be subscribed to."""
+
+
 _ONLY_SESSIONS: Final = "订阅的时段仅支持设置 RTH，ETH，ALL"  # noqa: RUF001 - OpenD's punctuation
 """Refusal of another trading session, after the words of that for history; a guess."""
 
@@ -116,10 +106,8 @@ class Synthetic:
         self._clients: Final[dict[int, Subscriber]] = {}
         self._wanted: _Wanted | None = None  # found again after a subscription has changed
         self._late: Final[set[int]] = set()
-        self._own: Final[dict[str, Callable[[Subscriber, Any], None]]] = {
-            "GetGlobalState": self._global_state,
-            "GetUserInfo": self._user_info,
-        }
+        self._serials: Final[dict[int, int]] = {}
+        """Number of a connection to the serial of its last request that has changed an order."""
 
     def restart(self) -> None:
         """Begin again with the market and the accounts as they were at the start."""
@@ -128,6 +116,7 @@ class Synthetic:
         )
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
         self._quotes = Quotes(self.market)
+        self._state = GatewayState(self.market)
         self._reference = Reference(self.market, self._seed)
         password, passwords = self._passwords
         self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
@@ -140,7 +129,7 @@ class Synthetic:
     @property
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """The function that answers a protocol, by its name."""
-        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._own}
+        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._state.answers}
 
     @property
     def made_up(self) -> dict[str, str]:
@@ -165,6 +154,7 @@ class Synthetic:
         self._clients.pop(client.number, None)
         self._reference.leave(client)
         self._late.discard(client.number)
+        self._serials.pop(client.number, None)
         self._wanted = None
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
@@ -175,12 +165,12 @@ class Synthetic:
         undecodable = undecodable_text(request)
         if undecodable is not None:
             return Answer(failure(entry, f"{undecodable} is not UTF-8"))
+        most = MOST_SECURITIES.get(entry.name)
         try:
+            if most is not None and len(c2s.securityList) > most:
+                raise NotHereError(f"at most {most} securities in a request", f"单次请求最多{most}个标的")
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
-                if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
-                    raise NotHereError(_ONLY_SESSIONS)
-                for security in c2s.securityList:
-                    self._quotes.listing(security)
+                self._check_subscription(entry.proto_id, c2s)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
             elif entry.name in self._reference.answers:
@@ -188,12 +178,12 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
-                self._trades.answers[entry.name](c2s, response.s2c)
-                if entry.name in _ORDERING:
-                    # After the reply, since before it the client does not have the order's ID.
-                    asyncio.get_running_loop().call_soon(self._settle)
-            elif entry.name in self._own:
-                self._own[entry.name](client, response.s2c)
+                if entry.name not in _ORDERING:
+                    self._trades.answers[entry.name](c2s, response.s2c)
+                else:
+                    self._change_orders(client, self._trades.answers[entry.name], c2s, response.s2c)
+            elif entry.name in self._state.answers:
+                self._state.answers[entry.name](client, c2s, response.s2c)
             elif entry.is_retired:
                 return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
@@ -201,24 +191,32 @@ class Synthetic:
         except TradeError as error:
             return Answer(failure(entry, error.text(self.broker.language)))
         except NotHereError as error:
-            return Answer(failure(entry, str(error)))
+            return Answer(failure(entry, error.text(self._language)))
         return Answer(response)
 
-    def _global_state(self, client: Subscriber, s2c: Any) -> None:
-        """Return the states of all markets, and the market's time."""
-        for field, (prefix, sec_type, code) in _STATES.items():
-            setattr(s2c, field, self.market.state(prefix, sec_type, code))
-        s2c.qotLogined = s2c.trdLogined = True
-        s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
-        s2c.time = self.market.now
-        s2c.localTime = float(self.market.now)
-        s2c.connID = client.conn_id
+    def _check_subscription(self, proto_id: int, c2s: Any) -> None:
+        """Refuse a subscription to what there is not. Raises ``NotHereError``."""
+        if proto_id == QOT_SUB and scope_of(c2s) is None:
+            raise NotHereError(_ONLY_SESSIONS)
+        for sub_type in c2s.subTypeList:
+            if sub_type not in _SUBSCRIBED:
+                raise NotHereError(f"unknown subscription type {sub_type}", f"未知的订阅类型{sub_type}")
+        for security in c2s.securityList:
+            self._quotes.listing(security)
 
-    def _user_info(self, client: Subscriber, s2c: Any) -> None:
-        """Return the one user, rights and quotas."""
-        s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
-        s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
+    def _change_orders(self, client: Subscriber, change: Callable[[Any, Any], None], c2s: Any, s2c: Any) -> None:
+        """Place or change an order, unless the request was received before: its serial is not above the last one's.
+
+        Only a ``PacketID`` with this connection's ``connID`` is guarded; others are of clients that do not fill it in.
+        """
+        packet_id, is_own = c2s.packetID, c2s.packetID.connID == client.conn_id
+        if is_own and packet_id.serialNo <= self._serials.get(client.number, -1):
+            raise TradeError("replayed")
+        change(c2s, s2c)
+        if is_own:
+            self._serials[client.number] = packet_id.serialNo
+        # After the reply, since before it the client does not have the order's ID.
+        asyncio.get_running_loop().call_soon(self._settle)
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client has requested that."""

@@ -85,7 +85,7 @@ class Findings:
 
     def values(self) -> dict[str, Any]:
         """Return the mistakes, those first that explain most, and how many frames were checked."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for group in self._report.ranked():
             finding, conversation = group[0].finding, group[0].conversation
             proof = finding.proof if self._shown.shows_secrets else self._shown.text(finding.unquoted or finding.proof)

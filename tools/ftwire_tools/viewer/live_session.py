@@ -110,7 +110,7 @@ class LiveSession:
         self.state = "reading"
         """``reading``, ``following`` (all was read, and more may come), or ``ended``."""
         self._source: Final = source
-        self._shown: Final = shown
+        self.shown: Final = shown
         self._keys: Final = keys
         self._watch: Final = watch
         self._reader: Final = CaptureReader(keys=keys, raw=False, keep_bytes=True)
@@ -182,7 +182,7 @@ class LiveSession:
             at = bisect_right(firsts, number) - 1
             return at >= 0 and number <= ranges[at][1]
 
-        rewriter = Rewriter(self._shown.redaction(), keys=self._keys, chosen=chosen, comment="saved by ftwire view")
+        rewriter = Rewriter(self.shown.redaction(), keys=self._keys, chosen=chosen, comment="saved by ftwire view")
         yield rewriter.header()
         end = self._size
         try:

@@ -11,6 +11,7 @@ from ftwire.capture import read_body
 from ftwire.connection import INIT_CONNECT
 from ftwire.errors import WireError
 from ftwire.frame import Kind
+from ftwire.websocket import INIT
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError, ConnectError
 from ftwire_tools.client.events import ConnectionLost
@@ -34,8 +35,6 @@ OVERHEAD: Final = 1 << 10
 """Bytes that a request takes beside its body, about."""
 SECONDS: Final = 8.0
 """How long connecting and the reply may take together: less than a request of the page may."""
-
-
 NAME: Final = "ftwire view"
 """The ``clientID`` of these connections."""
 
@@ -108,7 +107,7 @@ class Resender:
 
     def refusal(self, proto_id: int) -> str | None:
         """Return why requests of a protocol are not sent again; ``None`` where they are."""
-        if proto_id == INIT_CONNECT:
+        if proto_id in {INIT_CONNECT, INIT}:
             return "each connection makes its own handshake: send another request"
         reason = None if self._allow_trading else trades(proto_id)
         return None if reason is None else f"it may trade: {reason} (--allow-trading)"
@@ -133,7 +132,7 @@ class Resender:
                 client = await self._client(address, is_encrypted=kept.is_encrypted)
                 reply = await client.exchange(kept.proto_id, request)
         except TimeoutError:
-            raise NotSentError(f"{kept.name} was sent to {address}, and there was no reply in {SECONDS:g} s") from None
+            raise NotSentError(f"{kept.name} was sent, and there was no reply in {SECONDS:g} s") from None
         except (ClientError, WireError) as error:
             raise NotSentError(f"{kept.name}: {error}") from None
         message = read_body(reply.frame)[0]
@@ -157,7 +156,7 @@ class Resender:
         found = same or [route for route in self._routes if route.gateway.port == to.port] or self._routes
         ways = {route.through for route in found}
         if len(ways) != 1:
-            raise NotSentError(f"it went to {to}, and which of the gateways that is cannot be told")
+            raise NotSentError("to which of the gateways it went cannot be told from the address")
         if kept.is_websocket and found[0].gateway.port == to.port:
             raise NotSentError("it was sent on WebSocket, and requests are sent again on TCP only")
         return ways.pop()

@@ -180,8 +180,15 @@ class ViewServer(LocalServer):
         return json_reply(200, {**describe(__version__), "faults": NAMES})
 
     async def _state(self) -> Reply:
+        return json_reply(200, await self._state_of(self._steered()))
+
+    async def _state_of(self, steering: Steering) -> dict[str, Any]:
+        """Return what verbs have brought about, with the addresses that may be shown."""
         # Another thread waits for the one of the gateway.
-        return json_reply(200, await asyncio.to_thread(self._steered().state))
+        state = await asyncio.to_thread(steering.state)
+        for client in state["clients"]:
+            client["peer"] = self._live.shown.endpoint_text(client["peer"])
+        return state
 
     async def _call(self, body: bytes) -> Reply:
         """Call a verb: ``{"verb": PATH, "arguments": {...}}``; return its result, and the state after it."""
@@ -193,7 +200,7 @@ class ViewServer(LocalServer):
             raise RefusedError(422, 'the body is {"verb": PATH, "arguments": {...}}')
         try:
             result = await asyncio.to_thread(steering.call, verb, arguments)
-            state = await asyncio.to_thread(steering.state)
+            state = await self._state_of(steering)
         except SteeringError as error:
             raise RefusedError(422, str(error)) from None
         return json_reply(200, {"done": verb, "result": result, "state": state})

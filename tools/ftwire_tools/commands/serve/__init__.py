@@ -120,7 +120,7 @@ async def _serve(
             place = Address(settings.host, gateway.port)
             keys = [] if settings.key is None else [settings.key]
             beside = page.beside(
-                f"gateway on {place}",
+                f"gateway on {page.end(place)}",
                 routes=[(place, place)],
                 keys=keys,
                 steering=gateway.steering,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.quotes import NotHereError, check_order
 from ftwire_tools.gateway.reference.static_info import CALL, PUT, cycle_of, fill_static_info
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.synthetic.options import chain, chance_below, expiries, option_listing, strikes, years_to
@@ -19,6 +19,8 @@ __all__ = ["Options"]
 
 LONGEST_SPAN: Final = timedelta(days=31)
 """Of a chain's expiries: 30 days and the last of them."""
+MOST_RATIO: Final = 10_000
+"""Quantity of a strategy's leg."""
 TOO_LONG: Final = "获取期权链接口，请求的时间跨度不能超过30天"  # noqa: RUF001 - OpenD's own text
 NO_OPTIONS: Final = "期权标的仅支持港美正股ETF以及港指美指"
 IN_THE_MONEY, OUT_OF_THE_MONEY = 1, 2
@@ -69,6 +71,7 @@ class Options:
         """Return the calls and puts that expire in at most 30 days, filtered by side, money and greeks."""
         owner = self._owner(c2s.owner)
         begin, end = read_date(c2s.beginTime), read_date(c2s.endTime, late=True)
+        check_order(begin, end)
         if end - begin > LONGEST_SPAN:
             raise NotHereError(TOO_LONG)
         today = self._view.today(owner)
@@ -127,6 +130,8 @@ class Options:
         found = []
         for leg in legs:
             listing = self._view.listing(leg.security)
+            if leg.HasField("qtyRatio") and not 0 < leg.qtyRatio < MOST_RATIO:  # not a number is neither
+                raise NotHereError(f"the qtyRatio of a leg is above 0 and below {MOST_RATIO}")
             found.append((listing, 1 if leg.side in {0, BUY} else -1, leg.qtyRatio or 1.0))
         return found
 
