@@ -202,10 +202,7 @@ def quarantine(task: Task, error: str) -> ExportOutcome:
     except OSError:
         error = f"{error}, and it is gone"
     outcome.status, outcome.error = QUARANTINED, error
-    store = store_at(task.settings.out)
-    store.abandon(task.name)
-    record(store, outcome)
-    return outcome
+    return _finish(task, outcome)
 
 
 def _new_outcome(task: Task) -> ExportOutcome:
@@ -224,6 +221,9 @@ def _finish(task: Task, outcome: ExportOutcome) -> ExportOutcome:
     store = store_at(task.settings.out)
     before = recorded(store, task.name)
     if outcome.status == DONE:
+        # Should this process end before the entry below is written, the next run knows which files to delete.
+        named = {*outcome.files, *(before.files if before is not None else ())}
+        record(store, replace(outcome, status=FAILED, error="stopped before its end", rows={}, files=sorted(named)))
         store.complete(task.name, outcome.files)
     else:
         store.abandon(task.name)

@@ -21,6 +21,7 @@ The modules, each depending only on those above it:
 ``hooks``             functions of a script that see and change what passes
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
+``tapped``            reports the bytes of clients' sockets, for the page beside a gateway
 ``outbox``            a client's outgoing frames, with faults applied
 ``client_mistakes``   the known mistake that explains what a client sends
 ``responder``         answers a client's requests
