@@ -7,13 +7,17 @@ order and repetition are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["RowColumn", "RowSet", "merged", "repeated"]
+__all__ = ["BATCH_ROWS", "RowColumn", "RowSet", "dictionary", "merged", "repeated", "take"]
+
+BATCH_ROWS: Final = 1 << 17
+"""Rows of one batch at most. Of a list's items beside forty columns they take some 30 MB."""
 
 _INDEX: Final = pa.int32()
 """Type of row numbers: the rows of one batch are far fewer than 2**31."""
@@ -55,19 +59,63 @@ def repeated(values: Any, parents: Any) -> Any:
     """Return the values of messages for rows with these parents; ``None`` for a row each."""
     if parents is None:
         return values
-    return pa.nulls(len(parents), values.type) if _is_null(values) else values.take(parents)
+    if _is_null(values):
+        return _nulls(len(parents), values.type)
+    if pa.types.is_dictionary(values.type) and len(values.dictionary) == 1 and not values.null_count:
+        return pa.DictionaryArray.from_arrays(_zeros(len(parents)), values.dictionary)
+    return take(values, parents)
 
 
-def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> Any:
-    """Return rows with the same columns as one ``pyarrow.RecordBatch``, by ``time`` and ``number`` of their messages.
+def take(values: Any, places: Any) -> Any:
+    """Return the values at places that are known to be places of theirs: looking takes as long as taking."""
+    return pc.take(values, places, boundscheck=False)
+
+
+def dictionary(value: str, length: int) -> Any:
+    """Return a dictionary column with the same value in every row."""
+    return pa.DictionaryArray.from_arrays(_zeros(length), pa.array([value]))
+
+
+# Half the columns of a wide table have no value, or one value in all rows. Those of one length share their memory: new
+# pages take longer to get than to fill.
+@lru_cache(maxsize=8)
+def _nulls(length: int, kind: Any) -> Any:
+    return pa.nulls(length, kind)
+
+
+@lru_cache(maxsize=2)
+def _zeros(length: int) -> Any:
+    return pa.repeat(pa.scalar(0, pa.int32()), length)
+
+
+def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> Iterator[Any]:
+    """Return rows with the same columns as ``pyarrow.RecordBatch``es, by ``time`` and ``number`` of their messages.
 
     Rows of one message stay together and in their order, row set by row set. ``wanted`` are the names of columns that
-    are needed; by default all.
+    are needed; by default all. A batch has at most ``BATCH_ROWS`` rows.
     """
     order = _Order(row_sets)
     names = [column.name for column in row_sets[0].columns]
     chosen = [at for at, name in enumerate(names) if wanted is None or name in wanted]
-    return pa.RecordBatch.from_arrays([order.column(at) for at in chosen], names=[names[at] for at in chosen])
+    sources = [order.source(at) for at in chosen]
+    count = -(-order.length // BATCH_ROWS)
+    for part in range(count):
+        start, end = (order.length * at // count for at in (part, part + 1))
+        arrays = [source.rows(start, end - start) for source in sources]
+        yield pa.RecordBatch.from_arrays(arrays, names=[names[at] for at in chosen])
+
+
+class _Source(NamedTuple):
+    """Where the values of a column are."""
+
+    values: Any
+    places: Any
+    """The place in ``values`` of each row's value; ``None`` where they are one for each row."""
+
+    def rows(self, start: int, count: int) -> Any:
+        if self.places is None:
+            return self.values.slice(start, count)
+        return repeated(self.values, self.places.slice(start, count))
 
 
 class _Order:
@@ -86,7 +134,7 @@ class _Order:
             [pc.add(of, pa.scalar(bases[id(each.meta)], _INDEX)) for each, (of, _) in _pairs(row_sets, entries)]
         )
         keys = {name: _joined([each.meta.column(name) for each in self._sources]) for name in ("time", "number")}
-        entry_keys = pa.table({name: values.take(messages) for name, values in keys.items()})
+        entry_keys = pa.table({name: take(values, messages) for name, values in keys.items()})
         self.length: Final = sum(each.length for each in row_sets)
         if len(row_sets) == 1 and _is_sorted(entry_keys):
             self._order, self._parents = None, row_sets[0].parents
@@ -96,18 +144,19 @@ class _Order:
         sorted_entries = pc.sort_indices(entry_keys, sort_keys=sort_keys)
         lists = _ranges(_joined([counts for _, counts in entries])).take(sorted_entries)
         self._order = lists.flatten()
-        self._parents = messages.take(sorted_entries).take(pc.list_parent_indices(lists))
+        self._parents = take(take(messages, sorted_entries), pc.list_parent_indices(lists))
 
-    def column(self, at: int) -> Any:
-        """Return a column in this order."""
+    def source(self, at: int) -> _Source:
+        """Return where the values of a column are, row by row."""
         columns = [each.columns[at] for each in self._row_sets]
         if self._order is None:
-            return self._row_sets[0].column(at)
+            (column,) = columns
+            return _Source(column.values, self._parents if column.of_messages else None)
         if all(column.of_messages for column in columns):
             of_source = {id(each.meta): column.values for each, column in zip(self._row_sets, columns, strict=True)}
             if all(of_source[id(each.meta)] is column.values for each, column in _pairs(self._row_sets, columns)):
-                return repeated(_joined([of_source[id(each.meta)] for each in self._sources]), self._parents)
-        return repeated(_joined([each.column(at) for each in self._row_sets]), self._order)
+                return _Source(_joined([of_source[id(each.meta)] for each in self._sources]), self._parents)
+        return _Source(_joined([each.column(at) for each in self._row_sets]), self._order)
 
 
 def _pairs(row_sets: Sequence[RowSet], others: Sequence[Any]) -> Any:

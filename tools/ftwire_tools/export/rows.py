@@ -18,14 +18,14 @@ from ftwire.protocols import registry
 from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.request_columns import RequestFields, request_fields
-from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated
+from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated, take
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "row_sets_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "RowBuilder", "empty_meta", "row_sets_of", "table_schema"]
 
 META: Final = (
     ("time", pa.timestamp("ns", "UTC")),
@@ -96,7 +96,7 @@ class RowBuilder:
             else:
                 has_items = pc.or_(has_items, values.is_valid())
                 parents = pc.indices_nonzero(values.is_valid())
-                items, place = values.take(parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
+                items, place = take(values, parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
             origin = _Origin(meta, parents, len(parents), place)
             yield from self._list_rows(plan, items, field.message_type, context, origin, differing)
         if layout.wide is not None:
@@ -165,7 +165,7 @@ class RowBuilder:
         """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
         parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
-        messages = parents if origin.parents is None else origin.parents.take(parents)
+        messages = parents if origin.parents is None else take(origin.parents, parents)
         columns = [FlatColumn("item", _places(lengths, parents))]
         columns += [FlatColumn(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
@@ -176,7 +176,7 @@ class RowBuilder:
                 columns.append(beside(column, messages))
             else:
                 columns.append(beside(column, parents).of_rows(parents))
-        inner = _Origin(origin.meta, messages, len(messages), origin.row.take(parents))
+        inner = _Origin(origin.meta, messages, len(messages), take(origin.row, parents))
         yield from self._rows(table, columns, inner, differing)
 
     def _wide(
@@ -192,15 +192,19 @@ class RowBuilder:
         columns: list[FlatColumn] = []
         for plan in layout.lists:
             values = payload[plan.field][1]
-            starts, ends = values.offsets[:-1], values.offsets[1:]
+            starts = values.offsets[:-1]
+            ends = pc.if_else(values.is_valid(), values.offsets[1:], starts)
             fields = dict(zip((field.name for field in values.type.value_type), values.values.flatten(), strict=True))
-            for level in range(self._levels):
-                at = pc.add(starts, level)
-                inside = pc.and_(pc.less(at, ends), values.is_valid())
-                index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
-                columns += [
-                    FlatColumn(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
-                ]
+            # All levels at once, and then apart: a call for each would take longer than its work.
+            at = pa.concat_arrays([pc.add(starts, level) for level in range(self._levels)])
+            inside = pc.less(at, pa.concat_arrays([ends] * self._levels))
+            index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
+            found = {name: take(fields[name], index) for name in _WIDE_FIELDS}
+            columns += [
+                FlatColumn(f"{plan.side}_{name}_{level + 1}", found[name].slice(level * len(values), len(values)))
+                for level in range(self._levels)
+                for name in _WIDE_FIELDS
+            ]
         columns = [column._replace(of_messages=True) for column in (*columns, *context)]
         assert layout.wide is not None  # noqa: S101 - the caller has tested it
         return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), differing)
@@ -285,11 +289,6 @@ def _fitted(table: str, rows: RowSet, explode: bool, levels: int) -> RowSet:
     return rows._replace(columns=columns)
 
 
-def dictionary(value: str, length: int) -> Any:
-    """Return a dictionary column with the same value in every row."""
-    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), length), pa.array([value]))
-
-
 def empty_meta() -> Any:
     """Return the columns of ``META`` but ``row``, with no rows."""
     fields = META[:-1]
@@ -357,7 +356,7 @@ def _places(lengths: Any, parents: Any) -> Any:
     """Return the place of each item in its list, from 0."""
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     running = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(parents))), 1)
-    return pc.subtract(running, starts.take(parents)).cast(pa.int32())
+    return pc.subtract(running, take(starts, parents)).cast(pa.int32())
 
 
 def _is_list_of_structs(kind: Any) -> bool:
