@@ -7,7 +7,7 @@ order and repetition are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -97,8 +97,10 @@ def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> 
     order = _Order(row_sets)
     names = [column.name for column in row_sets[0].columns]
     chosen = [at for at, name in enumerate(names) if wanted is None or name in wanted]
-    sources = [order.source(at) for at in chosen]
     count = -(-order.length // BATCH_ROWS)
+    sources: Iterable[_Source] = map(order.source, chosen)  # for one batch, each is freed before the next
+    if count > 1:
+        sources = list(sources)
     for part in range(count):
         start, end = (order.length * at // count for at in (part, part + 1))
         arrays = [source.rows(start, end - start) for source in sources]

@@ -15,7 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire.protocols import registry
-from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
+from ftwire_tools.export.flatten import (
+    FlatColumn,
+    LocalTimes,
+    beside,
+    clocks_in,
+    code_column,
+    finish,
+    flatten,
+    market_in,
+)
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.request_columns import RequestFields, request_fields
 from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated, take
@@ -82,7 +91,7 @@ class RowBuilder:
         a local time that is not that of its timestamp are counted in ``differing``, by table.
         """
         layout = self._layout
-        differing = Counter() if differing is None else differing
+        batch = _Batch(Counter() if differing is None else differing, LocalTimes())
         context, payload = self._context(struct, layout)
         context += _asked_columns(self._asked, requests, len(struct), {column.name for column in context})
         has_items = pc.equal(pa.repeat(0, len(struct)), 1)
@@ -98,12 +107,13 @@ class RowBuilder:
                 parents = pc.indices_nonzero(values.is_valid())
                 items, place = take(values, parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
             origin = _Origin(meta, parents, len(parents), place)
-            yield from self._list_rows(plan, items, field.message_type, context, origin, differing)
+            yield from self._list_rows(plan, items, field.message_type, context, origin, batch)
         if layout.wide is not None:
-            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), differing)
+            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), batch)
         alone = pc.indices_nonzero(pc.invert(has_items))
-        columns = [column._replace(of_messages=True) for column in context]
-        yield from self._rows(layout.own, columns, _first_rows(meta, alone), differing)
+        if len(alone) or not len(struct):  # without any message, for the names and types of the columns
+            columns = [column._replace(of_messages=True) for column in context]
+            yield from self._rows(layout.own, columns, _first_rows(meta, alone), batch)
 
     def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
         """Return the columns of all fields that are no list with a table, and these lists by name."""
@@ -127,7 +137,7 @@ class RowBuilder:
         item: Descriptor,
         context: list[FlatColumn],
         origin: _Origin,
-        differing: Counter[str],
+        batch: _Batch,
     ) -> Iterator[tuple[str, RowSet]]:
         columns = flatten(items, item)
         if item.full_name == "Qot_Common.Security":
@@ -140,10 +150,10 @@ class RowBuilder:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
             columns.insert(0, FlatColumn("side", pa.DictionaryArray.from_arrays(index, sides)))
-        yield from self._rows(plan.table, columns, origin, differing)
+        yield from self._rows(plan.table, columns, origin, batch)
 
     def _rows(
-        self, table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]
+        self, table: str, columns: list[FlatColumn], origin: _Origin, batch: _Batch
     ) -> Iterator[tuple[str, RowSet]]:
         if self._explode:
             nested = [column for column in columns if _is_list_of_structs(column.values.type)]
@@ -155,12 +165,12 @@ class RowBuilder:
                     column.of_rows(origin.parents).values,
                     context,
                     origin,
-                    differing,
+                    batch,
                 )
-        yield table, _row_set(table, columns, origin, differing)
+        yield table, _row_set(table, columns, origin, batch)
 
     def _exploded(
-        self, table: str, values: Any, context: list[FlatColumn], origin: _Origin, differing: Counter[str]
+        self, table: str, values: Any, context: list[FlatColumn], origin: _Origin, batch: _Batch
     ) -> Iterator[tuple[str, RowSet]]:
         """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
@@ -177,7 +187,7 @@ class RowBuilder:
             else:
                 columns.append(beside(column, parents).of_rows(parents))
         inner = _Origin(origin.meta, messages, len(messages), take(origin.row, parents))
-        yield from self._rows(table, columns, inner, differing)
+        yield from self._rows(table, columns, inner, batch)
 
     def _wide(
         self,
@@ -186,7 +196,7 @@ class RowBuilder:
         context: list[FlatColumn],
         meta: Any,
         wanted: Any,
-        differing: Counter[str],
+        batch: _Batch,
     ) -> tuple[str, RowSet]:
         """Return one row for each message, with columns for the first levels of both sides."""
         columns: list[FlatColumn] = []
@@ -207,7 +217,7 @@ class RowBuilder:
             ]
         columns = [column._replace(of_messages=True) for column in (*columns, *context)]
         assert layout.wide is not None  # noqa: S101 - the caller has tested it
-        return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), differing)
+        return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), batch)
 
 
 def _asked_columns(asked: RequestFields | None, requests: Any, length: int, taken: set[str]) -> list[FlatColumn]:
@@ -308,6 +318,14 @@ class _Origin(NamedTuple):
     """The column ``row``: place in the list."""
 
 
+class _Batch(NamedTuple):
+    """What the tables of one batch of messages have in common."""
+
+    differing: Counter[str]
+    """Rows with a local time that is not that of its timestamp, by table."""
+    times: LocalTimes
+
+
 def _first_rows(meta: Any, wanted: Any) -> _Origin:
     """Return the origin of rows that are one message each: of those at ``wanted``."""
     count = len(wanted)
@@ -315,7 +333,7 @@ def _first_rows(meta: Any, wanted: Any) -> _Origin:
     return _Origin(meta, parents, count, pa.repeat(pa.scalar(0, pa.int32()), count))
 
 
-def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]) -> RowSet:
+def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, batch: _Batch) -> RowSet:
     meta, parents, length, row = origin
     if any(column.markets is not None and not column.of_messages for column in columns):
         # Each row has a market of its own.
@@ -333,14 +351,14 @@ def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, differing: 
     found.append(RowColumn("row", row, of_messages=False))
     used = set(_RESERVED)
     differ: list[int] = []
-    for column in finish(columns, clocks, differ.append, parents, clocks_of_messages):
+    for column in finish(columns, clocks, differ.append, parents, clocks_of_messages, batch.times):
         name = column.name
         while name in used:
             name += "_"
         used.add(name)
         found.append(column._replace(name=name))
     if any(differ):
-        differing[table] += sum(differ)
+        batch.differing[table] += sum(differ)
     found += [market, RowColumn("date", meta.column("time").cast(pa.date32()), of_messages=True)]
     return RowSet(meta, parents, length, found)
 

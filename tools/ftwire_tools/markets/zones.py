@@ -34,7 +34,8 @@ class ReadTimes(NamedTuple):
 
     instants: Any
     differ: Any
-    """Whether text and timestamp are two different times; a ``pyarrow.BooleanArray`` without nulls."""
+    """Whether text and timestamp are two different times: a ``pyarrow.BooleanArray`` without nulls, or ``None`` where
+    there are no timestamps."""
 
 
 def clocks_of(prefixes: Any, codes: Any, *, trading: bool = False) -> Any:
