@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire_tools.export.column_facts import described
-from ftwire_tools.export.row_sets import BATCH_ROWS
 from ftwire_tools.export.rows import META, PARTITIONS
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ _PLAIN: Final = frozenset({"time_ns", "number", "conversation", "proto_id", "ser
 _HAS_PAGE_ROWS: Final = 23
 """Release of pyarrow since which the rows of a page are an option; pages of older ones have a size alone."""
 
-GROUP_ROWS: Final = 1 << 16
-"""Rows from which on they are written: a row group in Parquet. A batch of more is written as it is."""
+GROUP_ROWS: Final = 1 << 17
+"""Rows written at once: a row group in Parquet."""
 MAX_PENDING: Final = 64 << 20
 """Bytes of rows kept in memory, over all files of an input."""
 MAX_OPEN: Final = 128
@@ -67,7 +66,7 @@ def parquet_options(schema: Any) -> dict[str, Any]:
     if int(pa.__version__.partition(".")[0]) >= _HAS_PAGE_ROWS:
         # By default a page has 20,000 rows. Of columns that repeat themselves these are a few hundred bytes, each
         # compressed with a context of its own: a tenth of the writing.
-        options["max_rows_per_page"] = BATCH_ROWS
+        options["max_rows_per_page"] = 1 << 20
     return options
 
 

@@ -7,17 +7,14 @@ order and repetition are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["BATCH_ROWS", "RowColumn", "RowSet", "dictionary", "merged", "repeated", "take"]
-
-BATCH_ROWS: Final = 1 << 17
-"""Rows of one batch at most. Of a list's items beside forty columns they take some 30 MB."""
+__all__ = ["RowColumn", "RowSet", "dictionary", "merged", "repeated", "take"]
 
 _INDEX: Final = pa.int32()
 """Type of row numbers: the rows of one batch are far fewer than 2**31."""
@@ -88,36 +85,16 @@ def _zeros(length: int) -> Any:
     return pa.repeat(pa.scalar(0, pa.int32()), length)
 
 
-def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> Iterator[Any]:
-    """Return rows with the same columns as ``pyarrow.RecordBatch``es, by ``time`` and ``number`` of their messages.
+def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> Any:
+    """Return rows with the same columns as one ``pyarrow.RecordBatch``, by ``time`` and ``number`` of their messages.
 
     Rows of one message stay together and in their order, row set by row set. ``wanted`` are the names of columns that
-    are needed; by default all. A batch has at most ``BATCH_ROWS`` rows.
+    are needed; by default all.
     """
     order = _Order(row_sets)
     names = [column.name for column in row_sets[0].columns]
     chosen = [at for at, name in enumerate(names) if wanted is None or name in wanted]
-    count = -(-order.length // BATCH_ROWS)
-    sources: Iterable[_Source] = map(order.source, chosen)  # for one batch, each is freed before the next
-    if count > 1:
-        sources = list(sources)
-    for part in range(count):
-        start, end = (order.length * at // count for at in (part, part + 1))
-        arrays = [source.rows(start, end - start) for source in sources]
-        yield pa.RecordBatch.from_arrays(arrays, names=[names[at] for at in chosen])
-
-
-class _Source(NamedTuple):
-    """Where the values of a column are."""
-
-    values: Any
-    places: Any
-    """The place in ``values`` of each row's value; ``None`` where they are one for each row."""
-
-    def rows(self, start: int, count: int) -> Any:
-        if self.places is None:
-            return self.values.slice(start, count)
-        return repeated(self.values, self.places.slice(start, count))
+    return pa.RecordBatch.from_arrays([order.column(at) for at in chosen], names=[names[at] for at in chosen])
 
 
 class _Order:
@@ -148,17 +125,16 @@ class _Order:
         self._order = lists.flatten()
         self._parents = take(take(messages, sorted_entries), pc.list_parent_indices(lists))
 
-    def source(self, at: int) -> _Source:
-        """Return where the values of a column are, row by row."""
+    def column(self, at: int) -> Any:
+        """Return a column in this order."""
         columns = [each.columns[at] for each in self._row_sets]
         if self._order is None:
-            (column,) = columns
-            return _Source(column.values, self._parents if column.of_messages else None)
+            return self._row_sets[0].column(at)
         if all(column.of_messages for column in columns):
             of_source = {id(each.meta): column.values for each, column in zip(self._row_sets, columns, strict=True)}
             if all(of_source[id(each.meta)] is column.values for each, column in _pairs(self._row_sets, columns)):
-                return _Source(_joined([of_source[id(each.meta)] for each in self._sources]), self._parents)
-        return _Source(_joined([each.column(at) for each in self._row_sets]), self._order)
+                return repeated(_joined([of_source[id(each.meta)] for each in self._sources]), self._parents)
+        return repeated(_joined([each.column(at) for each in self._row_sets]), self._order)
 
 
 def _pairs(row_sets: Sequence[RowSet], others: Sequence[Any]) -> Any:

@@ -68,7 +68,7 @@ class TableBuilder:
         """Rows so far with a local time that is not that of its timestamp, by table."""
 
     def build(self, collected: Collected) -> Iterator[TableBatch]:
-        """Return the batches of each table that these frames and errors fill, by table name."""
+        """Return one batch for each table that these frames and errors fill, by table name."""
         found: dict[str, list[RowSet]] = {}
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
@@ -82,10 +82,10 @@ class TableBuilder:
             # What is not needed any more is freed before the next table is made.
             row_sets = found.pop(table)
             if self._options.columns == SDK:
-                for batch in merged(row_sets, needed_columns(table)):
-                    yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
+                batch = merged(row_sets, needed_columns(table))
+                yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
             else:
-                yield from (TableBatch(table, batch) for batch in merged(row_sets))
+                yield TableBatch(table, merged(row_sets))
 
     def _rows(
         self,
