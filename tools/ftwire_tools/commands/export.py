@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -161,7 +160,6 @@ def command(
         raise click.UsageError("a DuckDB file is made in a directory of this machine only")
     pems = tuple(map(read_pem, keys))
     try:
-        _keep_memory()
         _check_packages(kind)
         from ftwire_tools.export.compaction import NotCompactableError, recover
         from ftwire_tools.export.frame_columns import TableOptions
@@ -231,15 +229,6 @@ def _compact(output: str, as_json: bool) -> None:
         write(json.dumps({"compacted": found._asdict()}) + "\n")
     else:
         write(f"{found.before} files of {found.entries} inputs are {found.after} now\n")
-
-
-def _keep_memory() -> None:
-    """Have Arrow's allocator keep free memory for a second, not ten milliseconds; it looks when pyarrow is imported.
-
-    Otherwise the memory of one batch goes back to the kernel before the next one is made, and comes back zeroed: a
-    tenth of all CPU time. Worker processes inherit the setting.
-    """
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 
 def _check_packages(kind: str) -> None:
