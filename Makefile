@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds protobuf-versions dist peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
+.PHONY: demo test setup lint types imports unit core core-test lower-bounds protobuf-versions dist dist-check wheels workflows peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -26,6 +26,7 @@ $(VENV)/.ready: pyproject.toml codec/ftwire/layout.py $(wildcard proto/*.* proto
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --preview --select PLW1514 codec tools examples  # text files have another encoding on Windows
 
 types: setup
 	$(BIN)/mypy
@@ -58,20 +59,30 @@ protobuf-versions: setup
 	$(BIN)/python tests/protobuf_versions.py
 
 # Source distribution, wheel, and the core's: checked, installed into clean environments and tested there. Needs cargo.
-# The core's wheel fits every Python from 3.11 (abi3) and every Linux of this processor with glibc 2.17 (zig).
-dist: $(VENV)/.dist
+dist: wheels
+	$(BIN)/python tests/dist_check.py dist
+
+# The same with each Python of PYTHONS, and there with each line of protobuf.
+dist-check: wheels
+	$(BIN)/python tests/dist_check.py dist --each-protobuf $(addprefix --python ,$(PYTHONS))
+
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+
+wheels: $(VENV)/.dist
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --manifest-path codec/core/Cargo.toml --out dist $(ZIG)
+	$(BIN)/python codec/core/make_wheel.py dist
 	$(BIN)/twine check --strict dist/*
-	$(BIN)/python tests/dist_check.py dist $(addprefix --python ,$(PYTHONS))
-
-# zig serves on Linux alone; elsewhere the system's own linker does.
-ZIG := $(if $(filter Linux,$(shell uname -s)),--zig)
 
 $(VENV)/.dist: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --group dist
 	touch $@
+
+# What GitHub runs: linted, which needs go, and the commands of its Linux rows, each once in a clean clone.
+workflows: $(VENV)/.dist
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	$(BIN)/hadolint Containerfile
+	$(BIN)/python tests/workflow_check.py $(if $(WITHOUT),--without '$(WITHOUT)')
 
 # Others' programs that we are tested against; several hundred megabytes below .peers/, installed once.
 peers: setup

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ftwire_tools.export.column_facts import facts_of
-from ftwire_tools.export.layout import SHARED, WIDE
+from ftwire_tools.export.layout import KINDS, SHARED, WIDE
 from ftwire_tools.export.manifest import SCHEMA
 from ftwire_tools.export.rows import META, PARTITIONS, table_schema
 from ftwire_tools.export.table_builder import error_schema
@@ -24,7 +24,7 @@ def lines() -> Iterator[str]:
     """Return the lines of the page."""
     yield "# Columns of the tables"
     yield ""
-    yield f"Version {SCHEMA} of the columns; made by `docs/make_tables.py` from the code that writes the tables."
+    yield f"Version {SCHEMA} of tables and columns; made by `docs/make_tables.py` from the code that writes the tables."
     yield "What tables there are, and what becomes a column: [tables](export.md). A table of one protocol has the"
     yield "fields of its messages by the same rules. Types are Arrow's; a column may be null unless it says *never*."
     yield ""
@@ -36,6 +36,9 @@ def lines() -> Iterator[str]:
         yield ""
         if name in WIDE.values():
             yield "The first level of each side; `--levels` says how many there are."
+            yield ""
+        if name in KINDS:
+            yield "Each period and adjustment has a table of its own, `kline_day_forward`, with these columns:"
             yield ""
         schema = table_schema(name, levels=LEVELS)
         yield from table(name, schema, lambda name: name not in OURS and name != "time_ns")

@@ -52,6 +52,7 @@ FIRST_RELEASE: Final = "3.6.3"
 
 _MARK: Final = re.compile(r"\[(doc|seen|client|unknown)\](?!\()")
 """How a statement of the specification is known."""
+_STATES: Final = re.compile(r"```mermaid\nstateDiagram-v2\n(.*?)\n```", re.DOTALL)
 _LINK: Final = re.compile(r"\[([^\]\n]+)\]\(((?:\.\./)+[^)\s]*)\)")
 
 
@@ -80,7 +81,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn links to files outside ``docs`` into their paths: the site has no copy of the tree."""
+    """Turn links to files outside ``docs`` into their paths, for the site has no copy of the tree; draw diagrams."""
 
     def replace(found: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), found[2].partition("#")[0]))
@@ -92,7 +93,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     if page.file.src_uri.startswith("spec/"):
         # Two in a row would be taken for one link of Markdown's, and lose what is between them.
         markdown = _MARK.sub(r"\[\1\]", markdown)
-    return _LINK.sub(replace, markdown)
+    return _LINK.sub(replace, _STATES.sub(_table_of_states, markdown))
+
+
+def _table_of_states(found: re.Match[str]) -> str:
+    """Return a diagram of states as a table: who draws it in a page is a script of another host."""
+    following: dict[str, list[str]] = {}
+    for line in found[1].splitlines():
+        state, _, after = line.strip().partition(" --> ")
+        following.setdefault("(begin)" if state == "[*]" else state, []).append("(end)" if after == "[*]" else after)
+    rows = (f"| {state} | {', '.join(after)} |" for state, after in following.items())
+    return "\n".join(("| State | may be followed by |", "|---|---|", *rows))
 
 
 def generated() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import ftwire
 from ftwire.messages import Qot_GetRT
 
-frames = ftwire.read(sys.argv[1], keys=[Path(path).read_text() for path in sys.argv[2:]])
+frames = ftwire.read(sys.argv[1], keys=[Path(path).read_bytes() for path in sys.argv[2:]])
 for frame in frames:
     if frame.error is not None:
         print(frame.number, frame.error)

@@ -61,3 +61,10 @@ def test_faults_of_a_source_distribution_are_named(tmp_path: Path) -> None:
         for name in ("codec/core/target/x", ".ci/run"):
             opened.add(tmp_path / "empty", f"ftwire-1/{name}")
     assert faults_of_sdist(tmp_path / "ftwire.tar.gz") == ["lacks NOTICE", "holds .ci/run", "holds codec/core/target/x"]
+
+
+def test_folders_of_this_machine_are_found(tmp_path: Path) -> None:
+    made = wheel(
+        tmp_path / "ftwire.whl", readme=f"built in {ROOT}/codec, see {ROOT}stock and https://example.org{ROOT}/x"
+    )
+    assert faults_of_wheel(made) == [f"ftwire-{version()}.dist-info/METADATA names {ROOT}"]

@@ -30,6 +30,8 @@ A map, from the bytes up; each module imports only what stands above it:
 ``ftwire.messages``              the message classes by name: ``from ftwire.messages import Qot_GetRT``
 ``ftwire.pcap``                  capture files, packets, TCP reassembly; knows nothing of OpenD
 ``ftwire.frame_mutations``       what can be wrong with a frame, by name
+``ftwire.envelope_mutations``    what can be wrong with an envelope, by name
+``ftwire.body_mutations``        what can be wrong with a body in a correct frame or envelope, by name
 ``ftwire.strategies``            Hypothesis strategies for all of it (extra ``fuzz``)
 ===============================  ==============================================================================
 

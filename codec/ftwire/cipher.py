@@ -319,6 +319,11 @@ class RsaKey:
             raise DecryptionError(cipher="rsa", reason="the block is a larger number than this key's modulus")
         return pow(value, numbers.d, modulus).to_bytes(self.size)
 
+    def lock(self, block: bytes) -> bytes:
+        """Return bytes to the power of the public exponent, ``size`` of them: what signatures are checked with."""
+        numbers = self._public.public_numbers()
+        return pow(int.from_bytes(block), numbers.e, numbers.n).to_bytes(self.size)
+
     def __repr__(self) -> str:
         return f"<RsaKey {self.size * 8} bits>"
 

@@ -135,13 +135,15 @@ class ConversationObserver:
         """The search is over: ``transport`` and ``client`` stay as they are."""
         self.resemblance: Resemblance | None = None
         """What makes the connection look like one of OpenD's, where the search is over and nothing was recognised."""
+        self.observer: Observer | MixedObserver | WebSocketObserver | None = None
+        """What observes the transport that was recognised: its ``receive`` may be called instead of the one here, with
+        the role of the sender."""
         self._keys: Final = keys
         self._registry: Final = registry
         self._max_body: Final = max_body
         self._limit: Final = search_limit
         self._mixed: Final = mixed
         self._columns: Final = columns
-        self._observer: Observer | MixedObserver | WebSocketObserver | None = None
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
@@ -150,8 +152,8 @@ class ConversationObserver:
 
     def receive(self, endpoint: End, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``endpoint`` sent, captured at ``time`` in packet number ``packet``."""
-        if self._observer is not None:
-            return self._observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
+        if self.observer is not None:
+            return self.observer.receive(_CLIENT if endpoint == self.client else _SERVER, data, time, packet)
         direction = self._directions[endpoint]
         if self.settled:
             direction.total += len(data)  # type: ignore[arg-type]  # every buffer of bytes has a length
@@ -167,8 +169,8 @@ class ConversationObserver:
 
     def skip(self, endpoint: End, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``endpoint`` sent."""
-        if self._observer is not None:
-            return self._observer.skip(self._role(endpoint), length, time, packet)
+        if self.observer is not None:
+            return self.observer.skip(self._role(endpoint), length, time, packet)
         if not self.settled and length > 0:
             self._chunks.append(_Chunk(endpoint, length, time, packet))
             self._directions[endpoint].clear()
@@ -179,8 +181,8 @@ class ConversationObserver:
     @property
     def memory(self) -> int:
         """Bytes of memory, about, that is held for what is to come."""
-        if self._observer is not None:
-            return self._observer.memory
+        if self.observer is not None:
+            return self.observer.memory
         # Each chunk is there twice: as it came, and in its direction.
         return sum(2 * len(each.data) for each in self._directions) + _CHUNK_OVERHEAD * len(self._chunks)
 
@@ -192,8 +194,8 @@ class ConversationObserver:
         if not self.settled:
             self._end_search()
         seen = self._replay()
-        if self._observer is not None:
-            seen += self._observer.give_up(error, time, packet)
+        if self.observer is not None:
+            seen += self.observer.give_up(error, time, packet)
         return seen
 
     def close(self, time: int = 0, packet: int = 0) -> list[Observation]:
@@ -201,8 +203,8 @@ class ConversationObserver:
         if not self.settled:
             self._end_search()
         seen = self._replay()
-        if self._observer is not None:
-            seen += self._observer.close(time, packet)
+        if self.observer is not None:
+            seen += self.observer.close(time, packet)
         return seen
 
     @property
@@ -353,7 +355,7 @@ class ConversationObserver:
 
     def _replay(self) -> list[Observation]:
         """Pass what was kept to the observer, once it is known which; return its observations."""
-        if not self.settled or self._observer is not None:
+        if not self.settled or self.observer is not None:
             return []
         for direction in self._directions:
             direction.clear()
@@ -362,19 +364,19 @@ class ConversationObserver:
             return []
         if self.transport == "tcp":
             of: dict[str, Any] = {"keys": self._keys, "registry": self._registry, "max_body": self._max_body}
-            self._observer = MixedObserver(**of) if self._mixed else Observer(**of, columns=self._columns)
+            self.observer = MixedObserver(**of) if self._mixed else Observer(**of, columns=self._columns)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 
-            self._observer = WebSocketObserver(registry=self._registry, max_body=self._max_body)
+            self.observer = WebSocketObserver(registry=self._registry, max_body=self._max_body)
         seen: list[Observation] = []
         while chunks:
             endpoint, data, time, packet = chunks.popleft()
             role = self._role(endpoint)
             if isinstance(data, int):
-                seen += self._observer.skip(role, data, time, packet)
+                seen += self.observer.skip(role, data, time, packet)
             else:
-                seen += self._observer.receive(role, data, time, packet)
+                seen += self.observer.receive(role, data, time, packet)
         return seen
 
 

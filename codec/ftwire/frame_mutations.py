@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from hashlib import sha1
+from random import Random
 from typing import Final, NamedTuple
 
 from ftwire.header import HEADER_SIZE
@@ -33,6 +34,17 @@ class MutationKind(NamedTuple):
     """Fewest and most random bytes to try as well."""
     random_bits: int = 0
     """Bits of a random number to try as well."""
+
+    def draw(self, random: Random) -> int | str:
+        """Return a value for a ``NamedMutation`` of this kind: mostly a known one, where there are some."""
+        is_open = self.random_bytes is not None or self.random_bits > 0
+        if (self.values and random.random() < 0.7) or not is_open:
+            value = random.choice(self.values or (0,))
+        elif self.random_bytes is not None:
+            value = random.randbytes(random.randint(*self.random_bytes))
+        else:
+            value = random.getrandbits(self.random_bits)
+        return value.hex() if isinstance(value, bytes) else value
 
 
 class NamedMutation(NamedTuple):
@@ -79,7 +91,7 @@ FRAME_MUTATIONS: Final = {
     "bytes behind": MutationKind("these bytes behind", 2, random_bytes=(1, 60)),
     "twice": MutationKind("the frame two times", 4),
 }
-"""Mutations of a frame's bytes, by name. Wrong bodies are made before the frame is."""
+"""Mutations of a frame's bytes, by name. Wrong bodies are made before the frame is: ``ftwire.body_mutations``."""
 
 
 def flip_bit(data: bytes, bit: int) -> bytes:

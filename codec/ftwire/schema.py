@@ -215,6 +215,8 @@ class _Builtin(Schema):
         self._path = path
         self._get_data = get_data
         self._slices = 0
+        self._ids: frozenset[int] = frozenset()
+        """Every protocol ID, once one was asked for that is not among them."""
 
     def _slice(self, offset: int, length: int) -> bytes:
         self._slices += 1
@@ -239,12 +241,16 @@ class _Builtin(Schema):
 
     def protocols_of(self, proto_id: int) -> tuple[ProtocolRow, ...]:
         """What these definitions declare of one ID, the newest first."""
+        if self._ids and proto_id not in self._ids:
+            return ()  # the search below would read all of the index, for each frame with an ID that is not known
         start, rows = f"\n{proto_id}\t", []
         at = self._text.find(start)
         while at >= 0:
             end = self._text.index("\n", at + 1)
             rows.append(_row(self._text[at + 1 : end]))
             at = self._text.find(start, end)
+        if not rows:
+            self._ids = frozenset(int(line.partition("\t")[0]) for line in self._text.split("\n")[1:-1])
         return tuple(rows)
 
 

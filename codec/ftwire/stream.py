@@ -49,6 +49,9 @@ class FrameDecoder(FrameReader[Frame]):
         self.failure: HeaderError | None = None
         """The fatal error, once there was one."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.offset} bytes of whole frames, {self.pending} of the next>"
+
     def close(self) -> None:
         """Note that the stream has ended, and drop what was not taken.
 

@@ -317,6 +317,16 @@ class TestDamage:
             results.append((found, error))
         assert results[0] == results[1]
 
+    def test_a_file_that_grows_while_it_is_read(self) -> None:
+        """Its last packet was cut when it was looked through, and is whole when it is read."""
+        whole = as_pcap(two_clients())
+        file = io.BytesIO(whole[:-7])
+        reader = CaptureReader(keys=[KEY])
+        reports = reader.read_files([file])
+        file.seek(0, io.SEEK_END)
+        file.write(whole[-7:])
+        expect_the_same((list(reports), reader.account), reports_of([whole]))
+
     def test_what_is_no_capture_is_no_part(self) -> None:
         with pytest.raises(NotACaptureError):
             list(ftwire.read([pcap(session()), b"hello, hello"]))

@@ -91,6 +91,11 @@ def test_an_unknown_key_is_a_key_error_that_names_it(key: int | str) -> None:
     assert caught.value.key == key
 
 
+def test_every_id_is_found_after_one_that_is_unknown() -> None:
+    fresh = Registry()
+    assert [proto_id for proto_id in range(-1, 5000) if proto_id in fresh] == list(registry.ids)
+
+
 def test_class_lookups_give_none_for_what_has_no_class_and_do_not_grow() -> None:
     fresh = Registry()
     assert fresh.responses[3008] is fresh.message_class(3008, is_request=False) is registry[3008].response

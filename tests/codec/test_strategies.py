@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from fixtures.make_keys import TEST_KEY
 from ftwire import strategies
 from ftwire.body import decode_body, encode_body
+from ftwire.body_mutations import BODY_MUTATIONS
 from ftwire.cipher import NONE, PacketEncAlgo, Rsa, RsaKey
 from ftwire.connection import Connection
 from ftwire.conversation import ConversationObserver
+from ftwire.envelope_mutations import ENVELOPE_MUTATIONS
 from ftwire.errors import UnknownProtocolError, WireError
 from ftwire.events import FrameObserved, RequestReceived
 from ftwire.frame import Frame, Kind, Role
@@ -41,6 +43,7 @@ from ftwire.strategies import (
     segment_schedules,
 )
 from ftwire.stream import FrameDecoder
+from ftwire.websocket import Envelope
 
 T = TypeVar("T")
 KEY = RsaKey.from_pem(TEST_KEY.read_bytes())
@@ -296,12 +299,33 @@ def test_a_mutation_says_what_it_did(mutation: Mutation) -> None:
 def test_mutations_of_every_kind_happen_and_shrink() -> None:
     words = " ".join(change for mutation in many(mutations(STREAM), 800) for change in mutation.changes)
     for word in ("flipped", "cut off", "doubled", "taken out", "put in", "exchanged", "of its payload",
-                 "proto_id and serial exchanged", *FRAME_MUTATIONS):  # fmt: skip
+                 "proto_id and serial exchanged", *FRAME_MUTATIONS, *BODY_MUTATIONS):  # fmt: skip
         assert word in words
     one = least(mutations(STREAM), lambda mutation: mutation.data != STREAM)
     assert len(one.changes) == 1
     turned = least(mutations(STREAM), lambda found: any("big-endian" in change for change in found.changes))
     assert len(turned.changes) <= 2
+
+
+def test_envelopes_get_every_mutation_that_has_a_name() -> None:
+    for sender in Role:
+        source = Envelope.build(3008, 2, b"", sender=sender)
+        seen = many(mutations(source, min_changes=1, max_changes=1), 300)
+        words = " ".join(each.changes[0] for each in seen if each.changes)
+        assert [name for name in ENVELOPE_MUTATIONS if name not in words] == []
+        assert all(each.data == each.original for each in many(mutations(source, max_changes=0), 3))
+
+
+def test_a_wrong_body_is_in_a_correct_frame() -> None:
+    request = registry[3008].request()
+    request.c2s.security.market, request.c2s.security.code = 1, "00700"
+    source = Frame.build(3008, 1, request, sender=Role.CLIENT)
+    seen = many(mutations(source, min_changes=1, max_changes=1), 400)
+    of_bodies = [each for each in seen if any(name in each.changes[0] for name in BODY_MUTATIONS)]
+    assert any("missing field" in each.changes[0] for each in of_bodies)
+    for each in of_bodies:
+        (frame,) = FrameDecoder(Role.CLIENT).feed(each.data)
+        assert (frame.proto_id, frame.serial, frame.error) == (3008, 1, None)
 
 
 @pytest.mark.long

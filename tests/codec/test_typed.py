@@ -61,6 +61,14 @@ def test_what_is_shown_of_frames_and_registries_is_short_and_says_what_they_are(
     assert repr(frame) == (
         "<DissectedFrame 1 of conversation 1: <Frame 1001 InitConnect request serial=4554 40 bytes>>"
     )
+    decoder = ftwire.FrameDecoder(ftwire.Role.CLIENT)
+    assert list(decoder.feed(ftwire.Frame.build(1004, 1, b"", sender=ftwire.Role.CLIENT).encode() + b"FT"))
+    assert repr(decoder) == "<FrameDecoder: 44 bytes of whole frames, 2 of the next>"
+    frames = ftwire.read(CAPTURE)
+    assert [next(frames).number, repr(frames)] == [1, "<FrameIterator, frames so far: 1>"]
+    reader = ftwire.CaptureReader()
+    assert list(reader.read([CAPTURE.read_bytes()]))
+    assert repr(reader) == "<CaptureReader, frames so far: 12>"
     assert repr(ftwire.registry) == f"<Registry of {len(ftwire.registry)} protocols>"
 
 

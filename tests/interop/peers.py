@@ -15,7 +15,6 @@ environment that is a failure.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import shutil
 import subprocess
@@ -153,6 +152,8 @@ def ensure(name: str) -> Peer:
     Raises:
         PeerUnavailableError: It cannot be installed here.
     """
+    import fcntl  # none of them is tried on Windows, which lacks it
+
     peer = PEERS[name]
     marker = peer.folder / ".ready"
     HOME.mkdir(exist_ok=True)

@@ -107,6 +107,7 @@ def test_a_session_is_looked_through(look: Callable[..., dict[str, Any]], tmp_pa
     assert seen["paper"] == ["rgb(255, 255, 255)", False, False]
     assert (seen["selected"], seen["cards"]) == ("3", ["request 1", "response 2"])
     assert (seen["pushes"], seen["body"]) == ("4 of 12 frames", "4 of 12 frames")
+    assert seen["exported"] == ["Qot_UpdateRT push"] * 4
     # The field that is chosen in the tree is the one whose bytes are marked, tag first.
     value = float(seen["field"].partition(":")[2])
     assert bytes.fromhex(seen["marked"])[1:] == struct.pack("<d", value)

@@ -14,7 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from ftwire import Frame, Role, registry
-from ftwire.frame_mutations import FRAME_MUTATIONS, MutationKind, NamedMutation, mutate_frame
+from ftwire.frame_mutations import FRAME_MUTATIONS, NamedMutation, mutate_frame
 from ftwire.pcap import LinkType, Packet, PacketReader, PcapWriter
 from support.places import ROOT
 
@@ -248,11 +248,7 @@ _FILE_DAMAGE: tuple[Callable[[Random, bytes], bytes], ...] = (
 
 def _mutation(random: Random) -> NamedMutation:
     name = random.choice(tuple(FRAME_MUTATIONS))
-    kind: MutationKind = FRAME_MUTATIONS[name]
-    if kind.random_bytes is not None and (not kind.values or random.random() < 0.7):
-        return NamedMutation(name, random.randbytes(random.randint(*kind.random_bytes)).hex())
-    value = random.choice((*kind.values, random.getrandbits(kind.random_bits) if kind.random_bits else 0))
-    return NamedMutation(name, value.hex() if isinstance(value, bytes) else value)
+    return NamedMutation(name, FRAME_MUTATIONS[name].draw(random))
 
 
 def _stream(random: Random) -> bytes:

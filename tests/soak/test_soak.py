@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.places import ROOT
+
+pytest.importorskip("resource", reason="Windows has no limits of memory")
+
 from soak.campaign import Finding, Worker, command, compare, second_opinion
 from soak.inputs import Input, make
-from support.places import ROOT
 
 CAPTURE = ROOT / "fixtures" / "captures" / "futu-api-10.11-plain.pcap"
 

@@ -96,6 +96,10 @@ class BrokenGateway:
         self._thread.start()
         assert self._ready.wait(10)
 
+    def wait(self, seconds: float) -> None:
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def stop(self) -> None:
         if self._loop is not None and self._thread is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)

@@ -76,6 +76,10 @@ class BrokenWebSocketClient(BrokenClient):
         if self.thread is not None:
             self.thread.join()
 
+    def wait(self, seconds: float) -> None:
+        if self.thread is not None:
+            self.thread.join(seconds)
+
     close = stop
 
     def run(self) -> None:

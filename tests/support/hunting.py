@@ -14,8 +14,8 @@ from random import Random
 import pytest
 
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.targets import GatewayTarget
 from support.places import ROOT, SUPPORT
 
 __all__ = [

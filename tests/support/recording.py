@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
@@ -12,15 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from ftwire.cipher import RsaKey
 from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire_tools.captures.traffic import Tap
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
-from ftwire_tools.recording.proxy import Proxy, Tap
+from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.terminal.addresses import Address
 
+KILL: Final[signal.Signals] = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What ends a program at once; Windows does so for SIGTERM."""
 FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
 """The command, run by this interpreter."""
 

@@ -8,7 +8,6 @@ writes the goldens again. Read the difference before committing it: nothing else
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
+import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
@@ -109,6 +109,7 @@ def write_capture(path: Path) -> None:
 
 def on_a_terminal(*words: str, program: tuple[str, ...] = COMMAND, **environment: str) -> bytes:
     """What a program, by default our command, writes when its standard output and error are a terminal."""
+    pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminals")
     inside, outside = pty.openpty()
     try:
         done = subprocess.Popen(

@@ -28,8 +28,13 @@ class Viewing:
     port: int
     token: str
     said: str
-    """Its first line on standard error."""
+    """What it has written to standard error, up to the address of the page."""
     process: subprocess.Popen[bytes]
+
+    @property
+    def listens_on(self) -> list[int]:
+        """Ports of the gateway or the proxy beside the page."""
+        return [int(port) for port in re.findall(r"(?:listening on \S+:| (?:ws_)?port=)(\d+)", self.said)]
 
     @property
     def url(self) -> str:
@@ -81,8 +86,10 @@ def viewing(folder: Path, *options: str | Path, stdin: int | None = None, port: 
     process = subprocess.Popen([*words, "--token-file", token_file, *options], stdin=stdin, stderr=subprocess.PIPE)
     try:
         assert process.stderr is not None
-        said = process.stderr.readline().decode()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+        said, found = "", None
+        while found is None and (line := process.stderr.readline().decode()):
+            said += line
+            found = re.search(r"^ftwire: http://127\.0\.0\.1:(\d+)/", line)
         assert found, said
         yield Viewing(int(found[1]), token_file.read_text().strip(), said, process)
     finally:

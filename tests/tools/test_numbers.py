@@ -12,12 +12,12 @@ import ftwire
 from ftwire.pcap import Direction, Endpoint, TcpConversation
 from ftwire_tools.captures.capture_writer import CaptureFiles
 from ftwire_tools.captures.input_files import open_input
+from ftwire_tools.captures.traffic import Closed, Opened, Received, Traffic
 from ftwire_tools.commands import ftwire as command_line
 from ftwire_tools.dumping.dumper import Dump, Form
 from ftwire_tools.export import tables
 from ftwire_tools.filters.frame_filter import FrameFilter
 from ftwire_tools.recording.live_dump import LiveDump
-from ftwire_tools.recording.proxy import Closed, Opened, Received, Traffic
 from ftwire_tools.recording.recorder import Recorder
 from ftwire_tools.replaying.capture_script import read_script
 from support.captures import CLIENT, MILLISECOND, SERVER, START, Said, asked, packets, pcap_of, session

@@ -18,9 +18,9 @@ from ftwire.layout import CLIENT_ENVELOPE, SERVER_ENVELOPE
 from ftwire.messages import Common, InitConnect, KeepAlive, Qot_GetRT
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import DISCONNECTED, INIT
+from ftwire_tools.gateway.answer_source import UNKNOWN_PROTOCOL
 from ftwire_tools.gateway.responder import BAD_DIGEST, NOT_PARSED
 from ftwire_tools.gateway.settings import Settings
-from ftwire_tools.gateway.synthetic import UNKNOWN_PROTOCOL
 from ftwire_tools.testing import RunningGateway
 from support.native_client import MARGIN
 from support.places import ROOT

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import csv
+import io
 import os
 import re
 import signal
@@ -13,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from ftwire_tools.gateway.log import LogOutput
 from ftwire_tools.terminal import output_file
+from ftwire_tools.terminal.command_words import command_words
 from support.places import ROOT
 
 CAPTURE = ROOT / "fixtures/captures/futu-api-10.11-plain.pcap"
@@ -32,7 +36,7 @@ UNIX_NAMES = {
         "pthread_sigmask",
         "setitimer",
     },
-    "socket": {"AF_UNIX", "MSG_DONTWAIT", "SO_REUSEPORT", "socketpair"},
+    "socket": {"AF_UNIX", "MSG_DONTWAIT", "SO_REUSEADDR", "SO_REUSEPORT", "socketpair"},
     "asyncio": {"open_unix_connection", "start_unix_server"},
 }
 HANDLERS = {"add_reader", "add_signal_handler", "add_writer", "connect_read_pipe", "connect_write_pipe"}
@@ -86,6 +90,7 @@ def test_nothing_of_unix_is_used_without_asking() -> None:
         ("from os import fork", ["os.fork"]),
         ("loop.add_reader(1, f)", ["loop.add_reader"]),
         ("os.killpg(1, 2)", ["os.killpg"]),
+        ("listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)", ["socket.SO_REUSEADDR"]),
         ("try:\n import pwd\nexcept ImportError: pwd = None", []),
         ("if sys.platform != 'win32':\n os.fchmod(1, 2)", []),
     ],
@@ -185,3 +190,56 @@ def test_export_works_where_processes_are_spawned(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert list((tmp_path / "out" / "time_share").rglob("*.csv"))
+
+
+def test_csv_has_the_same_times_where_arrow_knows_no_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'ftwire[export]'")
+    from ftwire_tools.export.formats import FORMATS
+
+    times = pyarrow.array([1_623_202_200_123_456_789, None, -1], pyarrow.timestamp("ns", "UTC"))
+    table = pyarrow.table({"time": times, "number": [1, 2, 3]})
+    written = {}
+    for platform in ("linux", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        stream = io.BytesIO()
+        writer = FORMATS["csv"](stream, table.schema)
+        writer.write(table)
+        writer.close()
+        written[platform] = stream.getvalue().decode()
+    assert '"2021-06-09 01:30:00.123456789Z",1' in written["win32"]
+    assert list(csv.reader(written["win32"].splitlines())) == list(csv.reader(written["linux"].splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (r"C:\go\decoder.exe -x", [r"C:\go\decoder.exe", "-x"]),
+        (r""""C:\my folder\decoder.exe" "an argument" it's""", [r"C:\my folder\decoder.exe", "an argument", "it's"]),
+        (r"decoder #1", ["decoder", "#1"]),
+        ("", []),
+    ],
+)
+def test_backslashes_are_of_paths_in_a_command_line(
+    text: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert command_words(text) == words
+    with pytest.raises(ValueError, match="quot"):
+        command_words('"open')
+
+
+def test_the_log_goes_to_a_console_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Console(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            return 2
+
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", Console(shown, encoding="gbk"))
+    monkeypatch.setattr(sys, "platform", "win32")
+    output = LogOutput()
+    output.put("\u817e\u8baf")
+    output.close()
+    assert shown.getvalue() == "\u817e\u8baf\n".encode("gbk")

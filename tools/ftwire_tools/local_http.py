@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import h11
 
-__all__ = ["LocalServer", "RefusedError", "Reply", "Request", "is_token", "json_reply", "new_token"]
+__all__ = ["LocalServer", "RefusedError", "Reply", "Request", "is_token", "json_members", "json_reply", "new_token"]
 
 LOOPBACK: Final = "127.0.0.1"
 MAX_HEAD: Final = 16 << 10
@@ -61,6 +61,23 @@ class RefusedError(Exception):
     def __init__(self, status: int, reason: str, *headers: tuple[str, str]) -> None:
         super().__init__(reason)
         self.reply: Final = json_reply(status, {"error": reason}, *headers)
+
+
+def json_members(body: bytes) -> dict[str, object]:
+    """Return the members of a body that is a JSON object; none for an empty one. Raises ``RefusedError``."""
+    if not body.strip():
+        return {}
+    try:
+        found = json.loads(body.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise RefusedError(400, "the body is a JSON object")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number in JSON")
 
 
 class Request:

@@ -1,10 +1,11 @@
-"""The rows of captures as one table of Arrow or pandas, in memory.
+"""The rows of captures, or of what was exported of them, as one table of Arrow or pandas, in memory.
 
 ::
 
     from ftwire_tools.tables import to_pandas
 
     frame = to_pandas("session.pcapng", "time_share", columns="sdk")
+    bars = to_pandas("tables", "kline_day_forward")
 
 For captures that do not fit there, ``ftwire export`` writes the same tables to files, and
 ``ftwire_tools.export.tables`` returns them in batches. Needs the extra ``export``; ``to_pandas`` needs pandas too.
@@ -22,23 +23,27 @@ if TYPE_CHECKING:
 __all__ = ["to_arrow", "to_pandas"]
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
-"""One capture, or several."""
+"""One capture or export, or several."""
 
 
 def to_arrow(paths: Paths, table: str, *, keys: Sequence[RsaKey] = (), **options: Any) -> Any:
     """Return all rows of one table, e.g. ``time_share`` or ``ticker``, as a ``pyarrow.Table``.
 
-    ``keys`` and ``options`` are those of ``ftwire_tools.export.tables``, and so are the errors. Raises ``KeyError``,
-    which names the tables that there are, where the captures have no row for this one.
+    A path is a capture, or a directory of ``ftwire export``, of any release, whose rows come under today's names.
+    ``keys`` and ``options`` are for captures: those of ``ftwire_tools.export.tables``, and so are the errors. Raises
+    ``KeyError``, which names the tables that there are, where there is no row for this one, and ``ValueError`` for an
+    export in another format than Parquet.
     """
     from ftwire_tools.export import tables
+    from ftwire_tools.export.stored import is_export, stored_tables
 
-    given = [paths] if isinstance(paths, str | PathLike) else paths
+    given = [fspath(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
     batches, names = [], set()
-    for found in tables([fspath(path) for path in given], keys=keys, **options):
-        names.add(found.table)
-        if found.table == table:
-            batches.append(found.batch)
+    for path in given:
+        for found in stored_tables(path) if is_export(path) else tables([path], keys=keys, **options):
+            names.add(found.table)
+            if found.table == table:
+                batches.append(found.batch)
     if not batches:
         raise KeyError(f"no rows of {table!r}; there are: {', '.join(sorted(names)) or 'none'}")
     import pyarrow

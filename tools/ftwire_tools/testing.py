@@ -44,6 +44,7 @@ from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, random_credentials
 from ftwire_tools.gateway.settings import Settings
 from ftwire_tools.synthetic.trading_day import start_time
+from ftwire_tools.terminal.addresses import Address
 
 if TYPE_CHECKING:
     import ssl
@@ -96,6 +97,9 @@ class RunningGateway:
         self.connections: Final = steering.connections
         """Cuts connections."""
         self._steering: Final = steering
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {Address(self.host, self.port)}>"
 
     def wait_for_request(self, protocol: str, count: int = 1, seconds: float = 10.0) -> list[ReceivedRequest]:
         """Wait until a protocol has been requested so often, and return these requests. Raises ``TimeoutError``."""

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftwire.capture.account import Account
-    from ftwire.capture.bodies import LOWEST_PROTOCOL, fault_of, read_body, status_of
+    from ftwire.capture.bodies import LOWEST_PROTOCOL, fault_of, missing_error, read_body, status_of
     from ftwire.capture.dissected import (
         CollectedFrames,
         Conversation,
@@ -63,6 +63,7 @@ __all__ = [
     "embedded_keys",
     "fault_of",
     "is_capture",
+    "missing_error",
     "pem_of",
     "read",
     "read_body",
@@ -88,6 +89,7 @@ _HOME = {
     "embedded_keys": "embedded_key",
     "fault_of": "bodies",
     "is_capture": "reader",
+    "missing_error": "bodies",
     "pem_of": "embedded_key",
     "read": "files",
     "read_body": "bodies",

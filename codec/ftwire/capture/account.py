@@ -74,6 +74,13 @@ class Account:
         if self.misplaced_bytes:
             where = "behind the end of their connection, or far from where it stands"
             found.append(f"{self.misplaced_bytes} bytes are {where}")
+        if self.refused_packets:
+            those = "a packet has" if self.refused_packets == 1 else f"{self.refused_packets} packets have"
+            found.append(f"{those} other bytes than came first in their place, or came too late")
+        if self.given_up:
+            times = "once" if self.given_up == 1 else f"{self.given_up} times"
+            what = "what waits in all connections took too much memory, and that of the largest was given up"
+            found.append(f"{times} {what}")
         if not self.conversations:
             found += [
                 f"{_packets(number)} passed over: a tunnel of {name} is not looked into; capture inside of it"

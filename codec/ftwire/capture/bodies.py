@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["LOWEST_PROTOCOL", "fault_of", "read_body", "status_of"]
+__all__ = ["LOWEST_PROTOCOL", "fault_of", "missing_error", "read_body", "status_of"]
 
 LOWEST_PROTOCOL: Final = 1001
 """Smallest protocol ID. Smaller numbers in a WebSocket envelope are commands of the WebSocket service itself."""
@@ -47,9 +47,15 @@ def read_body(frame: Frame | Envelope) -> tuple[Message | None, WireError | None
 def fault_of(frame: Frame | Envelope) -> WireError | None:
     """Return what is wrong with a frame: why it has no message, or which required fields its message lacks."""
     message, error = read_body(frame)
-    if message is None or not (missing := missing_fields(message)):
-        return error
-    return MissingFieldsError(message=message.DESCRIPTOR.full_name, body=frame.body, fields=missing)
+    return error if message is None else missing_error(frame, message)
+
+
+def missing_error(frame: Frame | Envelope, message: Message) -> MissingFieldsError | None:
+    """Return the error of a frame whose message lacks required fields, ``None`` where it lacks none."""
+    missing = missing_fields(message)
+    return (
+        MissingFieldsError(message=message.DESCRIPTOR.full_name, body=frame.body, fields=missing) if missing else None
+    )
 
 
 def status_of(frame: Frame | Envelope) -> str:

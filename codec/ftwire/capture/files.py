@@ -36,6 +36,9 @@ class FrameIterator(Iterator[DissectedFrame]):
     def __next__(self) -> DissectedFrame:
         return next(self._frames)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, frames so far: {self.account.frames}>"
+
 
 def read(
     source: Source | Sequence[Source],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ftwire.capture.account import Account
 from ftwire.capture.dissected import (
@@ -52,6 +52,8 @@ from ftwire.pcap import (
     MissingReason,
     PacketSkipped,
 )
+from ftwire.pcap.ordering import CapturePart, OrderedPackets
+from ftwire.pcap.reader import RecordSource
 from ftwire.resemblance import PORTS
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ if TYPE_CHECKING:
 
     from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
-    from ftwire.pcap import Event, Secrets
-    from ftwire.pcap.ordering import OrderedPackets
+    from ftwire.conversation import End
+    from ftwire.pcap import Event
     from ftwire.protocols import Registry
 
 __all__ = ["PacketFrames", "report_of"]
@@ -69,8 +71,12 @@ PROGRESS: Final = 64 * 1024
 """Bytes of a capture after which progress is reported."""
 
 # Reading the value of an enum's member takes as long as the rest of the loop that reads it.
-_ENDPOINTS: Final[tuple[Literal[0], Literal[1]]] = (0, 1)
+_ENDPOINTS: Final[tuple[End, End]] = (0, 1)
 _MAKE: Final = tuple.__new__
+
+PacketSource: TypeAlias = RecordSource | CapturePart | OrderedPackets
+"""Where packets come from."""
+
 # Bytes of memory for each byte of a file, at most: a request without a body takes 44 bytes of the file, and kept until
 # it is answered a thousand bytes of memory.
 _GROWTH: Final = 24
@@ -81,7 +87,18 @@ _MOST_ENDED: Final = 256
 class _Connection:
     """One TCP connection of the capture."""
 
-    __slots__ = ("conversation", "cut", "flow", "head", "is_other", "observer", "opened_ns", "pending")
+    __slots__ = (
+        "conversation",
+        "cut",
+        "flow",
+        "head",
+        "is_other",
+        "observer",
+        "opened_ns",
+        "pending",
+        "receive",
+        "senders",
+    )
 
     def __init__(
         self, flow: Flow, opened_ns: int, observer: ConversationObserver, *, keep_bytes: bool, is_other: bool
@@ -89,6 +106,10 @@ class _Connection:
         self.flow: Final = flow
         self.opened_ns: Final = opened_ns
         self.observer: Final = observer
+        # Where the bytes of each direction go, and their sender as it is called there: to the search for frames, and
+        # once that has a result to the observer that it has made.
+        self.receive: Callable[..., list[Observation]] = observer.receive
+        self.senders: tuple[End, End] | tuple[Role, Role] = _ENDPOINTS
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised
@@ -179,43 +200,45 @@ class PacketFrames:
         self._registry: Final = registry
         self._keep_bytes: Final = keep_bytes
         self._refusal: Final = refusal
+        self._source: Final = RecordSource(limits or Limits(), segments=True)  # of the bytes that are fed
+        self._packets: PacketSource = self._source
         self._dissector: Final = Dissector(limits)
+        self._dissector.take([])  # which has no file of its own
         self._opened: Final[dict[int, int]] = {}  # connections without data: when each began
         self._connections: Final[dict[int, _Connection]] = {}
         # Conversations that have ended, newest last: a few may go on, see ``Flow.continues``.
         self._ended: Final[OrderedDict[int, _Connection]] = OrderedDict()
         self._secrets = 0
-        self._given_secrets: Sequence[Secrets] = ()
         self._max_memory: Final = (limits or Limits()).max_memory
         self._measure_at = self._max_memory // _GROWTH
 
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the file. Raises ``CaptureError``."""
-        return self._reports(self._dissector.batches(chunk), lambda: self._dissector.offset)
+        self._source.feed(chunk)
+        return self._reports(self._source)
 
-    def read(self, packets: OrderedPackets, progress: Callable[[int], None] | None = None) -> Iterator[Dissected]:
-        """Take all packets of a capture in order of time, instead of bytes. Raises ``CaptureError``, ``OSError``."""
-        return self._reports(self._batches(packets, progress), lambda: packets.offset)
+    def read(
+        self, packets: CapturePart | OrderedPackets, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Dissected]:
+        """Take all packets of a capture instead of bytes, and settle what waits at their end.
 
-    def expect_order(self) -> None:
-        """Do not look for packets that are not in order of time: there are none."""
-        self._dissector.expect_order()
+        A ``CapturePart`` is one whose packets are in order. Raises ``CaptureError`` after everything was reported, and
+        ``OSError``.
+        """
+        if isinstance(packets, CapturePart):
+            self._dissector.expect_order()
+        return self._reports(packets, progress, to_end=True)
 
-    def _batches(self, packets: OrderedPackets, progress: Callable[[int], None] | None) -> Iterator[list[Event]]:
-        take, done = self._dissector.take, 0
-        take([])  # a capture without a packet is none that was cut
-        for batch in packets.batches():
-            self._given_secrets = packets.secrets
-            yield take(batch)
-            if progress is not None and packets.position - done >= PROGRESS:
-                done = packets.position
-                progress(done)
-
-    def _reports(self, batches: Iterator[list[Event]], offset: Callable[[], int]) -> Iterator[Dissected]:
-        """Report what follows from events; ``offset`` is how many bytes of the file, decompressed, they come from."""
+    def _reports(
+        self, packets: PacketSource, progress: Callable[[int], None] | None = None, *, to_end: bool = False
+    ) -> Iterator[Dissected]:
+        """Report what follows from packets; with ``to_end``, from their end, too."""
         connections, account, keep_bytes = self._connections, self._account, self._keep_bytes
+        self._packets = packets
+        done = 0
         try:
-            for events in batches:
+            for batch in packets.batches():
+                events = self._dissector.take(batch)
                 for event in events:
                     if type(event) is not Data:
                         yield from self._other(event)
@@ -225,7 +248,7 @@ class PacketFrames:
                     conversation = connection.conversation
                     if keep_bytes:
                         connection.keep(direction, data, time, packet)
-                    for observation in connection.observer.receive(_ENDPOINTS[direction], data, time, packet):
+                    for observation in connection.receive(connection.senders[direction], data, time, packet):
                         if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
                             number = account.frames = account.frames + 1
                             yield _MAKE(DissectedFrame, (number, conversation, observation))
@@ -236,8 +259,15 @@ class PacketFrames:
                         else:
                             yield from self._report(connection, observation)
                             conversation = connection.conversation
-                if events and offset() >= self._measure_at:
-                    yield from self._make_room(events[-1], offset())
+                if events and packets.offset >= self._measure_at:
+                    yield from self._make_room(events[-1], packets.offset)
+                if progress is not None and packets.position - done >= PROGRESS:
+                    done = packets.position
+                    progress(done)
+            if to_end:
+                yield from self._settle()
+                if packets.damage is not None:
+                    raise packets.damage
         except UnsupportedCompressionError as error:
             account.damage = error
             raise
@@ -251,13 +281,19 @@ class PacketFrames:
             account.late_packets = self._dissector.late_packets
 
     def close(self) -> Iterator[Dissected]:
-        """Settle what waits, at the end of the file. Raises ``CaptureError`` after everything was reported."""
+        """Settle what waits, at the end of the bytes. Raises ``CaptureError`` after everything was reported."""
+        if self._source.damage is None:
+            yield from self._reports(self._source)
+        yield from self._settle()
         try:
-            for event in self._dissector.close():
-                yield from self._other(event)
+            self._source.close()
         except CaptureError as error:
             self._account.damage = error
             raise
+
+    def _settle(self) -> Iterator[Dissected]:
+        for event in self._dissector.close():
+            yield from self._other(event)
 
     def _other(self, event: Event) -> Iterator[Dissected]:
         """Report what follows from an event."""
@@ -367,7 +403,7 @@ class PacketFrames:
             self._connections[flow.index] = connection
             return connection
         is_other = isinstance(event, Data) and flow.client_known and not event.offset and _begins_otherwise(event.data)
-        secrets = self._given_secrets or self._dissector.secrets
+        secrets = self._packets.secrets
         if len(secrets) > self._secrets:
             self._keys = [*self._keys, *embedded_keys(secrets[self._secrets :])]
             self._secrets = len(secrets)
@@ -410,6 +446,9 @@ class PacketFrames:
         self._account.cut_packets += connection.cut
         conversation = Conversation(self._account.conversations, str(observer.transport), str(client), str(server))
         connection.conversation = conversation
+        if observer.observer is not None:
+            connection.receive = observer.observer.receive
+            connection.senders = (Role.CLIENT, Role.SERVER) if observer.client == 0 else (Role.SERVER, Role.CLIENT)
         if connection.head is not None and connection.pending is not None:
             connection.head.clear()
             if observer.transport != "tcp":

@@ -91,6 +91,9 @@ class CaptureReader:
         self._head = b""
         self._frames: PacketFrames | RawFrames | None = None if raw else self._packet_frames()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, frames so far: {self.account.frames}>"
+
     def feed(self, chunk: bytes) -> Iterator[Dissected]:
         """Take the next bytes of the input; return an iterator over what they bring about.
 
@@ -151,46 +154,41 @@ class CaptureReader:
         conversations are numbered through. None of them may be a raw stream. ``part`` is the position of the file
         that the last report comes from, or which is no capture.
 
-        ``progress`` is called now and then with the number of bytes read. The files stay open. Raises what ``read``
-        raises, after the last report (``account.damaged_parts`` has all), and ``OSError``.
+        ``progress`` is called now and then with the number of bytes read. The files stay open. Raises ``OSError``, also
+        at once, and what ``read`` raises, after the last report (``account.damaged_parts`` has all).
         """
-        if not files:
-            return
-        parts: list[CapturePart] = []
-        if len(files) > 1:
-            for self.part, file in enumerate(files):
-                parts += [CapturePart(file, self._limits)]
-        else:
-            (file,) = files
-            if at_once and not is_stored(file):
-                yield from self.read(_with_progress(_chunks_of(file), progress))
-                return
+        if len(files) != 1:
+            return self._read_parts(files, progress)
+        (file,) = files
+        if not at_once or is_stored(file):
             head, file = _peek(file)
             # What begins like a capture may turn out to be none.
             with suppress(NotACaptureError):
-                parts += [CapturePart(file, self._limits)] if is_capture(head) else []
-            if not parts:
-                yield from self.read(_with_progress(_chunks_of(file), progress))
-                return
-        self._frames = frames = self._packet_frames()
-        if len(parts) == 1 and parts[0].is_indexed and parts[0].in_order:
-            frames.expect_order()
-            yield from self.read(_with_progress(parts[0].chunks(), progress))
-            return
+                if is_capture(head):
+                    part = CapturePart(file, self._limits)
+                    is_ready = part.is_indexed and part.in_order
+                    self._frames = frames = self._packet_frames()
+                    return frames.read(part if is_ready else OrderedPackets([part]), progress)
+        return self.read(_chunks_of(file, progress))
+
+    def _read_parts(self, files: Sequence[BinaryIO], progress: Callable[[int], None] | None) -> Iterator[Dissected]:
+        """Read the parts of one capture, and note which of them each report comes from."""
+        parts = []
+        for self.part, file in enumerate(files):
+            parts.append(CapturePart(file, self._limits))
         packets = OrderedPackets(parts)
+        self._frames = frames = self._packet_frames()
         try:
             for report in frames.read(packets, progress):
-                self.part = packets.current
+                if packets.current is not None:
+                    self.part = packets.current
                 yield report
         except NotACaptureError:
-            self.part = packets.current
+            self.part = packets.current or 0
             raise
-        yield from frames.close()
-        damaged = {index: part.damage for index, part in enumerate(parts) if part.damage is not None}
-        if damaged:
-            self.account.damaged_parts = damaged
-            self.account.damage = next(iter(damaged.values()))
-            raise self.account.damage
+        except CaptureError:
+            self.account.damaged_parts = packets.damaged
+            raise
 
     def _choose(self) -> PacketFrames | RawFrames:
         if is_capture(self._head):
@@ -224,16 +222,11 @@ def _peek(file: BinaryIO) -> tuple[bytes, BinaryIO]:
     return head, file
 
 
-def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
+def _chunks_of(file: BinaryIO, progress: Callable[[int], None] | None) -> Iterator[bytes]:
     # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
     read_some = getattr(file, "read1", file.read)
-    while chunk := read_some(CHUNK):
-        yield chunk
-
-
-def _with_progress(chunks: Iterable[bytes], progress: Callable[[int], None] | None) -> Iterator[bytes]:
     done = 0
-    for chunk in chunks:
+    while chunk := read_some(CHUNK):
         yield chunk
         done += len(chunk)
         if progress is not None:

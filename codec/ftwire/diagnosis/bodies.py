@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ftwire.body import decode_body, missing_fields
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.requests import RET_TYPES, content_finding
-from ftwire.diagnosis.wiretree import TOO_MANY, is_exact, wire_tree
+from ftwire.diagnosis.wiretree import TOO_MANY, Node, is_exact, wire_tree
+from ftwire.diagnosis.wrapped_bodies import json_finding, wrapped_finding
 from ftwire.errors import BodyError
 from ftwire.frame import Role
 from ftwire.header import BodyFormat
@@ -17,7 +18,15 @@ from ftwire.protocols import Registry
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["body_finding", "is_exactly", "looks_like_json", "reads", "side_of", "zigzag_finding"]
+__all__ = [
+    "body_finding",
+    "is_exactly",
+    "looks_like_json",
+    "other_protocol_finding",
+    "reads",
+    "side_of",
+    "zigzag_finding",
+]
 
 MAX_FIRST = 64
 """Fields at the beginning of a body that are looked at before all of it is parsed."""
@@ -47,6 +56,15 @@ def _read(body: bytes, message_class: type[Message], body_format: int) -> Messag
         return decode_body(body, message_class, body_format, check_required=False)
     except BodyError as error:
         return error
+
+
+def _holds_all(message: Message, body: bytes) -> bool:
+    """Return whether the known fields of a message, as they are encoded, are all of its body: nothing is unknown.
+
+    Unknown fields are dropped from ``message``.
+    """
+    message.DiscardUnknownFields()
+    return message.SerializePartialToString() == body
 
 
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
@@ -99,7 +117,16 @@ def side_of(body: bytes, proto_id: int, body_format: int, registry: Registry, *,
         if first is Role.CLIENT and _bare_c2s(body, proto_id, body_format, registry) is not None:
             return first
     # With fields that this schema does not have.
-    return next((side for side in sides if reads(body, proto_id, body_format, side, registry)), None)
+    return next((side for side in sides if _reads_likely(body, proto_id, body_format, side, registry)), None)
+
+
+def _reads_likely(body: bytes, proto_id: int, body_format: int, sender: Role, registry: Registry) -> bool:
+    """Return the same as ``reads``; of a Response only if its ``retType`` is one of its values."""
+    for each in _candidates(proto_id, sender, registry):
+        message: Any = _read(body, each, body_format)
+        if not isinstance(message, BodyError) and not missing_fields(message):
+            return sender is Role.CLIENT or message.retType in RET_TYPES
+    return False
 
 
 def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, registry: Registry) -> Finding | None:
@@ -115,6 +142,8 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
     if not isinstance(message, BodyError):
         missing = missing_fields(message)
         if not missing:
+            if body_format == BodyFormat.PROTOBUF and _holds_all(message, body):
+                return None  # what content_finding looks for, a parser takes for a field that it does not know
             return content_finding(body, _descriptor(classes[0]), body_format, sender)
     for former in classes[1:]:
         other = _read(body, former, body_format)
@@ -124,6 +153,10 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
     format_finding = _wrong_format(body, body_format, classes[0], sender)
     if format_finding is not None:
         return format_finding
+    if (
+        wrapped := wrapped_finding(body, name, sender, lambda inner: _is_whole(inner, classes[0], body_format))
+    ) is not None:
+        return wrapped
     if sender is Role.CLIENT and (c2s := _bare_c2s(body, proto_id, body_format, registry)) is not None:
         proof = f"The body is a whole {c2s} and no {name}: the Request around it, with the field c2s, is missing."
         return Finding(MISTAKES["c2s_without_request"], proof, sender)
@@ -139,6 +172,8 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
             )
             return Finding(MISTAKES[mistake], proof, sender)
     if isinstance(message, BodyError):
+        if body_format == BodyFormat.JSON:
+            return json_finding(body, message, sender)
         agrees = "The SHA-1 agrees, but this is"
         proof, unquoted = f"{agrees} {message}.", f"{agrees} {message.unquoted}."
         return Finding(MISTAKES["body_unreadable"], proof, sender, proven=False, unquoted=unquoted)
@@ -154,6 +189,41 @@ def body_finding(body: bytes, proto_id: int, body_format: int, sender: Role, reg
         return Finding(MISTAKES["c2s_missing"], proof, sender)
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return Finding(MISTAKES["fields_missing"], f"{name} lacks {shown}.", sender)
+
+
+def other_protocol_finding(
+    body: bytes, proto_id: int, body_format: int, sender: Role, registry: Registry
+) -> Finding | None:
+    """Return the finding for a body that is a whole message of other protocols, and has fields that its own lacks."""
+    if not body or body_format != BodyFormat.PROTOBUF:
+        return None
+    own = _candidates(proto_id, sender, registry)
+    if any(is_exact(wire_tree(body, _descriptor(each), max_nodes=MAX_FIRST)) for each in own):
+        return None
+    others = [
+        f"{each.DESCRIPTOR.full_name} ({entry.proto_id})"
+        for entry in registry
+        for each in _candidates(entry.proto_id, sender, registry)[:1]
+        if entry.proto_id != proto_id
+        and _is_whole(body, each, body_format)
+        and _is_usual(wire_tree(body, _descriptor(each)))
+    ]
+    if not others:
+        return None
+    more = f" and of {len(others) - 3} more" if len(others) > 3 else ""
+    named = own[0].DESCRIPTOR.full_name if own else f"protocol {proto_id}"
+    proof = f"The body is no {named} ({proto_id}); it has the fields of {', '.join(others[:3])}{more}."
+    return Finding(MISTAKES["other_protocol_body"], proof, sender, proven=False)
+
+
+def _is_usual(nodes: tuple[Node, ...]) -> bool:
+    """Return whether texts have no control characters, and numbers are not packed: proto2 has them one by one."""
+    return all(
+        not isinstance(node.value, tuple)
+        and not (isinstance(node.value, str) and any(character < " " for character in node.value))
+        and _is_usual(node.children)
+        for node in nodes
+    )
 
 
 def _bare_c2s(body: bytes, proto_id: int, body_format: int, registry: Registry) -> str | None:

@@ -14,14 +14,21 @@ from ftwire._renamed import renamed_keyword
 from ftwire.body import decode_body
 from ftwire.cipher import NONE, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.diagnosis.bodies import body_finding, is_exactly, looks_like_json, reads, side_of
+from ftwire.diagnosis.bodies import (
+    body_finding,
+    is_exactly,
+    looks_like_json,
+    other_protocol_finding,
+    reads,
+    side_of,
+)
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, cut_finding, is_plausible, swapped
 from ftwire.diagnosis.digests import Work, digest_source
 from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
-from ftwire.diagnosis.header_layouts import HeaderLayouts, LaidOutFrame, misplaced_digest
+from ftwire.diagnosis.header_layouts import HeaderLayouts, LaidOutFrame, header_findings, misplaced_digest
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.diagnosis.pieces import Piece
@@ -47,6 +54,8 @@ FAR: Final = 1 << 16
 """Bytes after a header that are looked at for the real length of its body, however small the one it has."""
 MAX_FAR: Final = 256
 """Frames of one conversation for which that is done."""
+MAX_OTHERS: Final = 64
+"""Bodies of one conversation that are compared with the messages of all protocols."""
 MAX_DIGESTS: Final = 1 << 16
 """Digests of earlier bodies that are remembered."""
 
@@ -84,6 +93,7 @@ class ConversationChecker:
         self._layouts: Final = HeaderLayouts(registry, self.work)
         self._digests: Final[dict[bytes, int]] = {}
         self._far = 0
+        self._others = 0
         self._count = 0
         self._window = 0  # bytes that may have been decrypted or hashed for the piece being read
 
@@ -164,6 +174,11 @@ class ConversationChecker:
         """Note that bytes are missing: from here on nothing is reported that depends on having every byte."""
         self._exchange.incomplete()
 
+    @property
+    def open_pieces(self) -> set[int]:
+        """Numbers of the pieces that ``close`` may still return a finding about."""
+        return self._exchange.open_pieces
+
     def close(self, time: int = 0, *, ended: bool = False) -> list[tuple[int, Finding]]:
         """End the conversation; return the last findings, each with the number of the piece it is about.
 
@@ -209,6 +224,13 @@ class ConversationChecker:
                 opened = self._encryption.open(header, payload, side)
         turned = header.proto_id not in self._registry and swapped(header.proto_id) in self._registry
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
+        if whole and explained and not turned and header.proto_id not in self._ids:
+            # Small serials are IDs of WebSocket: only a message of the protocol is believed.
+            meant = header.serial
+            if meant >= INIT_CONNECT and is_exactly(payload, meant, header.body_format, sender, self._registry):
+                laid_out = self._laid_out(data, at, sender, time)
+                if laid_out is not None:
+                    return laid_out
         if turned or not (whole and explained):
             bounds = self._bounds(data, at, header, sender)
             if bounds is not None:
@@ -260,6 +282,8 @@ class ConversationChecker:
         """Return the frame at ``at`` as a piece if its header has another layout."""
 
         def reads_exactly(header: Header, body: bytes) -> bool:
+            if header.proto_id == INIT_CONNECT and looks_like_rsa(body) and not looks_like_json(body):
+                return True
             return is_exactly(body, header.proto_id, header.body_format, sender, self._registry)
 
         frame = self._layouts.find(data, at, reads_exactly)
@@ -328,12 +352,36 @@ class ConversationChecker:
                     f"The header announces {header.body_length} bytes for protocol {header.proto_id}, which no reading "
                     "of it explains."
                 )
+        elif (between := self._between(raw, data, at)) is not None:
+            mistake, proof = "bytes_between_frames", between
         else:
             mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
             unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}.'
-        found = Finding(MISTAKES[mistake], proof, sender, proven=mistake != "no_frame", unquoted=unquoted)
+        is_proven = mistake != "no_frame" and " may be " not in proof
+        found = Finding(MISTAKES[mistake], proof, sender, proven=is_proven, unquoted=unquoted)
         payload = raw[HEADER_SIZE:] if header else raw
         return self._piece(at, sender, raw, header, payload, UNKNOWN, None, (found,))
+
+    def _between(self, raw: bytes, data: bytes, at: int) -> str | None:
+        """Return what bytes beside a frame are that are no part of any; ``None`` if they may be a damaged one."""
+        end = at + len(raw)
+        if not (self._count or end < len(data)):
+            return None
+        where = "behind a frame" if self._count else "in front of a frame"
+        if not raw.strip(b"\0"):
+            return f"{len(raw)} zero bytes stand {where}."
+        if not raw.strip(b"\r\n \t"):
+            return f"White space ({raw[:8].hex(' ')}) stands {where}."
+        if len(raw) not in (2, 4, 8):
+            return None
+        size = int.from_bytes(data[end + 12 : end + 16], "little") + HEADER_SIZE
+        for order in ("little", "big"):
+            value = int.from_bytes(raw, "big" if order == "big" else "little")
+            if value in (size, size - HEADER_SIZE, size + len(raw)) and end < len(data):
+                return f"{len(raw)} bytes in front of a frame are its length, {value} in {order}-endian."
+            if HEADER_SIZE <= value <= FAR and end == len(data):
+                return f"{len(raw)} bytes {where} may be the length of what follows, {value} in {order}-endian."
+        return None
 
     def _next_frame(self, data: bytes, at: int) -> int:
         while True:
@@ -371,11 +419,16 @@ class ConversationChecker:
             found if found.sender or found.mistake.id == "encryption_one_sided" else found._replace(sender=side)
             for found in opened.findings
         )
+        if on_wire is not None and body is not None and not findings:
+            findings = header_findings(on_wire, side, self._registry)
         first = self._count
-        findings += self._exchange.check_header(first, header.proto_id, header.serial, side, time)
+        findings += self._exchange.check_header(
+            first, header.proto_id, header.serial, side, time, is_wrong=bool(findings)
+        )
         if body is not None:
             wrong = body_finding(body, header.proto_id, header.body_format, side, self._registry)
             if wrong is not None:
+                wrong = self._other_protocol(header, body, side, wrong) or wrong
                 findings += (wrong,)
             message = self._message(header.proto_id, header.body_format, body, side)
             findings += self._exchange.check_body(
@@ -406,6 +459,15 @@ class ConversationChecker:
             proto_id=header.proto_id,
         )
 
+    def _other_protocol(self, header: Header, body: bytes, side: Role, wrong: Finding) -> Finding | None:
+        """Return the finding for a body that is another protocol's message, where it is not nearly its own's."""
+        if wrong.mistake.id not in ("body_unreadable", "fields_missing", "ret_type_absent"):
+            return None
+        if self._others >= MAX_OTHERS or len(body) > FAR:
+            return None
+        self._others += 1
+        return other_protocol_finding(body, header.proto_id, header.body_format, side, self._registry)
+
     def _message(self, proto_id: int, body_format: int, body: bytes, sender: Role) -> Message | None:
         message_class = self._registry.message_class(proto_id, is_request=sender is Role.CLIENT)
         if message_class is None or body_format > BodyFormat.JSON:
@@ -430,8 +492,10 @@ class ConversationChecker:
         if body:
             if looks_like_json(body):
                 return Role.CLIENT if b'"c2s"' in body or not (b'"retType"' in body or waits) else Role.SERVER
-            # Field 1 as a message is c2s; a Response has a number there, or other fields only.
-            return Role.CLIENT if body[:1] == b"\x0a" else Role.SERVER
+            # Field 1 as a message is c2s, as a number retType; what has neither may answer an open request.
+            if body[:1] in (b"\x0a", b"\x08"):
+                return Role.CLIENT if body[:1] == b"\x0a" else Role.SERVER
+            return Role.SERVER if waits else Role.CLIENT
         return Role.SERVER if self._exchange.waits(header.proto_id, header.serial) else Role.CLIENT
 
 

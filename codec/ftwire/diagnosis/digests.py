@@ -31,6 +31,8 @@ __all__ = ["MAX_HASHED", "MAX_SEARCHES", "MAX_STEPS", "DigestSource", "Work", "d
 
 DIGEST: Final = 20
 """Bytes in a digest."""
+PROOF: Final = 10
+"""Bytes of a digest that are taken for a part of it: chance has one in 2^80."""
 MAX_HASHED: Final = 256
 """Bytes hashed at most for each byte of a frame whose digest is looked for, steps not counted."""
 MAX_STEPS: Final = 1 << 20
@@ -137,11 +139,29 @@ def _written_otherwise(digest: bytes, subject: bytes, name: str, work: Work) -> 
         "hexadecimal": text,
         "upper-case hexadecimal": text.upper(),
         "base64": b64encode(right),
+        "base64 of hexadecimal": b64encode(text),
+        "decimal": str(int.from_bytes(right, "big")).encode(),
+        "UTF-8, each byte as a character,": right.decode("latin-1").encode(),
+        "UTF-8 with U+FFFD for what is none": right.decode("utf-8", "replace").encode(),
+        "ASCII with ? for what is none": right.decode("ascii", "replace").replace("\ufffd", "?").encode(),
     }
     for how, each in texts.items():
         if digest == each[:DIGEST]:
             proof = f"arrBodySHA1 is the first 20 of {len(each)} characters of the {name}'s SHA-1 in {how}"
             return DigestSource("sha1_as_text", proof)
+    if digest == text[DIGEST:]:
+        return DigestSource(
+            "sha1_as_text", f"arrBodySHA1 is the last 20 characters of the {name}'s SHA-1 in hexadecimal"
+        )
+    for part in (right[:PROOF], right[-PROOF:]):
+        at = digest.find(part)
+        # In its place, and what is left not empty: bytes were changed on the way.
+        if at >= 0 and (at != right.find(part) or not any(digest.replace(part, b""))):
+            where = f"{PROOF} bytes of the {name}'s SHA-1, from its byte {right.find(part)} on,"
+            return DigestSource("sha1_damaged", f"{where} are at byte {at} of arrBodySHA1, and the others are not")
+    checksum = zlib.crc32(subject)
+    if digest[:4] in (checksum.to_bytes(4, "little"), checksum.to_bytes(4, "big")) and not any(digest[4:]):
+        return DigestSource("other_hash_for_sha1", f"arrBodySHA1 is the {name}'s CRC-32, and zeros")
     for how, each in (("SHA-1", right), ("SHA-1 in hexadecimal", text)):
         if work.sha1(each) == digest:
             return DigestSource("sha1_twice", f"the SHA-1 is that of the {name}'s {how}")

@@ -11,6 +11,7 @@ from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
 from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.other_encryptions import other_encryption
 from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by, payload_mistake
 from ftwire.errors import WireError
 from ftwire.frame import Role
@@ -105,7 +106,10 @@ class Encryption:
 
     def decrypted(self, header: Header, payload: bytes) -> tuple[str, bytes] | None:
         """Return the name of the cipher agreed on and what it makes of a payload, whatever its digest."""
-        if header.proto_id == INIT_CONNECT or self.agreed is None or self.agreed is NONE:
+        if header.proto_id == INIT_CONNECT:
+            inner = self._handshake_body(header, payload, None)
+            return None if inner is None else ("rsa", inner)
+        if self.agreed is None or self.agreed is NONE:
             return None
         body = _decrypted(self.agreed, payload)
         return None if body is None else (self.agreed.name, body)
@@ -206,17 +210,29 @@ class Encryption:
         if found is not None and finding is None:
             return OpenedPayload(*found)
         if finding is None:
+            inner = self._handshake_body(header, payload, sender)
+            if inner is not None:
+                return OpenedPayload("rsa", inner, (self._unexplained(header, payload, sender),))
             if looks_like_rsa(payload) and not reads(payload, INIT_CONNECT, header.body_format, sender, self._registry):
                 return OpenedPayload(UNKNOWN, None, key_unknown=True)
             return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         if finding.mistake.id == "rsa_not_decrypted" and not self._alone:
             return OpenedPayload(UNKNOWN, None, key_unknown=True)
         if finding.mistake.id == "sha1_of_ciphertext":
-            for key in self._keys:
-                inner = _decrypted(Rsa(key), payload)
-                if inner is not None and reads(inner, INIT_CONNECT, header.body_format, sender, self._registry):
-                    return OpenedPayload("rsa", inner, (finding,))
+            inner = self._handshake_body(header, payload, sender)
+            if inner is not None:
+                return OpenedPayload("rsa", inner, (finding,))
         return OpenedPayload(UNKNOWN, None, (finding,), key_unknown=True)
+
+    def _handshake_body(self, header: Header, payload: bytes, sender: Role | None) -> bytes | None:
+        """Return the InitConnect that a key makes of a payload, whatever its digest; ``None`` if none makes one."""
+        if not payload or len(payload) > MAX_HANDSHAKE:
+            return None
+        for key in self._keys[:4]:
+            inner = _decrypted(Rsa(key), payload)
+            if inner and reads(inner, INIT_CONNECT, header.body_format, sender, self._registry):
+                return inner
+        return None
 
     def _not_opened(self, header: Header, payload: bytes, sender: Role | None) -> OpenedPayload:
         """Return why a frame after the handshake does not open."""
@@ -224,7 +240,9 @@ class Encryption:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
             agreed = "none" if self.agreed is None else self.agreed.name
-            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
+            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous) or other_encryption(
+                payload, header.sha1, agreed, self.secrets, self._keys if sender is not Role.SERVER else ()
+            )
             if mistake is not None:
                 which, proof, body = mistake
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))

@@ -49,14 +49,31 @@ class ExchangeChecker:
         """Note that not everything was captured."""
         self._gapless = False
 
+    @property
+    def open_pieces(self) -> set[int]:
+        """Numbers of the frames that ``close`` may still return a finding about."""
+        first = [found[0] for found in (self._first_client, self._init) if found is not None]
+        return {*self._unmatched.values(), *first, self._last_index}
+
     def waits(self, proto_id: int, serial: int) -> bool:
         """Return whether a request of this ID and serial has no reply yet."""
         return (proto_id, serial) in self._pending
 
     def check_header(
-        self, index: int, proto_id: int, serial: int, sender: Role, time: int, *, websocket: bool = False
+        self,
+        index: int,
+        proto_id: int,
+        serial: int,
+        sender: Role,
+        time: int,
+        *,
+        websocket: bool = False,
+        is_wrong: bool = False,
     ) -> tuple[Finding, ...]:
-        """Check the header of a frame, the ``index``-th of the conversation."""
+        """Check the header of a frame, the ``index``-th of the conversation.
+
+        ``is_wrong``: the frame has a mistake already, from which others may follow.
+        """
         self._frames += 1
         self._last_index = index
         self._websocket = websocket
@@ -73,6 +90,7 @@ class ExchangeChecker:
             findings += self._turned_serial(serial)
             if time:
                 self._last_client = time
+            findings += () if is_wrong else self._reused(key)
             # A reply may have been captured before its request.
             if self._unmatched.pop(key, None) is None:
                 _keep(self._pending, key, index)
@@ -133,6 +151,14 @@ class ExchangeChecker:
             return findings
         proof = f"serialNo is {serial}, that of the trading request before it {last}."
         return (*findings, Finding(MISTAKES["packet_id_not_increasing"], proof, sender))
+
+    def _reused(self, key: tuple[int, int]) -> tuple[Finding, ...]:
+        """Return the finding for a request with the protocol and the serial of an earlier one."""
+        if self._websocket or not (key in self._pending or key in self._answered):
+            return ()
+        proof = f"nSerialNo {key[1]} is that of an earlier request of protocol {key[0]}"
+        proof += ", which was not answered yet." if key in self._pending else "."
+        return (Finding(MISTAKES["serial_reused"], proof, Role.CLIENT),)
 
     def _turned_serial(self, serial: int) -> tuple[Finding, ...]:
         """Return the finding for a second serial in a row that is small only in big-endian."""

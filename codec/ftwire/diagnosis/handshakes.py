@@ -9,6 +9,8 @@ from typing import Final
 from ftwire.cipher import RSA_CHUNK, RSA_PADDING, RsaKey
 from ftwire.diagnosis.bodies import reads
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.rsa_blocks import is_signature_block, other_padding, resized
+from ftwire.diagnosis.wrapped_bodies import bytes_of_text
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.protocols import Registry
@@ -63,6 +65,14 @@ def _with_key(
     if not payload:
         return None
     if len(payload) % size:
+        for name, whole_blocks in (*bytes_of_text(payload), ("", resized(payload, size))):
+            inner = _joined(whole_blocks, key)
+            if inner is not None and reads(inner, INIT_CONNECT, body_format, sender, registry):
+                if name:
+                    proof = f"What the {name} of the body stands for are RSA blocks, and the key opens them."
+                    return Finding(MISTAKES["ciphertext_as_text"], proof, sender)
+                proof = f"The body has {len(payload)} bytes; with blocks of {size} the key opens it."
+                return Finding(MISTAKES["rsa_block_size"], proof, sender)
         if looks_like_rsa(payload):
             proof = f"{len(payload)} bytes are no whole blocks of this key's {size}: the key has another size."
             return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
@@ -88,10 +98,20 @@ def _with_key(
         bad = chunks.index(None) + 1
         proof = f"The key opens {len(whole)} of {len(blocks)} blocks, but not block {bad}."
         return Finding(MISTAKES["rsa_chunk_size"], proof, sender, proven=False)
-    bare = b"".join(block.lstrip(b"\0") for block in opened if block is not None)
-    if reads(bare, INIT_CONNECT, body_format, sender, registry):
-        proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
-        return Finding(MISTAKES["rsa_no_padding"], proof, sender)
+    for bare in (b"".join((block or b"").lstrip(b"\0") for block in opened), b"".join(map(_stripped, opened))):
+        if reads(bare, INIT_CONNECT, body_format, sender, registry):
+            proof = f"The blocks decrypt, without any padding, to {len(bare)} bytes of InitConnect."
+            return Finding(MISTAKES["rsa_no_padding"], proof, sender)
+    if (other := other_padding(opened)) is not None:
+        return Finding(MISTAKES["rsa_other_padding"], f"With this key every block has {other}.", sender)
+    if all(is_signature_block(key.lock(block)) for block in blocks):
+        proof = "The public half of the key opens every block, to the padding 00 01 ff of what the private half makes."
+        return Finding(MISTAKES["rsa_private_key"], proof, sender)
+    for name, blocks_in_text in bytes_of_text(payload):
+        inner = _joined(blocks_in_text, key)
+        if inner is not None and reads(inner, INIT_CONNECT, body_format, sender, registry):
+            proof = f"What the {name} of the body stands for are RSA blocks, and the key opens them."
+            return Finding(MISTAKES["ciphertext_as_text"], proof, sender)
     first = opened[0]
     beginning = "a number above its modulus" if first is None else f"{first[:2].hex(' ')} ..."
     proof = (
@@ -99,6 +119,18 @@ def _with_key(
         "an RSA library hides that behind random bytes and the SHA-1 fails instead."
     )
     return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+
+
+def _joined(payload: bytes, key: RsaKey) -> bytes | None:
+    """Return what a key makes of whole blocks, joined; ``None`` if they are none, or one does not open."""
+    if not payload or len(payload) % key.size or len(payload) > MAX_BLOCKS * key.size:
+        return None
+    chunks = [_strip(_unlock(key, payload[start : start + key.size])) for start in range(0, len(payload), key.size)]
+    return None if None in chunks else b"".join(chunk or b"" for chunk in chunks)
+
+
+def _stripped(block: bytes | None) -> bytes:
+    return (block or b"").strip(b"\0")
 
 
 def _unlock(key: RsaKey, block: bytes) -> bytes | None:

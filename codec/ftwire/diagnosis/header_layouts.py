@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import combinations
+from itertools import combinations, starmap
 from typing import Final, Literal, NamedTuple
 
 from ftwire.diagnosis.digests import Work
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, Header
 from ftwire.protocols import Registry
 
-__all__ = ["MAX_LAYOUTS", "HeaderLayouts", "LaidOutFrame", "misplaced_digest"]
+__all__ = ["MAX_LAYOUTS", "HeaderLayouts", "LaidOutFrame", "header_findings", "misplaced_digest"]
 
 MAX_LAYOUTS: Final = 1 << 18
 """Layouts tried in one conversation; each costs some microseconds."""
@@ -118,7 +119,21 @@ def _layouts() -> tuple[_Layout, ...]:
     made = [_layout(changes) for count in (1, 2) for changes in combinations(_CHANGES, count)]
     # All fields of 16 bits, as programs declare that take the sizes for characters.
     narrow = (*_sized(_ID, 2), *_sized(_SERIAL, 2), *_sized(_LENGTH, 2))
-    return tuple(each for each in [*made, _layout(narrow)] if each is not None)
+    made += [_layout(narrow), *starmap(_exchanged, combinations((_ID, _SERIAL, _LENGTH, _DIGEST, _RESERVED), 2))]
+    return tuple(each for each in made if each is not None)
+
+
+def _exchanged(first: int, second: int) -> _Layout:
+    """Return the layout in which two fields are in each other's place."""
+    places = list(range(len(_PARTS)))
+    places[first], places[second] = second, first
+    at, offsets = 0, {}
+    for part in places:
+        offsets[part] = at, at + _PARTS[part][1]
+        at += _PARTS[part][1]
+    text = f"{_PARTS[second][0]} stands in the place of {_PARTS[first][0]}, and the other way round"
+    change = _Change("header_field_order", first, _PARTS[first][1], text)
+    return _Layout((change,), MAGIC, tuple(offsets[part] for part in range(len(_PARTS))), at)
 
 
 def _layout(changes: tuple[_Change, ...]) -> _Layout | None:
@@ -164,7 +179,8 @@ class HeaderLayouts:
         for order in _ORDERS:
             for layout in layouts:
                 # Without the digest as proof, only the simplest layouts are believed.
-                may_guess = likely is None and len(layout.changes) == 1 and not self._is_usual(data, at)
+                is_simple = len(layout.changes) == 1 and layout.changes[0].mistake != "header_field_order"
+                may_guess = likely is None and is_simple and not self._is_usual(data, at)
                 found = self._frame(data, at, layout, order, reads if may_guess else None)
                 if found is None:
                     continue
@@ -235,6 +251,28 @@ def _findings(layout: _Layout, header: Header, *, is_big: bool, agrees: bool) ->
         findings.append(Finding(MISTAKES["big_endian_header"], f"Its numbers are big-endian: {read}.", proven=agrees))
     distinct = {finding.mistake.id: finding for finding in reversed(findings)}
     return tuple(reversed(distinct.values()))
+
+
+def header_findings(header: Header, sender: Role, registry: Registry) -> tuple[Finding, ...]:
+    """Return the mistake in the values of a client's header whose frame can be read. OpenD's are what they are."""
+    if sender is not Role.CLIENT:
+        return ()
+    unusual = [
+        f"{name} is {value}"
+        for name, value, is_usual in (
+            ("nProtoFmtType", header.body_format, header.body_format <= BodyFormat.JSON),
+            ("nProtoVer", header.version, not header.version),
+            ("arrReserved", header.reserved.hex(), not any(header.reserved)),
+        )
+        if not is_usual
+    ]
+    if unusual:
+        proof = f"{', '.join(unusual)}; the SHA-1 agrees."
+        return (Finding(MISTAKES["header_values"], proof, sender),)
+    if header.proto_id not in registry:
+        proof = f"nProtoID is {header.proto_id} ({header.proto_id:#x}); the SHA-1 agrees."
+        return (Finding(MISTAKES["unknown_protocol"], proof, sender, proven=False),)
+    return ()
 
 
 def misplaced_digest(data: bytes, work: Work) -> tuple[Finding, int] | None:

@@ -29,6 +29,9 @@ _INT64: Final = frozenset({3, 4, 6, 16, 18})  # int64, uint64, fixed64, sfixed64
 _VARINTS: Final = frozenset({3, 4, 18})
 _MESSAGE: Final = 11
 _PREFIX: Final = re.compile(r"(HK|US|SH|SZ|SG|JP|MY|AU|CN|CA)\.[0-9A-Z]{1,16}", re.IGNORECASE)
+_SUFFIX: Final = re.compile(r"[0-9A-Z]{1,16}\.(HK|US|SH|SZ|SG|JP|MY|AU|CN|CA)", re.IGNORECASE)
+_CODE_DIGITS: Final = {1: 5, 21: 6, 22: 6}
+"""Digits of a code that has nothing else, by market: Hong Kong, Shanghai, Shenzhen."""
 _US: Final = 11
 _CHINA: Final = frozenset({21, 22})
 _LETTERS: Final = re.compile(r"[A-Z]{3,5}")
@@ -43,22 +46,29 @@ def content_finding(body: bytes, descriptor: Descriptor, body_format: int, sende
 
 
 def _in_json(body: bytes, descriptor: Descriptor, sender: Role) -> Finding | None:
-    if len(body) > MAX_CHECKED or not any(mark in body for mark in (b"_", b".", b"e", b"E")):
+    if len(body) > MAX_CHECKED:
         return None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return None
     snakes: list[str] = []
+    capitals: list[str] = []
     for path, field, name, inner in _members(value, descriptor, ""):
         if field is None:
             known = descriptor_fields(inner)
             if "_" in name and _camel(name) in known:
                 snakes.append(f"{path} for {_camel(name)}")
+            elif (meant := {each.casefold(): each for each in known}.get(name.casefold())) is not None:
+                capitals.append(f"{path} for {meant}")
     if snakes:
         more = f" and {len(snakes) - 3} more" if len(snakes) > 3 else ""
         proof = f"JSON has the members {', '.join(snakes[:3])}{more}; their names in snake case mean nothing to OpenD."
         return Finding(MISTAKES["json_snake_case"], proof, sender)
+    if capitals:
+        more = f" and {len(capitals) - 3} more" if len(capitals) > 3 else ""
+        proof = f"JSON has the members {', '.join(capitals[:3])}{more}; names with other capitals are other names."
+        return Finding(MISTAKES["json_other_case"], proof, sender)
     for path, field, _, number in _members(value, descriptor, ""):
         if field is not None and field.type in _INT64 and isinstance(number, float):
             proof = f"{path} is a 64-bit integer, and JSON has it with a point or an exponent."
@@ -139,6 +149,12 @@ def security_finding(message: Any) -> Finding | None:
         if _PREFIX.fullmatch(code):
             proof = f"code is {code}; its market is in market ({market}) already."
             return Finding(MISTAKES["code_with_prefix"], proof, Role.CLIENT)
+        if _SUFFIX.fullmatch(code):
+            proof = f"code is {code}; its market is in market ({market}) already."
+            return Finding(MISTAKES["code_with_prefix"], proof, Role.CLIENT)
+        if (digits := _CODE_DIGITS.get(market)) and code.isdecimal() and len(code) < digits:
+            proof = f"code is {code}, and those of market {market} have {digits} digits: its leading zeros are lost."
+            return Finding(MISTAKES["market_for_code"], proof, Role.CLIENT, proven=False)
         if (market == _US and _DIGITS.fullmatch(code)) or (market in _CHINA and _LETTERS.fullmatch(code)):
             proof = f"market is {market}, and code {code} is like none of that market."
             return Finding(MISTAKES["market_for_code"], proof, Role.CLIENT, proven=False)

@@ -77,12 +77,7 @@ class Dissector:
         :raises CaptureFormatError: as :meth:`feed`.
         """
         self._source.feed(data)
-        for found in self._source.batches():
-            if self._order is not None:
-                self._order.add(found)
-            self._take(found)
-            if events := self._packet.take_events():
-                yield events
+        return filter(None, map(self._take, self._source.batches()))
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """Take bytes of the file, give the events they bring about.
@@ -105,7 +100,7 @@ class Dissector:
 
         After an error of :meth:`feed` the flows are ended, and no error is raised again.
         """
-        if not self._source.failed:
+        if self._source.damage is None:
             yield from self.feed(b"")
         self._fragments.close()
         self._tcp.close()
@@ -116,10 +111,7 @@ class Dissector:
     def take(self, packets: list[Record | Segment]) -> list[Event]:
         """Take packets that a scanner of a capture file has found; return the events they bring about."""
         self._by_packet = True
-        if self._order is not None and packets:
-            self._order.add(packets)
-        self._take(packets)
-        return self._packet.take_events()
+        return self._take(packets)
 
     def packet(self, packet: Packet) -> list[Event]:
         """Take one packet from elsewhere than a file; return the events it brings about."""
@@ -128,8 +120,10 @@ class Dissector:
         self._take_apart(packet.data, packet.original_length, packet.link_type)
         return self._packet.take_events()
 
-    def _take(self, found: list[Record | Segment]) -> None:
+    def _take(self, found: list[Record | Segment]) -> list[Event]:
         """Take a batch of packets: segments to their streams, all others layer by layer."""
+        if self._order is not None and found:
+            self._order.add(found)
         packet, find, segment = self._packet, self._tcp.halves.get, self._tcp.segment
         number, time_ns = packet.number, packet.time_ns
         for item in found:
@@ -150,6 +144,7 @@ class Dissector:
                 packet.number, packet.time_ns = number, time_ns
                 self._take_apart(data, original, interface.link_type)
         packet.number, packet.time_ns = number, time_ns
+        return packet.take_events()
 
     def _take_apart(self, data: bytes, original: int, link_type: int) -> None:
         """Take the current packet through every layer."""

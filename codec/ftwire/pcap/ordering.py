@@ -117,28 +117,29 @@ class CapturePart:
         if self.is_indexed:
             self._find_runs(head)
         else:
-            self.runs.append(_Stream(self, self._records()))
-
-    def chunks(self) -> Iterator[bytes]:
-        """Return the bytes of the file as they stand in it. Raises ``OSError``."""
-        if self.is_indexed:
-            self.file.seek(self._origin)
-        # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
-        read_some = getattr(self.file, "read1", self.file.read)
-        while chunk := read_some(_CHUNK):
-            self.position += len(chunk)
-            yield chunk
+            self.runs.append(_Stream(self, self.batches()))
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Return bytes of the file at an offset, fewer at its end. Raises ``OSError``."""
         self.file.seek(self._origin + offset)
         return self.file.read(size)
 
-    def _records(self) -> Iterator[Packets]:
-        """Return the packets of what can be read only once."""
+    def batches(self) -> Iterator[Packets]:
+        """Return the packets in the order of the file, some at a time; ``damage`` is why there are no more.
+
+        Raises ``NotACaptureError`` and ``OSError``.
+        """
         source = RecordSource(self._limits, segments=True)
+        # Secrets are for packets behind them, and a file that is still written is longer than when it was indexed.
+        self.secrets.clear()
+        self.damage = None
+        if self.is_indexed:
+            self.file.seek(self._origin)
+        # A pipe's read would wait until a whole chunk is there; its read1 returns what there is.
+        read_some = getattr(self.file, "read1", self.file.read)
         try:
-            for chunk in self.chunks():
+            while chunk := read_some(_CHUNK):
+                self.position += len(chunk)
                 source.feed(chunk)
                 for packets in source.batches():
                     self.secrets.extend(source.secrets[len(self.secrets) :])
@@ -374,13 +375,13 @@ class OrderedPackets:
 
     Of packets with the same time, those of the part that begins first come first, then those that are first in it.
 
-    :ivar current: number of the part whose packets were returned last, by position in ``parts``.
+    :ivar current: number of the part whose packets were returned last, by position in ``parts``; ``None`` at the end.
     :ivar secrets: the decryption secrets met so far.
     """
 
     def __init__(self, parts: Sequence[CapturePart]) -> None:
         self._parts: Final = parts
-        self.current = 0
+        self.current: int | None = 0
         self.secrets: list[Secrets] = [secret for part in parts for secret in part.secrets]
         self._known = [len(part.secrets) for part in parts]
 
@@ -394,8 +395,18 @@ class OrderedPackets:
         """Bytes of all parts, decompressed, of which the packets were returned, or wait in a window."""
         return sum(part.offset for part in self._parts)
 
+    @property
+    def damaged(self) -> dict[int, CaptureError]:
+        """Why parts could not be read to their end, by their positions."""
+        return {index: part.damage for index, part in enumerate(self._parts) if part.damage is not None}
+
+    @property
+    def damage(self) -> CaptureError | None:
+        """The first of these."""
+        return next(iter(self.damaged.values()), None)
+
     def batches(self) -> Iterator[Packets]:
-        """Return the packets, some of one part at a time. Raises ``OSError``."""
+        """Return the packets, some of one part at a time. Raises ``NotACaptureError`` and ``OSError``."""
         parts = self._parts
         # A part of which all packets have the time with which another begins is the earlier one.
         for self.current, part in enumerate(parts):
@@ -434,6 +445,7 @@ class OrderedPackets:
                     run.buffer, run.base = b"", run.at
                 buffered += len(run.buffer)
             heappush(active, (run.next_ns, rank, begin, index, run))
+        self.current = None
 
     def _learn(self, index: int) -> None:
         secrets = self._parts[index].secrets

@@ -49,6 +49,8 @@ class RecordSource:
         self._limits = limits
         self._segments = segments
         self._input: deque[bytes] = deque()
+        self._chunk = b""  # of the input, and how far it was read
+        self._at = 0
         self._inflater: Inflater | None = None
         self._scanner: PcapScanner | PcapngScanner | None = None
         self._pending = bytearray()
@@ -62,9 +64,14 @@ class RecordSource:
         return self._offset
 
     @property
-    def failed(self) -> bool:
-        """An error was raised; nothing more can be read."""
-        return self._error is not None
+    def position(self) -> int:
+        """The same, for a display of progress."""
+        return self._offset
+
+    @property
+    def damage(self) -> CaptureError | None:
+        """Why nothing more can be read, once that was raised."""
+        return self._error
 
     @property
     def secrets(self) -> tuple[Secrets, ...]:
@@ -77,31 +84,33 @@ class RecordSource:
             self._input.append(bytes(data))
 
     def batches(self) -> Iterator[list[Record | Segment]]:
-        """Read everything queued; give the packets that are complete, those of a piece of the file at a time.
+        """Return an iterator that reads everything queued and gives the packets of a piece of the file at a time.
 
         :raises NotACaptureError: the first bytes are neither pcap nor pcapng, nor either of them compressed.
         :raises UnsupportedCompressionError: it is compressed, and cannot be decompressed here.
         :raises CaptureFormatError: the file contradicts itself, or what it is compressed with does. The packets
             before that place have been given out; the same error is raised again by each later call.
         """
+        return iter(self._next_batch, None)
+
+    def _next_batch(self) -> list[Record | Segment] | None:
+        """Return the packets of the next piece that completes any; ``None`` when more must be queued."""
         if self._error is not None:
             raise self._error
-        pieces = self._pieces()
-        while True:
-            found: list[Record | Segment] = []
-            try:
-                piece = next(pieces, None)
-                if piece is None:
-                    return
+        found: list[Record | Segment] = []
+        try:
+            while not found:
+                piece = self._next_piece()
+                if not piece:
+                    return None
                 self._scan(piece, found)
-            except CaptureError as error:
-                self._error = error
-                self._input.clear()
-                if found:
-                    yield found
+        except CaptureError as error:
+            self._error = error
+            self._input.clear()
+            self._chunk = b""
+            if not found:
                 raise
-            if found:
-                yield found
+        return found
 
     def close(self) -> None:
         """End the file.
@@ -134,31 +143,37 @@ class RecordSource:
         self._error = error
         return error
 
-    def _pieces(self) -> Iterator[bytes]:
-        """Return the input decompressed, at most a piece at a time."""
-        while self._input:
-            data = self._input.popleft()
-            if self._scanner is None and self._inflater is None:
-                # The first bytes decide between compressed and not.
-                data = self._sniffed + data
-                self._sniffed = b""
-                compression = None if self._pending else compression_of(data)
-                if compression is not None:
-                    self._inflater = Inflater(compression, _PIECE)
-                elif len(data) < LONGEST_MAGIC and not self._pending and begins_like_compressed(data):
-                    self._sniffed = data
-                    continue
+    def _next_piece(self) -> bytes:
+        """Return the next piece of the input, decompressed; nothing when more must be queued."""
+        while True:
+            if self._inflater is not None and (plain := self._inflater.step()):
+                return plain
+            if self._at >= len(self._chunk):
+                if not self._input:
+                    self._chunk = b""
+                    return b""
+                self._chunk, self._at = self._begun(self._input.popleft()), 0
+                continue
+            size = _PIECE if self._inflater is None else _COMPRESSED_PIECE
+            piece = self._chunk[self._at : self._at + size]
+            self._at += size
             if self._inflater is None:
-                if len(data) <= _PIECE:
-                    yield data
-                else:
-                    for start in range(0, len(data), _PIECE):
-                        yield data[start : start + _PIECE]
-            else:
-                for start in range(0, len(data), _COMPRESSED_PIECE):
-                    self._inflater.feed(data[start : start + _COMPRESSED_PIECE])
-                    while plain := self._inflater.step():
-                        yield plain
+                return piece
+            self._inflater.feed(piece)
+
+    def _begun(self, data: bytes) -> bytes:
+        """Decide by the first bytes between compressed and not; return those that can be read now."""
+        if self._scanner is not None or self._inflater is not None:
+            return data
+        data = self._sniffed + data
+        self._sniffed = b""
+        compression = None if self._pending else compression_of(data)
+        if compression is not None:
+            self._inflater = Inflater(compression, _PIECE)
+        elif len(data) < LONGEST_MAGIC and not self._pending and begins_like_compressed(data):
+            self._sniffed = data
+            return b""
+        return data
 
     def _scan(self, piece: bytes, found: list[Record | Segment]) -> None:
         """Append the packets of what was pending and ``piece``; keep what is incomplete."""

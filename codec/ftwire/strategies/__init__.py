@@ -22,7 +22,7 @@ From the inside out, each in a module of its own:
 ``frames``                frames with the body and digest they should have
 ``conversations``         legal sessions: handshake, requests, replies, pushes, KeepAlive
 ``chunkings``             one stream, cut into chunks
-``mutations``             a frame, stream or capture, damaged
+``mutations``             a frame, envelope, stream or capture, damaged
 ``segment_schedules``     one stream as TCP segments: lost, late, repeated, contradicting
 ========================  =====================================================================
 

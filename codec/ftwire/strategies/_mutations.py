@@ -1,21 +1,24 @@
-"""Damaged copies of a frame, a stream of frames or a capture."""
+"""Damaged copies of a frame, an envelope, a stream of frames or a capture."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha1
 from typing import Final
 
 from hypothesis import strategies as st
 
-from ftwire.frame import Frame
+from ftwire.body_mutations import BODY_MUTATIONS, mutate_body
+from ftwire.envelope_mutations import ENVELOPE_MUTATIONS, mutate_envelope
+from ftwire.frame import Frame, MessageClasses, Role, body_digest, sender_of_body
 from ftwire.frame_mutations import FRAME_MUTATIONS, MutationKind, NamedMutation, flip_bit, mutate_frame
-from ftwire.header import HEADER_SIZE, MAGIC
+from ftwire.header import CLIENT_ENVELOPE_STRUCT, HEADER_SIZE, MAGIC, SERVER_ENVELOPE_STRUCT, Header
 from ftwire.strategies._conversations import Session
 from ftwire.strategies._segments import SegmentSchedule
+from ftwire.websocket import Envelope
 
 __all__ = ["Mutation", "mutations"]
 
@@ -33,32 +36,35 @@ class Mutation:
 
 
 def mutations(
-    source: Frame | Session | SegmentSchedule | bytes, *, min_changes: int = 0, max_changes: int = 4
+    source: Frame | Envelope | Session | SegmentSchedule | bytes, *, min_changes: int = 0, max_changes: int = 4
 ) -> st.SearchStrategy[Mutation]:
-    """Damaged copies (``Mutation``) of a frame, of a stream of frames, or of a capture file.
+    """Damaged copies (``Mutation``) of a frame, of an envelope, of a stream of frames, or of a capture file.
 
-    ``source`` is a ``Frame``, bytes of a stream or of a capture (recognised by their first bytes), or what
-    becomes a capture: a ``Session`` or a ``SegmentSchedule``. Any bytes are flipped, cut off, doubled, taken
-    out, exchanged or filled with parts of others; frames get everything that ``ftwire.frame_mutations`` names, or
-    two fields of their header exchanged; records of a capture get wrong lengths.
+    ``source`` is a ``Frame``, an ``Envelope`` (one message of WebSocket), bytes of a stream or of a capture (recognised
+    by their first bytes), or what becomes a capture: a ``Session`` or a ``SegmentSchedule``. Any bytes are flipped, cut
+    off, doubled, taken out, exchanged or filled with parts of others. Frames get everything that
+    ``ftwire.frame_mutations`` names, or two fields of their header exchanged, or, where their body is plain, a wrong
+    one with the right digest (``ftwire.body_mutations``). Envelopes get what ``ftwire.envelope_mutations`` names,
+    records of a capture wrong lengths.
     """
-    if isinstance(source, Frame):
+    if isinstance(source, Frame | Envelope):
         data = source.encode()
     elif isinstance(source, Session | SegmentSchedule):
         data = source.capture()
     else:
         data = bytes(source)
-    return _mutated(data, min_changes, max_changes)
+    in_envelope = (partial(_mutate_an_envelope, source.sender),) * 6 if isinstance(source, Envelope) else ()
+    return _mutated(data, min_changes, max_changes, in_envelope)
 
 
 @st.composite
-def _mutated(draw: st.DrawFn, original: bytes, least: int, most: int) -> Mutation:
+def _mutated(draw: st.DrawFn, original: bytes, least: int, most: int, more: tuple[Change, ...]) -> Mutation:
     data = original
     changes: list[str] = []
     for _ in range(draw(st.integers(least, most))):
         if not data:
             break
-        changed = draw(st.sampled_from(_changes_for(data)))(draw, data)
+        changed = draw(st.sampled_from((*_changes_for(data), *more)))(draw, data)
         if changed is None:
             continue
         data, change = changed
@@ -73,7 +79,7 @@ Change = Callable[[st.DrawFn, bytes], "tuple[bytes, str] | None"]
 def _changes_for(data: bytes) -> tuple[Change, ...]:
     if _record_format(data) is not None:
         return (*_ANYWHERE, _lie_about_a_record)
-    return (*_ANYWHERE, *_IN_FRAMES)
+    return (*_ANYWHERE, *_IN_FRAMES) if _frames(data) else _ANYWHERE
 
 
 def _span(draw: st.DrawFn, data: bytes) -> Span:
@@ -161,8 +167,8 @@ def _frame(draw: st.DrawFn, data: bytes) -> Span | None:
     return draw(st.sampled_from(found)) if found else None
 
 
-def _frame_mutations() -> st.SearchStrategy[NamedMutation]:
-    return st.one_of([_values(kind).map(partial(NamedMutation, name)) for name, kind in FRAME_MUTATIONS.items()])
+def _named(kinds: Mapping[str, MutationKind]) -> st.SearchStrategy[NamedMutation]:
+    return st.one_of([_values(kind).map(partial(NamedMutation, name)) for name, kind in kinds.items()])
 
 
 def _values(kind: MutationKind) -> st.SearchStrategy[int | str]:
@@ -178,17 +184,35 @@ def _values(kind: MutationKind) -> st.SearchStrategy[int | str]:
     return st.one_of(values)
 
 
-_NAMED: Final = _frame_mutations()
+_OF_FRAMES: Final = _named(FRAME_MUTATIONS)
+_OF_BODIES: Final = _named(BODY_MUTATIONS)
+_OF_ENVELOPES: Final = _named(ENVELOPE_MUTATIONS)
 
 
 def _mutate_a_frame(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
     frame = _frame(draw, data)
     if frame is None:
         return None
-    mutation = draw(_NAMED)
+    mutation = draw(_OF_FRAMES)
     start, end = frame
     changed = mutate_frame(data[start:end], [mutation])
     return data[:start] + changed + data[end:], f"the frame at {start}: {mutation.name} {mutation.value}"
+
+
+def _mutate_a_body(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    frame = _frame(draw, data)
+    if frame is None:
+        return None
+    start, end = frame
+    header, body = Header.decode(data[start:end]), data[start + HEADER_SIZE : end]
+    if header.sha1 != body_digest(body):
+        return None  # encrypted, or damaged already
+    sender = sender_of_body(body, header.body_format)
+    message_class = None if sender is None else MessageClasses(sender)[header.proto_id]
+    mutation = draw(_OF_BODIES)
+    body = mutate_body(body, [mutation], header.body_format, message_class)
+    header = replace(header, body_length=len(body), sha1=body_digest(body))
+    return data[:start] + header.encode() + body + data[end:], f"the frame at {start}: {mutation.name} {mutation.value}"
 
 
 def _digest_of_ciphertext(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
@@ -210,8 +234,24 @@ def _exchange_fields(draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
     return _put(_put(data, at, second), beside, first), f"the frame at {frame[0]}: {one} and {other} exchanged"
 
 
-# Four times as often as the others: it has two dozen kinds.
-_IN_FRAMES: Final[tuple[Change, ...]] = (*(_mutate_a_frame,) * 4, _digest_of_ciphertext, _exchange_fields)
+# Four times and twice as often as the others: they have two dozen kinds, and nine.
+_IN_FRAMES: Final[tuple[Change, ...]] = (
+    *(_mutate_a_frame,) * 4,
+    *(_mutate_a_body,) * 2,
+    _digest_of_ciphertext,
+    _exchange_fields,
+)
+
+
+# In envelopes
+
+
+def _mutate_an_envelope(sender: Role, draw: st.DrawFn, data: bytes) -> tuple[bytes, str] | None:
+    header = CLIENT_ENVELOPE_STRUCT if sender is Role.CLIENT else SERVER_ENVELOPE_STRUCT
+    if len(data) < header.size:
+        return None
+    mutation = draw(_OF_ENVELOPES)
+    return mutate_envelope(data, [mutation], sender), f"the envelope: {mutation.name} {mutation.value}"
 
 
 # In captures

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from ftwire.body_mutations import encode_varint
 from ftwire.strategies._values import TYPE_ENUM
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def unknown_fields(descriptor: Descriptor) -> st.SearchStrategy[bytes]:
     fields = st.builds(_field, st.sampled_from(numbers), _CONTENT)
     # proto2 keeps a number that the enum does not have among the unknown fields.
     strangers = [
-        _varint(field.number << 3) + _varint(max(value.number for value in enum.values) + 1)
+        encode_varint(field.number << 3) + encode_varint(max(value.number for value in enum.values) + 1)
         for field in descriptor.fields
         if field.type == TYPE_ENUM and (enum := field.enum_type) is not None
     ]
@@ -33,18 +34,9 @@ def unknown_fields(descriptor: Descriptor) -> st.SearchStrategy[bytes]:
     return st.lists(fields, min_size=1, max_size=3).map(b"".join)
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 _CONTENT: st.SearchStrategy[tuple[int, bytes]] = st.one_of(
-    st.tuples(st.just(_VARINT), st.integers(0, (1 << 64) - 1).map(_varint)),
-    st.tuples(st.just(_LEN), st.binary(max_size=12).map(lambda data: _varint(len(data)) + data)),
+    st.tuples(st.just(_VARINT), st.integers(0, (1 << 64) - 1).map(encode_varint)),
+    st.tuples(st.just(_LEN), st.binary(max_size=12).map(lambda data: encode_varint(len(data)) + data)),
     st.tuples(st.just(_I32), st.binary(min_size=4, max_size=4)),
     st.tuples(st.just(_I64), st.binary(min_size=8, max_size=8)),
 )
@@ -52,4 +44,4 @@ _CONTENT: st.SearchStrategy[tuple[int, bytes]] = st.one_of(
 
 def _field(number: int, content: tuple[int, bytes]) -> bytes:
     wire_type, value = content
-    return _varint(number << 3 | wire_type) + value
+    return encode_varint(number << 3 | wire_type) + value

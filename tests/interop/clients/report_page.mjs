@@ -30,7 +30,7 @@ async function open(size, options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (error) => seen.errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
-  page.on("request", (request) => request.url().startsWith("file:") || seen.requests.push(request.url()));
+  page.on("request", (request) => /^(file|blob):/.test(request.url()) || seen.requests.push(request.url()));
   page.on("dialog", (dialog) => {
     seen.dialogs.push(dialog.message());
     void dialog.dismiss();
@@ -147,6 +147,9 @@ seen.pushes = await filtered(page, "kind == push");
 seen.wrong = await filtered(page, "kind == ");
 seen.wrongIsSaid = await page.getAttribute("#filter", "aria-invalid");
 seen.body = await filtered(page, "rtList.price > 0 and kind == push");
+const [exported] = await Promise.all([page.waitForEvent("download"), page.click('button:text-is("Export")')]);
+const lines = readFileSync(await exported.path(), "utf8").trimEnd().split("\n");
+seen.exported = lines.map((line) => JSON.parse(line)).map(({ proto, kind }) => `${proto} ${kind}`);
 seen.none = await filtered(page, "number == 0");
 seen.empty = await page.textContent(".nothing");
 

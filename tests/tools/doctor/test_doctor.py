@@ -86,6 +86,14 @@ def test_a_healthy_gateway_on_tcp(key: str | None) -> None:
         assert not {request.proto_id for request in opend.requests} & set(TRADING)
 
 
+def test_a_key_too_large_for_the_sdks_is_a_warning() -> None:
+    key = KEYS / "TEST-ONLY-2048.pem"
+    with gateway(synthetic=True, shift_to_now=True, always_open=True, key=key.read_bytes()) as opend:
+        checks = doctor(opend.port, "--key", str(key))
+        assert statuses(checks) == dict.fromkeys(HEALTHY, "ok") | {"key": "warning"}
+        assert "2048 bits" in checks["key"]["text"]
+
+
 def test_a_healthy_gateway_on_websocket() -> None:
     with gateway(synthetic=True, shift_to_now=True, always_open=True, websocket=True, ws_key="a shared key") as opend:
         assert opend.ws_port is not None

@@ -30,7 +30,7 @@ from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
-from support.frames import init_response, request, response, rt_request
+from support.frames import init_response, request, response, rt_request, rt_response
 from support.programs import require
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
@@ -340,6 +340,19 @@ def test_one_side_of_a_websocket_connection_without_its_package(monkeypatch: pyt
         assert result.exit_code == 1
         assert "WebSocket traffic is read with the package" in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_what_is_certain_only_at_the_end_has_its_place_however_long_the_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = tmp_path / "wrong-serial.pcap"
+    said = [captures.asked(3008, 7, rt_request()), captures.answered(3008, 9, rt_response())]
+    said += [captures.answered(3009, 0, captures.push())] * 3
+    capture.write_bytes(captures.pcap([*captures.session(), *said]))
+    whole = run("--json", "--brief", capture).stdout
+    assert ("wrong_serial", [7]) in [(each["mistake"], each["frames"]) for each in json.loads(whole)["findings"]]
+    monkeypatch.setattr("ftwire_tools.explaining.checked_capture.MOST_PLACES", 1)
+    assert run("--json", "--brief", capture).stdout == whole
 
 
 def test_json_carries_what_is_drawn() -> None:

@@ -61,7 +61,7 @@ def test_files_say_what_they_hold(tmp_path: Path, kind: str, columns: str) -> No
     (path, *_) = (tmp_path / "ticker").rglob(f"*.{kind}")
     schema = pq.read_schema(path) if kind == "parquet" else pa.ipc.open_file(path).schema
     metadata = schema.metadata
-    assert metadata[b"ftwire.schema"] == b"2"
+    assert metadata[b"ftwire.schema"] == b"3"
     assert metadata[b"ftwire.table"] == b"ticker"
     facts = json.loads(metadata[b"ftwire.columns"])
     if columns == "sdk":
@@ -70,10 +70,13 @@ def test_files_say_what_they_hold(tmp_path: Path, kind: str, columns: str) -> No
     assert facts["latency_ns"] == {"about": "time since that request", "unit": "ns"}
     assert facts["time_utc"]["about"] == "instant of time_"
     assert set(facts) - {"time_ns"} <= set(schema.names)
+    never = {name for name, each in facts.items() if each.get("nullable") is False}
+    assert never == {field.name for field in schema if not field.nullable}
+    assert {"file", "number", "kind"} <= never
 
 
 def test_other_programs_read_it(tmp_path: Path) -> None:
     assert CliRunner().invoke(ftwire, ["export", str(QUOTES), "-o", str(tmp_path)]).exit_code == 0
     query = "select key::varchar, value::varchar from parquet_kv_metadata(?)"
-    found = duckdb.execute(query, [f"{tmp_path}/kline/**/*.parquet"]).fetchall()
-    assert ("ftwire.table", "kline") in found
+    found = duckdb.execute(query, [f"{tmp_path}/kline_day_forward/**/*.parquet"]).fetchall()
+    assert ("ftwire.table", "kline_day_forward") in found

@@ -89,7 +89,7 @@ def test_every_format_holds_the_same_rows(several: Path, tmp_path: Path) -> None
     for kind in ("parquet", "arrow", "csv", "jsonl"):
         assert run(several, "-o", tmp_path / kind, "--format", kind, "-j", 1).exit_code == 0
     counts = {table.name for table in (tmp_path / "parquet").iterdir() if not table.name.startswith(("_", "."))}
-    assert {"ticker", "order_book", "order_book_wide", "time_share", "kline", "basic_quote"} <= counts
+    assert {"ticker", "order_book", "order_book_wide", "time_share", "kline_1min_none", "basic_quote"} <= counts
     parquet = ds.dataset(tmp_path / "parquet" / "ticker", partitioning="hive").to_table().sort_by("sequence")
     arrow = ds.dataset(tmp_path / "arrow" / "ticker", format="ipc", partitioning="hive").to_table().sort_by("sequence")
     lines = [json.loads(line) for path in (tmp_path / "jsonl" / "ticker").rglob("*.jsonl") for line in path.open()]

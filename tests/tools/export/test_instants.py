@@ -93,7 +93,7 @@ def rows(tmp_path: Path, table: str) -> list[dict[str, Any]]:
 def test_instants_are_those_of_the_timestamps_in_every_market(second: int, tmp_path: Path) -> None:
     result = export(tmp_path, [kline(market, code, (shown(second, zone), second)) for market, code, zone in SECURITIES])
     assert (result.exit_code, result.stderr) == (0, "")
-    found = {row["code"].partition(".")[2]: row for row in rows(tmp_path, "kline")}
+    found = {row["code"].partition(".")[2]: row for row in rows(tmp_path, "kline_1min_none")}
     assert set(found) == {code for _, code, _ in SECURITIES}
     for _, code, zone in SECURITIES:
         assert (found[code]["time_"], found[code]["time_utc"]) == (shown(second, zone), utc(second))
@@ -103,7 +103,7 @@ def test_instants_are_those_of_the_timestamps_in_every_market(second: int, tmp_p
 def test_without_timestamps_the_clock_of_the_security_decides(second: int, tmp_path: Path) -> None:
     result = export(tmp_path, [kline(market, code, (shown(second, zone), None)) for market, code, zone in SECURITIES])
     assert result.exit_code == 0
-    assert {row["time_utc"] for row in rows(tmp_path, "kline")} == {utc(second)}
+    assert {row["time_utc"] for row in rows(tmp_path, "kline_1min_none")} == {utc(second)}
 
 
 def test_differences_are_counted_and_said(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_differences_are_counted_and_said(tmp_path: Path) -> None:
     assert result.exit_code == 0
     told = "rows whose local time is not that of their timestamp, which their _utc columns have"
     assert f"a.pcap: {told}: 3 of kline, 2 of order_book, 1 of order_book_wide\n" in result.stderr
-    assert sorted(row["time_utc"] for row in rows(tmp_path, "kline")) == [
+    assert sorted(row["time_utc"] for row in rows(tmp_path, "kline_1min_none")) == [
         utc(second),
         *(utc(second + minute * 60) for minute in range(3)),
     ]

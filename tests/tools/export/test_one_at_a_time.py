@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -69,7 +68,7 @@ def test_what_a_killed_export_leaves_behind_locks_nothing(capture: Path, tmp_pat
     out = tmp_path / "out"
     out.mkdir()
     holder = holding(out / ".lock")
-    holder.send_signal(signal.SIGKILL)
+    holder.kill()
     holder.communicate()
     assert (out / ".lock").read_text() == f"{holder.pid}\n"
     assert run(capture, "-o", out).exit_code == 0
@@ -113,9 +112,9 @@ def test_workers_end_with_an_export_that_is_killed(tmp_path: Path) -> None:
     export = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not (out / ".partial").exists() and export.poll() is None:
         time.sleep(0.01)
-    export.send_signal(signal.SIGKILL)
+    export.kill()
     export.communicate(timeout=60)
-    assert export.returncode == -signal.SIGKILL
+    assert export.returncode != 0
     assert len(list((out / "_manifest").glob("*.json"))) < 3
     assert run(inputs, "-o", out, "-j", "2").exit_code == 0
 
@@ -166,8 +165,8 @@ def test_tables_of_an_older_schema_get_no_rows_of_this_one(capture: Path, tmp_pa
     refused = run(capture, "-o", out)
     assert refused.exit_code == 1
     assert refused.stderr == (
-        f"Error: {out} holds tables of schema 1 (ftwire 0.1), and this ftwire writes schema 2, whose columns have "
-        "other names: give another directory, or delete that one\n"
+        f"Error: {out} holds tables of schema 1 (ftwire 0.1), and this ftwire writes schema 3, whose tables or "
+        "columns have other names: give another directory, or delete that one\n"
     )
     assert sorted(path for path in out.rglob("*") if path.is_file()) == before
 

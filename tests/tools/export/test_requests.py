@@ -55,7 +55,8 @@ def test_a_k_line_knows_its_period_and_its_request(tmp_path: Path) -> None:
         answered(3006, 3, kl_response(3.0)),
         answered(3006, 2, kl_response(2.0, items=1)),
     ]
-    rows = rows_of(tmp_path, said)["kline"]
+    found = rows_of(tmp_path, said)
+    rows = [*found["kline_1min_none"], *found["kline_day_forward"]]
     assert [(row["number"], row["request"], row["closePrice"]) for row in rows] == [
         (5, 4, 3.0),
         (5, 4, 3.0),
@@ -86,7 +87,7 @@ def test_a_reply_to_an_order_knows_what_was_ordered(tmp_path: Path) -> None:
 def test_what_a_reply_says_itself_is_not_taken_from_the_request(tmp_path: Path) -> None:
     request, response = kl_request(2, 1), kl_response(1.0)
     request.c2s.security.code = "00001"
-    rows = rows_of(tmp_path, [*HELLO, asked(3006, 2, request), answered(3006, 2, response)])["kline"]
+    rows = rows_of(tmp_path, [*HELLO, asked(3006, 2, request), answered(3006, 2, response)])["kline_day_forward"]
     assert {row["code"] for row in rows} == {"HK.00700"}
 
 
@@ -112,7 +113,7 @@ def test_a_reply_without_its_request_is_counted(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert json.loads(done.stdout)["without_request"] == 2
     assert "2 replies without their request in the capture" in done.stderr
-    rows = rows_of(tmp_path, [*HELLO, *lost])["kline"]
+    rows = rows_of(tmp_path, [*HELLO, *lost])["kline_unknown"]
     assert [(row["request"], row["klType"], row["latency_ns"]) for row in rows] == [(None, None, None)] * 2
 
 
@@ -126,7 +127,7 @@ def test_a_request_that_is_damaged_is_named_and_gives_no_values(tmp_path: Path) 
     broken = kl_request(2, 1).SerializeToString()[:-2]
     said = [*HELLO, asked(3006, 2, broken), answered(3006, 2, kl_response(2.0, items=1))]
     rows = rows_of(tmp_path, said)
-    (row,) = rows["kline"]
+    (row,) = rows["kline_unknown"]
     assert (row["request"], row["klType"]) == (3, None)
     assert [error["number"] for error in rows["errors"]] == [3]
 

@@ -62,6 +62,7 @@ def printed(capture: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_rows_are_those_that_the_sdk_printed(capture: str) -> None:
     ours: dict[str, list[dict[str, Any]]] = {}
     for table, batch in tables([str(CAPTURES / capture)], columns="sdk", show_secrets=True):
+        table = "kline" if table.startswith("kline_") else table
         if table in CASES[capture]:
             ours.setdefault(table, []).extend(batch.to_pylist())
     theirs: dict[str, list[dict[str, Any]]] = {}
@@ -119,7 +120,8 @@ def test_every_format_has_the_sdks_columns_alone(tmp_path: Path, kind: str) -> N
 def test_tables_that_the_sdk_has_not_are_whole() -> None:
     capture = str(CAPTURES / "futu-api-9.6-quotes.pcapng")
     known = {each.table for each in sdk_tables()}
-    whole = {table: batch for table, batch in tables([capture]) if table not in known}
+    found = {table: batch for table, batch in tables([capture]) if table not in known}
+    whole = {table: batch for table, batch in found.items() if not table.startswith("kline_")}
     assert "qot_sub_request" in whole
     sdk = {table: batch for table, batch in tables([capture], columns="sdk") if table in whole}
     assert sdk == whole

@@ -18,11 +18,11 @@ from ftwire.cipher import RsaKey
 from ftwire_tools.client import Client
 from ftwire_tools.client.errors import ClientError
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, command_of, free_port, saved_test
 from support.places import SUPPORT

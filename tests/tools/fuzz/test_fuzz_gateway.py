@@ -21,11 +21,11 @@ from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
 from ftwire.protocols import registry
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
 from ftwire_tools.fuzz.plans import gateway_plan, requests_to_draw
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
-from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.broken_gateway import BUGS, BrokenGateway
 from support.broken_websocket_gateway import BUGS as WEBSOCKET_BUGS

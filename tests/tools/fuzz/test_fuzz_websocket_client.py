@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
+from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.plans import client_plan
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
-from ftwire_tools.fuzz.targets import ClientTarget
 from support.broken_websocket_client import BUGS, BrokenWebSocketClient
 from support.hunting import fails, free_port, saved_test
 from support.places import SUPPORT

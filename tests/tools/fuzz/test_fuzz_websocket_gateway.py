@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from ftwire.websocket import websocket_key_digest
-from ftwire_tools.commands.fuzz.gateway import command as fuzz_gateway
+from ftwire_tools.commands.fuzz import gateway as fuzz_gateway
 from ftwire_tools.fuzz.campaign import Campaign
+from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.steps import FuzzSetup
-from ftwire_tools.fuzz.targets import GatewayTarget
 from ftwire_tools.testing import gateway
 from support.hunting import GATEWAY_CRASH, command_of, free_port
 from support.places import SUPPORT
@@ -71,8 +71,8 @@ def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     odd.write_text(json.dumps({**GATEWAY_CRASH, "transport": "pigeon"}), encoding="utf-8")
     with gateway(synthetic=True, websocket=True) as opend:
         for words, code, reason in [
-            ([f":{opend.ws_port}", "--replay", str(crash)], 2, "(--ws)"),
-            ([f":{opend.ws_port}", "--ws", "--replay", str(old)], 2, "(no --ws)"),
+            ([f":{opend.ws_port}", "--replay", str(crash)], 2, "with --ws"),
+            ([f":{opend.ws_port}", "--ws", "--replay", str(old)], 2, "without --ws"),
             ([f":{opend.ws_port}", "--ws", "--replay", str(odd)], 1, "'pigeon'"),
             ([f":{opend.port}", "--ws", "--runs", "1", "--timeout", "1"], 1, "no new connection"),
             ([f":{opend.ws_port}", "--runs", "1", "--timeout", "1"], 1, "InitConnect is not granted"),

@@ -174,7 +174,7 @@ def test_two_wires_shake_hands_and_understand_each_other() -> None:
     assert (client.is_ready, gateway.is_ready) == (False, True)
     assert list(client.feed(gateway.outgoing())) == []
     assert client.is_ready
-    body = client.stamp(FuzzStep("send", 1), init_request(websocket=True).SerializeToString(), 0, 2)
+    body = client.stamp(FuzzStep("send", 1, init_request(websocket=True).SerializeToString().hex()), 0, 2)
     (asked,) = gateway.feed(client.render(FuzzStep("send", 1), body, 2).data)
     assert (asked.command, asked.section) == (1, 2)
     assert asked.message.c2s.websocketKey == "5ebe2294ecd0e0f08eab7690d2a6ee69"

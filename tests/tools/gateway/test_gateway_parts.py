@@ -372,7 +372,7 @@ class TestRules:
          "drop:proto=9999", "delay:ms=-1", "drop:p=nan", "delay:ms=nan", "drop:n=1.5",
          "drop:every=0", "drop:n=1,every=2", "drop:client=0", "drop:ret_type=1", "drop:proto=Qoot_*", "refuse:ms=1",
          "refuse:ret_type=9999999999", "refuse:proto=Qot_UpdateRT", "reorder:proto=Qot_GetRT",
-         "wrong-serial:proto=Qot_Update*"],
+         "wrong-serial:proto=Qot_Update*", "drop:p=0.1,p=0.2", "drop:proto=", "drop:p"],
     )  # fmt: skip
     def test_that_cannot_be_read(self, text: str) -> None:
         with pytest.raises(FaultError):

@@ -110,7 +110,7 @@ def test_prices_stay_where_they_can_be() -> None:
 )
 def test_asking_needs_a_subscription(client: PlainClient, protocol: str, sub_type: int, more: dict[str, Any]) -> None:
     refused = client.ask(protocol, security=TENCENT, **more)
-    assert (refused.retType, "please subscribe to HK.00700 first" in refused.retMsg) == (-1, True)
+    assert (refused.retType, "please subscribe to" in refused.retMsg) == (-1, True)
     assert client.subscribe("HK.00700", sub_types=(sub_type,), isRegOrUnRegPush=False).retType == 0
     answer = client.ask(protocol, security=TENCENT, **more)
     assert (answer.retType, answer.s2c.security.code, answer.s2c.name) == (0, "00700", "TENCENT")

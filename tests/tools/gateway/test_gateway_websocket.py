@@ -6,12 +6,14 @@ from __future__ import annotations
 import socket
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 from websockets.sync.client import ClientConnection, connect
 
+import ftwire
 from fixtures.scenario import RT
 from ftwire.frame import Role
 from ftwire.messages import InitWebSocket
@@ -21,6 +23,7 @@ from ftwire_tools.scripting import PushEvent, ReplyEvent, Script
 from ftwire_tools.testing import RunningGateway, gateway
 from support.gateways import CAPTURES, fill, security
 from support.programs import Program
+from support.viewing import viewing
 
 PLAIN = CAPTURES / "futu-api-10.11-plain.pcap"
 RECORDED = CAPTURES / "npm-futu-api-10.11-websocket.pcapng"
@@ -30,7 +33,12 @@ class WebSocketClient:
     """Asks, and keeps what it is told."""
 
     def __init__(
-        self, opend: RunningGateway, key: str = "", *, tls: ssl.SSLContext | None = None, buffer: int = 1 << 16
+        self,
+        opend: RunningGateway | SimpleNamespace,
+        key: str = "",
+        *,
+        tls: ssl.SSLContext | None = None,
+        buffer: int = 1 << 16,
     ) -> None:
         scheme = "wss" if tls else "ws"
         raw = socket.socket()
@@ -165,6 +173,22 @@ def test_tls(certificate: tuple[Path, Path]) -> None:
             assert secure.ask("KeepAlive", time=3).retType == 0
         with pytest.raises((InvalidMessage, OSError)):
             WebSocketClient(opend)
+
+
+def test_what_passes_inside_tls_is_seen_by_the_page_beside_it(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    cert, key = certificate
+    words = ("--serve", "--synthetic", "--port", "0", "--ws-port", "0", "--tls-cert", cert, "--tls-key", key)
+    with viewing(tmp_path, *words) as view:
+        _, ws_port = view.listens_on
+        with WebSocketClient(SimpleNamespace(ws_port=ws_port), tls=ssl.create_default_context(cafile=cert)) as client:
+            assert client.subscribe("HK.00700").retType == 0
+        next(event for event in view.events() if event["rows"] >= 4)
+        _, content = view.post("save", {"frames": [[1, 4]]})
+    frames = list(ftwire.read(content))
+    assert {frame.conversation.transport for frame in frames} == {"websocket"}
+    assert [(frame.proto_id, frame.sender) for frame in frames] == [
+        (proto_id, sender) for proto_id in (INIT, 3001) for sender in Role
+    ]
 
 
 @pytest.mark.parametrize("fault", ["wrong-serial", "drop", "duplicate", "bad-body", "unknown-protocol", "cut"])

@@ -286,14 +286,15 @@ def test_lists_come_in_pages(source: Synthetic) -> None:
                                 "endTime": "2024-08-12"}, "获取期权链接口，请求的时间跨度不能超过30天"),  # noqa: RUF001
         ("Qot_GetOptionChain", {"owner": {"market": US, "code": "KO"}, "beginTime": "2024-06-12",
                                 "endTime": "2024-06-30"}, "期权标的仅支持港美正股ETF以及港指美指"),
-        ("Qot_StockFilter", {"market": US, "begin": 0, "num": 9, "baseFilterList": [{"fieldName": 3}]},
-         "没有给需要筛选的字段进行区间赋值"),
-        ("Qot_GetUserSecurity", {"groupName": "nobody's"}, "未知自选股分组"),
-        ("Qot_ModifyUserSecurity", {"groupName": "All", "op": 1}, "不支持系统分组"),
-        ("Qot_GetEventContractTicker", {"security": {"market": 101, "code": "X"}},
-         "请求获取事件合约逐笔接口前，请先订阅Ticker数据"),  # noqa: RUF001
         ("Qot_GetCapitalFlow", {"security": {"market": HK, "code": "800000"}}, "capital flow is of stocks"),
         ("Qot_GetFutureInfo", {"securityList": [{"market": US, "code": "AAPL"}]}, "US.AAPL is no future"),
+        ("Qot_GetHoldingChangeList", {"security": {"market": HK, "code": "00700"}, "holderCategory": 1},
+         "holding changes are of stocks of the US"),
+        ("Qot_GetHotList", {"market": 999}, "there is nothing in market 999"),
+        ("Qot_GetHotList", {"market": 51}, "there is nothing in market 51"),
+        ("Qot_GetUserSecurityGroup", {"groupType": 9}, "unknown type of groups 9"),
+        ("Qot_SetPriceReminder", {"security": {"market": HK, "code": "00700"}, "op": 1, "type": 1, "freq": 1,
+                                  "value": float("nan")}, "a reminder needs a value"),
         ("Verification", {"type": 1, "op": 2, "code": "123456"}, "no code was requested"),
         ("Qot_RequestIndicatorCalc", {"shortName": "X", "langType": 1,
                                       "data": {"security": {"market": US, "code": "AAPL"}, "klType": 2}},
@@ -356,6 +357,25 @@ def test_an_options_snapshot_follows_its_underlying(source: Synthetic) -> None:
     assert parity == pytest.approx(stock.basic.curPrice - 210.0, abs=0.8)
 
 
+def test_the_year_in_snapshots_is_that_of_the_adjusted_bars() -> None:
+    """Nvidia was split in this year; a second later only the running day has changed."""
+    source = Synthetic()
+    nvidia = security("US.NVDA")
+    field = {"fieldName": 5, "isNoFilter": True}
+    for _ in range(2):
+        bars = given(
+            source, "Qot_RequestHistoryKL", security=nvidia, rehabType=1, klType=2, beginTime="2023-06-14",
+            endTime="2024-06-12",
+        ).klList  # fmt: skip
+        basic = given(source, "Qot_GetSecuritySnapshot", securityList=[nvidia]).snapshotList[0].basic
+        assert basic.highest52WeeksPrice == max(bar.highPrice for bar in bars)
+        assert basic.lowest52WeeksPrice == min(bar.lowPrice for bar in bars)
+        rows = given(source, "Qot_StockFilter", market=US, begin=0, num=200, baseFilterList=[field]).dataList
+        fresh = Synthetic(now=source.now() * 10**9)
+        assert rows == given(fresh, "Qot_StockFilter", market=US, begin=0, num=200, baseFilterList=[field]).dataList
+        source.advance(60)
+
+
 def test_flow_and_distribution_agree(source: Synthetic) -> None:
     flow = given(source, "Qot_GetCapitalFlow", security=security("US.AAPL"))
     spread = given(source, "Qot_GetCapitalDistribution", security=security("US.AAPL"))
@@ -374,6 +394,22 @@ def test_flow_and_distribution_agree(source: Synthetic) -> None:
     months = given(source, "Qot_GetCapitalFlow", security=security("US.AAPL"), periodType=4).flowItemList
     assert sum(day.inFlow for day in days) == pytest.approx(sum(month.inFlow for month in months), rel=1e-6)
     assert days[-1].inFlow == pytest.approx(last.inFlow, abs=0.5)
+
+
+def test_the_flow_of_a_day_begins_with_its_auction(source: Synthetic) -> None:
+    """The vendor's sample for Hong Kong has 331 rows from 09:30 to 16:00, as Qot_GetRT."""
+    rows = given(source, "Qot_GetCapitalFlow", security=security("HK.00700"), periodType=1).flowItemList
+    assert (len(rows), rows[0].time[11:], rows[-1].time[11:]) == (331, "09:30:00", "16:00:00")
+    assert rows[0].inFlow
+
+
+def test_holders_have_shares_of_the_company(source: Synthetic) -> None:
+    apple = security("US.AAPL")
+    issued = given(source, "Qot_GetSecuritySnapshot", securityList=[apple]).snapshotList[0].equityExData.issuedShares
+    found = given(source, "Qot_GetHoldingChangeList", security=apple, holderCategory=1).holdingChangeList
+    assert sum(row.holdingRatio for row in found) < 100
+    assert all(row.holdingQty == int(issued * row.holdingRatio / 100) for row in found)
+    assert all(abs(row.changeQty) <= row.holdingQty for row in found)
 
 
 def test_warrants_are_filtered_and_in_order(source: Synthetic) -> None:

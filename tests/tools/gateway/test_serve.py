@@ -76,6 +76,14 @@ def test_a_capture_from_standard_input_under_a_key() -> None:
         assert client.subscribe("HK.00700").retType == 0
 
 
+def test_a_key_too_large_for_the_sdks_is_reported() -> None:
+    key = TEST_KEY.with_name("TEST-ONLY-2048.pem")
+    with served("--synthetic", "--key", str(key)) as (process, event):
+        assert process.stderr is not None
+        told = json.loads(process.stderr.readline())
+    assert (event["encryption"], told["event"], told["bits"]) == ("rsa", "large-key", 2048)
+
+
 def test_synthetic_with_websocket() -> None:
     with served("--synthetic", "--ws-port", "0", "--seed", "7") as (_, event):
         assert event["ws_port"] != event["port"]

@@ -227,6 +227,29 @@ def test_faults_are_switched(driver: Driver, client: PlainClient) -> None:
     assert quote(client).curPrice > 0
 
 
+def test_a_script_is_switched() -> None:
+    def refuse(event: RequestEvent) -> Any:
+        return event.refused("not today") if event.name == "Qot_GetBasicQot" else None
+
+    with (
+        gateway(synthetic=True, always_open=True, script=Script(path="scenario/refuse.py", on_request=refuse)) as opend,
+        PlainClient(opend.port) as client,
+    ):
+        client.subscribe("HK.00700", sub_types=(BASIC,))
+
+        def answer() -> int:
+            found: int = client.ask("Qot_GetBasicQot", securityList=[TENCENT]).retType
+            return found
+
+        seen = []
+        for verb in (None, "script.switch_off", "script.switch_on", "script.switch_off", "reset"):
+            if verb is not None:
+                opend.call(verb, {})
+            seen.append((answer(), opend.state()["script"]))
+    on, off = ({"name": "refuse.py", "on": is_on} for is_on in (True, False))
+    assert seen == [(-1, on), (0, off), (-1, on), (0, off), (-1, on)]
+
+
 def test_a_fault_is_removed_by_its_number(driver: Driver, client: PlainClient) -> None:
     number = driver.call("faults.add", rule="refuse:proto=Qot_GetBasicQot")
     driver.call("faults.remove", number=number)
@@ -338,6 +361,7 @@ def still() -> Iterator[RunningGateway]:
         ("replies.refuse_next", {"protocol": "1001"}, "a verb cannot refuse the handshake"),
         ("faults.add", {"rule": "drop:p=2"}, "drop: p is 0 to 1"),
         ("faults.remove", {"number": 77}, "there is no rule 77"),
+        ("script.switch_off", {}, "there is no script here to switch"),
         ("limits.set", {"limit": "x", "value": "1"}, "'x=1': no limit 'x'"),
         ("notices.send_event", {"event": "Party"}, "event is one of None, LocalCfgLoadFailed"),
         ("connections.close", {"client": 99}, "there is no client 99"),
@@ -438,6 +462,7 @@ def test_the_state_is_listed(still: RunningGateway) -> None:
         "logged_in": True,
         "refusals": {"Qot_GetRT": 3},
         "faults": {"1": "drop:proto=Qot_GetKL"},
+        "script": None,
         "market": {
             "stopped": True,
             "steered": {"HK.00700": {"price": 400.0, "held": True, "halted": False}},

@@ -96,6 +96,12 @@ CASES = {
         2024-06-12 15:00 CLOSED
         2024-11-05 15:29 AFTERNOON
         2024-11-05 15:30 CLOSED""",
+    ("SG", STOCK, ""): """
+        2024-06-12 12:00 REST
+        2024-06-12 13:00 AFTERNOON
+        2024-12-24 11:59 MORNING
+        2024-12-24 12:00 CLOSE_AUCTION
+        2024-12-24 12:16 CLOSED""",
     ("MY", STOCK, ""): """
         2024-06-12 12:30 REST
         2024-06-12 14:30 AFTERNOON""",

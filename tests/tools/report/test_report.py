@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import ftwire
+from ftwire.frame import Role
 from ftwire.messages import Qot_GetRT
 from ftwire.pcap import Endpoint, PcapngWriter
 from ftwire_tools.commands import ftwire as cli
@@ -24,7 +25,7 @@ from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.sensitive_fields import Category, category_of
 from ftwire_tools.session_report.frame_table import UNSET
 from ftwire_tools.session_report.page_writer import SCRIPTS, STYLES, page_text
-from support.captures import answered, asked, init_request, packets, pcap, push, session
+from support.captures import Said, answered, asked, init_request, packets, pcap, push, session
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -199,6 +200,16 @@ def test_subscriptions_are_counted_by_security_and_type(tmp_path: Path) -> None:
         ("begun", ["RT"], ["US.AAPL", "HK.00700"], 2)
     ]
     assert [(each["conversation"], each["count"], each["most"]) for each in found["held"]] == [(1, 2, 2)]
+
+
+def test_a_mistake_of_many_frames_is_counted_in_all_and_named_in_the_first(tmp_path: Path) -> None:
+    good = answered(3009, 0, push()).data
+    spoiled = Said(Role.SERVER, good[:20] + bytes(20) + good[40:])  # its SHA-1
+    capture, out = tmp_path / "many.pcap", tmp_path / "many.html"
+    capture.write_bytes(pcap([*session(), *[spoiled] * 60]))
+    report(capture, "-o", out)
+    (row,) = [row for row in page_at(out).session["findings"]["rows"] if row["mistake"] == "unexplained_digest"]
+    assert (row["count"], row["frames"]) == (60, list(range(6, 56)))
 
 
 @pytest.mark.parametrize("name", ["native-5.1-bad-sha1", "native-5.1-duplicate", "native-5.1-grant-aes_cbc"])

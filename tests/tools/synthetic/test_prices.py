@@ -224,6 +224,22 @@ def test_always_open_markets_trade_on_weekends() -> None:
         assert stock.days(3)[-1].time.date() - timedelta(days=1) == stock.days(3)[-2].time.date()
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 59, 60, 7200])
+@pytest.mark.parametrize("code", ["HK.00700", "SH.600519"])
+def test_the_opening_auction_has_the_first_trade(code: str, seconds: int) -> None:
+    market = Market(0, start_time("2024-06-12T09:30:00+08:00"))
+    market.now += seconds
+    stock = stock_of(market, code)
+    auction, first, *_ = rows = stock.time_shares()
+    opened = stock.last_trades(1000)[0] if seconds < 60 else None
+    assert opened is None or (auction.close, auction.volume) == (opened.price, opened.volume)
+    assert auction.volume > 0
+    assert auction.volume + first.volume == stock.traded_minutes()[0].volume
+    assert sum(row.volume for row in rows) == stock.volume
+    assert sum(row.turnover for row in rows) == pytest.approx(stock.turnover)
+    assert rows[-1] == stock.last_share()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(12))
 def test_any_instrument_at_any_time(seed: int) -> None:

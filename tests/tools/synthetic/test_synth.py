@@ -105,6 +105,25 @@ def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
     assert times[-1] - times[0] > 86400 * 10**9
 
 
+@pytest.mark.parametrize("market", ["HK", "US"])
+def test_prices_and_money_have_no_more_digits_than_a_tick(tmp_path: Path, market: str) -> None:
+    assert run(tmp_path / "a.pcap", "--size", "300K", "--market", market, "--symbols", 3).exit_code == 0
+    seen: Counter[str] = Counter()
+
+    def look(value: Any, name: str = "") -> None:
+        for key, each in value.items() if isinstance(value, dict) else ():
+            look(each, key)
+        for each in value if isinstance(value, list) else ():
+            look(each, name)
+        if isinstance(value, float) and (name.endswith("rice") or name in ("turnover", "priceSpread")):
+            seen[name] += 1
+            assert len(repr(value).partition(".")[2]) <= (3 if name == "avgPrice" else 2), (name, value)
+
+    for frame in dump(tmp_path / "a.pcap")[0]:
+        look(frame["body"])
+    assert {"price", "avgPrice", "closePrice", "lastClosePrice", "openPrice", "turnover", "priceSpread"} <= set(seen)
+
+
 def test_tshark_finds_nothing_wrong_with_a_capture(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     assert run(path, "--size", "200K").exit_code == 0

@@ -14,7 +14,7 @@ import pytest
 
 from ftwire_tools.terminal.output_file import OutputFile, write_file
 from support.places import ROOT
-from support.recording import FTWIRE
+from support.recording import FTWIRE, KILL
 
 CAPTURE = ROOT / "fixtures" / "captures" / "futu-api-10.11-trade.pcap"
 
@@ -60,7 +60,7 @@ def test_a_run_that_fails_leaves_the_earlier_output(tmp_path: Path, words: list[
     assert names(tmp_path) == ["junk", "out"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, KILL])
 @pytest.mark.parametrize("existed", [False, True])
 def test_a_run_that_is_ended_leaves_nothing_under_the_name(
     tmp_path: Path, number: signal.Signals, existed: bool

@@ -16,7 +16,7 @@ from fixtures.make_keys import TEST_KEY
 from ftwire import Frame, Role
 from ftwire.cipher import RsaKey
 from ftwire.header import BodyFormat
-from ftwire.pcap import Direction, PcapWriter, TcpConversation
+from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
 from support.captures import CLIENT, SERVER, START, Said, answered, asked, pcap, push, session
 from support.frames import rt_request, rt_response
 from support.hostile import Hostile, damaged, frames_of
@@ -171,12 +171,33 @@ def test_columns_of_the_profile(tshark: Program, tmp_path: Path) -> None:
     assert "OpenD response Qot_GetRT 2 0.001000000" in lines[1]
 
 
-@pytest.mark.parametrize("sizes", [[8, 1], [8, 2, 3], [43], [44], [45], [16, 7, 1, 100], [1460]], ids=str)
+FIELD_BY_FIELD = [2, 4, 1, 1, 4, 4, 20, 8, 1000]
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1], FIELD_BY_FIELD, [8, 1], [8, 2, 3], [43], [44], [45], [16, 7, 1, 100], [1460]], ids=str
+)
 def test_any_segments_carry_the_same_frames(tshark: Program, tmp_path: Path, sizes: list[int]) -> None:
-    # A conversation is recognised by a segment that begins with eight bytes of a header: fewer could be anything.
     path = tmp_path / "cut.pcap"
     path.write_bytes(frames_at(session(), sizes))
     same(shown(tshark, path, *PROFILE), dumped(path))
+
+
+@pytest.mark.parametrize("port", [80, 443, 8080, 3306])
+def test_content_decides_on_ports_of_other_protocols(tshark: Program, tmp_path: Path, port: int) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(pcap(session(), server=Endpoint(SERVER.packed, port)))
+    same(shown(tshark, path, *PROFILE), dumped(path))
+
+
+def test_fewer_bytes_than_an_identifier_are_believed_on_its_port_only(tshark: Program, tmp_path: Path) -> None:
+    path = tmp_path / "session.pcap"
+    talk, writer = TcpConversation(CLIENT, Endpoint(SERVER.packed, 4000)), PcapWriter()
+    path.write_bytes(
+        writer.header()
+        + b"".join(writer.packet(time, data) for time, data in talk.frames([(C, b"FT", START), (C, b"P!\r\n", START)]))
+    )
+    assert not tshark("-r", path, *PROFILE, "-Y", "opend")
 
 
 def test_many_frames_in_one_segment(tshark: Program, tmp_path: Path) -> None:

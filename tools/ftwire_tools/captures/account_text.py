@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ftwire.capture import Account, UnrecognisedConnection
 
-__all__ = ["explain_hint", "unrecognised_text", "without_conversation"]
+__all__ = ["explain_hint", "outside_frames", "unrecognised_text", "without_conversation"]
 
 
 def unrecognised_text(report: UnrecognisedConnection) -> str:
@@ -24,6 +24,15 @@ def explain_hint(path: str, count: int) -> str:
     """Return what to do about so many connections of ``unrecognised_text`` in the capture at ``path``."""
     those = "a connection looks" if count == 1 else f"{count} connections look"
     return f"{those} like OpenD's protocol and could not be decoded: see ftwire explain {path}"
+
+
+def outside_frames(undecoded: int, missing: int) -> list[str]:
+    """Return how many bytes are in no frame, for commands that do not name each place.
+
+    ``undecoded`` of them are in the capture, ``missing`` are not.
+    """
+    counts = (undecoded, "in no frame"), (missing, "not in the capture")
+    return [f"{count} bytes of conversations are {where}" for count, where in counts if count]
 
 
 def without_conversation(account: Account) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from ftwire import __version__
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Direction, Endpoint, PcapngWriter, TcpConversation
+from ftwire_tools.captures.websocket_frames import BINARY, FIN, websocket_frame
 from ftwire_tools.terminal.times import SECOND
 
 __all__ = ["FramePackets"]
@@ -76,7 +77,7 @@ class FramePackets:
 
     def send_message(self, number: int, sender: Role, message: bytes, time_ns: int) -> None:
         """Send a WebSocket message on a connection."""
-        self.send(number, sender, _websocket_frame(message, masked=sender is Role.CLIENT), time_ns)
+        self.send(number, sender, websocket_frame(FIN | BINARY, message, masked=sender is Role.CLIENT), time_ns)
 
     def skip(self, number: int, sender: Role, length: int) -> None:
         """Leave bytes out of a connection that the old capture lacks, too."""
@@ -136,15 +137,3 @@ _UPGRADED: Final = (
     b"Sec-WebSocket-Accept: %s\r\n\r\n"
     % b64encode(sha1(_WEBSOCKET_KEY + _WEBSOCKET_GUID, usedforsecurity=False).digest())
 )
-
-
-def _websocket_frame(message: bytes, *, masked: bool) -> bytes:
-    """Return a message as one uncompressed binary frame (RFC 6455 section 5.2); the mask, if any, is zeros."""
-    length, mask = len(message), 0x80 if masked else 0
-    if length < 126:
-        size = bytes((mask | length,))
-    elif length < 1 << 16:
-        size = bytes((mask | 126,)) + length.to_bytes(2)
-    else:
-        size = bytes((mask | 127,)) + length.to_bytes(8)
-    return b"\x82" + size + (bytes(4) if masked else b"") + message

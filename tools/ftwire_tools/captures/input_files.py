@@ -54,7 +54,7 @@ def open_input(path: str) -> Iterator[Input]:
         yield Input("-", "standard input", sys.stdin.buffer)
         return
     # Importing pathlib would take as long as reading a small capture.
-    with FileIO(path) as stream:
+    with _opened(path) as stream:
         yield Input(path, path, cast("BinaryIO", stream))
 
 
@@ -124,8 +124,18 @@ def _first_packet(head: bytes) -> tuple[int, bytes] | None:
 
 def read_file(path: str) -> bytes:
     """Return the whole content of a small file. Raises ``OSError``."""
-    with FileIO(path) as stream:
+    with _opened(path) as stream:
         return stream.readall()
+
+
+def _opened(path: str) -> FileIO:
+    try:
+        return FileIO(path)
+    except PermissionError:
+        # What Windows says of a directory.
+        if os.path.isdir(path):  # noqa: PTH112
+            raise IsADirectoryError(21, "Is a directory", path) from None
+        raise
 
 
 def _size(stream: BinaryIO) -> int:

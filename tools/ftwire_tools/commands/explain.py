@@ -15,6 +15,7 @@ from ftwire.errors import CaptureError
 from ftwire.frame import Role
 from ftwire.header import ENVELOPE_MAGIC, MAGIC
 from ftwire.resemblance import TLS
+from ftwire_tools.captures.account_text import outside_frames
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._keys import keys_option, read_key
@@ -101,7 +102,9 @@ def _explain_capture(parts: Sequence[Input], reports: Sequence[ExplainReport], o
             reports[index].notes.append(f"the capture cannot be read to its end: {damage}")
     finally:
         progress.clear()
-    reports[-1].notes += reader.account.unread()
+    account = reader.account
+    reports[-1].notes += account.unread()
+    reports[-1].notes += outside_frames(checker.unchecked_bytes, account.missing_bytes)
     for report in reports:
         if not report.pieces:
             report.notes.append("no conversation with OpenD was found")
@@ -138,8 +141,8 @@ def explain_bytes(data: bytes, options: Options) -> ExplainReport:
 
 
 @click.command(
-    epilog="Exit codes: 0 nothing wrong, 1 failed, 2 wrong usage, 3 a mistake was found, or frames are encrypted "
-    "and their key was not given.",
+    epilog="Exit codes: 0 nothing wrong, 1 failed, 2 wrong usage, 3 a mistake was found, frames are encrypted and "
+    "their key was not given, or a part of a capture could not be read.",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=complete_files)
 @keys_option("RSA private key of the handshake; repeatable.")

@@ -137,9 +137,10 @@ def command(
     request, latency_ns and row. Rows of a reply have the number of its request, and the parameters that only the
     request says (klType, rehabType). Codes are written like HK.00700; beside an enum's number is its name (_name),
     beside a local time the instant (_utc). Replies and pushes of the same thing share a table: time_share, ticker,
-    order_book, order_book_wide, kline, basic_quote, snapshot, broker_queue, orders, fills, positions. What could not
-    be decoded is in the table errors, as are connections that look like OpenD's protocol and have no frame. A
-    capture without any conversation is named.
+    order_book, order_book_wide, basic_quote, snapshot, broker_queue, orders, fills, positions; K-lines have a table
+    for each period and adjustment: kline_1min_none, kline_day_forward. What could not be decoded is in the table
+    errors, as are connections that look like OpenD's protocol and have no frame. A capture without any conversation
+    is named.
     """  # noqa: D301 - a real backspace is click's sign not to wrap a paragraph
     try:
         wanted = protocol_ids(protocols) if protocols else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -26,6 +27,7 @@ from ftwire_tools.commands._control import (
 from ftwire_tools.commands._faults import fault_options, read_rules
 from ftwire_tools.commands._filters import filter_of, filter_option
 from ftwire_tools.commands._keys import PEM, read_key
+from ftwire_tools.commands._live_page import LivePage
 from ftwire_tools.commands._options import colour_option
 from ftwire_tools.explaining.first_findings import LiveFindings
 from ftwire_tools.gateway.faults import Faults
@@ -109,6 +111,8 @@ class _Settings(NamedTuple):
     keys: Sequence[RsaKey]
     interception: Interception | None
     control: Control | None
+    page: LivePage | None
+    """What shows all of it, where ``ftwire view`` runs the proxy."""
 
 
 async def _run(settings: _Settings) -> Recorder:
@@ -121,7 +125,7 @@ async def _run(settings: _Settings) -> Recorder:
 async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     """Proxy and record until ``stop`` is set. Raises ``ClickException``."""
     loop = asyncio.get_running_loop()
-    report = settings.log.report
+    report, page = settings.log.report, settings.page
 
     def give_up() -> None:
         loop.call_soon_threadsafe(stop.set)
@@ -136,6 +140,7 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
         pem=settings.pem,
         live=settings.live,
         diagnosis=LiveFindings(settings.keys, watch=settings.log.watch),
+        spool=None if page is None else page.spool,
     )
     seen = None
     if settings.seen is not None:
@@ -159,11 +164,18 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
             raise click.ClickException(f"{error.filename or settings.path}: {error.strerror or error}") from None
         for place, to in places:
             report(f"listening on {place} for the gateway {to}")
-        if interception is None:
+        async with AsyncExitStack() as stack:
+            steering = None
+            if interception is not None:
+                steering = interception.steering
+                await stack.enter_async_context(interception)
+                await stack.enter_async_context(open_control(settings.control, steering, interception.log))
+            if page is not None:
+                ways = [(to, place) for place, to in places]
+                title = ", ".join(f"proxy at {page.end(place)} to {page.end(to)}" for place, to in places)
+                beside = page.beside(title, routes=ways, keys=settings.keys, steering=steering, report=report)
+                await stack.enter_async_context(beside)
             await stop.wait()
-        else:
-            async with interception, open_control(settings.control, interception.steering, interception.log):
-                await stop.wait()
     finally:
         await proxy.close()
         recorder.close()
@@ -322,7 +334,8 @@ def command(
         raise click.UsageError("--embed-key needs one --key")
     rules = read_rules(faults)
     intercepts = script_path is not None or control_port is not None or bool(rules)
-    if keys and quiet and not (shown or embed_key or intercepts):
+    page = ctx.find_object(LivePage)
+    if keys and quiet and page is None and not (shown or embed_key or intercepts):
         raise click.UsageError("--key needs something to read with it, and --quiet shows no requests")
     if allow_trading and not intercepts:
         raise click.UsageError("--allow-trading needs --script, --control or --fault: without them all bytes pass")
@@ -361,7 +374,7 @@ def command(
     files = CaptureFiles(path, max_size=rotate_size, max_age=rotate_time, keep=keep or 0, overwrite=overwrite)
     seen = None if seen_path is None else CaptureFiles(seen_path, max_size=0, max_age=0, keep=0, overwrite=overwrite)
     routes = tuple(zip(addresses, to, strict=True))
-    settings = _Settings(routes, path, files, seen, log, live, pem, rsa_keys, interception, control)
+    settings = _Settings(routes, path, files, seen, log, live, pem, rsa_keys, interception, control, page)
     try:
         recorder = asyncio.run(_run(settings))
     finally:

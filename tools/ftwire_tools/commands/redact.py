@@ -33,7 +33,8 @@ NOT_DECODED: Final = 3
 def _convert(path: str, out: str, overwrite: bool, convert: Callable[[Input], Iterator[bytes]]) -> None:
     """Pass the input through ``convert`` and write the result. Raises ``ClickException``."""
     try:
-        with open_input(path) as source, open_output(out, overwrite=overwrite) as output:
+        # The input is closed first: on Windows an open file cannot be replaced, and it may be the output.
+        with open_output(out, overwrite=overwrite) as output, open_input(path) as source:
             for block in _joined(convert(source)):
                 write_output(output, block, out)
     except BrokenPipeError:
@@ -80,6 +81,7 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
             "frames": rewriter.frames,
             "unreadable": rewriter.reasons,
             "left_out": rewriter.left_out,
+            "not_read": rewriter.not_read,
             "damage": damage,
             "changed": [
                 {"field": field, "category": str(category), "count": count} for (field, category), count in changed
@@ -96,13 +98,14 @@ def _print_changes(redaction: Redaction, rewriter: Rewriter, damage: list[str], 
         lines.append(f"{rewriter.left_out} connections or packets that are not OpenD's were left out")
     if rewriter.unrecognised:
         lines.append(f"{rewriter.unrecognised} of them look like OpenD's protocol: see ftwire explain")
+    lines += rewriter.not_read
     lines += [f"the capture is damaged: {text}" for text in damage]
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
 
 
 @click.command(
-    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some frames could not be read, or the file "
-    "is cut.",
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 finished, but some frames or packets could not be read, or "
+    "the file is cut.",
 )
 @click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option("-w", "out", required=True, metavar="OUT", help='The pcapng to write; "-" for standard output.')
@@ -179,4 +182,4 @@ def command(
     damage: list[str] = []
     _convert(file, out, overwrite, lambda source: _redacted(source, rewriter, damage))
     _print_changes(redaction, rewriter, damage, as_json=as_json)
-    ctx.exit(NOT_DECODED if rewriter.unreadable or damage else 0)
+    ctx.exit(NOT_DECODED if rewriter.unreadable or rewriter.not_read or damage else 0)

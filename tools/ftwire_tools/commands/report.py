@@ -167,6 +167,9 @@ def command(
             "(--max-frames, --max-size, or a part of it with -Y)\n"
         )
     sys.stderr.write("".join(f"ftwire: {printable(sentence)}\n" for sentence in session.notes))
+    if session.not_decoded:
+        what = "frames, bytes in no frame, or what is named above"
+        sys.stderr.write(f"ftwire: not decoded: {session.not_decoded} ({what})\n")
     if show_secrets:
         sys.stderr.write(f"ftwire: {printable(out)} has every secret of the session in it\n")
     ctx.exit(NOT_DECODED if session.not_decoded else 0)

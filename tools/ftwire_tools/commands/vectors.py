@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from ftwire_tools.conformance.vectors import (
     read_groups,
     with_ids,
 )
+from ftwire_tools.terminal.command_words import command_words
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 
@@ -194,7 +194,7 @@ def check(
       ftwire vectors check --command ./decoder --junit vectors.xml
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     try:
-        words = shlex.split(program)
+        words = command_words(program)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--command") from None
     if not words:

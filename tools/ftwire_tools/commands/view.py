@@ -3,89 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import stat
 from contextlib import AsyncExitStack
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from ftwire.errors import NotACaptureError
-from ftwire.protocols import registry
+from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
-from ftwire_tools.terminal.output_file import write_file
+from ftwire_tools.commands._live_page import LivePage, PageOptions, page_options
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
-from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftwire.cipher import RsaKey
-    from ftwire_tools.session_report.session import Session
-    from ftwire_tools.session_report.shown_bodies import ShownBodies
 
 __all__ = ["command"]
 
-
-def _token(path: str | None) -> str:
-    """Return the token in a file, or a new one, which is written into the file. Raises ``ClickException``."""
-    from ftwire_tools.local_http import new_token
-
-    token = new_token()
-    if path is None:
-        return token
-    try:
-        if not Path(path).exists():
-            write_file(path, f"{token}\n".encode(), overwrite=False, private=True)
-            return token
-        with Path(path).open("rb") as file:
-            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise click.ClickException(f"{path} can be read by others (chmod 600)")
-            found = file.read(200).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    if not re.fullmatch(r"[\w-]{32,100}", found, re.ASCII):
-        raise click.ClickException(f"{path} holds no token of an earlier run: remove it, and one is made")
-    return found
+_BESIDE: Final = {"--record": "record", "--serve": "serve"}
+"""Option -> the command that runs beside the page, with all options that follow."""
+_REST: Final = f"{__name__}.rest"
 
 
-async def _view(
-    source: Input,
-    session: Session,
-    shown: ShownBodies,
-    keys: Sequence[RsaKey],
-    *,
-    about: dict[str, Any],
-    vocabulary: dict[str, Any],
-    token: str,
-    token_file: str | None,
-    port: int,
-    follow: bool,
-) -> None:
-    """Serve the page until a signal comes. Raises ``ClickException``."""
-    from ftwire_tools.viewer.live_session import LiveSession
-    from ftwire_tools.viewer.view_server import ViewServer
+class _ViewCommand(click.Command):
+    """A command whose arguments behind ``--record`` or ``--serve`` are those of another one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = next((index for index, word in enumerate(args) if word in _BESIDE), len(args))
+        ctx.meta[_REST] = args[at + 1 :]
+        return super().parse_args(ctx, args[: at + 1])
+
+
+async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow: bool) -> None:
+    """Serve the page of a capture until a signal comes. Raises ``ClickException``."""
+    from ftwire_tools.viewer.live_session import GrowingFile, LiveSession, spooled
 
     stop = asyncio.Event()
-    live = LiveSession(source, session, shown, keys)
+    stream = source.stream
+    live = LiveSession(
+        GrowingFile(stream, follow=follow) if is_stored(stream) else spooled(stream),
+        page.session(keys),
+        page.shown,
+        keys,
+    )
     async with AsyncExitStack() as stack:
         stack.enter_context(calls_on_signals({INTERRUPT: stop.set, END: stop.set}))
-        server = ViewServer(live, about, vocabulary, token=token, port=port)
+        server = page.server(live, PurePath(source.name).name)
         try:
             await stack.enter_async_context(server)
         except OSError as error:
-            # asyncio's text has the address before the reason.
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise click.ClickException(f"cannot listen on port {port}: {reason}") from None
-        where = f"{server.url}/{token}/" if token_file is None else f"{server.url}/TOKEN/ (TOKEN is in {token_file})"
-        click.echo(f"ftwire: {printable(where)}", err=True)
+            raise page.not_listening(error) from None
+        page.announce(server.url)
         try:
-            reading = asyncio.create_task(live.read(follow=follow))
+            reading = asyncio.create_task(live.read())
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
@@ -100,43 +76,50 @@ async def _view(
             raise click.ClickException(f"{source.name}: {error}") from None
 
 
+def _run_beside(ctx: click.Context, option: str, page: LivePage) -> None:
+    """Run another command, which finds the page in its context."""
+    beside: click.Command = import_module(f"ftwire_tools.commands.{_BESIDE[option]}").command
+    name = f"{ctx.info_name} {option}"
+    with beside.make_context(name, list(ctx.meta[_REST]), parent=ctx.parent, obj=page) as inner:
+        beside.invoke(inner)
+
+
 @click.command(
-    epilog="Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 failed, 2 wrong usage.",
+    cls=_ViewCommand,
+    epilog="Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 failed, 2 wrong usage; with --record and --serve, those of "
+    "these commands.",
 )
-@click.argument("capture", metavar="CAPTURE", shell_complete=complete_files)
+@click.argument("capture", metavar="[CAPTURE]", required=False, shell_complete=complete_files)
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    metavar="PORT",
-    help="Port of 127.0.0.1 for the page; by default a free one.",
+    "--record",
+    "records",
+    is_flag=True,
+    help="Show what a recording proxy passes on. All that follows are options of ftwire record.",
 )
 @click.option(
-    "--token-file",
-    metavar="FILE",
-    help="Use the token in this file, instead of showing one; if there is none, write one, readable by you alone.",
+    "--serve",
+    "serves",
+    is_flag=True,
+    help="Show what clients and a gateway of ours send. All that follows are options of ftwire serve.",
 )
+@page_options
 @click.option("--no-follow", is_flag=True, help="Read CAPTURE to its end, and do not wait for more.")
-@keys_option("RSA private key to decrypt with; repeatable.")
+@keys_option("RSA private key to decrypt CAPTURE with; repeatable.")
 @click.option(
-    "--max-frames",
-    type=click.IntRange(1, MOST_FRAMES),
-    default=200_000,
-    show_default=True,
-    metavar="N",
-    help="Frames that are listed; later ones count in the overview only, until the list is cleared.",
+    "--allow-trading",
+    is_flag=True,
+    help="With --record or --serve: let the page send requests again that place, change or unlock.",
 )
-@keep_option
-@page_secrets_option
+@click.pass_context
 def command(
-    capture: str,
-    port: int,
-    token_file: str | None,
+    ctx: click.Context,
+    capture: str | None,
+    records: bool,
+    serves: bool,
+    paging: PageOptions,
     no_follow: bool,
     keys: tuple[str, ...],
-    max_frames: int,
-    keep: tuple[str, ...],
-    show_secrets: bool,
+    allow_trading: bool,
 ) -> None:
     """Show a session as a live page in a browser on this machine, while its capture grows.
 
@@ -144,40 +127,39 @@ def command(
     shown as a capture. Open the address that is shown; it has a token, without which nothing is served, and works
     on this machine only. CAPTURE may be a file that another program writes, or "-" for standard input.
 
+    With --record the page is that of a proxy in front of a gateway, with --serve that of a gateway of ours, while they
+    run. A request can be sent again then, on a connection of its own, and faults and the other verbs of --control are
+    switched in the page: of a proxy with --control, --fault or --script only, without which all bytes pass unchanged.
+
     \b
     Examples:
       ftwire view session.pcapng
-      ftwire record --to :11111 -w - | ftwire view -
+      ftwire view --record --to :11111 -w session.pcapng
+      ftwire view --record --to :11111 -w session.pcapng --fault delay:ms=200
+      ftwire view --serve --synthetic
+      ftwire view --port 8123 --token-file ~/.ftwire-view --serve --synthetic --port 11112 --speed 60
       tcpdump -i any -U -w - port 11111 | ftwire view --key rsa.pem -
-      ftwire view --port 8123 --token-file ~/.ftwire-view session.pcapng
 
-    What ftwire redact replaces is not in the page, nor in a capture saved from it, as with ftwire report.
+    Options of the page stand before --record or --serve, those of the proxy or the gateway behind it; --record --help
+    lists them. What ftwire redact replaces is not in the page, nor in a capture saved from it, as with ftwire report.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    from ftwire_tools.session_report.filter_vocabulary import vocabulary
-    from ftwire_tools.session_report.session import Limits, Session
-
+    if records or serves:
+        option = "--record" if records else "--serve"
+        has_keys = ctx.get_parameter_source("keys") is ParameterSource.COMMANDLINE
+        if capture is not None or no_follow or has_keys:
+            raise click.UsageError(
+                f"CAPTURE, --no-follow and --key do not go with {option}; its --key stands behind it"
+            )
+        _run_beside(ctx, option, LivePage(paging, allow_trading=allow_trading))
+        return
+    if capture is None:
+        raise click.UsageError("give a CAPTURE, or --record, or --serve")
+    if allow_trading:
+        raise click.UsageError("--allow-trading is for --record and --serve: a capture has no gateway to send to")
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
-    shown = shown_bodies(keep, show_secrets=show_secrets)
-    session = Session(shown, keys=rsa_keys, limits=Limits(max_frames))
-    token = _token(token_file)
+    page = LivePage(paging)
     try:
         with open_input(capture) as source:
-            name = PurePath(source.name).name
-            about = about_page(name, [name], shown, show_secrets=show_secrets)
-            words = vocabulary(registry, show_secrets=show_secrets)
-            asyncio.run(
-                _view(
-                    source,
-                    session,
-                    shown,
-                    rsa_keys,
-                    about=about,
-                    vocabulary=words,
-                    token=token,
-                    token_file=token_file,
-                    port=port,
-                    follow=not no_follow,
-                )
-            )
+            asyncio.run(_view(source, page, rsa_keys, follow=not no_follow))
     except OSError as error:
         raise click.ClickException(f"{capture}: {error.strerror or error}") from None

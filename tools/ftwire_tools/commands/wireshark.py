@@ -186,11 +186,11 @@ def export(directory: str, schema: str | None, as_json: bool) -> None:
 
     What was written is listed; standard error shows how tshark is started with it.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
-    from ftwire_tools.wireshark.installation import DISSECTOR, PROTOBUF_SETTINGS, search_path
+    from ftwire_tools.wireshark.installation import DISSECTOR, SETTINGS, search_path
 
     folder = Path(directory)
     changes = _write(_files(definitions_of(schema), folder))
-    settings = [f"uat:protobuf_search_paths:{search_path(folder / 'protos')}", *PROTOBUF_SETTINGS]
+    settings = [f"uat:protobuf_search_paths:{search_path(folder / 'protos')}", *SETTINGS]
     words = ["-X", f"lua_script:{folder / DISSECTOR}", *(word for setting in settings for word in ("-o", setting))]
     _report(changes, [shlex.join(["tshark", *words, "-r", "CAPTURE"])], as_json=as_json)
 

@@ -30,6 +30,7 @@ RSA_BLOCKS: Final = (128, 256)
 """Sizes of an RSA block, in bytes, with keys of 1024 and 2048 bits."""
 HEADER: Final = 44
 _TOO_MANY: Final = "OpenD takes 128 connections: close those that are not needed."
+_SHORT_KEY: Final = "Take a key of 1024 bits where other clients are to connect (docs/spec/encryption.md)."
 _SAME_KEY: Final = "Give --key the private key file that OpenD's rsa_private_key names (PKCS#1 PEM)."
 
 
@@ -103,6 +104,10 @@ def _unreachable(address: Address, error: OSError, seconds: float) -> Check:
 
 def _key_accepted(patient: Patient) -> Check:
     facts: dict[str, object] = {"given": patient.key is not None}
+    if patient.key is not None and patient.key.size > RSA_BLOCKS[0]:
+        bits = patient.key.size * 8
+        text = f"The RSA key is the gateway's, but of {bits} bits: the vendor's SDKs cannot log in with it."
+        return Check("key", Status.WARNING, text, _SHORT_KEY, facts)
     if patient.key is not None:
         return Check("key", Status.OK, "The RSA key is the gateway's.", facts=facts)
     if is_loopback(patient.address.host):

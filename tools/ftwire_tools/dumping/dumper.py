@@ -271,17 +271,10 @@ def run(
             dump.note(explain_hint(paths, dump.unrecognised))
         for sentence in account.unread():
             dump.complain(f"{name}: {sentence}")
-        if account.refused_packets:
-            those = "a packet has" if account.refused_packets == 1 else f"{account.refused_packets} packets have"
-            dump.complain(f"{name}: {those} other bytes than came first in their place, or came too late")
         if account.refused_controls:
             those = "1 packet has" if account.refused_controls == 1 else f"{account.refused_controls} packets have"
             what = "a SYN, FIN or RST whose sequence number does not fit: stale or forged, and without effect"
             dump.note(f"{name}: {those} {what}")
-        if account.given_up:
-            times = "once" if account.given_up == 1 else f"{account.given_up} times"
-            what = "what waits in all connections took too much memory, and that of the largest was given up"
-            dump.complain(f"{name}: {times} {what}")
         if account.late_packets:
             those = "a packet is" if account.late_packets == 1 else f"{account.late_packets} packets are"
             remedy = "--in-order or the file itself puts them" if at_once else "the uncompressed file itself puts them"

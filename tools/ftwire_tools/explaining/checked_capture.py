@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["CaptureChecker", "CheckedEnd"]
 
 
+MOST_PLACES: Final = 1 << 18
+"""Places that are remembered of a conversation before those are forgotten that nothing can be found about any more."""
+
+
 class CheckedEnd(NamedTuple):
     """The end of a conversation."""
 
@@ -52,12 +56,14 @@ class _Checked:
         """Nothing is missing so far."""
         self.cut = False
         self.checker: Final = ConversationChecker(keys=keys, from_start=from_start)
-        self._places: Final[list[tuple[int, int]]] = []
+        self._places: dict[int, tuple[int, int]] = {}  # frame and packet, by the number of the piece
 
     def place(self, pieces: Iterable[Piece], time: int, packet: int, number: int = 0) -> Iterator[Place]:
         """Return pieces with their place; ``number`` is that of the frame."""
         for piece in pieces:
-            self._places.append((number, packet))
+            if len(self._places) >= MOST_PLACES:
+                self._places = {each: self._places[each] for each in self.checker.open_pieces if each in self._places}
+            self._places[piece.number] = number, packet
             yield Place(number, piece, self.conversation, time, packet)
 
     def end(self, time: int, reason: CloseReason) -> CheckedEnd:
@@ -76,6 +82,8 @@ class CaptureChecker:
     def __init__(self, keys: Sequence[RsaKey] = ()) -> None:
         self._keys: Final = keys
         self._open: Final[dict[int, _Checked]] = {}
+        self.unchecked_bytes = 0
+        """Bytes in no frame that were not checked, since the capture lacks what they belong to."""
 
     def check(self, report: Dissected) -> Iterator[Place | CheckedEnd]:
         """Return what is found out by a reader's next report."""
@@ -88,7 +96,11 @@ class CaptureChecker:
             yield from checked.place(pieces, report.time, report.packet, report.number)
         elif isinstance(report, DissectedBytes):
             checked = self._open[report.conversation.number]
-            yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
+            if _is_whole(checked, report):
+                yield from checked.place(_pieces_of_bytes(checked, report), report.time, report.observation.packet)
+            else:
+                undecoded = report.observation.undecoded
+                self.unchecked_bytes += undecoded.length - undecoded.missing
         elif isinstance(report, ConversationClosed):
             yield self._open.pop(report.conversation.number).end(report.time, report.reason)
         elif isinstance(report, UnrecognisedConnection):
@@ -105,17 +117,20 @@ def _pieces_of_frame(checked: _Checked, report: DissectedFrame) -> list[Piece]:
     return [checked.checker.check_envelope(frame, report.time)]
 
 
-def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
-    undecoded, sender = report.observation.undecoded, report.observation.sender
+def _is_whole(checked: _Checked, report: DissectedBytes) -> bool:
+    """Return whether bytes in no frame are all that the two sides sent there, so that a mistake may be in them."""
+    undecoded = report.observation.undecoded
     is_tcp = report.conversation.transport == "tcp"
     joined_late = is_tcp and undecoded.offset == 0 and not checked.from_start
     if undecoded.missing or joined_late:
         # The capture is incomplete, which is no mistake of the two sides.
         checked.whole = False
         checked.checker.skip()
-    if undecoded.missing or joined_late or not is_tcp:
-        return []
-    pieces = list(checked.checker.read(report.data, sender, report.time))
+    return is_tcp and not undecoded.missing and not joined_late
+
+
+def _pieces_of_bytes(checked: _Checked, report: DissectedBytes) -> list[Piece]:
+    pieces = list(checked.checker.read(report.data, report.observation.sender, report.time))
     capture_ended = report.ended not in (None, CloseReason.FIN, CloseReason.RST)
     if capture_ended and pieces and [one.mistake.id for one in pieces[-1].findings] == ["frame_cut"]:
         checked.cut = True

@@ -31,6 +31,7 @@ The modules, in the order in which a capture passes them::
     progress_report  how far an export is, on a terminal
     runner           a whole export: inputs, engine, outcomes
     compaction       many small files to few
+    stored           tables of an export read again
     database         all tables in one DuckDB file
 
 The extra ``export`` installs what it needs: pyarrow; ptars, for speed, on CPython.

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from ftwire_tools.export.manifest import SCHEMA
 
 __all__ = ["ColumnFacts", "described", "facts_of"]
@@ -43,8 +45,8 @@ _OURS: Final = {
     "row": ColumnFacts("place in its list, from 0", is_nullable=False),
     "item": ColumnFacts("place in the list inside the row, from 0"),
     "side": ColumnFacts("ask or bid"),
-    "market": ColumnFacts("prefix of the security's code; in the path of the file"),
-    "date": ColumnFacts("day of capture in UTC; in the path of the file"),
+    "market": ColumnFacts("prefix of the security's code; in the path of the file, where null is none"),
+    "date": ColumnFacts("day of capture in UTC; in the path of the file, where null is 1970-01-01"),
 }
 _OF_ERRORS: Final = {
     "error_type": ColumnFacts("class of the error", is_nullable=False),
@@ -66,7 +68,7 @@ def facts_of(table: str, schema: Any) -> dict[str, ColumnFacts]:
     known = frozenset(names)
     found = {}
     for name in names:
-        facts = (_OURS.get(name) if is_ours else None) or _derived(name, known)
+        facts = (_OURS.get(name) if is_ours else None) or _derived(name, known, schema)
         if table == "errors":
             facts = _OF_ERRORS.get(name, facts)
             facts = facts._replace(is_nullable=name not in ("file", "row", "error_type", "error", "is_lost"))
@@ -74,7 +76,7 @@ def facts_of(table: str, schema: Any) -> dict[str, ColumnFacts]:
     return found
 
 
-def _derived(name: str, known: frozenset[str]) -> ColumnFacts:
+def _derived(name: str, known: frozenset[str], schema: Any) -> ColumnFacts:
     """Return what follows from the columns beside it."""
     for ending, about in (("_utc", "instant of {}"), ("_name", "name of the number in {}")):
         base = name.removesuffix(ending)
@@ -86,15 +88,17 @@ def _derived(name: str, known: frozenset[str]) -> ColumnFacts:
         return ColumnFacts(f"codes of the securities in {listed}")
     if f"{name}_raw" in known or (name == "code" and "security_code" in known) or f"{name}_market" in known:
         return ColumnFacts("security as users write it: HK.00700")
-    if name.lower().endswith("timestamp"):
+    # Newer messages have whole numbers of this name, in a unit that is not known.
+    if name.lower().endswith("timestamp") and pa.types.is_floating(schema.field(name).type):
         return ColumnFacts(unit=f"s {INSTANT}")
     return ColumnFacts()
 
 
 def described(table: str, schema: Any) -> Any:
-    """Return a schema with these facts in its metadata, and the version of the columns."""
+    """Return a schema with these facts in its metadata, and the version of the columns; never null is in its types."""
     columns = {}
-    for name, facts in facts_of(table, schema).items():
+    known = facts_of(table, schema)
+    for name, facts in known.items():
         of_column: dict[str, Any] = {"about": facts.about} if facts.about else {}
         if facts.unit:
             of_column["unit"] = facts.unit
@@ -102,11 +106,12 @@ def described(table: str, schema: Any) -> Any:
             of_column["nullable"] = False
         if of_column:
             columns[name] = of_column
-    return schema.with_metadata(
-        {
+    return pa.schema(
+        [field.with_nullable(known[field.name].is_nullable) for field in schema],
+        metadata={
             **(schema.metadata or {}),
             "ftwire.schema": str(SCHEMA),
             "ftwire.table": table,
             "ftwire.columns": json.dumps(columns),
-        }
+        },
     )

@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftwire_tools.export.formats import GROUP_ROWS, parquet_options
-from ftwire_tools.export.manifest import COMPACTED, entries_of, remove_entries, write_table
+from ftwire_tools.export.manifest import COMPACTED, ExportOutcome, entries_of, remove_entries, write_table
 
 if TYPE_CHECKING:
     from ftwire_tools.export.store import Store
 
-__all__ = ["Compacted", "NotCompactableError", "compact", "recover"]
+__all__ = ["Compacted", "NotCompactableError", "compact", "entries_at_last", "recover"]
 
 TARGET: Final = 128 << 20
 """Bytes of Parquet files that are joined into one; larger ones stay as they are."""
@@ -96,6 +96,16 @@ def recover(store: Store) -> None:
     store.remove(plan["old"])
     remove_entries(store, [entry["task"] for entry in plan["entries"]])
     store.remove([_PLAN])
+
+
+def entries_at_last(store: Store) -> Iterator[ExportOutcome]:
+    """Return the entries of an export whose files are there, whatever a compaction that was stopped has left to do."""
+    data = store.read(_PLAN)
+    plan: dict[str, Any] = {} if data is None else json.loads(data)
+    if plan and all(store.stamp(name) for name in plan["new"]):
+        yield from (ExportOutcome(**entry) for entry in plan["entries"])
+    else:
+        yield from entries_of(store)
 
 
 def _groups(root: Path, names: Sequence[str], target: int) -> Iterator[list[str]]:

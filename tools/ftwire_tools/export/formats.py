@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "FileSet", "parquet_options"]
 
-NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
-"""Name of a partition that readers of partitioned directories read as null."""
+NO_MARKET: Final = "none"
+NO_DATE: Final = "1970-01-01"
+"""In paths, of rows without a security, and without a time. There is a name for null that all readers know, but pandas
+does not read a table with nothing else, and most tables of accounts have no market."""
 
 _BARE: Final = frozenset({"number", "request"})
 """Columns of 64 bits that are JSON numbers: they count frames of one capture, far below 2**53."""
@@ -144,6 +147,7 @@ class _Csv:
     """CSV with a header; lists as JSON, bytes as hexadecimal digits.
 
     64-bit integers are digits, as any other number: CSV has no types, and readers that guess them pass over quotes.
+    Times have none either, but on Windows, where Arrow has no database of time zones to write times with.
     """
 
     def __init__(self, stream: BinaryIO, schema: Any) -> None:
@@ -306,7 +310,7 @@ def _partitioned(batch: Any) -> Iterator[tuple[str, str, Any]]:
         else:
             wanted = pc.and_(_equals(keys.column(0), market), _equals(keys.column(1), date))
             chosen = rows.filter(wanted)
-        yield market or NO_VALUE, NO_VALUE if date is None else date.isoformat(), chosen
+        yield market or NO_MARKET, NO_DATE if date is None else date.isoformat(), chosen
 
 
 def _is_one(values: Any) -> bool:
@@ -322,7 +326,11 @@ def _equals(values: Any, value: Any) -> Any:
 
 def _csv_type(kind: Any) -> Any:
     plain = not (pa.types.is_dictionary(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind))
-    return kind if plain else pa.string()
+    return kind if plain and not _is_text_in_csv(kind) else pa.string()
+
+
+def _is_text_in_csv(kind: Any) -> bool:
+    return sys.platform == "win32" and bool(pa.types.is_timestamp(kind))
 
 
 def _csv_array(column: Any) -> Any:
@@ -333,14 +341,23 @@ def _csv_array(column: Any) -> Any:
             for each in column.to_pylist()
         ]
         return pa.array(texts, pa.string())
+    if _is_text_in_csv(kind):
+        return _instant_texts(column)
     return column.cast(pa.string()) if pa.types.is_dictionary(kind) else column
+
+
+def _instant_texts(column: Any) -> Any:
+    """Return instants in UTC as text, as Arrow does where it has a database of time zones."""
+    texts = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+    return pc.binary_join_element_wise(texts, "Z", "")
 
 
 def _json_column(column: Any) -> list[Any]:
     """Return the values of a column as JSON has them."""
     kind = column.type
     if pa.types.is_timestamp(kind) or _is_64_bit(kind):
-        values: list[Any] = column.cast(pa.string()).to_pylist()
+        texts = _instant_texts(column) if pa.types.is_timestamp(kind) else column.cast(pa.string())
+        values: list[Any] = texts.to_pylist()
         return values
     values = column.to_pylist()
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_floating(kind):

@@ -7,6 +7,7 @@ frame, bytes in no frame, damage of the file) becomes an ``ErrorRow`` instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,7 +24,8 @@ from ftwire.capture import (
     UnrecognisedConnection,
     read_body,
 )
-from ftwire.frame import Kind, MessageClasses, Role
+from ftwire.events import FrameObserved
+from ftwire.frame import Frame, Kind, MessageClasses, Role
 from ftwire.protocols import registry
 from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire_tools.captures.account_text import unrecognised_text
@@ -31,6 +33,7 @@ from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.export.manifest import ALL
 from ftwire_tools.export.request_columns import request_fields
 from ftwire_tools.filters import parse
+from ftwire_tools.filters.compiler import Filter
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.masking import mask_of, status_text
 
@@ -39,9 +42,8 @@ if TYPE_CHECKING:
 
     from ftwire.capture import Conversation, Dissected
     from ftwire.errors import WireError
-    from ftwire.events import FrameObserved
-    from ftwire.frame import Frame
     from ftwire.websocket import Envelope
+    from ftwire_tools.filters.expression import Expression
 
 __all__ = [
     "BLOCK",
@@ -161,7 +163,11 @@ class MessageBatch(NamedTuple):
         wanted = pc.greater(numbers, 0)
         if pc.all(wanted).as_py():
             return found
-        return cls._make([*(each.filter(wanted) for each in found[:-1]), ()])
+        return found.take(pc.indices_nonzero(wanted))
+
+    def take(self, places: Any) -> MessageBatch:
+        """Return the pushes at some places."""
+        return self._make([*(each.take(places) for each in self[:-1]), ()])
 
 
 def _array(kind: Any, count: int, *buffers: bytes) -> Any:
@@ -223,9 +229,9 @@ class FrameCollector:
         """Responses so far whose request was not captured."""
         self._messages: dict[MessageKey, MessageColumns] = {}
         self._pushes: Final = _push_keys()
-        is_looked_at = self._filter is not None and self._filter.needs_frame
-        self.columns: Final = None if is_looked_at else _columns_for(self._pushes, options.protocols)
-        """For the reader; ``None`` where each frame has to be looked at."""
+        wanted, self._push_filter = _wanted_pushes(self._pushes, options.protocols, self._filter)
+        self.columns: Final = BodyColumns(wanted)
+        """For the reader."""
         self._errors: list[ErrorRow] = []
         self._conversations: dict[int, Conversation] = {}
         self._requests: Final = RequestNumbers()
@@ -242,16 +248,15 @@ class FrameCollector:
     @property
     def is_full(self) -> bool:
         """Return whether what is held should be converted before more is added."""
-        cost = self._cost if self.columns is None else self._cost + self.columns.size
-        return cost >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
+        return self._cost + self.columns.size >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
 
     def add(self, report: Dissected) -> None:
         """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
-        if type(report) is CollectedFrames and self.columns is not None:
+        if type(report) is CollectedFrames:
             number, conversation, run = report
             count = run.frames
             self._observations += count
-            if self._filter is None or self._filter.may_match(conversation, run.time):
+            if self._push_filter is None or self._push_filter.may_match(conversation, run.time):
                 self.columns.number(count, number, conversation.number, self._time(run.time, count) or 0)
                 self._conversations[conversation.number] = conversation
             else:
@@ -309,15 +314,31 @@ class FrameCollector:
     def taken(self) -> Collected:
         """Return what was added since the last call, and hold nothing."""
         messages = {key: [columns.batch()] for key, columns in self._messages.items()}
-        pushes = [] if self.columns is None else self.columns.taken()
-        for each in map(TakenColumns._make, pushes):
-            batch = MessageBatch.of_pushes(each)
+        for each in map(TakenColumns._make, self.columns.taken()):
+            key, batch = self._pushes[each.place], MessageBatch.of_pushes(each)
+            if self._push_filter is not None and self._push_filter.needs_frame:
+                batch = self._matching(key, batch, self._push_filter)
             if len(batch.numbers):
-                messages.setdefault(self._pushes[each.place], []).append(batch)
+                messages.setdefault(key, []).append(batch)
         taken = Collected(messages, self._errors, self._conversations)
         self._messages, self._errors, self._conversations = {}, [], {}
         self._observations = self._cost = 0
         return taken
+
+    def _matching(self, key: MessageKey, batch: MessageBatch, chosen: Filter) -> MessageBatch:
+        """Return those pushes of a class that match: frames are made of those alone that have one of its texts."""
+        pattern = "|".join(map(re.escape, chosen.texts or ()))
+        having = pc.indices_nonzero(pc.match_substring_regex(batch.bodies, pattern, ignore_case=True))
+        some = batch.take(having)
+        columns = (some.numbers, some.times, some.conversations, some.serials, some.bodies)
+        matching = []
+        for at, row in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
+            number, time, conversation, serial, body = row
+            frame = Frame.build(key.proto_id, serial, body, sender=key.sender)
+            observed = FrameObserved(frame, key.sender, _PUSH, frame.encryption, time or 0, 0, None, None)
+            if chosen.matches(DissectedFrame(number, self._conversations[conversation], observed)):
+                matching.append(at)
+        return some.take(pa.array(matching, pa.int64()))
 
     def _pair(self, report: DissectedFrame) -> int | None:
         """Return the number of a response's request; ``None`` where it is not known. Count those without one."""
@@ -423,14 +444,35 @@ def _push_keys() -> list[MessageKey]:
     return found
 
 
-def _columns_for(keys: list[MessageKey], protocols: frozenset[int] | None) -> BodyColumns:
-    """Return columns for these frames, in which only those of the wanted protocols are kept."""
-    return BodyColumns(
-        {
-            frame_type_number(key.proto_id): place if protocols is None or key.proto_id in protocols else -1
-            for place, key in enumerate(keys)
-        }
-    )
+def _wanted_pushes(
+    keys: list[MessageKey], protocols: frozenset[int] | None, chosen: Filter | None
+) -> tuple[dict[int, int], Filter | None]:
+    """Return the places of pushes for ``BodyColumns``, and what is left of a filter to decide for those that are kept.
+
+    What is left takes a conversation and a time alone, or is of texts that few bodies have. Pushes of which something
+    else is asked have no place, and are looked at one by one.
+    """
+    places: dict[int, int] = {}
+    left: Expression | bool | None = None
+    for place, key in enumerate(keys):
+        protocol = registry[key.proto_id]
+        found: Expression | bool = protocols is None or key.proto_id in protocols
+        if found and chosen is not None:
+            found = chosen.for_pushes(protocol, descriptor_of(key.message_class))
+        if found is False:
+            places[frame_type_number(key.proto_id)] = -1
+        elif left in (None, found) and _is_of_columns(_filter_of(found)):
+            left = found
+            places[frame_type_number(key.proto_id)] = place
+    return places, None if left is None or left is True else _filter_of(left)
+
+
+def _is_of_columns(left: Filter) -> bool:
+    return not left.needs_frame or (left.texts is not None and not left.needs_wire)
+
+
+def _filter_of(expression: Expression | bool) -> Filter:
+    return Filter(None if expression is True else expression, registry=registry, show_secrets=True)
 
 
 def _message_of(frame: Frame | Envelope) -> tuple[type[Message], bytes] | WireError | None:

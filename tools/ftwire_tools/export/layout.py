@@ -5,7 +5,8 @@ each item; the fields beside the list are repeated in these rows. A message with
 reply for instance, becomes one row in the table of its protocol. A request becomes one row, with its lists in it.
 
 A table that several protocols fill, with replies and pushes of the same thing, is named in ``SHARED``. Any other is
-named after protocol and list: ``qot_get_trade_date_trade_date_list``.
+named after protocol and list: ``qot_get_trade_date_trade_date_list``. K-lines have a table for each period and
+adjustment, see ``KINDS``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ftwire_tools.messages.descriptors import is_repeated
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["SHARED", "WIDE", "Layout", "ListTable", "layout_of", "snake_case"]
+__all__ = ["KINDS", "SHARED", "WIDE", "Layout", "ListTable", "layout_of", "snake_case"]
 
 SHARED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "time_share": {"Qot_GetRT": ("rtList",), "Qot_UpdateRT": ("rtList",)},
@@ -55,6 +56,16 @@ SHARED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 
 WIDE: Final = {"order_book": "order_book_wide"}
 """Tables with two sides, to the tables of the same with a column for each level of each side."""
+
+KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "kline": ("klType", "rehabType"),
+    "qot_get_history_kl_points_kl_point_list": ("klType", "rehabType"),
+    "qot_request_history_event_contract_kl_kline_list": ("klType",),
+}
+"""Tables whose rows are of several kinds that do not belong into one chart, to the columns with the kind.
+
+Rows of each kind have a table of their own: ``kline_day_forward``. A kind that is not known is ``unknown``.
+"""
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 

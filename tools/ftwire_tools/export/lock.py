@@ -92,6 +92,6 @@ def _is_at(file: int, path: Path) -> bool:
 
 def _holder(path: Path) -> int | None:
     try:
-        return int(path.read_text())
+        return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None

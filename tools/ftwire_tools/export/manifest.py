@@ -38,12 +38,14 @@ ALL: Final = "all"
 SDK: Final = "sdk"
 COLUMNS: Final = (ALL, SDK)
 """Which columns tables have."""
-SCHEMA: Final = 2
-"""Version of the names and types of columns.
+SCHEMA: Final = 3
+"""Version of the names of tables, and of the names and types of columns.
 
 1: ``capture_time``, ``connection``, ``frame``.
 2: ``time``, ``conversation``, ``number``, as in ``ftwire dump --json``; ``src``, ``dst``, ``proto_id``, ``request``,
 ``latency_ns`` and the request's parameters.
+3: K-lines in a table for each period and adjustment, not all in ``kline``; in paths ``market=none`` and
+``date=1970-01-01`` where there is none.
 """
 
 FAILED: Final = "failed"

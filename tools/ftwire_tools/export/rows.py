@@ -359,7 +359,9 @@ def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, batch: _Bat
         found.append(column._replace(name=name))
     if any(differ):
         batch.differing[table] += sum(differ)
-    found += [market, RowColumn("date", meta.column("time").cast(pa.date32()), of_messages=True)]
+    # The zone goes first: what Arrow does in one needs a database of zones, which Windows lacks.
+    days = meta.column("time").cast(pa.timestamp("ns")).cast(pa.date32())
+    found += [market, RowColumn("date", days, of_messages=True)]
     return RowSet(meta, parents, length, found)
 
 

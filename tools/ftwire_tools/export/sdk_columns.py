@@ -28,6 +28,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ftwire_tools.export.layout import KINDS
 from ftwire_tools.export.rows import PARTITIONS
 
 __all__ = ["SdkTable", "in_sdk_columns", "needed_columns", "sdk_tables"]
@@ -63,7 +64,7 @@ def needed_columns(table: str) -> frozenset[str] | None:
     found = [each for each in sdk_tables() if each.table == table]
     if not found:
         return None
-    names = {name for name, _ in PARTITIONS}
+    names = {name for name, _ in PARTITIONS} | {f"{name}_name" for name in KINDS.get(table, ())}
     for each in found:
         if each.side is not None:
             names.add("side")

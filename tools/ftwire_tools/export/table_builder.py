@@ -13,6 +13,7 @@ from ftwire.frame import Role
 from ftwire.protocols import registry
 from ftwire_tools.export.convert import Converter, class_descriptor
 from ftwire_tools.export.frame_columns import Collected, ErrorRow, MessageBatch, MessageKey, TableOptions
+from ftwire_tools.export.layout import KINDS
 from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import request_fields
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
     from ftwire.capture import Conversation
 
-__all__ = ["ERRORS", "TableBatch", "TableBuilder", "error_schema"]
+__all__ = ["ERRORS", "TableBatch", "TableBuilder", "by_kind", "error_schema"]
 
 ERRORS: Final = "errors"
 """Table of what could not be decoded: frames, bytes in no frame, bodies that protobuf or ptars refused."""
+
+UNKNOWN: Final = "unknown"
+"""End of the name of a table: rows of a kind that is not known."""
 
 _DIRECTIONS: Final = {Role.CLIENT: "to_opend", Role.SERVER: "from_opend"}
 
@@ -68,7 +72,7 @@ class TableBuilder:
         """Rows so far with a local time that is not that of its timestamp, by table."""
 
     def build(self, collected: Collected) -> Iterator[TableBatch]:
-        """Return one batch for each table that these frames and errors fill, by table name."""
+        """Return one batch for each table that these frames and errors fill."""
         found: dict[str, list[RowSet]] = {}
         errors = collected.errors[:]
         # Sorted, so that rows with the same time do not depend on which class came first in the capture.
@@ -81,11 +85,11 @@ class TableBuilder:
         for table in sorted(found):
             # What is not needed any more is freed before the next table is made.
             row_sets = found.pop(table)
-            if self._options.columns == SDK:
-                batch = merged(row_sets, needed_columns(table))
-                yield from (TableBatch(name, rows) for name, rows in in_sdk_columns(table, batch))
-            else:
-                yield TableBatch(table, merged(row_sets))
+            is_sdk = self._options.columns == SDK
+            batch = merged(row_sets, needed_columns(table) if is_sdk else None)
+            for ending, rows in by_kind(table, batch):
+                each = in_sdk_columns(table, rows) if is_sdk else ((table, rows),)
+                yield from (TableBatch(f"{name}{ending}", chosen) for name, chosen in each)
 
     def _rows(
         self,
@@ -211,6 +215,22 @@ class TableBuilder:
         ]
         meta = pa.RecordBatch.from_arrays([values for _, values in named], names=[name for name, _ in named])
         return RowSet(meta, None, count, [RowColumn(name, values, of_messages=True) for name, values in named])
+
+
+def by_kind(table: str, batch: Any) -> Iterator[tuple[str, Any]]:
+    """Return the rows of each of a table's ``KINDS``, in their order, and what the name of their table ends with.
+
+    All rows, and an empty ending, for a table that is not split. There are as many kinds as the enums have names: where
+    a number is not known, or has none, the kind is ``unknown``.
+    """
+    columns = KINDS.get(table)
+    if columns is None:
+        yield "", batch
+        return
+    names = [pc.utf8_lower(batch.column(f"{name}_name").cast(pa.string())) for name in columns]
+    kinds = pc.fill_null(pc.binary_join_element_wise(*names, "_"), UNKNOWN).dictionary_encode()
+    for at, kind in enumerate(kinds.dictionary.to_pylist()):
+        yield f"_{kind}", batch.filter(pc.equal(kinds.indices, at)) if len(kinds.dictionary) > 1 else batch
 
 
 def error_schema() -> Any:

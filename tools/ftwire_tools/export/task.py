@@ -129,7 +129,7 @@ def check_output(settings: ExportSettings) -> None:
     if found.schema != SCHEMA:
         raise MixedTablesError(
             f"{settings.out} holds tables of schema {found.schema} (ftwire {found.version}), and this ftwire writes "
-            f"schema {SCHEMA}, whose columns have other names: give another directory, or delete that one"
+            f"schema {SCHEMA}, whose tables or columns have other names: give another directory, or delete that one"
         )
     if found.columns != settings.options.columns:
         raise MixedTablesError(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire import errors
+from ftwire.frame import Kind
 from ftwire.protocols import Registry
 from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.filters import literals
@@ -30,12 +31,14 @@ from ftwire_tools.filters.expression import (
     Or,
     Pattern,
     Presence,
+    simplified,
     text_of,
 )
 from ftwire_tools.filters.header_fields import (
     ALIASES,
     HEADER_FIELDS,
     HeaderField,
+    code_key,
     codes_of,
     end_matches,
     is_code,
@@ -43,13 +46,15 @@ from ftwire_tools.filters.header_fields import (
 from ftwire_tools.filters.protocol_names import protocol_ids
 from ftwire_tools.messages.descriptors import descriptor_of
 from ftwire_tools.messages.enums import enum_names, enum_number, short_enum_name
+from ftwire_tools.messages.securities import security_finder
 from ftwire_tools.messages.sensitive_fields import is_secret
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
     from ftwire.capture import Conversation, DissectedFrame
+    from ftwire.protocols import Protocol
     from ftwire_tools.filters.body_paths import PathEnd
 
 __all__ = ["MAX_DEPTH", "MOST_CODES", "Filter"]
@@ -74,6 +79,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 _FLAGS: Final = {"true": True, "false": False}
 _ERRORS: Final = tuple(name for name in errors.__all__ if name.endswith("Error"))
+_ON_WIRE: Final = frozenset({"body_length", "encryption"})
 _MAX_PATH: Final = 200
 _MOST_NAMED: Final = 8
 _GLOB: Final = frozenset("*?[")
@@ -84,6 +90,17 @@ class _Place(NamedTuple):
 
     conversation: Conversation
     time: int
+
+
+class _PushType:
+    """Stands for all pushes of a protocol, as far as ``is_type`` fields of ``HEADER_FIELDS`` are read of them."""
+
+    kind: Final = Kind.PUSH
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol: Final = protocol
+        self.proto_id: Final = protocol.proto_id
+        self.observation = self.frame = self
 
 
 class _Compiled(NamedTuple):
@@ -143,7 +160,40 @@ class Filter:
     @property
     def needs_frame(self) -> bool:
         """Whether it takes the frame itself to decide: where it is false, ``may_match`` is exact."""
-        return self.expression is not None and not _is_of_place(self.expression)
+        names = () if self.expression is None else _names(self.expression)
+        return any((field := HEADER_FIELDS.get(name)) is None or not field.is_place for name in names)
+
+    def for_pushes(self, protocol: Protocol, message: Descriptor) -> Expression | bool:
+        """Return what is left to decide of pushes of a protocol with bodies of one class that are in order.
+
+        A boolean where they are all shown, or none is; otherwise the expression without those conditions that are
+        decided: on the protocol, the kind, and fields that the class does not have.
+        """
+        push = _PushType(protocol)
+
+        def decide(condition: Any) -> bool | None:
+            name = ALIASES.get(condition.name, condition.name)
+            field = HEADER_FIELDS.get(name)
+            if field is None:
+                return False if BodyPath(name).end_in(message) is None else None
+            if name == "code" and security_finder(message) is None:
+                return False
+            return self._of_header(condition, name, field)(push) if field.is_type else None
+
+        return True if self.expression is None else simplified(self.expression, decide)
+
+    @property
+    def texts(self) -> tuple[str, ...] | None:
+        """Texts one of which, in capital or small letters, is in the bytes of every push in protobuf that is shown.
+
+        ``None`` where that is not known of any.
+        """
+        return None if self.expression is None else self._texts(self.expression)
+
+    @property
+    def needs_wire(self) -> bool:
+        """Whether it asks how a body was sent: it cannot be decided of the plain body then."""
+        return self.expression is not None and not _ON_WIRE.isdisjoint(_names(self.expression))
 
     def forget(self, conversation: Conversation) -> None:
         """Take note that a conversation has ended."""
@@ -261,7 +311,7 @@ class Filter:
         else:
             if isinstance(expression, Comparison):
                 self._only_equality(expression)
-            wanted = [literal.text.upper() for literal in _literals(expression)]
+            wanted = [code_key(literal.text) for literal in _literals(expression)]
             for literal in _literals(expression):
                 if "*" in literal.text:
                     raise self._error("a pattern is written with ~: code ~ US.*", literal.at)
@@ -401,6 +451,27 @@ class Filter:
                 raise self._error("a number that a field can hold", literal.at) from None
         return value
 
+    def _texts(self, expression: Expression) -> tuple[str, ...] | None:
+        if isinstance(expression, And):
+            return next((found for each in expression.operands if (found := self._texts(each)) is not None), None)
+        if isinstance(expression, Or):
+            found = [self._texts(each) for each in expression.operands]
+            return None if None in found else tuple(text for texts in found for text in texts or ())
+        if not (isinstance(expression, IsIn) or (isinstance(expression, Comparison) and expression.operator == "==")):
+            return None
+        texts = tuple(literal.text for literal in _literals(expression))
+        if expression.name == "code":
+            texts = tuple(text.rpartition(".")[2] for text in texts)
+        elif expression.name in HEADER_FIELDS or expression.name in ALIASES:
+            return None
+        else:
+            path = BodyPath(expression.name)
+            ends = [end for each in classes_of(self._registry) if (end := path.end_in(each)) is not None]
+            if any(end.field.type != end.field.TYPE_STRING for end in ends):
+                return None
+        # Other signs may be written for bytes that are no UTF-8.
+        return texts if all(map(str.isalnum, texts)) else None
+
     # Errors.
 
     def _error(self, problem: str, at: int) -> FilterError:
@@ -478,14 +549,15 @@ def _joined(parts: list[_Compiled], *, is_and: bool) -> _Compiled:
     return _Compiled(test, place, any(part.needs_body for part in parts))
 
 
-def _is_of_place(expression: Expression) -> bool:
-    """Return whether all conditions are on a conversation and a time."""
+def _names(expression: Expression) -> Iterator[str]:
+    """Return the names in an expression, those of ``ALIASES`` replaced."""
     if isinstance(expression, Not):
-        return _is_of_place(expression.operand)
-    if isinstance(expression, And | Or):
-        return all(map(_is_of_place, expression.operands))
-    field = HEADER_FIELDS.get(ALIASES.get(expression.name, expression.name))
-    return field is not None and field.is_place
+        yield from _names(expression.operand)
+    elif isinstance(expression, And | Or):
+        for each in expression.operands:
+            yield from _names(each)
+    else:
+        yield ALIASES.get(expression.name, expression.name)
 
 
 def _literals(expression: Any) -> tuple[Literal, ...]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "Or",
     "Pattern",
     "Presence",
+    "simplified",
     "text_of",
 ]
 
@@ -123,6 +125,27 @@ def text_of(expression: Expression) -> str:
     if isinstance(expression, And):
         return " and ".join(_within(each, And | Or) for each in expression.operands)
     return " or ".join(_within(each, Or) for each in expression.operands)
+
+
+def simplified(expression: Expression, decide: Callable[[Expression], bool | None]) -> Expression | bool:
+    """Return what is left of an expression; a boolean where nothing is.
+
+    ``decide`` takes a condition and returns what it is, ``None`` where that is not known.
+    """
+    if isinstance(expression, Not):
+        inner = simplified(expression.operand, decide)
+        return not inner if isinstance(inner, bool) else Not(inner)
+    if isinstance(expression, And | Or):
+        deciding = isinstance(expression, Or)
+        parts = [simplified(each, decide) for each in expression.operands]
+        if deciding in parts:
+            return deciding
+        left = tuple(each for each in parts if not isinstance(each, bool))
+        if len(left) > 1:
+            return type(expression)(left)
+        return left[0] if left else not deciding
+    found = decide(expression)
+    return expression if found is None else found
 
 
 def _within(expression: Expression, looser: object) -> str:

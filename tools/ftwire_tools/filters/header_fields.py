@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["ALIASES", "HEADER_FIELDS", "HeaderField", "codes_of", "end_matches", "is_code"]
+__all__ = ["ALIASES", "HEADER_FIELDS", "HeaderField", "code_key", "codes_of", "end_matches", "is_code"]
 
 FieldType: TypeAlias = Literal["number", "size", "duration", "time", "word", "end", "flag", "proto", "code"]
 
@@ -33,6 +33,8 @@ class HeaderField(NamedTuple):
     needs_body: bool = False
     is_place: bool = False
     """What is no frame has it too: ``read`` takes anything with ``conversation`` and ``time``."""
+    is_type: bool = False
+    """All pushes of a protocol have the same."""
     words: tuple[str, ...] = ()
     """The values there are of a ``word``, if only some."""
 
@@ -65,13 +67,16 @@ def _not_here(frame: DissectedFrame) -> None:
 
 
 HEADER_FIELDS: Final[dict[str, HeaderField]] = {
-    "proto": HeaderField("proto", _proto, "name of the protocol, its present one or an older one"),
-    "proto_id": HeaderField("number", lambda frame: frame.observation.frame.proto_id, "number of the protocol", True),
+    "proto": HeaderField("proto", _proto, "name of the protocol, its present one or an older one", is_type=True),
+    "proto_id": HeaderField(
+        "number", lambda frame: frame.observation.frame.proto_id, "number of the protocol", True, is_type=True
+    ),
     "kind": HeaderField(
         "word",
         lambda frame: frame.observation.kind,
         "request, response or push",
         True,
+        is_type=True,
         words=tuple(str(kind) for kind in Kind),
     ),
     "serial": HeaderField("number", lambda frame: frame.observation.frame.serial, "serial number", True),
@@ -135,11 +140,16 @@ def is_code(name: str, wanted: str) -> bool:
     return wanted in (name, name.partition(".")[2])
 
 
+def code_key(text: str) -> str:
+    """Return a code as codes are compared: without regard to the case of its letters, unless some are not ASCII."""
+    return text.upper() if text.isascii() else text
+
+
 def codes_of(frame: Frame | Envelope | None) -> list[str]:
     """Return the securities in the body of a frame, as ``HK.00700``; none where it cannot be read."""
     if frame is None:
         return []
     try:
-        return [name.upper() for name in securities_of_frame(frame)]
+        return [code_key(name) for name in securities_of_frame(frame)]
     except WireError:
         return []

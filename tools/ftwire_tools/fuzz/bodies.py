@@ -1,22 +1,18 @@
-"""Plain bodies: the smallest legal messages of both sides, and bodies with something wrong in them."""
+"""The smallest legal messages of both sides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ftwire.body import decode_body
 from ftwire.connection import INIT_CONNECT
 from ftwire.errors import WireError
 from ftwire.frame import MessageClasses, Role
-from ftwire.frame_mutations import NamedMutation, flip_bit
 from ftwire.header import BodyFormat
 from ftwire.websocket import INIT
-from ftwire_tools.fuzz.steps import BODY_MUTATIONS
-from ftwire_tools.messages.descriptors import is_repeated, is_required
-from ftwire_tools.messages.varints import varint
+from ftwire_tools.messages.descriptors import copy_field, is_repeated, is_required
 
-__all__ = ["CLASSES", "init_request", "mutate_body", "parsed", "request_message", "response_message", "stamp_packet_id"]
+__all__ = ["CLASSES", "init_request", "parsed", "request_message", "response_message"]
 
 CLASSES: Final[dict[Role, Any]] = {role: MessageClasses(role) for role in Role}
 """Side to protocol ID to the class of what that side sends under it, ``None`` where there is none."""
@@ -30,36 +26,6 @@ MOMENT: Final = "2026-01-05 09:30:00"
 SECONDS: Final = 1_767_576_600
 """The same in seconds since 1970."""
 MAX_DEPTH: Final = 6
-UNKNOWN_FIELD: Final = 500
-"""A field number that no message of the protocol has."""
-_ENDS: Final[dict[int, tuple[Any, ...]]] = {  # by FieldDescriptor.cpp_type
-    1: (-(1 << 31), (1 << 31) - 1),  # int32
-    2: (-(1 << 63), (1 << 63) - 1),  # int64
-    3: (0, (1 << 32) - 1),  # uint32
-    4: (0, (1 << 64) - 1),  # uint64
-    5: (float("nan"), float("inf"), -1e308, 5e-324),  # double
-    6: (float("nan"), float("-inf")),  # float
-}
-_STRINGS: Final = ("", "\0", "a" * 70_000, "\U0001f409", "../../etc/passwd", "%n%s", "' OR 1=1 --", "\ufeff\u202e")
-_FIELD_MUTATIONS: Final[dict[str, Callable[[Any], tuple[Any, ...]]]] = {
-    "missing field": lambda field: (None,) if is_required(field) else (),
-    # The schema has most of its enums as int32.
-    "unknown enum": lambda field: (-7, 9999) if field.cpp_type == field.CPPTYPE_INT32 else (),
-    "extreme number": lambda field: _ENDS.get(field.cpp_type, ()),
-    "odd string": lambda field: _STRINGS if field.type == field.TYPE_STRING else (),
-}
-"""Mutation of one field to what may be set there instead: ``None`` for nothing, no choices where it does not apply."""
-
-
-def stamp_packet_id(proto_id: int, body: bytes, conn_id: int, serial: int) -> bytes:
-    """Return a request's body with the ``packetID`` that trading requests carry, others unchanged."""
-    message_class = CLASSES[Role.CLIENT][proto_id]
-    field = None if message_class is None else message_class.DESCRIPTOR.fields_by_name.get("c2s")
-    if field is None or "packetID" not in field.message_type.fields_by_name:
-        return body
-    message = message_class.FromString(body)
-    message.c2s.packetID.connID, message.c2s.packetID.serialNo = conn_id, serial
-    return bytes(message.SerializePartialToString())
 
 
 def _fill(message: Any, like: Any = None, depth: int = 0) -> None:
@@ -68,28 +34,18 @@ def _fill(message: Any, like: Any = None, depth: int = 0) -> None:
     Values are those of the fields of the same name in ``like``, or plausible ones.
     """
     for field in message.DESCRIPTOR.fields:
-        is_message = field.cpp_type == field.CPPTYPE_MESSAGE
+        is_message = field.message_type is not None
         if is_repeated(field):
             if is_message and 0 < depth <= 2:
                 _fill(getattr(message, field.name).add(), like, depth + 1)
         elif (is_required(field) or (depth == 0 and field.name == "s2c")) and depth <= MAX_DEPTH:
-            known = _same_field(field, like)
-            if is_message and known is not None:
-                getattr(message, field.name).CopyFrom(known)
-            elif is_message:
+            if like is not None and copy_field(like, message, field):
+                continue
+            if is_message:
                 getattr(message, field.name).SetInParent()
                 _fill(getattr(message, field.name), like, depth + 1)
             else:
-                setattr(message, field.name, _plausible(field) if known is None else known)
-
-
-def _same_field(field: Any, like: Any) -> Any:
-    """Return what ``like`` has in a field of the same name and type, ``None`` where there is none."""
-    found = None if like is None else like.DESCRIPTOR.fields_by_name.get(field.name)
-    if found is None or is_repeated(found) or not like.HasField(field.name):
-        return None
-    is_same = found.cpp_type == field.cpp_type and found.message_type is field.message_type
-    return getattr(like, field.name) if is_same else None
+                setattr(message, field.name, _plausible(field))
 
 
 def _plausible(field: Any) -> Any:
@@ -152,51 +108,3 @@ def parsed(body: bytes, body_format: int, message_class: Any) -> Any:
         return decode_body(body, message_class, check_required=False)
     except WireError:
         return None
-
-
-def mutate_body(body: bytes, mutations: Iterable[NamedMutation], body_format: int, message_class: Any) -> bytes:
-    """Return a plain body with these things wrong; mutations of frames do nothing here.
-
-    ``message_class`` is the body's, ``None`` where there is none. Mutations of fields need one, and protobuf.
-    """
-    values: dict[str, Any] = dict(mutations)
-    for name in BODY_MUTATIONS:
-        if name in values:
-            body = _mutated(body, name, values[name], body_format, message_class)
-    return body
-
-
-def _mutated(body: bytes, name: str, value: Any, body_format: int, message_class: Any) -> bytes:
-    if name == "empty body":
-        return b""
-    if name == "cut body":
-        return body[: int(value) % len(body)] if body else body
-    if name == "flip body":
-        return flip_bit(body, value)
-    if name == "random body":
-        return bytes.fromhex(value)
-    if name == "grow body":
-        if body_format != BodyFormat.PROTOBUF:
-            return body + b" " * int(value)
-        return body + varint(UNKNOWN_FIELD << 3 | 2) + varint(value) + bytes(value)
-    message = parsed(body, body_format, message_class)
-    if message is None:
-        return body
-    if places := list(_places(message, _FIELD_MUTATIONS[name])):
-        parent, field, choices = places[value % len(places)]
-        chosen = choices[value % len(choices)]
-        if chosen is None:
-            parent.ClearField(field.name)
-        else:
-            setattr(parent, field.name, chosen)
-    return bytes(message.SerializePartialToString())
-
-
-def _places(message: Any, choices_of: Callable[[Any], tuple[Any, ...]]) -> Iterator[tuple[Any, Any, tuple[Any, ...]]]:
-    """Give (message, field, choices) of every field that is set and that has choices."""
-    for field, value in message.ListFields():
-        if not is_repeated(field) and (choices := choices_of(field)):
-            yield message, field, choices
-        if field.cpp_type == field.CPPTYPE_MESSAGE:
-            for each in value if is_repeated(field) else [value]:
-                yield from _places(each, choices_of)

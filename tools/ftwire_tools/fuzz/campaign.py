@@ -59,6 +59,7 @@ class CampaignTotals:
     began: float = field(default_factory=time.monotonic)
 
 
+@dataclass
 class Campaign:
     """Performs what ``plan`` draws from ``seed`` and the number of the run.
 
@@ -66,26 +67,16 @@ class Campaign:
     ``progress`` after each run.
     """
 
-    def __init__(
-        self,
-        target: FuzzTarget,
-        plan: Callable[[Random], tuple[FuzzStep, ...]],
-        *,
-        seed: int,
-        tries: int,
-        report: Callable[[Reproduction], None],
-        progress: Callable[[CampaignTotals], None] = lambda _: None,
-    ) -> None:
-        self.totals: Final = CampaignTotals()
-        self._target: Final = target
-        self._plan: Final = plan
-        self._seed: Final = seed
-        self._tries: Final = tries
-        self._report: Final = report
-        self._progress: Final = progress
-        self._shortened: Final[Counter[str]] = Counter()
-        self._deadline = math.inf
-        self._known: Final[set[tuple[object, ...]]] = set()
+    target: FuzzTarget
+    plan: Callable[[Random], tuple[FuzzStep, ...]]
+    seed: int
+    tries: int
+    report: Callable[[Reproduction], None]
+    progress: Callable[[CampaignTotals], None] = lambda _: None
+    totals: CampaignTotals = field(default_factory=CampaignTotals, init=False)
+    _shortened: Counter[str] = field(default_factory=Counter, init=False)
+    _known: set[tuple[object, ...]] = field(default_factory=set, init=False)
+    _deadline: float = field(default=math.inf, init=False)
 
     def run(self, runs: int | None, seconds: float | None) -> None:
         """Go on until there have been so many runs, or so much time has passed. Raises ``LostTargetError``."""
@@ -93,9 +84,9 @@ class Campaign:
         self._deadline = math.inf if seconds is None else totals.began + seconds
         while (runs is None or totals.runs < runs) and time.monotonic() < self._deadline:
             number = totals.runs + 1
-            steps = self._plan(Random(f"{self._seed}/{number}"))  # noqa: S311 - to be repeated, not to be secret
+            steps = self.plan(Random(f"{self.seed}/{number}"))  # noqa: S311 - to be repeated, not to be secret
             try:
-                record = self._target.play(steps)
+                record = self.target.play(steps)
             except LostTargetError as error:
                 if not totals.runs:
                     raise
@@ -106,7 +97,7 @@ class Campaign:
             totals.reactions.update(record.reactions)
             if record.findings:
                 self._take(number, steps, record)
-            self._progress(totals)
+            self.progress(totals)
 
     def _take(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> None:
         # What came first is what was provoked; what follows in the same run mostly follows from it.
@@ -122,7 +113,7 @@ class Campaign:
             return
         self._known.add(shape)
         self.totals.found.append(found)
-        self._report(found)
+        self.report(found)
 
     def _shorten(self, number: int, steps: tuple[FuzzStep, ...], record: PlayRecord) -> Reproduction:
         finding = record.findings[0]
@@ -132,19 +123,19 @@ class Campaign:
             nonlocal best
             if not late and time.monotonic() > self._deadline:
                 return False
-            tried = self._target.play(candidate, fresh=True)
+            tried = self.target.play(candidate, fresh=True)
             if tried.has(finding.kind):
                 best = tried
                 return True
             return False
 
-        short, tries, again = steps, AGAIN, False
+        short, tries = steps, AGAIN
         try:
             again = any(provokes(steps, late=True) for _ in range(AGAIN))
             if again:
-                short, tries = shrink(steps, provokes, self._tries)
+                short, tries = shrink(steps, provokes, self.tries)
         except LostTargetError as error:
             self.totals.lost = str(error)
-            return Reproduction(finding, number, steps, len(steps), 0, again=False, record=record)
+            short, tries, again, best = steps, 0, False, record
         shown = next(each for each in best.findings if each.kind == finding.kind)
         return Reproduction(shown, number, short, len(steps), tries + again, again=again, record=best)

@@ -1,4 +1,4 @@
-"""A performance of steps and its TCP connections, of either side: bytes out in pieces, events in."""
+"""A TCP connection of either hostile side: bytes out in pieces, events in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
 from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
 
-__all__ = ["FuzzConnection", "FuzzPlay"]
+__all__ = ["FuzzConnection"]
 
 PIECES: Final = 200
 """Most writes that a slowly sent frame is cut into."""
@@ -22,52 +22,41 @@ BETWEEN_PIECES: Final = 0.0003
 """Seconds between two of them."""
 
 
-class FuzzPlay:
-    """One performance of steps. ``new_transport`` makes that of each connection, ``timeout`` is in seconds."""
-
-    def __init__(self, new_transport: Callable[[], FuzzTransport], timeout: float) -> None:
-        self.new_transport: Final = new_transport
-        self.timeout: Final = timeout
-        self.record: Final = PlayRecord()
-        self.opened = 0
-        """How many connections there have been."""
-
-
 class FuzzConnection:
-    """A connected socket; subclasses take what is received (``take``)."""
+    """A connected socket, whose traffic goes into ``record``; subclasses take what is received (``take``).
 
-    def __init__(self, play: FuzzPlay, connected: socket.socket) -> None:
-        play.opened += 1
-        self.number: Final = play.opened
-        self.transport: Final = play.new_transport()
-        self.record: Final = play.record
-        self.timeout: Final = play.timeout
+    ``timeout`` is how long the peer may take to read, in seconds.
+    """
+
+    end = ""
+    """How it ended: ``closed`` or ``reset`` by the peer, ``left`` by us, ``garbage`` or ``refused`` where what came
+    cannot be read; empty while it is open."""
+    is_open = False
+    """Whether the handshake was granted."""
+    is_finished = False
+    """Whether we have closed for writing, or announced the end."""
+    is_lost = False
+    """Whether one side cannot know where the other's next frame begins."""
+
+    def __init__(self, record: PlayRecord, transport: FuzzTransport, timeout: float, connected: socket.socket) -> None:
+        record.connections += 1
+        self.number: Final = record.connections
+        self.record: Final = record
+        self.transport: Final = transport
+        self.timeout: Final = timeout
         self.socket: Final = connected
-        self.end = ""
-        """How it ended: ``closed`` or ``reset`` by the peer, ``left`` by us, ``garbage`` or ``refused`` where what
-        came cannot be read; empty while it is open."""
         self.heard = time.monotonic()
         """When the peer has last sent anything."""
-        self.is_stuck = False
-        """Whether the peer has not read all of what was written."""
-        self.is_open = False
-        """Whether the handshake was granted."""
-        self.is_finished = False
-        """Whether we have closed for writing, or announced the end."""
-        self._us, self._peer = ("client", "gateway") if self.transport.role is Role.CLIENT else ("gateway", "client")
+        self._us, self._peer = ("client", "gateway") if transport.role is Role.CLIENT else ("gateway", "client")
         self._held = b""
         self._is_writing = False
         connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.record.note(self.number, "open")
+        record.note(self.number, "open")
 
     def take(self, event: Any) -> None:
         """Handle a frame, an envelope or an event of the transport."""
         raise NotImplementedError
-
-    def take_garbage(self, error: WireError) -> None:
-        """Handle bytes that are no frames, after which nothing can be read."""
-        self.record.found("garbage", str(error))
 
     def write(self, data: bytes, chunk: int = 0, *, hold: bool = False) -> None:
         """Write bytes, in pieces of ``chunk`` if it is not 0, or with ``hold`` together with the next ones."""
@@ -79,10 +68,8 @@ class FuzzConnection:
         if self.end or not data:
             return
         self.record.note(self.number, self._us, data)
-        pieces = [data]
-        if chunk:
-            cut = min(len(data), chunk * PIECES)
-            pieces = [data[at : min(at + chunk, cut)] for at in range(0, cut, chunk)] + [data[cut:]]
+        cut = min(len(data), chunk * PIECES)
+        pieces = [data[at : min(at + chunk, cut)] for at in range(0, cut, chunk or 1)] + [data[cut:]]
         self._is_writing = True
         for piece in pieces:
             self._write_piece(piece)
@@ -105,9 +92,9 @@ class FuzzConnection:
                 except BlockingIOError:
                     continue
                 except OSError:
-                    self._ended("reset")
+                    self._ended("reset", "reset")
             if not writable and time.monotonic() >= end:
-                self.is_stuck = True
+                self.is_lost = True
                 return
 
     def receive(self, done: Callable[[], bool], seconds: float) -> bool:
@@ -121,6 +108,10 @@ class FuzzConnection:
                 break
         return bool(done())
 
+    def wait(self, seconds: float) -> None:
+        """Read whatever comes for so long."""
+        self.receive(lambda: False, seconds)
+
     def read(self) -> None:
         """Read once, and handle what came."""
         try:
@@ -128,10 +119,10 @@ class FuzzConnection:
         except BlockingIOError:
             return
         except OSError:
-            self._ended("reset")
+            self._ended("reset", "reset")
             return
         if not data:
-            self._ended("closed")
+            self._ended("closed", f"{self._peer}-end")
             return
         self.heard = time.monotonic()
         self.record.note(self.number, self._peer, data)
@@ -139,20 +130,23 @@ class FuzzConnection:
             for event in self.transport.feed(data):
                 if isinstance(event, CloseReceived):
                     self.write(self.transport.outgoing())
-                    self._ended("closed")
+                    self._ended("closed", f"{self._peer}-end")
                     return
                 self.take(event)
         except WireError as error:
-            self.take_garbage(error)
-            self.end = "refused" if self.transport.refused else "garbage"
+            refused = self.transport.refused
+            if not self.is_lost and not refused:
+                self.record.found("garbage", str(error))
+            self.is_lost = True
+            self.end = "refused" if refused else "garbage"
         if answer := self.transport.outgoing():
             self.write(answer)
 
-    def _ended(self, how: str) -> None:
+    def _ended(self, how: str, what: str) -> None:
         if not self.end:
             self.end = how
             self.heard = time.monotonic()
-            self.record.note(self.number, "reset" if how == "reset" else f"{self._peer}-end")
+            self.record.note(self.number, what)
 
     def finish(self) -> None:
         """Close for writing."""
@@ -163,17 +157,14 @@ class FuzzConnection:
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self._ended("reset")
+            self._ended("reset", "reset")
         else:
             self.record.note(self.number, f"{self._us}-end")
 
     def leave(self, *, reset: bool = False) -> None:
         """Close, after what was held back, or reset."""
         self.write(b"")
-        if not self.end:
-            self.end = "left"
-            self.heard = time.monotonic()
-            self.record.note(self.number, "reset" if reset else f"{self._us}-end")
+        self._ended("left", "reset" if reset else f"{self._us}-end")
         if reset:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()

@@ -1,93 +1,129 @@
-"""A hostile client: performs steps against a gateway and records what the gateway does.
-
-What must be answered is decided by what was really sent. As long as all bytes on a connection were whole frames, a
-gateway knows where the next one begins: it may answer a bad frame, ignore it or close, but if it leaves the connection
-open it must answer the next legal request. Where frame boundaries were lost nothing must be answered, and only what is
-wrong by itself is a finding.
-"""
+"""A gateway as the target, and the hostile client that performs steps against it."""
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from ftwire_tools.fuzz.attack_session import AttackSession, NoGatewayError
+from ftwire.frame import Role
+from ftwire_tools.fuzz.attack_session import AttackSession
 from ftwire_tools.fuzz.bodies import init_request
-from ftwire_tools.fuzz.connection import FuzzPlay
-from ftwire_tools.fuzz.judgement import PlayRecord
+from ftwire_tools.fuzz.judgement import FuzzFinding, PlayRecord
 from ftwire_tools.fuzz.steps import FuzzStep
-from ftwire_tools.fuzz.transport import FuzzTransport
+from ftwire_tools.fuzz.targets import EXIT_SECONDS, START_SECONDS, FuzzTarget, LostTargetError
+from ftwire_tools.terminal.addresses import Address
 
-__all__ = ["HostileClient"]
+__all__ = ["GatewayTarget"]
+
+POLL: Final = 0.05
 
 
-class HostileClient(FuzzPlay):
-    """One performance against the gateway at ``address``. ``timeout`` is how long a reply may take."""
+class NoGatewayError(Exception):
+    """Nothing listens there, or nothing that uses our transport."""
 
-    def __init__(self, transport: Callable[[], FuzzTransport], timeout: float, address: tuple[str, int]) -> None:
-        super().__init__(transport, timeout)
-        self._address: Final = address
 
-    def play(self, steps: Sequence[FuzzStep]) -> PlayRecord:
+class GatewayTarget(FuzzTarget):
+    """A gateway that listens at the address. The timeout of ``setup`` is how long a reply may take."""
+
+    role = Role.CLIENT
+    _serves = False
+
+    def play(self, steps: Sequence[FuzzStep], *, fresh: bool = False) -> PlayRecord:
+        """See ``FuzzTarget``."""
+        program = self.program
+        if program is not None and (fresh or not self._serves):
+            program.start()
+            self._serves = False
+        if not self._serves:
+            self._wait()
+        record = self._attack(steps)
+        is_dead = record.has("dead")
+        self._serves = not is_dead and (program is None or not record.findings)
+        if program is not None:
+            record.output = program.output()
+            if is_dead:
+                program.wait(EXIT_SECONDS)
+                code = program.exit_code
+                if how := program.crash() or ("" if code is None else f"exit code {code}"):
+                    record.findings.insert(0, FuzzFinding("crashed", how))
+        return record
+
+    def _wait(self) -> None:
+        """Wait until a legal session is served."""
+        program = self.program
+        end = time.monotonic() + START_SECONDS
+        while findings := self._attack(()).findings:
+            why = findings[0].detail
+            if program is not None and not program.is_running:
+                raise LostTargetError(f"the gateway's program has ended before it served anybody: {why}")
+            if time.monotonic() > end or program is None:
+                raise LostTargetError(f"{Address(*self.address)}: {why}")
+            time.sleep(POLL)
+        self._serves = True
+
+    def _attack(self, steps: Sequence[FuzzStep]) -> PlayRecord:
         """Perform steps beside a session that does nothing wrong, then see whether it and a new one are served."""
-        bystander = self._legal_session()
+        record = PlayRecord()
+        bystander = self._legal_session(record)
         if bystander is not None:
             try:
-                self._perform(steps)
+                self._perform(steps, record)
             except NoGatewayError as error:
-                self.record.found("dead", f"no new connection: {error}")
+                record.found("dead", f"no new connection: {error}")
             is_served = bystander.is_served()
-            fresh = self._legal_session()
+            fresh = self._legal_session(record)
             if fresh is not None:
                 fresh.say_goodbye()
                 if not is_served:
-                    self.record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
+                    record.found("others", f"a session beside this one: {bystander.end or 'no reply'}")
             bystander.say_goodbye()
-        return self.record
+        return record
 
-    def _legal_session(self) -> AttackSession | None:
+    def _connect(self, record: PlayRecord, *, upgrades: bool = True) -> AttackSession:
+        """Open a connection; without ``upgrades``, only one of TCP. Raises ``NoGatewayError``."""
+        try:
+            connected = socket.create_connection(self.address, self.setup.timeout)
+        except OSError as error:
+            raise NoGatewayError(error.strerror or str(error)) from None
+        session = AttackSession(record, self.new_transport(), self.setup.timeout, connected)
+        if upgrades and (refusal := session.upgrade()):
+            session.leave()
+            raise NoGatewayError(f"{refusal} (as the transport's handshake)")
+        return session
+
+    def _legal_session(self, record: PlayRecord) -> AttackSession | None:
         """Open a session that does nothing wrong; ``None`` and a finding where it is not served."""
         try:
-            session = AttackSession(self, self._address)
+            session = self._connect(record)
         except NoGatewayError as error:
-            self.record.found("dead", f"no new connection: {error}")
+            record.found("dead", f"no new connection: {error}")
             return None
         transport = session.transport
         init = init_request(websocket=transport.is_websocket, encrypted=transport.is_encrypted)
-        session.send(FuzzStep("send", transport.init, init.SerializeToString().hex()))
+        session.perform(FuzzStep("send", transport.init, init.SerializeToString().hex()))
         if session.is_open and session.is_served():
             return session
         what = "KeepAlive is not answered" if session.is_open else f"{transport.init_name} is not granted"
-        self.record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
+        record.found("dead", f"a new session's {what}: {session.end or 'no reply'}")
         session.say_goodbye()
         return None
 
-    def _perform(self, steps: Sequence[FuzzStep]) -> None:
+    def _perform(self, steps: Sequence[FuzzStep], record: PlayRecord) -> None:
         """Do the steps, then judge the connection that is open. Raises ``NoGatewayError``."""
         session: AttackSession | None = None
         for step in steps:
-            if session is not None:
-                is_init = step.do == "send" and step.proto == session.transport.init
-                if step.do == "upgrade" or (is_init and (session.end or session.transport.sent_close)):
-                    session.settle()
-                    session = None
-            if step.do == "pause":
-                time.sleep(step.ms / 1000)
-            elif step.do in {"close", "reset"}:
+            if session is not None and session.is_over_before(step):
+                session.settle()
+                session = None
+            if step.do in {"close", "reset"}:
                 if session is not None:
                     session.drop(reset=step.do == "reset")
                 session = None
-            elif step.do == "upgrade":
-                session = AttackSession(self, self._address, upgrade=step)
             else:
-                session = session or AttackSession(self, self._address)
-                if step.do == "finish":
-                    session.finish()
-                elif step.do == "send":
-                    session.send(step)
-                else:
-                    session.send_raw(step)
-            self.record.performed += 1
+                session = session or self._connect(record, upgrades=step.do != "upgrade")
+                session.perform(step)
+            record.performed += 1
         if session is not None:
             session.settle()

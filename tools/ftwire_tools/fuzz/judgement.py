@@ -58,6 +58,8 @@ class PlayRecord:
     reactions: list[tuple[str, str]] = field(default_factory=list)
     """What was wrong, and what the peer did about it."""
     traffic: list[Traffic] = field(default_factory=list)
+    connections: int = 0
+    """How many there have been."""
     performed: int = 0
     """Steps done."""
     output: str = ""
@@ -76,35 +78,15 @@ class PlayRecord:
         return any(finding.kind == kind for finding in self.findings)
 
 
-def mismatch(frame: Any, request: Any) -> FuzzFinding | None:
-    """Return the finding of a reply that names another security than its request."""
-    wanted, given = _security_in(request, "c2s"), _security_in(frame.message, "s2c")
-    if not (wanted and given) or wanted == given:
-        return None
-    name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    return FuzzFinding("mixed up", f"{name}: asked for {wanted[1]}, answered {given[1]}")
-
-
-def _security_in(message: Any, part: str) -> tuple[int, str] | None:
-    content: Any = getattr(message, part, None)
-    found = None if content is None else content.DESCRIPTOR.fields_by_name.get("security")
-    if found is None or found.message_type is None or not content.HasField("security"):
-        return None
-    return content.security.market, content.security.code
-
-
 def fault_of(frame: Any, *, check_format: bool = True) -> FuzzFinding | None:
     """Return what is wrong with a frame or an envelope of the peer by itself, whatever it answers."""
     name = f"protocol {frame.proto_id}, serial {frame.serial}"
-    damage = getattr(frame, "error", None)  # a decoded envelope has none
-    if isinstance(damage, DigestError):
-        return FuzzFinding("wrong digest", name)
-    if damage is not None:
-        return FuzzFinding("undecodable", f"{name}: {error_text(damage, frame)}")
     if getattr(frame, "error_code", 0):
         return None  # a refusal need not have a body
     try:
         message = frame.message
+    except DigestError:
+        return FuzzFinding("wrong digest", name)
     except WireError as error:
         return FuzzFinding("undecodable", f"{name}: {error_text(error, frame)}")
     if isinstance(message, UnknownBody):
@@ -113,3 +95,18 @@ def fault_of(frame: Any, *, check_format: bool = True) -> FuzzFinding | None:
     if missing := missing_fields(message):
         return FuzzFinding("undecodable", f"{name}: required fields are missing: {', '.join(missing[:3])}")
     return None
+
+
+def mismatch(frame: Any, request: Any) -> FuzzFinding | None:
+    """Return the finding of a reply that names another security than its request."""
+    wanted, given = _security_in(getattr(request, "c2s", None)), _security_in(getattr(frame.message, "s2c", None))
+    if not (wanted and given) or wanted == given:
+        return None
+    name = f"protocol {frame.proto_id}, serial {frame.serial}"
+    return FuzzFinding("mixed up", f"{name}: asked for {wanted[1]}, answered {given[1]}")
+
+
+def _security_in(content: Any) -> tuple[int, str] | None:
+    security: Any = getattr(content, "security", None)
+    is_there = hasattr(security, "market") and content.HasField("security")
+    return (security.market, security.code) if is_there else None

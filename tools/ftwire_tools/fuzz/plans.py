@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from ftwire.body import encode_body
+from ftwire.body_mutations import BODY_MUTATIONS
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.frame_mutations import NamedMutation
 from ftwire.header import BodyFormat
 from ftwire.protocols import registry
 from ftwire.websocket import INIT
 from ftwire_tools.fuzz.bodies import init_request, request_message
-from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep, draw_mutations
+from ftwire_tools.fuzz.steps import TCP_MUTATIONS, WEBSOCKET_MUTATIONS, FuzzStep
 from ftwire_tools.messages.trading import trades
 
 __all__ = ["CHANGING", "client_plan", "gateway_plan", "requests_to_draw"]
@@ -148,18 +149,19 @@ def gateway_plan(
 
     ``requests`` are the protocols to draw from, ``encrypted`` says what the handshake asks for.
     """
-    draw = _GatewayPlan(random, requests, encrypted=encrypted, websocket=websocket)
-    draw.begin()
+    draw = _ClientDraw(random, requests, encrypted=encrypted, websocket=websocket)
+    steps = draw.beginning()
     for _ in range(random.randint(1, most)):
-        draw.add()
-    return tuple(draw.steps)
+        steps += draw.next_steps()
+    return tuple(steps)
 
 
 def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[FuzzStep, ...]:
     """Draw what is done to a client: at most ``most`` steps, each after a number of its requests."""
     if websocket and random.random() < 0.04:
         return (FuzzStep("upgrade", data=random.choice(UPGRADE_RESPONSES).hex()),)
-    draw = _Plan(random, websocket=websocket)
+    draw = _Draw(random, websocket=websocket)
+    steps = []
     after = 1 if random.random() < 0.15 else random.randint(2, 4)
     for _ in range(random.randint(1, most)):
         match draw.kind(_OF_GATEWAY):
@@ -178,29 +180,31 @@ def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[
                 step = FuzzStep(random.choice(("close", "reset", "finish")))
             case kind:
                 step = draw.bytes_of(kind)
-        draw.steps.append(replace(step, after=after))
+        steps.append(replace(step, after=after))
         if step.do in {"close", "reset", "finish", "bye"}:
             break
         after += random.choice((0, 0, 1, 2)) + (step.do in {"reply", "skip", "late"})
-    return tuple(draw.steps)
+    return tuple(steps)
 
 
-class _Plan:
-    """The steps drawn so far, and what both sides draw alike."""
+class _Draw:
+    """What both sides draw alike."""
 
     def __init__(self, random: Random, *, websocket: bool) -> None:
         self.random: Final = random
         self.websocket: Final = websocket
-        self.steps: Final[list[FuzzStep]] = []
-        self._kinds = WEBSOCKET_MUTATIONS if websocket else TCP_MUTATIONS
+        self.kinds = WEBSOCKET_MUTATIONS if websocket else TCP_MUTATIONS
 
     def kind(self, weights: dict[str, tuple[int, int]]) -> str:
         """Draw what comes next."""
         return self.random.choices(list(weights), [each[self.websocket] for each in weights.values()])[0]
 
     def mutations(self, *, small: bool = False) -> tuple[NamedMutation, ...]:
-        """Draw what is wrong with a frame."""
-        return draw_mutations(self.random, self._kinds, small=small)
+        """Draw one or two things that are wrong with a frame; ``small`` where megabytes would take too long."""
+        random, kinds = self.random, {**self.kinds, "grow body": BODY_MUTATIONS["grow body"]} if small else self.kinds
+        weights = [kind.weight for kind in kinds.values()]
+        names = random.sample(list(kinds), k=1 if random.random() < 0.8 else 2, counts=weights)
+        return tuple(NamedMutation(name, kinds[name].draw(random)) for name in dict.fromkeys(names))
 
     def in_pieces(self, step: FuzzStep) -> FuzzStep:
         """Return a step that is as legal, in several writes or fragments."""
@@ -221,74 +225,68 @@ class _Plan:
         return FuzzStep("ping" if random.random() < 0.75 else "pong", data=data.hex())
 
 
-class _GatewayPlan(_Plan):
-    """Draws the steps of a hostile client."""
+class _ClientDraw(_Draw):
+    """What a hostile client draws."""
 
     def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool, websocket: bool) -> None:
         super().__init__(random, websocket=websocket)
-        self._requests: Final = requests
-        self._encrypted: Final = encrypted
         # A client's header has no place for an error.
-        self._kinds = {name: kind for name, kind in self._kinds.items() if not name.startswith("error ")}
+        self.kinds = {name: kind for name, kind in self.kinds.items() if not name.startswith("error ")}
+        self._requests: Final = requests
+        self._init: Final = init_request(websocket=websocket, encrypted=encrypted).SerializeToString().hex()
 
-    def begin(self) -> None:
-        """Draw how the first connection begins."""
-        random = self.random
-        kind = random.random()
+    def beginning(self) -> list[FuzzStep]:
+        """Draw how the first connection begins, and perhaps one before it."""
+        random, kind = self.random, self.random.random()
+        steps = []
         if kind < 0.05:
-            self.steps.append(self._request(wait=False))
+            steps = [self._request(wait=False)]
         elif kind < 0.12:
-            self.steps.append(self._init(self.mutations(small=True)))
+            steps = [self._handshake(self.mutations(small=True))]
         elif kind < 0.17 and self.websocket:
             steps = [FuzzStep("upgrade", data=random.choice(UPGRADE_REQUESTS).hex()), FuzzStep("close")]
-            self.steps.extend(steps)
         if kind < 0.12 and random.random() < 0.5:
-            self.steps.append(FuzzStep("close"))
-        self.steps.append(self._init())
+            steps.append(FuzzStep("close"))
+        return [*steps, self._handshake()]
 
-    def add(self) -> None:
-        """Draw one step more, or two that belong together."""
-        random, steps = self.random, self.steps
+    def next_steps(self) -> list[FuzzStep]:
+        """Draw one step more, or several that belong together."""
+        random = self.random
         match self.kind(_OF_CLIENT):
             case "legal":
                 step = self._request(wait=random.random() < 0.7)
-                steps.append(self.in_pieces(step) if random.random() < (0.3 if self.websocket else 0.12) else step)
+                return [self.in_pieces(step) if random.random() < (0.3 if self.websocket else 0.12) else step]
             case "wrong":
-                steps.append(replace(self._request(wait=False), mutations=self.mutations()))
-                if random.random() < 0.3:
-                    self._begin_again("close", "close", "reset")
+                wrong = replace(self._request(wait=False), mutations=self.mutations())
+                return [wrong, *(self._anew("close", "close", "reset") if random.random() < 0.3 else ())]
             case "held":
-                steps += [replace(self._request(wait=False), hold=True), self._request(wait=True)]
+                return [replace(self._request(wait=False), hold=True), self._request(wait=True)]
             case "init":
-                steps.append(self._init(self.mutations(small=True) if random.random() < 0.5 else ()))
+                return [self._handshake(self.mutations(small=True) if random.random() < 0.5 else ())]
             case "pause":
-                steps.append(FuzzStep("pause", ms=random.choice((1, 5, 20))))
+                return [FuzzStep("pause", ms=random.choice((1, 5, 20)))]
             case "finish":
-                steps.append(FuzzStep("finish"))
+                return [FuzzStep("finish")]
             case "end":
-                self._begin_again("close", "reset")
+                return self._anew("close", "reset")
             case "bye":
-                steps += [self.bytes_of("bye"), self._init()]
+                return [self.bytes_of("bye"), self._handshake()]
             case kind:
-                steps.append(self.bytes_of(kind))
+                return [self.bytes_of(kind)]
 
-    def _begin_again(self, *ends: str) -> None:
-        self.steps.extend((FuzzStep(self.random.choice(ends)), self._init()))
+    def _anew(self, *ends: str) -> list[FuzzStep]:
+        return [FuzzStep(self.random.choice(ends)), self._handshake()]
 
     def _request(self, *, wait: bool) -> FuzzStep:
         random = self.random
         proto_id = random.choice(COMMON if random.random() < 0.8 else self._requests)
         message = request_message(proto_id)
-        security: Any = getattr(message.c2s, "security", None)
-        if security is not None and random.random() < 0.5:
-            security.market, security.code = random.choice(((1, "00001"), (11, "AAPL")))
-        body_format = BodyFormat.PROTOBUF
-        if not self.websocket and random.random() < 0.12:
-            body_format = BodyFormat.JSON
+        if hasattr(message.c2s, "security") and random.random() < 0.5:
+            message.c2s.security.market, message.c2s.security.code = random.choice(((1, "00001"), (11, "AAPL")))
+        is_json = not self.websocket and random.random() < 0.12
+        body_format = BodyFormat.JSON if is_json else BodyFormat.PROTOBUF
         return FuzzStep("send", proto_id, encode_body(message, body_format).hex(), int(body_format), wait=wait)
 
-    def _init(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
-        message = init_request(websocket=self.websocket, encrypted=self._encrypted)
-        proto_id = INIT if self.websocket else INIT_CONNECT
-        step = FuzzStep("send", proto_id, message.SerializeToString().hex(), mutations=mutations)
+    def _handshake(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
+        step = FuzzStep("send", INIT if self.websocket else INIT_CONNECT, self._init, mutations=mutations)
         return self.in_pieces(step) if self.random.random() < 0.05 else step

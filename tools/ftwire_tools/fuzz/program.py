@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import signal
 import subprocess
 import tempfile
 from contextlib import suppress
 from typing import Final
+
+from ftwire_tools.terminal.command_words import command_words
 
 __all__ = ["Program", "ProgramError"]
 
@@ -31,16 +32,15 @@ class Program:
 
     def __init__(self, command: str, *, allowed: tuple[int, ...] = (0, 1), crash_text: str = "") -> None:
         try:
-            self._words: Final = shlex.split(command)
+            self._words: Final = command_words(command)
+            self._crash_text: Final = re.compile(crash_text)
+        except re.error as error:
+            raise ProgramError(f"no regular expression: {error}") from None
         except ValueError as error:
             raise ProgramError(f"no command: {error}") from None
         if not self._words:
             raise ProgramError("no command: it names no program")
         self._allowed: Final = allowed
-        try:
-            self._crash_text: Final = re.compile(crash_text) if crash_text else None
-        except re.error as error:
-            raise ProgramError(f"no regular expression: {error}") from None
         self._process: subprocess.Popen[bytes] | None = None
         self._output: Final = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
 
@@ -66,29 +66,32 @@ class Program:
         except OSError as error:
             raise ProgramError(f"{self._words[0]}: {error.strerror or error}") from None
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, at most so long."""
+        with suppress(subprocess.TimeoutExpired):
+            if self._process is not None:
+                self._process.wait(seconds)
+
     def stop(self) -> None:
         """End it, if it runs."""
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
-        if process.poll() is None:
-            process.kill()
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+        process.kill()  # nothing, where it has ended
         process.wait()
 
     def crash(self) -> str:
         """Return how it crashed, nothing where it did not."""
         code = self.exit_code
         if code is not None and code < 0:
-            with suppress(ValueError):
-                return f"ended by {signal.Signals(-code).name}"
-            return f"ended by signal {-code}"
+            names = {each.value: each.name for each in signal.Signals}
+            return f"ended by {names.get(-code, f'signal {-code}')}"
         if code is not None and code not in self._allowed:
             return f"exit code {code}"
-        found = self._crash_text.search(self.output()) if self._crash_text is not None else None
+        found = self._crash_text.search(self.output())
         return found[0][:200] if found else ""
 
     def output(self) -> str:

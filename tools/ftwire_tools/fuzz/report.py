@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,20 +20,21 @@ from ftwire_tools.terminal.style import paint_for, printable
 
 if TYPE_CHECKING:
     from ftwire_tools.fuzz.campaign import CampaignTotals, Reproduction
+    from ftwire_tools.fuzz.judgement import PlayRecord
     from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
 
-__all__ = ["CampaignReport"]
+__all__ = ["CampaignReport", "write_replay"]
 
 
+@dataclass
 class CampaignReport:
     """Writes to standard output, and with ``folder`` saves findings below it."""
 
-    def __init__(self, setup: FuzzSetup, seed: int, *, folder: Path | None, as_json: bool) -> None:
-        self._setup: Final = setup
-        self._seed: Final = seed
-        self._folder: Final = folder
-        self._as_json: Final = as_json
-        self._progress: Final = Progress(prints=False)
+    setup: FuzzSetup
+    seed: int
+    folder: Path | None
+    as_json: bool
+    _progress: Progress = field(default_factory=lambda: Progress(prints=False), init=False)
 
     def progress(self, totals: CampaignTotals) -> None:
         """Show how far it has come, on a terminal."""
@@ -41,14 +43,14 @@ class CampaignReport:
     def finding(self, found: Reproduction) -> None:
         """Write a finding, after saving it."""
         self._progress.clear()
-        facts = crash_facts(found, self._setup, self._seed)
+        facts = crash_facts(found, self.setup, self.seed)
         place = None
-        if self._folder is not None:
+        if self.folder is not None:
             try:
-                place = save(self._folder, found, facts)
+                place = save(self.folder, found, facts)
             except OSError as error:
-                raise click.ClickException(f"{self._folder}: {error.strerror or error}") from None
-        if self._as_json:
+                raise click.ClickException(f"{self.folder}: {error.strerror or error}") from None
+        if self.as_json:
             saved = None if place is None else str(place)
             write(f"{json.dumps({'event': 'finding', **facts, 'tries': found.tries, 'saved': saved})}\n")
             return
@@ -69,11 +71,11 @@ class CampaignReport:
         self._progress.clear()
         seconds = time.monotonic() - totals.began
         reactions = sorted(totals.reactions.items())
-        if self._as_json:
+        if self.as_json:
             facts = {
                 "event": "summary",
-                "mode": self._setup.mode,
-                "seed": self._seed,
+                "mode": self.setup.mode,
+                "seed": self.seed,
                 "runs": totals.runs,
                 "steps": totals.steps,
                 "seconds": round(seconds, 1),
@@ -96,8 +98,26 @@ class CampaignReport:
         found = _count(len(totals.found), "finding") if totals.found else "nothing found"
         repeats = "".join(f", {count} more of {kind}" for kind, count in totals.repeats.items())
         lost = f"; ended early: {printable(totals.lost)}" if totals.lost else ""
-        done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self._seed}"
+        done = f"{_count(totals.runs, 'run')}, {_count(totals.steps, 'step')}, {seconds:.0f} s, seed {self.seed}"
         write("\n".join([*lines, f"--- {done}: {found}{repeats}{lost}"]) + "\n")
+
+
+def write_replay(record: PlayRecord, kind: str, *, as_json: bool) -> bool:
+    """Write what came of saved steps; returns whether they provoke the same kind of finding."""
+    again = record.has(kind)
+    if as_json:
+        facts = {
+            "event": "replay",
+            "kind": kind,
+            "provoked": again,
+            "findings": [each._asdict() for each in record.findings],
+            "reactions": [{"input": label, "reaction": reaction} for label, reaction in record.reactions],
+        }
+        write(f"{json.dumps(facts)}\n")
+    else:
+        found = "".join(f"{each.kind}: {printable(each.detail)}\n" for each in record.findings)
+        write(f"{found}{kind}: {'still provoked' if again else 'not provoked any more'}\n")
+    return again
 
 
 def _count(number: int, what: str) -> str:

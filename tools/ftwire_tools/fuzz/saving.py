@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire import __version__
 from ftwire.cipher import RsaKey
 from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
+from ftwire_tools.fuzz.hostile_client import GatewayTarget
+from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
+from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep, step_from_json, step_to_json
-from ftwire_tools.fuzz.targets import target_for
 from ftwire_tools.terminal.output_file import write_file
 
 if TYPE_CHECKING:
@@ -21,8 +23,19 @@ if TYPE_CHECKING:
 
     from ftwire_tools.fuzz.campaign import Reproduction
     from ftwire_tools.fuzz.judgement import Traffic
+    from ftwire_tools.fuzz.targets import FuzzTarget
 
-__all__ = ["OF_CLIENT", "CrashFile", "CrashFileError", "capture_of", "crash_facts", "load_crash", "replay", "save"]
+__all__ = [
+    "OF_CLIENT",
+    "CrashFile",
+    "CrashFileError",
+    "capture_of",
+    "crash_facts",
+    "load_crash",
+    "replay",
+    "save",
+    "target_for",
+]
 
 FORMAT: Final = 1
 """Version of ``crash.json``."""
@@ -33,7 +46,7 @@ _PORTS: Final = {"tcp": 11_111, "websocket": 33_333}
 """The gateway's port in a capture and by default, by transport."""
 
 _TEST: Final = '''\
-"""Found by ``ftwire fuzz {mode}`` (ftwire {version}, seed {seed}, run {run}):
+"""Found by ``ftwire fuzz {mode}`` (ftwire {ftwire}, seed {seed}, run {run}):
 the {mode} {verdict}.
 
 Fails while that is so. Needs pytest, ``pip install ftwire``, crash.json beside this file, and the environment:
@@ -73,22 +86,22 @@ def load_crash(text: str, mode: str | None = None) -> CrashFile:
     """Read a ``crash.json``, of this mode if it is given. Raises ``CrashFileError``."""
     try:
         values = json.loads(text)
+        transport = values.get("transport", "tcp")
         setup = FuzzSetup(
             values["mode"],
             float(values["timeout"]),
             encrypted=bool(values["encrypted"]),
-            websocket=values.get("transport", "tcp") == "websocket",
+            websocket=transport == "websocket",
             **{name: kind(values[name]) for name, kind in OF_CLIENT.items() if name in values},
         )
-        crash = CrashFile(
-            setup, str(values["finding"]["kind"]), tuple(step_from_json(step) for step in values["steps"])
-        )
+        steps = tuple(step_from_json(step) for step in values["steps"])
+        crash = CrashFile(setup, str(values["finding"]["kind"]), steps)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CrashFileError(f"no crash.json: {type(error).__name__}: {error}") from None
     if values.get("format") != FORMAT:
         raise CrashFileError(f"format {values.get('format')!r}, not {FORMAT}: of another version of ftwire")
-    if values.get("transport", "tcp") not in _PORTS:
-        raise CrashFileError(f"transport {values['transport']!r} is neither tcp nor websocket")
+    if transport not in _PORTS:
+        raise CrashFileError(f"transport {transport!r} is neither tcp nor websocket")
     if setup.mode != (mode or setup.mode):
         raise CrashFileError(f"the steps are for a {setup.mode}: ftwire fuzz {setup.mode}")
     return crash
@@ -119,30 +132,36 @@ def save(folder: Path, found: Reproduction, facts: dict[str, Any]) -> Path:
         with suppress(FileExistsError):
             place.mkdir(parents=True, mode=0o700)
             break
+    is_gateway = facts["mode"] == "gateway"
+    test = _TEST.format(
+        **facts,
+        verdict=KINDS[found.finding.kind],
+        where="the gateway listens" if is_gateway else "to listen for the client",
+        port=_PORTS[facts["transport"]],
+        alone="it has to be running" if is_gateway else "one has to connect by itself",
+        key="" if facts["encrypted"] else " (none here)",
+    )
     files = {
         "crash.json": (json.dumps(facts, indent=1) + "\n").encode(),
         "session.pcap": capture_of(found.record.traffic, facts["transport"]),
-        "test_crash.py": _test_of(facts).encode(),
-        **({"output.txt": found.record.output.encode()} if found.record.output else {}),
+        "test_crash.py": test.encode(),
+        "output.txt": found.record.output.encode(),
     }
     for name, data in files.items():
-        write_file(place / name, data, overwrite=False, private=True)
+        if data:
+            write_file(place / name, data, overwrite=False, private=True)
     return place
 
 
-def _test_of(facts: Mapping[str, Any]) -> str:
-    of_gateway = facts["mode"] == "gateway"
-    return _TEST.format(
-        mode=facts["mode"],
-        version=facts["ftwire"],
-        seed=facts["seed"],
-        run=facts["run"],
-        verdict=KINDS[facts["finding"]["kind"]],
-        where="the gateway listens" if of_gateway else "to listen for the client",
-        port=_PORTS[facts["transport"]],
-        alone="it has to be running" if of_gateway else "one has to connect by itself",
-        key="" if facts["encrypted"] else " (none here)",
-    )
+def target_for(setup: FuzzSetup, address: tuple[str, int], command: str | None, **more: Any) -> FuzzTarget:
+    """Return the target of a setup, with the program that ``command`` starts; ``more`` is for its constructor.
+
+    Raises ``ProgramError``, and ``OSError`` where nobody can listen at ``address``.
+    """
+    program = None if command is None else Program(command, allowed=setup.exit_codes, crash_text=setup.crash_text)
+    target = (GatewayTarget if setup.mode == "gateway" else ClientTarget)(setup, address, **more)
+    target.program = program
+    return target
 
 
 def replay(path: Path, environment: Mapping[str, str]) -> list[FuzzFinding]:
@@ -171,24 +190,23 @@ def capture_of(traffic: Sequence[Traffic], transport: str = "tcp") -> bytes:
     """Return a pcap file of the traffic, each connection from a port of its own."""
     writer = PcapWriter()
     parts = [writer.header()]
+    gateway = Endpoint(_LOOPBACK, _PORTS[transport])
     conversations: dict[int, TcpConversation] = {}
     ended: set[tuple[int, Direction]] = set()
     for time_ns, number, what, data in traffic:
-        packets = []
-        if number not in conversations:
-            client = Endpoint(_LOOPBACK, 50_000 + number % 10_000)
-            conversations[number] = TcpConversation(client, Endpoint(_LOOPBACK, _PORTS[transport]))
-            packets = conversations[number].open()
-        conversation = conversations[number]
         direction = Direction.A_TO_B if what.startswith("client") else Direction.B_TO_A
-        if (number, direction) not in ended:
-            if what in {"client", "gateway"}:
-                packets += conversation.send(direction, data)
-            elif what == "reset":
-                ended |= {(number, each) for each in Direction}
-                packets += conversation.reset(direction)
-            elif what != "open":
-                ended.add((number, direction))
-                packets += conversation.finish(direction)
+        if what == "open":
+            conversations[number] = TcpConversation(Endpoint(_LOOPBACK, 50_000 + number % 10_000), gateway)
+            packets = conversations[number].open()
+        elif (number, direction) in ended:
+            continue
+        elif what in {"client", "gateway"}:
+            packets = conversations[number].send(direction, data)
+        elif what == "reset":
+            ended |= {(number, each) for each in Direction}
+            packets = conversations[number].reset(direction)
+        else:
+            ended.add((number, direction))
+            packets = conversations[number].finish(direction)
         parts += [writer.packet(time_ns, packet) for packet in packets]
     return b"".join(parts)

@@ -6,17 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from ftwire.body_mutations import mutate_body
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.frame import Frame, Role
 from ftwire.frame_mutations import mutate_frame
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.stream import FrameDecoder
-from ftwire_tools.fuzz.bodies import CLASSES, mutate_body, stamp_packet_id
+from ftwire_tools.fuzz.bodies import CLASSES, parsed
 from ftwire_tools.fuzz.steps import FuzzStep
 
 __all__ = [
     "MAX_BODY",
+    "Ask",
     "CloseReceived",
     "FrameTransport",
     "FuzzTransport",
@@ -28,16 +30,16 @@ __all__ = [
 
 MAX_BODY: Final = {Role.CLIENT: 64 << 20, Role.SERVER: 16 << 20}
 """Largest body that each hostile side takes, in bytes."""
+Ask = tuple[int, int] | bytes
+"""What a peer may answer: protocol and serial of a request, or the content of a ping."""
 
 
 class Rendered(NamedTuple):
     """The bytes of a step."""
 
     data: bytes
-    asks: tuple[tuple[int, int], ...] | None
-    """(protocol, serial) of each frame in them; ``None`` where a reader cannot find where the next frame begins."""
-    pings: tuple[bytes, ...] = ()
-    """Content of the pings in them, which have to be answered."""
+    asks: tuple[Ask, ...] | None
+    """The requests and pings in them; ``None`` where a reader cannot find where the next frame begins."""
     ends: bool = False
     """Whether the peer has to end the connection for it."""
 
@@ -71,7 +73,7 @@ class FuzzTransport(ABC):
     sent_close = False
     """Whether a close frame was sent, after which nothing legal may come."""
     refused = ""
-    """Why the peer's side of the upgrade is wrong."""
+    """Of a client: why the gateway's answer to the upgrade is none."""
 
     def __init__(self, role: Role) -> None:
         self.role: Final = role
@@ -84,9 +86,15 @@ class FuzzTransport(ABC):
         """Return what the transport itself has to send now: an upgrade, pongs, a close frame."""
         return b""
 
-    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
-        """Return a client's body with the values that belong to this connection."""
-        return body if step.format else stamp_packet_id(step.proto, body, conn_id, serial & 0xFFFF_FFFF)
+    def stamp(self, step: FuzzStep, conn_id: int, serial: int) -> bytes:
+        """Return a client's body with what belongs to this connection: the ``packetID`` of trading requests."""
+        body = bytes.fromhex(step.body)
+        message = parsed(body, step.format, CLASSES[Role.CLIENT][step.proto])
+        c2s: Any = getattr(message, "c2s", None)
+        if c2s is None or "packetID" not in c2s.DESCRIPTOR.fields_by_name:
+            return body
+        c2s.packetID.connID, c2s.packetID.serialNo = conn_id, serial & 0xFFFF_FFFF
+        return bytes(message.SerializePartialToString())
 
     @abstractmethod
     def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
@@ -130,7 +138,7 @@ class FrameTransport(FuzzTransport):
             self._cipher = self._decoder.cipher = negotiated_cipher(request, response)
 
 
-def boundaries(data: bytes) -> tuple[tuple[int, int], ...] | None:
+def boundaries(data: bytes) -> tuple[Ask, ...] | None:
     """Return protocol ID and serial of each frame, or ``None`` where the bytes are not whole frames."""
     found = []
     at = 0

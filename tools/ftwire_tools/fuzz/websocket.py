@@ -8,7 +8,6 @@ bytes. No extension is agreed on: nothing is compressed.
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -22,12 +21,14 @@ from websockets.server import ServerProtocol
 from websockets.uri import WebSocketURI
 from websockets.utils import apply_mask
 
+from ftwire.body_mutations import mutate_body
+from ftwire.envelope_mutations import mutate_envelope
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
-from ftwire.frame_mutations import flip_bit
-from ftwire.header import CLIENT_ENVELOPE_STRUCT, ENVELOPE_MAGIC, SERVER_ENVELOPE_STRUCT
+from ftwire.header import CLIENT_ENVELOPE_STRUCT
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
-from ftwire_tools.fuzz.bodies import CLASSES, mutate_body
+from ftwire_tools.captures.websocket_frames import FIN, websocket_frame
+from ftwire_tools.fuzz.bodies import CLASSES
 from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, FuzzStep
 from ftwire_tools.fuzz.transport import (
     MAX_BODY,
@@ -44,7 +45,6 @@ _QUIET: Final = logging.Logger("ftwire.fuzz")
 _QUIET.addHandler(logging.NullHandler())
 _CONTROLS: Final = {"ping": Opcode.PING, "pong": Opcode.PONG, "bye": Opcode.CLOSE}
 """The control frames, by the steps that send them."""
-_FIN: Final = 0x80
 _MASK: Final = b"\x37\xfa\x21\x3d"
 """The mask of RFC 6455's examples."""
 _BETWEEN: Final = b"between"
@@ -82,11 +82,11 @@ class EnvelopeTransport(FuzzTransport):
         data = b"".join(self._protocol.data_to_send())
         return b"" if self.sent_close else data
 
-    def stamp(self, step: FuzzStep, body: bytes, conn_id: int, serial: int) -> bytes:
+    def stamp(self, step: FuzzStep, conn_id: int, serial: int) -> bytes:
         """See ``FuzzTransport``; the handshake gets the digest of the key."""
         if step.proto != self.init:
-            return super().stamp(step, body, conn_id, serial)
-        message = CLASSES[Role.CLIENT][self.init].FromString(body)
+            return super().stamp(step, conn_id, serial)
+        message = CLASSES[Role.CLIENT][self.init].FromString(bytes.fromhex(step.body))
         if self._key and not message.c2s.websocketKey:
             message.c2s.websocketKey = websocket_key_digest(self._key)
         return bytes(message.SerializePartialToString())
@@ -97,15 +97,16 @@ class EnvelopeTransport(FuzzTransport):
         if step.do in {"raw", "upgrade"}:
             return Rendered(content, None)
         if step.do in _CONTROLS:
-            self.sent_close = self.sent_close or step.do == "bye"
-            pings = (content,) if step.do == "ping" else ()
-            data = _frame(_FIN | _CONTROLS[step.do], content, masked=self.role is Role.CLIENT)
-            return Rendered(data, (), pings, ends=step.do == "bye" and _is_legal_close(content))
+            is_close = step.do == "bye"
+            self.sent_close = self.sent_close or is_close
+            data = _frame(FIN | _CONTROLS[step.do], content, masked=self.role is Role.CLIENT)
+            return Rendered(data, (content,) if step.do == "ping" else (), ends=is_close and _is_legal_close(content))
         messages = messages_of(step, body, serial, self.role)
         data = frames_of(step, messages, self.role)
-        is_broken = any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations)
+        if any(mutation.name in BROKEN_WEBSOCKET for mutation in step.mutations):
+            return Rendered(data, None)
         pings = (_BETWEEN,) if step.ping and step.fragments > 1 else ()
-        return Rendered(data, None if is_broken else asked_in(step, messages, serial), pings)
+        return Rendered(data, (*pings, *asked_in(step, messages, serial)))
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """See ``FuzzTransport``. What is no WebSocket is an ``EnvelopeError``, too."""
@@ -122,12 +123,10 @@ class EnvelopeTransport(FuzzTransport):
                 yield UpgradeReceived()
             elif isinstance(event, Response):
                 self.is_ready = protocol.handshake_exc is None
-        failure = protocol.handshake_exc
-        if failure is not None:
+        failure = protocol.handshake_exc or protocol.parser_exc
+        if protocol.handshake_exc is not None and self.role is Role.CLIENT:
             self.refused = str(failure)
-        elif not isinstance(protocol.parser_exc, EOFError):
-            failure = protocol.parser_exc
-        if failure is not None:
+        if failure is not None and not isinstance(failure, EOFError):
             raise EnvelopeError(reason=f"no WebSocket: {failure}", data=b"")
 
     def _take(self, frame: WebSocketFrame) -> Iterator[Any]:
@@ -150,31 +149,14 @@ def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[b
     """Return the messages of a step: one envelope, but for its mutations."""
     values: dict[str, Any] = dict(step.mutations)
     body = mutate_body(body, step.mutations, 0, CLASSES[role][step.proto])
-    message = _header(step, values, section, role) + body
-    if "cut envelope" in values:
-        message = message[: values["cut envelope"] % len(message)]
-    message = bytes.fromhex(values.get("bytes before", "")) + message + bytes.fromhex(values.get("bytes behind", ""))
-    if "joined" in values:
-        message *= 2
-    messages = [message]
-    if "split" in values and message:
-        at = values["split"] % len(message)
-        messages = [message[:at], message[at:]]
+    envelope = Envelope.build(step.proto, section, body, sender=role)
+    messages = [mutate_envelope(envelope.encode(), step.mutations, role)]
+    if "split" in values and messages[0]:
+        at = values["split"] % len(messages[0])
+        messages = [messages[0][:at], messages[0][at:]]
     if "empty message" in values:
         messages.insert(0, b"")
     return messages * 2 if "twice" in values else messages
-
-
-def _header(step: FuzzStep, values: dict[str, Any], section: int, role: Role) -> bytes:
-    magic = bytes.fromhex(values["magic"]) if "magic" in values else ENVELOPE_MAGIC
-    numbers: list[Any] = [values.get("protocol", step.proto), values.get("serial", section)]
-    is_of_gateway = (role is Role.SERVER) != ("other header" in values)
-    header = SERVER_ENVELOPE_STRUCT if is_of_gateway else CLIENT_ENVELOPE_STRUCT
-    if is_of_gateway:
-        numbers += [values.get("error code", 0), bytes.fromhex(values.get("error text", ""))]
-    order = "<" if "little-endian" in values else ">"
-    made = struct.pack(order + header.format[1:], magic, *numbers)
-    return flip_bit(made, values["flip header"]) if "flip header" in values else made
 
 
 def asked_in(step: FuzzStep, messages: list[bytes], section: int) -> tuple[tuple[int, int], ...]:
@@ -194,7 +176,7 @@ def frames_of(step: FuzzStep, messages: list[bytes], role: Role) -> bytes:
     masked = (role is Role.CLIENT) != ("mask" in values)
     data = b""
     if "long ping" in values:
-        data += _frame(_FIN | Opcode.PING, bytes(126 + values["long ping"] % 1000), masked=masked)
+        data += _frame(FIN | Opcode.PING, bytes(126 + values["long ping"] % 1000), masked=masked)
     if "split ping" in values:
         data += _frame(Opcode.PING, b"split", masked=masked)
     first = Opcode.TEXT if "text" in values else Opcode.BINARY
@@ -204,7 +186,7 @@ def frames_of(step: FuzzStep, messages: list[bytes], role: Role) -> bytes:
         if "unfinished" in values:
             data += _frame(Opcode.BINARY, message[: len(message) // 2], masked=masked)
         if "frame length" in values and number == len(messages):
-            data += _frame(_FIN | first, message, masked=masked, longer=values["frame length"])
+            data += _frame(FIN | first, message, masked=masked, longer=values["frame length"])
         else:
             data += _fragments(step, first, message, masked=masked)
     return data[: values["cut frame"] % len(data)] if "cut frame" in values else data
@@ -214,26 +196,18 @@ def _fragments(step: FuzzStep, first: int, message: bytes, *, masked: bool) -> b
     count = min(max(step.fragments, 1), 100)
     size = -(-len(message) // count) or 1
     firsts = [first, *[Opcode.CONT] * (count - 1)]
-    firsts[-1] |= _FIN
+    firsts[-1] |= FIN
     parts = [
         _frame(each, message[number * size : (number + 1) * size], masked=masked) for number, each in enumerate(firsts)
     ]
     if step.ping and count > 1:
-        parts.insert(1, _frame(_FIN | Opcode.PING, _BETWEEN, masked=masked))
+        parts.insert(1, _frame(FIN | Opcode.PING, _BETWEEN, masked=masked))
     return b"".join(parts)
 
 
 def _frame(first: int, data: bytes, *, masked: bool, longer: int = 0) -> bytes:
-    """Return one frame. ``first`` is its first byte, ``longer`` how much too large the length in its header is."""
-    length = len(data) + longer
-    mark = 0x80 if masked else 0
-    if length < 126:
-        head = bytes((first, mark | length))
-    elif length < 1 << 16:
-        head = struct.pack(">BBH", first, mark | 126, length)
-    else:
-        head = struct.pack(">BBQ", first, mark | 127, length & 0xFFFF_FFFF_FFFF_FFFF)
-    return head + _MASK + apply_mask(data, _MASK) if masked else head + data
+    content = apply_mask(data, _MASK) if masked else data
+    return websocket_frame(first, content, masked=masked, mask=_MASK, longer=longer)
 
 
 def _is_legal_close(content: bytes) -> bool:

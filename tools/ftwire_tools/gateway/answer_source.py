@@ -20,10 +20,22 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.subscriptions import SubscriptionChange, Subscriptions
 
-__all__ = ["RET_FAILED", "Answer", "AnswerSource", "HasClock", "Subscriber", "content_of", "failure", "success"]
+__all__ = [
+    "RET_FAILED",
+    "UNKNOWN_PROTOCOL",
+    "Answer",
+    "AnswerSource",
+    "HasClock",
+    "Subscriber",
+    "content_of",
+    "failure",
+    "success",
+]
 
 RET_FAILED: Final = -1
 """``Common.RetType`` of a failure."""
+UNKNOWN_PROTOCOL: Final = "未知的协议ID"
+"""How OpenD refuses a protocol that its version does not have."""
 
 
 class Answer(NamedTuple):

@@ -6,7 +6,6 @@ path or code.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from ftwire import __version__
 from ftwire_tools.gateway.control_description import describe
 from ftwire_tools.gateway.steering import VERBS
 from ftwire_tools.gateway.verbs import SteeringError
-from ftwire_tools.local_http import LocalServer, RefusedError, Reply, Request, is_token, json_reply
+from ftwire_tools.local_http import LocalServer, RefusedError, Reply, Request, is_token, json_members, json_reply
 from ftwire_tools.messages.masking import MessageView
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class ControlServer(LocalServer):
             != "application/json"
         ):
             raise RefusedError(415, "the body is JSON: Content-Type: application/json")
-        arguments = _arguments(await request.body(MAX_BODY))
+        arguments = json_members(await request.body(MAX_BODY))
         try:
             result = self._steering.call(path, arguments)
         except SteeringError as error:
@@ -113,20 +112,3 @@ class ControlServer(LocalServer):
                 "the token is missing, or is another one: Authorization: Bearer TOKEN",
                 ("WWW-Authenticate", "Bearer"),
             )
-
-
-def _arguments(body: bytes) -> dict[str, object]:
-    """Return the members of a body; none for an empty one."""
-    if not body.strip():
-        return {}
-    try:
-        found = json.loads(body.decode(), parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(400, f"the body is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise RefusedError(400, "the body is a JSON object with the verb's arguments")
-    return found
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number in JSON")

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ftwire.body import missing_fields
@@ -120,12 +121,16 @@ class Hooks:
         self._script: Final = script
         self._log: Final = log
         self._running: asyncio.Task[None] | None = None
+        self.is_on = True
+        """Whether its functions are called."""
         self.sees_requests: Final = script.on_request is not None
         self.sees_replies: Final = script.on_reply is not None
         self.sees_pushes: Final = script.on_push is not None
 
     def start(self, gateway: Steering) -> None:
-        """Call ``on_start``."""
+        """Call ``on_start``, and let the script be switched."""
+        if any(self._script[1:]):
+            gateway.script.attach(self)
         if self._script.on_start is None:
             return
         try:
@@ -135,6 +140,13 @@ class Hooks:
             return
         if inspect.isawaitable(found):
             self._running = asyncio.get_running_loop().create_task(self._finish_start(self._script.on_start, found))
+
+    @property
+    def name(self) -> str:
+        """Name of the script's file; of functions that were not read from one, that of their program's."""
+        hooks: list[Callable[..., Any] | None] = list(self._script[1:])
+        hook = next(filter(None, hooks), None)
+        return PurePath(self._script.path if hook is None else self._path(hook)).name
 
     async def _finish_start(self, hook: Callable[..., Any], found: Awaitable[Any]) -> None:
         try:
@@ -162,7 +174,7 @@ class Hooks:
 
     def _call(self, hook: Callable[[E], Any] | None, event: E) -> Outcome | Awaitable[Outcome]:
         original = event.message
-        if hook is None:
+        if hook is None or not self.is_on:
             return Outcome(original)
         event.message = _copy(original)
         try:

@@ -13,15 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from ftwire.messages import Qot_Common
 from ftwire_tools.filters.protocol_names import protocol_ids
 from ftwire_tools.gateway.frequencies import FREQUENCIES, FrequencyWindows, interface_name
 from ftwire_tools.gateway.quotas import HistoryQuota, SubscriptionQuota, Used
+from ftwire_tools.gateway.topics import Topic, sub_type_name
 from ftwire_tools.markets.codes import security_name
 
 if TYPE_CHECKING:
     from ftwire.protocols import Protocol
-    from ftwire_tools.gateway.topics import Topic
 
 __all__ = ["ACCOUNTS", "LANGUAGES", "LIMIT_NAMES", "Language", "LimitError", "LimitSettings", "Limits"]
 
@@ -215,7 +214,7 @@ class Limits:
         if topic is None:
             return ""
         code = security_name(topic.market, topic.code)
-        kind = _sub_type_name(topic.sub_type)
+        kind = sub_type_name(topic.sub_type)
         minutes = least / 60
         chinese, english = f"{minutes:g}分钟", f"{minutes:g} minute{'' if minutes == 1 else 's'}"
         if least % 60:
@@ -278,8 +277,3 @@ class Limits:
         s2c.remainQuota = self.history_left().stocks
         if with_details:
             self._history.fill_details(s2c)
-
-
-def _sub_type_name(number: int) -> str:
-    found = Qot_Common.SubType.DESCRIPTOR.values_by_number.get(number)
-    return str(number) if found is None else str(found.name.removeprefix("SubType_"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftwire.capture import CaptureReader, DissectedFrame
 from ftwire.cipher import KEY_UNKNOWN
 from ftwire.errors import CaptureError, NotACaptureError
-from ftwire_tools.captures.account_text import explain_hint, without_conversation
+from ftwire_tools.captures.account_text import explain_hint, outside_frames, without_conversation
 from ftwire_tools.captures.input_files import allow_open_files, one_capture_each, open_input
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
             reason = "no replies and no pushes of OpenD in it"
             if encrypted:
                 reason = "its frames are encrypted: give the key that they were captured under"
-            elif nothing := without_conversation(account):
-                reason += f": {nothing}"
+            else:
+                why = [without_conversation(account), *account.unread()]
+                reason = ": ".join([reason, *filter(None, why)])
             if account.unrecognised:
                 reason += f"; {explain_hint(part.path, account.unrecognised)}"
             raise LoadError(f"{part.path}: {reason}")
@@ -76,5 +77,5 @@ def _load_one(replay: Replay, number: int, parts: Sequence[Input], keys: Sequenc
     if account.unrecognised:
         hint = explain_hint(" ".join(part.path for part in parts), account.unrecognised)
         log("left-out", file=parts[0].path, connections=account.unrecognised, reason=hint)
-    for sentence in account.unread():
+    for sentence in (*outside_frames(account.undecoded_bytes, account.missing_bytes), *account.unread()):
         log("left-out", file=parts[0].path, reason=sentence)

@@ -112,7 +112,11 @@ def _writer() -> Callable[[str], None]:
     stream = sys.stderr
     try:
         descriptor = stream.fileno()
+        # Windows' console would show bytes in the system's code page.
+        takes_bytes = sys.platform != "win32" or not stream.isatty()
     except (AttributeError, OSError, ValueError):  # not a file: a test's
+        takes_bytes = False
+    if not takes_bytes:
         return lambda text: print(text, end="", file=stream, flush=True)
 
     def write(text: str) -> None:

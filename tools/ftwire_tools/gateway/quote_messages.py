@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from ftwire_tools.markets.local_times import local_text, minute_of_day
@@ -48,7 +47,8 @@ def fill_time_share(share: Any, stock: StockDay, minute: Minute, last_close: flo
     share.isBlank = minute.is_blank
     share.price = minute.close
     share.lastClosePrice = last_close
-    share.avgPrice = minute.average
+    if stock.listing.sec_type != Kind.OPTION:  # options have none (vendor's page)
+        share.avgPrice = minute.average
     share.volume = minute.volume
     share.turnover = minute.turnover
     share.timestamp = minute.end
@@ -80,15 +80,16 @@ def fill_order_book(s2c: Any, stock: StockDay, levels: int) -> None:
 
 
 def fill_bar(candle: Any, stock: StockDay, bar: Bar, *, daily: bool) -> None:
-    """Fill a ``Qot_Common.KLine``; bars of a day and longer have a turnover rate and a price-earnings ratio."""
+    """Fill a ``Qot_Common.KLine``; bars of stocks of a day and longer have a turnover rate and price-earnings."""
     candle.time = local_text(bar.time)
     candle.isBlank = False
     candle.openPrice, candle.highPrice, candle.lowPrice = bar.open, bar.high, bar.low
     candle.closePrice, candle.lastClosePrice = bar.close, bar.last_close
     candle.volume, candle.turnover = bar.volume, bar.turnover
+    has_rates = daily and stock.listing.sec_type == Kind.STOCK
     # A ratio: 0.01 is one percent.
-    candle.turnoverRate = round(_turnover_rate(stock, bar.volume) / 100, 7) if daily else 0.0
-    candle.pe = 20.0 if daily and stock.listing.sec_type == Kind.STOCK else 0.0
+    candle.turnoverRate = round(_turnover_rate(stock, bar.volume) / 100, 7) if has_rates else 0.0
+    candle.pe = 20.0 if has_rates else 0.0
     candle.changeRate = round((bar.close / bar.last_close - 1) * 100, 3) if bar.last_close else 0.0
     candle.timestamp = stock.stamp(bar.time)
 
@@ -150,13 +151,9 @@ def fill_snapshot(snapshot: Any, stock: StockDay) -> None:
     basic.lotSize = listing.lot
     basic.amplitude = _amplitude(stock)
     basic.avgPrice = round(stock.turnover / stock.volume, 3) if stock.volume else stock.price
-    asks, bids = stock.book(1)
-    ((basic.askPrice, basic.askVol, _),) = asks
+    asks, bids = stock.book(min(1, stock.depth))
+    if asks:
+        ((basic.askPrice, basic.askVol, _),) = asks
     if bids:
         ((basic.bidPrice, basic.bidVol, _),) = bids
-    year = list(_last_year(stock))
-    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = max(bar.high for bar in year), min(bar.low for bar in year)
-
-
-def _last_year(stock: StockDay) -> Iterator[Bar]:
-    return iter(stock.days()[-260:])
+    basic.highest52WeeksPrice, basic.lowest52WeeksPrice = stock.range_of_year()

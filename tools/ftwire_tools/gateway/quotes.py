@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
+from ftwire_tools.gateway.frequencies import interface_name
 from ftwire_tools.gateway.push import Push
 from ftwire_tools.gateway.quote_messages import (
     fill_bar,
@@ -18,9 +19,8 @@ from ftwire_tools.gateway.quote_messages import (
     fill_time_share,
     fill_trade,
 )
-from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic, sub_type_name
 from ftwire_tools.gateway.trading_sessions import scope_of
-from ftwire_tools.markets.codes import security_name
 from ftwire_tools.markets.local_times import local_text, parse_local
 from ftwire_tools.markets.sessions import Session, hours_of
 from ftwire_tools.markets.trading_days import CalendarRangeError
@@ -41,8 +41,9 @@ from ftwire_tools.synthetic.universe import Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
+    from ftwire_tools.gateway.limits import Language
 
-__all__ = ["DAY", "NotHereError", "Quotes"]
+__all__ = ["DAY", "NotHereError", "Quotes", "not_subscribed"]
 
 BASIC, ORDER_BOOK, TICKER, RT = 1, 2, 4, 5
 """``Qot_Common.SubType``."""
@@ -83,6 +84,25 @@ _ONLY_HISTORY_SESSIONS: Final = "获取历史K线的时段仅支持设置 RTH，
 class NotHereError(Exception):
     """A request for what this market does not have; its text becomes the reply's ``retMsg``."""
 
+    def __init__(self, english: str, chinese: str = "") -> None:
+        """``chinese`` is the text in OpenD's other language, where there is one."""
+        super().__init__(english)
+        self._chinese: Final = chinese or english
+
+    def text(self, language: Language) -> str:
+        """Return the text in a language."""
+        return self._chinese if language == "chs" else str(self)
+
+
+def not_subscribed(protocol: str, sub_type: int) -> NotHereError:
+    """Return OpenD's refusal of a request that needs a subscription first; ``sub_type`` is ``Qot_Common.SubType``."""
+    kind = sub_type_name(sub_type)
+    english, chinese = (interface_name(protocol, chinese=each) for each in (False, True))
+    return NotHereError(
+        f"Before calling the {english} interface, please subscribe to {kind} data first.",
+        f"请求{chinese}接口前，请先订阅{kind}数据",  # noqa: RUF001 - OpenD's punctuation
+    )
+
 
 class Quotes:
     """Makes replies and pushes from a market."""
@@ -115,11 +135,10 @@ class Quotes:
             raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
         return found
 
-    def _subscribed(self, client: Subscriber, security: Any, sub_type: int) -> StockDay:
+    def _subscribed(self, client: Subscriber, security: Any, sub_type: int, protocol: str) -> StockDay:
         stock = self.stock(security)
         if not client.subscriptions.has(Topic(security.market, security.code, sub_type)):
-            name = security_name(security.market, security.code)
-            raise NotHereError(f"please subscribe to {name} first (sub type {sub_type})")
+            raise not_subscribed(protocol, sub_type)
         return stock
 
     # Replies
@@ -127,11 +146,11 @@ class Quotes:
     def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return present quotes, after a subscription."""
         for security in c2s.securityList:
-            fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC))
+            fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC, "Qot_GetBasicQot"))
 
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the minutes of a trading session, after a subscription."""
-        stock = self._subscribed(client, c2s.security, RT)
+        stock = self._subscribed(client, c2s.security, RT, "Qot_GetRT")
         fill_name(s2c, stock)
         sessions = self._scope(client, c2s.security, RT)
         last_close = stock.reference(sessions)
@@ -144,14 +163,14 @@ class Quotes:
 
     def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the last trades, after a subscription."""
-        stock = self._subscribed(client, c2s.security, TICKER)
+        stock = self._subscribed(client, c2s.security, TICKER, "Qot_GetTicker")
         fill_name(s2c, stock)
         for trade in stock.last_trades(min(c2s.maxRetNum, PAGE), self._scope(client, c2s.security, TICKER)):
             fill_trade(s2c.tickerList.add(), stock, trade)
 
     def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the order book, after a subscription."""
-        stock = self._subscribed(client, c2s.security, ORDER_BOOK)
+        stock = self._subscribed(client, c2s.security, ORDER_BOOK, "Qot_GetOrderBook")
         fill_order_book(s2c, stock, min(c2s.num, stock.depth))
 
     def _kl(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
@@ -159,7 +178,7 @@ class Quotes:
         if c2s.klType not in SUB_OF_KLINE:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
         _check_rehab(c2s.rehabType)
-        stock = self._subscribed(client, c2s.security, SUB_OF_KLINE[c2s.klType])
+        stock = self._subscribed(client, c2s.security, SUB_OF_KLINE[c2s.klType], "Qot_GetKL")
         sessions = self._scope(client, c2s.security, SUB_OF_KLINE[c2s.klType])
         fill_name(s2c, stock)
         for bar in _last_bars(stock, c2s.klType, min(c2s.reqNum, PAGE), sessions, c2s.rehabType):
@@ -248,7 +267,7 @@ class Quotes:
         if stock is None:
             return None
         if topic.sub_type in {BASIC, ORDER_BOOK}:
-            if only_new and not stock.has_traded():
+            if (only_new and not stock.has_traded()) or (topic.sub_type == ORDER_BOOK and not stock.depth):
                 return None
             if topic.sub_type == BASIC:
                 return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
@@ -263,7 +282,7 @@ class Quotes:
         if only_new and not stock.has_traded(sessions):
             return None
         if topic.sub_type == RT:
-            minute, last_close = stock.last_minute(sessions), stock.reference(sessions)
+            minute, last_close = stock.last_share(sessions), stock.reference(sessions)
             return _push(
                 "Qot_UpdateRT", stock, lambda s2c: fill_time_share(s2c.rtList.add(), stock, minute, last_close)
             )

@@ -123,6 +123,9 @@ class Replay:
             self.index.add_securities(message)
             if message is not None:
                 self._pushed.update(topics_of(frame.proto_id, message) or ())
+        elif dissected.error is not None:
+            # A request: the reply to it is found by its protocol alone.
+            self.index.left_out += 1
 
     def _take_handshake(self, frame: Frame | Envelope) -> None:
         message: Any = _message(frame)

@@ -16,7 +16,16 @@ from ftwire.connection import KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import UnknownBody
 from ftwire.protocols import registry
-from ftwire_tools.gateway.answer_source import RET_FAILED, Answer, HasClock, Subscriber, content_of, failure, success
+from ftwire_tools.gateway.answer_source import (
+    RET_FAILED,
+    UNKNOWN_PROTOCOL,
+    Answer,
+    HasClock,
+    Subscriber,
+    content_of,
+    failure,
+    success,
+)
 from ftwire_tools.gateway.hooks import Outcome, ReplyEvent, RequestEvent
 from ftwire_tools.gateway.subscriptions import SUBSCRIBING, fill_info
 from ftwire_tools.messages.masking import error_text
@@ -111,7 +120,7 @@ class Responder:
         entry = _entry(request)
         if entry is None:
             self._log("unknown-protocol", client=client.number, proto=request.proto_id)
-            _Received(client, request, registry[KEEP_ALIVE]).refuse(f"unknown protocol {request.proto_id}")
+            _Received(client, request, registry[KEEP_ALIVE]).refuse(UNKNOWN_PROTOCOL)
             return
         received = _Received(client, request, entry)
         rule = self._faults.struck_by("refuse", entry.proto_id)

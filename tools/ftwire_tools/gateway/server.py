@@ -20,11 +20,13 @@ from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.gateway.session_context import Credentials, ReceivedRequest, SessionContext, random_credentials
 from ftwire_tools.gateway.settings import GRACE
 from ftwire_tools.gateway.steering import Steering
+from ftwire_tools.gateway.tapped import Tapping
 from ftwire_tools.gateway.tcp import TcpSession, TcpTransport
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server
 
+    from ftwire_tools.captures.traffic import Tap
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.log import Log
@@ -41,14 +43,16 @@ SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 """Errors of ``accept`` for which asyncio stops accepting for a second."""
 SCARCE_SECONDS: Final = 60
 """Seconds between two reports that no client can be accepted."""
+SDK_RSA_BLOCK: Final = 128
+"""Bytes of an RSA block, for which the vendor's SDKs look whatever the key's size: docs/spec/implementations.md."""
 
 
 class Gateway:
     """A gateway: ``async with Gateway(source, settings, log):`` listens until the block is left.
 
     ``credentials`` returns, by a connection's number, the values for its handshake; ``on_request`` is called
-    with each request that a client sends, ``script`` has the functions that may change what passes, and ``request_log``
-    takes each request with its answer.
+    with each request that a client sends, ``script`` has the functions that may change what passes, ``request_log``
+    takes each request with its answer, and ``tap`` all bytes of both sides.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Gateway:
         on_request: Callable[[ReceivedRequest], None] | None = None,
         script: Script | None = None,
         request_log: ExchangeLog | None = None,
+        tap: Tap | None = None,
     ) -> None:
         settings.check()
         self.source: Final = source
@@ -93,6 +98,7 @@ class Gateway:
             request_log=request_log,
             on_request=on_request,
         )
+        self._tapping: Final = None if tap is None else Tapping(tap)
         self._sessions: Final[dict[int, ClientSession]] = {}
         self._count = 0
         self._server: asyncio.Server | None = None
@@ -111,7 +117,7 @@ class Gateway:
         self._other_handler = loop.get_exception_handler()
         loop.set_exception_handler(self._report_scarcity)
         self._server = await loop.create_server(
-            lambda: TcpTransport(settings, self._begin_tcp, self._forget),
+            lambda: TcpTransport(settings, self._begin_tcp, self._forget, self._tapping),
             settings.host,
             settings.port,
             backlog=256,
@@ -137,6 +143,9 @@ class Gateway:
             **({} if self.ws_port is None else {"ws_port": self.ws_port, "tls": settings.tls is not None}),
             encryption="rsa" if settings.key is not None else "none",
         )
+        if settings.key is not None and settings.key.size > SDK_RSA_BLOCK:
+            reason = "the vendor's SDKs cannot log in with this key, only with one of 1024 bits"
+            self.log("large-key", bits=settings.key.size * 8, reason=reason)
         if self._hooks is not None:
             self._hooks.start(self.steering)
         return self
@@ -214,7 +223,14 @@ class Gateway:
         settings = self.settings
 
         def make(*arguments: Any, **options: Any) -> ClientSocket:
-            return ClientSocket(*arguments, settings=settings, begin=self._begin_websocket, end=self._forget, **options)
+            return ClientSocket(
+                *arguments,
+                settings=settings,
+                begin=self._begin_websocket,
+                end=self._forget,
+                tapping=self._tapping,
+                **options,
+            )
 
         # Errors of connections go to the gateway's log, not to that of websockets.
         quiet = logging.getLogger("ftwire.websocket")

@@ -6,12 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.answer_source import Answer, content_of, failure, success
+from ftwire_tools.gateway.answer_source import UNKNOWN_PROTOCOL, Answer, content_of, failure, success
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.topics import NOT_KLINES
+from ftwire_tools.gateway.topics import NOT_KLINES, SUB_OF_KLINE
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.messages import pushes_of
 from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthetic"]
 
-UNKNOWN_PROTOCOL: Final = "未知的协议ID"
-"""How OpenD refuses a protocol that its version does not have: here those that are retired."""
 USER_ID: Final = 10_000_001
 SERVER_VERSION: Final = 1011
 BUILD: Final = 7108
@@ -56,6 +54,36 @@ IDLE: Final = 0.02
 """Seconds between two market seconds at top speed while nobody has subscribed to pushes."""
 _ORDERING: Final = frozenset({"Trd_PlaceOrder", "Trd_ModifyOrder"})
 """Protocols that change orders."""
+MOST_SECURITIES: Final = {
+    "Qot_GetSecuritySnapshot": 400,
+    "Qot_GetMarketState": 400,
+    "Qot_GetOwnerPlate": 200,
+    "Qot_GetFutureInfo": 200,
+}
+"""Protocol to the most securities in one of its requests (vendor's pages)."""
+_SUBSCRIBED: Final = frozenset({*NOT_KLINES, *SUB_OF_KLINE.values()})
+"""``Qot_Common.SubType`` numbers that can be subscribed to."""
+BMP, LEVEL_1, LEVEL_2, NO_RIGHT = 1, 2, 3, 5
+"""``Qot_Common.QotRight``."""
+_USER: Final[dict[int, dict[str, Any]]] = {
+    1: {"nickName": "ftwire", "avatarUrl": "", "userID": USER_ID, "userAttribution": 1},
+    2: {"apiLevel": "1"},
+    # The rights that the order books' depths here need.
+    4: {
+        **dict.fromkeys(("hkQotRight", "hkOptionQotRight", "hkFutureQotRight", "usQotRight"), LEVEL_2),
+        **dict.fromkeys(("usOptionQotRight", "cnQotRight", "shQotRight", "szQotRight", "usIndexQotRight"), LEVEL_1),
+        **{f"us{each}FutureQotRight": LEVEL_2 for each in ("", "CME", "CBOT", "NYMEX", "COMEX", "CBOE")},
+        **{
+            f"{each}QotRight": LEVEL_2 for each in ("sgFuture", "jpFuture", "cc", "sgStock", "myStock", "jpStock", "ec")
+        },
+        "hasUSOptionQotRight": True,
+        "usOtcQotRight": NO_RIGHT,
+    },
+    8: {"isNeedAgreeDisclaimer": False},
+    16: {"updateType": 0, "updateWhatsNew": ""},
+    2048: {"webKey": "", "webJumpUrlHead": ""},
+}
+"""``UserInfoField`` flag to what GetUserInfo returns for it."""
 
 
 _STATES: Final[dict[str, tuple[str, int, str]]] = {
@@ -116,7 +144,9 @@ class Synthetic:
         self._clients: Final[dict[int, Subscriber]] = {}
         self._wanted: _Wanted | None = None  # found again after a subscription has changed
         self._late: Final[set[int]] = set()
-        self._own: Final[dict[str, Callable[[Subscriber, Any], None]]] = {
+        self._serials: Final[dict[int, int]] = {}
+        """Number of a connection to the serial of its last request that has changed an order."""
+        self._own: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "GetGlobalState": self._global_state,
             "GetUserInfo": self._user_info,
         }
@@ -165,6 +195,7 @@ class Synthetic:
         self._clients.pop(client.number, None)
         self._reference.leave(client)
         self._late.discard(client.number)
+        self._serials.pop(client.number, None)
         self._wanted = None
 
     def answer(self, client: Subscriber, entry: Entry, request: Message) -> Answer:
@@ -175,12 +206,12 @@ class Synthetic:
         undecodable = undecodable_text(request)
         if undecodable is not None:
             return Answer(failure(entry, f"{undecodable} is not UTF-8"))
+        most = MOST_SECURITIES.get(entry.name)
         try:
+            if most is not None and len(c2s.securityList) > most:
+                raise NotHereError(f"at most {most} securities in a request", f"单次请求最多{most}个标的")
             if entry.proto_id in {QOT_SUB, QOT_REG_PUSH}:
-                if entry.proto_id == QOT_SUB and scope_of(c2s) is None:
-                    raise NotHereError(_ONLY_SESSIONS)
-                for security in c2s.securityList:
-                    self._quotes.listing(security)
+                self._check_subscription(entry.proto_id, c2s)
             elif entry.proto_id == TRD_SUB_ACC_PUSH:
                 pass
             elif entry.name in self._reference.answers:
@@ -188,12 +219,16 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
+                if entry.name in _ORDERING:
+                    self._check_is_new(client, c2s.packetID)
                 self._trades.answers[entry.name](c2s, response.s2c)
                 if entry.name in _ORDERING:
+                    if c2s.packetID.connID == client.conn_id:
+                        self._serials[client.number] = c2s.packetID.serialNo
                     # After the reply, since before it the client does not have the order's ID.
                     asyncio.get_running_loop().call_soon(self._settle)
             elif entry.name in self._own:
-                self._own[entry.name](client, response.s2c)
+                self._own[entry.name](client, c2s, response.s2c)
             elif entry.is_retired:
                 return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
@@ -201,10 +236,28 @@ class Synthetic:
         except TradeError as error:
             return Answer(failure(entry, error.text(self.broker.language)))
         except NotHereError as error:
-            return Answer(failure(entry, str(error)))
+            return Answer(failure(entry, error.text(self._language)))
         return Answer(response)
 
-    def _global_state(self, client: Subscriber, s2c: Any) -> None:
+    def _check_subscription(self, proto_id: int, c2s: Any) -> None:
+        """Refuse a subscription to what there is not. Raises ``NotHereError``."""
+        if proto_id == QOT_SUB and scope_of(c2s) is None:
+            raise NotHereError(_ONLY_SESSIONS)
+        for sub_type in c2s.subTypeList:
+            if sub_type not in _SUBSCRIBED:
+                raise NotHereError(f"unknown subscription type {sub_type}", f"未知的订阅类型{sub_type}")
+        for security in c2s.securityList:
+            self._quotes.listing(security)
+
+    def _check_is_new(self, client: Subscriber, packet_id: Any) -> None:
+        """Refuse an order that was sent before: its ``PacketID`` has a serial that is not above the last one's.
+
+        Only those with this connection's ``connID`` are guarded; others are clients that do not fill it in.
+        """
+        if packet_id.connID == client.conn_id and packet_id.serialNo <= self._serials.get(client.number, -1):
+            raise TradeError("replayed")
+
+    def _global_state(self, client: Subscriber, _: Any, s2c: Any) -> None:
         """Return the states of all markets, and the market's time."""
         for field, (prefix, sec_type, code) in _STATES.items():
             setattr(s2c, field, self.market.state(prefix, sec_type, code))
@@ -214,11 +267,14 @@ class Synthetic:
         s2c.localTime = float(self.market.now)
         s2c.connID = client.conn_id
 
-    def _user_info(self, client: Subscriber, s2c: Any) -> None:
-        """Return the one user, rights and quotas."""
-        s2c.nickName, s2c.userID, s2c.apiLevel = "ftwire", USER_ID, "1"
-        s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
-        s2c.hkQotRight = s2c.usQotRight = s2c.cnQotRight = 1
+    def _user_info(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
+        """Return the one user, rights and quotas: the parts that ``flag`` names, without one all of them."""
+        for flag, fields in _USER.items():
+            if not c2s.flag or c2s.flag & flag:
+                for name, value in fields.items():
+                    setattr(s2c, name, value)
+        if s2c.apiLevel:
+            s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client has requested that."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.push import Push, PushRun
     from ftwire_tools.gateway.session_context import SessionContext
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.tapped import TappedTransport, Tapping
 
 __all__ = ["TcpSession", "TcpTransport"]
 
@@ -39,7 +40,7 @@ class TcpTransport(asyncio.Protocol):
     """A client's socket.
 
     ``begin`` is called when it is connected and returns the session, or ``None`` to close it at once; ``end`` is
-    called with that session when it is closed.
+    called with that session when it is closed. ``tapping`` reports the bytes of both sides.
     """
 
     is_stream = True
@@ -49,10 +50,13 @@ class TcpTransport(asyncio.Protocol):
         settings: Settings,
         begin: Callable[[TcpTransport, str], TcpSession | None],
         end: Callable[[TcpSession], None],
+        tapping: Tapping | None = None,
     ) -> None:
         self._settings: Final = settings
         self._begin: Final = begin
         self._end: Final = end
+        self._tapping: Final = tapping
+        self._tapped: TappedTransport | None = None
         self._transport: asyncio.Transport | None = None
         self._session: TcpSession | None = None
         self._room: Final = asyncio.Event()
@@ -66,12 +70,17 @@ class TcpTransport(asyncio.Protocol):
         connected = transport.get_extra_info("socket")
         if connected is not None:
             prepare(connected, self._settings)
+        self._tapped = self._tapping.tapped(self._transport) if self._tapping is not None else None
+        if self._tapped is not None:
+            self._transport = cast("asyncio.Transport", self._tapped)
         self._session = self._begin(self, address_of(transport.get_extra_info("peername")))
         if self._session is None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the session."""
+        if self._tapped is not None and data:
+            self._tapped.received(data)
         if self._session is not None:
             self._session.receive(data)
 
@@ -87,14 +96,16 @@ class TcpTransport(asyncio.Protocol):
             # Later, since the transport is still in the middle of writing.
             asyncio.get_running_loop().call_soon(self.data_received, b"")
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """End the session."""
         self._room.set()
+        if self._tapped is not None:
+            self._tapped.lost(exc)
         if self._session is not None:
             self._session.over()
             self._end(self._session)
         # No circle is left that the memory of a connection would wait in for the garbage collector.
-        self._session = self._transport = None
+        self._session = self._transport = self._tapped = None
 
     # ClientTransport
 

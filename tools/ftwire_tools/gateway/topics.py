@@ -20,6 +20,7 @@ __all__ = [
     "UPDATE_KL",
     "Topic",
     "narrowed",
+    "sub_type_name",
     "topics_of",
 ]
 
@@ -43,6 +44,12 @@ SUB_OF_KLINE: Final[dict[int, int]] = {
 
 NOT_KLINES: Final = frozenset(_SUB_TYPES.values()) - frozenset(SUB_OF_KLINE.values())
 """``SubType`` numbers that are not of K-lines."""
+
+
+def sub_type_name(number: int) -> str:
+    """Return the name of a ``Qot_Common.SubType`` as OpenD's texts have it; the number of one that is not known."""
+    found = Qot_Common.SubType.DESCRIPTOR.values_by_number.get(number)
+    return str(number) if found is None else str(found.name.removeprefix("SubType_"))
 
 
 class Topic(NamedTuple):

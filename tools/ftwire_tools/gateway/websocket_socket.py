@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.gateway.tapped import TappedTransport, Tapping
     from ftwire_tools.gateway.websocket import WebSocketSession
 
 __all__ = ["ClientSocket"]
@@ -36,7 +37,8 @@ PIECE: Final = 4096
 class ClientSocket(ServerConnection):
     """A client's connection to the port for WebSocket: TLS where there is a certificate, the upgrade, then messages.
 
-    ``begin`` returns the session, ``end`` is called with it when all is closed.
+    ``begin`` returns the session, ``end`` is called with it when all is closed. ``tapping`` reports the bytes of both
+    sides, as they are inside TLS.
 
     Two things are done here that ``websockets`` would do, so that the limits of any client hold. TLS is agreed on here,
     since the session begins with the connection and not after TLS. Messages are joined here, since a ``recv`` that has
@@ -51,6 +53,7 @@ class ClientSocket(ServerConnection):
         settings: Settings,
         begin: Callable[[ClientSocket, str], WebSocketSession],
         end: Callable[[WebSocketSession], None],
+        tapping: Tapping | None = None,
         **options: Any,
     ) -> None:
         super().__init__(protocol, server, **options)
@@ -59,6 +62,8 @@ class ClientSocket(ServerConnection):
         self._settings: Final = settings
         self._begin: Final = begin
         self._end: Final = end
+        self._tapping: Final = tapping
+        self._tapped: TappedTransport | None = None
         self._session: WebSocketSession | None = None
         self._is_made = False
         self._early: list[bytes] = []
@@ -124,6 +129,8 @@ class ClientSocket(ServerConnection):
         if not self._is_made:
             self._early.append(data)
             return
+        if self._tapped is not None:
+            self._tapped.received(data)
         for at in range(0, len(data), PIECE):
             if self.transport.is_closing():
                 return
@@ -164,6 +171,8 @@ class ClientSocket(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session."""
+        if self._tapped is not None:
+            self._tapped.lost(exc)
         if self._is_made:
             super().connection_lost(exc)
         self._lose()
@@ -195,7 +204,8 @@ class ClientSocket(ServerConnection):
 
     def _make(self, transport: asyncio.Transport) -> None:
         self._is_made = True
-        super().connection_made(transport)
+        self._tapped = self._tapping.tapped(transport) if self._tapping is not None else None
+        super().connection_made(transport if self._tapped is None else cast("asyncio.Transport", self._tapped))
 
     def _lose(self) -> None:
         if self._session is not None:

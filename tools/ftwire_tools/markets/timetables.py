@@ -177,15 +177,16 @@ _CN: Final = Timetable(
         Window(_S.AFTERNOON, 780, 900, _REGULAR),
     )
 )
+_SG_MORNING: Final = (Window(_S.AUCTION, 510, 540), Window(_S.MORNING, 540, 720, _REGULAR))
 _SG: Final = Timetable(
     (
-        Window(_S.AUCTION, 510, 540),
-        Window(_S.MORNING, 540, 720, _REGULAR),
+        *_SG_MORNING,
         Window(_S.REST, 720, 780),
         Window(_S.AFTERNOON, 780, 1020, _REGULAR),
         Window(_S.CLOSE_AUCTION, 1020, 1026),
         Window(_S.TRADE_AUCTION, 1026, 1036),
-    )
+    ),
+    half=(*_SG_MORNING, Window(_S.CLOSE_AUCTION, 720, 726), Window(_S.TRADE_AUCTION, 726, 736)),
 )
 _SG_FUTURE: Final = Timetable(
     (

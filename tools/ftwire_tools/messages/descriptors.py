@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 __all__ = [
+    "copy_field",
     "descriptor_of",
     "is_repeated",
     "is_required",
@@ -31,6 +32,23 @@ def label_of(field: FieldDescriptor) -> str:
     if is_repeated(field):
         return "repeated"
     return "required" if is_required(field) else "optional"
+
+
+def copy_field(source: Any, target: Any, field: FieldDescriptor) -> bool:
+    """Copy a field of ``target``'s class that ``source`` has under the same name; return whether it has.
+
+    A field of another type does not count, nor a list.
+    """
+    asked = source.DESCRIPTOR.fields_by_name.get(field.name)
+    if asked is None or is_repeated(asked) or is_repeated(field) or not source.HasField(field.name):
+        return False
+    if asked.cpp_type != field.cpp_type or asked.message_type is not field.message_type:
+        return False
+    if field.message_type is None:
+        setattr(target, field.name, getattr(source, field.name))
+    else:
+        getattr(target, field.name).CopyFrom(getattr(source, field.name))
+    return True
 
 
 def plain_value(field: FieldDescriptor, value: Any) -> Any:

@@ -70,7 +70,8 @@ class _Field(NamedTuple):
 
 def summary_of(message: Message) -> str:
     """Return the summary of a request, a response or a push."""
-    return _summaries[type(message)].of(message)
+    summary = _summaries[type(message)]
+    return summary.text(summary.values(message))
 
 
 def summary_for(frame: Frame | Envelope) -> Summary | None:
@@ -82,7 +83,7 @@ def summary_for(frame: Frame | Envelope) -> Summary | None:
 class Summary:
     """How messages of one class are summarized."""
 
-    __slots__ = ("_failure", "_outcome", "_projection", "_writers", "decode")
+    __slots__ = ("_failure", "_outcome", "_writers", "decode", "values")
 
     def __init__(self, message_class: type[Message]) -> None:
         descriptor = descriptor_of(message_class)
@@ -100,16 +101,14 @@ class Summary:
         self._outcome: Final = len(paths)
         if responds:
             paths += _OUTCOME
-        self._projection: Final = Projection(message_class, paths)
-        self.decode: Final = self._projection.decode_plain
+        projection = Projection(message_class, paths)
+        self.decode: Final = projection.decode_plain
         """Return the values in a body, or ``None`` where it takes a message."""
-
-    def of(self, message: Message) -> str:
-        """Return the summary of a message. Raises ``TypeError`` for one of another class."""
-        return self.text(self._projection.of(message))
+        self.values: Final = projection.of
+        """Return the values in a message. Raises ``TypeError`` for one of another class."""
 
     def text(self, values: Values) -> str:
-        """Return the summary of the message that has these values, as ``decode`` returns them."""
+        """Return the summary of the message that has these values, as ``decode`` and ``values`` return them."""
         parts = []
         for slot, write, get, price in self._writers:
             value = values[slot]

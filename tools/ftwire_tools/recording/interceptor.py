@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from ftwire.body import encode_body
-from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa
-from ftwire.connection import INIT_CONNECT, KEEP_ALIVE, negotiated_cipher
+from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
-from ftwire.frame import BadFrame, Frame, Kind, Role, UnknownBody, encode_frame, open_frame
+from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
 from ftwire.header import MAGIC, BodyFormat
 from ftwire.protocols import registry
-from ftwire.stream import FrameDecoder
 from ftwire_tools.gateway.answer_source import failure
 from ftwire_tools.gateway.faults import ClientFaults, Faults
 from ftwire_tools.gateway.hooks import Hooks, Outcome, PushEvent, ReplyEvent, RequestEvent, Script
@@ -32,6 +30,7 @@ from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.steering import Steering
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.recording.faulty_wires import FaultyWires
+from ftwire_tools.recording.intercepted_encryption import InterceptedEncryption, message_of
 from ftwire_tools.recording.proxy import StreamError, Wires
 
 if TYPE_CHECKING:
@@ -75,8 +74,6 @@ class Interceptor:
     ) -> None:
         self.number: Final = number
         self.peer: Final = wires.peer
-        self.is_open = False
-        """Whether the handshake is done, and can be read."""
         self.subscribed: Final = None
         """How many topics the client has subscribed to: the gateway knows."""
         self._all_faults: Final = all_faults
@@ -85,19 +82,20 @@ class Interceptor:
         self._send: Final = self._faulty.send
         self._hooks: Final = hooks
         self._steering: Final = steering
-        self._keys: Final = [Rsa(key) for key in keys]
+        self._encryption: Final = InterceptedEncryption(keys)
         self._allow_trading: Final = allow_trading
         self._report: Final = report
         self._on_request: Final = on_request
         self._cut: Final = wires.cut
-        self._decoders: Final = {role: FrameDecoder(role) for role in Role}
         self._is_raw = False
         self._begun: bytes | None = b""  # the client's first bytes, until it is known what they are
-        self._rsa: Rsa | None = None
-        self._asked: Any = None
-        self._alternatives: list[Cipher] = []
         self._requests: Final[dict[tuple[int, int], tuple[ProtocolEntry, Any]]] = {}
         self._late: Final[dict[Role, set[asyncio.Task[None]]]] = {role: set() for role in Role}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the handshake is done, and can be read."""
+        return self._encryption.is_agreed
 
     async def receive(self, sender: Role, data: bytes) -> None:
         """Take bytes of a side, and send what becomes of them.
@@ -117,7 +115,7 @@ class Interceptor:
             await self._send(sender.peer, data)
             return
         handle = self._from_client if sender is Role.CLIENT else self._from_gateway
-        frames = iter(self._decoders[sender].feed(data))
+        frames = iter(self._encryption.decoders[sender].feed(data))
         while True:
             try:
                 frame = next(frames, None)
@@ -147,7 +145,7 @@ class Interceptor:
         if self._is_raw or not self.is_open:
             return False
         frame = encode_frame(
-            push.proto_id, 0, push.body(BodyFormat.PROTOBUF), cipher=self._decoders[Role.SERVER].cipher
+            push.proto_id, 0, push.body(BodyFormat.PROTOBUF), cipher=self._encryption.cipher(Role.SERVER)
         )
         self._start(Role.CLIENT, self._send(Role.CLIENT, frame))
         return True
@@ -160,7 +158,7 @@ class Interceptor:
     # Frames
 
     async def _from_client(self, frame: Frame) -> None:
-        frame = self._opened(frame)
+        frame = self._encryption.opened(frame)
         if self._faults.strikes("lose", frame.proto_id):
             return
         if frame.proto_id == INIT_CONNECT:
@@ -169,7 +167,7 @@ class Interceptor:
                 await self._send(Role.SERVER, frame.encode())
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else _message(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else message_of(frame)
         if message is None or entry is None:
             await self._forward(frame, None, entry)
             return
@@ -227,23 +225,18 @@ class Interceptor:
         """Send a reply to the client in place of the gateway's."""
         self._requests.pop((request.proto_id, request.serial), None)
         body_format = BodyFormat.JSON if request.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF
-        body, cipher = encode_body(message, body_format), self._reply_cipher
+        body, cipher = encode_body(message, body_format), self._encryption.reply_cipher
         reply = encode_frame(request.proto_id, request.serial, body, body_format=body_format, cipher=cipher)
         await self._send(Role.CLIENT, reply)
 
-    @property
-    def _reply_cipher(self) -> Cipher:
-        """The cipher of the next reply: RSA until the handshake is over, where there is a key."""
-        return self._rsa if self._rsa is not None and not self.is_open else self._decoders[Role.SERVER].cipher
-
     async def _from_gateway(self, frame: Frame) -> None:
-        frame = self._opened(frame)
+        frame = self._encryption.opened(frame)
         if frame.proto_id == INIT_CONNECT:
             await self._send(Role.CLIENT, frame.encode())
-            self._agree(frame)
+            self._encryption.agree(frame)
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None else _message(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None else message_of(frame)
         if message is None or entry is None:
             await self._send(Role.CLIENT, frame.encode())
             return
@@ -274,38 +267,21 @@ class Interceptor:
             encoded = self._encoded(frame, outcome.message)
             if self._faults.is_active and self._faults.strikes("bad-body", frame.proto_id):
                 body = self._faults.spoil_body(frame.body)
-                cipher = self._decoders[Role.SERVER].cipher
+                cipher = self._encryption.cipher(Role.SERVER)
                 encoded = encode_frame(frame.proto_id, frame.serial, body, body_format=frame.body_format, cipher=cipher)
             await self._send(Role.CLIENT, encoded)
 
     def _encoded(self, frame: Frame, message: Message | None) -> bytes:
         """Return a frame with a message, as it came where that is its own."""
-        if message is None or message is _message(frame):
+        if message is None or message is message_of(frame):
             return frame.encode()
-        cipher = self._decoders[frame.sender].cipher
+        cipher = self._encryption.cipher(frame.sender)
         try:
             body = encode_body(message, frame.body_format)
         except WireError as error:
             self._report(f"connection {self.number}: passed on unchanged: {error}")
             return frame.encode()
         return encode_frame(frame.proto_id, frame.serial, body, body_format=frame.body_format, cipher=cipher)
-
-    # Encryption
-
-    def _opened(self, frame: Frame) -> Frame:
-        """Return a frame opened by whatever opens it: a key, or another cipher than the one agreed on."""
-        if not isinstance(frame, BadFrame):
-            return frame
-        ciphers: Sequence[Cipher] = self._keys if frame.proto_id == INIT_CONNECT else self._alternatives
-        for cipher in ciphers:
-            found = open_frame(frame.packed_header, frame.payload, cipher, frame.frame_type)
-            if not isinstance(found, BadFrame):
-                if isinstance(cipher, Rsa):
-                    self._rsa = cipher
-                else:
-                    self._decoders[frame.sender].cipher = cipher
-                return found
-        return frame
 
     def _begin(self, frame: Frame) -> None:
         """Take note of the client's handshake."""
@@ -317,22 +293,7 @@ class Interceptor:
                 )
             self._report(f"connection {self.number}: it is encrypted, and the script sees nothing of it without --key")
         else:
-            self._asked = _message(frame)
-
-    def _agree(self, frame: Frame) -> None:
-        """Take note of the gateway's handshake, and of the cipher that it agrees to."""
-        response: Any = None if isinstance(frame, BadFrame) else _message(frame)
-        if response is None or response.retType:
-            return
-        self.is_open = True
-        if self._rsa is None:
-            return
-        key, iv = response.s2c.connAESKey, response.s2c.aesCBCiv
-        with suppress(WireError):
-            # Some clients keep to the cipher that they have asked for, whatever the gateway grants.
-            self._alternatives = [AesEcb(key), FtAesEcb(key), *([AesCbc(key, iv)] if iv else []), NONE]
-            for decoder in self._decoders.values():
-                decoder.cipher = negotiated_cipher(self._asked, response)
+            self._encryption.asked = message_of(frame)
 
     def _check_raw(self) -> None:
         """Decide on a connection that is none of TCP clients. Raises ``StreamError``."""
@@ -414,12 +375,3 @@ class Interception:
 async def _quietly(work: Awaitable[None]) -> None:
     with suppress(OSError):  # whoever reads the side's bytes sees that it has gone
         await work
-
-
-def _message(frame: Frame) -> Message | None:
-    """Return the message of a frame; ``None`` where there is none."""
-    try:
-        message = frame.message
-    except WireError:
-        return None
-    return None if isinstance(message, UnknownBody) else message

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -19,20 +20,15 @@ from typing import Final, NamedTuple, Protocol
 
 from ftwire.frame import Role
 from ftwire.pcap import Direction, Endpoint
+from ftwire_tools.captures.traffic import Closed, Opened, Received, Reset, Tap, Traffic, endpoint_of
 from ftwire_tools.gateway.log import OncePer
 from ftwire_tools.terminal.addresses import Address
 
 __all__ = [
     "CHUNK",
     "Between",
-    "Closed",
-    "Opened",
     "Proxy",
-    "Received",
-    "Reset",
     "StreamError",
-    "Tap",
-    "Traffic",
     "Wires",
 ]
 
@@ -44,55 +40,6 @@ PAUSE_SECONDS: Final = 0.5
 """Seconds before the next attempt to accept, when one failed: mostly for lack of file descriptors."""
 REPORT_SECONDS: Final = 60
 """Seconds between two reports of that; a client that is closed is reported each time."""
-
-
-class Opened(NamedTuple):
-    """A client was connected to the gateway."""
-
-    connection: int
-    """From 1, in the order of connections."""
-    time_ns: int
-    client: Endpoint
-    gateway: Endpoint
-
-
-class Received(NamedTuple):
-    """Bytes were received from one side."""
-
-    connection: int
-    time_ns: int
-    direction: Direction
-    data: bytes
-
-
-class Closed(NamedTuple):
-    """One side has finished sending; the other may go on."""
-
-    connection: int
-    time_ns: int
-    direction: Direction
-
-
-class Reset(NamedTuple):
-    """One side has reset the connection; nothing more comes from either."""
-
-    connection: int
-    time_ns: int
-    direction: Direction
-
-
-Traffic = Opened | Received | Closed | Reset
-"""What is reported to a tap. Direction ``A_TO_B`` is from the client to the gateway; times are since 1970."""
-
-
-class Tap:
-    """Gets the traffic of a proxy. This one ignores it."""
-
-    def take(self, traffic: Traffic) -> None:
-        """Take a piece of traffic. Must return at once."""
-
-    async def ready(self) -> None:
-        """Wait until more can be taken; the proxy receives nothing before."""
 
 
 class Between(Protocol):
@@ -168,7 +115,8 @@ class Proxy:
         )[0]
         listener = socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if sys.platform != "win32":  # there it would share the port of a program that listens already
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)
             listener.listen(128)
             listener.setblocking(False)
@@ -354,9 +302,7 @@ class Proxy:
 
 
 def _endpoint(side: socket.socket) -> Endpoint:
-    host, port = side.getpeername()[:2]
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Endpoint(socket.inet_pton(family, host.partition("%")[0]), port)
+    return endpoint_of(side.getpeername())
 
 
 def _why(error: OSError | TimeoutError) -> str:

@@ -7,6 +7,7 @@ The proxy only puts traffic into a queue, so that a slow disk or a stopped termi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ftwire import __version__
 from ftwire.capture import SECRETS_TYPE
 from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation
-from ftwire_tools.recording.proxy import Closed, Opened, Received, Reset, Tap, Traffic
+from ftwire_tools.captures.traffic import Closed, Opened, Received, Reset, Tap, Traffic
 from ftwire_tools.terminal.output import ClosedOutputError, OutputError
 
 if TYPE_CHECKING:
     from ftwire_tools.captures.capture_writer import CaptureFiles
+    from ftwire_tools.captures.spool import Spool
     from ftwire_tools.recording.live_dump import LiveDump
 
 __all__ = ["MAX_BACKLOG", "Diagnosis", "Recorder"]
@@ -90,7 +92,7 @@ class _Connection:
 
 
 class Recorder(Tap):
-    """Writes traffic to ``files`` and, where it is given, shows it by ``live``.
+    """Writes traffic to ``files`` and ``spool``, and shows it by ``live``; each may be absent.
 
     ``report`` is called with messages for the user, ``give_up`` when the reader of the capture or of the output has
     gone; both are called in the recorder's thread. ``pem`` is a private key to be put into the files;
@@ -99,7 +101,7 @@ class Recorder(Tap):
 
     def __init__(
         self,
-        files: CaptureFiles,
+        files: CaptureFiles | None,
         report: Callable[[str], None],
         give_up: Callable[[], None],
         *,
@@ -107,6 +109,7 @@ class Recorder(Tap):
         pem: bytes | None = None,
         live: LiveDump | None = None,
         diagnosis: Diagnosis | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._files: Final = files
         self._report: Final = report
@@ -115,13 +118,14 @@ class Recorder(Tap):
         self._pem: Final = pem
         self._live = live
         self._diagnosis: Final = diagnosis
+        self._spool = spool
         self._writer: Final = PcapngWriter()
         self._queue: Final[SimpleQueue[Traffic | None]] = SimpleQueue()
         self._connections: Final[dict[int, _Connection]] = {}
         self._thread: Final = Thread(target=self._run, name="recorder", daemon=True)
         self._taken = 0
         self._done = 0
-        self._recording = True
+        self._recording = files is not None
         self.packets = 0
         """Packets written."""
         self.failed = False
@@ -132,7 +136,9 @@ class Recorder(Tap):
     def start(self, time_ns: int) -> None:
         """Begin the first file. Raises ``OSError``."""
         header = self._header()
-        self._files.begin(header, time_ns)
+        if self._files is not None:
+            self._files.begin(header, time_ns)
+        self._keep([header])
         if self._live is not None:
             self._live.show(header)
         if self._diagnosis is not None:
@@ -150,12 +156,20 @@ class Recorder(Tap):
         while self._taken - self._done > MAX_BACKLOG:
             await asyncio.sleep(BACKLOG_SECONDS)
 
+    def wait(self) -> None:
+        """Do the same where nothing can be awaited."""
+        while self._taken - self._done > MAX_BACKLOG and self._thread.is_alive():
+            time.sleep(BACKLOG_SECONDS)
+
     def close(self) -> None:
         """Write what is queued and close the file."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-        self._files.close()
+        if self._files is not None:
+            self._files.close()
+        if self._spool is not None:
+            self._spool.end()
 
     def _run(self) -> None:
         more = True
@@ -163,9 +177,9 @@ class Recorder(Tap):
             batch: list[Traffic] = []
             more = self._collect(batch)
             packets: list[bytes] = []
-            if self._recording:
+            if self._recording and self._files is not None:
                 try:
-                    self._record(batch, packets)
+                    self._record(self._files, batch, packets)
                 except BrokenPipeError:
                     self._stop_without_reader()
                 except OSError as error:
@@ -175,10 +189,11 @@ class Recorder(Tap):
                         f"cannot write the capture: {error.strerror or error}; the recording ends here, "
                         "with its last whole packet, and bytes still pass"
                     )
-            if self._live is not None or self._diagnosis is not None:
+            if self._live is not None or self._diagnosis is not None or self._spool is not None:
                 for traffic in batch[len(packets) :]:  # the recording has ended
                     packets.append(self._blocks(traffic))
                     self._passed(traffic, packets[-1])
+            self._keep(packets)
             if self._diagnosis is not None:
                 for line in self._diagnosis.feed(b"".join(packets)) + ([] if more else self._diagnosis.close()):
                     self._report(line)
@@ -214,9 +229,17 @@ class Recorder(Tap):
                 return True
         return False
 
-    def _record(self, batch: list[Traffic], packets: list[bytes]) -> None:
+    def _keep(self, packets: list[bytes]) -> None:
+        """Append packets to the spool."""
+        if self._spool is not None:
+            try:
+                self._spool.append(b"".join(packets))
+            except OSError as error:
+                self._spool = None
+                self._report(f"cannot keep what passes for the page, which ends here: {error.strerror or error}")
+
+    def _record(self, files: CaptureFiles, batch: list[Traffic], packets: list[bytes]) -> None:
         """Write the traffic; append the packets of each piece of it to ``packets``. Raises ``OSError``."""
-        files = self._files
         waiting: list[bytes] = []
         size = 0
         for traffic in batch:

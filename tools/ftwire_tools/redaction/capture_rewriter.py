@@ -26,6 +26,7 @@ from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.pcap import Endpoint
 from ftwire.websocket import ENVELOPE_MAGIC, BadEnvelope, Envelope
+from ftwire_tools.captures.account_text import outside_frames
 from ftwire_tools.captures.frame_packets import FramePackets
 from ftwire_tools.messages.sensitive_fields import Category
 
@@ -92,6 +93,12 @@ class Rewriter:
     def unrecognised(self) -> int:
         """Those of them that look like this protocol, without a frame in them."""
         return self._reader.account.unrecognised
+
+    @property
+    def not_read(self) -> list[str]:
+        """Sentences about what the new capture lacks, or has as zeros, because it could not be read."""
+        account = self._reader.account
+        return [*outside_frames(account.undecoded_bytes, account.missing_bytes), *account.unread()]
 
     def header(self) -> bytes:
         """Return what the new capture begins with."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftwire.body import body_to_json
-from ftwire.capture import fault_of, read_body
+from ftwire.capture import missing_error, read_body
 from ftwire.errors import WireError
 from ftwire.header import BodyFormat
 from ftwire.websocket import CLIENT_HEADER_SIZE
@@ -43,7 +43,9 @@ class FrameView:
     def error(self) -> WireError | None:
         """What is wrong with the frame: its body cannot be read, or is a message that lacks required fields."""
         if not self._is_judged:
-            self._error, self._is_judged = fault_of(self._frame), True
+            message, error = read_body(self._frame)
+            self._error = error if message is None else missing_error(self._frame, message)
+            self._is_judged = True
         return self._error
 
     @property

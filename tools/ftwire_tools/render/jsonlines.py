@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.errors import DigestError, WireError
+from ftwire.frame import Frame
 from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.messages.masking import status_text
 from ftwire_tools.render.frame_view import FrameView
@@ -16,8 +17,8 @@ from ftwire_tools.render.frame_view import FrameView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftwire.capture import DissectedFrame
-    from ftwire.frame import Frame, Role
+    from ftwire.capture import Conversation, DissectedFrame
+    from ftwire.frame import FrameType
     from ftwire.websocket import Envelope
 
 __all__ = ["JsonRenderer", "dump_json"]
@@ -51,7 +52,9 @@ class JsonRenderer:
         self._start = "{"
         if file is not None:
             self.name_file(file)
-        self._ends: Final[dict[tuple[int, Role], str]] = {}
+        # The conversation of the last line, and what lines of its types of frames have in common.
+        self._conversation: Conversation | None = None
+        self._forms: Final[dict[FrameType, tuple[str, str]]] = {}
 
     def name_file(self, file: str) -> None:
         """Name this file as that of the frames to come."""
@@ -60,18 +63,13 @@ class JsonRenderer:
     def frame(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
         """Return the line of one frame, and why its body cannot be had."""
         number, conversation, observation = dissected
-        frame, sender, kind, encryption, time, packet, _, latency = observation
+        frame, _, _, encryption, time, packet, _, latency = observation
+        if conversation is not self._conversation:
+            self._conversation = conversation
+            self._forms.clear()
+        form = self._forms.get(frame.frame_type) if type(frame) is Frame else None
+        before_serial, behind_serial = form or self._form(dissected)
         view = FrameView(frame, show_secrets=self._shows_secrets)
-        ends = self._ends.get((conversation.number, sender))
-        if ends is None:
-            pair = conversation.ends(sender)
-            ends = self._ends[conversation.number, sender] = (
-                f'"conversation": {conversation.number}, "src": {dump_json(pair[0])}, "dst": {dump_json(pair[1])}, '
-                f'"transport": "{conversation.transport}", '
-            )
-        protocol = frame.protocol
-        name = "null" if protocol is None else f'"{protocol.name}"'
-        body_format = frame.body_format
         text = self._chosen(view) if self._fields else view.json
         error = view.error
         if error is None:
@@ -80,9 +78,8 @@ class JsonRenderer:
             reason = f'"error": {dump_json(view.why)}, "error_type": "{type(error).__name__}"'
         sha1_ok = "null" if conversation.transport == "websocket" else _sha1_ok(frame.error)
         line = (
-            f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, {ends}'
-            f'"kind": "{kind}", "proto_id": {frame.proto_id}, "proto": {name}, "serial": {frame.serial}, '
-            f'"format": {FORMATS.get(body_format, body_format)}, "encryption": "{encryption}", '
+            f'{self._start}"number": {number}, "time": {_quoted(time or None)}, "packet": {packet or "null"}, '
+            f'{before_serial}"serial": {frame.serial}, {behind_serial}"encryption": "{encryption}", '
             f'"body_length": {len(frame.payload)}, "sha1_ok": {sha1_ok}, '
             f'"request": {self._requests.add(dissected) or "null"}, "latency_ns": {_quoted(latency)}, '
             f'"body": {text or "null"}, {reason}'
@@ -90,6 +87,23 @@ class JsonRenderer:
             f"{_bytes(view) if self._with_bytes else ''}}}\n"
         )
         return line, error
+
+    def _form(self, dissected: DissectedFrame) -> tuple[str, str]:
+        """Return what the lines of such frames have in this conversation in front of the serial and behind it."""
+        _, conversation, observation = dissected
+        frame, protocol = observation.frame, dissected.protocol
+        source, destination = map(dump_json, conversation.ends(observation.sender))
+        name = "null" if protocol is None else f'"{protocol.name}"'
+        form = (
+            f'"conversation": {conversation.number}, "src": {source}, "dst": {destination}, '
+            f'"transport": "{conversation.transport}", '
+            f'"kind": "{observation.kind}", "proto_id": {frame.proto_id}, "proto": {name}, ',
+            f'"format": {FORMATS.get(frame.body_format, frame.body_format)}, ',
+        )
+        if protocol is not None and type(frame) is Frame:
+            # The sender of unknown IDs cannot make this grow.
+            self._forms[frame.frame_type] = form
+        return form
 
     def _status(self, frame: Frame | Envelope) -> str:
         status = status_text(frame, show_secrets=self._shows_secrets)

@@ -38,7 +38,7 @@ SCRIPTS: Final = (
     "main.js",
 )
 """In the order in which they run."""
-LIVE_SCRIPTS: Final = (*SCRIPTS[:-1], "live.js", SCRIPTS[-1])
+LIVE_SCRIPTS: Final = (*SCRIPTS[:-1], "control.js", "live.js", SCRIPTS[-1])
 """The same of the page that is live."""
 
 

@@ -17,12 +17,11 @@ from ftwire.capture import (
 from ftwire.errors import CaptureError, KeyRequiredError, NotACaptureError
 from ftwire.frame import Kind
 from ftwire_tools.captures.account_text import unrecognised_text, without_conversation
-from ftwire_tools.explaining.checked_capture import CaptureChecker
-from ftwire_tools.explaining.report import ExplainReport, Place
 from ftwire_tools.filters.header_fields import codes_of
 from ftwire_tools.render.line import gap_text
 from ftwire_tools.render.stats import Outcomes, Stats
 from ftwire_tools.session_report.body_chunks import BodyChunks
+from ftwire_tools.session_report.findings import Findings
 from ftwire_tools.session_report.frame_table import HIGHEST, FrameTable
 from ftwire_tools.session_report.orders import Orders
 from ftwire_tools.session_report.prices import Prices
@@ -40,16 +39,10 @@ __all__ = ["Limits", "Session"]
 
 LISTED: Final = 500
 """Failures, frames with an error, and other events that are listed, of each kind."""
-MOST_CHECKED: Final = 20_000
-"""Frames of a capture that are checked as ``ftwire explain`` checks them: that takes longer than all else.
-
-A mistake shows in the first frames of its kind; damage behind them is listed all the same."""
 MOST_CONVERSATIONS: Final = 1000
 """Conversations that are listed."""
 MOST_NOTES: Final = 100
 """Sentences about what was not read."""
-_NAMED: Final = 50
-"""Frames that are named with a finding."""
 
 
 class Limits(NamedTuple):
@@ -75,8 +68,7 @@ class Session:
         self._shown: Final = shown
         self._filter: Final = chosen
         self._limits: Final = limits or Limits()
-        self._checker: CaptureChecker | None = CaptureChecker(keys)
-        self._findings: Final = ExplainReport(show_secrets=shown.shows_secrets)
+        self._findings = Findings(shown, keys)
         self._outcomes: Final = Outcomes()
         self._stats: Final = Stats()
         self._prices: Final = Prices()
@@ -130,10 +122,6 @@ class Session:
         self.bodies.close()
         for sentence in account.unread():
             self._note(sentence)
-        if account.refused_packets:
-            self._note(f"{account.refused_packets} packets have other bytes than came first in their place")
-        if account.given_up:
-            self._note(f"{account.given_up} times what waits took too much memory, and a connection's was given up")
         if nothing := without_conversation(account):
             self._say(nothing)
         elif not self.frames and account.frames:
@@ -152,7 +140,7 @@ class Session:
     def emptied(self) -> Session:
         """Return a session that begins now: nothing is in it but the conversations that are open."""
         new = Session(self._shown, chosen=self._filter, limits=self._limits)
-        new._checker = self._checker
+        new._findings = self._findings.emptied()
         still_open = {number: about for number, about in self._conversations.items() if "closed" not in about}
         new._conversations.update(still_open)
         new._opened = len(still_open)
@@ -169,7 +157,7 @@ class Session:
                 self._frame(_in_range(report))
             else:
                 self._other(report)
-            self._check(report)
+            self._findings.add(report)
 
     def _frame(self, frame: DissectedFrame) -> None:
         request = self.table.pair(frame)
@@ -284,47 +272,6 @@ class Session:
             client=self._shown.endpoint_text(conversation.client), server=self._shown.endpoint_text(conversation.server)
         )
 
-    # Findings.
-
-    def _check(self, report: Dissected) -> None:
-        if self._checker is None:
-            return
-        if self._findings.pieces >= MOST_CHECKED:
-            self._checker = None
-            return
-        for checked in self._checker.check(report):
-            if isinstance(checked, Place):
-                self._findings.add(checked, keep=False)
-            else:
-                self._findings.findings += checked.findings
-
-    def _found(self) -> dict[str, Any]:
-        rows = []
-        for group in self._findings.ranked():
-            finding, conversation = group[0].finding, group[0].conversation
-            proof = finding.proof if self._shown.shows_secrets else self._shown.text(finding.unquoted or finding.proof)
-            numbers = sorted({found.number for found in group if found.number})
-            rows.append(
-                {
-                    "mistake": finding.mistake.id,
-                    "title": finding.mistake.title,
-                    "proof": proof,
-                    "remedy": finding.mistake.remedy,
-                    "proven": finding.proven,
-                    "rank": finding.mistake.rank,
-                    "sender": finding.sender.value if finding.sender else None,
-                    "conversation": conversation.number or None if conversation else None,
-                    "frames": numbers[:_NAMED],
-                    "count": len(numbers) or len(group),
-                }
-            )
-        return {
-            "rows": rows,
-            "checked": self._findings.pieces,
-            "without_key": self._findings.key_unknown,
-            "all": self._checker is not None,
-        }
-
     def values(self) -> dict[str, Any]:
         """Return everything but the frames."""
         return {
@@ -337,7 +284,7 @@ class Session:
             "conversation_count": self._opened,
             "conversations": list(self._conversations.values()),
             "stats": self._stats.values(),
-            "findings": self._found(),
+            "findings": self._findings.values(),
             "troubles": {name: {"rows": rows, "count": self._counts[name]} for name, rows in self._lists.items()},
             "gaps": self._gaps.values(),
             "prices": self._prices.values(),

@@ -7,14 +7,22 @@ For the gateway, prices are a function of time:
 
 corporate_actions  splits and dividends, and the factors that adjust prices for them
 fundamentals       earnings, book value, dividends, staff of each company
-prices             a day's prices from a seed, minutes from a day, trades from a minute
+prices             what prices, minutes and days of an instrument are
+random_days        a day's prices from a seed, or from those of another instrument
+minute_prices      minutes from a day, trades from a minute
 price_steering     what verbs do to a price: held, moved, halted
 characters         how each kind of instrument moves, and what follows from what
 recorded_days      the days of an instrument in a user's own data, in place of those that follow from a seed
-recordings         reads a user's own data: CSV, Parquet, tables of ``ftwire export``
+recorded_cells     cells of such data, to whole numbers
+recorded_rows      its rows, in order
+recorded_files     its files: CSV, Parquet, tables of ``ftwire export``
+recordings         reads it
 trading_session    a session of one day: its minutes, and what they add up to at a moment
 history            K-lines
-trading_day        the market at its present moment: the clock, and what each instrument shows
+stock_now          an instrument at the present moment: its clock, and the prices it shows
+steered_stock      what verbs do to it
+stock_day          what it has traded
+trading_day        the market: the clock, and all instruments
 
 For captures, which need thousands of pushes in a millisecond, prices are a random walk:
 

@@ -85,7 +85,7 @@ class TemplateStock(Stock):
         super().__init__(listing, random, least_lots=LEAST_LOTS, volume=GROWING, most_volume=GROWN)
         self.sequence = GROWING
         """Number of the last trade."""
-        self.prices: Final = lru_cache(maxsize=4096)(lambda ticks: double(max(1, ticks) * self.tick))
+        self.prices: Final = lru_cache(maxsize=4096)(lambda ticks: double(self.money(max(1, ticks))))
         """Returns the encoded price of a number of ticks."""
         self.made: Final[dict[object, bytes]] = {}
         """Templates, by kind and whatever else they depend on."""
@@ -129,7 +129,7 @@ class Bodies:
     def _ticker(self, stock: TemplateStock, now: Moment) -> bytes:
         count = TRADES[self._random.getrandbits(3)]
         made = stock.made.get(count) or _ticker_template(stock, count)
-        text, stamp, volumes, tick = now.text, now.stamp, self._volumes, stock.tick
+        text, stamp, volumes = now.text, now.stamp, self._volumes
         filling: list[bytes] = []
         for _ in range(count):
             volume = stock.trade()
@@ -140,7 +140,7 @@ class Bodies:
                 varint(stock.sequence),
                 stock.prices(price),
                 volumes[(volume - LEAST) // LOT],
-                double(price * tick * volume),
+                double(stock.money(price * volume)),
                 stamp,
             )
         return made % tuple(filling)
@@ -223,7 +223,7 @@ def _basic_quote_template(stock: TemplateStock) -> bytes:
     quote = message.s2c.basicQotList.add(isSuspended=False, listTime="2004-06-16", updateTime=TIME, volume=GROWING)
     quote.security.market, quote.security.code = stock.listing.market, stock.listing.code
     quote.priceSpread = quote.turnoverRate = quote.amplitude = stock.tick
-    quote.openPrice, quote.lastClosePrice = stock.open_ticks * stock.tick, stock.anchor * stock.tick
+    quote.openPrice, quote.lastClosePrice = stock.money(stock.open_ticks), stock.money(stock.anchor)
     quote.highPrice = quote.lowPrice = quote.curPrice = quote.turnover = quote.updateTimestamp = 0.0
     names = ("updateTime", "highPrice", "lowPrice", "curPrice", "volume", "turnover", "updateTimestamp")
     made = stock.made["basic_quote"] = template(message, [(quote, name) for name in names])
@@ -249,7 +249,7 @@ def _point(stock: TemplateStock, now: Moment) -> bytes:
 def _point_names(message: Any, stock: TemplateStock) -> list[tuple[Any, str]]:
     """Add a point to a message and return its holes."""
     point = message.s2c.rtList.add(time=TIME, minute=MINUTE, isBlank=False, price=0.0)
-    point.lastClosePrice, point.volume = stock.anchor * stock.tick, GROWING
+    point.lastClosePrice, point.volume = stock.money(stock.anchor), GROWING
     point.avgPrice = point.turnover = point.timestamp = 0.0
     names = ("time", "minute", "price", "avgPrice", "volume", "turnover", "timestamp")
     return [(point, name) for name in names]
@@ -261,7 +261,7 @@ def _point_holes(stock: TemplateStock, now: Moment) -> tuple[bytes, ...]:
         now.text,
         varint(now.minute),
         stock.prices(stock.ticks),
-        double(stock.turnover / stock.volume),
+        double(round(stock.turnover / stock.volume, 3)),
         varint(stock.volume),
         double(stock.turnover),
         now.stamp,
@@ -272,7 +272,7 @@ def _kline_template(stock: TemplateStock) -> bytes:
     message = stock.response("Qot_UpdateKL")
     message.s2c.rehabType, message.s2c.klType = 0, 1
     bar = message.s2c.klList.add(time=TIME, isBlank=False, volume=GROWING)
-    bar.openPrice = stock.open_ticks * stock.tick
+    bar.openPrice = stock.money(stock.open_ticks)
     bar.highPrice = bar.lowPrice = bar.closePrice = bar.turnover = bar.timestamp = 0.0
     names = ("time", "highPrice", "lowPrice", "closePrice", "volume", "turnover", "timestamp")
     made = stock.made["kline"] = template(message, [(bar, name) for name in names])

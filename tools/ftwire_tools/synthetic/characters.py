@@ -14,7 +14,8 @@ from typing import Final
 from ftwire_tools.markets.sessions import Hours
 from ftwire_tools.synthetic.corporate_actions import actions_of
 from ftwire_tools.synthetic.options import base_volatility, greeks, volatility, years_to
-from ftwire_tools.synthetic.prices import ANCHOR, UNIT, Character, Days, DerivedDays, Ladder, RandomDays
+from ftwire_tools.synthetic.prices import ANCHOR, UNIT, Character, Days, Ladder
+from ftwire_tools.synthetic.random_days import DerivedDays, RandomDays
 from ftwire_tools.synthetic.universe import Kind, Listing
 
 __all__ = ["DERIVATIVES", "days_of"]

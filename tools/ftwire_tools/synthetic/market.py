@@ -1,7 +1,4 @@
-"""Stocks of the made-up market: their prices begin where a seed puts them and move at random.
-
-The gateway (``ftwire serve --synthetic``) and captures (``ftwire synth``) both trade these.
-"""
+"""Stocks of made-up captures (``ftwire synth``): their prices begin where a seed puts them and move at random."""
 
 from __future__ import annotations
 
@@ -50,8 +47,8 @@ class Stock:
         self.ticks = self.open_ticks = self.high_ticks = self.low_ticks = self.anchor
         self.volume = volume
         """Shares traded today."""
-        self.turnover = volume * self.anchor * listing.tick
-        """Money paid for them."""
+        self._turnover = volume * self.anchor
+        """Ticks paid for them."""
         self._random: Final = random
         self._least: Final = least_lots * listing.lot
         self._lot: Final = listing.lot
@@ -74,32 +71,17 @@ class Stock:
             ticks = self.ticks
         volume = self._least + self._lot * (roll >> 8)
         self.volume += volume
-        self.turnover += volume * ticks * self.tick
+        self._turnover += volume * ticks
         if self.volume > self._most_volume:
             self.volume = self._first_volume
-            self.turnover = self.volume * ticks * self.tick
+            self._turnover = self.volume * ticks
         return volume
 
-    def price_of(self, ticks: int) -> float:
-        """Return a price in money."""
+    def money(self, ticks: int) -> float:
+        """Return a price or turnover in money, without the noise of binary fractions: 512.2, not 512.2000000000001."""
         return round(ticks * self.tick, 3)
 
     @property
-    def price(self) -> float:
-        """Price of the last trade."""
-        return self.price_of(self.ticks)
-
-    @property
-    def open(self) -> float:
-        """First price of the day."""
-        return self.price_of(self.open_ticks)
-
-    @property
-    def high(self) -> float:
-        """Highest price of the day."""
-        return self.price_of(self.high_ticks)
-
-    @property
-    def low(self) -> float:
-        """Lowest price of the day."""
-        return self.price_of(self.low_ticks)
+    def turnover(self) -> float:
+        """Money paid for the day's volume."""
+        return self.money(self._turnover)

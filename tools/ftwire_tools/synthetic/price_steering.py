@@ -15,7 +15,8 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.sessions import Session
-from ftwire_tools.synthetic.prices import Days, Minutes, Tick, ticks_of
+from ftwire_tools.synthetic.minute_prices import ticks_of
+from ftwire_tools.synthetic.prices import Days, Minutes, Tick
 from ftwire_tools.synthetic.trading_session import MinuteTicks, SessionMinutes
 
 __all__ = ["PriceSteering"]

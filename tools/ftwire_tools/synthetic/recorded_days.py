@@ -15,15 +15,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.sessions import Hours, Session
-from ftwire_tools.synthetic.prices import (
-    Character,
-    GivenMinutes,
-    Ladder,
-    Minutes,
-    PriceBar,
-    Tick,
-    trades_in,
-)
+from ftwire_tools.synthetic.minute_prices import trades_in
+from ftwire_tools.synthetic.prices import Character, GivenMinutes, Ladder, Minutes, PriceBar, Tick
 
 __all__ = ["Recorded", "RecordedDays"]
 

@@ -10,7 +10,8 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from ftwire_tools.markets.sessions import Session
-from ftwire_tools.synthetic.prices import Days, Minutes, Tick, minutes_of, trades_in
+from ftwire_tools.synthetic.minute_prices import minutes_of, trades_in
+from ftwire_tools.synthetic.prices import Days, Minutes, Tick
 
 __all__ = ["ALL_SESSIONS", "EXTENDED", "REGULAR", "MinuteTicks", "SessionMinutes", "Summary"]
 

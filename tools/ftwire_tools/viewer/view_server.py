@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from ftwire_tools.local_http import LocalServer, RefusedError, Reply, Request, is_token, json_reply
+from ftwire import __version__
+from ftwire_tools.local_http import LocalServer, RefusedError, Reply, Request, is_token, json_members, json_reply
 from ftwire_tools.session_report.body_chunks import packed
 from ftwire_tools.session_report.page_writer import live_page
 
 if TYPE_CHECKING:
+    from ftwire_tools.gateway.steering import Steering
     from ftwire_tools.viewer.live_session import LiveSession
+    from ftwire_tools.viewer.resender import Resender
 
 __all__ = ["ViewServer"]
 
@@ -39,15 +42,26 @@ _HEADERS: Final = (
 class ViewServer(LocalServer):
     """Serves one session: ``async with ViewServer(...)`` until the block is left.
 
-    ``about`` and ``vocabulary`` are those of ``session_report.page_writer.page_of``.
+    ``about`` and ``vocabulary`` are those of ``session_report.page_writer.page_of``. With ``resender`` the page can
+    send requests again, with ``steering`` call the verbs of a gateway or a proxy.
     """
 
     def __init__(
-        self, live: LiveSession, about: dict[str, Any], vocabulary: dict[str, Any], *, token: str, port: int = 0
+        self,
+        live: LiveSession,
+        about: dict[str, Any],
+        vocabulary: dict[str, Any],
+        *,
+        token: str,
+        port: int = 0,
+        resender: Resender | None = None,
+        steering: Steering | None = None,
     ) -> None:
         super().__init__(self._reply, port=port)
         self._live: Final = live
-        self._about: Final = about
+        self._resender: Final = resender
+        self._steering: Final = steering
+        self._about: Final = {**about, "sends": resender is not None, "steers": steering is not None}
         self._vocabulary: Final = packed(_json(vocabulary))
         self._page: Final = b"".join(live_page(str(about["title"])))
         self._token: Final = token
@@ -58,26 +72,29 @@ class ViewServer(LocalServer):
         token, slash, name = path.removeprefix("/").partition("/")
         if not slash or not is_token(token, self._token):
             raise RefusedError(401, "the token is missing, or is another one: open the address that ftwire view shows")
-        posts = {"clear": self._cleared, "save": self._save}
-        reads: dict[str, Callable[[dict[str, str]], Reply]] = {
+        posts = {"clear": self._cleared, "save": self._save, "send": self._send, "call": self._call}
+        reads: dict[str, Callable[[dict[str, str]], Reply | Awaitable[Reply]]] = {
             "": lambda _: Reply(200, self._page, "text/html; charset=utf-8", _HEADERS),
             "vocabulary": lambda _: _compressed(self._vocabulary, "application/json"),
             "overview": lambda _: _compressed(packed(_json(self._overview())), "application/json"),
             "table": self._table,
             "chunk": self._chunk,
+            "verbs": lambda _: self._verbs(),
+            "state": lambda _: self._state(),
             "events": lambda _: Reply(200, self._events(), "text/event-stream", _HEADERS),
         }
         if name in reads:
             if request.method != "GET":
                 raise RefusedError(405, f"{name or 'the page'} is read with GET", ("Allow", "GET"))
-            return reads[name](dict(parse_qsl(query, max_num_fields=8)))
+            reply = reads[name](dict(parse_qsl(query, max_num_fields=8)))
+            return reply if isinstance(reply, Reply) else await reply
         if name in posts:
             if request.method != "POST":
                 raise RefusedError(405, f"{name} is called with POST", ("Allow", "POST"))
             # Only this page's own scripts can send this type without being asked first.
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
                 raise RefusedError(415, "the body is JSON: Content-Type: application/json")
-            return posts[name](await request.body(MAX_SAVE))
+            return await posts[name](await request.body(MAX_SAVE))
         raise RefusedError(404, "there is no such thing here")
 
     def _overview(self) -> dict[str, Any]:
@@ -131,11 +148,64 @@ class ViewServer(LocalServer):
             await asyncio.sleep(LOOK)
             silent += LOOK
 
-    def _cleared(self, _body: bytes) -> Reply:
+    async def _cleared(self, _body: bytes) -> Reply:
         self._live.clear()
         return json_reply(200, self._live.values)
 
-    def _save(self, body: bytes) -> Reply:
+    async def _send(self, body: bytes) -> Reply:
+        """Send a request again: ``{"frame": NUMBER}``; return what is known of the reply."""
+        from ftwire_tools.viewer.resender import NotSentError
+
+        if self._resender is None:
+            raise RefusedError(422, "a capture has no gateway to send to: ftwire view --record, or --serve")
+        number = json_members(body).get("frame")
+        if type(number) is not int:
+            raise RefusedError(422, 'the body is {"frame": NUMBER}')
+        try:
+            return json_reply(200, await self._resender.send(number))
+        except NotSentError as error:
+            raise RefusedError(422, str(error)) from None
+
+    def _steered(self) -> Steering:
+        if self._steering is None:
+            raise RefusedError(422, "there is nothing to steer here")
+        return self._steering
+
+    def _verbs(self) -> Reply:
+        """Return the verbs, as the control port describes them, and the names of faults."""
+        from ftwire_tools.gateway.control_description import describe
+        from ftwire_tools.gateway.faults import NAMES
+
+        self._steered()
+        return json_reply(200, {**describe(__version__), "faults": NAMES})
+
+    async def _state(self) -> Reply:
+        return json_reply(200, await self._state_of(self._steered()))
+
+    async def _state_of(self, steering: Steering) -> dict[str, Any]:
+        """Return what verbs have brought about, with the addresses that may be shown."""
+        # Another thread waits for the one of the gateway.
+        state = await asyncio.to_thread(steering.state)
+        for client in state["clients"]:
+            client["peer"] = self._live.shown.endpoint_text(client["peer"])
+        return state
+
+    async def _call(self, body: bytes) -> Reply:
+        """Call a verb: ``{"verb": PATH, "arguments": {...}}``; return its result, and the state after it."""
+        from ftwire_tools.gateway.verbs import SteeringError
+
+        steering, members = self._steered(), json_members(body)
+        verb, arguments = members.get("verb"), members.get("arguments", {})
+        if not isinstance(verb, str) or not isinstance(arguments, dict):
+            raise RefusedError(422, 'the body is {"verb": PATH, "arguments": {...}}')
+        try:
+            result = await asyncio.to_thread(steering.call, verb, arguments)
+            state = await self._state_of(steering)
+        except SteeringError as error:
+            raise RefusedError(422, str(error)) from None
+        return json_reply(200, {"done": verb, "result": result, "state": state})
+
+    async def _save(self, body: bytes) -> Reply:
         """Return a capture of the frames that are named: ``{"frames": [[FIRST, LAST], ...]}``, numbers in order."""
         headers = (*_HEADERS, ("Content-Disposition", 'attachment; filename="session.pcapng"'))
         return Reply(200, self._live.saved(_ranges(body)), "application/vnd.tcpdump.pcap", headers)

@@ -640,7 +640,11 @@ opend.dissector = dissect_segments
 
 local function recognise_tcp(tvb, pinfo, tree)
   local size = tvb:len()
-  if not is_plausible(tvb:raw(0, math.min(size, HEADER)), 1, size) then
+  local text = tvb:raw(0, math.min(size, HEADER))
+  -- A program may write field by field: "FT" alone is believed on OpenD's port only.
+  local is_first_field = size < 8 and text:sub(1, 2) == MAGIC:sub(1, size)
+    and (pinfo.dst_port == opend.prefs.port or pinfo.src_port == opend.prefs.port)
+  if not is_first_field and not is_plausible(text, 1, size) then
     return false
   end
   pinfo.conversation = opend

@@ -44,9 +44,9 @@ def find_folders() -> Folders:
         raise NoWiresharkError("tshark, which comes with Wireshark, is not on the PATH")
     try:
         listed = subprocess.run(  # noqa: S603 - tshark itself
-            [program, "-G", "folders"], capture_output=True, text=True, timeout=_SECONDS, check=True
+            [program, "-G", "folders"], capture_output=True, encoding="utf-8", timeout=_SECONDS, check=True
         ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
         raise NoWiresharkError(f"{program} -G folders: {error}") from None
     found: dict[str, str] = {}
     for line in listed.splitlines():

@@ -22,8 +22,8 @@ __all__ = [
     "DISSECTOR",
     "KEYS_FILE",
     "PROFILE",
-    "PROTOBUF_SETTINGS",
     "PROTOS",
+    "SETTINGS",
     "Changes",
     "File",
     "OccupiedError",
@@ -38,11 +38,16 @@ DISSECTOR: Final = "opend.lua"
 KEYS_FILE: Final = "opend_keys.log"
 """The file with session keys, in the configuration folder, that the dissector reads unless told otherwise."""
 PROFILE: Final = "OpenD"
-"""Wireshark's profile with the columns and the settings of the protobuf dissector."""
+"""Wireshark's profile with the columns and the preferences."""
 PROTOS: Final = "opend_protos"
 """Folder of the ``.proto`` files in the configuration folder."""
-PROTOBUF_SETTINGS: Final = ("protobuf.pbf_as_hf:TRUE", "protobuf.preload_protos:TRUE")
-"""Preferences that make each field of a body a filter; loaded first, so that filters can name them."""
+SETTINGS: Final = (
+    "protobuf.pbf_as_hf:TRUE",
+    "protobuf.preload_protos:TRUE",
+    "tcp.try_heuristic_first:TRUE",
+)
+"""Preferences: each field of a body is a filter, loaded first, so that filters can name them; and content decides on
+ports that Wireshark takes for another protocol's."""
 _HEAD: Final = 200
 """Bytes in which a file that we wrote has the mark."""
 
@@ -182,7 +187,7 @@ def remove(files: Iterable[File]) -> Changes:
 
 def _preferences() -> str:
     columns = ",\n".join(f'\t"{title}", "{content}"' for title, content in _COLUMNS)
-    settings = "".join(f"{setting.replace(':', ': ')}\n" for setting in PROTOBUF_SETTINGS)
+    settings = "".join(f"{setting.replace(':', ': ')}\n" for setting in SETTINGS)
     return f"# {MARK}\ngui.column.format:\n{columns}\n{settings}"
 
 

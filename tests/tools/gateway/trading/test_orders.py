@@ -32,7 +32,7 @@ from support.steered_venue import (
     Desk,
 )
 
-PAPER_HK, PAPER_US, PAPER_CN, PAPER_FUTURES = 1_001_001, 1_001_002, 1_001_003, 1_001_010
+PAPER_HK, PAPER_US, PAPER_CN, PAPER_HK_OPTIONS, PAPER_FUTURES = 1_001_001, 1_001_002, 1_001_003, 1_001_004, 1_001_010
 FUTURES, CRYPTO, US_SMALL, DISABLED, MASTER = (281756400000000000 + each for each in (
     1_000_001, 1_000_002, 2_000_005, 1_000_009, 1_000_010,
 ))  # fmt: skip
@@ -466,6 +466,7 @@ class TestRefusals:
             (9_001_001, TENCENT, -100, 380.0, "quantity"),
             (9_001_001, TENCENT, float("nan"), 380.0, "quantity"),
             (9_001_001, TENCENT, 1e300, 380.0, "quantity"),
+            (9_001_001, TENCENT, 1e12, 380.0, "quantity_cap"),
             (9_001_001, APPLE, 0.5, 200.0, "quantity"),
             (CRYPTO, BITCOIN, 0.00000001, 60_000.0, ""),
             (9_001_001, TENCENT, 100, 380.1, "tick"),
@@ -488,6 +489,9 @@ class TestRefusals:
             (9_001_001, HK_OPTION, 3_001, 1.0, "quantity_cap"),
             (9_001_001, APPLE, 20_000, 200.0, "power"),
             (PAPER_HK, TENCENT, 2_700, 380.0, "power"),
+            (PAPER_HK, HK_OPTION, 1, 10.0, "code_market"),
+            (PAPER_HK_OPTIONS, TENCENT, 100, 380.0, "code_market"),
+            (PAPER_HK_OPTIONS, HK_OPTION, 1, 10.0, ""),
             (PAPER_HK, APPLE, 1, 200.0, "code_market"),
             (9_001_001, HSI, 1, 18000.0, "code_market"),
             (FUTURES, APPLE, 1, 200.0, "code_market"),

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -29,6 +31,7 @@ from ftwire_tools.commands._control import (
     script_option,
 )
 from ftwire_tools.commands._faults import fault_options
+from ftwire_tools.commands._live_page import LivePage
 from ftwire_tools.commands.serve._captures import CaptureOptions, capture_options, read_captures
 from ftwire_tools.commands.serve._log import LogOptions, log_options, open_logs
 from ftwire_tools.commands.serve._market import MarketOptions, make_market, market_options
@@ -42,14 +45,18 @@ from ftwire_tools.commands.serve._settings import (
     listen_options,
     read_settings,
 )
+from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ftwire_tools.gateway.answer_source import AnswerSource
     from ftwire_tools.gateway.hooks import Script
     from ftwire_tools.gateway.log import Log
     from ftwire_tools.gateway.request_log import ExchangeLog
     from ftwire_tools.gateway.settings import Settings
+    from ftwire_tools.recording.recorder import Recorder
 
 __all__ = ["command"]
 
@@ -67,6 +74,20 @@ def _show_protocols(*, as_json_lines: bool) -> None:
             click.echo(f"{row.proto_id:<6}{row.protocol:<40}{row.handling:<12}{row.answer}".rstrip())
 
 
+@contextmanager
+def _recorded(page: LivePage, log: Log) -> Iterator[Recorder]:
+    """Return what records for the page, while the block lasts. Raises ``ClickException``."""
+    from ftwire_tools.recording.recorder import Recorder
+
+    about = "recorded by a gateway of ftwire's own: times and bytes are real, packets are made up"
+    recorder = Recorder(None, lambda text: log("page", reason=text), lambda: None, about=about, spool=page.spool)
+    recorder.start(time.time_ns())
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+
+
 async def _serve(
     source: AnswerSource,
     settings: Settings,
@@ -74,6 +95,7 @@ async def _serve(
     request_log: ExchangeLog | None,
     script: Script | None,
     control: Control | None,
+    page: LivePage | None,
 ) -> bool:
     """Serve until a signal comes; return whether that was Ctrl-C. Raises ``click.ClickException``."""
     from ftwire_tools.gateway.server import Gateway
@@ -87,14 +109,27 @@ async def _serve(
         stop.set()
 
     on_request = None if control is None else control.requests.add
-    with calls_on_signals({INTERRUPT: interrupt, END: stop.set}):
-        async with (
-            Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log) as gateway,
-            open_control(control, gateway.steering, log),
-        ):
-            gateway.when_failed(stop.set)
-            await stop.wait()
-            gateway.raise_failure()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(calls_on_signals({INTERRUPT: interrupt, END: stop.set}))
+        recorder = None if page is None else stack.enter_context(_recorded(page, log))
+        gateway = await stack.enter_async_context(
+            Gateway(source, settings, log, on_request=on_request, script=script, request_log=request_log, tap=recorder)
+        )
+        await stack.enter_async_context(open_control(control, gateway.steering, log))
+        if page is not None:
+            place = Address(settings.host, gateway.port)
+            keys = [] if settings.key is None else [settings.key]
+            beside = page.beside(
+                f"gateway on {page.end(place)}",
+                routes=[(place, place)],
+                keys=keys,
+                steering=gateway.steering,
+                report=lambda text: log("page", reason=text),
+            )
+            await stack.enter_async_context(beside)
+        gateway.when_failed(stop.set)
+        await stop.wait()
+        gateway.raise_failure()
     return interrupted
 
 
@@ -200,7 +235,8 @@ def command(
     script = read_script(script_path)
     control = read_control(control_port, token_file, quiet=logging.quiet)
     try:
-        interrupted = asyncio.run(_serve(source, settings, log, request_log, script, control))
+        page = click.get_current_context().find_object(LivePage)
+        interrupted = asyncio.run(_serve(source, settings, log, request_log, script, control, page))
     except OSError as error:
         raise click.ClickException(f"cannot listen on {listening.host}: {error.strerror or error}") from None
     if interrupted:

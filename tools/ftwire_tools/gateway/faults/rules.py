@@ -97,7 +97,7 @@ class Rule:
             "every is 1 or more": self.every is not None and self.every < 1,
             "n= and every= exclude each other": self.nth is not None and self.every is not None,
             "client is 1 or more": self.client is not None and self.client < 1,
-            "ms is 0 or more": self.milliseconds is not None and not 0 <= self.milliseconds < 1e7,
+            "ms is 0 or more, and below 10,000,000": self.milliseconds is not None and not 0 <= self.milliseconds < 1e7,
             f"{self.name} has no ms=": self.milliseconds is not None and self.name not in MILLISECONDS,
             "ret_type and err_code are 32-bit integers": not (
                 -MAX_INT <= self.ret_type < MAX_INT and -MAX_INT <= self.err_code < MAX_INT
@@ -172,6 +172,8 @@ def parse_rule(text: str) -> Rule:
         if name in NAMES and key not in keys:
             known = [*keys, "ret_msg"] if name == "refuse" else keys
             raise FaultError(f"{text!r}: {name} takes {', '.join(f'{each}=' for each in known)}")
+        if not value or keys.get(key) in values:
+            raise FaultError(f"{text!r}: {key}= {'is there twice' if value else 'has no value'}")
         try:
             values[keys.get(key, key)] = value if key == "proto" else (float if key in {"p", "ms"} else int)(value)
         except ValueError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.quotes import NotHereError, not_subscribed
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.synthetic.history import daily_bars, minute_bars
@@ -32,7 +32,8 @@ _KLINES: Final = {11: (1, 1), 7: (6, 5), 10: (9, 60), 6: (2, 0)}
 """``SubType`` to ``KLType`` and the minutes of a bar, 0 for a day."""
 _MINUTES: Final = dict(_KLINES.values())
 _SUB_OF_KLINE: Final = {kline: sub for sub, (kline, _) in _KLINES.items()}
-_NAMES: Final = {2: "OrderBook", 4: "Ticker", 6: "KL_Day", 7: "KL_5Min", 10: "KL_60Min", 11: "KL_1Min"}
+_SUB_TYPES: Final = frozenset({2, 4, 6, 7, 10, 11})
+"""``Qot_Common.SubType``: order book, ticker, bars of a day, 5, 60 and 1 minutes."""
 ACTIVE, EVENT_ACTIVE, BINARY, ONE_OFF = 2, 102, 1, 7
 """``EC_Status``, ``EC_ContractType``, ``EC_Frequency``."""
 YES, NO = 1, 2
@@ -199,7 +200,7 @@ class Events:
     def _order_book(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the order book of both sides, after a subscription."""
         stock = self._contract(c2s.security)
-        self._must_subscribe(client, stock, ORDER_BOOK, "摆盘")
+        self._must_subscribe(client, stock, ORDER_BOOK, "Qot_GetEventContractOrderBook")
         self._fill_book(s2c, stock, c2s.num)
 
     @staticmethod
@@ -220,7 +221,7 @@ class Events:
         kline = c2s.ktype or 2
         if kline not in _SUB_OF_KLINE:
             raise NotHereError(f"event contracts have no K-line type {kline}")
-        self._must_subscribe(client, stock, _SUB_OF_KLINE[kline], "K线")
+        self._must_subscribe(client, stock, _SUB_OF_KLINE[kline], "Qot_GetEventContractKline")
         count = min(c2s.maxCount, MOST_BARS) if c2s.HasField("maxCount") else 100
         now = stock.time()
         bars = list(self._bars(stock, kline, now - timedelta(days=5 if _MINUTES[kline] else 400), now))
@@ -262,7 +263,7 @@ class Events:
     def _ticker(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the last trades, after a subscription."""
         stock = self._contract(c2s.security)
-        self._must_subscribe(client, stock, TICKER, "逐笔")
+        self._must_subscribe(client, stock, TICKER, "Qot_GetEventContractTicker")
         self._fill_trades(s2c, stock, max(1, min(c2s.count or 100, MOST_BARS)))
 
     @staticmethod
@@ -306,9 +307,9 @@ class Events:
 
     # Subscriptions
 
-    def _must_subscribe(self, client: Subscriber, stock: StockDay, sub_type: int, what: str) -> None:
+    def _must_subscribe(self, client: Subscriber, stock: StockDay, sub_type: int, protocol: str) -> None:
         if (stock.listing.full_code, sub_type) not in self._subscribed.get(client.number, {}):
-            raise NotHereError(f"请求获取事件合约{what}接口前，请先订阅{_NAMES[sub_type]}数据")  # noqa: RUF001 - OpenD's text
+            raise not_subscribed(protocol, sub_type)
 
     def _subscribe(self, client: Subscriber, c2s: Any, s2c: Any) -> None:  # noqa: ARG002 - the reply has no content
         """Subscribe to contracts, or end subscriptions."""
@@ -318,7 +319,7 @@ class Events:
             return
         codes = [self._contract(security).listing.full_code for security in c2s.securityList]
         for sub_type in c2s.subTypeList:
-            if sub_type not in _NAMES:
+            if sub_type not in _SUB_TYPES:
                 raise NotHereError(f"event contracts have no subscription type {sub_type}")
         for code in codes:
             for sub_type in c2s.subTypeList:

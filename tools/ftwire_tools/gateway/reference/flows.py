@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.quotes import NotHereError, not_subscribed
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.gateway.topics import Topic
 from ftwire_tools.markets.local_times import local_text
@@ -31,7 +31,6 @@ INTRADAY, DAY, WEEK, MONTH = 1, 2, 3, 4
 """``Qot_Common.PeriodType``."""
 _SHARES: Final = (0.18, 0.27, 0.3, 0.25)
 """Of orders that are super, big, middle and small in turnover."""
-NO_BROKERS: Final = "请求获取实时经纪队列接口前，请先订阅Broker数据"  # noqa: RUF001 - in OpenD's style
 _MOST_LEANING: Final = 0.12
 """How far bought and sold may be apart, as a share of their sum."""
 _WITH_FLOW: Final = frozenset({Kind.STOCK, Kind.ETF, Kind.WARRANT})
@@ -136,15 +135,15 @@ class Flows:
         """Return the brokers in the queues of a Hong Kong stock, after a subscription."""
         listing = self._view.listing(c2s.security)
         if not client.subscriptions.has(Topic(listing.market, listing.code, BROKER)):
-            raise NotHereError(NO_BROKERS)
+            raise not_subscribed("Qot_GetBroker", BROKER)
         self.fill_brokers(s2c, listing)
 
     def fill_brokers(self, s2c: Any, listing: Listing) -> None:
         """Fill the queues: each broker at one of the best five prices, nearer ones first."""
         set_security(s2c.security, listing)
         s2c.name = listing.name
-        if listing.exchange.prefix != "HK":
-            return
+        if listing.exchange.prefix != "HK" or listing.sec_type not in _WITH_FLOW:
+            return  # as in OpenD: brokers are of Hong Kong's stocks alone
         drawn = self._view.drawn(listing, "brokers", self._view.now(listing).replace(second=0))
         numbers = list(BROKERS)
         for side in (s2c.brokerAskList, s2c.brokerBidList):

@@ -19,6 +19,8 @@ __all__ = ["Options"]
 
 LONGEST_SPAN: Final = timedelta(days=31)
 """Of a chain's expiries: 30 days and the last of them."""
+MOST_RATIO: Final = 10_000
+"""Quantity of a strategy's leg."""
 TOO_LONG: Final = "获取期权链接口，请求的时间跨度不能超过30天"  # noqa: RUF001 - OpenD's own text
 NO_OPTIONS: Final = "期权标的仅支持港美正股ETF以及港指美指"
 IN_THE_MONEY, OUT_OF_THE_MONEY = 1, 2
@@ -127,6 +129,8 @@ class Options:
         found = []
         for leg in legs:
             listing = self._view.listing(leg.security)
+            if leg.HasField("qtyRatio") and not 0 < leg.qtyRatio < MOST_RATIO:  # not a number is neither
+                raise NotHereError(f"the qtyRatio of a leg is above 0 and below {MOST_RATIO}")
             found.append((listing, 1 if leg.side in {0, BUY} else -1, leg.qtyRatio or 1.0))
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -110,7 +111,7 @@ class Reminders:
             raise NotHereError(f"unknown reminder type {c2s.type}")
         if c2s.freq not in {ALWAYS, ONCE_A_DAY, ONCE}:
             raise NotHereError(f"unknown reminder frequency {c2s.freq}")
-        if not c2s.HasField("value"):
+        if not c2s.HasField("value") or not math.isfinite(c2s.value):
             raise NotHereError("a reminder needs a value")
         if len(c2s.note) > LONGEST_NOTE:
             raise NotHereError(f"a note has at most {LONGEST_NOTE} characters")

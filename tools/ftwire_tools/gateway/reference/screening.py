@@ -24,7 +24,7 @@ __all__ = ["StockFilter"]
 
 LARGEST_PAGE: Final = 200
 MOST_CONDITIONS: Final = 250
-NO_RANGE: Final = "没有给需要筛选的字段进行区间赋值"
+NO_RANGE: Final = "The filter field needs to set the range", "没有给需要筛选的字段进行区间赋值"
 YEAR: Final = 250
 """Bars of a year."""
 MORE, LESS, CROSS_UP, CROSS_DOWN = 1, 2, 3, 4
@@ -123,15 +123,23 @@ class StockFilter:
     def _base(self, listing: Listing, field: int) -> float:
         """Return the value of a ``StockField``. Raises ``NotHereError``."""
         quote, facts = self._view.quote(listing), self._view.fundamentals(listing)
-        year = self._view.days(listing)[-YEAR:]
-        high, low = max(bar.high for bar in year), min(bar.low for bar in year)
+
+        def year() -> list[Bar]:  # takes a while, so only for what needs it
+            return self._view.days(listing)[-YEAR:]
+
+        def high() -> float:
+            return max(bar.high for bar in year())
+
+        def low() -> float:
+            return min(bar.low for bar in year())
+
         known: dict[int, Callable[[], float]] = {
             3: lambda: quote.price,
-            4: lambda: (quote.price / high - 1) * 100,
-            5: lambda: (quote.price / low - 1) * 100,
-            6: lambda: (quote.high / high - 1) * 100,
-            7: lambda: (quote.low / low - 1) * 100,
-            8: lambda: quote.volume / max(1.0, sum(bar.volume for bar in year[-6:-1]) / 5),
+            4: lambda: (quote.price / high() - 1) * 100,
+            5: lambda: (quote.price / low() - 1) * 100,
+            6: lambda: (quote.high / high() - 1) * 100,
+            7: lambda: (quote.low / low() - 1) * 100,
+            8: lambda: quote.volume / max(1.0, sum(bar.volume for bar in year()[-6:-1]) / 5),
             9: lambda: self._view.drawn(listing, "bid ask ratio").uniform(-60, 60),
             10: lambda: quote.price * listing.lot,
             11: lambda: quote.price * listing.shares,
@@ -139,7 +147,7 @@ class StockFilter:
             13: lambda: quote.price / facts.earnings_a_share,
             14: lambda: quote.price / facts.book_a_share,
             15: lambda: _percent(quote.price, self._view.price_before(listing, 5)),
-            16: lambda: _percent(quote.price, _before_year(year).last_close),
+            16: lambda: _percent(quote.price, _before_year(year()).last_close),
             17: lambda: quote.price * listing.shares / facts.revenue,
             18: lambda: quote.price * listing.shares / (facts.net_profit * 1.2),
             19: lambda: float(listing.shares),
@@ -294,7 +302,7 @@ def _in_range(condition: Any, value: float) -> bool:
     if condition.isNoFilter:
         return True
     if not condition.HasField("filterMin") and not condition.HasField("filterMax"):
-        raise NotHereError(NO_RANGE)
+        raise NotHereError(*NO_RANGE)
     return not (
         (condition.HasField("filterMin") and value < condition.filterMin)
         or (condition.HasField("filterMax") and value > condition.filterMax)

@@ -7,7 +7,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.quote_messages import fill_snapshot
-from ftwire_tools.gateway.quotes import NotHereError
 from ftwire_tools.gateway.reference.static_info import CALL, PUT, warrant_type
 from ftwire_tools.gateway.reference.view import MarketView, set_security
 from ftwire_tools.gateway.reference.warrants import OUTSIDE, WITHIN, warrant_values
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshots"]
 
-MOST: Final = 400
-"""Securities in one request."""
 STOCK_FUND: Final = 1
 """``Qot_Common.AssetClass``."""
 AMERICAN, EUROPEAN = 1, 2
@@ -46,8 +43,6 @@ class Snapshots:
 
     def _snapshots(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return present prices, with fundamentals, greeks, terms or counts by the kind of instrument."""
-        if len(c2s.securityList) > MOST:
-            raise NotHereError(f"a snapshot is of at most {MOST} securities")
         for security in c2s.securityList:
             listing = self._view.listing(security)
             stock = self._view.market.stock(listing.market, listing.code)

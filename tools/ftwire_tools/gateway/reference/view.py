@@ -55,6 +55,14 @@ class Quote(NamedTuple):
         return round((self.high - self.low) / self.last_close * 100, 3) if self.last_close else 0.0
 
 
+class _Year(NamedTuple):
+    """The bars of a year, as they were at a moment."""
+
+    now: int
+    today: date
+    bars: list[Bar]
+
+
 class MarketView:
     """A market, and what is made up about its instruments besides prices."""
 
@@ -62,7 +70,7 @@ class MarketView:
         self.market: Final = market
         self.seed: Final = seed
         self.universe: Final[Universe] = market.universe
-        self._days: Final[dict[str, tuple[int, list[Bar]]]] = {}
+        self._days: Final[dict[str, _Year]] = {}
 
     def listing(self, security: Any) -> Listing:
         """Return the instrument of a ``Qot_Common.Security``. Raises ``NotHereError``."""
@@ -167,11 +175,11 @@ class MarketView:
         return (bids[0][1] if bids else 0), (asks[0][1] if asks else 0)
 
     def turnovers(self, listing: Listing) -> list[tuple[datetime, float]]:
-        """Return the end of each minute of the present day so far, and the money traded in it."""
+        """Return the end of each minute of the present day so far, as in ``Qot_GetRT``, and the money traded in it."""
         stock = self.market.stock(listing.market, listing.code)
         if stock is None:
             return []
-        return [(stock.time(minute.end), minute.turnover) for minute in stock.minutes]
+        return [(stock.time(minute.end), minute.turnover) for minute in stock.time_shares()]
 
     def price_before(self, listing: Listing, minutes: int) -> float:
         """Return the price some minutes ago, or the day's first; 0 where there is none."""
@@ -216,13 +224,18 @@ class MarketView:
     def days(self, listing: Listing) -> list[Bar]:
         """Return the daily bars of a year, adjusted forward, the present day's last; they must not be changed."""
         known = self._days.get(listing.full_code)
-        if known is not None and known[0] == self.market.now:
-            return known[1]
+        if known is not None and known.now == self.market.now:
+            return known.bars
         stock = self.market.stock(listing.market, listing.code)
-        today = self.today(listing)
-        found = () if stock is None else daily_bars(stock, today - timedelta(days=YEAR * 3 // 2), today, FORWARD)
-        bars = list(found)[-YEAR:]
-        self._days[listing.full_code] = self.market.now, bars
+        if stock is None:
+            return []
+        today, bars = stock.day(), None if known is None else known.bars
+        if bars is None or known is None or known.today != today:
+            bars = list(daily_bars(stock, today - timedelta(days=YEAR * 3 // 2), today, FORWARD))[-YEAR:]
+        elif bars and bars[-1].time.date() == today:
+            (running,) = daily_bars(stock, today, today, FORWARD)
+            bars = [*bars[:-1], running._replace(last_close=bars[-1].last_close)]
+        self._days[listing.full_code] = _Year(self.market.now, today, bars)
         return bars
 
     def bar(self, listing: Listing, day: date) -> Bar | None:

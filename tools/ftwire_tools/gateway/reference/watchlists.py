@@ -20,8 +20,9 @@ CUSTOM, SYSTEM, ALL = 1, 2, 3
 """``Qot_GetUserSecurityGroup.GroupType``."""
 ADD, DELETE, MOVE_OUT = 1, 2, 3
 """``Qot_ModifyUserSecurity.ModifyUserSecurityOp``."""
-UNKNOWN: Final = "未知自选股分组"
-NO_SYSTEM: Final = "不支持系统分组"
+UNKNOWN: Final = "Unknown watchlists", "未知自选股分组"
+NO_SYSTEM: Final = "The System grouping is not supported", "不支持系统分组"
+"""OpenD's texts in both languages."""
 MOST: Final = 500
 """Securities in a group."""
 EVERYTHING: Final = "All"
@@ -67,6 +68,8 @@ class Watchlists:
 
     def _list(self, _: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the names of the user's groups, of the system's, or of both."""
+        if c2s.groupType not in {CUSTOM, SYSTEM, ALL}:
+            raise NotHereError(f"unknown type of groups {c2s.groupType}")
         if c2s.groupType in {SYSTEM, ALL}:
             for name in _SYSTEM:
                 s2c.groupList.add(groupName=name, groupType=SYSTEM)
@@ -83,7 +86,7 @@ class Watchlists:
         elif name in self._groups:
             found = [listing for code in self._groups[name] if (listing := self._view.named(code)) is not None]
         else:
-            raise NotHereError(UNKNOWN)
+            raise NotHereError(*UNKNOWN)
         for listing in found:
             fill_static_info(s2c.staticInfoList.add(), listing, self._view)
 
@@ -91,10 +94,10 @@ class Watchlists:
         """Add securities to one of the user's groups, or take them out."""
         name = _OTHER_NAMES.get(c2s.groupName, c2s.groupName)
         if name in _SYSTEM:
-            raise NotHereError(NO_SYSTEM)
+            raise NotHereError(*NO_SYSTEM)
         group = self._groups.get(name)
         if group is None:
-            raise NotHereError(UNKNOWN)
+            raise NotHereError(*UNKNOWN)
         codes = [self._view.listing(security).full_code for security in c2s.securityList]
         if c2s.op == ADD:
             added = [code for code in dict.fromkeys(codes) if code not in group]

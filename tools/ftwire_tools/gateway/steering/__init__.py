@@ -12,6 +12,7 @@ The modules, each depending only on those above it:
 ``market``       verbs about the made-up market: prices, clock, orders
 ``replies``      verbs about replies
 ``rules``        verbs about faults and limits
+``script``       verbs about the script of ``--script``
 ``login``        verbs about OpenD's login and its notices
 ``connections``  verbs about connections of clients
 ``steering``     all groups together, and the thread that verbs run in

@@ -15,6 +15,7 @@ from ftwire_tools.gateway.steering.login import LoginVerbs, NoticeVerbs
 from ftwire_tools.gateway.steering.market import ClockVerbs, MarketVerbs, OrderVerbs
 from ftwire_tools.gateway.steering.replies import ReplyVerbs
 from ftwire_tools.gateway.steering.rules import FaultVerbs, LimitVerbs
+from ftwire_tools.gateway.steering.script import ScriptVerbs
 from ftwire_tools.gateway.topics import NOTIFY
 from ftwire_tools.gateway.verbs import SteeringError, Verb, VerbGroup, verb, verbs_of
 
@@ -38,6 +39,7 @@ GROUPS: Final[tuple[type[VerbGroup], ...]] = (
     ClockVerbs,
     ReplyVerbs,
     FaultVerbs,
+    ScriptVerbs,
     LimitVerbs,
     LoginVerbs,
     NoticeVerbs,
@@ -72,6 +74,7 @@ class Steering(VerbGroup):
         self.clock: Final = ClockVerbs(self)
         self.replies: Final = ReplyVerbs(self)
         self.faults: Final = FaultVerbs(self, faults)
+        self.script: Final = ScriptVerbs(self)
         self.limits: Final = LimitVerbs(self, limits)
         self.login: Final = LoginVerbs(self)
         self.notices: Final = NoticeVerbs(self)
@@ -85,6 +88,7 @@ class Steering(VerbGroup):
         """
         self.replies.clear()
         self.faults.begin_again()
+        self.script.begin_again()
         self.limits.begin_again()
         self.login.log_in()
         if isinstance(self._source, MadeUpSource):
@@ -106,6 +110,7 @@ class Steering(VerbGroup):
             "logged_in": self.login.is_logged_in,
             "refusals": self.replies.waiting,
             "faults": self.faults.rules,
+            "script": self.script.state,
             "limits": self.limits.state,
             "market": None,
         }

@@ -97,6 +97,10 @@ class AccountTerms(NamedTuple):
         """Whether it is a master account, which places no orders."""
         return self.role == _MASTER
 
+    def takes(self, *, is_option: bool) -> bool:
+        """Return whether it trades options, or all else: of Hong Kong's paper accounts each does one of these."""
+        return not is_option if self.sim_type == _STOCK else is_option or self.sim_type != _OPTION
+
     @property
     def has_margin(self) -> bool:
         """Whether it may owe money and sell short."""

@@ -129,6 +129,14 @@ class Broker:
             raise TradeError("not_traded", code=code)
         return found
 
+    def tradable(self, account: Account, sec_market: int, code: str) -> Instrument:
+        """Return what an account trades under a code. Raises ``TradeError``."""
+        found = self.instrument(sec_market, code, account)
+        has_market = self.market_of(account, found) in account.terms.markets
+        if not has_market or not account.terms.takes(is_option=found.kind is Kind.OPTION):
+            raise TradeError("code_market", account=account.acc_id, code=code)
+        return found
+
     def order(self, account: Account, order_id: int, order_id_ex: str) -> Order:
         """Return an order by ``orderID`` or ``orderIDEx``. Raises ``TradeError``."""
         found = account.orders.get(order_id)
@@ -153,10 +161,7 @@ class Broker:
         self.check_may_trade(account)
         if terms.is_prediction:
             raise TradeError("prediction")
-        instrument = self.instrument(terms.sec_market, terms.code, account)
-        market = self.market_of(account, instrument)
-        if market not in account.terms.markets:
-            raise TradeError("code_market", account=account.acc_id, code=terms.code, market=market)
+        instrument = self.tradable(account, terms.sec_market, terms.code)
         if len(account.orders) >= MOST_ORDERS:
             raise TradeError("full", most=MOST_ORDERS)
         if len(account.working) >= MOST_OPEN:

@@ -52,9 +52,7 @@ def adjusted(instrument: Instrument, price: Decimal, side_and_limit: Decimal) ->
     """
     if instrument.kind is Kind.FUTURE or not side_and_limit:
         return price
-    tick = tick_of(instrument, price)
-    rounding = ROUND_CEILING if side_and_limit > 0 else ROUND_FLOOR
-    found = (price / tick).to_integral_value(rounding) * tick
+    found = _on_tick(instrument, price, ROUND_CEILING if side_and_limit > 0 else ROUND_FLOOR)
     if abs(found - price) > abs(side_and_limit) * abs(price):
         raise TradeError("adjust")
     return found
@@ -71,8 +69,13 @@ def band(
         share = Decimal("0.2") if instrument.code.startswith(("688", "300", "301")) else Decimal("0.1")
         return cents(reference * (1 - share)), cents(reference * (1 + share))
     if instrument.sec_market == SecMarket.HK and instrument.kind is Kind.STOCK and not is_paper:
-        return last / 9, last * 9
+        return _on_tick(instrument, last / 9, ROUND_CEILING), _on_tick(instrument, last * 9, ROUND_FLOOR)
     return None
+
+
+def _on_tick(instrument: Instrument, price: Decimal, rounding: str) -> Decimal:
+    tick = tick_of(instrument, price)
+    return (price / tick).to_integral_value(rounding) * tick
 
 
 def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = False) -> None:
@@ -90,7 +93,9 @@ def check_price(instrument: Instrument, price: Decimal, *, is_trigger: bool = Fa
 def check_quantity(instrument: Instrument, quantity: Decimal, *, sells: bool) -> None:
     """Raise ``TradeError`` for a quantity that is out of range or not in lots. Odd lots of A-shares may be sold."""
     lot = Decimal(1) if sells and instrument.is_chinese else instrument.lot
-    if not ZERO < quantity < MOST_QUANTITY or quantity % lot:
+    if quantity >= MOST_QUANTITY:
+        raise TradeError("quantity_cap", cap=MOST_QUANTITY)
+    if quantity <= ZERO or quantity % lot:
         raise TradeError("quantity", lot=instrument.lot)
 
 

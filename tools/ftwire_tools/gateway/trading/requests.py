@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.trading.amounts import ZERO, exact
+from ftwire_tools.gateway.trading.amounts import ZERO
 from ftwire_tools.gateway.trading.messages import (
     fill_account,
     fill_deal,
@@ -21,7 +21,7 @@ from ftwire_tools.gateway.trading.messages import (
     fill_position,
 )
 from ftwire_tools.gateway.trading.order import OrderTerms, Side
-from ftwire_tools.gateway.trading.order_entry import OrderChange
+from ftwire_tools.gateway.trading.order_entry import OrderChange, amount
 from ftwire_tools.gateway.trading.order_types import OrderType, SecurityFirm
 from ftwire_tools.gateway.trading.power import Trade, can_short
 from ftwire_tools.gateway.trading.queries import Conditions, cash_flows, listed_fills, listed_orders, listed_positions
@@ -33,7 +33,6 @@ from ftwire_tools.markets.exchanges import EXCHANGES
 if TYPE_CHECKING:
     from ftwire_tools.gateway.trading.accounts import Account
     from ftwire_tools.gateway.trading.broker import Broker
-    from ftwire_tools.gateway.trading.venue import Instrument
 
 __all__ = ["DEFAULT_PASSWORD", "TradeRequests"]
 
@@ -104,11 +103,13 @@ class TradeRequests:
     def _unlock(self, c2s: Any, _: Any) -> None:
         """Unlock or lock the accounts of a firm, of all firms where none is named. Locking needs no password."""
         firms = {int(firm) for firm in SecurityFirm} if not c2s.securityFirm else {c2s.securityFirm}
+        if not firms <= self._digests.keys():
+            raise TradeError("firm", firm=c2s.securityFirm)
         if not c2s.unlock:
             self._broker.unlocked.difference_update(firms)
             return
         sent = _text(c2s.pwdMD5).encode()
-        fits = {firm for firm in firms if hmac.compare_digest(self._digests.get(firm, "").encode(), sent)}
+        fits = {firm for firm in firms if hmac.compare_digest(self._digests[firm].encode(), sent)}
         if not fits:
             raise TradeError("password")
         self._broker.unlocked.update(fits)
@@ -130,20 +131,17 @@ class TradeRequests:
         """Return what an account holds."""
         account = self._account(c2s, s2c)
         least, most = (
-            _number(getattr(c2s, name)) if c2s.HasField(name) else None
+            amount(getattr(c2s, name), "number", field=name) if c2s.HasField(name) else None
             for name in ("filterPLRatioMin", "filterPLRatioMax")
         )
         for position in listed_positions(self._broker, account, Conditions(c2s.filterConditions), least, most):
             fill_position(s2c.positionList.add(), self._broker, account, position)
 
-    def _instrument(self, c2s: Any, account: Account) -> Instrument:
-        return self._broker.instrument(c2s.secMarket, _text(c2s.code), account)
-
     def _most(self, c2s: Any, s2c: Any) -> None:
         """Return the most that an account can trade of a security."""
         broker = self._broker
         account = self._account(c2s, s2c)
-        instrument, power = self._instrument(c2s, account), broker.power
+        instrument, power = broker.tradable(account, c2s.secMarket, _text(c2s.code)), broker.power
         try:
             order_type = OrderType(c2s.orderType)
         except ValueError:
@@ -152,7 +150,7 @@ class TradeRequests:
         if c2s.orderID or c2s.orderIDEx:
             order = broker.order(account, c2s.orderID, _text(c2s.orderIDEx))
         quote = broker.venue.quote(instrument)
-        price = _number(c2s.price)
+        price = amount(c2s.price, "price")
         if price <= 0:
             price = quote.ask
         kept = order.left if order is not None else ZERO
@@ -309,10 +307,3 @@ def _sent_prices(c2s: Any) -> dict[str, Any]:
         "trail_spread": _sent(c2s, "trailSpread"),
         "adjust": c2s.adjustSideAndLimit if c2s.adjustPrice else 0.0,
     }
-
-
-def _number(value: float) -> Decimal:
-    try:
-        return exact(value)
-    except ValueError:
-        raise TradeError("price") from None

@@ -50,6 +50,7 @@ TEXTS: Final = {
     # Accounts.
     "locked": Text("unlock needed: unlock trade first", "没有解锁交易，请先解锁交易", "en"),
     "password": _own("unlock failed: wrong password", "解锁失败：交易密码错误"),
+    "firm": _own("unknown security firm {firm}", "未知的券商{firm}"),
     "account": _own("no such account", "账户不存在"),
     "disabled": _own("the account is disabled", "账户已停用"),
     "master": _chs("orders are not placed in a master account", "Master account 不允许下单"),
@@ -75,6 +76,10 @@ TEXTS: Final = {
     "tif": _own("time in force {tif} is not supported for this order", "不支持的订单有效期{tif}"),
     "expire": _own("expireTime is a day (yyyy-MM-dd) from today to 90 days ahead", "订单有效期须为今日起90天内的日期"),
     "session": _own("session {session} is not supported for this order", "不支持的交易时段{session}"),
+    "replayed": _own(
+        "this request was received before: the serialNo of its packetID has to be above the last one's",
+        "重复的请求：packetID的serialNo须大于上一个",
+    ),
     "remark": _own("the remark has more than 64 bytes", "备注超过64字节"),
     "prediction": _own("event contracts are not modelled", "暂不支持预测合约"),
     "quantity": _chs("the quantity is in lots of {lot}", "数量不合法"),
@@ -111,6 +116,7 @@ TEXTS: Final = {
     "all_cancelled": _own("all orders can only be cancelled", "全部订单仅支持撤单"),
     "all_market": _own("orders for A-shares cannot be cancelled all at once", "A股通不支持全部撤单"),
     # Queries.
+    "number": _own("{field} is not a number", "{field}不是有效数字"),
     "time": _own("{text} is neither yyyy-MM-dd nor yyyy-MM-dd HH:mm:ss", "时间格式错误：{text}"),
     "date": _own("{text} is not a day (yyyy-MM-dd)", "日期格式错误：{text}"),
     "range": _own("the begin is after the end", "开始时间晚于结束时间"),

@@ -18,3 +18,10 @@ ftwire.h = (tag, attributes = {}, ...children) => {
   );
   return element;
 };
+
+// Let the user save what a blob holds.
+ftwire.download = (blob, name) => {
+  const address = URL.createObjectURL(blob);
+  ftwire.h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+};

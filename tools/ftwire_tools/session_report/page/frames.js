@@ -131,6 +131,11 @@
             h("label", { for: "filter" }, "Filter"),
             this.input,
             h("button", { type: "button", onclick: () => this.apply(this.input.value) }, "Apply"),
+            h(
+              "button",
+              { type: "button", "aria-label": "Export what is shown as JSON lines", onclick: () => this.export() },
+              "Export",
+            ),
           ),
           h("div", { class: "chips", role: "group", "aria-label": "Ready-made filters" }, this.chips),
           this.note,
@@ -236,6 +241,43 @@
       }
       this.refresh();
       if (this.input.getAttribute("aria-invalid") === null) this.#say();
+    }
+
+    // Save the rows that are shown as JSON, one object a line, with keys as of `ftwire dump --json`.
+    async export() {
+      const { table, bodies } = this;
+      const rows = Array.from({ length: this.length }, (_, index) => this.rowAt(index));
+      const parts = [];
+      for (const [done, row] of rows.entries()) {
+        const { json, why } = ftwire.Bodies.of(await bodies.open(row), row);
+        const column = (name) => table.column(name)[row];
+        const [src, dst] = table.ends(row);
+        const line = {
+          number: column("number"),
+          time: String(table.time(row) ?? 0n),
+          conversation: column("conversation"),
+          src,
+          dst,
+          kind: table.kind(row),
+          proto_id: column("proto_id"),
+          proto: this.name(row),
+          serial: Number(column("serial")),
+          encryption: table.encryptions[column("encryption")],
+          body_length: column("body_length"),
+          request: column("request") || null,
+          latency_ns: table.latency(row) === null ? null : String(table.latency(row)),
+          body: json === null ? null : JSON.parse(json),
+          error: why,
+          error_type: table.error(row),
+        };
+        parts.push(`${JSON.stringify(line)}\n`);
+        if (done % 500 === 499) {
+          this.note.textContent = `Exporting: ${Math.floor((100 * done) / rows.length)} %`;
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+      }
+      ftwire.download(new Blob(parts, { type: "application/jsonl" }), "frames.jsonl");
+      this.#say();
     }
 
     // Whether the last row is in sight.
@@ -345,6 +387,17 @@
       return kind === "response" ? this.table.requestRow(row) : kind === "request" ? this.table.responseRow(row) : -1;
     }
 
+    // The request of an exchange, or -1.
+    requestOf(row) {
+      if (row < 0) return -1;
+      const kind = this.table.kind(row);
+      return kind === "request" ? row : kind === "response" ? this.table.requestRow(row) : -1;
+    }
+    sendAgain(row) {
+      const request = this.requestOf(row);
+      if (request >= 0) this.onsend?.(this.table.column("number")[request]);
+    }
+
     choose(row) {
       this.chosen = row;
       this.reveal(row);
@@ -422,7 +475,20 @@
             " ",
             toggle("json", "JSON"),
           ),
-          h("div", {}, h("button", { type: "button", onclick: () => this.close() }, "Close ", h("kbd", {}, "Esc"))),
+          h(
+            "div",
+            {},
+            this.onsend && this.requestOf(row) >= 0
+              ? h(
+                  "button",
+                  { type: "button", class: "again", onclick: () => this.sendAgain(row) },
+                  "Send request again ",
+                  h("kbd", {}, "s"),
+                )
+              : "",
+            " ",
+            h("button", { type: "button", onclick: () => this.close() }, "Close ", h("kbd", {}, "Esc")),
+          ),
         ),
         h(
           "div",

@@ -6,6 +6,7 @@
   const element = (id) => document.getElementById(id);
   const RETRY = 1000; // milliseconds between two attempts to connect
   const LOST = 12_000; // milliseconds without an event after which a connection is lost: they come every 4 s
+  const SENT = 10_000; // milliseconds that a reply to a request sent again may take to appear
   const OVERVIEW = 3000; // milliseconds between two looks at the overview
   const utf8 = new TextDecoder();
 
@@ -37,7 +38,20 @@
       this.follow = h("button", { type: "button", onclick: () => this.setFollows(!this.follows) }, "Follow");
       this.clear = h("button", { type: "button", onclick: () => this.#clear() }, "Clear");
       this.save = h("button", { type: "button", onclick: () => this.#save() }, "Save as capture");
-      element("live").append(this.state, this.pause, this.follow, this.clear, this.save);
+      this.result = h("p", { class: "live-result", role: "status", hidden: true });
+      this.dismiss = h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "aria-label": "Dismiss",
+          onclick: () => {
+            this.result.hidden = true;
+          },
+        },
+        "✕",
+      );
+      element("live").append(this.state, this.pause, this.follow, this.clear, this.save, this.result);
       element("live").hidden = false;
       frames.onscroll = () => this.setFollows(frames.isAtEnd, false);
       for (const name of ["paused", "follows"]) this.#draw(name);
@@ -112,7 +126,8 @@
       this.isBusy = true;
       try {
         const { table, bodies, session } = this.data;
-        const { about, columns } = await this.#table(table.rows);
+        const known = table.rows;
+        const { about, columns } = await this.#table(known);
         bodies.firsts = about.chunks;
         const answered = table.append(about.columns, columns.buffer, about.conversations, columns.at);
         session.listed = table.rows;
@@ -122,6 +137,7 @@
         if (last !== null && last > BigInt(session.last)) session.last = String(last);
         this.drawTop();
         await this.frames.grow(answered);
+        this.#findSent(known);
         if (this.follows) this.#toEnd();
       } catch (error) {
         if (!(error instanceof TypeError) && !error.isHttp) throw error; // TypeError: there is no connection
@@ -140,6 +156,15 @@
 
     async #json(name) {
       return (await this.#fetch(name)).json();
+    }
+
+    get(name) {
+      return this.#json(name);
+    }
+
+    async post(name, content) {
+      const body = JSON.stringify(content);
+      return (await this.#fetch(name, { method: "POST", headers: { "Content-Type": "application/json" }, body })).json();
     }
 
     async #fetch(name, options = {}) {
@@ -174,7 +199,7 @@
 
     async #clear() {
       await this.#try("cleared", async () => {
-        await this.#fetch("clear", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+        await this.post("clear", {});
       });
     }
 
@@ -185,10 +210,53 @@
           headers: { "Content-Type": "application/json" },
           body: JSON.stringify({ frames: this.#ranges() }),
         });
-        const address = URL.createObjectURL(await response.blob());
-        h("a", { href: address, download: "session.pcapng" }).click();
-        setTimeout(() => URL.revokeObjectURL(address), 60_000);
+        ftwire.download(await response.blob(), "session.pcapng");
       });
+    }
+
+    // Send a request again; a link to the reply is shown when it is in the list.
+    async send(number) {
+      this.sent = null;
+      this.#note(`Sending frame ${number} again…`);
+      try {
+        const sent = await this.post("send", { frame: number });
+        this.sent = { ...sent, number, until: performance.now() + SENT };
+        this.#note(this.#answer());
+        this.#findSent(Math.max(this.data.table.rows - 200, 0));
+      } catch (error) {
+        this.#note(`Frame ${number} was not sent again: ${error.message}`, true);
+      }
+    }
+
+    #answer() {
+      const { number, proto, latency_ns: latency, ret_type: type } = this.sent;
+      const failed = type ? `, retType ${type}` : "";
+      return `Frame ${number} was sent again: ${proto} answered in ${ftwire.span(BigInt(latency))}${failed}`;
+    }
+
+    // Look for the reply among the rows from `first` on: serials of one protocol repeat, the last is meant.
+    #findSent(first) {
+      const { sent, data } = this;
+      if (!sent) return;
+      if (performance.now() > sent.until) this.sent = null;
+      const { table } = data;
+      for (let row = table.rows - 1; row >= first; row--) {
+        const isIt =
+          table.column("proto_id")[row] === sent.proto_id &&
+          table.column("serial")[row] === BigInt(sent.serial) &&
+          table.kind(row) === "response";
+        if (!isIt) continue;
+        const reply = table.column("number")[row];
+        this.#note([`${this.#answer()}, `, h("a", { href: `#frame-${reply}` }, `frame ${reply}`)]);
+        this.sent = null;
+        return;
+      }
+    }
+
+    #note(content, isBad = false) {
+      this.result.replaceChildren(...[content].flat(), " ", this.dismiss);
+      this.result.classList.toggle("bad-text", isBad);
+      this.result.hidden = false;
     }
 
     async #try(done, action) {

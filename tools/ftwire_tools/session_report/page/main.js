@@ -9,6 +9,12 @@
     const data = await (ftwire.live ?? ftwire).load();
     const { session, about } = data;
     const frames = new ftwire.Frames(data);
+    if (about.sends) {
+      ftwire.live.control = new ftwire.Control(ftwire.live, data);
+      frames.onsend = (number) => ftwire.live.send(number);
+      element("to-control").hidden = false;
+      for (const each of document.querySelectorAll(".only-beside")) each.hidden = false;
+    }
     const drawTop = () => {
       element("frame-count").textContent = count(session.listed);
       element("subtitle").textContent = subtitle(session, about);
@@ -25,12 +31,13 @@
     };
 
     const show = (name) => {
-      for (const each of ["overview", "frames"]) {
+      for (const each of ["overview", "frames", "control"]) {
         element(each).hidden = each !== name;
         if (each === name) element(`to-${each}`).setAttribute("aria-current", "page");
         else element(`to-${each}`).removeAttribute("aria-current");
       }
       if (name === "overview" && !isDrawn) drawOverview();
+      if (name === "control") ftwire.live.control.draw(element("control"));
       if (name === "frames") {
         fit();
         frames.refresh();
@@ -63,7 +70,8 @@
           // Not made by this page.
         }
         if (frames.filter !== filter) await frames.apply(filter);
-      } else show(hash === "frames" ? "frames" : "overview");
+      } else if (hash === "control" && about.sends) show("control");
+      else show(hash === "frames" ? "frames" : "overview");
     };
     addEventListener("hashchange", route);
     const address = (hash) => history.replaceState(null, "", `#${hash}`);
@@ -88,12 +96,14 @@
         if (frames.chosen >= 0) frames.open(frames.chosen);
       },
       Escape: () => frames.close(),
+      s: () => frames.sendAgain(frames.chosen),
     };
     addEventListener("keydown", (event) => {
       const target = event.target instanceof Element ? event.target : document.body;
       if (event.ctrlKey || event.metaKey || event.altKey || help.open || target.closest("input, select, textarea"))
         return;
       if (event.key === "Enter" && target.closest("a, button, summary, [role=treeitem]")) return;
+      if (event.key === "c" && about.sends) location.hash = "control";
       if (event.key === "/" || event.key === "f" || event.key === "o" || event.key === "?") {
         event.preventDefault();
         if (event.key === "?") help.showModal();

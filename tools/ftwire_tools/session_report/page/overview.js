@@ -196,8 +196,8 @@
     }
 
     #findings() {
-      const { rows, checked, all, without_key: sealed } = this.session.findings;
-      const note = all ? `${plural(checked, "frame")} checked` : `the first ${count(checked)} frames were checked`;
+      const { rows, checked, without_key: sealed, left_out: more } = this.session.findings;
+      const note = `${plural(checked, "frame")} checked`;
       const unread = sealed
         ? h("p", { class: "warn-text" }, `${count(sealed)} of them are encrypted, and their key is not known (--key).`)
         : "";
@@ -237,6 +237,7 @@
         { wide: true, note },
         unread,
         h("ol", { class: "findings" }, rows.map(item)),
+        more ? h("p", { class: "muted" }, `${count(more)} more are not listed.`) : "",
       );
     }
 

@@ -13,7 +13,7 @@ from ftwire_tools.gateway.reference.made_up.rows import Rows
 from ftwire_tools.gateway.reference.made_up.subjects import ECONOMIC_EVENTS, INSTITUTIONS, Subject
 from ftwire_tools.gateway.reference.made_up.values import Values
 from ftwire_tools.gateway.reference.view import MarketView, set_security
-from ftwire_tools.messages.descriptors import is_repeated, is_required
+from ftwire_tools.messages.descriptors import copy_field, is_repeated, is_required
 from ftwire_tools.synthetic.universe import Kind, Listing
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Maker:
                     total = max(total, len(rows))
                     rows = rows[start : start + count]
                 getattr(s2c, field.name).extend(rows)
-            elif not self._echo(field, c2s, s2c):
+            elif not copy_field(c2s, s2c, field):
                 self._fill_field(s2c, field, about, c2s, 0)
         self._finish(s2c)
         _close_page(s2c, total, start + count)
@@ -145,8 +145,11 @@ class Maker:
         fields = c2s.DESCRIPTOR.fields_by_name
         for name in ("security", "owner"):
             if name in fields and not is_repeated(fields[name]) and c2s.HasField(name):
-                return self._subject(self._view.listing(getattr(c2s, name)))
-        first = self._listing_in(getattr(c2s, "market", 0))
+                listing = self._view.listing(getattr(c2s, name))
+                if "holderCategory" in fields and (listing.exchange.prefix, listing.sec_type) != ("US", Kind.STOCK):
+                    raise NotHereError(f"holding changes are of stocks of the US, which {listing.full_code} is not")
+                return self._subject(listing)
+        first = self._listing_in(c2s.market if "market" in fields else 0)
         day = self._view.today(first)
         if "institutionId" in fields:
             number = c2s.institutionId
@@ -172,9 +175,11 @@ class Maker:
 
     def _listing_in(self, market: int) -> Listing:
         universe = self._view.universe
-        found = (each for each in universe if each.market == market)
+        found = next((each for each in universe if each.market == market), None)
+        if found is None and market:
+            raise NotHereError(f"there is nothing in market {market}")
         us = (each for each in universe if each.exchange.prefix == "US")
-        return next(found, None) or next(us, None) or universe.listings[0]
+        return found or next(us, None) or universe.listings[0]
 
     def _is_for(self, field: FieldDescriptor, about: Subject, c2s: Any) -> bool:
         """Return whether a field of a reply is for what the request asks about."""
@@ -187,20 +192,6 @@ class Maker:
         dimension = getattr(c2s, "ratingDimensionType", None)
         if dimension is not None and field.name in _RATING_LISTS:
             return _RATING_LISTS[field.name] == (2 if dimension == 2 else 1, bool(c2s.uid))
-        return True
-
-    def _echo(self, field: FieldDescriptor, c2s: Any, s2c: Any) -> bool:
-        """Copy a field that the request has under the same name; return whether there was one."""
-        asked = c2s.DESCRIPTOR.fields_by_name.get(field.name)
-        if asked is None or is_repeated(asked) or is_repeated(field) or asked.cpp_type != field.cpp_type:
-            return False
-        if not c2s.HasField(field.name):
-            return False
-        value = getattr(c2s, field.name)
-        if field.message_type is None:
-            setattr(s2c, field.name, value)
-        else:
-            getattr(s2c, field.name).CopyFrom(value)
         return True
 
     # Lists
@@ -241,6 +232,8 @@ class Maker:
         for field in message.DESCRIPTOR.fields:
             if self._is_for(field, subject, c2s):
                 self._fill_field(message, field, subject, c2s, depth)
+        if "holdingQty" in message.DESCRIPTOR.fields_by_name and subject.listing is not None:
+            self._finish_holding(message, subject.listing, subject)
         self._finish(message)
 
     def _fill_field(self, message: Any, field: FieldDescriptor, subject: Subject, c2s: Any, depth: int) -> None:
@@ -294,6 +287,13 @@ class Maker:
             members = self._view.universe.members(listing)
             return sorted(members, key=lambda member: -self._view.quote(member).change_rate)
         return [listing]
+
+    def _finish_holding(self, message: Any, listing: Listing, subject: Subject) -> None:
+        """Make the shares that somebody holds those of a ratio, such that all holders together have less than all."""
+        message.holdingRatio = round(message.holdingRatio / 20, 4)
+        message.holdingQty = int(listing.shares * message.holdingRatio / 100)
+        message.changeRatio = round(self._view.drawn(subject.key, "holding change").uniform(-12, 20), 4)
+        message.changeQty = int(message.holdingQty * message.changeRatio / 100)
 
     def _finish(self, message: Any) -> None:
         """Make the fields of a message agree with each other."""

@@ -1,0 +1,1 @@
+"""The known mistakes as tables, by what they are about."""
