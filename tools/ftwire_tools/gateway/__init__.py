@@ -48,6 +48,7 @@ The modules, each depending only on those above it:
 ``reference``         answers about instruments besides prices over time: a package
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
+``gateway_state``     the states of all markets, the user, rights and quotas
 ``synthetic``         the answer source for the made-up market and those accounts
 ``captured_first``    the answer source for captures with that market behind them
 --------------------  --------------------------------------------------------------------------------
