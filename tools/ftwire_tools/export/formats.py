@@ -65,7 +65,7 @@ def parquet_options(schema: Any) -> dict[str, Any]:
         if field.name not in _PLAIN and not pa.types.is_timestamp(field.type)
         for path in _leaves(field.name, field.type)
     ]
-    options = {"compression": "zstd", "write_statistics": compared, "use_dictionary": looked_up}
+    options: dict[str, Any] = {"compression": "zstd", "write_statistics": compared, "use_dictionary": looked_up}
     if int(pa.__version__.partition(".")[0]) >= _HAS_PAGE_ROWS:
         # By default a page has 20,000 rows. Of columns that repeat themselves these are a few hundred bytes, each
         # compressed with a context of its own: a tenth of the writing.
