@@ -45,7 +45,7 @@ def filled(text: str, row: dict[str, str]) -> str:
 
 def commands() -> dict[tuple[str, tuple[tuple[str, str], ...]], None]:
     """Return every command with its variables, once."""
-    found = {}
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], None] = {}
     for name in WORKFLOWS:
         workflow = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8"))
         for job in workflow["jobs"].values():

@@ -99,7 +99,7 @@ class Watch:
             if self._lines == PUSHES // 2:
                 gc.unfreeze()
                 resumed = {stack[-1] for stack in self.calls}
-                alive = [each.gi_code for each in gc.get_objects() if isinstance(each, GeneratorType)]
+                alive = [each.gi_code for each in gc.get_objects() if type(each) is GeneratorType]
                 self.generators = [code for code in alive if code in resumed]
         gc.freeze()
 
@@ -126,12 +126,9 @@ def measure(*options: str) -> Road:
             calls.append(Call(len(stack), stack[-1].co_qualname, _file(stack[-1])))
     road.generators.extend(sorted(each.co_qualname for each in few.generators if _is_ours(each)))
     for each, count in many.objects.items():
-        if (
-            each.__module__.startswith("ftwire")
-            and not issubclass(each, Message)
-            and count - few.objects[each] >= PUSHES
-        ):
-            road.objects[each.__name__] = (count - few.objects[each]) // PUSHES
+        number = (count - few.objects[each]) // PUSHES
+        if number and not issubclass(each, Message) and each.__module__.startswith("ftwire"):
+            road.objects[each.__name__] = number
     return road
 
 

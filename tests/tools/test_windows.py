@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ftwire_tools.commands import ftwire
 from ftwire_tools.gateway.log import LogOutput
 from ftwire_tools.terminal import output_file
 from ftwire_tools.terminal.command_words import command_words
 from support.places import ROOT
+from support.screens import write_capture
 
 CAPTURE = ROOT / "fixtures/captures/futu-api-10.11-plain.pcap"
 # https://docs.python.org/3/library: the modules that are "available on Unix" alone.
@@ -243,3 +246,67 @@ def test_the_log_goes_to_a_console_as_text(monkeypatch: pytest.MonkeyPatch) -> N
     output.put("\u817e\u8baf")
     output.close()
     assert shown.getvalue() == "\u817e\u8baf\n".encode("gbk")
+
+
+def test_commands_run_without_the_modules_of_unix_on_a_console_of_another_code_page(tmp_path: Path) -> None:
+    write_capture(tmp_path / "names.pcap")
+    commands = [
+        ("dump", "names.pcap"),
+        ("dump", "--table", "names.pcap"),
+        ("dump", "--stats", "names.pcap"),
+        ("dump", "-v", "names.pcap"),
+        ("explain", str(CAPTURE)),
+        ("redact", "names.pcap", "-w", "redacted.pcap"),
+        ("redact", "--overwrite", "redacted.pcap", "-w", "redacted.pcap"),
+        ("report", "names.pcap", "-o", "report.html"),
+        ("schema", "show", "Qot_GetRT"),
+        ("synth", "made.pcap", "--size", "100K"),
+        ("call", "--describe", "Qot_GetRT"),
+    ]
+    program = (
+        "import asyncio, contextlib, subprocess, sys\n"  # which are others on Windows
+        f"for name in {sorted(UNIX_MODULES - {'posix'})!r}:\n"
+        "    sys.modules[name] = None\n"
+        "from ftwire_tools.cli import main\n"
+        f"for words in {commands!r}:\n"
+        "    sys.argv = ['ftwire', *words]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit as end:\n"
+        "        print(end.code, *words, sep=' | ', file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    said = done.stderr.decode("cp1252")
+    codes = {line.partition(" | ")[2]: line.partition(" | ")[0] for line in said.splitlines() if " | " in line}
+    # The capture has a body that is no message: exit code 3.
+    assert codes == {
+        " | ".join(words): "3" if {"names.pcap", "redacted.pcap"} & {*words} else "0" for words in commands
+    }, said
+    assert r"\u817e\u8baf" in done.stdout.decode("cp1252")
+
+
+@pytest.mark.parametrize("words", [("redact",), ("dump", "--json")])
+def test_a_capture_is_closed_before_it_is_replaced(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(CAPTURE.read_bytes())
+    replace = Path.replace
+    replaced: list[Path] = []
+
+    def replaces(self: Path, target: Path) -> Path:
+        descriptors = Path("/proc/self/fd")
+        if descriptors.exists():
+            assert str(target) not in {os.path.realpath(entry) for entry in descriptors.iterdir()}
+        replaced.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaces)
+    result = CliRunner().invoke(ftwire, [*words, str(path), "-w", str(path), "--overwrite"])
+    assert (result.exit_code, replaced) == (0, [path]), result.output

@@ -125,7 +125,7 @@ def _reads_likely(body: bytes, proto_id: int, body_format: int, sender: Role, re
     for each in _candidates(proto_id, sender, registry):
         message: Any = _read(body, each, body_format)
         if not isinstance(message, BodyError) and not missing_fields(message):
-            return sender is Role.CLIENT or message.retType in RET_TYPES
+            return sender is Role.CLIENT or getattr(message, "retType", 0) in RET_TYPES
     return False
 
 
@@ -242,7 +242,7 @@ def _bare_c2s(body: bytes, proto_id: int, body_format: int, registry: Registry) 
             continue
         for response in _candidates(proto_id, Role.SERVER, registry):
             read: Any = _read(body, response, body_format)
-            if _is_whole(body, response, body_format) and read.retType in RET_TYPES:
+            if _is_whole(body, response, body_format) and getattr(read, "retType", 0) in RET_TYPES:
                 return None
         return inner.DESCRIPTOR.full_name
     return None

@@ -30,6 +30,8 @@ MAX_HANDSHAKE: Final = 16 * 1024
 """Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
 MAX_ATTEMPTS: Final = 64
 """Payloads of one conversation that keys are tried on."""
+MAX_IN_VAIN: Final = 256
+"""Payloads of one conversation on which other paddings, IVs, keys and modes are tried in vain: a millisecond each."""
 
 
 class OpenedPayload(NamedTuple):
@@ -63,6 +65,7 @@ class Encryption:
         self._encrypting: Final[set[Role]] = set()
         self._reported: Final[set[str]] = set()
         self._attempts = 0
+        self._in_vain = 0
 
     def _ciphers(self) -> Iterator[Cipher]:
         """Yield the ciphers that may open a frame after the handshake."""
@@ -240,9 +243,10 @@ class Encryption:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
             agreed = "none" if self.agreed is None else self.agreed.name
-            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous) or other_encryption(
-                payload, header.sha1, agreed, self.secrets, self._keys if sender is not Role.SERVER else ()
-            )
+            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
+            if mistake is None and self._in_vain < MAX_IN_VAIN:
+                mistake = other_encryption(payload, header.sha1, agreed, self.secrets, self._keys)
+                self._in_vain += mistake is None
             if mistake is not None:
                 which, proof, body = mistake
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 import futu  # type: ignore[import-not-found]  # in the peer
-import pandas  # type: ignore[import-untyped]  # in the peer
+import pandas  # in the peer
 
 port = int(sys.argv[1])
 sys.path += sys.argv[2:]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,9 @@ from ftwire_tools.commands import ftwire
 from ftwire_tools.export.compaction import compact
 from ftwire_tools.export.manifest import entries_of, recorded
 from ftwire_tools.export.store import Store
+from ftwire_tools.export.stored import stored_tables
 from ftwire_tools.synthetic.day import Plan, write_capture
+from support.stopping import Stopped, StoppingStore
 
 INPUTS = 5
 
@@ -155,38 +155,6 @@ def test_tables_in_other_formats_are_named(exported: Path, tmp_path: Path) -> No
     assert "only tables in Parquet can be compacted" in result.stderr
 
 
-class _Stopped(BaseException):
-    """The process ends here."""
-
-
-class StoppingStore(Store):
-    """A store whose process ends in the middle of its ``steps``-th change."""
-
-    def __init__(self, root: str, steps: int) -> None:
-        super().__init__(root)
-        self.steps = steps
-
-    def _step(self, change: Callable[[], Any]) -> Any:
-        self.steps -= 1
-        if self.steps < 0:
-            raise _Stopped
-        return change()
-
-    def create(self, task: str, name: str) -> Any:
-        return self._step(lambda: super(StoppingStore, self).create(task, name))
-
-    def complete(self, task: str, names: Any) -> None:
-        root = Path(self.place)
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            self._step(partial((root / ".partial" / task / name).replace, root / name))
-        self._step(lambda: self.abandon(task))
-
-    def remove(self, names: Any) -> None:
-        for name in names:
-            self._step(partial(super().remove, [name]))
-
-
 def places(out: Path) -> Counter[tuple[Any, ...]]:
     """Every row, by table, partition, input, number and place in its list."""
     found: Counter[tuple[Any, ...]] = Counter()
@@ -196,11 +164,20 @@ def places(out: Path) -> Counter[tuple[Any, ...]]:
     return found
 
 
+def stored(out: Path) -> Counter[tuple[Any, ...]]:
+    """The same, read by way of the manifest."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for table, batch in stored_tables(str(out)):
+        columns = batch.select(["file", "number", "row"]).to_pydict().values()
+        found.update((table, *row) for row in zip(*columns, strict=True))
+    return found
+
+
 def test_nothing_is_lost_wherever_the_process_ends(tmp_path: Path) -> None:
     root = tmp_path
     sources = [synth(root / f"{seed}.pcap", seed, 8_000) for seed in range(2)]
     assert run(*sources, "-o", root / "out", "-j", 1, "--proto", "Qot_UpdateTicker").exit_code == 0
-    before = places(root / "out")
+    before, read = places(root / "out"), stored(root / "out")
     tasks = {entry.task for entry in entries_of(Store(str(root / "out")))}
     stops = 0
     while True:
@@ -208,9 +185,11 @@ def test_nothing_is_lost_wherever_the_process_ends(tmp_path: Path) -> None:
         shutil.copytree(root / "out", out)
         try:
             compact(str(out), StoppingStore(str(out), stops))
-        except _Stopped:
+        except Stopped:
             # Every row is there, if maybe twice, before anybody puts it right.
             assert not before - places(out)
+            # Whoever goes by the manifest finds each once.
+            assert stored(out) == read
         else:
             break
         if stops % 7 == 0:

@@ -105,6 +105,10 @@ ERRORS = {
     "rtList.price > six": "expected a number; not 'six' (column 16)\n  rtList.price > six\n                 ^",
     "klType == KLType_Dey": "klType is never 'KLType_Dey'; did you mean KLType_Day or KLType_Year or KLType_Week? "
     "(column 11)\n  klType == KLType_Dey\n            ^",
+    "security.market == US": "security.market is never 'US'; did you mean QotMarket_US_Security? (column 20)\n"
+    "  security.market == US\n                     ^",
+    "error and or kind": "expected a field, not or (, not 'or' (column 11)\n  error and or kind\n            ^",
+    "packetEncAlgo > None": "packetEncAlgo has no order: only == and != (column 1)\n  packetEncAlgo > None\n  ^",
     "s2c.loginUserID == 1": "s2c.loginUserID is hidden, and a filter on it would tell its value (--show-secrets) "
     "(column 1)\n  s2c.loginUserID == 1\n  ^",
     "retMsg ~ /(/": "expected a regular expression (missing ), unterminated subpattern at position 0) (column 10)\n"

@@ -113,6 +113,8 @@ CONDITIONS: dict[str, Condition] = {
     "rtList.isBlank == false": lambda f: False in values(f, "rtList", "isBlank"),
     "security.market == QotMarket_HK_Security": lambda f: 1 in values(f, "security", "market"),
     "security.market in {11, HK_Security}": lambda f: bool({1, 11} & set(values(f, "security", "market"))),
+    "packetEncAlgo > -2 and packetEncAlgo < +1": lambda f: any(-2 < each < 1 for each in values(f, "packetEncAlgo")),
+    "packetEncAlgo >= 0x0": lambda f: any(each >= 0 for each in values(f, "packetEncAlgo")),
     "subTypeList == SubType_RT": lambda f: 5 in values(f, "subTypeList"),
     "subTypeList ~ /rt$/": lambda f: 5 in values(f, "subTypeList"),
     "name ~ tenc*": lambda f: any(text.casefold().startswith("tenc") for text in values(f, "name")),

@@ -20,9 +20,9 @@ from ftwire_tools.client.errors import ClientError
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.plans import client_plan
-from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.saving import crash_facts, load_crash, save
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
+from ftwire_tools.fuzz.targets import Program
 from support.broken_client import BUGS
 from support.hunting import GATEWAY_CRASH, command_of, free_port, saved_test
 from support.places import SUPPORT
@@ -76,7 +76,7 @@ def test_a_planted_bug_is_found_shortened_and_kept(bug: str, tmp_path: Path, mon
     test()
 
 
-@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("encrypted", [False, pytest.param(True, marks=pytest.mark.long)], ids=["plain", "encrypted"])
 def test_a_sound_client_withstands_it(encrypted: bool) -> None:
     finds: list[Reproduction] = []
     with target_for(encrypted=encrypted) as target:

@@ -131,7 +131,7 @@ def test_a_planted_bug_is_found_under_encryption(tmp_path: Path, monkeypatch: py
     assert b"0123456789ABCDEF" not in kept
 
 
-@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("key", [None, pytest.param(KEY, marks=pytest.mark.long)], ids=["plain", "encrypted"])
 def test_a_sound_gateway_withstands_it(key: RsaKey | None) -> None:
     with gateway(synthetic=True, key=key) as opend:
         target = GatewayTarget(FuzzSetup("gateway", timeout=20.0), (opend.host, opend.port), key=key)

@@ -25,11 +25,10 @@ from ftwire_tools.fuzz.bodies import init_request, request_message, response_mes
 from ftwire_tools.fuzz.campaign import Campaign, Reproduction
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding, PlayRecord, Traffic
 from ftwire_tools.fuzz.plans import CHANGING, client_plan, gateway_plan, requests_to_draw
-from ftwire_tools.fuzz.program import Program, ProgramError
 from ftwire_tools.fuzz.saving import CrashFileError, capture_of, load_crash
 from ftwire_tools.fuzz.shrinking import shrink
 from ftwire_tools.fuzz.steps import MUTATIONS, TCP_MUTATIONS, FuzzStep, step_from_json, step_to_json
-from ftwire_tools.fuzz.targets import FuzzTarget
+from ftwire_tools.fuzz.targets import FuzzTarget, Program, ProgramError
 from ftwire_tools.fuzz.transport import FrameTransport, boundaries
 from support.places import ROOT
 

@@ -19,6 +19,8 @@ ALL_SUBSCRIPTIONS = (1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
 TENCENT = security("HK.00700")
 KLINE = {"security": TENCENT, "rehabType": 1, "reqNum": 5}
 REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
+REVERSED = {"beginTime": "2024-06-12", "endTime": "2024-06-01"}
+AFTER_THE_END = "the begin is after the end", "开始时间晚于结束时间"
 AN_EVENT = {"security": {"market": 101, "code": "X"}}
 
 english = gateway_fixture(scope="module", synthetic=True, always_open=True, limits="off")
@@ -56,6 +58,10 @@ def client(english: Any) -> Any:
         ("Qot_GetUserSecurity", {"groupName": "nobody's"}, ("Unknown watchlists", "未知自选股分组")),
         ("Qot_ModifyUserSecurity", {"groupName": "All", "op": 1},
          ("The System grouping is not supported", "不支持系统分组")),
+        ("Qot_RequestHistoryKL", {"security": TENCENT, "rehabType": 1, "klType": 2, **REVERSED}, AFTER_THE_END),
+        ("Qot_RequestTradeDate", {"market": 1, **REVERSED}, AFTER_THE_END),
+        ("Qot_GetCapitalFlow", {"security": TENCENT, "periodType": 2, **REVERSED}, AFTER_THE_END),
+        ("Qot_GetOptionChain", {"owner": TENCENT, **REVERSED}, AFTER_THE_END),
         ("Qot_GetSecuritySnapshot", {"securityList": [TENCENT] * 401},
          ("at most 400 securities in a request", "单次请求最多400个标的")),
         ("Qot_GetMarketState", {"securityList": [TENCENT] * 401}, ("at most 400 securities", "最多400个标的")),

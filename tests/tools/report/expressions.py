@@ -78,6 +78,8 @@ EXPRESSIONS: Final = (
     "subTypeList == RT",
     "subTypeList == SubType_RT",
     "subTypeList ~ /r/",
+    "packetEncAlgo > -2 and packetEncAlgo < +1",
+    "packetEncAlgo >= 0x0",
     "isSubOrUnSub",
     "isSubOrUnSub == true",
     "c2s.isFirstPush == False",

@@ -117,6 +117,14 @@ def test_wrong_requests_are_refused(
     assert set(json.loads(content)) == {"error"}
 
 
+def test_a_capture_has_nothing_to_send_to_and_nothing_to_switch(view: Viewing) -> None:
+    found = [view.post(name, {"frame": 3, "verb": "reset"}) for name in ("send", "call")]
+    assert [(status, json.loads(content)["error"]) for status, content in found] == [
+        (422, "a capture has no gateway to send to: ftwire view --record, or --serve"),
+        (422, "there is nothing to steer here"),
+    ]
+
+
 def test_it_listens_on_loopback_only(view: Viewing) -> None:
     for address in {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}:
         if not str(address).startswith("127."):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +17,15 @@ from click.testing import CliRunner
 import ftwire
 from fixtures.make_keys import TEST_KEY
 from ftwire.cipher import RsaKey
+from ftwire.frame import Role
+from ftwire.pcap import Direction
+from ftwire_tools.captures.capture_writer import CaptureFiles
+from ftwire_tools.captures.spool import Spool
+from ftwire_tools.captures.traffic import Opened, Received
 from ftwire_tools.client import BlockingClient
 from ftwire_tools.commands import ftwire as cli
+from ftwire_tools.recording.recorder import Recorder
+from support.captures import CLIENT, SERVER, START, session
 from support.viewing import Viewing, viewing
 
 SERVE = ("--serve", "--synthetic", "--port", "0", "--hours", "always")
@@ -117,8 +126,9 @@ def test_what_passes_a_proxy_is_shown_and_sent_again(tmp_path: Path) -> None:
     key = ("--key", TEST_KEY)
     with viewing(tmp_path, *SERVE, *key) as behind:
         record = ("--record", "--listen", "0", "--to", f"127.0.0.1:{behind.listens_on[0]}", "-w", capture, *key)
-        with viewing(tmp_path, *record) as view:
-            use(view.listens_on[0], RsaKey.from_pem(TEST_KEY.read_bytes()))
+        rsa = RsaKey.from_pem(TEST_KEY.read_bytes())
+        with viewing(tmp_path, "--allow-trading", *record) as view:
+            use(view.listens_on[0], rsa)
             wait(view, 8)
             status, answer = send_again(view, 1002)
             assert (status, answer["proto"], answer["ret_type"]) == (200, "GetGlobalState", 0)
@@ -127,12 +137,62 @@ def test_what_passes_a_proxy_is_shown_and_sent_again(tmp_path: Path) -> None:
             about = get(view, "overview")["about"]
             assert (about["sends"], about["steers"]) == (True, False)
             assert post(view, "call", {"verb": "reset"}) == (422, {"error": "there is nothing to steer here"})
+            assert order_through(view.listens_on[0], rsa) == 0
+            wait_for(view, 2202)
+            status, answer = send_again(view, 2202)
+            assert (status, answer["proto"], answer["ret_type"]) == (200, "Trd_PlaceOrder", 0)
         assert len(list(ftwire.read(capture, keys=[TEST_KEY.read_bytes()]))) >= 12
 
 
-def order_through(port: int) -> int:
+def test_a_connection_that_is_lost_is_made_anew(serving: Viewing) -> None:
+    use(serving.listens_on[0])
+    wait_for(serving, 1002)
+    assert send_again(serving, 1002)[0] == 200
+    before = {row[2] for row in rows(serving)}
+    assert post(serving, "call", {"verb": "connections.close", "arguments": {}})[0] == 200
+    # It may take a moment to be noticed.
+    assert any(send_again(serving, 1002)[0] == 200 for _ in range(20))
+    for _ in serving.events():
+        if max(row[2] for row in rows(serving)) > max(before):
+            break
+
+
+def test_a_reply_that_does_not_come_is_said(serving: Viewing) -> None:
+    use(serving.listens_on[0])
+    wait_for(serving, 1002)
+    post(serving, "call", {"verb": "faults.add", "arguments": {"rule": "close:proto=GetGlobalState"}})
+    try:
+        status, answer = send_again(serving, 1002)
+    finally:
+        post(serving, "call", {"verb": "reset", "arguments": {}})
+    assert status == 422
+    assert answer["error"].startswith("GetGlobalState: ")
+
+
+def test_a_recording_goes_on_where_the_page_can_keep_no_more(tmp_path: Path) -> None:
+    class Full(Spool):
+        def append(self, data: bytes) -> None:
+            assert data
+            self.end(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    said: list[str] = []
+    path, spool = tmp_path / "session.pcapng", Full()
+    recorder = Recorder(CaptureFiles(str(path)), said.append, lambda: None, spool=spool)
+    recorder.start(START)
+    recorder.take(Opened(1, START, CLIENT, SERVER))
+    for each in session():
+        direction = Direction.A_TO_B if each.sender is Role.CLIENT else Direction.B_TO_A
+        recorder.take(Received(1, START, direction, each.data))
+    recorder.close()
+    assert said == [f"cannot keep what passes for the page, which ends here: {os.strerror(errno.ENOSPC)}"]
+    assert (spool.has_ended, spool.error is not None) == (True, True)
+    assert len(list(ftwire.read(path))) == 5
+
+
+def order_through(port: int, key: RsaKey | None = None) -> int:
     """Place an order; return its ``retType``."""
-    with BlockingClient("127.0.0.1", port) as client:
+    with BlockingClient("127.0.0.1", port, key=key) as client:
         header = {"trdEnv": 0, "accID": 1_001_001, "trdMarket": 1}
         order = {
             "header": header,
@@ -162,21 +222,13 @@ def test_a_request_that_trades_is_not_sent_again(serving: Viewing) -> None:
     assert answer["error"] == "it may trade: Trd_PlaceOrder: places an order (--allow-trading)"
 
 
-def test_a_request_that_trades_is_sent_again_where_that_is_allowed(tmp_path: Path) -> None:
-    with viewing(tmp_path, "--allow-trading", *SERVE) as view:
-        assert order_through(view.listens_on[0]) == 0
-        wait_for(view, 2202)
-        status, answer = send_again(view, 2202)
-        assert (status, answer["proto"], answer["ret_type"]) == (200, "Trd_PlaceOrder", 0)
-
-
 def test_verbs_are_listed_and_called_and_what_is_active_is_shown(serving: Viewing) -> None:
     description = get(serving, "verbs")
     assert "/v1/faults/add" in description["paths"]
     assert "delay" in description["faults"]
     status, answer = post(serving, "call", {"verb": "faults.add", "arguments": {"rule": "refuse:proto=Qot_Sub"}})
-    assert (status, answer["result"], answer["state"]["faults"]) == (200, 1, {"1": "refuse:proto=Qot_Sub"})
-    assert get(serving, "state")["faults"] == {"1": "refuse:proto=Qot_Sub"}
+    active = {str(answer["result"]): "refuse:proto=Qot_Sub"}
+    assert (status, answer["state"]["faults"], get(serving, "state")["faults"]) == (200, active, active)
     with BlockingClient("127.0.0.1", serving.listens_on[0]) as client:
         assert client.exchange("Qot_Sub", SUBSCRIPTION).frame.message.retType == -1  # type: ignore[union-attr]
         status, answer = post(serving, "call", {"verb": "reset", "arguments": {}})
@@ -231,16 +283,6 @@ def test_who_may_not_neither_sends_nor_switches(serving: Viewing, name: str) -> 
         assert serving.request("POST", f"{serving.token}/{name}", body, {"Content-Type": "text/plain"})[1] == 415
 
 
-def test_a_capture_has_nothing_to_send_to(tmp_path: Path) -> None:
-    with viewing(
-        tmp_path, "--no-follow", Path(ftwire.__file__).parents[2] / "fixtures/captures/futu-api-10.11-plain.pcap"
-    ) as view:
-        wait(view, 1)
-        status, answer = post(view, "send", {"frame": 3})
-        assert status == 422
-        assert answer["error"] == "a capture has no gateway to send to: ftwire view --record, or --serve"
-
-
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -252,6 +294,7 @@ def test_a_capture_has_nothing_to_send_to(tmp_path: Path) -> None:
         (["--record", "--to", "1"], "Missing option '-w'"),
         (["--serve"], "give captures, or --synthetic, or both"),
         (["--serve", "--record"], "No such option '--record'"),
+        (["--record", "--to", "1", "-w", "x", "--allow-trading"], "before --record it is about requests that the page"),
     ],
 )
 def test_wrong_usage_is_said(words: list[str], reason: str) -> None:
@@ -265,3 +308,9 @@ def test_the_help_of_what_runs_beside_is_shown(option: str) -> None:
     assert done.exit_code == 0
     assert done.output.startswith(f"Usage: ftwire view {option} [OPTIONS]")
     assert "--control PORT" in done.output
+
+
+def test_the_tab_key_completes_options_behind_it() -> None:
+    env = {"_FTWIRE_COMPLETE": "bash_complete", "COMP_WORDS": "ftwire view --record --rotate-", "COMP_CWORD": "3"}
+    done = CliRunner().invoke(cli, [], prog_name="ftwire", env=env)
+    assert done.output.split() == ["plain,--rotate-size", "plain,--rotate-time"]

@@ -79,7 +79,7 @@ def rt_table(response: Any) -> Columns:
     """Return the table of a ``Qot_GetRT.Response``: a pandas ``DataFrame`` where pandas is installed."""
     rows = list(_rows(response.s2c))
     try:
-        import pandas  # type: ignore[import-untyped]  # used here only, and optional
+        import pandas  # used here only, and optional
     except ModuleNotFoundError:
         return RtTable(rows)
     frame: Columns = pandas.DataFrame(rows, columns=list(RT_COLUMNS))

@@ -286,9 +286,10 @@ def command(
     written: ShownCapture | None = None
     try:
         with ExitStack() as stack:
+            opened = stack.enter_context(ExitStack())
             inputs: list[Input] = []
             for path in files:
-                inputs += [stack.enter_context(open_input(path))]
+                inputs += [opened.enter_context(open_input(path))]
             if chosen is not None and chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
                 raise click.BadParameter(UNANSWERED, param_hint="-Y")
             groups = one_capture_each(inputs)
@@ -324,6 +325,7 @@ def command(
                 if sender and dump.has_both_sides:
                     sys.stderr.write(f"ftwire: {printable(path)}: --from does nothing: a capture has both sides\n")
             if written is not None:
+                opened.close()  # one may be what is written, and on Windows an open file cannot be replaced
                 written.close()
                 sys.stderr.write(f"ftwire: {printable(str(written_path))}: {_what_is_in(written)}\n")
     except NotWrittenError as error:

@@ -20,11 +20,10 @@ from ftwire_tools.commands._options import colour_option
 from ftwire_tools.fuzz.campaign import Campaign
 from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.plans import client_plan, gateway_plan, requests_to_draw
-from ftwire_tools.fuzz.program import ProgramError
 from ftwire_tools.fuzz.report import CampaignReport, write_replay
 from ftwire_tools.fuzz.saving import OF_CLIENT, CrashFile, CrashFileError, load_crash, target_for
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep
-from ftwire_tools.fuzz.targets import FuzzTarget, LostTargetError
+from ftwire_tools.fuzz.targets import FuzzTarget, LostTargetError, ProgramError
 from ftwire_tools.terminal.addresses import Address, is_loopback
 from ftwire_tools.terminal.output import Interrupted
 from ftwire_tools.terminal.signals import interrupt_on_end
@@ -37,23 +36,19 @@ EXIT_CODES: Final = (
     "2 wrong usage."
 )
 DEFAULT_RUNS: Final = 200
-SECONDS: Final[dict[str, Any]] = {
-    "type": click.FloatRange(min=0, min_open=True),
-    "metavar": "SECONDS",
-    "show_default": True,
-}
+POSITIVE: Final = click.FloatRange(min=0, min_open=True)
+SECONDS: Final[dict[str, Any]] = {"type": POSITIVE, "metavar": "SECONDS", "show_default": True}
 
 
 def shared_options(default_timeout: float, when: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what adds the options that both subcommands have; ``when`` says when the program is started."""
-    positive, count = click.FloatRange(min=0, min_open=True), click.IntRange(min=1)
     folder = click.Path(path_type=Path, file_okay=False)
     shown: dict[str, Any] = {"show_default": True}
     tries: dict[str, Any] = {"type": click.IntRange(min=0), "metavar": "N", "default": 200, **shown}
     options = (
         click.option("--seed", type=int, metavar="N", help="Draw the same again; by default a random one is printed."),
-        click.option("--runs", type=count, metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
-        click.option("--minutes", type=positive, metavar="M", help="Go on for so long instead, or at most."),
+        click.option("--runs", type=click.IntRange(min=1), metavar="N", help=f"How many runs; {DEFAULT_RUNS}."),
+        click.option("--minutes", type=POSITIVE, metavar="M", help="Go on for so long instead, or at most."),
         click.option("--steps", type=click.IntRange(1, 1000), default=8, metavar="N", help="Most in one run.", **shown),
         click.option("--timeout", default=default_timeout, help="What counts as hung.", **SECONDS),
         click.option("--shrink-tries", help="Most performances that shortening one finding may take.", **tries),

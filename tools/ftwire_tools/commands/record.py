@@ -332,13 +332,16 @@ def command(
             raise click.UsageError("a capture is not for a terminal")
     if embed_key and len(keys) != 1:
         raise click.UsageError("--embed-key needs one --key")
+    page = ctx.find_object(LivePage)
     rules = read_rules(faults)
     intercepts = script_path is not None or control_port is not None or bool(rules)
-    page = ctx.find_object(LivePage)
     if keys and quiet and page is None and not (shown or embed_key or intercepts):
         raise click.UsageError("--key needs something to read with it, and --quiet shows no requests")
     if allow_trading and not intercepts:
-        raise click.UsageError("--allow-trading needs --script, --control or --fault: without them all bytes pass")
+        hint = "" if page is None else "; before --record it is about requests that the page sends again"
+        raise click.UsageError(
+            f"--allow-trading needs --script, --control or --fault: without them all bytes pass{hint}"
+        )
     if expression is not None and quiet and not shown:
         raise click.UsageError("-Y chooses what is shown, and --quiet shows nothing (everything is recorded)")
     if seen_path is not None and not intercepts:

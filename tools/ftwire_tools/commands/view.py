@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -22,13 +22,16 @@ from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from click.shell_completion import CompletionItem
+
     from ftwire.cipher import RsaKey
 
 __all__ = ["command"]
 
 _BESIDE: Final = {"--record": "record", "--serve": "serve"}
 """Option -> the command that runs beside the page, with all options that follow."""
-_REST: Final = f"{__name__}.rest"
+_WORDS: Final = f"{__name__}.words"
+"""Where a context keeps one of these options, with all words behind it."""
 
 
 class _ViewCommand(click.Command):
@@ -36,8 +39,21 @@ class _ViewCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = next((index for index, word in enumerate(args) if word in _BESIDE), len(args))
-        ctx.meta[_REST] = args[at + 1 :]
+        ctx.meta[_WORDS] = args[at:]
         return super().parse_args(ctx, args[: at + 1])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if not ctx.meta[_WORDS]:
+            return super().shell_complete(ctx, incomplete)
+        inner = _context_beside(ctx, resilient_parsing=True)
+        return inner.command.shell_complete(inner, incomplete)
+
+
+def _context_beside(ctx: click.Context, **more: Any) -> click.Context:
+    """Return the context of the command that runs beside the page."""
+    option, *words = ctx.meta[_WORDS]
+    beside: click.Command = import_module(f"ftwire_tools.commands.{_BESIDE[option]}").command
+    return beside.make_context(f"{ctx.info_name} {option}", words, parent=ctx.parent, **more)
 
 
 async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow: bool) -> None:
@@ -74,14 +90,6 @@ async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow
         except (NotACaptureError, ImportError) as error:
             # ImportError: a package that only WebSocket conversations need is missing; it is named.
             raise click.ClickException(f"{source.name}: {error}") from None
-
-
-def _run_beside(ctx: click.Context, option: str, page: LivePage) -> None:
-    """Run another command, which finds the page in its context."""
-    beside: click.Command = import_module(f"ftwire_tools.commands.{_BESIDE[option]}").command
-    name = f"{ctx.info_name} {option}"
-    with beside.make_context(name, list(ctx.meta[_REST]), parent=ctx.parent, obj=page) as inner:
-        beside.invoke(inner)
 
 
 @click.command(
@@ -150,7 +158,9 @@ def command(
             raise click.UsageError(
                 f"CAPTURE, --no-follow and --key do not go with {option}; its --key stands behind it"
             )
-        _run_beside(ctx, option, LivePage(paging, allow_trading=allow_trading))
+        # The other command finds the page in its context.
+        with _context_beside(ctx, obj=LivePage(paging, allow_trading=allow_trading)) as inner:
+            inner.command.invoke(inner)
         return
     if capture is None:
         raise click.UsageError("give a CAPTURE, or --record, or --serve")

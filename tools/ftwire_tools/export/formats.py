@@ -112,6 +112,10 @@ class _Parquet:
     def close(self) -> None:
         self._writer.close()
 
+    def abandon(self) -> None:
+        # As it is forgotten it would write the end of the file, which is closed then.
+        self._writer.is_open = False
+
 
 class _Arrow:
     """Arrow's file format. A column has one dictionary in a file, to which rows add and in which nothing changes."""
@@ -229,6 +233,8 @@ class _File:
 
     def abandon(self) -> None:
         """Close the file, incomplete as it is."""
+        if isinstance(self._writer, _Parquet):
+            self._writer.abandon()
         self._stream.close()
 
 

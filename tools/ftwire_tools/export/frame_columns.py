@@ -167,7 +167,7 @@ class MessageBatch(NamedTuple):
 
     def take(self, places: Any) -> MessageBatch:
         """Return the pushes at some places."""
-        return self._make([*(each.take(places) for each in self[:-1]), ()])
+        return MessageBatch._make([*(each.take(places) for each in self[:-1]), ()])
 
 
 def _array(kind: Any, count: int, *buffers: bytes) -> Any:
@@ -472,7 +472,7 @@ def _is_of_columns(left: Filter) -> bool:
 
 
 def _filter_of(expression: Expression | bool) -> Filter:
-    return Filter(None if expression is True else expression, registry=registry, show_secrets=True)
+    return Filter(None if isinstance(expression, bool) else expression, registry=registry, show_secrets=True)
 
 
 def _message_of(frame: Frame | Envelope) -> tuple[type[Message], bytes] | WireError | None:

@@ -417,7 +417,7 @@ class Filter:
                 raise self._error(f"~ is for texts, and {name} is none", expression.at)
             return lambda values: any(search(_text(value)) for value in values)
         if isinstance(expression, Comparison):
-            is_name = enum_names(field) is not None and not expression.value.text.isdecimal()
+            is_name = enum_names(field) is not None and not _is_integer(expression.value.text)
             if is_name or field.cpp_type == field.CPPTYPE_BOOL:
                 self._only_equality(expression)
         wanted = [self._field_value(field, name, each) for each in _literals(expression)]
@@ -435,7 +435,7 @@ class Filter:
         if field.cpp_type == field.CPPTYPE_BOOL:
             return self._converted(_flag, literal)
         names = enum_names(field)
-        if names is not None and not literal.text.lstrip("+-").isdecimal():
+        if names is not None and not _is_integer(literal.text):
             number = enum_number(names, literal.text)
             if number is None:
                 raise self._error(_not_among(name, literal.text, list(names.values())), literal.at)
@@ -455,8 +455,8 @@ class Filter:
         if isinstance(expression, And):
             return next((found for each in expression.operands if (found := self._texts(each)) is not None), None)
         if isinstance(expression, Or):
-            found = [self._texts(each) for each in expression.operands]
-            return None if None in found else tuple(text for texts in found for text in texts or ())
+            parts = [self._texts(each) for each in expression.operands]
+            return None if None in parts else tuple(text for part in parts for text in part or ())
         if not (isinstance(expression, IsIn) or (isinstance(expression, Comparison) and expression.operator == "==")):
             return None
         texts = tuple(literal.text for literal in _literals(expression))
@@ -602,6 +602,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 
+def _is_integer(text: str) -> bool:
+    """Return whether the value of an enum is given as its number."""
+    try:
+        return literals.number(text) % 1 == 0
+    except ValueError:
+        return False
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -611,7 +619,11 @@ def _not_among(name: str, text: str, words: Iterable[str]) -> str:
     folded = {word.casefold(): word for word in listed}
     short = {short_enum_name(word).casefold(): word for word in listed}
     known = short | folded
-    near = list(dict.fromkeys(known[each] for each in get_close_matches(text.casefold(), known, n=3, cutoff=0.5)))
+    asked = text.casefold()
+    parts = [word for word in listed if asked in short_enum_name(word).casefold().split("_")]
+    near = list(dict.fromkeys([*parts, *(known[each] for each in get_close_matches(asked, known, n=3, cutoff=0.5))]))[
+        :3
+    ]
     if near:
         return f"{name} is never {text!r}; did you mean {' or '.join(near)}?"
     more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""

@@ -6,7 +6,7 @@
 ``plans``                drawing of steps
 ``transport``            steps to bytes, bytes to frames; ``websocket`` the same for envelopes
 ``connection``           the socket of either side
-``targets``, ``program`` the peer that is fuzzed, and its program
+``targets``              the peer that is fuzzed, and its program
 ``hostile_client``       performs steps against a gateway, in an ``attack_session`` each connection
 ``hostile_gateway``      performs steps against a client
 ``judgement``            which reactions are findings

@@ -9,7 +9,6 @@ wrong by itself is a finding.
 from __future__ import annotations
 
 import socket
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,14 +77,11 @@ class AttackSession(FuzzConnection):
 
     def perform(self, step: FuzzStep) -> bool:
         """Do a step that does not end the connection; returns whether it was answered at once."""
-        if step.do == "pause":
-            time.sleep(step.ms / 1000)
-        elif step.do == "finish":
-            self.finish()
-        else:
-            self.wait(0)
-            return not self.end and self._send(step)
-        return False
+        if step.do in {"pause", "finish"}:
+            self.do(step)
+            return False
+        self.wait(0)
+        return not self.end and self._send(step)
 
     def is_served(self) -> bool:
         """Send KeepAlive, and return whether it is answered."""
@@ -233,7 +229,7 @@ class AttackSession(FuzzConnection):
     def say_goodbye(self) -> None:
         """Close, on WebSocket after a close frame."""
         if self.transport.is_websocket and not self.end and not self.is_finished:
-            self.write(self.transport.render(FuzzStep("bye", data=NORMAL_CLOSE)).data)
+            self.do(FuzzStep("bye", data=NORMAL_CLOSE))
         self.leave()
 
     def drop(self, *, reset: bool) -> None:

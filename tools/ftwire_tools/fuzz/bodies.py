@@ -16,9 +16,6 @@ __all__ = ["CLASSES", "init_request", "parsed", "request_message", "response_mes
 
 CLASSES: Final[dict[Role, Any]] = {role: MessageClasses(role) for role in Role}
 """Side to protocol ID to the class of what that side sends under it, ``None`` where there is none."""
-AES_KEY: Final = "ftwire-fuzz-key0"
-"""``connAESKey`` of the hostile gateway: public, for nothing secret is sent."""
-AES_IV: Final = "ftwire-fuzz-iv-0"
 CONN_ID: Final = 4711
 MARKET: Final = 1
 CODE: Final = "00700"
@@ -94,9 +91,9 @@ def response_message(proto_id: int, request: Any, keep_alive: int) -> Any:
     if proto_id == 1001:
         s2c = message.s2c
         s2c.serverVer, s2c.loginUserID, s2c.connID, s2c.keepAliveInterval = 1011, 1, CONN_ID, keep_alive
-        s2c.connAESKey = AES_KEY
+        s2c.connAESKey = "ftwire-fuzz-key0"  # public, for nothing secret is sent
         if like is not None and like.packetEncAlgo == 2:
-            s2c.aesCBCiv = AES_IV
+            s2c.aesCBCiv = "ftwire-fuzz-iv-0"
     return message
 
 

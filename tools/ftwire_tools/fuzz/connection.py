@@ -12,6 +12,7 @@ from typing import Any, Final
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire_tools.fuzz.judgement import PlayRecord
+from ftwire_tools.fuzz.steps import FuzzStep
 from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport
 
 __all__ = ["FuzzConnection"]
@@ -57,6 +58,18 @@ class FuzzConnection:
     def take(self, event: Any) -> None:
         """Handle a frame, an envelope or an event of the transport."""
         raise NotImplementedError
+
+    def do(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> None:
+        """Do a step, whatever it means to the peer; ``body`` and ``serial`` are those of a message."""
+        match step.do:
+            case "pause":
+                time.sleep(step.ms / 1000)
+            case "finish":
+                self.finish()
+            case "close" | "reset":
+                self.leave(reset=step.do == "reset")
+            case _:
+                self.write(self.transport.render(step, body, serial).data, step.chunk)
 
     def write(self, data: bytes, chunk: int = 0, *, hold: bool = False) -> None:
         """Write bytes, in pieces of ``chunk`` if it is not 0, or with ``hold`` together with the next ones."""
@@ -135,7 +148,8 @@ class FuzzConnection:
                 self.take(event)
         except WireError as error:
             refused = self.transport.refused
-            if not self.is_lost and not refused:
+            # A gateway that cannot find our frames any more may answer in any protocol.
+            if not refused and not (self.is_lost and self._us == "client"):
                 self.record.found("garbage", str(error))
             self.is_lost = True
             self.end = "refused" if refused else "garbage"
@@ -151,6 +165,7 @@ class FuzzConnection:
     def finish(self) -> None:
         """Close for writing."""
         self.is_finished = True
+        self.heard = time.monotonic()  # the peer has its time to react from now on
         self.write(b"")
         if self.end:
             return

@@ -20,10 +20,6 @@ __all__ = ["GatewayTarget"]
 POLL: Final = 0.05
 
 
-class NoGatewayError(Exception):
-    """Nothing listens there, or nothing that uses our transport."""
-
-
 class GatewayTarget(FuzzTarget):
     """A gateway that listens at the address. The timeout of ``setup`` is how long a reply may take."""
 
@@ -68,10 +64,7 @@ class GatewayTarget(FuzzTarget):
         record = PlayRecord()
         bystander = self._legal_session(record)
         if bystander is not None:
-            try:
-                self._perform(steps, record)
-            except NoGatewayError as error:
-                record.found("dead", f"no new connection: {error}")
+            self._perform(steps, record)
             is_served = bystander.is_served()
             fresh = self._legal_session(record)
             if fresh is not None:
@@ -81,24 +74,24 @@ class GatewayTarget(FuzzTarget):
             bystander.say_goodbye()
         return record
 
-    def _connect(self, record: PlayRecord, *, upgrades: bool = True) -> AttackSession:
-        """Open a connection; without ``upgrades``, only one of TCP. Raises ``NoGatewayError``."""
+    def _connect(self, record: PlayRecord, *, upgrades: bool = True) -> AttackSession | None:
+        """Open a connection, without ``upgrades`` only one of TCP; ``None`` and a finding where that fails."""
         try:
             connected = socket.create_connection(self.address, self.setup.timeout)
         except OSError as error:
-            raise NoGatewayError(error.strerror or str(error)) from None
+            record.found("dead", f"no new connection: {error.strerror or error}")
+            return None
         session = AttackSession(record, self.new_transport(), self.setup.timeout, connected)
         if upgrades and (refusal := session.upgrade()):
+            record.found("dead", f"no new connection: {refusal} (as the transport's handshake)")
             session.leave()
-            raise NoGatewayError(f"{refusal} (as the transport's handshake)")
+            return None
         return session
 
     def _legal_session(self, record: PlayRecord) -> AttackSession | None:
         """Open a session that does nothing wrong; ``None`` and a finding where it is not served."""
-        try:
-            session = self._connect(record)
-        except NoGatewayError as error:
-            record.found("dead", f"no new connection: {error}")
+        session = self._connect(record)
+        if session is None:
             return None
         transport = session.transport
         init = init_request(websocket=transport.is_websocket, encrypted=transport.is_encrypted)
@@ -111,7 +104,7 @@ class GatewayTarget(FuzzTarget):
         return None
 
     def _perform(self, steps: Sequence[FuzzStep], record: PlayRecord) -> None:
-        """Do the steps, then judge the connection that is open. Raises ``NoGatewayError``."""
+        """Do the steps while there are connections for them, then judge the one that is open."""
         session: AttackSession | None = None
         for step in steps:
             if session is not None and session.is_over_before(step):
@@ -123,6 +116,8 @@ class GatewayTarget(FuzzTarget):
                 session = None
             else:
                 session = session or self._connect(record, upgrades=step.do != "upgrade")
+                if session is None:
+                    return
                 session.perform(step)
             record.performed += 1
         if session is not None:

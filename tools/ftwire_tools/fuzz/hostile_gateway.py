@@ -118,18 +118,10 @@ class ClientConnection(FuzzConnection):
             return
         response = response_message(proto_id, asked, self._gateway.keep_alive)
         step = replace(step, proto=proto_id, format=1 if request.body_format == 1 else 0)
-        self.send(step, encode_body(response, step.format), request.serial)
+        self.do(step, encode_body(response, step.format), request.serial)
         if proto_id == self.transport.init and not self.is_open:
             self.is_open = True
             self.transport.agree(asked, response)
-
-    def push(self, step: FuzzStep, like: Any) -> None:
-        """Send a push about the security of the request ``like``."""
-        self.send(step, encode_body(response_message(step.proto, like, self._gateway.keep_alive)))
-
-    def send(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> None:
-        """Send what a step says."""
-        self.write(self.transport.render(step, body, serial).data, step.chunk)
 
     def beat(self) -> None:
         """Ping a client without KeepAlive as often as it would send that."""
@@ -137,7 +129,7 @@ class ClientConnection(FuzzConnection):
         is_due = now - self._beaten > self._gateway.keep_alive
         if is_due and transport.is_websocket and transport.is_ready and not transport.sent_close:
             self._beaten = now
-            self.send(FuzzStep("ping", data=b"beat".hex()))
+            self.do(FuzzStep("ping", data=b"beat".hex()))
 
 
 class HostileGateway:
@@ -227,15 +219,12 @@ class HostileGateway:
         ready, _, _ = select.select([self._target.listening, *sockets], [], [], seconds)
         for each in ready:
             if each is self._target.listening:
-                self._accept()
+                with suppress(OSError):
+                    connected, _ = self._target.listening.accept()
+                    self._connections.append(ClientConnection(self, self._target.new_transport(), connected))
             elif not sockets[each].end:
                 sockets[each].read()
         return bool(ready)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            connected, _ = self._target.listening.accept()
-            self._connections.append(ClientConnection(self, self._target.new_transport(), connected))
 
     def take(self, connection: ClientConnection, event: Any) -> None:
         """Handle what a client has sent."""
@@ -293,15 +282,7 @@ class HostileGateway:
         waits = ABOUT_REQUESTS if connection.transport.is_ready else {*ABOUT_REQUESTS, "upgrade"}
         while self._is_due(connection) and self._steps[0].do not in waits:
             step = self._next_step()
-            match step.do:
-                case "push":
-                    connection.push(step, self._last_request)
-                case "raw" | "ping" | "pong" | "bye":
-                    connection.send(step)
-                case "pause":
-                    time.sleep(step.ms / 1000)
-                case "finish":
-                    connection.finish()
-                    connection.heard = time.monotonic()
-                case "close" | "reset":
-                    connection.leave(reset=step.do == "reset")
+            if step.do == "push":
+                connection.do(step, encode_body(response_message(step.proto, self._last_request, self.keep_alive)))
+            elif step.do != "upgrade":
+                connection.do(step)

@@ -5,6 +5,7 @@ The same random numbers make the same steps. Trading requests are left out unles
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Final
@@ -103,31 +104,6 @@ UPGRADE_RESPONSES: Final = (
 )
 """What a hostile gateway answers to a request to upgrade."""
 
-# What may come next, with its weight on TCP and on WebSocket.
-_OF_CLIENT: Final = {
-    "legal": (40, 35),
-    "wrong": (40, 40),
-    "held": (6, 6),
-    "control": (0, 4),
-    "init": (4, 3),
-    "raw": (3, 3),
-    "pause": (2, 2),
-    "finish": (1, 1),
-    "bye": (0, 3),
-    "end": (4, 3),
-}
-_OF_GATEWAY: Final = {
-    "wrong": (50, 50),
-    "push": (25, 22),
-    "order": (7, 6),
-    "raw": (4, 3),
-    "pause": (4, 3),
-    "legal": (5, 6),
-    "control": (0, 3),
-    "bye": (0, 3),
-    "end": (5, 4),
-}
-
 
 def requests_to_draw(*, allow_trading: bool) -> tuple[int, ...]:
     """Return the protocol IDs of the requests that may be sent."""
@@ -149,10 +125,14 @@ def gateway_plan(
 
     ``requests`` are the protocols to draw from, ``encrypted`` says what the handshake asks for.
     """
-    draw = _ClientDraw(random, requests, encrypted=encrypted, websocket=websocket)
+    draw = _Draw(random, websocket=websocket)
+    # A client's header has no place for an error.
+    draw.kinds = {name: kind for name, kind in draw.kinds.items() if not name.startswith("error ")}
+    draw.requests = requests
+    draw.init = init_request(websocket=websocket, encrypted=encrypted).SerializeToString().hex()
     steps = draw.beginning()
     for _ in range(random.randint(1, most)):
-        steps += draw.next_steps()
+        steps += draw.one_of(_OF_CLIENT)
     return tuple(steps)
 
 
@@ -164,22 +144,7 @@ def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[
     steps = []
     after = 1 if random.random() < 0.15 else random.randint(2, 4)
     for _ in range(random.randint(1, most)):
-        match draw.kind(_OF_GATEWAY):
-            case "wrong":
-                step = FuzzStep("reply", mutations=draw.mutations())
-            case "push":
-                mutations = draw.mutations() if random.random() < 0.7 else ()
-                step = FuzzStep("push", random.choice(PUSHES), mutations=mutations)
-            case "order":
-                step = FuzzStep(random.choice(("skip", "late")))
-            case "legal":
-                step = draw.in_pieces(FuzzStep("reply"))
-            case "pause":
-                step = FuzzStep("pause", ms=random.choice((1, 20, 200)))
-            case "end":
-                step = FuzzStep(random.choice(("close", "reset", "finish")))
-            case kind:
-                step = draw.bytes_of(kind)
+        (step,) = draw.one_of(_OF_GATEWAY)
         steps.append(replace(step, after=after))
         if step.do in {"close", "reset", "finish", "bye"}:
             break
@@ -188,105 +153,126 @@ def client_plan(random: Random, most: int, *, websocket: bool = False) -> tuple[
 
 
 class _Draw:
-    """What both sides draw alike."""
+    """Draws steps, and what they are made of."""
+
+    requests: tuple[int, ...] = ()
+    """Protocols of a client's requests, beside ordinary ones."""
+    init = ""
+    """Body of a client's handshake, as hexadecimal digits."""
 
     def __init__(self, random: Random, *, websocket: bool) -> None:
         self.random: Final = random
         self.websocket: Final = websocket
         self.kinds = WEBSOCKET_MUTATIONS if websocket else TCP_MUTATIONS
 
-    def kind(self, weights: dict[str, tuple[int, int]]) -> str:
-        """Draw what comes next."""
-        return self.random.choices(list(weights), [each[self.websocket] for each in weights.values()])[0]
+    def chance(self, share: float) -> bool:
+        """Return ``True`` in this share of all cases."""
+        return self.random.random() < share
+
+    def one_of(self, table: _Table) -> list[FuzzStep]:
+        """Draw the steps of one line of a table."""
+        weights = [on_websocket if self.websocket else on_tcp for on_tcp, on_websocket, _ in table]
+        return self.random.choices(table, weights)[0][2](self)
 
     def mutations(self, *, small: bool = False) -> tuple[NamedMutation, ...]:
         """Draw one or two things that are wrong with a frame; ``small`` where megabytes would take too long."""
         random, kinds = self.random, {**self.kinds, "grow body": BODY_MUTATIONS["grow body"]} if small else self.kinds
         weights = [kind.weight for kind in kinds.values()]
-        names = random.sample(list(kinds), k=1 if random.random() < 0.8 else 2, counts=weights)
+        names = random.sample(list(kinds), k=1 if self.chance(0.8) else 2, counts=weights)
         return tuple(NamedMutation(name, kinds[name].draw(random)) for name in dict.fromkeys(names))
 
     def in_pieces(self, step: FuzzStep) -> FuzzStep:
         """Return a step that is as legal, in several writes or fragments."""
-        random = self.random
-        if self.websocket and random.random() < 0.6:
-            return replace(step, fragments=random.choice((2, 2, 3, 20)), ping=random.random() < 0.5)
-        return replace(step, chunk=random.choice(CHUNKS))
+        if self.websocket and self.chance(0.6):
+            return replace(step, fragments=self.random.choice((2, 2, 3, 20)), ping=self.chance(0.5))
+        return replace(step, chunk=self.random.choice(CHUNKS))
 
-    def bytes_of(self, kind: str) -> FuzzStep:
-        """Draw a step that is no frame: ``raw``, ``bye`` or ``control``."""
-        random = self.random
-        if kind == "raw":
-            data = random.randbytes(random.randint(1, 200))
-            return FuzzStep("raw", data=(data if random.random() < 0.2 else random.choice(BYTES)).hex())
-        if kind == "bye":
-            return FuzzStep("bye", data=random.choice(CLOSES).hex())
-        data = random.choice((b"", b"ftwire", random.randbytes(125)))
-        return FuzzStep("ping" if random.random() < 0.75 else "pong", data=data.hex())
+    def raw(self) -> FuzzStep:
+        """Draw bytes that are no frame."""
+        data = self.random.randbytes(self.random.randint(1, 200))
+        return FuzzStep("raw", data=(data if self.chance(0.2) else self.random.choice(BYTES)).hex())
 
+    def bye(self) -> FuzzStep:
+        """Draw a close frame."""
+        return FuzzStep("bye", data=self.random.choice(CLOSES).hex())
 
-class _ClientDraw(_Draw):
-    """What a hostile client draws."""
+    def control(self) -> FuzzStep:
+        """Draw a ping or a pong."""
+        data = self.random.choice((b"", b"ftwire", self.random.randbytes(125)))
+        return FuzzStep("ping" if self.chance(0.75) else "pong", data=data.hex())
 
-    def __init__(self, random: Random, requests: tuple[int, ...], *, encrypted: bool, websocket: bool) -> None:
-        super().__init__(random, websocket=websocket)
-        # A client's header has no place for an error.
-        self.kinds = {name: kind for name, kind in self.kinds.items() if not name.startswith("error ")}
-        self._requests: Final = requests
-        self._init: Final = init_request(websocket=websocket, encrypted=encrypted).SerializeToString().hex()
+    def push(self) -> FuzzStep:
+        """Draw a push, mostly with something wrong."""
+        mutations = self.mutations() if self.chance(0.7) else ()
+        return FuzzStep("push", self.random.choice(PUSHES), mutations=mutations)
+
+    # Of a client
 
     def beginning(self) -> list[FuzzStep]:
         """Draw how the first connection begins, and perhaps one before it."""
-        random, kind = self.random, self.random.random()
+        kind = self.random.random()
         steps = []
         if kind < 0.05:
-            steps = [self._request(wait=False)]
+            steps = [self.request(wait=False)]
         elif kind < 0.12:
-            steps = [self._handshake(self.mutations(small=True))]
+            steps = [self.handshake(self.mutations(small=True))]
         elif kind < 0.17 and self.websocket:
-            steps = [FuzzStep("upgrade", data=random.choice(UPGRADE_REQUESTS).hex()), FuzzStep("close")]
-        if kind < 0.12 and random.random() < 0.5:
+            steps = [FuzzStep("upgrade", data=self.random.choice(UPGRADE_REQUESTS).hex()), FuzzStep("close")]
+        if kind < 0.12 and self.chance(0.5):
             steps.append(FuzzStep("close"))
-        return [*steps, self._handshake()]
+        return [*steps, self.handshake()]
 
-    def next_steps(self) -> list[FuzzStep]:
-        """Draw one step more, or several that belong together."""
+    def request(self, *, wait: bool) -> FuzzStep:
+        """Draw a legal request."""
         random = self.random
-        match self.kind(_OF_CLIENT):
-            case "legal":
-                step = self._request(wait=random.random() < 0.7)
-                return [self.in_pieces(step) if random.random() < (0.3 if self.websocket else 0.12) else step]
-            case "wrong":
-                wrong = replace(self._request(wait=False), mutations=self.mutations())
-                return [wrong, *(self._anew("close", "close", "reset") if random.random() < 0.3 else ())]
-            case "held":
-                return [replace(self._request(wait=False), hold=True), self._request(wait=True)]
-            case "init":
-                return [self._handshake(self.mutations(small=True) if random.random() < 0.5 else ())]
-            case "pause":
-                return [FuzzStep("pause", ms=random.choice((1, 5, 20)))]
-            case "finish":
-                return [FuzzStep("finish")]
-            case "end":
-                return self._anew("close", "reset")
-            case "bye":
-                return [self.bytes_of("bye"), self._handshake()]
-            case kind:
-                return [self.bytes_of(kind)]
-
-    def _anew(self, *ends: str) -> list[FuzzStep]:
-        return [FuzzStep(self.random.choice(ends)), self._handshake()]
-
-    def _request(self, *, wait: bool) -> FuzzStep:
-        random = self.random
-        proto_id = random.choice(COMMON if random.random() < 0.8 else self._requests)
+        proto_id = random.choice(COMMON if self.chance(0.8) else self.requests)
         message = request_message(proto_id)
-        if hasattr(message.c2s, "security") and random.random() < 0.5:
+        if hasattr(message.c2s, "security") and self.chance(0.5):
             message.c2s.security.market, message.c2s.security.code = random.choice(((1, "00001"), (11, "AAPL")))
-        is_json = not self.websocket and random.random() < 0.12
-        body_format = BodyFormat.JSON if is_json else BodyFormat.PROTOBUF
+        body_format = BodyFormat.JSON if not self.websocket and self.chance(0.12) else BodyFormat.PROTOBUF
         return FuzzStep("send", proto_id, encode_body(message, body_format).hex(), int(body_format), wait=wait)
 
-    def _handshake(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
-        step = FuzzStep("send", INIT if self.websocket else INIT_CONNECT, self._init, mutations=mutations)
-        return self.in_pieces(step) if self.random.random() < 0.05 else step
+    def legal_request(self) -> FuzzStep:
+        """Draw a legal request, perhaps in pieces."""
+        step = self.request(wait=self.chance(0.7))
+        return self.in_pieces(step) if self.chance(0.3 if self.websocket else 0.12) else step
+
+    def wrong_request(self) -> FuzzStep:
+        """Draw a request with something wrong."""
+        return replace(self.request(wait=False), mutations=self.mutations())
+
+    def handshake(self, mutations: tuple[NamedMutation, ...] = ()) -> FuzzStep:
+        """Draw a handshake, perhaps in pieces."""
+        step = FuzzStep("send", INIT if self.websocket else INIT_CONNECT, self.init, mutations=mutations)
+        return self.in_pieces(step) if self.chance(0.05) else step
+
+    def anew(self, *ends: str) -> list[FuzzStep]:
+        """Draw the end of a connection, and begin another one."""
+        return [FuzzStep(self.random.choice(ends)), self.handshake()]
+
+
+# What may come next: its weight on TCP and on WebSocket, and the steps.
+_Table = tuple[tuple[int, int, Callable[[_Draw], list[FuzzStep]]], ...]
+_OF_CLIENT: Final[_Table] = (
+    (40, 35, lambda draw: [draw.legal_request()]),
+    (40, 40, lambda draw: [draw.wrong_request(), *(draw.anew("close", "close", "reset") if draw.chance(0.3) else ())]),
+    (6, 6, lambda draw: [replace(draw.request(wait=False), hold=True), draw.request(wait=True)]),
+    (0, 4, lambda draw: [draw.control()]),
+    (4, 3, lambda draw: [draw.handshake(draw.mutations(small=True) if draw.chance(0.5) else ())]),
+    (3, 3, lambda draw: [draw.raw()]),
+    (2, 2, lambda draw: [FuzzStep("pause", ms=draw.random.choice((1, 5, 20)))]),
+    (1, 1, lambda _: [FuzzStep("finish")]),
+    (0, 3, lambda draw: [draw.bye(), draw.handshake()]),
+    (4, 3, lambda draw: draw.anew("close", "reset")),
+)
+_OF_GATEWAY: Final[_Table] = (
+    (50, 50, lambda draw: [FuzzStep("reply", mutations=draw.mutations())]),
+    (25, 22, lambda draw: [draw.push()]),
+    (7, 6, lambda draw: [FuzzStep(draw.random.choice(("skip", "late")))]),
+    (4, 3, lambda draw: [draw.raw()]),
+    (4, 3, lambda draw: [FuzzStep("pause", ms=draw.random.choice((1, 20, 200)))]),
+    (5, 6, lambda draw: [draw.in_pieces(FuzzStep("reply"))]),
+    (0, 3, lambda draw: [draw.control()]),
+    (0, 3, lambda draw: [draw.bye()]),
+    (5, 4, lambda draw: [FuzzStep(draw.random.choice(("close", "reset", "finish")))]),
+)

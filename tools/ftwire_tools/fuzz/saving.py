@@ -14,8 +14,8 @@ from ftwire.pcap import Direction, Endpoint, PcapWriter, TcpConversation
 from ftwire_tools.fuzz.hostile_client import GatewayTarget
 from ftwire_tools.fuzz.hostile_gateway import ClientTarget
 from ftwire_tools.fuzz.judgement import KINDS, FuzzFinding
-from ftwire_tools.fuzz.program import Program
 from ftwire_tools.fuzz.steps import FuzzSetup, FuzzStep, step_from_json, step_to_json
+from ftwire_tools.fuzz.targets import Program
 from ftwire_tools.terminal.output_file import write_file
 
 if TYPE_CHECKING:

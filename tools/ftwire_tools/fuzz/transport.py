@@ -17,7 +17,6 @@ from ftwire_tools.fuzz.bodies import CLASSES, parsed
 from ftwire_tools.fuzz.steps import FuzzStep
 
 __all__ = [
-    "MAX_BODY",
     "Ask",
     "CloseReceived",
     "FrameTransport",
@@ -28,8 +27,6 @@ __all__ = [
     "boundaries",
 ]
 
-MAX_BODY: Final = {Role.CLIENT: 64 << 20, Role.SERVER: 16 << 20}
-"""Largest body that each hostile side takes, in bytes."""
 Ask = tuple[int, int] | bytes
 """What a peer may answer: protocol and serial of a request, or the content of a ping."""
 
@@ -115,7 +112,7 @@ class FrameTransport(FuzzTransport):
         super().__init__(role)
         self.is_encrypted = key is not None
         self._cipher: Cipher = NONE if key is None else Rsa(key)
-        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher, max_body=MAX_BODY[role])
+        self._decoder: Final = FrameDecoder(role.peer, cipher=self._cipher)
 
     def render(self, step: FuzzStep, body: bytes = b"", serial: int = 0) -> Rendered:
         """See ``FuzzTransport``."""

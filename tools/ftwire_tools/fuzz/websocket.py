@@ -26,18 +26,12 @@ from ftwire.envelope_mutations import mutate_envelope
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Role
 from ftwire.header import CLIENT_ENVELOPE_STRUCT
+from ftwire.stream import DEFAULT_MAX_BODY
 from ftwire.websocket import INIT, Envelope, websocket_key_digest
 from ftwire_tools.captures.websocket_frames import FIN, websocket_frame
 from ftwire_tools.fuzz.bodies import CLASSES
 from ftwire_tools.fuzz.steps import BROKEN_WEBSOCKET, FuzzStep
-from ftwire_tools.fuzz.transport import (
-    MAX_BODY,
-    CloseReceived,
-    FuzzTransport,
-    PongReceived,
-    Rendered,
-    UpgradeReceived,
-)
+from ftwire_tools.fuzz.transport import CloseReceived, FuzzTransport, PongReceived, Rendered, UpgradeReceived
 
 __all__ = ["EnvelopeTransport", "asked_in", "frames_of", "messages_of"]
 
@@ -64,9 +58,9 @@ class EnvelopeTransport(FuzzTransport):
         super().__init__(role)
         self._key: Final = key
         self._protocol: Final = (
-            ClientProtocol(WebSocketURI(False, *address, "/", ""), max_size=MAX_BODY[role], logger=_QUIET)
+            ClientProtocol(WebSocketURI(False, *address, "/", ""), max_size=DEFAULT_MAX_BODY, logger=_QUIET)
             if role is Role.CLIENT
-            else ServerProtocol(max_size=MAX_BODY[role], logger=_QUIET)
+            else ServerProtocol(max_size=DEFAULT_MAX_BODY, logger=_QUIET)
         )
         self._parts: list[bytes] = []
         self._is_text = False
@@ -142,7 +136,7 @@ class EnvelopeTransport(FuzzTransport):
                 message, self._parts = b"".join(self._parts), []
                 if self._is_text:
                     raise EnvelopeError(reason="an envelope is a binary message, here is text", data=message)
-                yield Envelope.decode(message, sender=self.role.peer, max_body=MAX_BODY[self.role])
+                yield Envelope.decode(message, sender=self.role.peer)
 
 
 def messages_of(step: FuzzStep, body: bytes, section: int, role: Role) -> list[bytes]:

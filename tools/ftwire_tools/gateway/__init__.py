@@ -21,6 +21,7 @@ The modules, each depending only on those above it:
 ``hooks``             functions of a script that see and change what passes
 ``session_context``   what all sessions of a gateway share
 ``transport``         what a session needs of its client's socket
+``tapped``            reports the bytes of clients' sockets, for the page beside a gateway
 ``outbox``            a client's outgoing frames, with faults applied
 ``client_mistakes``   the known mistake that explains what a client sends
 ``responder``         answers a client's requests
@@ -47,6 +48,7 @@ The modules, each depending only on those above it:
 ``reference``         answers about instruments besides prices over time: a package
 ``order_decisions``   what becomes of the next orders, where the market does not decide
 ``trading``           a package of its own: accounts, orders, fills, money, and the protocols of trading
+``gateway_state``     the states of all markets, the user, rights and quotas
 ``synthetic``         the answer source for the made-up market and those accounts
 ``captured_first``    the answer source for captures with that market behind them
 --------------------  --------------------------------------------------------------------------------

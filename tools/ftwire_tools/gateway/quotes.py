@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
     from ftwire_tools.gateway.limits import Language
 
-__all__ = ["DAY", "NotHereError", "Quotes", "not_subscribed"]
+__all__ = ["DAY", "NotHereError", "Quotes", "check_order", "not_subscribed"]
 
 BASIC, ORDER_BOOK, TICKER, RT = 1, 2, 4, 5
 """``Qot_Common.SubType``."""
@@ -92,6 +92,12 @@ class NotHereError(Exception):
     def text(self, language: Language) -> str:
         """Return the text in a language."""
         return self._chinese if language == "chs" else str(self)
+
+
+def check_order(begin: datetime, end: datetime) -> None:
+    """Raise ``NotHereError`` where a requested span ends before it begins."""
+    if begin > end:
+        raise NotHereError("the begin is after the end", "开始时间晚于结束时间")
 
 
 def not_subscribed(protocol: str, sub_type: int) -> NotHereError:
@@ -194,6 +200,7 @@ class Quotes:
         if sessions is None:
             raise NotHereError(_ONLY_HISTORY_SESSIONS)
         begin, end = self._span(stock, c2s)
+        check_order(begin, end)
         key = c2s.nextReqKey if isinstance(c2s.nextReqKey, bytes) else c2s.nextReqKey.encode()
         if key:
             begin = max(begin, _after_key(key))
@@ -236,6 +243,7 @@ class Quotes:
         else:
             raise NotHereError(f"unknown market {c2s.market}")
         begin, end = _date(c2s.beginTime, late=False), _date(c2s.endTime, late=True)
+        check_order(begin, end)
         try:
             days = self._market.trading_days(name, begin.date(), end.date())
         except CalendarRangeError as error:

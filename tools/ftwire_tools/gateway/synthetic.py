@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire_tools.gateway.answer_source import UNKNOWN_PROTOCOL, Answer, content_of, failure, success
+from ftwire_tools.gateway.gateway_state import SERVER_VERSION, USER_ID, GatewayState
 from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
@@ -21,7 +22,6 @@ from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.messages.text import undecodable_text
 from ftwire_tools.synthetic.history import FORWARD
 from ftwire_tools.synthetic.trading_day import Market
-from ftwire_tools.synthetic.universe import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Synthetic"]
 
-USER_ID: Final = 10_000_001
-SERVER_VERSION: Final = 1011
-BUILD: Final = 7108
 PATIENCE: Final = 0.05
 """Seconds that the market waits, at top speed, for a client that does not read, before it goes on."""
 IDLE: Final = 0.02
@@ -63,43 +60,8 @@ MOST_SECURITIES: Final = {
 """Protocol to the most securities in one of its requests (vendor's pages)."""
 _SUBSCRIBED: Final = frozenset({*NOT_KLINES, *SUB_OF_KLINE.values()})
 """``Qot_Common.SubType`` numbers that can be subscribed to."""
-BMP, LEVEL_1, LEVEL_2, NO_RIGHT = 1, 2, 3, 5
-"""``Qot_Common.QotRight``."""
-_USER: Final[dict[int, dict[str, Any]]] = {
-    1: {"nickName": "ftwire", "avatarUrl": "", "userID": USER_ID, "userAttribution": 1},
-    2: {"apiLevel": "1"},
-    # The rights that the order books' depths here need.
-    4: {
-        **dict.fromkeys(("hkQotRight", "hkOptionQotRight", "hkFutureQotRight", "usQotRight"), LEVEL_2),
-        **dict.fromkeys(("usOptionQotRight", "cnQotRight", "shQotRight", "szQotRight", "usIndexQotRight"), LEVEL_1),
-        **{f"us{each}FutureQotRight": LEVEL_2 for each in ("", "CME", "CBOT", "NYMEX", "COMEX", "CBOE")},
-        **{
-            f"{each}QotRight": LEVEL_2 for each in ("sgFuture", "jpFuture", "cc", "sgStock", "myStock", "jpStock", "ec")
-        },
-        "hasUSOptionQotRight": True,
-        "usOtcQotRight": NO_RIGHT,
-    },
-    8: {"isNeedAgreeDisclaimer": False},
-    16: {"updateType": 0, "updateWhatsNew": ""},
-    2048: {"webKey": "", "webJumpUrlHead": ""},
-}
-"""``UserInfoField`` flag to what GetUserInfo returns for it."""
 
 
-_STATES: Final[dict[str, tuple[str, int, str]]] = {
-    "marketHK": ("HK", Kind.STOCK, ""),
-    "marketUS": ("US", Kind.STOCK, ""),
-    "marketSH": ("SH", Kind.STOCK, ""),
-    "marketSZ": ("SZ", Kind.STOCK, ""),
-    "marketSG": ("SG", Kind.STOCK, ""),
-    "marketJP": ("JP", Kind.STOCK, ""),
-    "marketMY": ("MY", Kind.STOCK, ""),
-    "marketHKFuture": ("HK", Kind.FUTURE, "HSImain"),
-    "marketUSFuture": ("US", Kind.FUTURE, "ESmain"),
-    "marketSGFuture": ("SG", Kind.FUTURE, "CNmain"),
-    "marketJPFuture": ("JP", Kind.FUTURE, "NK225main"),
-}
-"""Fields of GetGlobalState to the market whose state they have: prefix, ``SecurityType``, and a future's code."""
 _ONLY_SESSIONS: Final = "订阅的时段仅支持设置 RTH，ETH，ALL"  # noqa: RUF001 - OpenD's punctuation
 """Refusal of another trading session, after the words of that for history; a guess."""
 
@@ -146,10 +108,6 @@ class Synthetic:
         self._late: Final[set[int]] = set()
         self._serials: Final[dict[int, int]] = {}
         """Number of a connection to the serial of its last request that has changed an order."""
-        self._own: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
-            "GetGlobalState": self._global_state,
-            "GetUserInfo": self._user_info,
-        }
 
     def restart(self) -> None:
         """Begin again with the market and the accounts as they were at the start."""
@@ -158,6 +116,7 @@ class Synthetic:
         )
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
         self._quotes = Quotes(self.market)
+        self._state = GatewayState(self.market)
         self._reference = Reference(self.market, self._seed)
         password, passwords = self._passwords
         self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
@@ -170,7 +129,7 @@ class Synthetic:
     @property
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """The function that answers a protocol, by its name."""
-        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._own}
+        return {**self._quotes.answers, **self._reference.answers, **self._trades.answers, **self._state.answers}
 
     @property
     def made_up(self) -> dict[str, str]:
@@ -219,16 +178,12 @@ class Synthetic:
             elif entry.name in self._quotes.answers:
                 self._quotes.answers[entry.name](client, c2s, response.s2c)
             elif entry.name in self._trades.answers:
-                if entry.name in _ORDERING:
-                    self._check_is_new(client, c2s.packetID)
-                self._trades.answers[entry.name](c2s, response.s2c)
-                if entry.name in _ORDERING:
-                    if c2s.packetID.connID == client.conn_id:
-                        self._serials[client.number] = c2s.packetID.serialNo
-                    # After the reply, since before it the client does not have the order's ID.
-                    asyncio.get_running_loop().call_soon(self._settle)
-            elif entry.name in self._own:
-                self._own[entry.name](client, c2s, response.s2c)
+                if entry.name not in _ORDERING:
+                    self._trades.answers[entry.name](c2s, response.s2c)
+                else:
+                    self._change_orders(client, self._trades.answers[entry.name], c2s, response.s2c)
+            elif entry.name in self._state.answers:
+                self._state.answers[entry.name](client, c2s, response.s2c)
             elif entry.is_retired:
                 return Answer(failure(entry, UNKNOWN_PROTOCOL))
             else:
@@ -249,32 +204,19 @@ class Synthetic:
         for security in c2s.securityList:
             self._quotes.listing(security)
 
-    def _check_is_new(self, client: Subscriber, packet_id: Any) -> None:
-        """Refuse an order that was sent before: its ``PacketID`` has a serial that is not above the last one's.
+    def _change_orders(self, client: Subscriber, change: Callable[[Any, Any], None], c2s: Any, s2c: Any) -> None:
+        """Place or change an order, unless the request was received before: its serial is not above the last one's.
 
-        Only those with this connection's ``connID`` are guarded; others are clients that do not fill it in.
+        Only a ``PacketID`` with this connection's ``connID`` is guarded; others are of clients that do not fill it in.
         """
-        if packet_id.connID == client.conn_id and packet_id.serialNo <= self._serials.get(client.number, -1):
+        packet_id, is_own = c2s.packetID, c2s.packetID.connID == client.conn_id
+        if is_own and packet_id.serialNo <= self._serials.get(client.number, -1):
             raise TradeError("replayed")
-
-    def _global_state(self, client: Subscriber, _: Any, s2c: Any) -> None:
-        """Return the states of all markets, and the market's time."""
-        for field, (prefix, sec_type, code) in _STATES.items():
-            setattr(s2c, field, self.market.state(prefix, sec_type, code))
-        s2c.qotLogined = s2c.trdLogined = True
-        s2c.serverVer, s2c.serverBuildNo = SERVER_VERSION, BUILD
-        s2c.time = self.market.now
-        s2c.localTime = float(self.market.now)
-        s2c.connID = client.conn_id
-
-    def _user_info(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
-        """Return the one user, rights and quotas: the parts that ``flag`` names, without one all of them."""
-        for flag, fields in _USER.items():
-            if not c2s.flag or c2s.flag & flag:
-                for name, value in fields.items():
-                    setattr(s2c, name, value)
-        if s2c.apiLevel:
-            s2c.subQuota, s2c.historyKLQuota = client.limits.settings.subscriptions, client.limits.settings.history
+        change(c2s, s2c)
+        if is_own:
+            self._serials[client.number] = packet_id.serialNo
+        # After the reply, since before it the client does not have the order's ID.
+        asyncio.get_running_loop().call_soon(self._settle)
 
     def subscribed(self, client: Subscriber, change: SubscriptionChange) -> None:
         """Push the present state of new topics, where the client has requested that."""

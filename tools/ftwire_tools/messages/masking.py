@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire.body import decode_body, to_dict, to_json
@@ -396,23 +397,13 @@ def _fitting(values: dict[str, Any], descriptor: Descriptor) -> set[str]:
 
 def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
     """Return the mask for the body of a frame, by its protocol alone."""
-    return _masks[show_secrets][frame.classes[frame.proto_id]]
+    return _mask_for(frame.classes[frame.proto_id], show_secrets=show_secrets)
 
 
-class _Masks(dict["type[Message] | None", BodyMask]):
-    """The mask for bodies of each class, made when it is first needed."""
-
-    def __init__(self, *, show_secrets: bool) -> None:
-        super().__init__()
-        self._show_secrets = show_secrets
-
-    def __missing__(self, message_class: type[Message] | None) -> BodyMask:
-        descriptor = None if message_class is None else descriptor_of(message_class)
-        mask = self[message_class] = BodyMask(descriptor, show_secrets=self._show_secrets)
-        return mask
-
-
-_masks: Final = {show_secrets: _Masks(show_secrets=show_secrets) for show_secrets in (False, True)}
+@cache
+def _mask_for(message_class: type[Message] | None, *, show_secrets: bool) -> BodyMask:
+    descriptor = None if message_class is None else descriptor_of(message_class)
+    return BodyMask(descriptor, show_secrets=show_secrets)
 
 
 def message_of(frame: Frame | Envelope, *, show_secrets: bool = False) -> Message | UnknownBody:

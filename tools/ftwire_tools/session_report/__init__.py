@@ -8,6 +8,7 @@ The modules, each on top of those before::
     prices              prices and volumes of time shares and K-lines, and the last order books
     orders              life cycles of orders
     subscriptions       what was subscribed to, and the quota
+    findings            the mistakes that ftwire explain finds
     push_gaps           time between the pushes of a protocol and a security
     filter_vocabulary   names and types for filters in the page
     session             reads a capture and collects all of these

@@ -54,13 +54,16 @@ class Findings:
         for checked in self._checker.check(report):
             if isinstance(checked, Place):
                 piece = checked.piece
+                if not piece.findings:
+                    self._report.add(checked, keep=False)
+                    continue
                 kept = tuple(
                     found for found in piece.findings if self._is_kept(found, checked.number, checked.conversation)
                 )
-                if piece.findings and not kept:
-                    self._report.pieces += 1
-                else:
+                if kept:
                     self._report.add(checked._replace(piece=piece._replace(findings=kept)), keep=False)
+                else:
+                    self._report.pieces += 1
             else:
                 self._report.findings += [
                     found

@@ -41,7 +41,6 @@ class Movement(NamedTuple):
     volume: float
     after: float
     night: float
-    wide: float
 
 
 class _Close(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ftwire.errors import NotACaptureError
@@ -43,20 +44,26 @@ class PageThread:
 
     def stop(self) -> None:
         """End, and wait for it."""
-        self._begun.result().call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # it has ended by itself, with an error
+            self._begun.result().call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:
+        except BaseException as error:
+            if self._begun.done():
+                raise
             self._begun.set_exception(error)
 
     async def _serve(self) -> None:
         async with self._server:
             self._begun.set_result(asyncio.get_running_loop())
-            reading = asyncio.create_task(self._read())
-            await self._stop.wait()
+            reading, stopping = asyncio.create_task(self._read()), asyncio.create_task(self._stop.wait())
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                await reading
+            await stopping
             reading.cancel()
             await asyncio.wait({reading})
             await self._resender.close()

@@ -35,8 +35,6 @@ OVERHEAD: Final = 1 << 10
 """Bytes that a request takes beside its body, about."""
 SECONDS: Final = 8.0
 """How long connecting and the reply may take together: less than a request of the page may."""
-
-
 NAME: Final = "ftwire view"
 """The ``clientID`` of these connections."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.quotes import NotHereError, not_subscribed
+from ftwire_tools.gateway.quotes import NotHereError, check_order, not_subscribed
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.markets.local_times import local_text
 from ftwire_tools.synthetic.history import daily_bars, minute_bars
@@ -249,6 +249,7 @@ class Events:
         if c2s.klType not in _SUB_OF_KLINE:
             raise NotHereError(f"event contracts have no K-line type {c2s.klType}")
         begin, end = read_date(c2s.beginTime), read_date(c2s.endTime, late=True)
+        check_order(begin, end)
         key = c2s.nextReqKey.decode("ascii", "replace") if isinstance(c2s.nextReqKey, bytes) else c2s.nextReqKey
         if key and not (key.isdecimal() and len(key) < 10):
             raise NotHereError("nextReqKey is not one of ours")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import success
 from ftwire_tools.gateway.push import Push
-from ftwire_tools.gateway.quotes import NotHereError, not_subscribed
+from ftwire_tools.gateway.quotes import NotHereError, check_order, not_subscribed
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.gateway.topics import Topic
 from ftwire_tools.markets.local_times import local_text
@@ -97,6 +97,7 @@ class Flows:
         elif period in _GROUPS:
             begin = read_date(c2s.beginTime) if c2s.beginTime else datetime.min
             end = read_date(c2s.endTime, late=True) if c2s.endTime else datetime.max
+            check_order(begin, end)
             days = [row for row in self._daily(listing) if begin <= row[0] <= end]
             for _key, group in groupby(days, key=lambda row: _GROUPS[period](row[0].date())):
                 found = list(group)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ftwire_tools.gateway.quotes import NotHereError
+from ftwire_tools.gateway.quotes import NotHereError, check_order
 from ftwire_tools.gateway.reference.static_info import CALL, PUT, cycle_of, fill_static_info
 from ftwire_tools.gateway.reference.view import MarketView, read_date, set_security
 from ftwire_tools.synthetic.options import chain, chance_below, expiries, option_listing, strikes, years_to
@@ -71,6 +71,7 @@ class Options:
         """Return the calls and puts that expire in at most 30 days, filtered by side, money and greeks."""
         owner = self._owner(c2s.owner)
         begin, end = read_date(c2s.beginTime), read_date(c2s.endTime, late=True)
+        check_order(begin, end)
         if end - begin > LONGEST_SPAN:
             raise NotHereError(TOO_LONG)
         today = self._view.today(owner)

@@ -28,6 +28,7 @@
     const value = BigInt(text.replace(/^[+-]/, ""));
     return { top: text.startsWith("-") ? -value : value, bottom: 1n };
   };
+  const isInteger = (text) => number(text)?.bottom === 1n;
   const size = (text) => {
     const found = /^(\d{1,20}(?:\.\d{1,20})?)([kKMG]?)$/.exec(text);
     return found && exact(found[1], SIZES[found[2]]);
@@ -472,7 +473,7 @@
         return (found) => found.some((value) => search(value));
       }
       if (kind === "comparison") {
-        const isName = names !== null && !/^\d+$/.test(values[0].text);
+        const isName = names !== null && !isInteger(values[0].text);
         if (isName || field.type === "bool") this.#onlyEquality(condition);
       }
       const wanted = values.map((value) => this.#fieldValue(field, names, name, value));
@@ -490,7 +491,7 @@
       const { text, at } = literal;
       if (field.type === "string") return text;
       if (field.type === "bool") return converted(flag, EXPECTED.flag, literal);
-      if (names !== null && !/^\d+$/.test(text.replace(/^[+-]+/, ""))) {
+      if (names !== null && !isInteger(text)) {
         const wanted = text.toLowerCase();
         const found = Object.keys(names).find((each) =>
           [names[each].toLowerCase(), shortName(names[each]).toLowerCase()].includes(wanted),
