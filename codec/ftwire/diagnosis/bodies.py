@@ -117,7 +117,9 @@ def side_of(body: bytes, proto_id: int, body_format: int, registry: Registry, *,
         if first is Role.CLIENT and _bare_c2s(body, proto_id, body_format, registry) is not None:
             return first
     # With fields that this schema does not have.
-    return next((side for side in sides if _reads_likely(body, proto_id, body_format, side, registry)), None)
+    if reads(body, proto_id, body_format, first, registry):
+        return first
+    return first.peer if _reads_likely(body, proto_id, body_format, first.peer, registry) else None
 
 
 def _reads_likely(body: bytes, proto_id: int, body_format: int, sender: Role, registry: Registry) -> bool:

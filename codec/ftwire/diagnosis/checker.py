@@ -136,6 +136,9 @@ class ConversationChecker:
         findings = self._exchange.check_header(
             self._count, envelope.proto_id, envelope.serial, envelope.sender, time, websocket=True
         )
+        if envelope.sender is Role.CLIENT and envelope.proto_id not in self._registry:
+            proof = f"The command is {envelope.proto_id} ({envelope.proto_id:#x})."
+            findings += (Finding(MISTAKES["unknown_protocol"], proof, Role.CLIENT, proven=False),)
         body = envelope.body
         if body or not getattr(envelope, "error_code", 0):
             # OpenD's own errors on WebSocket come without a body.

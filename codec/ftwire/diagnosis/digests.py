@@ -153,10 +153,11 @@ def _written_otherwise(digest: bytes, subject: bytes, name: str, work: Work) -> 
         return DigestSource(
             "sha1_as_text", f"arrBodySHA1 is the last 20 characters of the {name}'s SHA-1 in hexadecimal"
         )
+    wrong = [other for other, own in zip(digest, right, strict=True) if other != own]
     for part in (right[:PROOF], right[-PROOF:]):
         at = digest.find(part)
         # In its place, and what is left not empty: bytes were changed on the way.
-        if at >= 0 and (at != right.find(part) or not any(digest.replace(part, b""))):
+        if at >= 0 and (at != right.find(part) or not any(wrong)):
             where = f"{PROOF} bytes of the {name}'s SHA-1, from its byte {right.find(part)} on,"
             return DigestSource("sha1_damaged", f"{where} are at byte {at} of arrBodySHA1, and the others are not")
     checksum = zlib.crc32(subject)

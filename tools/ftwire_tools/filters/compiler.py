@@ -7,9 +7,8 @@ alone and returns ``None`` where these do not decide.
 
 from __future__ import annotations
 
-import operator
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +18,20 @@ from ftwire.protocols import Registry
 from ftwire_tools.captures.request_numbers import RequestNumbers
 from ftwire_tools.filters import literals
 from ftwire_tools.filters.body_paths import BodyPath, classes_of, known_paths
+from ftwire_tools.filters.conditions import (
+    MOST_NAMED,
+    OPERATORS,
+    Test,
+    end_test,
+    flag,
+    is_integer,
+    literals_of,
+    not_among,
+    same,
+    text_value,
+    time_test,
+    value_test,
+)
 from ftwire_tools.filters.errors import FilterError
 from ftwire_tools.filters.expression import (
     And,
@@ -40,12 +53,11 @@ from ftwire_tools.filters.header_fields import (
     HeaderField,
     code_key,
     codes_of,
-    end_matches,
     is_code,
 )
 from ftwire_tools.filters.protocol_names import protocol_ids
 from ftwire_tools.messages.descriptors import descriptor_of
-from ftwire_tools.messages.enums import enum_names, enum_number, short_enum_name
+from ftwire_tools.messages.enums import enum_names, enum_number
 from ftwire_tools.messages.securities import security_finder
 from ftwire_tools.messages.sensitive_fields import is_secret
 
@@ -64,24 +76,12 @@ MAX_DEPTH: Final = 100
 MOST_CODES: Final = 10_000
 """Securities that are remembered for suggestions."""
 
-Test = Callable[[Any], bool]
-"""Takes a frame."""
 PlaceTest = Callable[[Any], bool | None]
 """Takes a ``_Place``; returns ``None`` where the condition is on something that only a frame has."""
 
-_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_FLAGS: Final = {"true": True, "false": False}
 _ERRORS: Final = tuple(name for name in errors.__all__ if name.endswith("Error"))
 _ON_WIRE: Final = frozenset({"body_length", "encryption"})
 _MAX_PATH: Final = 200
-_MOST_NAMED: Final = 8
 _GLOB: Final = frozenset("*?[")
 
 
@@ -242,7 +242,7 @@ class Filter:
         if field.type == "proto":
             return self._of_protocol(expression)
         if field.type == "end":
-            return _of_end(expression, read, lambda pattern: self._searcher(pattern))
+            return end_test(expression, read, lambda pattern: self._searcher(pattern))
         if isinstance(expression, Matches):
             if field.type != "word":
                 raise self._error(f"~ is for texts, and {name} is none", expression.at)
@@ -252,8 +252,8 @@ class Filter:
             self._only_equality(expression)
         if field.type == "time":
             return self._of_time(expression, read)
-        values = [self._header_value(name, field, each) for each in _literals(expression)]
-        return _test_of(read, expression, values, is_always_set=field.is_always_set)
+        values = [self._header_value(name, field, each) for each in literals_of(expression)]
+        return value_test(read, expression, values, is_always_set=field.is_always_set)
 
     def _header_value(self, name: str, field: HeaderField, literal: Literal) -> Any:
         text = literal.text
@@ -261,19 +261,19 @@ class Filter:
             words = _ERRORS if name == "error" else field.words
             folded = {word.casefold(): word for word in words}
             if words and text.casefold() not in folded:
-                raise self._error(_not_among(name, text, words), literal.at)
+                raise self._error(not_among(name, text, words), literal.at)
             return folded.get(text.casefold(), text)
-        convert = {"number": literals.number, "size": literals.size, "duration": literals.duration, "flag": _flag}
+        convert = {"number": literals.number, "size": literals.size, "duration": literals.duration, "flag": flag}
         return self._converted(convert[field.type], literal)
 
     def _of_time(self, expression: Any, read: Callable[[Any], int | None]) -> Test:
         tests: list[Test] = []
         name = expression.operator if isinstance(expression, Comparison) else "=="
-        compare = _OPERATORS[name]
-        for literal in _literals(expression):
+        compare = OPERATORS[name]
+        for literal in literals_of(expression):
             of_day = literals.time_of_day(literal.text)
             value = self._converted(literals.time, literal) if of_day is None else of_day
-            tests.append(_time_test(read, compare, value, of_day=of_day is not None))
+            tests.append(time_test(read, compare, value, of_day=of_day is not None))
         return tests[0] if len(tests) == 1 else lambda frame: any(test(frame) for test in tests)
 
     def _of_protocol(self, expression: Any) -> Test:
@@ -284,7 +284,7 @@ class Filter:
             ids = self._matching_protocols(expression.pattern)
         else:
             ids = frozenset()
-            for literal in _literals(expression):
+            for literal in literals_of(expression):
                 if _GLOB & set(literal.text):
                     raise self._error("a pattern is written with ~: proto ~ Qot_Get*", literal.at)
                 ids |= self._converted(lambda text: protocol_ids([text], registry), literal, whole=True)
@@ -311,8 +311,8 @@ class Filter:
         else:
             if isinstance(expression, Comparison):
                 self._only_equality(expression)
-            wanted = [code_key(literal.text) for literal in _literals(expression)]
-            for literal in _literals(expression):
+            wanted = [code_key(literal.text) for literal in literals_of(expression)]
+            for literal in literals_of(expression):
                 if "*" in literal.text:
                     raise self._error("a pattern is written with ~: code ~ US.*", literal.at)
 
@@ -403,7 +403,7 @@ class Filter:
         """Return a condition on the values of a field. Raises ``FilterError`` where the value does not fit it."""
         name = expression.name
         if field.message_type is not None:
-            inner = ", ".join(each.name for each in list(field.message_type.fields)[:_MOST_NAMED])
+            inner = ", ".join(each.name for each in list(field.message_type.fields)[:MOST_NAMED])
             raise self._error(f"{name} has fields of its own, name one of them: {inner}", expression.at)
         if field.type == field.TYPE_BYTES:
             raise self._error(f"{name} holds bytes, which cannot be compared", expression.at)
@@ -415,16 +415,16 @@ class Filter:
                 return lambda values: any(value in numbers for value in values)
             if not is_text:
                 raise self._error(f"~ is for texts, and {name} is none", expression.at)
-            return lambda values: any(search(_text(value)) for value in values)
+            return lambda values: any(search(text_value(value)) for value in values)
         if isinstance(expression, Comparison):
-            is_name = enum_names(field) is not None and not _is_integer(expression.value.text)
+            is_name = enum_names(field) is not None and not is_integer(expression.value.text)
             if is_name or field.cpp_type == field.CPPTYPE_BOOL:
                 self._only_equality(expression)
-        wanted = [self._field_value(field, name, each) for each in _literals(expression)]
-        clean: Callable[[Any], Any] = _text if is_text else _same
+        wanted = [self._field_value(field, name, each) for each in literals_of(expression)]
+        clean: Callable[[Any], Any] = text_value if is_text else same
         if isinstance(expression, IsIn):
             return lambda values: any(clean(value) in wanted for value in values)
-        compare, (value,) = _OPERATORS[expression.operator], wanted
+        compare, (value,) = OPERATORS[expression.operator], wanted
         if expression.operator == "!=":
             return lambda values: all(clean(each) != value for each in values)
         return lambda values: any(compare(clean(each), value) for each in values)
@@ -433,12 +433,12 @@ class Filter:
         if field.cpp_type == field.CPPTYPE_STRING:
             return literal.text
         if field.cpp_type == field.CPPTYPE_BOOL:
-            return self._converted(_flag, literal)
+            return self._converted(flag, literal)
         names = enum_names(field)
-        if names is not None and not _is_integer(literal.text):
+        if names is not None and not is_integer(literal.text):
             number = enum_number(names, literal.text)
             if number is None:
-                raise self._error(_not_among(name, literal.text, list(names.values())), literal.at)
+                raise self._error(not_among(name, literal.text, list(names.values())), literal.at)
             return number
         value = self._converted(literals.number, literal)
         if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT):
@@ -459,7 +459,7 @@ class Filter:
             return None if None in parts else tuple(text for part in parts for text in part or ())
         if not (isinstance(expression, IsIn) or (isinstance(expression, Comparison) and expression.operator == "==")):
             return None
-        texts = tuple(literal.text for literal in _literals(expression))
+        texts = tuple(literal.text for literal in literals_of(expression))
         if expression.name == "code":
             texts = tuple(text.rpartition(".")[2] for text in texts)
         elif expression.name in HEADER_FIELDS or expression.name in ALIASES:
@@ -558,73 +558,3 @@ def _names(expression: Expression) -> Iterator[str]:
             yield from _names(each)
     else:
         yield ALIASES.get(expression.name, expression.name)
-
-
-def _literals(expression: Any) -> tuple[Literal, ...]:
-    return expression.values if isinstance(expression, IsIn) else (expression.value,)
-
-
-def _test_of(read: Callable[[Any], Any], expression: Any, values: list[Any], *, is_always_set: bool) -> Test:
-    """Return a comparison of a header field. One that has no value compares with nothing."""
-    if isinstance(expression, IsIn):
-        wanted = frozenset(values)  # None is not among them
-        return lambda frame: read(frame) in wanted
-    compare, (value,) = _OPERATORS[expression.operator], values
-    if is_always_set or expression.operator == "==":
-        return lambda frame: compare(read(frame), value)
-    return lambda frame: (found := read(frame)) is not None and compare(found, value)
-
-
-def _time_test(read: Callable[[Any], int | None], compare: Any, value: int, *, of_day: bool) -> Test:
-    if of_day:
-        return lambda frame: (found := read(frame)) is not None and compare(found % literals.DAY, value)
-    return lambda frame: (found := read(frame)) is not None and compare(found, value)
-
-
-def _of_end(expression: Any, read: Callable[[Any], str], searcher: Callable[[Pattern], Callable[[str], bool]]) -> Test:
-    if isinstance(expression, Matches):
-        search = searcher(expression.pattern)
-        return lambda frame: search(read(frame))
-    named = [literal.text for literal in _literals(expression)]
-    is_equal = not isinstance(expression, Comparison) or expression.operator != "!="
-    return lambda frame: any(end_matches(read(frame), each) for each in named) is is_equal
-
-
-def _flag(text: str) -> bool:
-    try:
-        return _FLAGS[text.casefold()]
-    except KeyError:
-        raise ValueError("true or false") from None
-
-
-def _text(value: Any) -> str:
-    # proto2 hands out strings that are not UTF-8 as bytes.
-    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
-
-
-def _is_integer(text: str) -> bool:
-    """Return whether the value of an enum is given as its number."""
-    try:
-        return literals.number(text) % 1 == 0
-    except ValueError:
-        return False
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _not_among(name: str, text: str, words: Iterable[str]) -> str:
-    listed = list(words)
-    folded = {word.casefold(): word for word in listed}
-    short = {short_enum_name(word).casefold(): word for word in listed}
-    known = short | folded
-    asked = text.casefold()
-    parts = [word for word in listed if asked in short_enum_name(word).casefold().split("_")]
-    near = list(dict.fromkeys([*parts, *(known[each] for each in get_close_matches(asked, known, n=3, cutoff=0.5))]))[
-        :3
-    ]
-    if near:
-        return f"{name} is never {text!r}; did you mean {' or '.join(near)}?"
-    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
-    return f"{name} is never {text!r}; it is one of {', '.join(listed[:_MOST_NAMED])}{more}"
