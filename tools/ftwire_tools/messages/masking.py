@@ -397,7 +397,7 @@ def _fitting(values: dict[str, Any], descriptor: Descriptor) -> set[str]:
 
 def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
     """Return the mask for the body of a frame, by its protocol alone."""
-    message_class: Any = frame.classes[frame.proto_id]  # mypy takes the class for its messages: not hashable
+    message_class: Any = frame.classes[frame.proto_id]  # protobuf's type stubs do not make it hashable
     return _mask_for(message_class, show_secrets=show_secrets)
 
 
