@@ -3,8 +3,9 @@
     python tests/dist_check.py dist [--python PATH]... [--each-protobuf]
 
 The files are checked for what belongs into them; then the wheel, the wheel with that of the compiled core, and the
-source distribution are each installed into an environment of their own, outside the checkout, and a subset of the tests
-runs with them. ``--python`` names an interpreter for the wheels, and may be repeated.
+source distribution are each installed into an environment of their own, outside the checkout, and a subset of the
+tests runs with them. ``--python`` names an interpreter for the wheels, and may be repeated. With ``--each-protobuf``
+the wheel is tested with each line of protobuf as well. What came of it is a line for each interpreter.
 """
 
 from __future__ import annotations
@@ -210,8 +211,8 @@ def main() -> int:
         if cores:
             rows += ((python, *row) for row in checked(python, [str(wheel), *cores], core=True))
     rows += ((sys.executable, "sdist", result) for _, result in checked(sys.executable, [str(sdist)], core=False))
-    for row in rows:
-        print("  ".join(row))
+    for python in dict.fromkeys(python for python, _, _ in rows):
+        print(python, *(f"{what} {result}" for named, what, result in rows if named == python), sep="  ")
     faults += [" ".join(row) for row in rows if row[-1] != "ok"]
     print("\n".join(faults) or "fine")
     return bool(faults)

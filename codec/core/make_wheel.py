@@ -28,8 +28,13 @@ def main() -> int:
     words += ["--manifest-path", str(CORE / "Cargo.toml")]
     if sys.platform == "linux":
         words.append("--zig")
-    # Encoded, since folders may have spaces in their names.
-    environment = {**os.environ, "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags)}
+    environment = {
+        **os.environ,
+        # Encoded, since folders may have spaces in their names.
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
+        # maturin looks for zig beside the first Python of the path, in an environment that is not activated, too.
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+    }
     return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - maturin
 
 

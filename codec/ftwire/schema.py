@@ -93,8 +93,9 @@ class Schema:
         for name in found.file_names:
             try:
                 found.file(name)
-            except (TypeError, ValueError, KeyError, RecursionError) as error:
-                # The errors of a pool for a missing type, a number used twice, an invalid name.
+            except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:
+                # The errors of a pool for a missing type, a number used twice, an invalid name; that of 3.20 has
+                # AttributeError for an enum field without a type.
                 raise DescriptorError(f"{name}: {first_line(error)}") from error
         for row in found.protocols:
             for message in filter(None, (row.request, row.response)):

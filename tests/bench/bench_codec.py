@@ -58,7 +58,7 @@ def points(target: Any, count: int) -> None:
     """Add ``count`` points like those of the vendor's published reply."""
     for minute in range(count):
         target.add(
-            time=f"2021-06-09 {9 + minute // 60:02}:{minute % 60:02}:00",
+            time=f"2021-06-09 {(570 + minute) // 60:02}:{(570 + minute) % 60:02}:00",
             minute=570 + minute,
             isBlank=False,
             price=600 + minute / 10,

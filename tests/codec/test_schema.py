@@ -202,6 +202,8 @@ def broken(change: str) -> bytes:
     elif change == "option without id":
         file.dependency.append("ftwire/options.proto")
         file.options.MergeFromString(bytes.fromhex("82f41803120141"))
+    elif change == "enum without a type":
+        file.message_type[0].field.add(name="kind", number=2, type=14, label=1)
     elif change == "option that does not parse":
         file.dependency.append("ftwire/options.proto")
         file.options.MergeFromString(bytes.fromhex("82f4180108"))
@@ -226,6 +228,7 @@ def broken(change: str) -> bytes:
         ("two of one symbol", "Own.Re"),
         ("number used twice", "Own.proto"),
         ("unknown type", "Own.proto"),
+        ("enum without a type", "Own.proto"),
         ("no name", "no name"),
         ("option without id", "lacks an id"),
         ("option that does not parse", "does not parse"),

@@ -17,7 +17,7 @@ import pytest
 from ftwire.protocols import registry
 from ftwire_tools.gateway.quotes import Quotes
 from ftwire_tools.gateway.reference.answers import Reference
-from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic
+from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic, sub_type_name
 from ftwire_tools.gateway.trading.accounts import Account
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.fill_model import parse_fills
@@ -110,7 +110,8 @@ def test_prices_stay_where_they_can_be() -> None:
 )
 def test_asking_needs_a_subscription(client: PlainClient, protocol: str, sub_type: int, more: dict[str, Any]) -> None:
     refused = client.ask(protocol, security=TENCENT, **more)
-    assert (refused.retType, "please subscribe to" in refused.retMsg) == (-1, True)
+    assert refused.retType == -1
+    assert refused.retMsg.endswith(f" interface, please subscribe to {sub_type_name(sub_type)} data first.")
     assert client.subscribe("HK.00700", sub_types=(sub_type,), isRegOrUnRegPush=False).retType == 0
     answer = client.ask(protocol, security=TENCENT, **more)
     assert (answer.retType, answer.s2c.security.code, answer.s2c.name) == (0, "00700", "TENCENT")

@@ -17,15 +17,29 @@ import pytest
 from click.testing import CliRunner
 
 import ftwire
+from ftwire.connection import SECOND
 from ftwire.frame import Role
 from ftwire.messages import Qot_GetRT
-from ftwire.pcap import Endpoint, PcapngWriter
+from ftwire.pcap import Direction, Endpoint, PcapngWriter, TcpConversation
 from ftwire_tools.commands import ftwire as cli
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.sensitive_fields import Category, category_of
 from ftwire_tools.session_report.frame_table import UNSET
 from ftwire_tools.session_report.page_writer import SCRIPTS, STYLES, page_text
-from support.captures import Said, answered, asked, init_request, packets, pcap, push, session
+from support.captures import (
+    CLIENT,
+    SERVER,
+    START,
+    Said,
+    answered,
+    asked,
+    init_request,
+    packets,
+    pcap,
+    pcap_of,
+    push,
+    session,
+)
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -202,6 +216,26 @@ def test_subscriptions_are_counted_by_security_and_type(tmp_path: Path) -> None:
     assert [(each["conversation"], each["count"], each["most"]) for each in found["held"]] == [(1, 2, 2)]
 
 
+@pytest.mark.parametrize("first", [20_000, 0])
+def test_a_client_that_is_silent_among_pushes_is_found(
+    first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftwire_tools.session_report.findings.FIRST_FRAMES", first)
+    capture, out = tmp_path / "silent.pcap", tmp_path / "silent.html"
+    said = [*session()[:4], *[answered(3009, 0, push())] * 80]
+    # Two pushes a second, for longer than a client may be silent.
+    times = (START + max(at - 3, 0) * SECOND // 2 for at in range(len(said)))
+    frames = TcpConversation(CLIENT, SERVER).frames(
+        (Direction.A_TO_B if each.sender is Role.CLIENT else Direction.B_TO_A, each.data, time)
+        for each, time in zip(said, times, strict=True)
+    )
+    capture.write_bytes(pcap_of(frames))
+    report(capture, "-o", out)
+    (row,) = page_at(out).session["findings"]["rows"]
+    assert row["mistake"] == "heartbeat_missing"
+    assert re.fullmatch(r"The client sent nothing for 3[01] s, keepAliveInterval is 10 s\.", row["proof"])
+
+
 def test_a_mistake_of_many_frames_is_counted_in_all_and_named_in_the_first(tmp_path: Path) -> None:
     good = answered(3009, 0, push()).data
     spoiled = Said(Role.SERVER, good[:20] + bytes(20) + good[40:])  # its SHA-1
@@ -212,8 +246,10 @@ def test_a_mistake_of_many_frames_is_counted_in_all_and_named_in_the_first(tmp_p
     assert (row["count"], row["frames"]) == (60, list(range(6, 56)))
 
 
+@pytest.mark.parametrize("first", [20_000, 0])
 @pytest.mark.parametrize("name", ["native-5.1-bad-sha1", "native-5.1-duplicate", "native-5.1-grant-aes_cbc"])
-def test_findings_are_those_of_explain(name: str, tmp_path: Path) -> None:
+def test_findings_are_those_of_explain(name: str, first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftwire_tools.session_report.findings.FIRST_FRAMES", first)
     capture, out = CAPTURES / "faults" / f"{name}.pcapng", tmp_path / "f.html"
     keys = [word for key in KEYS for word in ("--key", str(key))]
     report(capture, "-o", out, *keys)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CaptureChecker", "CheckedEnd"]
 
 
-MOST_PLACES: Final = 1 << 18
+MOST_PLACES: Final = 1 << 12
 """Places that are remembered of a conversation before those are forgotten that nothing can be found about any more."""
 
 
@@ -57,12 +57,15 @@ class _Checked:
         self.cut = False
         self.checker: Final = ConversationChecker(keys=keys, from_start=from_start)
         self._places: dict[int, tuple[int, int]] = {}  # frame and packet, by the number of the piece
+        self._most_places = MOST_PLACES
 
     def place(self, pieces: Iterable[Piece], time: int, packet: int, number: int = 0) -> Iterator[Place]:
         """Return pieces with their place; ``number`` is that of the frame."""
         for piece in pieces:
-            if len(self._places) >= MOST_PLACES:
+            if len(self._places) >= self._most_places:
                 self._places = {each: self._places[each] for each in self.checker.open_pieces if each in self._places}
+                # What stays must double before it is gone through again: so the time is linear.
+                self._most_places = MOST_PLACES + 2 * len(self._places)
             self._places[piece.number] = number, packet
             yield Place(number, piece, self.conversation, time, packet)
 

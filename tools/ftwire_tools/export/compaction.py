@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ftwire_tools.export.formats import GROUP_ROWS, parquet_options
-from ftwire_tools.export.manifest import COMPACTED, DONE, ExportOutcome, entries_of, remove_entries, write_table
+from ftwire_tools.export.manifest import COMPACTED, ExportOutcome, entries_of, remove_entries, write_table
 
 if TYPE_CHECKING:
     from ftwire_tools.export.store import Store
@@ -61,7 +61,7 @@ def compact(root: str, store: Store, target: int = TARGET) -> Compacted:
     entries = list(entries_of(store))
     if not entries:
         raise NotCompactableError("there is no export")
-    names = sorted({name for entry in entries if entry.status == DONE for name in entry.files})
+    names = sorted({name for entry in entries for name in entry.files})
     if not all(name.endswith(".parquet") for name in names):
         raise NotCompactableError("only tables in Parquet can be compacted")
     replaced: dict[str, str] = {}

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ftwire_tools.export.request_columns import SECURITY
 from ftwire_tools.export.row_sets import RowColumn, repeated
 from ftwire_tools.markets.exchanges import QOT_PREFIXES, TRADE_MARKETS, TRADE_PREFIXES
-from ftwire_tools.markets.zones import clocks_of, instants, read_times
+from ftwire_tools.markets.zones import ReadTimes, clocks_of, instants, read_times
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names, short_enum_name
 from ftwire_tools.messages.securities import market_of
@@ -31,7 +31,7 @@ from ftwire_tools.messages.time_fields import has_instant, stamp_of
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["FlatColumn", "beside", "clocks_in", "code_column", "finish", "flatten", "market_in"]
+__all__ = ["FlatColumn", "LocalTimes", "beside", "clocks_in", "code_column", "finish", "flatten", "market_in"]
 
 MAX_SPREAD: Final = 64 << 20
 """Bytes that one column may take in a batch whose values are repeated for each item of a list."""
@@ -68,6 +68,23 @@ class FlatColumn(NamedTuple):
         )
         values = repeated(self.values, parents)
         return self._replace(values=values, stamps=stamps, markets=markets, clocks=clocks, of_messages=False)
+
+
+class LocalTimes:
+    """Reads the local times of one batch of messages: those of a column that stands beside several lists once."""
+
+    def __init__(self) -> None:
+        self._read: Final[dict[tuple[int, ...], tuple[ReadTimes, tuple[Any, ...]]]] = {}
+
+    def read(self, texts: Any, clocks: Any, stamps: Any) -> ReadTimes:
+        """Return what ``zones.read_times`` does; without ``stamps`` no time differs."""
+        arrays = texts, clocks, stamps
+        key = tuple(map(id, arrays))
+        if key not in self._read:
+            found = ReadTimes(instants(texts, clocks), None) if stamps is None else read_times(*arrays)
+            # An identity is that of an array for as long as the array is kept.
+            self._read[key] = found, arrays
+        return self._read[key][0]
 
 
 def flatten(
@@ -110,26 +127,26 @@ def finish(
     count_differing: Callable[[int], None] | None = None,
     parents: Any = None,
     clocks_of_messages: Any = None,
+    times: LocalTimes | None = None,
 ) -> list[RowColumn]:
     """Return the columns, with an instant added to each local time; ``clocks`` has a clock's name for each row.
 
     ``count_differing`` is called with the number of rows in which a text and its timestamp are two different times.
     Where some columns are of messages, ``parents`` has each row's message, and ``clocks_of_messages`` a clock's name
-    for each message.
+    for each message. ``times`` is what has read those of other tables of the same messages.
     """
     done: list[RowColumn] = []
     differ = None
+    times = times or LocalTimes()
     for column in columns:
         name, of_messages = column.name, column.of_messages
         done.append(RowColumn(name, column.values, of_messages))
         if not column.is_time:
             continue
-        own = clocks_of_messages if of_messages else clocks
-        if column.stamps is None:
-            done.append(RowColumn(f"{name}_utc", instants(column.values, own), of_messages))
-            continue
-        read = read_times(column.values, own, column.stamps)
+        read = times.read(column.values, clocks_of_messages if of_messages else clocks, column.stamps)
         done.append(RowColumn(f"{name}_utc", read.instants, of_messages))
+        if read.differ is None:
+            continue
         differing = repeated(read.differ, parents) if of_messages else read.differ
         differ = differing if differ is None else pc.or_(differ, differing)
     if differ is not None and count_differing is not None:
@@ -166,6 +183,8 @@ def market_in(columns: list[FlatColumn], length: int) -> Any:
     ``UNKNOWN_MARKET`` is one: a security with an unknown number is not in the market of another one beside it.
     """
     known = [column.markets for column in columns if column.markets is not None]
+    if len(known) == 1:
+        return known[0]
     return pc.coalesce(*known) if known else pa.nulls(length, pa.string())
 
 

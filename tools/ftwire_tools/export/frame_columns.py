@@ -167,7 +167,7 @@ class MessageBatch(NamedTuple):
 
     def take(self, places: Any) -> MessageBatch:
         """Return the pushes at some places."""
-        return MessageBatch(*(each.take(places) for each in self[:-1]), ())
+        return MessageBatch._make([*(each.take(places) for each in self[:-1]), ()])
 
 
 def _array(kind: Any, count: int, *buffers: bytes) -> Any:

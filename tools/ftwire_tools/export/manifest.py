@@ -26,7 +26,10 @@ __all__ = [
     "ExportOutcome",
     "any_recorded",
     "entries_of",
+    "forget_names",
     "is_compacted",
+    "keep_names",
+    "names_kept",
     "record",
     "recorded",
     "remove_entries",
@@ -143,6 +146,21 @@ def record(store: Store, outcome: ExportOutcome) -> None:
     store.write(_name(outcome.task), json.dumps(asdict(outcome), indent=1).encode() + b"\n")
 
 
+def keep_names(store: Store, task: str, names: Iterable[str]) -> None:
+    """Note the files of a task that has no entry for them yet, which ``names_kept`` returns."""
+    store.write(_names(task), "\n".join(sorted(names)).encode())
+
+
+def names_kept(store: Store, task: str) -> list[str]:
+    """Return the files that a task may have left behind as its process ended."""
+    return (store.read(_names(task)) or b"").decode().splitlines()
+
+
+def forget_names(store: Store, task: str) -> None:
+    """Delete the note: the entry of the task names its files."""
+    store.remove([_names(task)])
+
+
 def write_table(store: Store, entries: Iterable[dict[str, Any]]) -> None:
     """Write entries to the table of the manifest, which has those alone then."""
     store.write(_TABLE, b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
@@ -175,6 +193,10 @@ def _table(store: Store) -> dict[str, ExportOutcome]:
     _tables.clear()
     _tables[store.place] = stamp, entries
     return entries
+
+
+def _names(task: str) -> str:
+    return f"{_DIRECTORY}/{task}.files"
 
 
 def _name(task: str) -> str:

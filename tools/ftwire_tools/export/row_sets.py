@@ -8,12 +8,13 @@ order and repetition are known.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["RowColumn", "RowSet", "merged", "repeated"]
+__all__ = ["RowColumn", "RowSet", "dictionary", "merged", "repeated", "take"]
 
 _INDEX: Final = pa.int32()
 """Type of row numbers: the rows of one batch are far fewer than 2**31."""
@@ -55,7 +56,33 @@ def repeated(values: Any, parents: Any) -> Any:
     """Return the values of messages for rows with these parents; ``None`` for a row each."""
     if parents is None:
         return values
-    return pa.nulls(len(parents), values.type) if _is_null(values) else values.take(parents)
+    if _is_null(values):
+        return _nulls(len(parents), values.type)
+    if pa.types.is_dictionary(values.type) and len(values.dictionary) == 1 and not values.null_count:
+        return pa.DictionaryArray.from_arrays(_zeros(len(parents)), values.dictionary)
+    return take(values, parents)
+
+
+def take(values: Any, places: Any) -> Any:
+    """Return the values at places that are known to be places of theirs: looking takes as long as taking."""
+    return pc.take(values, places, boundscheck=False)
+
+
+def dictionary(value: str, length: int) -> Any:
+    """Return a dictionary column with the same value in every row."""
+    return pa.DictionaryArray.from_arrays(_zeros(length), pa.array([value]))
+
+
+# Half the columns of a wide table have no value, or one value in all rows. Those of one length share their memory: new
+# pages take longer to get than to fill.
+@lru_cache(maxsize=8)
+def _nulls(length: int, kind: Any) -> Any:
+    return pa.nulls(length, kind)
+
+
+@lru_cache(maxsize=2)
+def _zeros(length: int) -> Any:
+    return pa.repeat(pa.scalar(0, pa.int32()), length)
 
 
 def merged(row_sets: Sequence[RowSet], wanted: frozenset[str] | None = None) -> Any:
@@ -86,7 +113,7 @@ class _Order:
             [pc.add(of, pa.scalar(bases[id(each.meta)], _INDEX)) for each, (of, _) in _pairs(row_sets, entries)]
         )
         keys = {name: _joined([each.meta.column(name) for each in self._sources]) for name in ("time", "number")}
-        entry_keys = pa.table({name: values.take(messages) for name, values in keys.items()})
+        entry_keys = pa.table({name: take(values, messages) for name, values in keys.items()})
         self.length: Final = sum(each.length for each in row_sets)
         if len(row_sets) == 1 and _is_sorted(entry_keys):
             self._order, self._parents = None, row_sets[0].parents
@@ -96,7 +123,7 @@ class _Order:
         sorted_entries = pc.sort_indices(entry_keys, sort_keys=sort_keys)
         lists = _ranges(_joined([counts for _, counts in entries])).take(sorted_entries)
         self._order = lists.flatten()
-        self._parents = messages.take(sorted_entries).take(pc.list_parent_indices(lists))
+        self._parents = take(take(messages, sorted_entries), pc.list_parent_indices(lists))
 
     def column(self, at: int) -> Any:
         """Return a column in this order."""

@@ -15,17 +15,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ftwire.protocols import registry
-from ftwire_tools.export.flatten import FlatColumn, beside, clocks_in, code_column, finish, flatten, market_in
+from ftwire_tools.export.flatten import (
+    FlatColumn,
+    LocalTimes,
+    beside,
+    clocks_in,
+    code_column,
+    finish,
+    flatten,
+    market_in,
+)
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.request_columns import RequestFields, request_fields
-from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated
+from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated, take
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-__all__ = ["META", "PARTITIONS", "RowBuilder", "dictionary", "empty_meta", "row_sets_of", "table_schema"]
+__all__ = ["META", "PARTITIONS", "RowBuilder", "empty_meta", "row_sets_of", "table_schema"]
 
 META: Final = (
     ("time", pa.timestamp("ns", "UTC")),
@@ -82,7 +91,7 @@ class RowBuilder:
         a local time that is not that of its timestamp are counted in ``differing``, by table.
         """
         layout = self._layout
-        differing = Counter() if differing is None else differing
+        batch = _Batch(Counter() if differing is None else differing, LocalTimes())
         context, payload = self._context(struct, layout)
         context += _asked_columns(self._asked, requests, len(struct), {column.name for column in context})
         has_items = pc.equal(pa.repeat(0, len(struct)), 1)
@@ -96,14 +105,15 @@ class RowBuilder:
             else:
                 has_items = pc.or_(has_items, values.is_valid())
                 parents = pc.indices_nonzero(values.is_valid())
-                items, place = values.take(parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
+                items, place = take(values, parents), pa.repeat(pa.scalar(0, pa.int32()), len(parents))
             origin = _Origin(meta, parents, len(parents), place)
-            yield from self._list_rows(plan, items, field.message_type, context, origin, differing)
+            yield from self._list_rows(plan, items, field.message_type, context, origin, batch)
         if layout.wide is not None:
-            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), differing)
+            yield self._wide(layout, payload, context, meta, pc.indices_nonzero(has_items), batch)
         alone = pc.indices_nonzero(pc.invert(has_items))
-        columns = [column._replace(of_messages=True) for column in context]
-        yield from self._rows(layout.own, columns, _first_rows(meta, alone), differing)
+        if len(alone) or not len(struct):  # without any message, for the names and types of the columns
+            columns = [column._replace(of_messages=True) for column in context]
+            yield from self._rows(layout.own, columns, _first_rows(meta, alone), batch)
 
     def _context(self, struct: Any, layout: Layout) -> tuple[list[FlatColumn], dict[str, Any]]:
         """Return the columns of all fields that are no list with a table, and these lists by name."""
@@ -127,7 +137,7 @@ class RowBuilder:
         item: Descriptor,
         context: list[FlatColumn],
         origin: _Origin,
-        differing: Counter[str],
+        batch: _Batch,
     ) -> Iterator[tuple[str, RowSet]]:
         columns = flatten(items, item)
         if item.full_name == "Qot_Common.Security":
@@ -140,10 +150,10 @@ class RowBuilder:
             sides = pa.array(["ask", "bid"])
             index = pa.repeat(pa.scalar(0 if plan.side == "ask" else 1, pa.int32()), len(items))
             columns.insert(0, FlatColumn("side", pa.DictionaryArray.from_arrays(index, sides)))
-        yield from self._rows(plan.table, columns, origin, differing)
+        yield from self._rows(plan.table, columns, origin, batch)
 
     def _rows(
-        self, table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]
+        self, table: str, columns: list[FlatColumn], origin: _Origin, batch: _Batch
     ) -> Iterator[tuple[str, RowSet]]:
         if self._explode:
             nested = [column for column in columns if _is_list_of_structs(column.values.type)]
@@ -155,17 +165,17 @@ class RowBuilder:
                     column.of_rows(origin.parents).values,
                     context,
                     origin,
-                    differing,
+                    batch,
                 )
-        yield table, _row_set(table, columns, origin, differing)
+        yield table, _row_set(table, columns, origin, batch)
 
     def _exploded(
-        self, table: str, values: Any, context: list[FlatColumn], origin: _Origin, differing: Counter[str]
+        self, table: str, values: Any, context: list[FlatColumn], origin: _Origin, batch: _Batch
     ) -> Iterator[tuple[str, RowSet]]:
         """Return the items of lists inside rows: ``row`` is that of the row, ``item`` the place in the list."""
         lengths = pc.fill_null(pc.list_value_length(values), 0)
         parents, items = pc.list_parent_indices(values), pc.list_flatten(values)
-        messages = parents if origin.parents is None else origin.parents.take(parents)
+        messages = parents if origin.parents is None else take(origin.parents, parents)
         columns = [FlatColumn("item", _places(lengths, parents))]
         columns += [FlatColumn(field.name, array) for field, array in zip(items.type, items.flatten(), strict=True)]
         taken = {column.name for column in columns}
@@ -176,8 +186,8 @@ class RowBuilder:
                 columns.append(beside(column, messages))
             else:
                 columns.append(beside(column, parents).of_rows(parents))
-        inner = _Origin(origin.meta, messages, len(messages), origin.row.take(parents))
-        yield from self._rows(table, columns, inner, differing)
+        inner = _Origin(origin.meta, messages, len(messages), take(origin.row, parents))
+        yield from self._rows(table, columns, inner, batch)
 
     def _wide(
         self,
@@ -186,24 +196,28 @@ class RowBuilder:
         context: list[FlatColumn],
         meta: Any,
         wanted: Any,
-        differing: Counter[str],
+        batch: _Batch,
     ) -> tuple[str, RowSet]:
         """Return one row for each message, with columns for the first levels of both sides."""
         columns: list[FlatColumn] = []
         for plan in layout.lists:
             values = payload[plan.field][1]
-            starts, ends = values.offsets[:-1], values.offsets[1:]
+            starts = values.offsets[:-1]
+            ends = pc.if_else(values.is_valid(), values.offsets[1:], starts)
             fields = dict(zip((field.name for field in values.type.value_type), values.values.flatten(), strict=True))
-            for level in range(self._levels):
-                at = pc.add(starts, level)
-                inside = pc.and_(pc.less(at, ends), values.is_valid())
-                index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
-                columns += [
-                    FlatColumn(f"{plan.side}_{name}_{level + 1}", fields[name].take(index)) for name in _WIDE_FIELDS
-                ]
+            # All levels at once, and then apart: a call for each would take longer than its work.
+            at = pa.concat_arrays([pc.add(starts, level) for level in range(self._levels)])
+            inside = pc.less(at, pa.concat_arrays([ends] * self._levels))
+            index = pc.if_else(inside, at, pa.scalar(None, pa.int32()))
+            found = {name: take(fields[name], index) for name in _WIDE_FIELDS}
+            columns += [
+                FlatColumn(f"{plan.side}_{name}_{level + 1}", found[name].slice(level * len(values), len(values)))
+                for level in range(self._levels)
+                for name in _WIDE_FIELDS
+            ]
         columns = [column._replace(of_messages=True) for column in (*columns, *context)]
         assert layout.wide is not None  # noqa: S101 - the caller has tested it
-        return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), differing)
+        return layout.wide, _row_set(layout.wide, columns, _first_rows(meta, wanted), batch)
 
 
 def _asked_columns(asked: RequestFields | None, requests: Any, length: int, taken: set[str]) -> list[FlatColumn]:
@@ -285,11 +299,6 @@ def _fitted(table: str, rows: RowSet, explode: bool, levels: int) -> RowSet:
     return rows._replace(columns=columns)
 
 
-def dictionary(value: str, length: int) -> Any:
-    """Return a dictionary column with the same value in every row."""
-    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), length), pa.array([value]))
-
-
 def empty_meta() -> Any:
     """Return the columns of ``META`` but ``row``, with no rows."""
     fields = META[:-1]
@@ -309,6 +318,14 @@ class _Origin(NamedTuple):
     """The column ``row``: place in the list."""
 
 
+class _Batch(NamedTuple):
+    """What the tables of one batch of messages have in common."""
+
+    differing: Counter[str]
+    """Rows with a local time that is not that of its timestamp, by table."""
+    times: LocalTimes
+
+
 def _first_rows(meta: Any, wanted: Any) -> _Origin:
     """Return the origin of rows that are one message each: of those at ``wanted``."""
     count = len(wanted)
@@ -316,7 +333,7 @@ def _first_rows(meta: Any, wanted: Any) -> _Origin:
     return _Origin(meta, parents, count, pa.repeat(pa.scalar(0, pa.int32()), count))
 
 
-def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, differing: Counter[str]) -> RowSet:
+def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, batch: _Batch) -> RowSet:
     meta, parents, length, row = origin
     if any(column.markets is not None and not column.of_messages for column in columns):
         # Each row has a market of its own.
@@ -334,14 +351,14 @@ def _row_set(table: str, columns: list[FlatColumn], origin: _Origin, differing: 
     found.append(RowColumn("row", row, of_messages=False))
     used = set(_RESERVED)
     differ: list[int] = []
-    for column in finish(columns, clocks, differ.append, parents, clocks_of_messages):
+    for column in finish(columns, clocks, differ.append, parents, clocks_of_messages, batch.times):
         name = column.name
         while name in used:
             name += "_"
         used.add(name)
         found.append(column._replace(name=name))
     if any(differ):
-        differing[table] += sum(differ)
+        batch.differing[table] += sum(differ)
     # The zone goes first: what Arrow does in one needs a database of zones, which Windows lacks.
     days = meta.column("time").cast(pa.timestamp("ns")).cast(pa.date32())
     found += [market, RowColumn("date", days, of_messages=True)]
@@ -359,7 +376,7 @@ def _places(lengths: Any, parents: Any) -> Any:
     """Return the place of each item in its list, from 0."""
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     running = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(parents))), 1)
-    return pc.subtract(running, starts.take(parents)).cast(pa.int32())
+    return pc.subtract(running, take(starts, parents)).cast(pa.int32())
 
 
 def _is_list_of_structs(kind: Any) -> bool:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ftwire_tools.export.compaction import entries_at_last
 from ftwire_tools.export.formats import NO_DATE, NO_MARKET
-from ftwire_tools.export.manifest import ALL, DONE, ExportOutcome
+from ftwire_tools.export.manifest import ALL, ExportOutcome
 from ftwire_tools.export.rows import META, PARTITIONS, table_schema
 from ftwire_tools.export.store import Store
 from ftwire_tools.export.table_builder import TableBatch, by_kind
@@ -47,8 +47,7 @@ def stored_tables(root: str) -> Iterator[TableBatch]:
     tables are in another format than Parquet, and ``OSError``.
     """
     # Inputs whose rows were compacted share files.
-    entries = [entry for entry in entries_at_last(Store(root)) if entry.status == DONE]
-    files = {name: entry for entry in entries for name in entry.files}
+    files = {name: entry for entry in entries_at_last(Store(root)) for name in entry.files}
     for name, entry in files.items():
         if not name.endswith(".parquet"):
             raise ValueError(f"{root}: {name} is not Parquet, which alone is read again")

@@ -17,8 +17,8 @@ from ftwire_tools.export.layout import KINDS
 from ftwire_tools.export.manifest import SDK
 from ftwire_tools.export.masked_columns import mask_struct
 from ftwire_tools.export.request_columns import request_fields
-from ftwire_tools.export.row_sets import RowColumn, RowSet, merged
-from ftwire_tools.export.rows import META, PARTITIONS, dictionary, row_sets_of
+from ftwire_tools.export.row_sets import RowColumn, RowSet, dictionary, merged
+from ftwire_tools.export.rows import META, PARTITIONS, row_sets_of
 from ftwire_tools.export.sdk_columns import in_sdk_columns, needed_columns
 from ftwire_tools.messages.masking import BodyMask
 

@@ -26,7 +26,10 @@ from ftwire_tools.export.manifest import (
     SCHEMA,
     ExportOutcome,
     any_recorded,
+    forget_names,
     is_compacted,
+    keep_names,
+    names_kept,
     record,
     recorded,
 )
@@ -220,17 +223,17 @@ def _finish(task: Task, outcome: ExportOutcome) -> ExportOutcome:
     """Give an input's files their names, or delete them where it failed, and record the outcome."""
     store = store_at(task.settings.out)
     before = recorded(store, task.name)
+    old = {*names_kept(store, task.name), *(before.files if before is not None else ())}
     if outcome.status == DONE:
-        # Should this process end before the entry below is written, the next run knows which files to delete.
-        named = {*outcome.files, *(before.files if before is not None else ())}
-        record(store, replace(outcome, status=FAILED, error="stopped before its end", rows={}, files=sorted(named)))
+        # Should this process end before the entry is written, the next one knows which files to delete.
+        keep_names(store, task.name, [*old, *outcome.files])
         store.complete(task.name, outcome.files)
     else:
         store.abandon(task.name)
         outcome = replace(outcome, files=[], rows={})
-    if before is not None:
-        store.remove(set(before.files) - set(outcome.files))
+    store.remove(old - set(outcome.files))
     record(store, outcome)
+    forget_names(store, task.name)
     return outcome
 
 

@@ -34,7 +34,8 @@ class ReadTimes(NamedTuple):
 
     instants: Any
     differ: Any
-    """Whether text and timestamp are two different times; a ``pyarrow.BooleanArray`` without nulls."""
+    """Whether text and timestamp are two different times: a ``pyarrow.BooleanArray`` without nulls, or ``None`` where
+    there are no timestamps."""
 
 
 def clocks_of(prefixes: Any, codes: Any, *, trading: bool = False) -> Any:
@@ -103,9 +104,11 @@ def _instants(texts: Any, clocks: Any, fold: int) -> Any:
     local = _parsed(encoded.dictionary)
     places = pc.index_in(clocks, value_set=pa.array(list(CLOCKS)))
     zones = list(CLOCKS.values())
-    present = [zones[at] for at in pc.unique(places).to_pylist() if at is not None]
+    present = dict.fromkeys(zones[at] for at in pc.unique(places).to_pylist() if at is not None)
+    if len(present) == 1 and not places.null_count:
+        return _in_zone(local, ZoneInfo(*present), fold).take(encoded.indices)
     found = pa.nulls(len(texts), INSTANT)
-    for zone in dict.fromkeys(present):
+    for zone in present:
         numbers = pa.array([at for at, name in enumerate(zones) if name == zone], pa.int32())
         here = pc.is_in(places, value_set=numbers)
         found = pc.if_else(here, _in_zone(local, ZoneInfo(zone), fold).take(encoded.indices), found)

@@ -397,7 +397,8 @@ def _fitting(values: dict[str, Any], descriptor: Descriptor) -> set[str]:
 
 def mask_of(frame: Frame | Envelope, *, show_secrets: bool) -> BodyMask:
     """Return the mask for the body of a frame, by its protocol alone."""
-    return _mask_for(frame.classes[frame.proto_id], show_secrets=show_secrets)
+    message_class: Any = frame.classes[frame.proto_id]  # protobuf's type stubs do not make it hashable
+    return _mask_for(message_class, show_secrets=show_secrets)
 
 
 @cache

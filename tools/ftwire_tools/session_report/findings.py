@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.capture import ConversationClosed, DissectedFrame
+from ftwire.connection import SECOND
 from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.report import ExplainReport, Place
 
@@ -21,6 +23,10 @@ NAMED: Final = 50
 """Frames that are named with a mistake."""
 MOST_MISTAKES: Final = 1000
 """Mistakes that are listed: those of each conversation and side count for themselves."""
+
+
+FIRST_FRAMES: Final = 20_000
+"""Frames of which every one is looked at."""
 
 
 class _Mistake:
@@ -44,23 +50,42 @@ class Findings:
         self._report: Final = ExplainReport(show_secrets=shown.shows_secrets)
         self._mistakes: Final[dict[tuple[str, Role | None, Conversation | None], _Mistake]] = {}
         self._left_out = 0
+        self._looked_at: Final[dict[int, int]] = {}
+        """Time of the last frame of each open conversation that was looked at, in nanoseconds."""
 
     def emptied(self) -> Findings:
         """Return the same, with nothing found yet; conversations that are open go on."""
         return Findings(self._shown, checker=self._checker)
 
-    def add(self, report: Dissected) -> None:
-        """Check the next report of a capture, whose reader has ``keep_bytes``."""
+    def add(self, report: Dissected, *, is_plain_push: bool = False) -> None:
+        """Check the next report of a capture, whose reader has ``keep_bytes``.
+
+        ``is_plain_push``: it is a push that reads well, with all fields known. All that could be found about it is that
+        the client has been silent, so behind the first frames one a second of each conversation is enough.
+        """
+        number = report.conversation.number
+        if is_plain_push and self._report.pieces >= FIRST_FRAMES:
+            last = self._looked_at.get(number)
+            if last is not None and abs(report.time - last) < SECOND:
+                self._report.pieces += 1
+                return
+        if isinstance(report, DissectedFrame):
+            self._looked_at[number] = report.time
+        elif isinstance(report, ConversationClosed):
+            self._looked_at.pop(number, None)
         for checked in self._checker.check(report):
             if isinstance(checked, Place):
                 piece = checked.piece
+                if not piece.findings:
+                    self._report.add(checked, keep=False)
+                    continue
                 kept = tuple(
                     found for found in piece.findings if self._is_kept(found, checked.number, checked.conversation)
                 )
-                if piece.findings and not kept:
-                    self._report.pieces += 1
-                else:
+                if kept:
                     self._report.add(checked._replace(piece=piece._replace(findings=kept)), keep=False)
+                else:
+                    self._report.pieces += 1
             else:
                 self._report.findings += [
                     found

@@ -26,7 +26,7 @@ from ftwire_tools.session_report.frame_table import HIGHEST, FrameTable
 from ftwire_tools.session_report.orders import Orders
 from ftwire_tools.session_report.prices import Prices
 from ftwire_tools.session_report.push_gaps import PushGaps
-from ftwire_tools.session_report.shown_bodies import ShownBodies, ShownBody
+from ftwire_tools.session_report.shown_bodies import ShownBodies, ShownBody, is_plain
 from ftwire_tools.session_report.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -154,16 +154,17 @@ class Session:
         """Take the next reports of a capture. Raises what iterating over them raises."""
         for report in reports:
             if isinstance(report, DissectedFrame):
-                self._frame(_in_range(report))
+                self._findings.add(report, is_plain_push=self._frame(_in_range(report)))
             else:
                 self._other(report)
-            self._findings.add(report)
+                self._findings.add(report)
 
-    def _frame(self, frame: DissectedFrame) -> None:
+    def _frame(self, frame: DissectedFrame) -> bool:
+        """Take a frame; return whether it is known to be a push that reads well, with nothing unknown in it."""
         request = self.table.pair(frame)
         if self._filter is not None and not self._filter.matches(frame):
             self._stats.answered(frame)
-            return
+            return False
         self.frames += 1
         self._kinds[frame.observation.kind] += 1
         found, kind = frame.observation.frame, frame.observation.kind
@@ -193,6 +194,9 @@ class Session:
                 failed=failed,
             )
             self.bodies.add(shown.json, shown.header, shown.body, shown.why)
+        # Bytes that are shown are plain, unless everything is.
+        is_known = is_listed and not self._shown.shows_secrets
+        return kind is Kind.PUSH and shown.error is None and (shown.body is not None if is_known else is_plain(found))
 
     def _status(self, frame: DissectedFrame) -> str:
         status = self._shown.status(frame.frame)

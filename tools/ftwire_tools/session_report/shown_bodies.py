@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ftwire.errors import WireError
     from ftwire.frame import Frame
 
-__all__ = ["ShownBodies", "ShownBody"]
+__all__ = ["ShownBodies", "ShownBody", "is_plain"]
 
 _MAX_DEPTH: Final = 8
 """Nesting levels searched; the vendor's messages have six at most."""
@@ -127,7 +127,7 @@ class ShownBodies:
             shown = MessageView(message, show_secrets=self.shows_secrets)
             if not whole:
                 return ShownBody(shown, None, None, None, "", view.error, self._why(view))
-            parts = self._bytes(frame, view) if self.shows_secrets or _is_plain(frame, message) else (None, None)
+            parts = self._bytes(frame, view) if self.shows_secrets or is_plain(frame) else (None, None)
             return ShownBody(shown, view.json, *parts, _summary(frame, message), view.error, self._why(view))
         # A copy, since the reader takes keys from the original.
         copy = type(message)()
@@ -173,12 +173,13 @@ def _summary(frame: Frame | Envelope, message: Message) -> str:
     return summary_of(message) if summary is None or values is None else summary.text(values)
 
 
-def _is_plain(frame: Frame | Envelope, message: Message) -> bool:
+def is_plain(frame: Frame | Envelope) -> bool:
     """Return whether the bytes of a body hold no more than the fields of its message.
 
     Unknown fields, values that a later one replaces, and members of JSON that no field has may be secrets.
     """
-    if frame.body_format != BodyFormat.PROTOBUF:
+    message = read_body(frame)[0]
+    if frame.body_format != BodyFormat.PROTOBUF or message is None:
         return False
     copy = type(message)()
     copy.CopyFrom(message)
