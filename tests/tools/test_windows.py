@@ -166,7 +166,7 @@ def test_a_file_gets_its_name_while_it_is_closed_where_open_ones_cannot(
 
 def test_output_that_is_no_console_is_utf8(tmp_path: Path) -> None:
     program = (
-        "import io, sys, types\n"
+        "import io, shutil, sys, types\n"  # which are others on Windows
         "from ftwire_tools import cli, commands\n"
         "sys.modules['colorama'] = types.SimpleNamespace(just_fix_windows_console=lambda: open('called', 'w'))\n"
         "sys.stderr = io.TextIOWrapper(sys.stderr.buffer, encoding='cp1252')\n"
