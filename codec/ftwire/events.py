@@ -138,13 +138,13 @@ class FrameObserved(NamedTuple):
     encryption: str
     """That of the frame (``BaseFrame.encryption``)."""
     time: int
-    """When its last byte was captured."""
+    """When its last byte was captured; 0 where the capture has no time of its packet."""
     packet: int
     """Number of the packet that its last byte came in, 0 where there are no packets."""
     request: Frame | Envelope | None
     """The request that a response answers, where it was observed."""
     latency: int | None
-    """Nanoseconds between that request and this response."""
+    """Nanoseconds between that request and this response; ``None`` where the capture has no time of either."""
 
 
 class UndecodedObserved(NamedTuple):

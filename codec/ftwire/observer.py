@@ -81,6 +81,17 @@ class PendingRequests:
             self._bytes -= len(found[0].payload)
         return found
 
+    def answer(self, key: tuple[int, int], time: int) -> tuple[Frame | Envelope | None, int | None]:
+        """Forget the request that a response at ``time`` answers; return it, if known, and the nanoseconds in between.
+
+        Those are ``None`` where either time is 0, which is none.
+        """
+        found = self.take(key)
+        if found is None:
+            return None, None
+        request, asked = found
+        return request, time - asked if time and asked else None
+
 
 # Reading a member of an enum costs as much as a call.
 _CLIENT, _REQUEST, _PUSH = Role.CLIENT, Kind.REQUEST, Kind.PUSH
@@ -120,7 +131,7 @@ class Observer:
         self._key_missing = False  # reported already
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
-        """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``."""
+        """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``; a time of 0 is none."""
         decoder = self._client if sender is _CLIENT else self._server
         seen = self._observe(decoder.read(data), sender, time, packet)
         while decoder.buffer.lacking <= 0:
@@ -175,8 +186,8 @@ class Observer:
             if kind is not _PUSH:
                 if kind is _REQUEST:
                     self._pending.add(item, time)
-                elif (found := self._pending.take((item.proto_id, item.serial))) is not None:
-                    request, latency = found[0], time - found[1]
+                else:
+                    request, latency = self._pending.answer((item.proto_id, item.serial), time)
                 if item.proto_id == INIT_CONNECT and item.error is None:
                     self._handshake(item)
             if encryption == _UNKNOWN and not self._key_missing:

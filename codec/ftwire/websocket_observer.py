@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ftwire._renamed import renamed_keyword
 from ftwire.errors import WireError
 from ftwire.events import FrameObserved, Observation, UndecodedObserved
-from ftwire.frame import Kind, Role
+from ftwire.frame import Frame, Kind, Role
 from ftwire.observer import PendingRequests
 from ftwire.protocols import Registry, registry
 from ftwire.resync import UndecodedBytes
@@ -81,15 +81,15 @@ class WebSocketObserver:
                 observations.append(UndecodedObserved(item, sender, time, packet))
                 continue
             kind = item.kind
-            found = None
+            request: Frame | Envelope | None = None
+            latency: int | None = None
             if item.error is None:
                 if kind is Kind.REQUEST:
                     self._pending.add(item, time)
                 elif kind is Kind.RESPONSE:
-                    found = self._pending.take((item.proto_id, item.serial))
-                    if found is None and item.protocol is None and self._decoders[Role.CLIENT].complete:
+                    request, latency = self._pending.answer((item.proto_id, item.serial), time)
+                    if request is None and item.protocol is None and self._decoders[Role.CLIENT].complete:
                         # Every request was observed, and none has this section: so the client takes it for a push.
                         kind = Kind.PUSH
-            request, latency = (found[0], time - found[1]) if found is not None else (None, None)
             observations.append(FrameObserved(item, sender, kind, item.encryption, time, packet, request, latency))
         return observations

@@ -113,7 +113,7 @@ class DissectedFrame(NamedTuple):
 
     @property
     def latency(self) -> int | None:
-        """Nanoseconds between that request and this response."""
+        """Nanoseconds between that request and this response; ``None`` where the capture has no time of either."""
         return self.observation.latency
 
     @property

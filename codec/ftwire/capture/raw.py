@@ -15,7 +15,7 @@ from ftwire.capture.dissected import (
 from ftwire.capture.packets import report_of
 from ftwire.conversation import ConversationObserver
 from ftwire.errors import BadMagicError, BodyTooLargeError, NotACaptureError, TruncatedHeaderError, WireError
-from ftwire.events import FrameObserved, Observation, UndecodedObserved
+from ftwire.events import Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import HEADER_SIZE, MAGIC, Header
 from ftwire.pcap import CloseReason
@@ -109,9 +109,6 @@ class RawFrames:
                 conversation = self._conversation = Conversation(1, transport, "client", "server")
                 self._account.conversations = 1
                 yield ConversationOpened(conversation, None, None, False, 0)
-            if isinstance(observation, FrameObserved) and observation.latency is not None:
-                # Nothing has a time here.
-                observation = observation._replace(latency=None)
             yield report_of(self._account, conversation, observation, b"", ended)
 
     def _damaged_frame(self) -> UndecodedObserved:

@@ -46,8 +46,9 @@ class FramePackets:
         self._comment: Final = comment
         self._writer: Final = PcapngWriter()
         self._connections: Final[dict[int, TcpConversation]] = {}
-        self._held: Final[list[tuple[int, int, bytes]]] = []
+        self._held: Final[list[tuple[int, int, int, bytes]]] = []  # place in time, order, time or 0, packet
         self._order = 0
+        self._latest_ns = 0
         self._interfaces: Final[dict[int, int]] = {0: 0}  # offset in seconds to number; the header has the first
 
     def header(self) -> bytes:
@@ -92,16 +93,18 @@ class FramePackets:
             self._hold(time_ns, packets.reset(Direction.A_TO_B))
 
     def _hold(self, time_ns: int, frames: list[bytes]) -> None:
+        # A packet without a time stands behind the latest before it, as it does in the old capture.
+        self._latest_ns = max(self._latest_ns, time_ns)
         for frame in frames:
             self._order += 1
-            heapq.heappush(self._held, (time_ns, self._order, frame))
+            heapq.heappush(self._held, (time_ns or self._latest_ns, self._order, time_ns, frame))
 
     def release(self, time_ns: int | None) -> Iterator[bytes]:
         """Return the held packets that are ``HELD_NS`` older than this time; all of them without a time."""
         held = self._held
         while held and (time_ns is None or held[0][0] <= time_ns - HELD_NS or len(held) > MAX_HELD):
-            at, _, frame = heapq.heappop(held)
-            yield self._packet(at, frame)
+            _, _, at, frame = heapq.heappop(held)
+            yield self._packet(at, frame) if at else self._writer.simple_packet(frame)
 
     def _packet(self, time_ns: int, frame: bytes) -> bytes:
         """Return a packet, and before it an interface whose clock has this time, where there is none yet."""

@@ -273,7 +273,7 @@ def command(
     script = load(capture, read_key(capture_key) or gateway_key)
     options = ReplayOptions(
         comparison=comparison,
-        start=min(part.steps[0].time for part in script.parts),
+        start=min((step.time for part in script.parts for step in part.steps if step.time), default=0),
         speed=None if topspeed else speed,
         allow_trading=allow_trading,
         max_differences=MAX_DIFFERENCES,

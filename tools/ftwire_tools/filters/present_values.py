@@ -95,7 +95,8 @@ class PresentValues:
                 yield f"--conn {named}: {_nothing(named, names)}"
         first, last = self._first or 0, self._last
         if wanted.since is not None and last < wanted.since:
-            yield f"--since: no frame is that late; the last is of {_when(last)}"
+            last_one = f"the last is of {_when(last)}" if last else "the capture has no times"
+            yield f"--since: no frame is that late; {last_one}"
         if wanted.until is not None and first > wanted.until:
             yield f"--until: no frame is that early; the first is of {_when(first)}"
 

@@ -87,7 +87,7 @@ class PushRecording:
 class CauseTracker:
     """Finds the causes of the pushes of one captured conversation, and adds them to the recording.
 
-    ``start`` is the time of the conversation's first frame, in nanoseconds since 1970, as are all times here.
+    ``start`` is the time of the conversation's first frame, in nanoseconds since 1970, as are all times here (0: none).
     """
 
     def __init__(self, recording: PushRecording, start: int) -> None:
@@ -135,7 +135,8 @@ class CauseTracker:
         if track and cause not in self._mine:
             return message  # recorded from another conversation: a client that subscribes once gets it once
         self._mine.add(cause)
-        track.append(RecordedPush(max(time - since, 0), Push(frame.proto_id, message), time))
+        offset = max(time - since, 0) if since else 0
+        track.append(RecordedPush(offset, Push(frame.proto_id, message), time))
         self._recording.pushes += 1
         return message
 

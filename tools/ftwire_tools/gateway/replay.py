@@ -96,7 +96,8 @@ class Replay:
         self._now: Final = now
         self._forward: Final = forward
         self._log: Final = log
-        self._start: int | None = None
+        self._start = 0  # time of the first frame that has one
+        self._latest = 0
         self._pushed: Final[set[Topic]] = set()
         self._handshake: dict[str, Any] = {}
         self._trackers: Final[dict[tuple[int, int], CauseTracker]] = {}
@@ -104,9 +105,10 @@ class Replay:
 
     def add(self, file: int, dissected: DissectedFrame) -> None:
         """Add a frame of a capture; ``file`` is the number of the capture."""
-        frame, time, request = dissected.frame, dissected.time, dissected.request
-        if self._start is None:
-            self._start = time
+        frame, request = dissected.frame, dissected.request
+        # One without a time was sent when the one before it was.
+        time = self._latest = dissected.time or self._latest
+        self._start = self._start or time
         conversation = file, dissected.conversation.number
         tracker = self._trackers.get(conversation)
         if tracker is None:
@@ -145,7 +147,7 @@ class Replay:
     def join(self, client: Subscriber) -> None:
         """Add a client, and start the pushes that need no subscription."""
         seconds = 0
-        if self._now is not None and self._start is not None:
+        if self._now is not None and self._start:
             seconds = (self._now - self._start) // SECOND
         scheduler = PushScheduler(
             client,

@@ -57,14 +57,9 @@ class ScriptStep:
     name: str
     reply: Frame | Envelope | None = None
     latency: int | None = None
-    """Nanoseconds until the reply."""
+    """Nanoseconds until the reply; ``None`` where there is none, or no time of either."""
     after: int = 0
     """How many of the part's first steps had all been answered when this was sent."""
-
-    @property
-    def answered(self) -> int | None:
-        """When the reply was captured."""
-        return None if self.latency is None else self.time + self.latency
 
 
 @dataclass(slots=True)
@@ -112,6 +107,7 @@ class _ScriptBuilder:
         self.unreadable: Final[list[str]] = []
         self._open: Final[dict[tuple[int, int, int], ScriptStep]] = {}
         self._numbers = 0
+        self._latest = 0  # time of the latest frame that has one
 
     def add(self, report: Dissected) -> None:
         number = report.conversation.number
@@ -146,10 +142,12 @@ class _ScriptBuilder:
                 _take_init(part, message)
             return
         self._numbers += 1
+        # One without a time was sent when the one before it was.
+        self._latest = dissected.time or self._latest
         step = ScriptStep(
             self._numbers,
             frame.serial,
-            dissected.time,
+            self._latest,
             message,
             BodyFormat.JSON if frame.body_format == BodyFormat.JSON else BodyFormat.PROTOBUF,
             frame.proto_id,
