@@ -3,7 +3,7 @@
 What is appended is written at once, in whole blocks and with one call, so a killed recorder leaves a file that
 reads to its last block: it has its name from the first block on, as other recorders' files have. One of that name that
 may be overwritten is replaced only then. A file that cannot be written any more (disk full) is cut back to its last
-whole block.
+whole packet.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 from ftwire_tools.terminal.output_file import OutputFile
@@ -19,6 +20,9 @@ from ftwire_tools.terminal.output_file import OutputFile
 __all__ = ["CaptureFiles"]
 
 _SECOND: Final = 1_000_000_000
+# Where a block of a recording says how long it is: behind its type.
+_LENGTH_AT: Final = 4
+_LENGTH: Final = Struct("<I").unpack_from
 
 
 class CaptureFiles:
@@ -51,6 +55,8 @@ class CaptureFiles:
         """The files that exist, oldest first."""
         self.count = 0
         """Files begun."""
+        self.packets = 0
+        """Packets appended, whole ones."""
 
     def begin(self, header: bytes, time_ns: int) -> None:
         """Begin a file with ``header``. Raises ``OSError``."""
@@ -90,8 +96,22 @@ class CaptureFiles:
         return bool(self._max_age_ns) and time_ns - self._began_ns >= self._max_age_ns
 
     def append(self, blocks: bytes) -> None:
-        """Write whole blocks. Raises ``OSError``, after which nothing more can be written."""
-        self._write(blocks)
+        """Write packets, each a block. Raises ``OSError``, after which nothing more can be written."""
+        file, start = self._file, self._size
+        if file is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        try:
+            file.write(blocks)
+        except OSError:
+            if file.is_regular:
+                with suppress(OSError):
+                    size, packets = _whole(blocks, os.fstat(file.fileno()).st_size - start)
+                    os.ftruncate(file.fileno(), start + size)
+                    self.packets += packets
+            self.close()
+            raise
+        self._size = start + len(blocks)
+        self.packets += _whole(blocks, len(blocks))[1]
 
     def close(self) -> None:
         """End the present file."""
@@ -99,16 +119,11 @@ class CaptureFiles:
             self._file.close()
         self._file = None
 
-    def _write(self, data: bytes) -> None:
-        file, start = self._file, self._size
-        if file is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        try:
-            file.write(data)
-        except OSError:
-            if file.is_regular:
-                with suppress(OSError):
-                    os.ftruncate(file.fileno(), start)
-            self.close()
-            raise
-        self._size = start + len(data)
+
+def _whole(blocks: bytes, size: int) -> tuple[int, int]:
+    """Return the bytes that whole blocks take of the first ``size``, and how many they are."""
+    end = number = 0
+    while end + _LENGTH_AT < size and (following := end + _LENGTH(blocks, end + _LENGTH_AT)[0]) <= size:
+        end = following
+        number += 1
+    return end, number

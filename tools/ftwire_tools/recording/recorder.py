@@ -126,12 +126,15 @@ class Recorder(Tap):
         self._taken = 0
         self._done = 0
         self._recording = files is not None
-        self.packets = 0
-        """Packets written."""
         self.failed = False
         """Whether something could not be written."""
         self.unread = False
         """Whether the reader of the capture or of the output has gone."""
+
+    @property
+    def packets(self) -> int:
+        """Packets written."""
+        return 0 if self._files is None else self._files.packets
 
     def start(self, time_ns: int) -> None:
         """Begin the first file. Raises ``OSError``."""
@@ -283,8 +286,6 @@ class Recorder(Tap):
         return self._packets(traffic.time_ns, found.tcp.reset(traffic.direction))
 
     def _packets(self, time_ns: int, frames: list[bytes]) -> bytes:
-        if self._recording:
-            self.packets += len(frames)
         return b"".join(self._writer.packet(time_ns, frame) for frame in frames)
 
     def _header(self) -> bytes:
