@@ -9,6 +9,9 @@ uses sequence numbers. A segment is *old*, *next*, or *ahead*, or a mixture of t
 
 Missing bytes are given up, and reported, only when they cannot come any more or waiting costs too much.
 
+A segment that acknowledges bytes of the other direction was sent after them. Where those wait for missing ones, what
+comes of the segment is reported behind them: a response behind its request.
+
 Bytes behind the end of a stream (its FIN, or the close of its flow) are held until they show what they are. One such
 segment alone may be a straggler of an older connection, and is reported as skipped. A second one, or an
 acknowledgement of the first by the other side, shows that the end was none: the FIN was stale or forged.
@@ -16,12 +19,12 @@ acknowledgement of the first by the other side, shows that the end was none: the
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from ftwire.errors import SequenceError
 from ftwire.pcap.context import PacketContext
-from ftwire.pcap.events import Conflict, Data, Direction, Flow, Late, MissingBytes, MissingReason
+from ftwire.pcap.events import Conflict, Data, Direction, Event, Flow, Late, MissingBytes, MissingReason
 from ftwire.pcap.intervals import WaitingPiece, WaitingPieces
 from ftwire.pcap.records import Limits
 
@@ -36,6 +39,8 @@ _HALF_SPACE = 0x80000000
 _HISTORY = 256
 _HISTORY_OF_ONE = 32
 _REMEMBERED_GAPS = 8
+# What the objects around a deferred event take, besides its bytes.
+_OVERHEAD = 128
 # Segments held behind the end of their streams, of all flows together: 64 of at most 64 KiB.
 _MOST_HELD = 64
 _new_tuple = tuple.__new__
@@ -44,6 +49,23 @@ _new_tuple = tuple.__new__
 def sequence_distance(start: int, end: int) -> int:
     """Return how far one sequence number is ahead of another, -2**31 to 2**31 - 1: they wrap (RFC 9293 section 3.4)."""
     return ((end - start + _HALF_SPACE) & SEQUENCE_MASK) - _HALF_SPACE
+
+
+def _numbered(events: list[Event]) -> list[tuple[int, Event]]:
+    """Return events of a direction with the numbers of their packets; missing bytes have that of what follows them."""
+    number, found = -1, []
+    for event in reversed(events):
+        if number < 0 or not isinstance(event, MissingBytes):
+            number = event.packet_number
+        found.append((number, event))
+    return found[::-1]
+
+
+def _cost(event: Event) -> int:
+    """Return the bytes of memory that an event takes, about."""
+    if isinstance(event, Conflict):
+        return _OVERHEAD + 2 * len(event.kept)
+    return _OVERHEAD + len(event.data) if isinstance(event, Data | Late) else _OVERHEAD
 
 
 class HeldSegment(NamedTuple):
@@ -78,7 +100,7 @@ class Pool:
     """What all streams of a capture share.
 
     :ivar packet: the packet being taken apart, and the events.
-    :ivar buffered: cost of all waiting pieces, in bytes.
+    :ivar buffered: cost of all waiting pieces and deferred events, in bytes.
     :ivar waiting: the streams that have some, in the order in which they began to wait for their next byte.
     :ivar held: the streams that hold a segment behind their end, in the order in which those came.
     :ivar delivered: segments delivered so far; each is known by how many there were before it.
@@ -108,6 +130,10 @@ class HalfStream:
     :ivar fin: position of the end of the stream, once a FIN was seen; -1 before.
     :ivar held: a segment behind that end, or behind the close of the flow.
     :ivar reset: the newest reset of this side whose number was not the next.
+    :ivar behind: up to where the other direction is to be reported before the next event of this one; -1 where that
+        does not matter.
+    :ivar deferred: events that are to be reported behind bytes of the other direction: each with the number of the
+        packet it belongs to, and up to where those bytes go.
     """
 
     __slots__ = (
@@ -118,7 +144,9 @@ class HalfStream:
         "_packet",
         "_pool",
         "acked",
+        "behind",
         "closed",
+        "deferred",
         "direction",
         "expected_seq",
         "fin",
@@ -145,6 +173,8 @@ class HalfStream:
         self.closed = False
         self.held: HeldSegment | None = None
         self.reset: DoubtfulReset | None = None
+        self.deferred: deque[tuple[int, int, Event]] = deque()
+        self.behind = -1
         self.waiting = WaitingPieces()
         # Patience: up to where the receiver has acknowledged bytes that are missing, for how many packets, since when.
         self._acked_to = -1
@@ -186,7 +216,10 @@ class HalfStream:
         pool, offset = self._pool, self.offset
         # What the constructor of a NamedTuple does once it has sorted out its arguments.
         event = _new_tuple(Data, (self.flow, self.direction, data, number, time_ns, offset))
-        self._packet.events.append(event)
+        if self.behind < 0:
+            self._packet.events.append(event)
+        else:
+            self._report(event, number)
         delivered = pool.delivered
         pool.history[delivered % _HISTORY] = (event, self.last)
         self.last = delivered
@@ -194,6 +227,60 @@ class HalfStream:
         length = len(data)
         self.offset = offset + length
         self.expected_seq = self.next_seq = (self.next_seq + length) & SEQUENCE_MASK
+
+    def defer(self, ack: int) -> None:
+        """Report what comes from now on behind the other direction's bytes up to ``ack``, if those will be given up.
+
+        That is where missing ones in front of them are acknowledged: :meth:`give_up_acknowledged` bounds the time.
+        """
+        peer = self.peer
+        acked_to = min(peer.offset + sequence_distance(peer.next_seq, ack), peer.waiting[-1].end)
+        if acked_to >= peer.waiting[0].start:
+            self.behind = max(self.behind, acked_to)
+
+    def release(self, begin: int) -> None:
+        """Report what was deferred in both directions, in the order of packets, until bytes in front of it still wait.
+
+        From ``begin`` on the events hold what the present packet has brought of either direction.
+        """
+        peer = self.peer
+        events = self._packet.events
+        reported: deque[tuple[int, Event]] | None = None
+        while side := self._next_deferred():
+            if not side._is_due(side.deferred[0][1]):
+                break
+            if reported is None:
+                reported = deque(_numbered(events[begin:]))
+                del events[begin:]
+            while reported and reported[0][0] < side.deferred[0][0]:
+                events.append(reported.popleft()[1])
+            _, _, event = side.deferred.popleft()
+            events.append(event)
+            self._pool.buffered -= _cost(event)
+        if reported:
+            events += [event for _, event in reported]
+        for side in (self, peer):
+            if not side.deferred and side._is_due(side.behind):
+                side.behind = -1
+
+    def _next_deferred(self) -> HalfStream | None:
+        """Return the direction whose deferred event came first."""
+        peer = self.peer
+        if self.deferred and peer.deferred:
+            return self if self.deferred[0][0] < peer.deferred[0][0] else peer
+        return self if self.deferred else peer if peer.deferred else None
+
+    def _is_due(self, behind: int) -> bool:
+        """Return whether what is to be reported behind this position of the other direction may be."""
+        return self.peer.offset >= behind or not self.peer.waiting
+
+    def _report(self, event: Data | MissingBytes | Late | Conflict, number: int) -> None:
+        """Report an event that belongs to packet ``number``, now or when its turn comes."""
+        if self.behind < 0:
+            self._packet.events.append(event)
+        else:
+            self.deferred.append((number, self.behind, event))
+            self._pool.buffered += _cost(event)
 
     def receive(self, seq: int, data: bytes, missing: int, fin: bool) -> None:
         """Take one segment: its bytes, how many behind them the capture cut off, whether it has a FIN."""
@@ -386,9 +473,10 @@ class HalfStream:
     def _report_missing(self, end: int, reason: MissingReason, number: int, time_ns: int) -> None:
         """Report the bytes up to ``end`` missing; what comes of them now is late."""
         length = end - self.offset
-        self._packet.events.append(
-            MissingBytes(self.flow, self.direction, self.offset, length, number, time_ns, reason)
-        )
+        missing = MissingBytes(self.flow, self.direction, self.offset, length, number, time_ns, reason)
+        # What a packet lacks belongs to it, what was waited for to the piece that waited.
+        waited = self.waiting and reason is not MissingReason.SNAPPED
+        self._report(missing, self.waiting[0].packet_number if waited else number)
         self._gaps = (*self._gaps[1 - _REMEMBERED_GAPS :], (self.offset, end))
         self.offset = end
         self.next_seq = (self.next_seq + length) & SEQUENCE_MASK
@@ -429,7 +517,8 @@ class HalfStream:
                 first, last = max(start, low), min(end, high)
                 if first < last:
                     part = data[first - start : last - start]
-                    packet.events.append(Late(self.flow, self.direction, first, part, packet.number, packet.time_ns))
+                    late = Late(self.flow, self.direction, first, part, packet.number, packet.time_ns)
+                    self._report(late, packet.number)
         history, at, oldest = self._pool.history, self.last, self._pool.delivered - _HISTORY
         for _ in range(_HISTORY_OF_ONE):
             entry = history[at % _HISTORY]
@@ -451,4 +540,5 @@ class HalfStream:
 
     def _report_conflict(self, offset: int, kept: bytes, refused: bytes) -> None:
         packet = self._packet
-        packet.events.append(Conflict(self.flow, self.direction, offset, kept, refused, packet.number, packet.time_ns))
+        conflict = Conflict(self.flow, self.direction, offset, kept, refused, packet.number, packet.time_ns)
+        self._report(conflict, packet.number)

@@ -90,25 +90,31 @@ class Reassembler:
                 half = self._revive(half, key, seq, ack, flags, data, missing)
                 if half is None:
                     return
-        peer = half.peer
+        peer, events = half.peer, self._packet.events
+        begin = len(events)
         if flags & ACK and ack != peer.acked:
             peer.acknowledge(ack)
             if peer.acknowledges_held(ack):
                 peer.resume()
         if data or missing or flags & FIN:
+            if peer.waiting and flags & ACK:
+                half.defer(ack)
             half.receive(seq, data, missing, flags & FIN != 0)
         if half.waiting:
             half.give_up_acknowledged()
         if peer.waiting:
             peer.give_up_acknowledged()
+        if half.behind >= 0 or peer.behind >= 0:
+            half.release(begin)
         if half.fin == half.offset and peer.fin == peer.offset:
             self._close(half, CloseReason.FIN, MissingReason.CLOSED)
             return
         half.settle()
         pool = self._pool
         while pool.buffered > pool.limits.max_buffered_bytes:
-            oldest = next(iter(pool.waiting))
+            oldest, begin = next(iter(pool.waiting)), len(events)
             oldest.give_up(MissingReason.LIMIT)
+            oldest.release(begin)
             oldest.settle()
 
     def close(self) -> None:
@@ -299,6 +305,7 @@ class Reassembler:
             if reset and reason in _UNTOLD and max(first.last, second.last) == reset.last:
                 reason, number, time_ns = CloseReason.RST, reset.packet_number, reset.time_ns
                 side.reset = None
+        begin = len(packet.events)
         for side in (first, second):
             side.finish(missing)
             side.closed = True
@@ -306,6 +313,7 @@ class Reassembler:
             side.refuse_reset()
             if reason not in _BY_THEMSELVES:
                 side.drop_held()
+        half.release(begin)
         half.settle()
         self._closed[first] = None
         packet.events.append(FlowClosed(half.flow, reason, number, time_ns))

@@ -53,8 +53,8 @@ def test_only_two_times_make_a_latency(capture: Path) -> None:
     assert [each["request"] for each in frames] == [None, 1, None, 3, None]
     for each in frames:
         asked = None if each["request"] is None else frames[each["request"] - 1]["time"]
-        known = asked is not None and each["time"] is not None
-        assert each["latency_ns"] == (str(int(each["time"]) - int(asked)) if known else None)
+        expected = None if asked is None or each["time"] is None else str(int(each["time"]) - int(asked))
+        assert each["latency_ns"] == expected
     untimed = [each["number"] for each in frames if each["time"] is None]
     late = run("dump", "--json", "-Y", "latency >= 0ms or latency < 0ms", capture).stdout
     assert not {json.loads(line)["number"] for line in late.splitlines()} & set(untimed)
