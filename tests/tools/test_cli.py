@@ -192,6 +192,35 @@ def test_a_closed_pipe_is_quiet(long_capture: Path) -> None:
         assert dump.wait() == 141
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["completion", "bash"],
+        ["dump", "--help"],
+        ["dump", "--json", "CAPTURE"],
+        ["explain", "CAPTURE"],
+        ["record", "--list-faults"],
+        ["redact", "CAPTURE", "-w", "-"],
+        ["schema", "--help"],
+        ["schema", "list", "--json"],
+        ["serve", "--list-protocols"],
+        ["serve", "--show-universe"],
+    ],
+    ids=" ".join,
+)
+def test_a_pipe_that_nobody_reads_is_quiet(words: list[str], long_capture: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*COMMAND, *(str(long_capture) if word == "CAPTURE" else word for word in words)]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_a_full_disk_is_one_line(long_capture: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ftwire_tools.terminal.output import Interrupted
+from ftwire_tools.terminal.output import ClosedOutputError, Interrupted
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -84,8 +84,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"{self._package}.{cmd_name}.command is no click command")
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments, which may print a help; a closed pipe becomes an exception that click does not handle."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:
+            raise ClosedOutputError("closed") from None
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; Ctrl-C becomes an exception that click does not handle.
+        """Run the command; Ctrl-C and a closed pipe become exceptions that click does not handle.
 
         Control characters in an error's message are escaped: it may quote a file or its name.
         """
@@ -97,6 +104,8 @@ class LazyGroup(click.Group):
             raise
         except KeyboardInterrupt:
             raise Interrupted from None
+        except BrokenPipeError:
+            raise ClosedOutputError("closed") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands from the table, importing none of them."""

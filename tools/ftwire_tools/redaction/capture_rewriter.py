@@ -21,7 +21,7 @@ from ftwire.capture import (
 )
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import INIT_CONNECT
-from ftwire.errors import DigestError, WireError
+from ftwire.errors import CaptureError, DigestError, WireError
 from ftwire.frame import Role, UnknownBody, encode_frame
 from ftwire.header import BodyFormat
 from ftwire.pcap import Endpoint
@@ -119,8 +119,10 @@ class Rewriter:
             for report in self._reader.read_files([stream], progress=progress, at_once=False):
                 self._write(report)
                 yield from self._packets.release(report.time)
-        finally:
+        except (CaptureError, OSError):
             yield from self._packets.release(None)
+            raise
+        yield from self._packets.release(None)
 
     def close(self) -> Iterator[bytes]:
         """Take note that the old capture has ended. Raises ``CaptureError``, after everything was returned."""
@@ -128,8 +130,10 @@ class Rewriter:
             for report in self._reader.close():
                 self._write(report)
                 yield from self._packets.release(report.time)
-        finally:
+        except CaptureError:
             yield from self._packets.release(None)
+            raise
+        yield from self._packets.release(None)
 
     def _write(self, report: Dissected) -> None:
         """Hold the packets that a report makes."""
