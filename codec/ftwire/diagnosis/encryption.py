@@ -11,8 +11,8 @@ from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
 from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.other_encryptions import other_encryption
-from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by, payload_mistake
+from ftwire.diagnosis.other_encryptions import EncryptionSearch
+from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.header import Header
@@ -30,8 +30,8 @@ MAX_HANDSHAKE: Final = 16 * 1024
 """Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
 MAX_ATTEMPTS: Final = 64
 """Payloads of one conversation that keys are tried on."""
-MAX_IN_VAIN: Final = 256
-"""Payloads of one conversation on which other paddings, IVs, keys and modes are tried in vain: a millisecond each."""
+MAX_SEARCHES: Final = 256
+"""Payloads of one conversation on which everything is tried, a millisecond each; then only what explained one."""
 
 
 class OpenedPayload(NamedTuple):
@@ -65,7 +65,8 @@ class Encryption:
         self._encrypting: Final[set[Role]] = set()
         self._reported: Final[set[str]] = set()
         self._attempts = 0
-        self._in_vain = 0
+        self._search: EncryptionSearch | None = None
+        self._searches = 0
 
     def _ciphers(self) -> Iterator[Cipher]:
         """Yield the ciphers that may open a frame after the handshake."""
@@ -242,13 +243,15 @@ class Encryption:
         if self.secrets is not None:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
-            agreed = "none" if self.agreed is None else self.agreed.name
-            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
-            if mistake is None and self._in_vain < MAX_IN_VAIN:
-                mistake = other_encryption(payload, header.sha1, agreed, self.secrets, self._keys)
-                self._in_vain += mistake is None
-            if mistake is not None:
-                which, proof, body = mistake
+            if self._search is None:
+                agreed = "none" if self.agreed is None else self.agreed.name
+                self._search = EncryptionSearch(agreed, self.secrets, self._keys)
+            found, searched = self._search.find(
+                payload, header.sha1, previous, only_likely=self._searches >= MAX_SEARCHES
+            )
+            self._searches += searched
+            if found is not None:
+                which, proof, body = found
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
             return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         may_be_sealed = (
@@ -278,6 +281,14 @@ class Encryption:
         )
         if self.agreed is not None and self.agreed is not NONE:
             proof += f" as they are, and decrypted with {self.agreed.name.upper()} something else too"
+            body = _decrypted(self.agreed, payload)
+            padding = 0 if body is None else len(payload) - len(body)
+            # One byte of padding is there by chance in one of 256 payloads.
+            if self.agreed.name != "ftaes_ecb" and len(payload) > BLOCK and padding > 1:
+                other = (
+                    "the IV, or bytes before its end, are" if self.agreed.name == "aes_cbc" else "bytes before it are"
+                )
+                proof += f"; its end is {padding} bytes of PKCS#7 padding, so that connAESKey is right, and {other} not"
         return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
 
     def note(self, side: Role, payload: bytes, opened: OpenedPayload) -> tuple[Finding, ...]:
@@ -320,6 +331,7 @@ class Encryption:
         s2c = message.s2c
         iv = s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None
         self.secrets = SessionKeys(s2c.connAESKey, iv)
+        self._search = None
         if len(set(self._rsa.values())) > 1:
             # One side encrypted its handshake and the other did not: nothing was agreed.
             self.agreed = None
