@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from hashlib import sha1
 from random import Random
 from typing import Any
 
@@ -17,6 +18,8 @@ from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.diagnosis import MISTAKES, ConversationChecker, Piece
 from ftwire.diagnosis.digests import MAX_HASHED, MAX_SEARCHES, MAX_STEPS
 from ftwire.diagnosis.header_layouts import MAX_LAYOUTS
+from ftwire.diagnosis.other_encryptions import EncryptionSearch
+from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Frame, MessageClasses, Role
 from ftwire.protocols import registry
@@ -302,3 +305,35 @@ def test_searches_in_vain_are_counted_and_end() -> None:
     pieces = list(session.read(lost * (MAX_SEARCHES + 10)))
     assert {finding.mistake.id for piece in pieces for finding in piece.findings} == {"unexplained_digest"}
     assert session.work.searches == MAX_SEARCHES
+
+
+def test_a_mistake_made_in_every_frame_is_searched_for_once() -> None:
+    session = ConversationChecker(alone=True)
+    found = set()
+    for code in range(700, 2000):
+        body = rt_request(f"{code:05}").SerializeToString()
+        hashed = sha1(body.hex().encode(), usedforsecurity=False).digest()
+        raw = with_wrong_digest(body)
+        found |= {
+            finding.mistake.id
+            for piece in session.read(raw[:16] + hashed + raw[36:], Role.CLIENT)
+            for finding in piece.findings
+            if finding.mistake.id not in ("init_missing", "serial_reused")
+        }
+    assert found == {"sha1_of_hex"}
+    assert session.work.searches == 1
+
+
+def test_a_way_to_encrypt_that_was_found_is_tried_first() -> None:
+    bodies = [rt_request(f"{code:05}").SerializeToString() for code in range(3)]
+    payloads = [AesCbc(AES_IV, AES_KEY).encrypt(body) for body in bodies]
+    digests = [sha1(body, usedforsecurity=False).digest() for body in bodies]
+    search = EncryptionSearch("aes_cbc", SessionKeys(AES_KEY, AES_IV))
+    assert search.find(payloads[0], digests[0], only_likely=True) == (None, False)
+    first, searched = search.find(payloads[0], digests[0])
+    assert first is not None
+    assert searched
+    assert first[::2] == ("aes_other_key", bodies[0])
+    for payload, digest, body in zip(payloads[1:], digests[1:], bodies[1:], strict=True):
+        assert search.find(payload, digest, only_likely=True) == ((*first[:2], body), False)
+    assert search.find(payloads[0], digests[1]) == (None, True)

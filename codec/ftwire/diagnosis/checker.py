@@ -270,7 +270,8 @@ class ConversationChecker:
             proof = f"the SHA-1 is that of the body of a frame before it, {self._count - found_again} back"
         else:
             message_class = self._registry.message_class(header.proto_id, is_request=side is Role.CLIENT)
-            source = digest_source(header, payload, body if decrypted else None, message_class, self.work)
+            keys = self._encryption.key_bytes()
+            source = digest_source(header, payload, body if decrypted else None, message_class, self.work, keys)
             if source is None:
                 return opened
             mistake, proof = source.mistake, source.what
@@ -444,7 +445,8 @@ class ConversationChecker:
                 findings += self._encryption.sides_differ(side, rsa=True)
         else:
             findings += self._encryption.note(side, payload, opened)
-        if body and len(self._digests) < MAX_DIGESTS:
+        is_right = not opened.findings or (body is not None and self.work.sha1(body) == header.sha1)
+        if body and is_right and len(self._digests) < MAX_DIGESTS:
             self._digests.setdefault(header.sha1, self._count)
         if findings:
             self._exchange.note_wrong(header.proto_id, header.serial, side)

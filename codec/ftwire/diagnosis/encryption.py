@@ -68,6 +68,11 @@ class Encryption:
         self._search: EncryptionSearch | None = None
         self._searches = 0
 
+    def key_bytes(self) -> list[tuple[str, bytes]]:
+        """Return AES key and IV with their names, as far as they are known."""
+        named = () if self.secrets is None else (("connAESKey", self.secrets.key), ("aesCBCiv", self.secrets.iv))
+        return [(name, text.encode()) for name, text in named if text]
+
     def _ciphers(self) -> Iterator[Cipher]:
         """Yield the ciphers that may open a frame after the handshake."""
         if self.agreed is not None:
