@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "body_finding",
+    "enc_algo_finding",
     "is_exactly",
     "looks_like_json",
     "other_protocol_finding",
     "reads",
     "side_of",
-    "zigzag_finding",
 ]
 
 MAX_FIRST = 64
@@ -264,10 +264,13 @@ def _wrong_format(body: bytes, body_format: int, message_class: type[Message], s
     return None
 
 
-def zigzag_finding(asked: int) -> Finding | None:
-    """Return the finding for a ``packetEncAlgo`` that makes sense only as zigzag."""
-    meant = (asked >> 1) ^ -(asked & 1)
-    if asked in ENC_ALGOS or asked < 0 or meant not in ENC_ALGOS:
+def enc_algo_finding(asked: int) -> Finding | None:
+    """Return the finding for a ``packetEncAlgo`` that is none of its values: as zigzag it may make sense."""
+    if asked in ENC_ALGOS:
         return None
+    meant = (asked >> 1) ^ -(asked & 1)
+    if asked < 0 or meant not in ENC_ALGOS:
+        proof = f"packetEncAlgo is {asked}; its values are {', '.join(map(str, sorted(ENC_ALGOS)))}."
+        return Finding(MISTAKES["packet_enc_algo_unknown"], proof, Role.CLIENT)
     proof = f"packetEncAlgo is {asked}, which means nothing; read as sint32 it is {meant} ({ENC_ALGOS[meant]})."
     return Finding(MISTAKES["packet_enc_algo_sint32"], proof, Role.CLIENT)

@@ -139,6 +139,9 @@ class ConversationChecker:
         if envelope.sender is Role.CLIENT and envelope.proto_id not in self._registry:
             proof = f"The command is {envelope.proto_id} ({envelope.proto_id:#x})."
             findings += (Finding(MISTAKES["unknown_protocol"], proof, Role.CLIENT, proven=False),)
+        if envelope.sender is Role.CLIENT and envelope.proto_id == INIT_CONNECT:
+            proof = "The command is 1001; the vendor's SDK sends it on TCP alone, and begins with command 1 here."
+            findings += (Finding(MISTAKES["init_connect_on_websocket"], proof, Role.CLIENT, proven=False),)
         body = envelope.body
         if body or not getattr(envelope, "error_code", 0):
             # OpenD's own errors on WebSocket come without a body.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
-from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
-from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
+from ftwire.diagnosis.bodies import enc_algo_finding, is_exactly, looks_like_json, reads
+from ftwire.diagnosis.handshakes import aes_finding, handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
 from ftwire.diagnosis.other_encryptions import EncryptionSearch
 from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by
@@ -65,6 +65,7 @@ class Encryption:
         self._encrypting: Final[set[Role]] = set()
         self._reported: Final[set[str]] = set()
         self._attempts = 0
+        self._aes_attempts = 0
         self._search: EncryptionSearch | None = None
         self._searches = 0
 
@@ -215,7 +216,12 @@ class Encryption:
         keys = self._keys_for(payload)
         if self._keys and not keys:
             return OpenedPayload(*found) if found is not None else OpenedPayload(UNKNOWN, None, key_unknown=True)
-        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
+        finding = None
+        if found is None and len(payload) <= MAX_HANDSHAKE and self._aes_attempts < MAX_ATTEMPTS:
+            self._aes_attempts += 1
+            finding = aes_finding(payload, header.sha1, sender)
+        if finding is None:
+            finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
         if found is not None and finding is None:
             return OpenedPayload(*found)
         if finding is None:
@@ -329,8 +335,8 @@ class Encryption:
         if side is Role.CLIENT:
             self._init = message
             asked = self._asked()
-            zigzag = None if asked is None else zigzag_finding(asked)
-            return findings + ((zigzag,) if zigzag else ())
+            unknown = None if asked is None else enc_algo_finding(asked)
+            return findings + ((unknown,) if unknown else ())
         if message.retType or not message.s2c.connAESKey:
             return findings
         s2c = message.s2c

@@ -188,5 +188,17 @@ ROWS: Final = (
         "and set nBodyLen to their number.",
         1,
     ),
+    (
+        "packet_enc_algo_unknown",
+        "packetEncAlgo asks for no known cipher.",
+        "Ask for 0 (FTAES_ECB), 1 (AES_ECB), 2 (AES_CBC) or -1 (none) in packetEncAlgo.",
+        1,
+    ),
+    (
+        "aes_for_rsa",
+        "InitConnect is encrypted with AES.",
+        "Encrypt InitConnect with the public half of the RSA key; AES begins after its reply, which has the key.",
+        0,
+    ),
 )
 """ID, title, remedy and rank of each."""
