@@ -70,6 +70,7 @@ def _holds_all(message: Message, body: bytes) -> bool:
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
     """Return whether a body is such a message with all required fields and no unknown ones."""
     descriptor = _descriptor(message_class)
+    first: tuple[Node, ...] = ()
     if body_format == BodyFormat.PROTOBUF:
         # Before the parser: where it fails it looks for the place, which takes long in a large body.
         first = wire_tree(body, descriptor, max_nodes=MAX_FIRST)
@@ -79,7 +80,7 @@ def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bo
     if isinstance(message, BodyError) or missing_fields(message):
         return False
     if body_format == BodyFormat.PROTOBUF:
-        return is_exact(wire_tree(body, descriptor))
+        return is_exact(first) or is_exact(wire_tree(body, descriptor))
     # A JSON parser ignores unknown members: at the top level there must be none.
     return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in descriptor.fields}
 

@@ -92,6 +92,7 @@ class ConversationChecker:
         """What the searches for digests and layouts have cost so far."""
         self._layouts: Final = HeaderLayouts(registry, self.work)
         self._digests: Final[dict[bytes, int]] = {}
+        self._guessed: tuple[tuple[int, Header, bytes | None], Role] | None = None
         self._far = 0
         self._others = 0
         self._count = 0
@@ -226,7 +227,9 @@ class ConversationChecker:
         opened = self._encryption.open(header, payload, sender) if whole else OpenedPayload(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
-            if opened.findings or opened.key_unknown:
+            # A body that a search has found does not depend on who sent it.
+            is_found = opened.cipher == UNKNOWN and opened.body is not None
+            if (opened.findings and not is_found) or opened.key_unknown:
                 opened = self._encryption.open(header, payload, side)
         turned = header.proto_id not in self._registry and swapped(header.proto_id) in self._registry
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
@@ -487,6 +490,13 @@ class ConversationChecker:
 
     def _guess(self, header: Header, body: bytes | None) -> Role:
         """Return the sender of a frame by its content, or by the frames before it."""
+        # One frame is looked at up to three times, and parsing it each time costs most of what a wrong frame costs.
+        guessed_for = self._count, header, body
+        if self._guessed is None or self._guessed[0] != guessed_for:
+            self._guessed = guessed_for, self._guess_anew(header, body)
+        return self._guessed[1]
+
+    def _guess_anew(self, header: Header, body: bytes | None) -> Role:
         protocol = self._registry.get(header.proto_id)
         if protocol is not None and protocol.is_push:
             return Role.SERVER
