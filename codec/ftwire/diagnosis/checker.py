@@ -23,7 +23,7 @@ from ftwire.diagnosis.bodies import (
     side_of,
 )
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, cut_finding, is_plausible, swapped
-from ftwire.diagnosis.digests import Work, digest_source
+from ftwire.diagnosis.digests import Work, digest_source, is_no_digest
 from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import ExchangeChecker
@@ -269,8 +269,10 @@ class ConversationChecker:
         """Return a frame with what its digest is the digest of, if that is found."""
         decrypted = self._encryption.decrypted(header, payload)
         cipher, body = decrypted or (NONE.name, payload)
-        side = sender or self._guess(header, body)
         found_again = self._digests.get(header.sha1)
+        if found_again is None and self.work.is_spent and not is_no_digest(header.sha1):
+            return opened
+        side = sender or self._guess(header, body)
         if found_again is not None:
             mistake = "sha1_of_earlier_body"
             proof = f"the SHA-1 is that of the body of a frame before it, {self._count - found_again} back"

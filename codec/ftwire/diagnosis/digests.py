@@ -29,7 +29,16 @@ from ftwire.header import HEADER_SIZE, BodyFormat, Header
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["MAX_HASHED", "MAX_SEARCHES", "MAX_STEPS", "DigestSource", "Work", "digest_source", "real_length"]
+__all__ = [
+    "MAX_HASHED",
+    "MAX_SEARCHES",
+    "MAX_STEPS",
+    "DigestSource",
+    "Work",
+    "digest_source",
+    "is_no_digest",
+    "real_length",
+]
 
 DIGEST: Final = 20
 """Bytes in a digest."""
@@ -56,6 +65,9 @@ _BUFFERS: Final = tuple(1 << power for power in range(5, 17))
 """Sizes of buffers that a program may have hashed whole, in bytes."""
 
 
+_OF_NOTHING: Final = hashlib.sha1(b"", usedforsecurity=False).digest()
+
+
 class Work:
     """Counts what searches cost."""
 
@@ -79,6 +91,11 @@ class Work:
         """Return the SHA-1 of ``data``."""
         self.hashed += len(data)
         return hashlib.sha1(data, usedforsecurity=False).digest()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no digest is looked for any more: nothing was found in all the searches that are made."""
+        return self.searches >= MAX_SEARCHES and not self.likely
 
     def limit(self) -> int:
         """Return up to which number of steps the next search may go."""
@@ -130,10 +147,10 @@ def digest_source(
     digest = header.sha1
     if not any(digest):
         return DigestSource("sha1_missing", "arrBodySHA1 is 20 zero bytes")
-    if digest == digest[:1] * DIGEST:
-        return DigestSource("sha1_missing", f"arrBodySHA1 is {digest[:1].hex()} twenty times, which is no digest")
-    if digest == hashlib.sha1(b"", usedforsecurity=False).digest():
+    if digest == _OF_NOTHING:
         return DigestSource("sha1_of_nothing", "arrBodySHA1 is da39a3ee..., the SHA-1 of no bytes at all")
+    if is_no_digest(digest):
+        return DigestSource("sha1_missing", f"arrBodySHA1 is {digest[:1].hex()} twenty times, which is no digest")
     plain = [] if body is None or body == payload else [("plain body", body)]
     subjects = [
         Hashed(header, each, name, message_class, keys)
@@ -153,6 +170,11 @@ def digest_source(
             work.likely.insert(0, search)
             return found
     return None
+
+
+def is_no_digest(digest: bytes) -> bool:
+    """Return whether a digest is that of no bytes, or one byte twenty times, for which nothing has to be hashed."""
+    return digest in (_OF_NOTHING, digest[:1] * DIGEST)
 
 
 def _first_found(search: Search, subjects: Iterable[Hashed], work: Work) -> DigestSource | None:
