@@ -378,6 +378,16 @@ def test_from_and_to_a_pipe(tmp_path: Path) -> None:
     assert done.stdout == (tmp_path / "out").read_bytes()
 
 
+def test_a_clock_that_is_put_back_does_not_put_a_frame_before_the_handshake() -> None:
+    damaged = bytearray((CAPTURES / "futu-api-10.11-aes_cbc.pcapng").read_bytes())
+    damaged[964] = 0  # of the time of the server's first packet with data: five minutes earlier
+    rewriter = Rewriter(Redaction(Pseudonyms(b"seed"), set(Category)), keys=[RsaKey.from_pem(TEST_KEY.read_bytes())])
+    parts = [rewriter.header(), *rewriter.feed(bytes(damaged)), *rewriter.close()]
+    dissector = Dissector()
+    events = [*dissector.feed(b"".join(parts)), *dissector.close()]
+    assert not any(isinstance(event, PacketSkipped) for event in events)
+
+
 @pytest.mark.parametrize("name", ["futu-api-10.11-aes_cbc.pcapng", "npm-futu-api-10.11-websocket.pcapng"])
 @given(data=st.data())
 def test_a_damaged_capture_gives_a_sound_one_or_a_documented_error(name: str, data: st.DataObject) -> None:

@@ -35,6 +35,17 @@ _WEBSOCKET_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, se
 _WEBSOCKET_KEY: Final = b64encode(b"ftwire redacted.")
 
 
+class _Connection:
+    """A connection of the new capture: its packets, and the times of its first and its last one in nanoseconds."""
+
+    __slots__ = ("first_ns", "last_ns", "packets")
+
+    def __init__(self, packets: TcpConversation, time_ns: int) -> None:
+        self.packets: Final = packets
+        self.first_ns: Final = time_ns
+        self.last_ns = time_ns
+
+
 class FramePackets:
     """The packets of a new pcapng file, which come out in order of time within ``HELD_NS``.
 
@@ -45,7 +56,7 @@ class FramePackets:
         """``comment`` stands in the file, for whoever opens it."""
         self._comment: Final = comment
         self._writer: Final = PcapngWriter()
-        self._connections: Final[dict[int, TcpConversation]] = {}
+        self._connections: Final[dict[int, _Connection]] = {}
         self._held: Final[list[tuple[int, int, bytes]]] = []
         self._order = 0
         self._interfaces: Final[dict[int, int]] = {0: 0}  # offset in seconds to number; the header has the first
@@ -64,7 +75,7 @@ class FramePackets:
         # Far from each other, so that no connection is taken for an earlier one of the same ports.
         start = number * 0x0100_0001 % (1 << 32)
         packets = TcpConversation(client, server, isns=(start, (start + 0x8000_0000) % (1 << 32)))
-        self._connections[number] = packets
+        self._connections[number] = _Connection(packets, time_ns)
         if from_start:
             self._hold(time_ns, packets.open())
             if transport == "websocket":
@@ -73,7 +84,11 @@ class FramePackets:
 
     def send(self, number: int, sender: Role, data: bytes, time_ns: int) -> None:
         """Send bytes on a connection."""
-        self._hold(time_ns, self._connections[number].send(_direction(sender), data))
+        connection = self._connections[number]
+        # A clock that was put back does not put a frame before the handshake.
+        time_ns = max(time_ns, connection.first_ns)
+        connection.last_ns = max(time_ns, connection.last_ns)
+        self._hold(time_ns, connection.packets.send(_direction(sender), data))
 
     def send_message(self, number: int, sender: Role, message: bytes, time_ns: int) -> None:
         """Send a WebSocket message on a connection."""
@@ -81,15 +96,16 @@ class FramePackets:
 
     def skip(self, number: int, sender: Role, length: int) -> None:
         """Leave bytes out of a connection that the old capture lacks, too."""
-        self._connections[number].skip(_direction(sender), length)
+        self._connections[number].packets.skip(_direction(sender), length)
 
     def close(self, number: int, reason: CloseReason, time_ns: int) -> None:
         """End a connection as it ended in the old capture."""
-        packets = self._connections.pop(number)
+        connection = self._connections.pop(number)
+        time_ns = max(time_ns, connection.last_ns)
         if reason is CloseReason.FIN:
-            self._hold(time_ns, packets.close())
+            self._hold(time_ns, connection.packets.close())
         elif reason is CloseReason.RST:
-            self._hold(time_ns, packets.reset(Direction.A_TO_B))
+            self._hold(time_ns, connection.packets.reset(Direction.A_TO_B))
 
     def _hold(self, time_ns: int, frames: list[bytes]) -> None:
         for frame in frames:
