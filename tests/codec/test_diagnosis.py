@@ -315,6 +315,20 @@ def test_more_rsa_blocks_than_needed_are_no_mistake() -> None:
     assert piece.body == body
 
 
+@pytest.mark.parametrize("key", [b"\xff" * 16, "\u00e9".encode() * 8, b"short", bytes(24), b"0" * 32])
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_a_key_of_any_bytes_is_read_without_an_error(key: bytes, is_encrypted: bool) -> None:
+    asks, body = faulty.init_request(2), faulty.rt_request()
+    s2c = b"\x22" + bytes([len(key)]) + key + b"\x32\x10" + key[:16].ljust(16)  # connAESKey, aesCBCiv
+    gives = b"\x08\x00\x22" + bytes([len(s2c)]) + s2c
+    session = ConversationChecker(keys=[KEY])
+    for role, serial, plain in ((Role.CLIENT, 1, asks), (Role.SERVER, 1, gives)):
+        payload = faulty.rsa(plain) if is_encrypted else plain
+        list(session.read(faulty.frame(1001, serial, payload, plain=plain), role))
+    (piece,) = session.read(faulty.frame(3008, 2, faulty.cbc(faulty.pkcs7(body)), plain=body), Role.CLIENT)
+    assert piece.findings
+
+
 def test_a_mistake_made_in_every_frame_is_searched_for_once() -> None:
     session = ConversationChecker(alone=True)
     found = set()

@@ -254,13 +254,14 @@ class Encryption:
         if self.secrets is not None:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
-            if self._search is None:
+            may_search = self._searches < MAX_SEARCHES
+            if self._search is None and may_search:
                 agreed = "none" if self.agreed is None else self.agreed.name
                 self._search = EncryptionSearch(agreed, self.secrets, self._keys)
-            found, searched = self._search.find(
-                payload, header.sha1, previous, only_likely=self._searches >= MAX_SEARCHES
-            )
-            self._searches += searched
+            found = None
+            if self._search is not None:
+                found, searched = self._search.find(payload, header.sha1, previous, only_likely=not may_search)
+                self._searches += searched
             if found is not None:
                 which, proof, body = found
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
@@ -296,10 +297,9 @@ class Encryption:
             padding = 0 if body is None else len(payload) - len(body)
             # One byte of padding is there by chance in one of 256 payloads.
             if self.agreed.name != "ftaes_ecb" and len(payload) > BLOCK and padding > 1:
-                other = (
-                    "the IV, or bytes before its end, are" if self.agreed.name == "aes_cbc" else "bytes before it are"
-                )
-                proof += f"; its end is {padding} bytes of PKCS#7 padding, so that connAESKey is right, and {other} not"
+                wrong = "the IV is not, or bytes" if self.agreed.name == "aes_cbc" else "bytes"
+                proof += f"; its end is PKCS#7 padding of {padding} bytes, so connAESKey is right, and {wrong} "
+                proof += "in front of it were changed"
         return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
 
     def note(self, side: Role, payload: bytes, opened: OpenedPayload) -> tuple[Finding, ...]:
@@ -341,7 +341,7 @@ class Encryption:
             return findings
         s2c = message.s2c
         iv = s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None
-        self.secrets = SessionKeys(s2c.connAESKey, iv)
+        self.secrets = SessionKeys(_text(s2c.connAESKey), iv if iv is None else _text(iv))
         self._search = None
         if len(set(self._rsa.values())) > 1:
             # One side encrypted its handshake and the other did not: nothing was agreed.
@@ -375,6 +375,11 @@ def _decrypted(cipher: Cipher, payload: bytes) -> bytes | None:
         return cipher.decrypt(payload)
     except WireError:
         return None
+
+
+def _text(value: str | bytes) -> str:
+    """Return a string field as text: protobuf's parser leaves what is no UTF-8 as bytes."""
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _by_reply(secrets: SessionKeys) -> Cipher | None:

@@ -214,7 +214,7 @@ def _bytes_too_many(
     """Yield the body of a payload in which bytes stand before or behind the ciphertext."""
     over = len(payload) % BLOCK or BLOCK
     for mode, cipher in ciphers:
-        if mode != agreed or len(payload) <= over:
+        if agreed not in (mode, "none") or len(payload) <= over:
             continue
         for where, rest in (("end", payload[:-over]), ("beginning", payload[over:])):
             body = opened_by(rest, digest, cipher)
@@ -230,7 +230,7 @@ def _byte_lost(
     if len(payload) % BLOCK != BLOCK - 1:
         return
     for mode, cipher in ciphers:
-        if mode != agreed:
+        if agreed not in (mode, "none"):
             continue
         for byte in map(bytes, zip(range(256), strict=True)):
             for where, whole in (("end", payload + byte), ("beginning", byte + payload)):
