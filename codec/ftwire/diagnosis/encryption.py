@@ -11,7 +11,7 @@ from ftwire.connection import INIT_CONNECT, negotiated_cipher
 from ftwire.diagnosis.bodies import enc_algo_finding, is_exactly, looks_like_json, reads
 from ftwire.diagnosis.handshakes import aes_finding, handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.other_encryptions import EncryptionSearch
+from ftwire.diagnosis.other_encryptions import MAX_SIZE, EncryptionSearch
 from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by
 from ftwire.errors import WireError
 from ftwire.frame import Role
@@ -31,7 +31,11 @@ MAX_HANDSHAKE: Final = 16 * 1024
 MAX_ATTEMPTS: Final = 64
 """Payloads of one conversation that keys are tried on."""
 MAX_SEARCHES: Final = 256
-"""Payloads of one conversation on which everything is tried, a millisecond each; then only what explained one."""
+"""Payloads of one conversation on which everything is tried, a millisecond each; then only what explained one.
+
+A payload counts once for each ``SEARCH_SIZE`` bytes that it has, up to the largest on which everything is tried.
+"""
+SEARCH_SIZE: Final = 1 << 14
 
 
 class OpenedPayload(NamedTuple):
@@ -261,7 +265,8 @@ class Encryption:
             found = None
             if self._search is not None:
                 found, searched = self._search.find(payload, header.sha1, previous, only_likely=not may_search)
-                self._searches += searched
+                if searched:
+                    self._searches += 1 + min(len(payload), MAX_SIZE) // SEARCH_SIZE
             if found is not None:
                 which, proof, body = found
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))

@@ -19,11 +19,11 @@ from ftwire.diagnosis.payloads import MODES, Found, SessionKeys, cipher_of, open
 from ftwire.diagnosis.wrapped_bodies import bytes_of_text
 from ftwire.errors import WireError
 
-__all__ = ["EncryptionSearch", "pkcs7_size"]
+__all__ = ["MAX_SIZE", "EncryptionSearch"]
 
 BLOCK: Final = 16
 MAX_SIZE: Final = 1 << 16
-"""Largest payload on which more than other modes and tails is tried, in bytes: each costs some sixty decryptions."""
+"""Largest payload on which more than other modes and tails is tried, in bytes: each costs some hundred decryptions."""
 MAX_SMALL: Final = 4096
 """Largest payload that is tried as RSA or CFB8, or with a byte put back, in bytes."""
 MAX_LIKELY: Final = 8
@@ -332,7 +332,7 @@ def _unpadded(raw: bytes, *, single: bool = False) -> Iterator[tuple[str, bytes]
     if not raw:
         return
     count = raw[-1]
-    is_pkcs7 = bool(pkcs7_size(raw))
+    is_pkcs7 = bool(_pkcs7_size(raw))
     if is_pkcs7:
         inner = raw[:-count]
         if single:
@@ -358,7 +358,7 @@ def _unpadded(raw: bytes, *, single: bool = False) -> Iterator[tuple[str, bytes]
         yield "without spaces as padding", spaces
 
 
-def pkcs7_size(raw: bytes) -> int:
+def _pkcs7_size(raw: bytes) -> int:
     """Return how many bytes of PKCS#7 padding (RFC 5652, 6.3) decrypted blocks end in; 0 for none."""
     count = raw[-1] if raw else 0
     return count if 1 <= count <= BLOCK and raw.endswith(bytes([count]) * count) else 0
@@ -394,7 +394,7 @@ def _cfb8(aes: AesBlocks, how: str, iv: bytes, payload: bytes, _: bytes, __: Seq
 
 def _of_stream(what: str, body: bytes) -> Iterator[Found]:
     yield "aes_other_mode", f"The SHA-1 agrees with {what}.", body
-    if count := pkcs7_size(body):
+    if count := _pkcs7_size(body):
         yield "aes_other_mode", f"The SHA-1 agrees with {what}, and PKCS#7.", body[:-count]
     for count in range(1, BLOCK):
         if body[-count:].strip(b"\0"):
