@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY_UNKNOWN",
     "NONE",
+    "AesBlocks",
     "AesCbc",
     "AesEcb",
     "Cipher",
@@ -243,6 +244,18 @@ class AesCbc:
 
 class _Update(Protocol):
     def __call__(self, data: bytes, /) -> bytes: ...
+
+
+class AesBlocks:
+    """AES on whole blocks, each by itself, with a key of 16, 24 or 32 bytes: what every mode is made of.
+
+    OpenD speaks AES-128 alone; the other sizes are for looking at what was encrypted by mistake.
+    """
+
+    __slots__ = ("decrypt", "encrypt")
+
+    def __init__(self, key: bytes) -> None:
+        self.encrypt, self.decrypt = _ecb_contexts(key)
 
 
 def _ecb_contexts(key: bytes) -> tuple[_Update, _Update]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from hashlib import sha1
 from random import Random
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import make_mistakes
+from fixtures import faulty, make_mistakes
 from ftwire.cipher import NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.diagnosis import MISTAKES, ConversationChecker, Piece
 from ftwire.diagnosis.digests import MAX_HASHED, MAX_SEARCHES, MAX_STEPS
 from ftwire.diagnosis.header_layouts import MAX_LAYOUTS
+from ftwire.diagnosis.other_encryptions import EncryptionSearch
+from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.errors import EnvelopeError
 from ftwire.frame import Frame, MessageClasses, Role
 from ftwire.protocols import registry
@@ -60,8 +63,8 @@ def grouped(pieces: list[Piece], late: list[tuple[int, Any]]) -> set[Found]:
 
 
 def of_the_wire(found: set[Found]) -> set[Found]:
-    """Leave out what is said of codes: they are drawn without regard to their market."""
-    return {one for one in found if one[0] != "market_for_code"}
+    """Leave out what is said of codes: they are drawn without regard to their market, or empty."""
+    return {one for one in found if one[0] not in ("market_for_code", "security_unset", "text_in_utf16")}
 
 
 def expected_of(vector: Any) -> set[Found]:
@@ -302,3 +305,57 @@ def test_searches_in_vain_are_counted_and_end() -> None:
     pieces = list(session.read(lost * (MAX_SEARCHES + 10)))
     assert {finding.mistake.id for piece in pieces for finding in piece.findings} == {"unexplained_digest"}
     assert session.work.searches == MAX_SEARCHES
+
+
+def test_more_rsa_blocks_than_needed_are_no_mistake() -> None:
+    body = faulty.init_request(2)
+    data = faulty.frame(1001, 1, faulty.rsa(body, chunk=16), plain=body)
+    (piece,) = ConversationChecker(keys=[KEY]).read(data, Role.CLIENT)
+    assert piece.findings == ()
+    assert piece.body == body
+
+
+@pytest.mark.parametrize("key", [b"\xff" * 16, "\u00e9".encode() * 8, b"short", bytes(24), b"0" * 32])
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_a_key_of_any_bytes_is_read_without_an_error(key: bytes, is_encrypted: bool) -> None:
+    asks, body = faulty.init_request(2), faulty.rt_request()
+    s2c = b"\x22" + bytes([len(key)]) + key + b"\x32\x10" + key[:16].ljust(16)  # connAESKey, aesCBCiv
+    gives = b"\x08\x00\x22" + bytes([len(s2c)]) + s2c
+    session = ConversationChecker(keys=[KEY])
+    for role, serial, plain in ((Role.CLIENT, 1, asks), (Role.SERVER, 1, gives)):
+        payload = faulty.rsa(plain) if is_encrypted else plain
+        list(session.read(faulty.frame(1001, serial, payload, plain=plain), role))
+    (piece,) = session.read(faulty.frame(3008, 2, faulty.cbc(faulty.pkcs7(body)), plain=body), Role.CLIENT)
+    assert piece.findings
+
+
+def test_a_mistake_made_in_every_frame_is_searched_for_once() -> None:
+    session = ConversationChecker(alone=True)
+    found = set()
+    for code in range(700, 2000):
+        body = rt_request(f"{code:05}").SerializeToString()
+        hashed = sha1(body.hex().encode(), usedforsecurity=False).digest()
+        raw = with_wrong_digest(body)
+        found |= {
+            finding.mistake.id
+            for piece in session.read(raw[:16] + hashed + raw[36:], Role.CLIENT)
+            for finding in piece.findings
+            if finding.mistake.id not in ("init_missing", "serial_reused")
+        }
+    assert found == {"sha1_of_hex"}
+    assert session.work.searches == 1
+
+
+def test_a_way_to_encrypt_that_was_found_is_tried_first() -> None:
+    bodies = [rt_request(f"{code:05}").SerializeToString() for code in range(3)]
+    payloads = [AesCbc(AES_IV, AES_KEY).encrypt(body) for body in bodies]
+    digests = [sha1(body, usedforsecurity=False).digest() for body in bodies]
+    search = EncryptionSearch("aes_cbc", SessionKeys(AES_KEY, AES_IV))
+    assert search.find(payloads[0], digests[0], only_likely=True) == (None, False)
+    first, searched = search.find(payloads[0], digests[0])
+    assert first is not None
+    assert searched
+    assert first[::2] == ("aes_other_key", bodies[0])
+    for payload, digest, body in zip(payloads[1:], digests[1:], bodies[1:], strict=True):
+        assert search.find(payload, digest, only_likely=True) == ((*first[:2], body), False)
+    assert search.find(payloads[0], digests[1]) == (None, True)

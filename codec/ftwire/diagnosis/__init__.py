@@ -7,12 +7,15 @@ Bytes in, findings out. ``ConversationChecker`` reads a conversation and returns
 ``mistakes``          the known mistakes by ID, each with a title and a remedy
 ``bounds``            lengths and byte order: where frames begin and end
 ``handshakes``        RSA, in the two bodies of InitConnect
-``payloads``          AES, in everything after it
+``rsa_blocks``        RSA blocks with another padding or size
+``payloads``          AES, in everything after it: the ciphers that may have been taken for the one agreed on
+``other_encryptions`` AES with another padding, IV, key, mode or length: the search for all of it
 ``digests``           what a wrong digest is the digest of
 ``header_layouts``    headers with padding, other sizes, another magic
 ``requests``          what requests hold: names, numbers, codes, the key of WebSocket
 ``refusals``          OpenD's errors, by their texts
 ``bodies``            format, direction and completeness of plain bodies
+``wrapped_bodies``    bodies as text, compressed, after their length; JSON that is none
 ``exchange``          serials, pushes, PacketID, silence
 ``envelopes``         WebSocket messages
 ``encryption``        what the handshake agreed on, which cipher opens a frame, and why none does

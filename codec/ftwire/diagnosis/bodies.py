@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "body_finding",
+    "enc_algo_finding",
     "is_exactly",
     "looks_like_json",
     "other_protocol_finding",
     "reads",
     "side_of",
-    "zigzag_finding",
 ]
 
 MAX_FIRST = 64
@@ -70,6 +70,7 @@ def _holds_all(message: Message, body: bytes) -> bool:
 def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bool:
     """Return whether a body is such a message with all required fields and no unknown ones."""
     descriptor = _descriptor(message_class)
+    first: tuple[Node, ...] = ()
     if body_format == BodyFormat.PROTOBUF:
         # Before the parser: where it fails it looks for the place, which takes long in a large body.
         first = wire_tree(body, descriptor, max_nodes=MAX_FIRST)
@@ -79,7 +80,7 @@ def _is_whole(body: bytes, message_class: type[Message], body_format: int) -> bo
     if isinstance(message, BodyError) or missing_fields(message):
         return False
     if body_format == BodyFormat.PROTOBUF:
-        return is_exact(wire_tree(body, descriptor))
+        return is_exact(first) or is_exact(wire_tree(body, descriptor))
     # A JSON parser ignores unknown members: at the top level there must be none.
     return bool(body.strip()) and set(json.loads(body)) <= {field.json_name for field in descriptor.fields}
 
@@ -264,10 +265,13 @@ def _wrong_format(body: bytes, body_format: int, message_class: type[Message], s
     return None
 
 
-def zigzag_finding(asked: int) -> Finding | None:
-    """Return the finding for a ``packetEncAlgo`` that makes sense only as zigzag."""
-    meant = (asked >> 1) ^ -(asked & 1)
-    if asked in ENC_ALGOS or asked < 0 or meant not in ENC_ALGOS:
+def enc_algo_finding(asked: int) -> Finding | None:
+    """Return the finding for a ``packetEncAlgo`` that is none of its values: as zigzag it may make sense."""
+    if asked in ENC_ALGOS:
         return None
+    meant = (asked >> 1) ^ -(asked & 1)
+    if asked < 0 or meant not in ENC_ALGOS:
+        proof = f"packetEncAlgo is {asked}; its values are {', '.join(map(str, sorted(ENC_ALGOS)))}."
+        return Finding(MISTAKES["packet_enc_algo_unknown"], proof, Role.CLIENT)
     proof = f"packetEncAlgo is {asked}, which means nothing; read as sint32 it is {meant} ({ENC_ALGOS[meant]})."
     return Finding(MISTAKES["packet_enc_algo_sint32"], proof, Role.CLIENT)

@@ -69,6 +69,7 @@ def bounds_finding(
     return (
         _big_endian(data, header, opens, registry)
         or _other_length(data, header, opens, encrypted_lengths)
+        or _exchanged(data, header, opens, registry)
         or _glued(data, header, opens, registry, alone=alone)
         or _any_length(data, header, registry, work, final=final)
     )
@@ -127,6 +128,23 @@ def _other_length(data: bytes, header: Header, opens: Opens, encrypted_lengths: 
             proof = f"nBodyLen is {header.body_length}, and the SHA-1 agrees with the first {length} bytes: 44 fewer."
             return Bounds(Finding(MISTAKES["body_length_with_header"], proof), header, HEADER_SIZE + length, body)
     return None
+
+
+def _exchanged(data: bytes, header: Header, opens: Opens, registry: Registry) -> Bounds | None:
+    """Return the finding for serial and length in each other's place."""
+    length = header.serial
+    if not length or length > len(data) - HEADER_SIZE or not is_plausible(header, registry):
+        return None
+    end = HEADER_SIZE + length
+    body = opens(header, data[HEADER_SIZE:end])
+    if body is None:
+        return None
+    proof = (
+        f"nSerialNo is {length}, and the SHA-1 agrees with as many bytes; nBodyLen is {header.body_length}: each "
+        "stands in the other's place."
+    )
+    meant = _with(header, proto_id=header.proto_id, serial=header.body_length, body_length=length)
+    return Bounds(Finding(MISTAKES["header_field_order"], proof), meant, end, body)
 
 
 def _inner_frames(data: bytes, stop: int, registry: Registry) -> Iterable[tuple[int, Header]]:

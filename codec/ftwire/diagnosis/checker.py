@@ -23,7 +23,7 @@ from ftwire.diagnosis.bodies import (
     side_of,
 )
 from ftwire.diagnosis.bounds import Bounds, bounds_finding, cut_finding, is_plausible, swapped
-from ftwire.diagnosis.digests import Work, digest_source
+from ftwire.diagnosis.digests import Work, digest_source, is_no_digest
 from ftwire.diagnosis.encryption import UNKNOWN, Encryption, OpenedPayload
 from ftwire.diagnosis.envelopes import envelope_finding
 from ftwire.diagnosis.exchange import ExchangeChecker
@@ -92,6 +92,7 @@ class ConversationChecker:
         """What the searches for digests and layouts have cost so far."""
         self._layouts: Final = HeaderLayouts(registry, self.work)
         self._digests: Final[dict[bytes, int]] = {}
+        self._guessed: tuple[tuple[int, Header, bytes | None], Role] | None = None
         self._far = 0
         self._others = 0
         self._count = 0
@@ -139,6 +140,9 @@ class ConversationChecker:
         if envelope.sender is Role.CLIENT and envelope.proto_id not in self._registry:
             proof = f"The command is {envelope.proto_id} ({envelope.proto_id:#x})."
             findings += (Finding(MISTAKES["unknown_protocol"], proof, Role.CLIENT, proven=False),)
+        if envelope.sender is Role.CLIENT and envelope.proto_id == INIT_CONNECT:
+            proof = "The command is 1001; the vendor's SDK sends it on TCP alone, and begins with command 1 here."
+            findings += (Finding(MISTAKES["init_connect_on_websocket"], proof, Role.CLIENT, proven=False),)
         body = envelope.body
         if body or not getattr(envelope, "error_code", 0):
             # OpenD's own errors on WebSocket come without a body.
@@ -223,7 +227,9 @@ class ConversationChecker:
         opened = self._encryption.open(header, payload, sender) if whole else OpenedPayload(UNKNOWN, None)
         if sender is None and whole:
             side = self._guess(header, opened.body)
-            if opened.findings or opened.key_unknown:
+            # A body that a search has found does not depend on who sent it.
+            is_found = opened.cipher == UNKNOWN and opened.body is not None
+            if (opened.findings and not is_found) or opened.key_unknown:
                 opened = self._encryption.open(header, payload, side)
         turned = header.proto_id not in self._registry and swapped(header.proto_id) in self._registry
         explained = opened.body is not None or any(found.mistake.rank < 3 for found in opened.findings)
@@ -263,14 +269,17 @@ class ConversationChecker:
         """Return a frame with what its digest is the digest of, if that is found."""
         decrypted = self._encryption.decrypted(header, payload)
         cipher, body = decrypted or (NONE.name, payload)
-        side = sender or self._guess(header, body)
         found_again = self._digests.get(header.sha1)
+        if found_again is None and self.work.is_spent and not is_no_digest(header.sha1):
+            return opened
+        side = sender or self._guess(header, body)
         if found_again is not None:
             mistake = "sha1_of_earlier_body"
             proof = f"the SHA-1 is that of the body of a frame before it, {self._count - found_again} back"
         else:
             message_class = self._registry.message_class(header.proto_id, is_request=side is Role.CLIENT)
-            source = digest_source(header, payload, body if decrypted else None, message_class, self.work)
+            keys = self._encryption.key_bytes()
+            source = digest_source(header, payload, body if decrypted else None, message_class, self.work, keys)
             if source is None:
                 return opened
             mistake, proof = source.mistake, source.what
@@ -444,7 +453,8 @@ class ConversationChecker:
                 findings += self._encryption.sides_differ(side, rsa=True)
         else:
             findings += self._encryption.note(side, payload, opened)
-        if body and len(self._digests) < MAX_DIGESTS:
+        is_right = not opened.findings or (body is not None and self.work.sha1(body) == header.sha1)
+        if body and is_right and len(self._digests) < MAX_DIGESTS:
             self._digests.setdefault(header.sha1, self._count)
         if findings:
             self._exchange.note_wrong(header.proto_id, header.serial, side)
@@ -482,6 +492,13 @@ class ConversationChecker:
 
     def _guess(self, header: Header, body: bytes | None) -> Role:
         """Return the sender of a frame by its content, or by the frames before it."""
+        # One frame is looked at up to three times, and parsing it each time costs most of what a wrong frame costs.
+        guessed_for = self._count, header, body
+        if self._guessed is None or self._guessed[0] != guessed_for:
+            self._guessed = guessed_for, self._guess_anew(header, body)
+        return self._guessed[1]
+
+    def _guess_anew(self, header: Header, body: bytes | None) -> Role:
         protocol = self._registry.get(header.proto_id)
         if protocol is not None and protocol.is_push:
             return Role.SERVER

@@ -6,18 +6,20 @@ of earlier frames, and the parts of the frame.
 
 Each trial costs time linear in the frame; together they hash fewer than ``MAX_HASHED`` bytes for each of its bytes and
 of its header's. Parts are tried beginning with the likeliest, each for one step of ``Work``; a conversation has
-``MAX_STEPS`` of them, and ``MAX_SEARCHES`` searches that find nothing.
+``MAX_STEPS`` of them, and ``MAX_SEARCHES`` searches. Where the digest of a frame was found, those of the frames after
+it are looked for first.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+import hmac
 import json
 import struct
 import zlib
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire.body import decode_body, encode_body
@@ -27,7 +29,16 @@ from ftwire.header import HEADER_SIZE, BodyFormat, Header
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["MAX_HASHED", "MAX_SEARCHES", "MAX_STEPS", "DigestSource", "Work", "digest_source", "real_length"]
+__all__ = [
+    "MAX_HASHED",
+    "MAX_SEARCHES",
+    "MAX_STEPS",
+    "DigestSource",
+    "Work",
+    "digest_source",
+    "is_no_digest",
+    "real_length",
+]
 
 DIGEST: Final = 20
 """Bytes in a digest."""
@@ -47,17 +58,20 @@ STARTS_OF_LARGE: Final = 8
 """The same in a body of more than ``STEPS_EACH`` bytes."""
 BLOCK: Final = 16
 MAX_SEARCHES: Final = 256
-"""Frames of one conversation whose digest may be looked for in vain."""
+"""Frames of one conversation whose digest is looked for everywhere; then only where one was found before."""
 _SEVEN_BITS: Final = bytes(byte & 0x7F for byte in range(256))
 _OTHER_HASHES: Final = ("md5", "sha256", "sha512", "sha224", "sha384", "sha3_256", "blake2b", "blake2s")
 _BUFFERS: Final = tuple(1 << power for power in range(5, 17))
 """Sizes of buffers that a program may have hashed whole, in bytes."""
 
 
+_OF_NOTHING: Final = hashlib.sha1(b"", usedforsecurity=False).digest()
+
+
 class Work:
     """Counts what searches cost."""
 
-    __slots__ = ("hashed", "layouts", "searches", "steps")
+    __slots__ = ("hashed", "layouts", "likely", "part", "searches", "steps")
 
     def __init__(self) -> None:
         self.hashed = 0
@@ -65,7 +79,11 @@ class Work:
         self.steps = 0
         """Digests of parts that were taken."""
         self.searches = 0
-        """Searches for a digest that found nothing."""
+        """Searches for a digest that went beyond the likely."""
+        self.likely: list[Search] = []
+        """Searches that have found a digest, the last one first."""
+        self.part = -1, 0
+        """The part of a frame that was found last: its offset in the frame, and how many bytes follow it."""
         self.layouts = 0
         """Layouts of headers that were tried."""
 
@@ -74,9 +92,17 @@ class Work:
         self.hashed += len(data)
         return hashlib.sha1(data, usedforsecurity=False).digest()
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether no digest is looked for any more: nothing was found in all the searches that are made."""
+        return self.searches >= MAX_SEARCHES and not self.likely
+
     def limit(self) -> int:
         """Return up to which number of steps the next search may go."""
         return min(self.steps + STEPS_EACH, MAX_STEPS)
+
+
+Search = Callable[["Hashed", Work], "DigestSource | None"]
 
 
 class DigestSource(NamedTuple):
@@ -88,41 +114,88 @@ class DigestSource(NamedTuple):
     """What was hashed, or how the digest was written: the end of a sentence."""
 
 
+class Hashed(NamedTuple):
+    """What a digest may be that of, in some form."""
+
+    header: Header
+    body: bytes
+    name: str
+    """What ``body`` is, for the proof."""
+    message_class: type[Message] | None
+    """Its class, if known."""
+    keys: Sequence[tuple[str, bytes]]
+    """What may have been hashed along with it, each with its name."""
+
+
+Form = tuple[str, str, bytes]
+"""ID of the mistake, what was hashed, and the bytes."""
+
+
 def digest_source(
-    header: Header, payload: bytes, body: bytes | None, message_class: type[Message] | None, work: Work
+    header: Header,
+    payload: bytes,
+    body: bytes | None,
+    message_class: type[Message] | None,
+    work: Work,
+    keys: Sequence[tuple[str, bytes]] = (),
 ) -> DigestSource | None:
     """Return what has the header's digest; ``None`` if nothing that was tried.
 
-    ``body`` is the decrypted payload where a cipher was agreed on, ``message_class`` the class of the body, if known.
-    The caller has tried the payload, and the ciphers on it.
+    ``body`` is the decrypted payload where a cipher was agreed on, ``message_class`` the class of the body, if known;
+    ``keys`` are secrets of the connection with their names. The caller has tried the payload, and the ciphers on it.
     """
-    if work.searches >= MAX_SEARCHES:
-        return None
     digest = header.sha1
     if not any(digest):
         return DigestSource("sha1_missing", "arrBodySHA1 is 20 zero bytes")
-    if digest == digest[:1] * DIGEST:
-        return DigestSource("sha1_missing", f"arrBodySHA1 is {digest[:1].hex()} twenty times, which is no digest")
-    if digest == hashlib.sha1(b"", usedforsecurity=False).digest():
+    if digest == _OF_NOTHING:
         return DigestSource("sha1_of_nothing", "arrBodySHA1 is da39a3ee..., the SHA-1 of no bytes at all")
-    subjects = [("body", payload)] if body is None or body == payload else [("plain body", body), ("payload", payload)]
-    for name, subject in subjects:
-        found = _written_otherwise(digest, subject, name, work)
+    if is_no_digest(digest):
+        return DigestSource("sha1_missing", f"arrBodySHA1 is {digest[:1].hex()} twenty times, which is no digest")
+    plain = [] if body is None or body == payload else [("plain body", body)]
+    subjects = [
+        Hashed(header, each, name, message_class, keys)
+        for name, each in (*plain, ("payload" if plain else "body", payload))
+    ]
+    for place, search in enumerate(work.likely):
+        found = _first_found(search, subjects, work)
         if found is not None:
+            work.likely.insert(0, work.likely.pop(place))
             return found
-        for mistake, what, hashed in _forms(header, subject, name, message_class):
-            if work.sha1(hashed) == digest:
-                return DigestSource(mistake, f"the SHA-1 is that of {what}")
-    for name, subject in subjects:
-        found = _part(digest, header, subject, name, work)
-        if found is not None:
-            return found
+    if work.searches >= MAX_SEARCHES:
+        return None
     work.searches += 1
+    for search in (*_SEARCHES, _part):
+        found = None if search in work.likely else _first_found(search, subjects, work)
+        if found is not None:
+            work.likely.insert(0, search)
+            return found
     return None
 
 
-def _written_otherwise(digest: bytes, subject: bytes, name: str, work: Work) -> DigestSource | None:
+def is_no_digest(digest: bytes) -> bool:
+    """Return whether a digest is that of no bytes, or one byte twenty times, for which nothing has to be hashed."""
+    return digest in (_OF_NOTHING, digest[:1] * DIGEST)
+
+
+def _first_found(search: Search, subjects: Iterable[Hashed], work: Work) -> DigestSource | None:
+    return next((found for each in subjects if (found := search(each, work)) is not None), None)
+
+
+def _hashed_as(forms: Callable[[Hashed], Iterator[Form]]) -> Search:
+    """Return a search that hashes each of these forms."""
+
+    def search(hashed: Hashed, work: Work) -> DigestSource | None:
+        for mistake, what, form in forms(hashed):
+            if work.sha1(form) == hashed.header.sha1:
+                return DigestSource(mistake, f"the SHA-1 is that of {what}")
+        return None
+
+    return search
+
+
+def _written_otherwise(hashed: Hashed, work: Work) -> DigestSource | None:
     """Return the other hash, or the other way to write the right one down."""
+    digest, subject, name = hashed.header.sha1, hashed.body, hashed.name
     right = work.sha1(subject)
     words = struct.unpack(">5I", right)
     turned = {
@@ -174,24 +247,29 @@ def _written_otherwise(digest: bytes, subject: bytes, name: str, work: Work) -> 
             mistake = {"md5": "md5_for_sha1", "sha256": "sha256_for_sha1"}.get(algorithm, "other_hash_for_sha1")
             cut = "made 20 bytes long" if len(other) < DIGEST else "cut to 20 bytes"
             return DigestSource(mistake, f"arrBodySHA1 is the {name}'s {algorithm.upper().replace('_', '-')}, {cut}")
+    for how, key in (*hashed.keys, ("no key", b""), ("nSerialNo as key", hashed.header.encode()[8:12])):
+        work.hashed += len(subject)
+        if hmac.digest(key, subject, "sha1") == digest:
+            return DigestSource("other_hash_for_sha1", f"arrBodySHA1 is the {name}'s HMAC-SHA1 with {how}")
     return None
 
 
-def _forms(
-    header: Header, subject: bytes, name: str, message_class: type[Message] | None
-) -> Iterator[tuple[str, str, bytes]]:
-    """Yield what a program may have hashed in place of ``subject``: ID of the mistake, what it is, the bytes."""
-    yield from _hex_forms(subject, name)
+def _base64_forms(hashed: Hashed) -> Iterator[Form]:
+    subject, name = hashed.body, hashed.name
     for how, encoded in (("base64", b64encode(subject)), ("URL-safe base64", urlsafe_b64encode(subject))):
         yield "sha1_of_base64", f"the {name} in {how}", encoded
         yield "sha1_of_base64", f"the {name} in {how} and a line end", encoded + b"\n"
         if encoded.endswith(b"="):
             yield "sha1_of_base64", f"the {name} in {how} without padding", encoded.rstrip(b"=")
-    yield from _texts(subject, name)
-    raw = header.encode()
+
+
+def _frame_forms(hashed: Hashed) -> Iterator[Form]:
+    subject, name, raw = hashed.body, hashed.name, hashed.header.encode()
     blank = raw[:16] + bytes(DIGEST) + raw[36:]
+    right = raw[:16] + hashlib.sha1(subject, usedforsecurity=False).digest() + raw[36:]
     for how, before in (
         ("the header, its digest still zero,", blank),
+        ("the header with the right digest", right),
         ("the header up to its digest", raw[:16]),
         ("the header without its digest", raw[:16] + raw[36:]),
         ("the header after its magic, its digest still zero,", blank[2:]),
@@ -204,7 +282,28 @@ def _forms(
         yield "sha1_of_frame", f"{how} and the {name}", before + subject
     yield "sha1_of_frame", "the header alone, its digest still zero", blank
     yield "sha1_of_frame", f"the {name} and the header, its digest still zero", subject + blank
-    size = len(subject)
+
+
+def _keyed(hashed: Hashed) -> Iterator[Form]:
+    for how, key in hashed.keys:
+        yield "other_hash_for_sha1", f"{how} and the {hashed.name}", key + hashed.body
+        yield "other_hash_for_sha1", f"the {hashed.name} and {how}", hashed.body + key
+
+
+def _reordered(hashed: Hashed) -> Iterator[Form]:
+    subject, name = hashed.body, hashed.name
+    yield "sha1_of_reordered", f"the {name} backwards", subject[::-1]
+    for size in (2, 4, 8):
+        whole = subject.ljust(-(-len(subject) // size) * size, b"\0")
+        turned = bytearray(whole)
+        for place in range(size):
+            turned[place::size] = whole[size - 1 - place :: size]
+        yield "sha1_of_reordered", f"the {name} with the bytes of each {8 * size}-bit word swapped", bytes(turned)
+    yield "sha1_of_padded", f"the {name} twice", subject * 2
+
+
+def _prefixed(hashed: Hashed) -> Iterator[Form]:
+    subject, size = hashed.body, len(hashed.body)
     prefixes = {
         "u32": struct.pack("<I", size),
         "big-endian u32": struct.pack(">I", size),
@@ -215,14 +314,11 @@ def _forms(
         "varint": _varint(size),
     }
     for how, prefix in prefixes.items():
-        yield "sha1_of_length_prefixed", f"the {name} after its length as {how}", prefix + subject
-    yield from _padded(subject, name)
-    if size <= MAX_PARSED:
-        yield from _compressed(subject, name)
-        yield from _written_again(header, subject, name, message_class)
+        yield "sha1_of_length_prefixed", f"the {hashed.name} after its length as {how}", prefix + subject
 
 
-def _hex_forms(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+def _hex_forms(hashed: Hashed) -> Iterator[Form]:
+    subject, name = hashed.body, hashed.name
     text = subject.hex().encode()
     for how, each in (("hexadecimal", text), ("upper-case hexadecimal", text.upper())):
         yield "sha1_of_hex", f"the {name} in {how}", each
@@ -234,8 +330,9 @@ def _hex_forms(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
         yield "sha1_of_hex", f'the {name} in upper-case hexadecimal with "{mark}" between bytes', spaced.upper()
 
 
-def _texts(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+def _texts(hashed: Hashed) -> Iterator[Form]:
     """Yield the texts that a program makes of bytes which it takes for text."""
+    subject, name = hashed.body, hashed.name
     latin = subject.decode("latin-1")
     if not subject.isascii():
         repaired = subject.decode("utf-8", "replace")
@@ -285,7 +382,8 @@ def _texts(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
         yield "sha1_of_text", f"the {name} {how}", text.encode()
 
 
-def _padded(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+def _padded(hashed: Hashed) -> Iterator[Form]:
+    subject, name = hashed.body, hashed.name
     over = len(subject) % BLOCK
     fill = BLOCK - over
     zeros = bytes(fill % BLOCK)
@@ -312,7 +410,10 @@ def _padded(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
             yield "sha1_of_part", f"the {name} without the {how}", rest
 
 
-def _compressed(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
+def _compressed(hashed: Hashed) -> Iterator[Form]:
+    subject, name = hashed.body, hashed.name
+    if len(subject) > MAX_PARSED:
+        return
     for how, bits in (("zlib", 15), ("gzip", 31), ("raw deflate", -15)):
         for level in (6, 9, 1):
             packer = zlib.compressobj(level, zlib.DEFLATED, bits)
@@ -326,10 +427,11 @@ def _compressed(subject: bytes, name: str) -> Iterator[tuple[str, str, bytes]]:
             yield "sha1_of_compressed", f"the {name} before it was compressed with {how}", unpacked
 
 
-def _written_again(
-    header: Header, subject: bytes, name: str, message_class: type[Message] | None
-) -> Iterator[tuple[str, str, bytes]]:
+def _written_again(hashed: Hashed) -> Iterator[Form]:
     """Yield the same message as another writer, or the other format, has it."""
+    header, subject, name, message_class, _ = hashed
+    if len(subject) > MAX_PARSED:
+        return
     try:
         value = json.loads(subject) if subject.lstrip()[:1] == b"{" else None
     except (ValueError, RecursionError):
@@ -376,12 +478,18 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def _part(digest: bytes, header: Header, subject: bytes, name: str, work: Work) -> DigestSource | None:
+def _part(hashed: Hashed, work: Work) -> DigestSource | None:
     """Return the part of the frame that has this digest.
 
-    All parts of a small frame; of a large one those that begin in the header or near the start of the body.
+    All parts of a small frame; of a large one those that begin in the header or near the start of the body. The part
+    that was found last is tried first, from the same place to as far from the end.
     """
+    header, subject = hashed.header, hashed.body
+    digest = header.sha1
     frame = header.encode() + subject
+    start, behind = work.part
+    if 0 <= start < len(frame) - behind and work.sha1(frame[start : len(frame) - behind]) == digest:
+        return _part_source(start, len(frame) - behind - start, hashed)
     limit = work.limit()
     near = STARTS if len(subject) <= STEPS_EACH else STARTS_OF_LARGE
     starts = [HEADER_SIZE + ahead for ahead in range(min(near, len(subject)))]
@@ -392,13 +500,18 @@ def _part(digest: bytes, header: Header, subject: bytes, name: str, work: Work) 
         length = _length_of(digest, frame, start, work, limit)
         if length is None:
             continue
-        if start < HEADER_SIZE:
-            what = f"{length} bytes from offset {start} of the header on"
-            return DigestSource("sha1_of_frame", f"the SHA-1 is that of {what}")
-        ahead = start - HEADER_SIZE
-        what = f"{length} bytes from offset {ahead} on" if ahead else f"the first {length} bytes"
-        return DigestSource("sha1_of_part", f"the SHA-1 is that of {what}, of the {name}'s {len(subject)}")
+        work.part = start, len(frame) - start - length
+        return _part_source(start, length, hashed)
     return None
+
+
+def _part_source(start: int, length: int, hashed: Hashed) -> DigestSource:
+    if start < HEADER_SIZE:
+        what = f"{length} bytes from offset {start} of the header on"
+        return DigestSource("sha1_of_frame", f"the SHA-1 is that of {what}")
+    ahead = start - HEADER_SIZE
+    what = f"{length} bytes from offset {ahead} on" if ahead else f"the first {length} bytes"
+    return DigestSource("sha1_of_part", f"the SHA-1 is that of {what}, of the {hashed.name}'s {len(hashed.body)}")
 
 
 def _length_of(digest: bytes, data: bytes, start: int, work: Work, limit: int) -> int | None:
@@ -427,3 +540,24 @@ def _length_of(digest: bytes, data: bytes, start: int, work: Work, limit: int) -
 def real_length(digest: bytes, data: bytes, start: int, work: Work) -> int | None:
     """Return how many bytes from ``start`` on have this digest; ``None`` if no number of them that was tried."""
     return _length_of(digest, data, start, work, work.limit())
+
+
+_SEARCHES: Final = (
+    _written_otherwise,
+    *map(
+        _hashed_as,
+        (
+            _hex_forms,
+            _base64_forms,
+            _texts,
+            _frame_forms,
+            _keyed,
+            _reordered,
+            _prefixed,
+            _padded,
+            _compressed,
+            _written_again,
+        ),
+    ),
+)
+"""What is tried before parts of the frame, the likeliest first."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ftwire.cipher import NONE, Cipher, Rsa, RsaKey, cipher_for
 from ftwire.connection import INIT_CONNECT, negotiated_cipher
-from ftwire.diagnosis.bodies import is_exactly, looks_like_json, reads, zigzag_finding
-from ftwire.diagnosis.handshakes import handshake_finding, looks_like_rsa, rsa_lengths
+from ftwire.diagnosis.bodies import enc_algo_finding, is_exactly, looks_like_json, reads
+from ftwire.diagnosis.handshakes import aes_finding, handshake_finding, looks_like_rsa, rsa_lengths
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
-from ftwire.diagnosis.other_encryptions import other_encryption
-from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by, payload_mistake
+from ftwire.diagnosis.other_encryptions import MAX_SIZE, EncryptionSearch
+from ftwire.diagnosis.payloads import MODES, SessionKeys, cipher_of, opened_by
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.header import Header
@@ -30,8 +30,12 @@ MAX_HANDSHAKE: Final = 16 * 1024
 """Largest InitConnect payload that keys are tried on, in bytes: RSA costs a millisecond a block."""
 MAX_ATTEMPTS: Final = 64
 """Payloads of one conversation that keys are tried on."""
-MAX_IN_VAIN: Final = 256
-"""Payloads of one conversation on which other paddings, IVs, keys and modes are tried in vain: a millisecond each."""
+MAX_SEARCHES: Final = 256
+"""Payloads of one conversation on which everything is tried, a millisecond each; then only what explained one.
+
+A payload counts once for each ``SEARCH_SIZE`` bytes that it has, up to the largest on which everything is tried.
+"""
+SEARCH_SIZE: Final = 1 << 14
 
 
 class OpenedPayload(NamedTuple):
@@ -65,7 +69,14 @@ class Encryption:
         self._encrypting: Final[set[Role]] = set()
         self._reported: Final[set[str]] = set()
         self._attempts = 0
-        self._in_vain = 0
+        self._aes_attempts = 0
+        self._search: EncryptionSearch | None = None
+        self._searches = 0
+
+    def key_bytes(self) -> list[tuple[str, bytes]]:
+        """Return AES key and IV with their names, as far as they are known."""
+        named = () if self.secrets is None else (("connAESKey", self.secrets.key), ("aesCBCiv", self.secrets.iv))
+        return [(name, text.encode()) for name, text in named if text]
 
     def _ciphers(self) -> Iterator[Cipher]:
         """Yield the ciphers that may open a frame after the handshake."""
@@ -209,7 +220,12 @@ class Encryption:
         keys = self._keys_for(payload)
         if self._keys and not keys:
             return OpenedPayload(*found) if found is not None else OpenedPayload(UNKNOWN, None, key_unknown=True)
-        finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
+        finding = None
+        if found is None and len(payload) <= MAX_HANDSHAKE and self._aes_attempts < MAX_ATTEMPTS:
+            self._aes_attempts += 1
+            finding = aes_finding(payload, header.sha1, sender)
+        if finding is None:
+            finding = handshake_finding(payload, header.sha1, header.body_format, sender, keys, self._registry)
         if found is not None and finding is None:
             return OpenedPayload(*found)
         if finding is None:
@@ -242,13 +258,17 @@ class Encryption:
         if self.secrets is not None:
             sides = Role if sender is None else (sender, sender.peer)
             previous = [self._last[side] for side in sides if side in self._last]
-            agreed = "none" if self.agreed is None else self.agreed.name
-            mistake = payload_mistake(payload, header.sha1, agreed, self.secrets, previous)
-            if mistake is None and self._in_vain < MAX_IN_VAIN:
-                mistake = other_encryption(payload, header.sha1, agreed, self.secrets, self._keys)
-                self._in_vain += mistake is None
-            if mistake is not None:
-                which, proof, body = mistake
+            may_search = self._searches < MAX_SEARCHES
+            if self._search is None and may_search:
+                agreed = "none" if self.agreed is None else self.agreed.name
+                self._search = EncryptionSearch(agreed, self.secrets, self._keys)
+            found = None
+            if self._search is not None:
+                found, searched = self._search.find(payload, header.sha1, previous, only_likely=not may_search)
+                if searched:
+                    self._searches += 1 + min(len(payload), MAX_SIZE) // SEARCH_SIZE
+            if found is not None:
+                which, proof, body = found
                 return OpenedPayload(UNKNOWN, body, (Finding(MISTAKES[which], proof, sender),))
             return OpenedPayload(UNKNOWN, None, (self._unexplained(header, payload, sender),))
         may_be_sealed = (
@@ -278,6 +298,13 @@ class Encryption:
         )
         if self.agreed is not None and self.agreed is not NONE:
             proof += f" as they are, and decrypted with {self.agreed.name.upper()} something else too"
+            body = _decrypted(self.agreed, payload)
+            padding = 0 if body is None else len(payload) - len(body)
+            # One byte of padding is there by chance in one of 256 payloads.
+            if self.agreed.name != "ftaes_ecb" and len(payload) > BLOCK and padding > 1:
+                wrong = "the IV is not, or bytes" if self.agreed.name == "aes_cbc" else "bytes"
+                proof += f"; its end is PKCS#7 padding of {padding} bytes, so connAESKey is right, and {wrong} "
+                proof += "in front of it were changed"
         return Finding(MISTAKES["unexplained_digest"], proof + ".", sender, proven=False)
 
     def note(self, side: Role, payload: bytes, opened: OpenedPayload) -> tuple[Finding, ...]:
@@ -313,13 +340,14 @@ class Encryption:
         if side is Role.CLIENT:
             self._init = message
             asked = self._asked()
-            zigzag = None if asked is None else zigzag_finding(asked)
-            return findings + ((zigzag,) if zigzag else ())
+            unknown = None if asked is None else enc_algo_finding(asked)
+            return findings + ((unknown,) if unknown else ())
         if message.retType or not message.s2c.connAESKey:
             return findings
         s2c = message.s2c
         iv = s2c.aesCBCiv if s2c.HasField("aesCBCiv") else None
-        self.secrets = SessionKeys(s2c.connAESKey, iv)
+        self.secrets = SessionKeys(_text(s2c.connAESKey), iv if iv is None else _text(iv))
+        self._search = None
         if len(set(self._rsa.values())) > 1:
             # One side encrypted its handshake and the other did not: nothing was agreed.
             self.agreed = None
@@ -352,6 +380,11 @@ def _decrypted(cipher: Cipher, payload: bytes) -> bytes | None:
         return cipher.decrypt(payload)
     except WireError:
         return None
+
+
+def _text(value: str | bytes) -> str:
+    """Return a string field as text: protobuf's parser leaves what is no UTF-8 as bytes."""
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _by_reply(secrets: SessionKeys) -> Cipher | None:

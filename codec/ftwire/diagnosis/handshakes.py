@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha1
+from itertools import pairwise
 from typing import Final
 
-from ftwire.cipher import RSA_CHUNK, RSA_PADDING, RsaKey
+from ftwire.cipher import RSA_CHUNK, RSA_PADDING, AesCbc, AesEcb, Cipher, FtAesEcb, RsaKey
 from ftwire.diagnosis.bodies import reads
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.payloads import opened_by
 from ftwire.diagnosis.rsa_blocks import is_signature_block, other_padding, resized
 from ftwire.diagnosis.wrapped_bodies import bytes_of_text
 from ftwire.errors import WireError
 from ftwire.frame import Role
 from ftwire.protocols import Registry
 
-__all__ = ["handshake_finding", "looks_like_rsa", "rsa_lengths"]
+__all__ = ["aes_finding", "handshake_finding", "looks_like_rsa", "rsa_lengths"]
 
 INIT_CONNECT: Final = 1001
 SIZES: Final = (128, 192, 256, 384, 512)
 """Bytes in a block of usual keys: 1024 to 4096 bits."""
 MAX_BLOCKS: Final = 64
 """Blocks looked at: an InitConnect has two or three, and each costs milliseconds."""
+_NO_KEY: Final = bytes(16)
+"""The AES key of a program that has not got one yet."""
 
 
 def looks_like_rsa(payload: bytes) -> bool:
@@ -40,7 +44,7 @@ def handshake_finding(
     """Return the mistake in an InitConnect payload whose digest agrees neither plain nor decrypted with a key."""
     of_payload = sha1(payload, usedforsecurity=False).digest() == digest
     for key in keys[:4]:
-        found = _with_key(payload, body_format, sender, key, registry, of_payload=of_payload)
+        found = _with_key(payload, digest, body_format, sender, key, registry, of_payload=of_payload)
         if found is not None and (found.proven or len(keys) == 1):
             return found
     if of_payload:
@@ -58,8 +62,31 @@ def handshake_finding(
     return None
 
 
+def aes_finding(payload: bytes, digest: bytes, sender: Role | None) -> Finding | None:
+    """Return the finding for an InitConnect under AES: with zeros as the key, or by the last block of FTAES_ECB."""
+    if not payload or len(payload) % 16:
+        return None
+    ciphers: tuple[Cipher, ...] = (FtAesEcb(_NO_KEY), AesEcb(_NO_KEY), AesCbc(_NO_KEY, _NO_KEY))
+    for cipher in ciphers:
+        if opened_by(payload, digest, cipher) is not None:
+            proof = f"Decrypted as {cipher.name.upper()} with 16 zeros as key the SHA-1 agrees."
+            return Finding(MISTAKES["aes_for_rsa"], proof, sender)
+    blocks = len(payload) // 16
+    if blocks < 2 or any(payload[-16:-1]) or payload[-1] >= 16 or payload.count(0, 0, -16) > blocks:
+        return None  # zeros are one byte of 256 in ciphertext, and one of ten and more in a message
+    proof = f"It is {blocks} blocks of 16 bytes, the last of them 15 zeros and {payload[-1]}, as FTAES_ECB ends."
+    return Finding(MISTAKES["aes_for_rsa"], proof, sender, proven=False)
+
+
 def _with_key(
-    payload: bytes, body_format: int, sender: Role | None, key: RsaKey, registry: Registry, *, of_payload: bool
+    payload: bytes,
+    digest: bytes,
+    body_format: int,
+    sender: Role | None,
+    key: RsaKey,
+    registry: Registry,
+    *,
+    of_payload: bool,
 ) -> Finding | None:
     size = key.size
     if not payload:
@@ -92,7 +119,8 @@ def _with_key(
             proof = f"The key opens all {len(blocks)} blocks to a whole message, and the SHA-1 is that of the blocks."
             return Finding(MISTAKES["sha1_of_ciphertext"], proof, sender)
         lengths = ", ".join(str(len(chunk)) for chunk in whole)
-        proof = f"The key opens every block, to chunks of {lengths} bytes; joined they are no whole InitConnect."
+        joined = _joined_otherwise(whole, digest) or "joined they are no whole InitConnect"
+        proof = f"The key opens every block, to chunks of {lengths} bytes; {joined}."
         return Finding(MISTAKES["rsa_chunk_size"], proof, sender)
     if whole:
         bad = chunks.index(None) + 1
@@ -119,6 +147,20 @@ def _with_key(
         "an RSA library hides that behind random bytes and the SHA-1 fails instead."
     )
     return Finding(MISTAKES["rsa_wrong_key"], proof, sender)
+
+
+def _joined_otherwise(chunks: Sequence[bytes], digest: bytes) -> str | None:
+    """Return how chunks have to be joined for the digest to agree."""
+    if sha1(b"".join(reversed(chunks)), usedforsecurity=False).digest() == digest:
+        return "in the other order the SHA-1 agrees"
+    for count in range(1, min(map(len, chunks[:-1]), default=0)):
+        overlaps = all(after[:count] == before[-count:] for before, after in pairwise(chunks) if len(after) >= count)
+        if not overlaps:
+            continue
+        body = chunks[0] + b"".join(chunk[count:] for chunk in chunks[1:])
+        if sha1(body, usedforsecurity=False).digest() == digest:
+            return f"each begins with the last {count} bytes of the one before it, and without them the SHA-1 agrees"
+    return None
 
 
 def _joined(payload: bytes, key: RsaKey) -> bytes | None:

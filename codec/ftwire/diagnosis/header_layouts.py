@@ -23,6 +23,8 @@ __all__ = ["MAX_LAYOUTS", "HeaderLayouts", "LaidOutFrame", "header_findings", "m
 MAX_LAYOUTS: Final = 1 << 18
 """Layouts tried in one conversation; each costs some microseconds."""
 
+MAX_USUAL: Final = 256
+"""Headers of one conversation that look as they should and are read with other layouts all the same."""
 DIGEST: Final = 20
 """Bytes in a digest."""
 DIGEST_OFFSET: Final = 16
@@ -158,6 +160,7 @@ class HeaderLayouts:
         self._ids: Final = frozenset(registry.ids)
         self._work: Final = work
         self._last: tuple[_Layout, Order] | None = None
+        self._usual = 0
 
     def _is_usual(self, data: bytes, at: int) -> bool:
         """Return whether the bytes at ``at`` are a header as it should be, and its body."""
@@ -175,12 +178,16 @@ class HeaderLayouts:
         layouts = _layouts()
         if not self._may_begin(data, at) or self._work.layouts + 2 * len(layouts) > MAX_LAYOUTS:
             return None
+        is_usual = self._is_usual(data, at)
+        self._usual += is_usual
+        if is_usual and self._usual > MAX_USUAL:
+            return None
         likely = None
         for order in _ORDERS:
             for layout in layouts:
                 # Without the digest as proof, only the simplest layouts are believed.
                 is_simple = len(layout.changes) == 1 and layout.changes[0].mistake != "header_field_order"
-                may_guess = likely is None and is_simple and not self._is_usual(data, at)
+                may_guess = likely is None and is_simple and not is_usual
                 found = self._frame(data, at, layout, order, reads if may_guess else None)
                 if found is None:
                     continue

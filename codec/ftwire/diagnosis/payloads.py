@@ -1,19 +1,15 @@
-"""Mistakes between a plain body and its AES payload, found by trying them all until the digest agrees.
-
-Only the library's own ciphers are used. AES-ECB without any padding, which they do not offer, is FTAES_ECB with one
-more block: a payload whose last block is 16 zero bytes decrypts to all the blocks before it, nothing stripped.
-"""
+"""The ciphers that open a payload: the one agreed on, and those that are taken for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import sha1
 from typing import Final, NamedTuple
 
 from ftwire.cipher import AesCbc, AesEcb, Cipher, FtAesEcb
 from ftwire.errors import WireError
 
-__all__ = ["SessionKeys", "cipher_of", "opened_by", "payload_mistake"]
+__all__ = ["MODES", "Found", "SessionKeys", "cipher_of", "opened_by", "other_ciphers", "tails"]
 
 BLOCK: Final = 16
 MODES: Final = ("ftaes_ecb", "aes_ecb", "aes_cbc")
@@ -65,58 +61,28 @@ def opened_by(payload: bytes, digest: bytes, cipher: Cipher | None) -> bytes | N
     return body if sha1(body, usedforsecurity=False).digest() == digest else None
 
 
-def payload_mistake(
-    payload: bytes, digest: bytes, agreed: str, secrets: SessionKeys, previous: Sequence[bytes] = ()
-) -> tuple[str, str, bytes] | None:
-    """Return ID and proof of the mistake that explains a payload, and the plain body.
+Found = tuple[str, str, bytes]
+"""ID of the mistake, its proof, and the plain body."""
 
-    ``agreed`` is the name of the cipher that should open it and does not; ``previous`` are payloads sent before
-    it, the likeliest first.
+
+def other_ciphers(agreed: str, secrets: SessionKeys) -> Iterator[tuple[str, str, Cipher]]:
+    """Yield the ciphers that a payload may have in place of ``agreed``, each with ID and proof of the mistake.
+
+    First the other modes, then those with key or IV decoded from hexadecimal.
     """
-    for mistake, proof, body in _trials(payload, agreed, secrets, previous):
-        if sha1(body, usedforsecurity=False).digest() == digest:
-            return mistake, proof, body
-    return None
-
-
-def _trials(
-    payload: bytes, agreed: str, secrets: SessionKeys, previous: Sequence[bytes]
-) -> Iterator[tuple[str, str, bytes]]:
-    if not payload or len(payload) % BLOCK:
-        return
-    if agreed == "ftaes_ecb":
-        yield from _tails(payload, secrets.key)
     for mode in MODES:
-        if mode != agreed:
-            body = _opened(payload, cipher_of(mode, secrets))
-            if body is not None:
-                mistake = _OTHER_MODE.get((agreed, mode), "encryption_one_sided")
-                proof = f"Decrypted as {mode.upper()} the SHA-1 agrees; {agreed.upper()} was agreed."
-                yield mistake, proof, body
-    yield from _carried_over(payload, secrets, previous)
-    yield from _hex_decoded(payload, agreed, secrets)
+        cipher = cipher_of(mode, secrets)
+        if mode != agreed and cipher is not None:
+            mistake = _OTHER_MODE.get((agreed, mode), "encryption_one_sided")
+            yield mistake, f"Decrypted as {mode.upper()} the SHA-1 agrees; {agreed.upper()} was agreed.", cipher
+    yield from _hex_decoded(agreed, secrets)
 
 
-def _opened(payload: bytes, cipher: Cipher | None) -> bytes | None:
-    if cipher is None:
-        return None
-    try:
-        return cipher.decrypt(payload)
-    except WireError:
-        return None
+def tails(payload: bytes, every: bytes) -> Iterator[Found]:
+    """Yield the bodies of a payload with a mistake in the last block of FTAES_ECB.
 
-
-def _blocks(payload: bytes, key: str | bytes) -> bytes:
-    """Return the AES-ECB decryption of whole blocks, nothing stripped."""
-    return FtAesEcb(key).decrypt(payload + bytes(BLOCK))
-
-
-def _tails(payload: bytes, key: str) -> Iterator[tuple[str, str, bytes]]:
-    """Return the mistake in the last block of an FTAES_ECB payload, if there is one."""
-    try:
-        every = _blocks(payload, key)
-    except WireError:
-        return
+    ``every`` is what all its blocks decrypt to, the last one too.
+    """
     for count in range(BLOCK):
         if count and every[-count]:
             break
@@ -144,14 +110,6 @@ def _tails(payload: bytes, key: str) -> Iterator[tuple[str, str, bytes]]:
         yield "ftaes_tail_wrong", proof, inner[: len(inner) - count]
 
 
-def _carried_over(payload: bytes, secrets: SessionKeys, previous: Sequence[bytes]) -> Iterator[tuple[str, str, bytes]]:
-    for before in previous:
-        body = _try_cbc(payload, secrets.key, before[-BLOCK:])
-        if body is not None:
-            proof = "The SHA-1 agrees with the last block of the frame before it as IV, not with aesCBCiv."
-            yield "cbc_iv_carried_over", proof, body
-
-
 def _hex_forms(text: str) -> list[tuple[str, bytes]]:
     """Return the keys that programs make of 16 characters which they decode from hexadecimal: 8 bytes, made 16."""
     try:
@@ -169,30 +127,15 @@ def _hex_forms(text: str) -> list[tuple[str, bytes]]:
     return forms
 
 
-def _hex_decoded(payload: bytes, agreed: str, secrets: SessionKeys) -> Iterator[tuple[str, str, bytes]]:
-    ivs: list[tuple[str, str | bytes]] = [("", secrets.iv)] if secrets.iv else []
-    ivs += _hex_forms(secrets.iv or "")
-    if agreed == "aes_cbc":
-        for how, iv in ivs[1:]:
-            body = _try_cbc(payload, secrets.key, iv)
-            if body is not None:
-                proof = f"The SHA-1 agrees with the bytes of aesCBCiv read as hexadecimal, {how}, as IV."
-                yield "iv_hex_decoded", proof, body
+def _hex_decoded(agreed: str, secrets: SessionKeys) -> Iterator[tuple[str, str, Cipher]]:
+    ivs: list[str | bytes] = [secrets.iv] if secrets.iv else []
+    for how, iv in _hex_forms(secrets.iv or ""):
+        ivs.append(iv)
+        if agreed == "aes_cbc":
+            proof = f"The SHA-1 agrees with the bytes of aesCBCiv read as hexadecimal, {how}, as IV."
+            yield "iv_hex_decoded", proof, AesCbc(secrets.key, iv)
     for how, key in _hex_forms(secrets.key):
         proof = f"The SHA-1 agrees with the bytes of connAESKey read as hexadecimal, {how}, as key."
-        ciphers: list[Cipher] = [FtAesEcb(key), AesEcb(key)]
+        ciphers: list[Cipher] = [FtAesEcb(key), AesEcb(key), *(AesCbc(key, iv) for iv in ivs)]
         for cipher in ciphers:
-            body = _opened(payload, cipher)
-            if body is not None:
-                yield "key_hex_decoded", proof, body
-        for _, iv in ivs:
-            body = _try_cbc(payload, key, iv)
-            if body is not None:
-                yield "key_hex_decoded", proof, body
-
-
-def _try_cbc(payload: bytes, key: str | bytes, iv: str | bytes) -> bytes | None:
-    try:
-        return AesCbc(key, iv).decrypt(payload)
-    except WireError:
-        return None
+            yield "key_hex_decoded", proof, cipher

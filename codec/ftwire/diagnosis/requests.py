@@ -144,8 +144,15 @@ def security_finding(message: Any) -> Finding | None:
         if count >= MAX_SECURITIES:
             return None
         market, code = security.market, security.code
+        if (order := _utf16_order(code)) is not None:
+            proof = f"code has {len(code)} bytes, which are {order}-endian UTF-16 and not UTF-8."
+            return Finding(MISTAKES["text_in_utf16"], proof, Role.CLIENT)
         if not isinstance(code, str):  # protobuf's parser leaves text that is no UTF-8 as bytes
             continue
+        if not code or not market:
+            what = "code is empty" if market else f"market is 0 (unknown), code {code or 'empty'}"
+            proof = f"{what}: this names no security."
+            return Finding(MISTAKES["security_unset"], proof, Role.CLIENT, proven=False)
         if _PREFIX.fullmatch(code):
             proof = f"code is {code}; its market is in market ({market}) already."
             return Finding(MISTAKES["code_with_prefix"], proof, Role.CLIENT)
@@ -158,6 +165,19 @@ def security_finding(message: Any) -> Finding | None:
         if (market == _US and _DIGITS.fullmatch(code)) or (market in _CHINA and _LETTERS.fullmatch(code)):
             proof = f"market is {market}, and code {code} is like none of that market."
             return Finding(MISTAKES["market_for_code"], proof, Role.CLIENT, proven=False)
+    return None
+
+
+def _utf16_order(text: str | bytes) -> str | None:
+    """Return the byte order of ASCII in UTF-16 where a protobuf string has it; ``None`` for other text."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    for mark, order, high in ((b"\xff\xfe", "little", 1), (b"\xfe\xff", "big", 0)):
+        bare = raw.removeprefix(mark)
+        if len(bare) < 4 or len(bare) % 2 or any(bare[high::2]):
+            continue
+        low = bare[1 - high :: 2]
+        if low.isascii() and low.decode("ascii").isprintable():
+            return order
     return None
 
 

@@ -135,5 +135,17 @@ ROWS: Final = (
         "Write the names as the .proto files have them, in lowerCamel: c2s and clientVer, not C2S and ClientVer.",
         1,
     ),
+    (
+        "security_unset",
+        "A security has no market or no code.",
+        "Set both fields of Security: market (1 Hong Kong, 11 United States, 0 is unknown) and code.",
+        2,
+    ),
+    (
+        "text_in_utf16",
+        "A text in protobuf is UTF-16.",
+        "Encode text as UTF-8 in protobuf; a library does so of itself where the field is declared as string.",
+        1,
+    ),
 )
 """ID, title, remedy and rank of each."""

@@ -118,8 +118,14 @@ ROWS: Final = (
     ),
     (
         "other_hash_for_sha1",
-        "The digest is that of another hash function.",
-        "Use SHA-1 for arrBodySHA1.",
+        "The digest is that of another hash function, or one with a key.",
+        "Use SHA-1 for arrBodySHA1, without a key: no HMAC, and nothing hashed along with the body.",
+        1,
+    ),
+    (
+        "sha1_of_reordered",
+        "The SHA-1 is that of the body's bytes in another order.",
+        "Compute arrBodySHA1 over the bytes of the body as they are sent: they have no byte order to convert.",
         1,
     ),
     (

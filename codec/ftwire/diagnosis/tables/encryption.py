@@ -159,7 +159,7 @@ ROWS: Final = (
     (
         "aes_other_mode",
         "The body was encrypted in another mode of AES.",
-        "Use the mode that InitConnect agreed, ECB or CBC: not CTR, OFB or CFB.",
+        "Use the mode that InitConnect agreed, ECB or CBC: not CTR, OFB, CFB or GCM.",
         1,
     ),
     (
@@ -167,6 +167,38 @@ ROWS: Final = (
         "The ciphertext was turned into text.",
         "Send the bytes of the ciphertext, not their hexadecimal or base64 text, and keep them in a type for bytes.",
         1,
+    ),
+    (
+        "aes_key_size",
+        "The body was encrypted with AES-192 or AES-256.",
+        "Use AES-128: its key is the 16 characters of connAESKey as 16 bytes, with nothing added, repeated or "
+        "written as hexadecimal.",
+        1,
+    ),
+    (
+        "ftaes_tail_in_front",
+        "The last block of FTAES_ECB stands in front of the others.",
+        "Append the plain block of 15 zeros and len(body) % 16 behind the encrypted blocks.",
+        1,
+    ),
+    (
+        "ciphertext_length",
+        "The ciphertext has bytes too many or too few.",
+        "Send exactly the bytes that the cipher returned (update and final), without line end or terminating zero, "
+        "and set nBodyLen to their number.",
+        1,
+    ),
+    (
+        "packet_enc_algo_unknown",
+        "packetEncAlgo asks for no known cipher.",
+        "Ask for 0 (FTAES_ECB), 1 (AES_ECB), 2 (AES_CBC) or -1 (none) in packetEncAlgo.",
+        1,
+    ),
+    (
+        "aes_for_rsa",
+        "InitConnect is encrypted with AES.",
+        "Encrypt InitConnect with the public half of the RSA key; AES begins after its reply, which has the key.",
+        0,
     ),
 )
 """ID, title, remedy and rank of each."""

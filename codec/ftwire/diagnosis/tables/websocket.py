@@ -44,6 +44,12 @@ ROWS: Final = (
         1,
     ),
     (
+        "init_connect_on_websocket",
+        "InitConnect is sent on WebSocket.",
+        "On WebSocket begin with command 1 (InitWebSocket, which has the key) and send no InitConnect (1001).",
+        1,
+    ),
+    (
         "no_envelope",
         "A WebSocket message is no envelope.",
         'Start every binary message with "ft-v1.0" and a zero byte.',
