@@ -69,7 +69,7 @@ ENDLESS = "quote_push"
 """The one that listens until it is stopped."""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("samples", "is_today"), [(SAMPLES, False), (BY_TODAY, True)], ids=["2024", "today"])
 def test_the_vendors_sample_programs_run(
     samples: dict[str, str], is_today: bool, peer: Callable[[str], Peer], tmp_path: Path

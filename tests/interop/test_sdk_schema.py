@@ -108,6 +108,7 @@ def made(names: list[str]) -> dict[str, list[Message]]:
     return found
 
 
+@pytest.mark.timeout(900)  # thousands of messages are drawn
 def test_every_class_of_the_newest_sdks_reads_and_writes_what_ours_do(peer: PeerOf, tmp_path: Path) -> None:
     # Making the messages takes longest: both SDKs get the same ones, and run beside each other.
     peers = {name: peer(name) for name in NEWEST}
