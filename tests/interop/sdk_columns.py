@@ -215,6 +215,8 @@ def exported(responses: Mapping[str, Any], *, columns: str = "sdk") -> dict[tupl
             for table, batch in tables([str(path)], columns=columns, show_secrets=True):
                 if columns == "sdk" and "time" in batch.schema.names and "conversation" in batch.schema.names:
                     continue  # no table of the SDK
+                if table.startswith("kline_"):
+                    table = "kline"  # ours have one a period and adjustment
                 found.setdefault((name, table), []).extend(_plain(batch))
     return found
 
