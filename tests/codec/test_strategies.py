@@ -297,7 +297,7 @@ def test_a_mutation_says_what_it_did(mutation: Mutation) -> None:
 
 
 def test_mutations_of_every_kind_happen_and_shrink() -> None:
-    words = " ".join(change for mutation in many(mutations(STREAM), 800) for change in mutation.changes)
+    words = " ".join(change for mutation in many(mutations(STREAM), 1200) for change in mutation.changes)
     for word in ("flipped", "cut off", "doubled", "taken out", "put in", "exchanged", "of its payload",
                  "proto_id and serial exchanged", *FRAME_MUTATIONS, *BODY_MUTATIONS):  # fmt: skip
         assert word in words
@@ -310,7 +310,7 @@ def test_mutations_of_every_kind_happen_and_shrink() -> None:
 def test_envelopes_get_every_mutation_that_has_a_name() -> None:
     for sender in Role:
         source = Envelope.build(3008, 2, b"", sender=sender)
-        seen = many(mutations(source, min_changes=1, max_changes=1), 300)
+        seen = many(mutations(source, min_changes=1, max_changes=1), 1000)
         words = " ".join(each.changes[0] for each in seen if each.changes)
         assert [name for name in ENVELOPE_MUTATIONS if name not in words] == []
         assert all(each.data == each.original for each in many(mutations(source, max_changes=0), 3))
