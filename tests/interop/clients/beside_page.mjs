@@ -3,70 +3,24 @@
 //
 //   node beside_page.mjs --modules PEER --chromium PATH --url URL --save FILE [--shots FOLDER]
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { filter, openLive } from "./browser.mjs";
 
-const { values } = parseArgs({
-  options: {
-    modules: { type: "string" },
-    chromium: { type: "string" },
-    url: { type: "string" },
-    save: { type: "string" },
-    shots: { type: "string" },
-  },
-});
-const require = createRequire(join(resolve(values.modules), "node_modules", "any.js"));
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const step = async (seen) => {
-  process.stdout.write(`${JSON.stringify(seen)}\n`);
-  await lines.next();
-};
-
-const browser = await chromium.launch({ executablePath: values.chromium, args: ["--no-sandbox"] });
-const context = await browser.newContext({ viewport: { width: 1360, height: 800 }, colorScheme: "light" });
-const page = await context.newPage();
+// Chromium says so itself where a request is refused, as it is on purpose here.
+const live = await openLive({ name: "beside", height: 800, isExpected: /status of 422/ });
+const { browser, page, values, errors, elsewhere, step, shot, faults } = live;
 page.setDefaultTimeout(20_000);
-const errors = [];
-const elsewhere = [];
-page.on("pageerror", (error) => errors.push(String(error)));
-page.on("console", (message) => {
-  // Chromium says so itself where a request is refused, as it is on purpose here.
-  if (message.type() === "error" && !/status of 422/.test(message.text())) errors.push(message.text());
-});
-page.on("request", (request) => {
-  if (!request.url().startsWith(values.url) && !request.url().startsWith("blob:")) elsewhere.push(request.url());
-});
 const says = (selector, wanted) =>
   page.waitForFunction(
     ([where, what]) => new RegExp(what).test(document.querySelector(where)?.textContent ?? ""),
     [selector, wanted],
   );
-const filtered = async (expression) => {
-  await page.fill("#filter", expression);
-  await page.press("#filter", "Enter");
-  await page.waitForSelector(".list:not([aria-busy])");
-};
-const faults = async () => {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run()");
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
-};
-const shot = (name) => values.shots && page.screenshot({ path: join(values.shots, `beside-${name}.png`) });
+const filtered = (expression) => filter(page, expression);
 const openRequest = async (protocol) => {
   await filtered(`proto == ${protocol} and kind == request`);
   await page.click(".row");
   await page.waitForSelector(".card");
 };
 
-await page.goto(values.url);
-await page.waitForSelector("html[data-ready]", { state: "attached" });
 await step({ title: await page.textContent("#title") });
 
 // A client has come: one of its requests is sent again, and the reply is opened.

@@ -3,10 +3,10 @@
 //   node report_page.mjs --modules PEER --chromium PATH --page FILE [--shots FOLDER] [--scroll]
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { filter, launch } from "./browser.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -17,12 +17,9 @@ const { values } = parseArgs({
     scroll: { type: "boolean" },
   },
 });
-const require = createRequire(join(resolve(values.modules), "node_modules", "any.js"));
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const address = pathToFileURL(values.page).href;
 
-const browser = await chromium.launch({ executablePath: values.chromium, args: ["--no-sandbox"] });
+const { browser, faults: faultsOf } = await launch(values);
 const seen = { errors: [], requests: [], dialogs: [], faults: {}, wide: {} };
 
 async function open(size, options = {}) {
@@ -38,19 +35,9 @@ async function open(size, options = {}) {
   return page;
 }
 const ready = (page) => page.waitForSelector("html[data-ready]", { state: "attached", timeout: 60_000 });
-const filtered = async (page, expression) => {
-  await page.fill("#filter", expression);
-  await page.press("#filter", "Enter");
-  await page.waitForSelector(".list:not([aria-busy])", { timeout: 60_000 });
-  return page.textContent("#filter-note");
-};
-// Faults that axe calls serious or critical; it is run in the page by the debugger, past the page's policy.
+const filtered = (page, expression) => filter(page, expression, { timeout: 60_000 });
 const faults = async (page, name) => {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run()");
-  seen.faults[name] = violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
+  seen.faults[name] = await faultsOf(page);
 };
 const shot = (page, name) => values.shots && page.screenshot({ path: join(values.shots, `${name}.png`) });
 // How far the content of the page sticks out at its side, in pixels.

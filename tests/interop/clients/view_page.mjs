@@ -3,72 +3,25 @@
 //
 //   node view_page.mjs --modules PEER --chromium PATH --url URL --save FILE [--shots FOLDER]
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { filter, openLive } from "./browser.mjs";
 
-const { values } = parseArgs({
-  options: {
-    modules: { type: "string" },
-    chromium: { type: "string" },
-    url: { type: "string" },
-    save: { type: "string" },
-    shots: { type: "string" },
-  },
-});
-const require = createRequire(join(resolve(values.modules), "node_modules", "any.js"));
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const step = async (seen) => {
-  process.stdout.write(`${JSON.stringify(seen)}\n`);
-  await lines.next();
-};
-
-const browser = await chromium.launch({ executablePath: values.chromium, args: ["--no-sandbox"] });
-const context = await browser.newContext({ viewport: { width: 1360, height: 700 }, colorScheme: "light" });
-const page = await context.newPage();
-const errors = [];
-const elsewhere = [];
-page.on("pageerror", (error) => errors.push(String(error)));
-page.on("console", (message) => {
-  // Chromium says so itself where a server goes away, and is not there.
-  const isLost = /ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/;
-  if (message.type() === "error" && !isLost.test(message.text())) errors.push(message.text());
-});
-page.on("request", (request) => {
-  if (!request.url().startsWith(values.url) && !request.url().startsWith("blob:")) elsewhere.push(request.url());
-});
+// Chromium says so itself where a server goes away, and is not there.
+const isExpected = /ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/;
+const live = await openLive({ name: "view", height: 700, isExpected });
+const { browser, page, values, errors, elsewhere, step, shot, faults } = live;
 const text = (selector) => page.textContent(selector);
 const shows = (selector, wanted) =>
   page.waitForFunction(([where, what]) => document.querySelector(where)?.textContent === what, [selector, wanted], {
     timeout: 15_000,
   });
-const filtered = async (expression) => {
-  await page.fill("#filter", expression);
-  await page.press("#filter", "Enter");
-  await page.waitForSelector(".list:not([aria-busy])");
-  return text("#filter-note");
-};
+const filtered = (expression) => filter(page, expression);
 const lastRow = () => page.$$eval(".row .row-number", (found) => found.at(-1)?.textContent ?? null);
 const isAtEnd = () =>
   page.evaluate(() => {
     const list = document.querySelector(".list");
     return list.scrollHeight - list.scrollTop - list.clientHeight < 30;
   });
-const faults = async () => {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run()");
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
-};
-const shot = (name) => values.shots && page.screenshot({ path: join(values.shots, `view-${name}.png`) });
 
-await page.goto(values.url);
-await page.waitForSelector("html[data-ready]", { state: "attached" });
 await shows(".live-state", "Live");
 await step({ tiles: await page.$$eval(".tile-value", (found) => found.map((each) => each.textContent)) });
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from ftwire_tools.commands._option_group import option_group
-from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
+from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.addresses import LOOPBACK, Address, is_loopback
 from ftwire_tools.terminal.output_file import write_file
 from ftwire_tools.terminal.style import printable
@@ -60,14 +60,7 @@ page_options: Final = option_group(
         metavar="FILE",
         help="Use the token in this file, instead of showing one; if there is none, write one, readable by you alone.",
     ),
-    click.option(
-        "--max-frames",
-        type=click.IntRange(1, MOST_FRAMES),
-        default=200_000,
-        show_default=True,
-        metavar="N",
-        help="Frames that are listed; later ones count in the overview only, until the list is cleared.",
-    ),
+    max_frames_option(1, until=", until the list is cleared"),
     keep_option,
     page_secrets_option,
 )

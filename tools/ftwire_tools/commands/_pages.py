@@ -12,7 +12,7 @@ from ftwire_tools.messages.sensitive_fields import SECRET, Category
 if TYPE_CHECKING:
     from ftwire_tools.session_report.shown_bodies import ShownBodies
 
-__all__ = ["MOST_FRAMES", "about_page", "keep_option", "page_secrets_option", "shown_bodies"]
+__all__ = ["about_page", "keep_option", "max_frames_option", "page_secrets_option", "shown_bodies"]
 
 MOST_FRAMES: Final = 370_000
 """A row has up to 48 pixels, and Firefox shows no element that is higher than 17.8 million."""
@@ -27,6 +27,18 @@ keep_option: Final[Callable[[Any], Any]] = click.option(
 page_secrets_option: Final[Callable[[Any], Any]] = click.option(
     "--show-secrets", is_flag=True, help="Hide nothing: the page has keys, passwords and accounts in it."
 )
+
+
+def max_frames_option(least: int, *, until: str = "") -> Callable[[Any], Any]:
+    """Return ``--max-frames`` of a page that lists at least ``least``; ``until`` is what ends its limit."""
+    return click.option(
+        "--max-frames",
+        type=click.IntRange(least, MOST_FRAMES),
+        default=200_000,
+        show_default=True,
+        metavar="N",
+        help=f"Frames that are listed; later ones count in the overview only{until}.",
+    )
 
 
 def shown_bodies(keep: Sequence[str], *, show_secrets: bool) -> ShownBodies:

@@ -20,7 +20,7 @@ from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option
 from ftwire_tools.commands._outputs import open_output, write_output
-from ftwire_tools.commands._pages import MOST_FRAMES, about_page, keep_option, page_secrets_option, shown_bodies
+from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
@@ -68,14 +68,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
 @keys_option("RSA private key to decrypt with; repeatable.")
 @filter_option("Only frames that match are in the report")
 @click.option("--title", metavar="TEXT", help="What the page is called; by default the names of the captures.")
-@click.option(
-    "--max-frames",
-    type=click.IntRange(0, MOST_FRAMES),
-    default=200_000,
-    show_default=True,
-    metavar="N",
-    help="Frames that are listed; later ones count in the overview only.",
-)
+@max_frames_option(0)
 @click.option(
     "--max-size",
     type=Amount("bytes", SIZES),

@@ -77,14 +77,7 @@ async def _view(source: Input, page: LivePage, keys: Sequence[RsaKey], *, follow
             raise page.not_listening(error) from None
         page.announce(server.url)
         try:
-            reading = asyncio.create_task(live.read())
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                await reading
-            await stopping
-            reading.cancel()
-            await asyncio.wait({reading})
+            await live.read_until(stop)
         except OSError as error:
             raise click.ClickException(f"{source.name}: {error.strerror or error}") from None
         except (NotACaptureError, ImportError) as error:

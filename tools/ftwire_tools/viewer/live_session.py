@@ -148,6 +148,19 @@ class LiveSession:
         self.session.end(self._reader.account)
         self.state = "ended"
 
+    async def read_until(self, stop: asyncio.Event) -> None:
+        """Read until ``stop`` is set, and wait for it where the end comes first. Raises as ``read`` does, at once."""
+        reading, stopping = asyncio.create_task(self.read()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                await reading
+            await stopping
+        finally:
+            reading.cancel()
+            stopping.cancel()
+            await asyncio.wait({reading, stopping})
+
     async def _is_more(self) -> bool:
         """Take what there is, or wait for it; return whether there may be more."""
         is_last = self._source.has_ended  # before reading: what comes in between is read, too

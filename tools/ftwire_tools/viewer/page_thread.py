@@ -59,18 +59,10 @@ class PageThread:
     async def _serve(self) -> None:
         async with self._server:
             self._begun.set_result(asyncio.get_running_loop())
-            reading, stopping = asyncio.create_task(self._read()), asyncio.create_task(self._stop.wait())
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                await reading
-            await stopping
-            reading.cancel()
-            await asyncio.wait({reading})
+            try:
+                await self._live.read_until(self._stop)
+            except (OSError, NotACaptureError, ImportError) as error:
+                self._live.state = "ended"
+                self._report(f"the page shows no more: {error}")
+                await self._stop.wait()
             await self._resender.close()
-
-    async def _read(self) -> None:
-        try:
-            await self._live.read()
-        except (OSError, NotACaptureError, ImportError) as error:
-            self._live.state = "ended"
-            self._report(f"the page shows no more: {error}")
