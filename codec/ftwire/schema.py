@@ -92,10 +92,10 @@ class Schema:
         found = cls(*parse(data, ids or {}, builtin.protocols, builtin.serialized_file))
         for name in found.file_names:
             try:
-                found.file(name)
-            except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:
-                # The errors of a pool for a missing type, a number used twice, an invalid name; that of 3.20 has
-                # AttributeError for an enum field without a type.
+                found.namespace(name)
+            except Exception as error:
+                # What protobuf raises for a contradiction is nowhere documented. 3.20, which is written in Python, has
+                # AttributeError for an enum field without a type, IndexError for a oneof that is not there.
                 raise DescriptorError(f"{name}: {first_line(error)}") from error
         for row in found.protocols:
             for message in filter(None, (row.request, row.response)):

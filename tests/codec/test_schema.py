@@ -204,6 +204,10 @@ def broken(change: str) -> bytes:
         file.options.MergeFromString(bytes.fromhex("82f41803120141"))
     elif change == "enum without a type":
         file.message_type[0].field.add(name="kind", number=2, type=14, label=1)
+    elif change == "oneof that is not there":
+        file.message_type[0].field[0].oneof_index = 1
+    elif change == "zero byte in a name":
+        file.message_type[0].name = "Req\0uest"
     elif change == "option that does not parse":
         file.dependency.append("ftwire/options.proto")
         file.options.MergeFromString(bytes.fromhex("82f4180108"))
@@ -229,6 +233,8 @@ def broken(change: str) -> bytes:
         ("number used twice", "Own.proto"),
         ("unknown type", "Own.proto"),
         ("enum without a type", "Own.proto"),
+        ("oneof that is not there", "Own.proto"),
+        ("zero byte in a name", "Own.proto"),
         ("no name", "no name"),
         ("option without id", "lacks an id"),
         ("option that does not parse", "does not parse"),
