@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Checked before a virtual environment of the wrong Python is made, which would stay.
 TOO_OLD := "ftwire needs Python 3.11 or newer; another than $(PYTHON) is taken by: make PYTHON=python3.12"
 
-.PHONY: demo test setup lint types imports unit core core-test lower-bounds protobuf-versions dist dist-check wheels workflows peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
+.PHONY: demo test setup lint types imports unit explore core core-test lower-bounds protobuf-versions dist dist-check wheels workflows peers interop bench bench-check bench-record fixtures schema-check fuzz soak mutate man docs clean
 
 demo: setup
 	$(BIN)/ftwire dump --table fixtures/captures/futu-api-10.11-plain.pcap
@@ -37,6 +37,10 @@ imports: setup
 # Without the compiled core, whether it is installed or not. CI=1 runs what takes long, too.
 unit: setup
 	FTWIRE_CORE=off $(BIN)/pytest
+
+# Every property with a thousand new examples; the tests have the same ones in every run.
+explore: setup
+	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -m hypothesis --timeout 3600
 
 # The compiled core: needs cargo.
 core: $(VENV)/.core

@@ -181,7 +181,7 @@ def conversations(draw: st.DrawFn) -> list[Frame]:
 
 @given(conversations(), st.booleans())
 def test_nothing_is_found_in_what_is_right(frames: list[Frame], tell_sender: bool) -> None:
-    # HYPOTHESIS_PROFILE=thorough makes this some 16,000 frames.
+    # `make explore` makes this some 8,000 frames.
     watched, lone = ConversationChecker(keys=[KEY]), ConversationChecker(keys=[KEY], alone=True)
     seen: list[Piece] = []
     read: list[Piece] = []
