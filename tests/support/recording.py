@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +22,10 @@ from ftwire_tools.gateway.script_file import load_script
 from ftwire_tools.recording.interceptor import Interception
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.terminal.addresses import Address
+from support.command import FTWIRE, read_until, started
 
 KILL: Final[signal.Signals] = getattr(signal, "SIGKILL", signal.SIGTERM)
 """What ends a program at once; Windows does so for SIGTERM."""
-FTWIRE = [sys.executable, "-c", "from ftwire_tools.cli import main; main()"]
-"""The command, run by this interpreter."""
-
 SECONDS = 30
 """Longest time that a test waits for anything."""
 
@@ -74,31 +71,13 @@ def recording(
     """Run ``ftwire record`` as a proxy of these ports until the block is left."""
     targets = [to] if isinstance(to, int) else to
     routes = [word for port in targets for word in ("--listen", "0", "--to", f":{port}")]
-    process = subprocess.Popen(
-        [*FTWIRE, "record", *routes, *map(str, options)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=prepare,
-    )
-    running = Recording(process, [])
-    try:
-        assert process.stderr is not None
+    with started("record", *routes, *options, stdout=subprocess.PIPE, prepare=prepare) as process:
+        running = Recording(process, [])
         for _ in targets:
-            line = process.stderr.readline().decode()
-            running.said.append(line)
-            if "runs as code" in line:
-                line = process.stderr.readline().decode()
-                running.said.append(line)
-            assert "listening on" in line, line + process.stderr.read().decode()
-            running.ports.append(int(line.partition(" for ")[0].rpartition(":")[2]))
+            said, listening = read_until(process, r"listening on \S+:(\d+) for ")
+            running.said += said.splitlines(keepends=True)
+            running.ports.append(int(listening[1]))
         yield running
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(SECONDS)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
 
 
 class Proxied:

@@ -36,11 +36,12 @@ from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.redaction.capture_rewriter import Rewriter
 from ftwire_tools.redaction.pseudonyms import Pseudonyms
 from ftwire_tools.redaction.redactor import Redaction
+from support.command import FTWIRE
 from support.frames import init_response, rt_request
 from support.places import ROOT
 from support.planted import Planted, fill
 from support.programs import Program, complaints
-from support.recording import FTWIRE, ftwire, streams
+from support.recording import ftwire, streams
 from tools.recording.test_record import noise
 
 CAPTURES = ROOT / "fixtures" / "captures"
