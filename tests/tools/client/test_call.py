@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,14 @@ from ftwire.frame import Role, encode_frame
 from ftwire_tools.commands import ftwire
 from ftwire_tools.messages.trading import TRADING
 from support.captures import Said, pcap, session
+from support.command import FTWIRE
 from support.places import ROOT
 from support.recording import serving as tcp_serving
 from support.scripted_gateway import ScriptedGateway, serving
 
 KEYS = ROOT / "fixtures" / "keys"
 KEY = KEYS / "TEST-ONLY-1024.pem"
-COMMAND = [sys.executable, "-m", "ftwire_tools.cli", "call"]
+COMMAND = [*FTWIRE, "call"]
 RT = '{"security": "HK.00700"}'
 
 

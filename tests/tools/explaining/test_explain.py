@@ -30,6 +30,7 @@ from ftwire_tools.explaining.piece_view import PieceView
 from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
+from support.command import FTWIRE
 from support.frames import init_response, request, response, rt_request, rt_response
 from support.programs import require
 
@@ -410,7 +411,7 @@ def test_a_terminal_gets_colours_and_a_pipe_none(monkeypatch: pytest.MonkeyPatch
     raw = request().encode().hex()
     assert "\x1b" not in run(raw).output
     program = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
-    words = [*program, sys.executable, "-m", "ftwire_tools.cli", "explain", raw]
+    words = [*program, *FTWIRE, "explain", raw]
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, check=False).stdout

@@ -6,7 +6,6 @@ import json
 import re
 import stat
 import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha1, sha256
@@ -40,6 +39,7 @@ from support.captures import (
     push,
     session,
 )
+from support.command import FTWIRE
 from support.frames import init_response, rt_request
 from tools.report.pages import CAPTURES, KEYS, page_at, report
 
@@ -338,7 +338,7 @@ def test_how_the_file_is_written(tmp_path: Path) -> None:
 
 
 def test_standard_input_and_output() -> None:
-    words = [sys.executable, "-m", "ftwire_tools.cli", "report", "-", "-o", "-"]
+    words = [*FTWIRE, "report", "-", "-o", "-"]
     done = subprocess.run(words, input=PLAIN.read_bytes(), capture_output=True, check=True)
     assert done.stdout.startswith(b"<!doctype html>")
     assert done.stdout.rstrip().endswith(b"</html>")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -23,6 +22,7 @@ from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
 from ftwire_tools.synthetic.market import made_up_listings
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
+from support.command import FTWIRE
 from support.places import ROOT
 from support.programs import Program
 
@@ -211,7 +211,7 @@ def test_zones_need_no_database_of_the_system(market: str, tmp_path: Path) -> No
     written = []
     for name, environment in (("with", {}), ("without", {"PYTHONTZPATH": ""})):
         out = tmp_path / f"{name}.pcap"
-        command = [sys.executable, "-m", "ftwire_tools.cli", "synth", str(out), "--size", "100KB"]
+        command = [*FTWIRE, "synth", str(out), "--size", "100KB"]
         command += ["--market", market, "--start", "2024-03-08", "--days", "3"]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
