@@ -31,10 +31,11 @@ from ftwire_tools.terminal.hex_input import from_hex
 from ftwire_tools.terminal.style import PLAIN
 from support import captures
 from support.command import FTWIRE
-from support.frames import init_response, request, response, rt_request, rt_response
+from support.frames import init_response, request, response, rt_request, rt_response, websocket_frame
 from support.programs import require
 
 KEY = FIXTURES / "keys" / "TEST-ONLY-1024.pem"
+MASKS = {"client": b"\x01\x02\x03\x04", "server": b""}
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -48,17 +49,6 @@ def run(*words: str | Path, data: bytes | None = None) -> Result:
 def found_in(result: Result) -> set[tuple[str, str | None, tuple[int, ...]]]:
     assert result.exit_code in (0, 3), result.output
     return {(one["mistake"], one["sender"], tuple(one["frames"])) for one in json.loads(result.stdout)["findings"]}
-
-
-def masked(message: bytes, *, client: bool) -> bytes:
-    """A WebSocket frame (RFC 6455, 5.2): final, binary, masked from a client."""
-    size = len(message)
-    length = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
-    if not client:
-        return b"\x82" + length + message
-    mask = b"\x01\x02\x03\x04"
-    hidden = bytes(byte ^ mask[place % 4] for place, byte in enumerate(message))
-    return b"\x82" + bytes([length[0] | 0x80]) + length[1:] + mask + hidden
 
 
 def pcap_of(steps: list[tuple[str, bytes, float]]) -> bytes:
@@ -78,7 +68,7 @@ def pcap_of(steps: list[tuple[str, bytes, float]]) -> bytes:
 def capture_of(vector: Any) -> bytes:
     steps = [(step["sender"], bytes.fromhex(step["hex"]), step["time"]) for step in vector["steps"]]
     if vector["transport"] == "websocket":
-        steps = [(sender, masked(data, client=sender == "client"), at) for sender, data, at in steps]
+        steps = [(sender, websocket_frame(data, mask=MASKS[sender]), at) for sender, data, at in steps]
         steps = [("client", UPGRADE[0], 0.0), ("server", UPGRADE[1], 0.0), *steps]
     return pcap_of(steps)
 
@@ -322,7 +312,7 @@ def test_what_one_side_of_a_websocket_connection_sent_is_explained(name: str, tm
 def test_one_side_is_explained_from_the_middle_and_with_its_mistakes() -> None:
     vector = next(each for each in VECTORS if each["id"] == "ws-no-ret-type")
     (expected,) = vector["expected"]
-    wrong = masked(bytes.fromhex(vector["steps"][-1]["hex"]), client=expected["sender"] == "client")
+    wrong = websocket_frame(bytes.fromhex(vector["steps"][-1]["hex"]), mask=MASKS[expected["sender"]])
     for words in ((), ("--from", expected["sender"])):
         result = run("--json", *words, "-", data=b"\x01" * 9 + wrong + wrong)
         assert found_in(result) == {(expected["mistake"], expected["sender"], (1, 2))}

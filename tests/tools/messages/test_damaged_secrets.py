@@ -23,8 +23,8 @@ from ftwire_tools.export import tables
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 from ftwire_tools.messages.masking import is_secret, may_hold_secrets
 from support.captures import Said, pcap
+from support.frames import websocket_frame
 from support.planted import fill, varint
-from tools.redaction.test_redact import websocket_frame
 
 TEXT = "Qz7x!Kw9v@Jh5g#Bt3y$Nm8c%Lp4r^Fd"
 """The secret in texts: 32 characters, as a password's hash has. No window of it occurs anywhere else."""
