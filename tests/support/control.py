@@ -68,8 +68,8 @@ def steerable(folder: Path, *options: str | Path) -> Iterator[ControlClient]:
     if find_spec("h11") is None:
         absent("the library h11 is not installed")
     token_file = folder / "token"
-    words = ["serve", "--port", "0", "--control", "0", "--control-token-file", token_file]
-    with started(*words, *options) as process:
+    words = ["serve", "--port", "0", "--control", "0"]
+    with started(*words, "--control-token-file", token_file, *options) as process:
         said, listening = read_until(process, r" listening .*?port=(\d+)")
         more, control = read_until(process, r" control .*?:(\d+)\b")
         ports = int(listening[1]), int(control[1])

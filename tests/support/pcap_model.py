@@ -89,11 +89,9 @@ def dissect(parts: Iterable[bytes], dissector: Dissector | None = None) -> list[
     return events + list(dissector.close())
 
 
-def dissect_damaged(
-    parts: Iterable[bytes], dissector: Dissector | None = None
-) -> tuple[list[Event], CaptureError | None]:
+def dissect_damaged(parts: Iterable[bytes]) -> tuple[list[Event], CaptureError | None]:
     """Return all events of a file that may be damaged, and the error it ends with."""
-    dissector = dissector or Dissector()
+    dissector = Dissector()
     events: list[Event] = []
     error: CaptureError | None = None
     try:
@@ -115,11 +113,11 @@ def texts(events: Iterable[Event]) -> list[str]:
     return [repr(event) for event in events]
 
 
-def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector, step_ns: int = 1000) -> list[Event]:
+def by_packet(frames: Iterable[bytes | Snapped], dissector: Dissector) -> list[Event]:
     """Return the events of packets that are given one by one: the same as of ``dissect([pcap(frames)])``."""
     events: list[Event] = []
     for at, data in enumerate(frames):
-        events += dissector.packet(Packet(at + 1, step_ns * at, *kept(data), ETHERNET))
+        events += dissector.packet(Packet(at + 1, 1000 * at, *kept(data), ETHERNET))
     return events + list(dissector.close())
 
 

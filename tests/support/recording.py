@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ftwire.cipher import RsaKey
-from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed
+from ftwire.pcap import CloseReason, Data, Direction, Dissector, Endpoint, FlowClosed, FlowOpened
 from ftwire_tools.captures.traffic import Tap
 from ftwire_tools.gateway.faults import Faults
 from ftwire_tools.gateway.script_file import load_script
@@ -198,8 +198,8 @@ class Stream:
     end: CloseReason | None = None
 
 
-def streams(path: Path, *, whole: bool = True) -> list[Stream]:
-    """Return the connections of a capture; with ``whole``, check that no bytes are missing."""
+def streams(path: Path) -> list[Stream]:
+    """Return the connections of a capture, in which no bytes may be missing."""
     found: dict[int, Stream] = {}
     dissector = Dissector()
     for event in [*dissector.feed(path.read_bytes()), *dissector.close()]:
@@ -208,8 +208,7 @@ def streams(path: Path, *, whole: bool = True) -> list[Stream]:
             (stream.sent if event.direction is Direction.A_TO_B else stream.received).extend(event.data)
         elif isinstance(event, FlowClosed):
             found[event.flow.index].end = event.reason
-        elif type(event).__name__ == "FlowOpened":
-            found[event.flow.index] = Stream(event.flow.a, event.flow.b)  # type: ignore[union-attr]
         else:
-            assert not whole, event
+            assert isinstance(event, FlowOpened), event
+            found[event.flow.index] = Stream(event.flow.a, event.flow.b)
     return list(found.values())

@@ -82,7 +82,6 @@ def viewing(folder: Path, *options: str | Path, stdin: int | None = None, port: 
     if find_spec("h11") is None:
         absent("the library h11 is not installed")
     token_file = folder / "view-token"
-    words = ["view", "--port", str(port), "--token-file", token_file]
-    with started(*words, *options, stdin=stdin) as process:
+    with started("view", "--port", str(port), "--token-file", token_file, *options, stdin=stdin) as process:
         said, found = read_until(process, r"^ftwire: http://127\.0\.0\.1:(\d+)/")
         yield Viewing(int(found[1]), token_file.read_text().strip(), said, process)

@@ -467,7 +467,7 @@ def test_websocket_and_tcp_in_one_recording(tshark: Program, tmp_path: Path) -> 
 
 def test_ipv6_clients_of_an_ipv4_gateway(tshark: Program, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
-    words = ["record", "--listen", "[::1]:0", "-w", path, "--to"]
+    words = ["record", "--listen", "[::1]:0", "-w", str(path), "--to"]
     with serving(echo) as port, started(*words, f"127.0.0.1:{port}") as process:
         _, listening = read_until(process, r"^ftwire: listening on \[::1\]:(\d+) for ")
         with connect(int(listening[1]), "::1") as side:

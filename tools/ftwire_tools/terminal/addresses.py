@@ -20,7 +20,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str, *, default_host: str = LOOPBACK) -> Address:
+def parse_address(text: str) -> Address:
     """Parse ``HOST:PORT``, ``[IPv6]:PORT``, ``:PORT`` or ``PORT``.
 
     Raises ``ValueError``, whose message can be shown to the user.
@@ -32,7 +32,7 @@ def parse_address(text: str, *, default_host: str = LOOPBACK) -> Address:
         raise ValueError(f"{text!r}: an IPv6 address needs brackets, as in [::1]:11111")
     if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
         raise ValueError(f"{text!r} is not HOST:PORT with a port of 0 to 65535")
-    return Address(host if colon and host else default_host, int(port))
+    return Address(host if colon and host else LOOPBACK, int(port))
 
 
 def is_loopback(host: str) -> bool:
