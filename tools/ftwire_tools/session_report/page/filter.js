@@ -162,12 +162,22 @@
     #read(node) {
       const [name, ...others] = node.children;
       const condition = { kind: node.name, name: name.text, at: name.at, values: [] };
-      if (node.name === "comparison") condition.operator = others.shift().text;
+      if (node.name === "comparison") {
+        const { text } = others.shift();
+        condition.operator = this.words.grammar.operators[text] ?? text;
+      }
       for (const { children } of others) {
         const [token] = children;
         const isRegex = token.type === "REGEX";
         const bare = token.type === "QUOTED" ? token.text.slice(1, -1).replace(/\\(["'\\])/g, "$1") : token.text;
         condition.values.push({ text: isRegex ? token.text.slice(1, -1) : bare, isRegex, at: token.at });
+      }
+      if (node.name === "search") {
+        condition.kind = "match";
+        condition.values[0].isRegex = true;
+      } else if (node.name === "containment") {
+        condition.kind = "match";
+        condition.values[0].text = `*${condition.values[0].text.replace(/[*?[]/g, "[$&]")}*`;
       }
       return condition;
     }
@@ -286,6 +296,9 @@
       if (kind === "match") {
         const search = this.#searcher(values[0]);
         return (row) => search(read(row));
+      }
+      for (const { text, at } of values) {
+        if (/^\d+$/.test(text)) throw new FilterError(`expected HOST, HOST:PORT or :PORT; not '${text}'`, at);
       }
       const isEqual = kind !== "comparison" || operator !== "!=";
       return (row) => values.some(({ text }) => endMatches(read(row), text)) === isEqual;
@@ -431,7 +444,8 @@
         }
       };
       for (const root of this.words.roots) look(root, "", 3);
-      const near = [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 2);
+      const paths = [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 2);
+      const near = this.words.wireshark[name] ?? paths;
       return `there is no field '${name}'${near.length ? `; did you mean ${near.join(" or ")}?` : ""}`;
     }
 
@@ -539,7 +553,8 @@
 
   const converted = (convert, expected, { text, at }) => {
     const value = convert(text);
-    if (value === null) throw new FilterError(`expected ${expected}; not '${text}'`, at);
+    const hint = text.includes("..") ? " (a range is two conditions: number >= 5 and number <= 8)" : "";
+    if (value === null) throw new FilterError(`expected ${expected}; not '${text}'${hint}`, at);
     return value;
   };
 
