@@ -159,7 +159,7 @@ class BodyConditions:
                     value if field.cpp_type == field.CPPTYPE_DOUBLE else struct.unpack("f", struct.pack("f", value))[0]
                 )
             except OverflowError:
-                raise self._text.error("a number that a field can hold", literal.at) from None
+                raise self._text.error("expected a number that a field can hold", literal.at) from None
         return value
 
     def _unknown_name(self, name: str) -> str:
