@@ -136,12 +136,7 @@ def _content(path: str) -> bytes | Capture:
                 if not decided and len(content) >= ENOUGH_TO_TELL:
                     decided = True
                     if is_capture(bytes(content)):
-                        if path != "-":
-                            return Capture(path)
-                        if begin is None:
-                            return Capture(path, cast("BinaryIO", BegunStream(bytes(content), source.stream)))
-                        source.stream.seek(begin)
-                        return Capture(path, source.stream)
+                        return _begun_capture(path, bytes(content), source.stream, begin)
                 if len(content) > MAX_RAW:
                     raise UnreadableInputError(f"{path}: more than {MAX_RAW >> 20} MiB that are no capture")
     except OSError as error:
@@ -149,3 +144,13 @@ def _content(path: str) -> bytes | Capture:
     if not content:
         raise UnreadableInputError(f"{path}: empty")
     return bytes(content)
+
+
+def _begun_capture(path: str, content: bytes, stream: BinaryIO, begin: int | None) -> Capture:
+    """Return a capture of which ``content`` was read; ``begin`` is where it begins in a stream that can seek."""
+    if path != "-":
+        return Capture(path)
+    if begin is None:
+        return Capture(path, cast("BinaryIO", BegunStream(content, stream)))
+    stream.seek(begin)
+    return Capture(path, stream)
