@@ -124,11 +124,13 @@ def call(
 
 def show_list(pattern: str | None, *, as_json: bool) -> None:
     """Write the protocols whose names match."""
+    from ftwire_tools.schemas.outline import kind_of
+
     found = registry.find(pattern or "*")
     if not found:
         raise click.UsageError(f"No protocol is called {pattern!r}.")
     for entry in found:
-        kind = "push" if entry.is_push else "request"
+        kind = kind_of(entry)
         if as_json:
             facts = {"proto_id": entry.proto_id, "proto": entry.name, "kind": kind, "retired": entry.is_retired}
             write(f"{json.dumps(facts)}\n")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from ftwire.body import encode_body
+from ftwire.capture import read_body
 from ftwire.connection import INIT_CONNECT, KEEP_ALIVE
 from ftwire.errors import WireError
 from ftwire.frame import BadFrame, Frame, Kind, Role, encode_frame
@@ -30,7 +31,7 @@ from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.steering import Steering
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.recording.faulty_wires import FaultyWires
-from ftwire_tools.recording.intercepted_encryption import InterceptedEncryption, message_of
+from ftwire_tools.recording.intercepted_encryption import InterceptedEncryption
 from ftwire_tools.recording.proxy import StreamError, Wires
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Interceptor:
                 await self._send(Role.SERVER, frame.encode())
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else message_of(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None or entry.is_push else read_body(frame)[0]
         if message is None or entry is None:
             await self._forward(frame, None, entry)
             return
@@ -236,7 +237,7 @@ class Interceptor:
             self._encryption.agree(frame)
             return
         entry = frame.protocol
-        message = None if isinstance(frame, BadFrame) or entry is None else message_of(frame)
+        message = None if isinstance(frame, BadFrame) or entry is None else read_body(frame)[0]
         if message is None or entry is None:
             await self._send(Role.CLIENT, frame.encode())
             return
@@ -273,7 +274,7 @@ class Interceptor:
 
     def _encoded(self, frame: Frame, message: Message | None) -> bytes:
         """Return a frame with a message, as it came where that is its own."""
-        if message is None or message is message_of(frame):
+        if message is None or message is read_body(frame)[0]:
             return frame.encode()
         cipher = self._encryption.cipher(frame.sender)
         try:
@@ -293,7 +294,7 @@ class Interceptor:
                 )
             self._report(f"connection {self.number}: it is encrypted, and the script sees nothing of it without --key")
         else:
-            self._encryption.asked = message_of(frame)
+            self._encryption.asked = read_body(frame)[0]
 
     def _check_raw(self) -> None:
         """Decide on a connection that is none of TCP clients. Raises ``StreamError``."""

@@ -23,6 +23,7 @@ __all__ = [
     "enum_facts",
     "field_facts",
     "field_line",
+    "kind_of",
     "message_facts",
     "outline",
     "protocol_facts",
@@ -123,17 +124,19 @@ def protocol_facts(protocol: Protocol) -> dict[str, Any]:
     return {
         "id": protocol.proto_id,
         "name": protocol.name,
-        "kind": _kind_of(protocol),
+        "kind": kind_of(protocol),
         "file": protocol.file,
         "request": protocol.request_name,
         "response": protocol.response_name,
         "since": protocol.since,
         "last": protocol.last,
+        "websocket_only": protocol.is_websocket_only,
         "former_names": list(protocol.former_names),
     }
 
 
-def _kind_of(protocol: Protocol) -> str:
+def kind_of(protocol: Protocol) -> str:
+    """Return ``push``, or ``request`` for a protocol with request and reply."""
     return "push" if protocol.is_push else "request"
 
 
@@ -142,7 +145,7 @@ def outline(protocol: Protocol | None, messages: Iterable[Descriptor], enums: It
     lines: list[str] = []
     if protocol is not None:
         line = (
-            f"protocol {protocol.proto_id} {protocol.name}, {_kind_of(protocol)}, since SDK {protocol.since or '3.6.3'}"
+            f"protocol {protocol.proto_id} {protocol.name}, {kind_of(protocol)}, since SDK {protocol.since or '3.6.3'}"
         )
         if protocol.last:
             line += f", last in {protocol.last}"
@@ -179,7 +182,7 @@ def description(protocol: Protocol) -> dict[str, Any]:
     return {
         "proto_id": protocol.proto_id,
         "proto": protocol.name,
-        "kind": _kind_of(protocol),
+        "kind": kind_of(protocol),
         "former_names": list(protocol.former_names),
         "since": protocol.since,
         "last": protocol.last,
