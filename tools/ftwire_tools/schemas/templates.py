@@ -43,11 +43,11 @@ def filled(
     """
     made = {}
     for field in message.fields:
-        is_message = field.message_type is not None
-        if is_message and field.message_type.full_name == PACKET_ID and not everything:
+        inner = field.message_type
+        if inner is not None and inner.full_name == PACKET_ID and not everything:
             # The replay protection, which the connection fills in.
             continue
-        if is_required(field) or ((everything or _is_needed(field)) and (depth > 0 or not is_message)):
+        if is_required(field) or ((everything or _is_needed(field)) and (depth > 0 or inner is None)):
             one = _value(field, everything=everything, for_call=for_call, depth=depth)
             made[field.name] = [one] if is_repeated(field) else one
         elif for_call:
