@@ -38,8 +38,6 @@ TEXTS = (
 )
 """Texts that no line of output may hold as they are. All are UTF-8; ``surrogates`` of ``frames_of`` makes others."""
 
-_LONE = "LONE-SURROGATE"
-
 
 class Hostile:
     """Fills the string fields of messages with these texts in turn."""

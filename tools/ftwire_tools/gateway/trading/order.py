@@ -100,7 +100,6 @@ class Order:
     """One order."""
 
     order_id: int
-    account_id: int
     instrument: Instrument
     side: Side
     order_type: OrderType
