@@ -18,7 +18,7 @@ from ftwire.frame import Frame, Role
 from ftwire.messages import Qot_GetRT, Qot_Sub, Trd_UnlockTrade
 from ftwire_tools.commands.serve import command
 from ftwire_tools.filters import parse
-from ftwire_tools.gateway.request_log import MOST_LINES, Exchange, ExchangeLog, JsonRequests, TextRequests
+from ftwire_tools.gateway.request_log import MOST_LINES, ExchangeLog, JsonRequests, LoggedExchange, TextRequests
 from support.command import read_until, started
 from support.gateways import CAPTURES, PlainClient
 
@@ -29,16 +29,16 @@ QUESTION: dict[str, Any] = {"security": {"market": 1, "code": "00700"}}
 
 def rt(
     rows: int = 0, *, code: str = "00700", serial: int = 17, latency: int | None = 1_200_000, **more: Any
-) -> Exchange:
+) -> LoggedExchange:
     request = Qot_GetRT.Request()
     request.c2s.security.market, request.c2s.security.code = 1, code
     reply = Qot_GetRT.Response(**{"retType": 0, "retMsg": "", **more})
     for minute in range(rows):
         reply.s2c.rtList.add(time="", minute=minute, isBlank=False)
-    return Exchange(3, Frame.build(3008, serial, request, sender=Role.CLIENT), reply, latency)
+    return LoggedExchange(3, Frame.build(3008, serial, request, sender=Role.CLIENT), reply, latency)
 
 
-def lines_of(*exchanges: Exchange, chosen: str | None = None) -> list[str]:
+def lines_of(*exchanges: LoggedExchange, chosen: str | None = None) -> list[str]:
     lines: list[str] = []
     log = ExchangeLog(TextRequests(lines.append), None if chosen is None else parse(chosen))
     for exchange in exchanges:
@@ -84,7 +84,7 @@ class TestLines:
         request.c2s.isSubOrUnSub = True
         frame = Frame.build(3001, 2**32 - 1, request, sender=Role.CLIENT)
         reason = "Minimum subscription duration is 1 minute. " * 5
-        exchange = Exchange(128, frame, Qot_Sub.Response(retType=-1, retMsg=reason), 10**9)
+        exchange = LoggedExchange(128, frame, Qot_Sub.Response(retType=-1, retMsg=reason), 10**9)
         (text,) = lines_of(exchange)
         first, *below = text.split("\n")
         assert all(len(line) <= 80 for line in (f"12:00:00.000 {first}", *below))
@@ -101,7 +101,7 @@ class TestLines:
         request = Trd_UnlockTrade.Request()
         request.c2s.unlock, request.c2s.pwdMD5 = True, "0123456789abcdef"
         frame = Frame.build(2005, 1, request, sender=Role.CLIENT)
-        exchange = Exchange(1, frame, Trd_UnlockTrade.Response(retType=0), 5)
+        exchange = LoggedExchange(1, frame, Trd_UnlockTrade.Response(retType=0), 5)
         shown: list[str] = []
         JsonRequests(shown.append).exchange(exchange)
         assert json.loads(shown[0])["request"]["c2s"]["pwdMD5"] == "***"

@@ -27,7 +27,7 @@ from ftwire_tools.commands._options import (
     until_option,
 )
 from ftwire_tools.commands._outputs import telling_errors
-from ftwire_tools.dumping.dumper import Dump, Form, run
+from ftwire_tools.dumping.dumper import Dump, DumpForm, run
 from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.render.line import TimeForm
@@ -252,7 +252,7 @@ def command(
         shown = protocol_ids(protocols, registry)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--proto") from None
-    form = Form(
+    form = DumpForm(
         as_json=as_json,
         tree=tree,
         with_hex=with_hex,

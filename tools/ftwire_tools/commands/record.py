@@ -353,11 +353,11 @@ def command(
     pem = _pem(keys[0]) if embed_key else None
     live = None
     if shown:
-        from ftwire_tools.dumping.dumper import Dump, Form
+        from ftwire_tools.dumping.dumper import Dump, DumpForm
         from ftwire_tools.filters.frame_filter import FrameFilter
         from ftwire_tools.recording.live_dump import LiveDump
 
-        form = Form(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
+        form = DumpForm(as_json=as_json, tree=False, with_hex=False, table=False, fields=(), show_secrets=show_secrets)
         live = LiveDump(Dump(form, chosen or FrameFilter(), None, file=None), keys=rsa_keys)
     log = _Log(chosen, is_quiet=quiet or shown)
     script = read_script(script_path)

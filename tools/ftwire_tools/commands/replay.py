@@ -20,7 +20,7 @@ from ftwire_tools.commands._options import colour_option, show_secrets_option, t
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
-from ftwire_tools.replaying.capture_script import Part, Script, read_script
+from ftwire_tools.replaying.capture_script import CaptureScript, Part, read_script
 from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.output import write
@@ -112,7 +112,7 @@ class ReplayReport:
 
 
 async def play(
-    script: Script,
+    script: CaptureScript,
     to: Address,
     key: RsaKey | None,
     copies: int,
@@ -156,7 +156,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def load(path: str, key: RsaKey | None) -> Script:
+def load(path: str, key: RsaKey | None) -> CaptureScript:
     """Read the capture. Raises ``click.ClickException``."""
     try:
         with open_input(path) as source_input:

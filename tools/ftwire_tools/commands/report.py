@@ -123,13 +123,13 @@ def command(
     when it is complete.
     """  # noqa: D301 - a real backspace marks a paragraph that click must not wrap
     from ftwire_tools.session_report.filter_vocabulary import vocabulary
-    from ftwire_tools.session_report.session import Limits, Session
+    from ftwire_tools.session_report.session import ListLimits, Session
 
     registry = decoding_registry(schema)
     chosen = filter_of(expression, registry=registry, show_secrets=show_secrets, whole_files=True)
     rsa_keys = [key for path in keys if (key := read_key(path)) is not None]
     shown = shown_bodies(keep, show_secrets=show_secrets)
-    session = Session(shown, keys=rsa_keys, chosen=chosen, limits=Limits(max_frames, max_size))
+    session = Session(shown, keys=rsa_keys, chosen=chosen, limits=ListLimits(max_frames, max_size))
     allow_open_files(len(captures))
     with ExitStack() as stack:
         inputs: list[Input] = []

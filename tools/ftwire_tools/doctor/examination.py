@@ -10,8 +10,8 @@ from ftwire_tools.doctor.access import AccessError, WrongKeyError, tcp_access, w
 from ftwire_tools.doctor.checks import Check, Status
 from ftwire_tools.doctor.gateway_state import examine_state
 from ftwire_tools.doctor.port_probe import (
-    Answer,
     HandshakeAnswer,
+    ProbeAnswer,
     Service,
     probe_handshake,
     probe_service,
@@ -60,10 +60,10 @@ async def examine(patient: Patient) -> AsyncIterator[Check]:
         return
     text = f"{address} accepts connections ({found.connect_ms:.1f} ms)."
     yield Check("reachable", Status.OK, text, facts={"connect_ms": round(found.connect_ms, 3)})
-    if found.answer in {Answer.CONNECTED, Answer.REFUSED}:
+    if found.answer in {ProbeAnswer.CONNECTED, ProbeAnswer.REFUSED}:
         yield Check("transport", Status.OK, "OpenD's protocol on TCP.", facts={"transport": "tcp"})
         yield _key_accepted(patient)
-        if found.answer is Answer.REFUSED:
+        if found.answer is ProbeAnswer.REFUSED:
             yield _refused(found.ret_msg)
             return
         yield Check("handshake", Status.OK, "InitConnect succeeds.", facts={"encryption": found.encryption})
@@ -75,7 +75,7 @@ async def examine(patient: Patient) -> AsyncIterator[Check]:
             # The first connection succeeded: this one is refused or treated in another way.
             yield Check("handshake", Status.FAILED, f"A second connection fails: {error}.", _TOO_MANY)
         return
-    if found.answer is Answer.UNREADABLE:
+    if found.answer is ProbeAnswer.UNREADABLE:
         yield Check("transport", Status.OK, "OpenD's protocol on TCP.", facts={"transport": "tcp"})
         yield await _unreadable(patient, found)
         return
@@ -155,7 +155,7 @@ async def _key_too_many(patient: Patient) -> Check | None:
         plain = await probe_handshake(patient.address, None, patient.timeout)
     except OSError:
         return None
-    if plain.answer not in {Answer.CONNECTED, Answer.REFUSED}:
+    if plain.answer not in {ProbeAnswer.CONNECTED, ProbeAnswer.REFUSED}:
         return None
     text = "The gateway has no RSA key, and one was given: without it the handshake succeeds."
     return Check(
@@ -170,16 +170,16 @@ async def _no_opend(patient: Patient, found: HandshakeAnswer, service: Service) 
     if service is not Service.UNKNOWN:
         text = f"This is no port of OpenD: it speaks {service.value}."
         return Check("transport", Status.FAILED, text, right_port, facts)
-    if found.answer is Answer.OTHER_BYTES:
+    if found.answer is ProbeAnswer.OTHER_BYTES:
         text = f"InitConnect is answered with bytes that are no frame: {found.data[:16]!r}."
         return Check("transport", Status.FAILED, text, right_port, facts)
     if patient.key is not None and (check := await _key_too_many(patient)) is not None:
         return check
     how = {
-        Answer.CLOSED: "The connection is closed without an answer to InitConnect.",
-        Answer.CUT: f"The answer to InitConnect breaks off after {len(found.data)} bytes.",
+        ProbeAnswer.CLOSED: "The connection is closed without an answer to InitConnect.",
+        ProbeAnswer.CUT: f"The answer to InitConnect breaks off after {len(found.data)} bytes.",
     }.get(found.answer, f"Nothing comes within {patient.timeout:g} s after InitConnect.")
-    if found.answer is Answer.CUT:
+    if found.answer is ProbeAnswer.CUT:
         return Check("handshake", Status.FAILED, how, "Restart OpenD, or what stands between it and here.", facts)
     name = "handshake" if patient.key is None else "key"
     key = (

@@ -25,7 +25,7 @@ from ftwire.header import MAGIC, BodyFormat
 from ftwire.protocols import registry
 from ftwire_tools.gateway.answer_source import failure
 from ftwire_tools.gateway.faults import ClientFaults, Faults
-from ftwire_tools.gateway.hooks import Hooks, Outcome, PushEvent, ReplyEvent, RequestEvent, Script
+from ftwire_tools.gateway.hooks import HookOutcome, Hooks, PushEvent, ReplyEvent, RequestEvent, Script
 from ftwire_tools.gateway.responder import REFUSED
 from ftwire_tools.gateway.session_context import ReceivedRequest
 from ftwire_tools.gateway.steering import Steering
@@ -181,10 +181,10 @@ class Interceptor:
         if len(self._requests) > MAX_PENDING:
             del self._requests[next(iter(self._requests))]
         if not self._hooks.sees_requests:
-            await self._follow_request(frame, entry, Outcome(message))
+            await self._follow_request(frame, entry, HookOutcome(message))
             return
         outcome = self._hooks.request(RequestEvent(self.number, entry, message, self._steering))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             await self._follow_request(frame, entry, outcome)
         else:
             await self._later(Role.SERVER, self._follow_request_later(frame, entry, outcome))
@@ -197,10 +197,10 @@ class Interceptor:
         await self._answer(frame, failure(entry, rule.ret_msg or REFUSED, rule.ret_type, rule.err_code))
         return True
 
-    async def _follow_request_later(self, frame: Frame, entry: ProtocolEntry, awaited: Awaitable[Outcome]) -> None:
+    async def _follow_request_later(self, frame: Frame, entry: ProtocolEntry, awaited: Awaitable[HookOutcome]) -> None:
         await self._follow_request(frame, entry, await awaited)
 
-    async def _follow_request(self, frame: Frame, entry: ProtocolEntry, outcome: Outcome) -> None:
+    async def _follow_request(self, frame: Frame, entry: ProtocolEntry, outcome: HookOutcome) -> None:
         if outcome.message is None:
             return
         if outcome.is_answer:
@@ -241,29 +241,29 @@ class Interceptor:
         if message is None or entry is None:
             await self._send(Role.CLIENT, frame.encode())
             return
-        outcome: Outcome | Awaitable[Outcome]
+        outcome: HookOutcome | Awaitable[HookOutcome]
         if frame.kind is Kind.PUSH:
             if self._steering.withholds_pushes:
                 return
-            outcome = Outcome(message)
+            outcome = HookOutcome(message)
             if self._hooks.sees_pushes:
                 outcome = self._hooks.push(PushEvent(self.number, entry, message, self._steering))
         else:
             found = self._requests.pop((frame.proto_id, frame.serial), None)
             altered = self._steering.altered(entry, message)
-            outcome = Outcome(altered)
+            outcome = HookOutcome(altered)
             if self._hooks.sees_replies:
                 request = found[1] if found is not None else None
                 outcome = self._hooks.reply(ReplyEvent(self.number, entry, altered, self._steering, request))
-        if isinstance(outcome, Outcome):
+        if isinstance(outcome, HookOutcome):
             await self._follow_from_gateway(frame, outcome)
         else:
             await self._later(Role.CLIENT, self._follow_from_gateway_later(frame, outcome))
 
-    async def _follow_from_gateway_later(self, frame: Frame, awaited: Awaitable[Outcome]) -> None:
+    async def _follow_from_gateway_later(self, frame: Frame, awaited: Awaitable[HookOutcome]) -> None:
         await self._follow_from_gateway(frame, await awaited)
 
-    async def _follow_from_gateway(self, frame: Frame, outcome: Outcome) -> None:
+    async def _follow_from_gateway(self, frame: Frame, outcome: HookOutcome) -> None:
         if outcome.message is not None:
             encoded = self._encoded(frame, outcome.message)
             if self._faults.is_active and self._faults.strikes("bad-body", frame.proto_id):
