@@ -15,6 +15,7 @@ from ftwire.frame import Role
 from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._completion import complete_codes, complete_files, complete_protocols
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import (
@@ -26,7 +27,6 @@ from ftwire_tools.commands._options import (
     since_option,
     until_option,
 )
-from ftwire_tools.commands._outputs import telling_errors
 from ftwire_tools.dumping.dumper import Dump, DumpForm, run
 from ftwire_tools.dumping.errors import NotWrittenError
 from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
@@ -75,7 +75,7 @@ def _begin(path: str, *, overwrite: bool) -> ShownCapture:
     # Imported late: most runs write none.
     from ftwire_tools.dumping.shown_capture import ShownCapture
 
-    with telling_errors(path):
+    with file_errors(path):
         return ShownCapture(path, overwrite=overwrite)
 
 

@@ -13,8 +13,8 @@ import click
 from ftwire.errors import CaptureError
 from ftwire_tools.captures.input_files import Input, open_input
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import open_output, write_output
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.commands._outputs import open_output, write_output
 from ftwire_tools.messages.sensitive_fields import Category
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.progress import Progress

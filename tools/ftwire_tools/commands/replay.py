@@ -15,6 +15,7 @@ from ftwire.header import BodyFormat
 from ftwire_tools.captures.input_files import open_input
 from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._keys import PEM, key_option, read_key
 from ftwire_tools.commands._options import colour_option, show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
@@ -158,13 +159,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def load(path: str, key: RsaKey | None) -> CaptureScript:
     """Read the capture. Raises ``click.ClickException``."""
-    try:
-        with open_input(path) as source_input:
-            script = read_script(source_input, [] if key is None else [key])
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    except NotACaptureError as error:
-        raise click.ClickException(f"{path}: {error}") from None
+    with file_errors(path, NotACaptureError), open_input(path) as source_input:
+        script = read_script(source_input, [] if key is None else [key])
     if not script.parts:
         why = f": {script.unreadable[0]}" if script.unreadable else ""
         raise click.ClickException(f"{path}: no request that could be sent again{why}")

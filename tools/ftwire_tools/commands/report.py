@@ -16,10 +16,10 @@ from ftwire.pcap.ordering import is_stored
 from ftwire_tools.captures.input_files import Input, allow_open_files, one_capture_each, open_input
 from ftwire_tools.commands._amounts import SIZES, Amount
 from ftwire_tools.commands._completion import complete_files
+from ftwire_tools.commands._files import file_errors, open_output, write_output
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option
-from ftwire_tools.commands._outputs import open_output, write_output
 from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
@@ -134,10 +134,8 @@ def command(
     with ExitStack() as stack:
         inputs: list[Input] = []
         for path in captures:
-            try:
+            with file_errors(path):
                 inputs.append(stack.enter_context(open_input(path)))
-            except OSError as error:
-                raise click.ClickException(f"{path}: {error.strerror or error}") from None
         if chosen is not None and chosen.needs_unanswered and not all(is_stored(each.stream) for each in inputs):
             raise click.BadParameter(UNANSWERED, param_hint="-Y")
         if len(one_capture_each(inputs)) > 1:
