@@ -148,20 +148,9 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     interception = settings.interception
     proxy = Proxy(recorder, report, None if interception is None else interception.begin, seen)
     try:
-        places = []
-        for at, to in settings.routes:
-            try:
-                places.append((proxy.listen(at, to), to))
-            except OSError as error:
-                raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
-        try:
-            recorder.start(time.time_ns())
-            if seen is not None:
-                seen.start(time.time_ns())
-        except FileExistsError as error:
-            raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
-        except OSError as error:
-            raise click.ClickException(f"{error.filename or settings.path}: {error.strerror or error}") from None
+        places = [(_listen(proxy, at, to), to) for at, to in settings.routes]
+        for each in filter(None, (recorder, seen)):
+            _start(each, settings.path)
         for place, to in places:
             report(f"listening on {place} for the gateway {to}")
         async with AsyncExitStack() as stack:
@@ -188,6 +177,24 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     where = f"{files[0]} to {files[-1]}" if len(files) > 1 else str(files[0]) if files else "standard output"
     report(f"{proxy.connections} connections, {recorder.packets} packets in {where}")
     return recorder
+
+
+def _listen(proxy: Proxy, at: Address, to: Address) -> Address:
+    """Listen for clients of a gateway; return the address. Raises ``ClickException``."""
+    try:
+        return proxy.listen(at, to)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
+
+
+def _start(recorder: Recorder, path: str) -> None:
+    """Begin the first file. Raises ``ClickException``; ``path`` is named where the error names no file."""
+    try:
+        recorder.start(time.time_ns())
+    except FileExistsError as error:
+        raise click.ClickException(f"{error.filename} exists (--overwrite)") from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or path}: {error.strerror or error}") from None
 
 
 @click.command(
