@@ -1,8 +1,8 @@
 """From an expression to a function of a frame.
 
-Every condition becomes one function; those of the header read the header alone, and in ``and`` and ``or`` they are
-asked first, so that few bodies are read. A second function, for what is no frame, knows a conversation and a time
-alone and returns ``None`` where these do not decide.
+Every condition becomes one function of a frame. Conditions on the header read the header alone, and come first in
+``and`` and ``or``, so that few bodies are read. A second function is for bytes in no frame and the like: it takes their
+conversation and time, and returns ``None`` where these do not decide.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ON_WIRE: Final = frozenset({"body_length", "encryption"})
 
 
 class _Place(NamedTuple):
-    """What is known of something that is no frame."""
+    """What is known of bytes in no frame, and of other things that are none."""
 
     conversation: Conversation
     time: int
@@ -67,7 +67,7 @@ class _Compiled(NamedTuple):
 
 
 class Filter:
-    """Which frames are shown: ``matches``. Made by ``ftwire_tools.filters.parse``, or of an expression."""
+    """Decides which frames are shown (``matches``). Made by ``ftwire_tools.filters.parse``, or from an expression."""
 
     def __init__(
         self, expression: Expression | None, *, registry: Registry, show_secrets: bool = False, text: str | None = None
@@ -115,7 +115,7 @@ class Filter:
 
     @property
     def needs_frame(self) -> bool:
-        """Whether it takes the frame itself to decide: where it is false, ``may_match`` is exact."""
+        """Whether conversation and time are not enough to decide; where they are, ``may_match`` is exact."""
         names = () if self.expression is None else _names(self.expression)
         return any((field := HEADER_FIELDS.get(name)) is None or not field.is_place for name in names)
 
@@ -140,15 +140,15 @@ class Filter:
 
     @property
     def texts(self) -> tuple[str, ...] | None:
-        """Texts one of which, in capital or small letters, is in the bytes of every push in protobuf that is shown.
+        """Texts of which every push that is shown has at least one in its protobuf bytes, whatever the letters' case.
 
-        ``None`` where that is not known of any.
+        ``None`` where there are no such texts.
         """
         return None if self.expression is None else self._texts(self.expression)
 
     @property
     def needs_wire(self) -> bool:
-        """Whether it asks how a body was sent: it cannot be decided of the plain body then."""
+        """Whether a condition is on the body as it was sent, so that the plain body is not enough to decide."""
         return self.expression is not None and not _ON_WIRE.isdisjoint(_names(self.expression))
 
     def forget(self, conversation: Conversation) -> None:
