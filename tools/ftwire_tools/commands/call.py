@@ -18,7 +18,7 @@ from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._call_plan import CallPlan, find_protocol, plan
 from ftwire_tools.commands._completion import complete_protocols
 from ftwire_tools.commands._keys import key_option, read_key
-from ftwire_tools.commands._options import show_secrets_option, timeout_option
+from ftwire_tools.commands._options import SDK_TIMEOUT, show_secrets_option, timeout_option
 from ftwire_tools.messages.enums import enum_name
 from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
@@ -178,7 +178,7 @@ def refuse(reason: str) -> NoReturn:
     show_default=True,
     help="How bodies travel.",
 )
-@timeout_option
+@timeout_option(SDK_TIMEOUT)
 @click.option("--list", "list_them", is_flag=True, help="List the protocols; PROTO may be a glob.")
 @click.option("--describe", is_flag=True, help="Show PROTO's messages, enums and a request to start from.")
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm.")

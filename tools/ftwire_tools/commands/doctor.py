@@ -9,7 +9,7 @@ import click
 
 from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key, read_ws_key
-from ftwire_tools.commands._options import show_secrets_option
+from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.terminal.addresses import Address, is_loopback
 
 if TYPE_CHECKING:
@@ -40,14 +40,7 @@ async def _examine(gateway: ExaminedGateway, *, as_json: bool) -> list[Check]:
 @click.option("--key", metavar="PEM", help="RSA private key, where the gateway has one.")
 @click.option("--ws-key", default="", metavar="TEXT", help="Key of WebSocket clients (shown in the process list).")
 @click.option("--ws-key-file", metavar="FILE", help="The same, from a file.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long connecting and each reply may take.",
-)
+@timeout_option(5.0)
 @click.option("--allow-remote", is_flag=True, help="Connect to a gateway on another machine.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @show_secrets_option

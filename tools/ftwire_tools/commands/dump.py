@@ -23,6 +23,7 @@ from ftwire_tools.commands._options import (
     decoding_registry,
     max_body_option,
     schema_option,
+    sender_option,
     show_secrets_option,
     since_option,
     until_option,
@@ -175,12 +176,7 @@ def _unanswered(
     help="Hold a pipe's packets back, 32 MiB of them, to put them in order of time. Files are in order anyway.",
 )
 @max_body_option
-@click.option(
-    "--from",
-    "sender",
-    type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
-)
+@sender_option
 @schema_option
 @show_secrets_option
 @click.pass_context

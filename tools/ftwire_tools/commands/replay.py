@@ -17,7 +17,7 @@ from ftwire_tools.commands._addresses import gateway_option
 from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._files import file_errors
 from ftwire_tools.commands._keys import PEM, key_option, read_key
-from ftwire_tools.commands._options import colour_option, show_secrets_option, timeout_option
+from ftwire_tools.commands._options import SDK_TIMEOUT, colour_option, show_secrets_option, timeout_option
 from ftwire_tools.messages.comparison import CONNECTION_BOUND, Comparison, Tolerance, parse_tolerance
 from ftwire_tools.messages.summary import summary_of
 from ftwire_tools.render.stats import duration
@@ -225,7 +225,7 @@ class _ToleranceType(click.ParamType):  # type: ignore[type-arg]  # generic in n
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and request, the last one a summary.")
 @click.option("--only-differences", is_flag=True, help="Leave out requests whose replies agree.")
 @colour_option
-@timeout_option
+@timeout_option(SDK_TIMEOUT)
 @click.option("--allow-trading", is_flag=True, help="Send requests that place, change, unlock or confirm, too.")
 @show_secrets_option
 @click.pass_context

@@ -19,7 +19,7 @@ from ftwire_tools.commands._completion import complete_files
 from ftwire_tools.commands._files import file_errors, open_output, write_output
 from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
-from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option
+from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, sender_option
 from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
@@ -79,12 +79,7 @@ def _write(session: Session, output: OutputFile, about: dict[str, Any], vocabula
 )
 @keep_option
 @max_body_option
-@click.option(
-    "--from",
-    "sender",
-    type=click.Choice(["client", "server"]),
-    help="Who sent the bytes of a raw stream; by default the content decides, frame by frame.",
-)
+@sender_option
 @schema_option
 @page_secrets_option
 @click.pass_context
