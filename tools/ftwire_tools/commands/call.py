@@ -24,6 +24,7 @@ from ftwire_tools.messages.request_builder import RequestError
 from ftwire_tools.messages.trading import trades
 from ftwire_tools.terminal.addresses import Address
 from ftwire_tools.terminal.cells import screen_of
+from ftwire_tools.terminal.exit_codes import FAILED, NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import printable
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAILED: Final = 1
-NOT_DECODED: Final = 3
 RECONNECT: Final = 6.0
 """Longest pause between attempts to reconnect, in seconds, where pushes are watched."""
 

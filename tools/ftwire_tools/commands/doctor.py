@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,13 +11,12 @@ from ftwire_tools.commands._addresses import ADDRESS, DEFAULT_ADDRESS
 from ftwire_tools.commands._keys import read_key, read_ws_key
 from ftwire_tools.commands._options import show_secrets_option, timeout_option
 from ftwire_tools.terminal.addresses import Address, is_loopback
+from ftwire_tools.terminal.exit_codes import FAILED
 
 if TYPE_CHECKING:
     from ftwire_tools.doctor import Check, ExaminedGateway
 
 __all__ = ["command"]
-
-FAILED: Final = 1
 
 
 async def _examine(gateway: ExaminedGateway, *, as_json: bool) -> list[Check]:

@@ -34,6 +34,7 @@ from ftwire_tools.filters.frame_filter import FrameFilter, protocol_ids
 from ftwire_tools.render.line import TimeForm
 from ftwire_tools.render.stats import Stats
 from ftwire_tools.terminal.cells import screen_of
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 MAX_READ_AGAIN: Final = 1 << 30
 """Bytes of a capture that is read again to find out what is wrong with its broken conversations."""
 

@@ -24,6 +24,7 @@ from ftwire_tools.explaining.checked_capture import CaptureChecker
 from ftwire_tools.explaining.inputs import Capture, UnreadableInputError, read_given
 from ftwire_tools.explaining.report import ExplainReport, Place, PlacedFinding, ReportForm, print_json, print_text
 from ftwire_tools.explaining.websocket_inputs import envelopes_of, one_envelope, websocket_sender
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-NOT_DECODED: Final = 3
-"""Exit code: a mistake was found, or something is encrypted and its key was not given."""
 
 MAX_DRAWN: Final = 20
 """Largest number of frames of a capture that are drawn."""

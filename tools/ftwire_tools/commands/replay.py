@@ -24,6 +24,7 @@ from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import CaptureScript, Part, read_script
 from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.terminal.exit_codes import FAILED, NOT_DECODED
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-FAILED: Final = 1
-NOT_DECODED: Final = 3
 MAX_DIFFERENCES: Final = 20
 
 

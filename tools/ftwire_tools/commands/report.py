@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,7 @@ from ftwire_tools.commands._filters import UNANSWERED, filter_of, filter_option
 from ftwire_tools.commands._keys import keys_option, read_key
 from ftwire_tools.commands._options import decoding_registry, max_body_option, schema_option, sender_option
 from ftwire_tools.commands._pages import about_page, keep_option, max_frames_option, page_secrets_option, shown_bodies
+from ftwire_tools.terminal.exit_codes import NOT_DECODED
 from ftwire_tools.terminal.output_file import OutputFile
 from ftwire_tools.terminal.progress import Progress
 from ftwire_tools.terminal.style import printable
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from ftwire_tools.session_report.session import Session
 
 __all__ = ["command"]
-
-NOT_DECODED: Final = 3
-"""Exit code: finished, but some data could not be decoded."""
 
 
 def _read(session: Session, inputs: list[Input], reader: CaptureReader) -> None:
