@@ -25,6 +25,7 @@ from ftwire.pcap import (
     MissingBytes,
     MissingReason,
     Packet,
+    PacketReader,
     PacketSkipped,
     PcapWriter,
     ip_packet,
@@ -87,6 +88,20 @@ def dissect(parts: Iterable[bytes], dissector: Dissector | None = None) -> list[
     dissector = dissector or Dissector()
     events = [event for part in parts for event in dissector.feed(part)]
     return events + list(dissector.close())
+
+
+def read_packets(parts: Iterable[bytes], limits: Limits | None = None) -> tuple[list[Packet], CaptureError | None]:
+    """Return all packets of a file that may be damaged, and the error it ends with."""
+    reader = PacketReader(limits)
+    packets: list[Packet] = []
+    try:
+        for part in parts:
+            for packet in reader.feed(part):
+                packets.append(packet)  # noqa: PERF402 - what came before an error must be kept
+        reader.close()
+    except CaptureError as error:
+        return packets, error
+    return packets, None
 
 
 def dissect_damaged(parts: Iterable[bytes]) -> tuple[list[Event], CaptureError | None]:

@@ -11,29 +11,22 @@ from hypothesis import strategies as st
 
 from ftwire.errors import CaptureError, CaptureFormatError, NotACaptureError, TruncatedCaptureError
 from ftwire.pcap import Limits, LinkType, Packet, PacketReader, PcapngWriter, PcapWriter
-from support.pcap_model import chunks
+from support.pcap_model import chunks, read_packets
 
 SECOND = 1_000_000_000
 
 
 def read(parts: list[bytes], limits: Limits | None = None) -> list[Packet]:
-    reader = PacketReader(limits)
-    packets = [packet for part in parts for packet in reader.feed(part)]
-    reader.close()
+    packets, error = read_packets(parts, limits)
+    if error is not None:
+        raise error
     return packets
 
 
 def read_damaged(parts: list[bytes], limits: Limits | None = None) -> tuple[list[Packet], CaptureError]:
-    reader = PacketReader(limits)
-    packets: list[Packet] = []
-    try:
-        for part in parts:
-            for packet in reader.feed(part):
-                packets.append(packet)  # noqa: PERF402 - what came before the error must be kept
-        reader.close()
-    except CaptureError as error:
-        return packets, error
-    pytest.fail("no error")
+    packets, error = read_packets(parts, limits)
+    assert error is not None
+    return packets, error
 
 
 def short(packets: list[Packet]) -> list[tuple[int, bytes, int]]:
