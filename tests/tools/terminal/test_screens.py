@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from ftwire_tools.terminal.cells import Screen
+from ftwire_tools.terminal.cells import Screen, wrapped
+from support.places import ROOT
 from support.programs import Program
 from support.screens import COMMAND, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
 
@@ -90,6 +92,20 @@ def test_an_encoding_without_an_ellipsis_gets_another_mark(folder: Path) -> None
     assert "\\u2026" not in shown
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("explain", "--brief", str(ROOT / "fixtures/captures/faults/native-5.1-bad-sha1.pcapng")),
+        ("doctor", "127.0.0.1:1"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_sentences_go_on_in_lines_of_their_own(words: tuple[str, ...]) -> None:
+    shown = on_a_terminal(*words, COLUMNS="60", NO_COLOR="1").decode().splitlines()
+    assert len(shown) > 5
+    assert max(map(len, shown)) <= 60
+
+
 TEXTS = st.text(st.sampled_from("ab 腾控é\u0301あ"), max_size=60)
 
 
@@ -108,3 +124,13 @@ def test_what_fits_is_left_and_what_does_not_is_cut(texts: list[str], columns: i
         assert plain.startswith(shown[:-1])
         # A character that takes two columns may leave one empty.
         assert cell_len(shown) >= columns - 1
+
+
+@given(TEXTS, st.integers(2, 90))
+def test_wrapped_lines_fit_and_lose_nothing(text: str, room: int) -> None:
+    lines = wrapped(text, 7, Screen(7 + room))
+    assert max(map(cell_len, lines)) <= room
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    # A line is ended where the next word, or the next character of a long one, has no room.
+    assert all(cell_len(f"{line} {rest.split()[0]}") > room for line, rest in pairwise(lines))
+    assert wrapped(text, 7, None) == [text]

@@ -13,7 +13,6 @@ the summary has room; what does not fit then is cut off, and why a frame cannot 
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire.errors import KeyRequiredError, WireError
@@ -24,6 +23,7 @@ from ftwire_tools.messages.masking import status_text
 from ftwire_tools.messages.summary import summary_for
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
+from ftwire_tools.terminal.cells import wrapped
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 
@@ -200,7 +200,7 @@ class LineRenderer:
         bad, reset = self._paint.bad, self._paint.reset
         head, _, wrong = line.rpartition(f"{bad}{type(error).__name__}: ")
         wrong = f"{type(error).__name__}: {wrong.removesuffix(reset)}"
-        below = textwrap.wrap(wrong, screen.columns - len(INDENT))
+        below = wrapped(wrong, len(INDENT), screen)
         return f"{screen.cut(head.rstrip())}\n" + "".join(f"{INDENT}{bad}{each}{reset}\n" for each in below)
 
     def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
