@@ -39,6 +39,7 @@ EXPRESSIONS: Final = (
     "not code",
     "code in {US.AAPL, hk.00700}",
     "client == 127.0.0.1",
+    "client != FD00::1",
     "client == :36434",
     "src == :11111",
     "dst ~ 127*",

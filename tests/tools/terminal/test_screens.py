@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from ftwire.pcap import Endpoint
 from ftwire_tools.terminal.cells import Screen, wrapped
+from support.captures import pcap, session
 from support.places import ROOT
 from support.programs import Program
 from support.screens import COMMAND, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
@@ -104,6 +106,15 @@ def test_sentences_go_on_in_lines_of_their_own(words: tuple[str, ...]) -> None:
     shown = on_a_terminal(*words, COLUMNS="60", NO_COLOR="1").decode().splitlines()
     assert len(shown) > 5
     assert max(map(len, shown)) <= 60
+
+
+def test_long_addresses_go_on_in_the_next_line(tmp_path: Path) -> None:
+    ends = [Endpoint(bytes.fromhex("fd00123456789abcdef0123456789abc"), port) for port in (54321, 11111)]
+    (tmp_path / "session.pcap").write_bytes(pcap(session(), *ends))
+    environment = {"COLUMNS": "80", "NO_COLOR": "1"}
+    shown = on_a_terminal("dump", "session.pcap", program=within(tmp_path), **environment).decode().splitlines()
+    assert max(map(len, shown)) <= 80
+    assert " ".join(each.strip() for each in shown[1:3]) == f"--- 1: client {ends[0]}, server {ends[1]}, tcp"
 
 
 TEXTS = st.text(st.sampled_from("ab 腾控é\u0301あ"), max_size=60)

@@ -234,8 +234,9 @@ class LineRenderer:
         return before + self.note(f"{conversation.number}: {observation.reason} (--key)")
 
     def note(self, text: str) -> str:
-        """Return a line that is about no single frame."""
-        return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
+        """Return a line that is about no single frame, on a terminal as many as it takes."""
+        text = "\n    ".join(wrapped(printable(text), 4, self._screen))
+        return f"{self._paint.faint}--- {text}{self._paint.reset}\n"
 
     def _form(self, dissected: DissectedFrame) -> _Form:
         """Return how such a frame is written in this conversation."""

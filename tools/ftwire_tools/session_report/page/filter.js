@@ -301,7 +301,7 @@
         if (/^\d+$/.test(text)) throw new FilterError(`expected HOST, HOST:PORT or :PORT; not '${text}'`, at);
       }
       const isEqual = kind !== "comparison" || operator !== "!=";
-      return (row) => values.some(({ text }) => endMatches(read(row), text)) === isEqual;
+      return (row) => values.some(({ text }) => endMatches(read(row), text.toLowerCase())) === isEqual;
     }
 
     #protocolIds({ text, at }) {
