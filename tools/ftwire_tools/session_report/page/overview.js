@@ -3,7 +3,8 @@
 {
   const { h, count, plural, span, clock, amount, size } = ftwire;
 
-  const frameLink = (number) => (number ? h("a", { href: `#frame-${number}`, class: "mono" }, number) : "–");
+  const frameLink = (number) =>
+    number ? h("a", { href: `#frame-${number}`, class: "mono", "aria-label": `frame ${number}` }, number) : "–";
   const filterLink = (text, filter, attributes = {}) =>
     h("a", { href: `#frames?${encodeURIComponent(filter)}`, ...attributes }, text);
 
