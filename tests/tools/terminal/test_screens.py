@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from ftwire import Role
 from ftwire.pcap import Endpoint
 from ftwire_tools.terminal.cells import Screen, wrapped
-from support.captures import pcap, session
+from support.captures import Said, pcap, session
 from support.places import ROOT
 from support.programs import Program
 from support.screens import COMMAND, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
@@ -115,6 +116,17 @@ def test_long_addresses_go_on_in_the_next_line(tmp_path: Path) -> None:
     shown = on_a_terminal("dump", "session.pcap", program=within(tmp_path), **environment).decode().splitlines()
     assert max(map(len, shown)) <= 80
     assert " ".join(each.strip() for each in shown[1:3]) == f"--- 1: client {ends[0]}, server {ends[1]}, tcp"
+
+
+def test_bytes_in_no_frame_fit_a_terminal(tmp_path: Path) -> None:
+    said = [*session(), Said(Role.SERVER, b"no frame" * 9), *session()]
+    (tmp_path / "session.pcap").write_bytes(pcap(said))
+    words = ("dump", "--stats", "session.pcap")
+    shown = on_a_terminal(*words, program=within(tmp_path), COLUMNS="60", NO_COLOR="1").decode().splitlines()
+    assert max(map(len, shown)) <= 60
+    at = next(at for at, line in enumerate(shown) if line.endswith(" gap"))
+    assert shown[at + 1].startswith("       72 bytes at stream offset")
+    assert "1 gap, 72 bytes in no frame" in shown
 
 
 TEXTS = st.text(st.sampled_from("ab 腾控é\u0301あ"), max_size=60)

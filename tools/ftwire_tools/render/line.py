@@ -217,16 +217,19 @@ class LineRenderer:
         return text, error
 
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
-        """Return the line of bytes that are in no frame."""
+        """Return the line of bytes that are in no frame; why is below it where a terminal is too narrow."""
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         before = self._before(conversation, observation.time)
         columns, time = self._columns, self._second
         if observation.time:
             time += self._fraction % ((observation.time - self._since) // self._step)
-        return (
-            f"{before}{'':>{columns.number}} {time} {conversation.number} {arrow} "
-            f"{self._paint.bad}{'gap':<{columns.kind}} {printable(gap_text(observation))}{self._paint.reset}\n"
-        )
+        bad, reset = self._paint.bad, self._paint.reset
+        head, kind = f"{'':>{columns.number}} {time} {conversation.number} {arrow} ", f"{'gap':<{columns.kind}} "
+        text = printable(gap_text(observation))
+        if self._screen is None or len(head) + len(kind) + len(text) <= self._screen.columns:
+            return f"{before}{head}{bad}{kind}{text}{reset}\n"
+        below = wrapped(text, len(INDENT), self._screen)
+        return f"{before}{head}{bad}gap{reset}\n" + "".join(f"{INDENT}{bad}{each}{reset}\n" for each in below)
 
     def key_missing(self, conversation: Conversation, observation: KeyMissing) -> str:
         """Return the line, one a conversation, about a key that is needed."""

@@ -237,7 +237,7 @@ class Stats:
             line = f"{first.strip():<{widths[0]}}  {'  '.join(others)}".rstrip()
             yield line if screen is None else screen.cut(line)
         if self._gaps:
-            yield f"{self._gaps} gaps of {self._gap_bytes} bytes together"
+            yield f"{self._gaps} gap{'s' if self._gaps != 1 else ''}, {self._gap_bytes} bytes in no frame"
         for reason, count in sorted(self._reasons.items()):
             yield f"{reason}: {count}"
         yield from self._rate_lines(bar="#" if screen is None or screen.mark.isascii() else "█", local=local)
