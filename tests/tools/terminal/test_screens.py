@@ -18,10 +18,11 @@ from rich.cells import cell_len
 from ftwire import Role
 from ftwire.pcap import Endpoint
 from ftwire_tools.terminal.cells import Screen, wrapped
+from ftwire_tools.testing import gateway
 from support.captures import Said, pcap, session
 from support.places import ROOT
 from support.programs import Program
-from support.screens import COMMAND, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
+from support.screens import COMMAND, FIXTURE, SCREENS, WIDTHS, golden, on_a_terminal, screen, within, write_capture
 
 WHOLE = ("verbose",)
 """Screens with lines that are never cut: every field was asked for."""
@@ -99,12 +100,16 @@ def test_an_encoding_without_an_ellipsis_gets_another_mark(folder: Path) -> None
     "words",
     [
         ("explain", "--brief", str(ROOT / "fixtures/captures/faults/native-5.1-bad-sha1.pcapng")),
-        ("doctor", "127.0.0.1:1"),
+        ("doctor", "GATEWAY"),
+        ("replay", "--topspeed", str(ROOT / "fixtures/captures/futu-api-9.6-quotes.pcapng"), "--to", "GATEWAY"),
     ],
     ids=lambda words: words[0],
 )
-def test_sentences_go_on_in_lines_of_their_own(words: tuple[str, ...]) -> None:
-    shown = on_a_terminal(*words, COLUMNS="60", NO_COLOR="1").decode().splitlines()
+def test_what_has_no_room_in_a_line_goes_on_in_the_next(words: tuple[str, ...]) -> None:
+    with gateway(FIXTURE) as opend:
+        address = f"127.0.0.1:{opend.port}"
+        there = [address if word == "GATEWAY" else word for word in words]
+        shown = on_a_terminal(*there, COLUMNS="60", NO_COLOR="1").decode().splitlines()
     assert len(shown) > 5
     assert max(map(len, shown)) <= 60
 
@@ -154,6 +159,7 @@ def test_wrapped_lines_fit_and_lose_nothing(text: str, room: int) -> None:
     lines = wrapped(text, 7, Screen(7 + room))
     assert max(map(cell_len, lines)) <= room
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert (lines == [text]) is (cell_len(text) <= room)
     # A line is ended where the next word, or the next character of a long one, has no room.
     assert all(cell_len(f"{line} {rest.split()[0]}") > room for line, rest in pairwise(lines))
     assert wrapped(text, 7, None) == [text]

@@ -50,9 +50,9 @@ def wrapped(text: str, indent: int, screen: Screen | None) -> list[str]:
 
     It is cut at spaces, and within words that are longer than a line, as those of Chinese are.
     """
-    if screen is None:
+    room = 0 if screen is None else screen.columns - indent
+    if screen is None or cell_width(text) <= room:
         return [text]
-    room = screen.columns - indent
     lines = [""]
     for word in text.split():
         if lines[-1] and cell_width(lines[-1]) + 1 + cell_width(word) > room:
