@@ -38,6 +38,8 @@ EXPRESSIONS: Final = (
     "code",
     "not code",
     "code in {US.AAPL, hk.00700}",
+    "code not in {US.AAPL, hk.00700}",
+    "number not in {1, 2} and kind ! in {push}",
     "client == 127.0.0.1",
     "client != FD00::1",
     "client == :36434",

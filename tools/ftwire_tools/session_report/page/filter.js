@@ -156,6 +156,10 @@
             : (row, body) => tests.some((each) => each(row, body));
         return { test, needsBody: parts.some((part) => part.needsBody) };
       }
+      if (node.name === "exclusion") {
+        const { test, needsBody } = this.#compiled({ ...node, name: "membership" }, depth - 1);
+        return { test: (row, body) => !test(row, body), needsBody };
+      }
       return this.#condition(this.#read(node));
     }
 
