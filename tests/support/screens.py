@@ -26,7 +26,7 @@ from support.command import FTWIRE
 from support.frames import rt_request
 from support.places import ROOT
 
-__all__ = ["SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
+__all__ = ["FIXTURE", "SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
 
 T = TypeVar("T", bound=Message)
 

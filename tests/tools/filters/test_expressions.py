@@ -79,6 +79,8 @@ def test_any_text_is_a_filter_or_an_error_with_a_place_in_it(text: str) -> None:
         ("a eq 1 or a ne 2 or a lt 3 or a le 4 or a gt 5 or a ge 6", "a==1 or a!=2 or a<3 or a<=4 or a>5 or a>=6"),
         ("eq eq eq", "eq == eq"),
         ("a contains b", "a ~ *b*"),
+        ("a not in {1, 2}", "not a in {1, 2}"),
+        ("a and b not in {1} or not c", "(a and not b in {1}) or not c"),
         ('a contains "b c*[d]?"', 'a ~ "*b c[*][[]d][?]*"'),
         ('a matches "b/c$"', r"a ~ /b\/c$/"),
         ("a matches /b/", "a ~ /b/"),

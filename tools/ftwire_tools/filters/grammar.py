@@ -42,12 +42,14 @@ _GRAMMAR: Final = r"""
     | NAME _MATCHES pattern -> search
     | NAME _CONTAINS value -> containment
     | NAME _IN "{" value ("," value)* "}" -> membership
+    | NAME _NOT_IN "{" value ("," value)* "}" -> exclusion
 value: QUOTED | BARE
 pattern: QUOTED | REGEX | BARE
 _OR: /or(?!\w)|\|\|/
 _AND: /and(?!\w)|&&/
 _NOT.3: /not(?!\w)|!(?!=)/
 _IN: /in(?!\w)/
+_NOT_IN: /(not\s+|!\s*)in(?!\w)/
 _MATCHES: /matches(?!\w)/
 _CONTAINS: /contains(?!\w)/
 NAME: /(?!(and|or|not|in)(?![A-Za-z0-9_.]))[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*/
@@ -238,6 +240,9 @@ def _parser() -> Lark:
         def membership(self, children: list[Any]) -> Any:
             name, *values = children
             return IsIn(str(name), tuple(values), name.start_pos)
+
+        def exclusion(self, children: list[Any]) -> Any:
+            return Not(self.membership(children))
 
         def value(self, children: list[Any]) -> Any:
             (token,) = children

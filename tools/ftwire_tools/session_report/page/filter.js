@@ -156,6 +156,10 @@
             : (row, body) => tests.some((each) => each(row, body));
         return { test, needsBody: parts.some((part) => part.needsBody) };
       }
+      if (node.name === "exclusion") {
+        const { test, needsBody } = this.#compiled({ ...node, name: "membership" }, depth - 1);
+        return { test: (row, body) => !test(row, body), needsBody };
+      }
       return this.#condition(this.#read(node));
     }
 
@@ -301,7 +305,7 @@
         if (/^\d+$/.test(text)) throw new FilterError(`expected HOST, HOST:PORT or :PORT; not '${text}'`, at);
       }
       const isEqual = kind !== "comparison" || operator !== "!=";
-      return (row) => values.some(({ text }) => endMatches(read(row), text)) === isEqual;
+      return (row) => values.some(({ text }) => endMatches(read(row), text.toLowerCase())) === isEqual;
     }
 
     #protocolIds({ text, at }) {
