@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -563,3 +565,17 @@ def test_a_path_that_could_be_base64_is_a_missing_file(tmp_path: Path) -> None:
         result = CliRunner().invoke(ftwire, ["explain", str(missing)])
         assert result.exit_code == 1
         assert "no such file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_capture_comes_from_a_named_pipe_as_from_a_file(tmp_path: Path) -> None:
+    """Such as ``<(tcpdump -w -)``: what was read to tell what it is cannot be read again."""
+    capture = FIXTURES / "captures" / "futu-api-10.11-plain.pcap"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(capture.read_bytes(),))
+    writer.start()
+    result = run("--all", pipe)
+    writer.join()
+    assert result.exit_code == 0
+    assert result.stdout == run("--all", capture).stdout
