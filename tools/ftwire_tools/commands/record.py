@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -35,7 +36,7 @@ from ftwire_tools.gateway.log import LogOutput, TextLog
 from ftwire_tools.gateway.request_log import ExchangeLog, TextRequests, exchange_of_frames
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
-from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
+from ftwire_tools.terminal.addresses import Address, is_loopback, leads_to, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
@@ -154,6 +155,10 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
                 places.append((proxy.listen(at, to), to))
             except OSError as error:
                 raise click.ClickException(f"cannot listen on {at}: {error.strerror or error}") from None
+        for place, to in itertools.product([place for place, _ in places], [to for _, to in places]):
+            if leads_to(to, place):
+                # Each connection would make another, until there are no descriptors left.
+                raise click.UsageError(f"--to {to} is where this proxy listens itself; --listen takes another port")
         try:
             recorder.start(time.time_ns())
             if seen is not None:
