@@ -545,7 +545,7 @@ class TestBadInput:
         result = dump(text)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith(
-            "Error: -: neither a capture (pcap, pcapng, gzip of either) nor OpenD frames, but text: ftwire explain FILE "
+            "Error: -: neither a capture (pcap, pcapng, gzip of either) nor OpenD frames, but text: ftwire explain FILE"
         )
 
     def test_something_else_in_gzip(self) -> None:
