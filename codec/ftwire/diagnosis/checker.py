@@ -30,6 +30,7 @@ from ftwire.diagnosis.exchange import ExchangeChecker
 from ftwire.diagnosis.handshakes import looks_like_rsa
 from ftwire.diagnosis.header_layouts import HeaderLayouts, LaidOutFrame, header_findings, misplaced_digest
 from ftwire.diagnosis.mistakes import MISTAKES, Finding
+from ftwire.diagnosis.other_protocols import protocol_of
 from ftwire.diagnosis.payloads import SessionKeys
 from ftwire.diagnosis.pieces import Piece
 from ftwire.errors import BodyError
@@ -367,8 +368,10 @@ class ConversationChecker:
         elif (between := self._between(raw, data, at)) is not None:
             mistake, proof = "bytes_between_frames", between
         else:
-            mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}.'
-            unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}.'
+            other = protocol_of(raw)
+            so_begins = f": so begins {other}" if other else ""
+            mistake, proof = "no_frame", f'A frame begins with "FT" (46 54), here is {raw[:8].hex(" ")}{so_begins}.'
+            unquoted = f'A frame begins with "FT" (46 54), here is {raw[:2].hex(" ")}{so_begins}.'
         is_proven = mistake != "no_frame" and " may be " not in proof
         found = Finding(MISTAKES[mistake], proof, sender, proven=is_proven, unquoted=unquoted)
         payload = raw[HEADER_SIZE:] if header else raw

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -554,3 +556,41 @@ def test_a_path_that_could_be_base64_is_a_missing_file(tmp_path: Path) -> None:
         result = CliRunner().invoke(ftwire, ["explain", str(missing)])
         assert result.exit_code == 1
         assert "no such file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_capture_comes_from_a_named_pipe_as_from_a_file(tmp_path: Path) -> None:
+    """Such as ``<(tcpdump -w -)``: what was read to tell what it is cannot be read again."""
+    capture = FIXTURES / "captures" / "futu-api-10.11-plain.pcap"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(capture.read_bytes(),))
+    writer.start()
+    result = run("--all", pipe)
+    writer.join()
+    assert result.exit_code == 0
+    assert result.stdout == run("--all", capture).stdout
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        (bytes.fromhex("16030100c8010000c4030341"), "TLS"),
+        (b"GET / HTTP/1.1\r\nHost: localhost:11111\r\n\r\n", "an HTTP request"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP response"),
+        (b"PROXY TCP4 10.0.0.1 10.0.0.2 50000 11111\r\n", "the PROXY protocol"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\x13\x88\x2b\x67", "the PROXY protocol"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "SSH"),
+        (b"8=FIX.4.2\x019=65\x0135=A\x01", "FIX"),
+        (b"\x05\x01\x00", "SOCKS"),
+    ],
+)
+def test_other_protocols_are_named(sent: bytes, name: str) -> None:
+    result = run("--brief", "--", sent.hex())
+    assert result.exit_code == 3
+    assert f"so begins {name}" in result.output
+
+
+@pytest.mark.parametrize("garbage", [b"\x17\x03\x03\0\x10", b"GETTING", b"SSH 2", b"\x05\x07\x00"])
+def test_other_bytes_are_not_named(garbage: bytes) -> None:
+    assert "so begins" not in run("--brief", "--", garbage.hex()).output

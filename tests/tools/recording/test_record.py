@@ -25,6 +25,7 @@ from ftwire.websocket import Envelope
 from support.command import FTWIRE, read_until, started
 from support.frames import rt_request
 from support.gateways import PlainClient
+from support.hunting import free_port
 from support.programs import Program, complaints
 from support.recording import (
     KILL,
@@ -507,6 +508,20 @@ def test_wrong_usage(words: list[str], reason: str, tmp_path: Path) -> None:
     done = subprocess.run([*FTWIRE, "record", *words], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert reason in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "to"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1"), ("[::1]", "[::1]")],  # noqa: S104
+)
+def test_a_proxy_is_not_its_own_gateway(listen: str, to: str, tmp_path: Path) -> None:
+    """Each connection would make another."""
+    port = free_port()
+    words = ["--allow-remote", "--listen", f"{listen}:{port}", "--to", f"{to}:{port}", "-w", "x"]
+    done = subprocess.run([*FTWIRE, "record", *words], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert f"--to {to}:{port} is where this proxy listens itself" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

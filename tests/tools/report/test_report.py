@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha1, sha256
@@ -320,6 +322,17 @@ def test_markup_in_names_is_text(tmp_path: Path) -> None:
     assert "<title>&lt;img src=x onerror=alert(1)&gt;.pcap</title>" in page_at(out).text
     report(path, "-o", out, "--overwrite", "--title", "{{policy}} <!-- DATA -->")
     assert "<title>{{policy}} &lt;!-- DATA --&gt;</title>" in page_at(out).text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
+    capture = tmp_path / os.fsdecode(b"caf\xe9.pcap")
+    capture.write_bytes(PLAIN.read_bytes())
+    out = tmp_path / "session.html"
+    assert report(capture, "-o", out).exit_code == 0
+    page = page_at(out)
+    assert page.overview["about"]["title"] == "caf\\udce9.pcap"
+    assert page.overview["about"]["inputs"] == ["caf\\udce9.pcap"]
 
 
 def test_how_the_file_is_written(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftwire.errors import WireError
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -38,6 +40,8 @@ __all__ = [
 
 class ClientError(Exception):
     """The root."""
+
+    __reduce__ = WireError.__reduce__
 
 
 class ConnectError(ClientError):

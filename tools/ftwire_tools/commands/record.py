@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -35,7 +36,7 @@ from ftwire_tools.gateway.log import LogOutput, TextLog
 from ftwire_tools.gateway.request_log import ExchangeLog, TextRequests, exchange_of_frames
 from ftwire_tools.recording.proxy import Proxy
 from ftwire_tools.recording.recorder import Recorder
-from ftwire_tools.terminal.addresses import Address, is_loopback, parse_address
+from ftwire_tools.terminal.addresses import Address, is_loopback, leads_to, parse_address
 from ftwire_tools.terminal.output import ClosedOutputError
 from ftwire_tools.terminal.signals import END, INTERRUPT, calls_on_signals
 from ftwire_tools.terminal.style import printable
@@ -149,6 +150,10 @@ async def _record(settings: _Settings, stop: asyncio.Event) -> Recorder:
     proxy = Proxy(recorder, report, None if interception is None else interception.begin, seen)
     try:
         places = [(_listen(proxy, at, to), to) for at, to in settings.routes]
+        for place, to in itertools.product([place for place, _ in places], [to for _, to in places]):
+            if leads_to(to, place):
+                # Each connection would make another, until there are no descriptors left.
+                raise click.UsageError(f"--to {to} is where this proxy listens itself; --listen takes another port")
         for each in filter(None, (recorder, seen)):
             _start(each, settings.path)
         for place, to in places:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import Final, NamedTuple
 
-__all__ = ["LOOPBACK", "Address", "is_loopback", "parse_address"]
+__all__ = ["LOOPBACK", "Address", "is_loopback", "leads_to", "parse_address"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -41,3 +42,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def leads_to(address: Address, listening: Address) -> bool:
+    """Return whether who connects to ``address`` reaches what listens at ``listening`` on this machine."""
+    if address.port != listening.port:
+        return False
+    try:
+        found, there = (
+            {ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in socket.getaddrinfo(host, 0)}
+            for host in (address.host, listening.host)
+        )
+    except OSError:
+        return False
+    is_everywhere = any(each.is_unspecified for each in there)
+    return bool(found & there) or (is_everywhere and any(each.is_loopback for each in found))
