@@ -530,7 +530,21 @@ class TestRefusals:
         desk = Desk(PAPER_CN)
         desk.place(MOUTAI, 100, 1610.0)
         assert desk.refusal(MOUTAI, 50, 1610.0) == "quantity"
+        desk.step(seconds=86_400)
         assert desk.refusal(MOUTAI, 50, 1590.0, side=2) == ""
+
+    @pytest.mark.parametrize("acc_id", [PAPER_CN, 9_001_001])
+    def test_a_shares_are_sold_from_the_day_after_they_were_bought(self, acc_id: int) -> None:
+        desk = Desk(acc_id)
+        desk.place(MOUTAI, 100, 1610.0)
+        assert desk.refusal(MOUTAI, 100, 1590.0, side=2) == "position"
+        desk.step(seconds=86_400)
+        desk.place(MOUTAI, 100, 1610.0)
+        assert desk.refusal(MOUTAI, 200, 1590.0, side=2) == "position"
+        assert desk.sell(MOUTAI, 100, 1590.0).status.name == "FILLED_ALL"
+        assert desk.refusal(MOUTAI, 100, 1590.0, side=2) == "position"  # what is left was bought today
+        desk.step(seconds=86_400)
+        assert desk.sell(MOUTAI, 100, 1590.0).status.name == "FILLED_ALL"
 
     @pytest.mark.parametrize(
         ("acc_id", "instrument", "qty", "side"),

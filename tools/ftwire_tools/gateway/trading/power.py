@@ -238,8 +238,11 @@ class Power:
         return account.ledger.cash.get(currency, ZERO) - self.frozen(account, but).get(currency, ZERO)
 
     def sellable(self, account: Account, instrument: Instrument, but: Order | None = None) -> Decimal:
-        """Return what is held and not promised to other orders."""
-        return max(account.ledger.held(instrument), ZERO) - self._promised(account, instrument, Side.SELL, but)
+        """Return what is held and not promised to other orders; of A-shares what was held when the day began."""
+        held, position = account.ledger.held(instrument), account.ledger.positions.get(instrument.key)
+        if instrument.is_chinese and position is not None and position.day == self.venue.trading_day(instrument):
+            held -= position.bought_today
+        return max(held, ZERO) - self._promised(account, instrument, Side.SELL, but)
 
     def owed(self, account: Account, instrument: Instrument, but: Order | None = None) -> Decimal:
         """Return what was sold short and no order buys back."""
