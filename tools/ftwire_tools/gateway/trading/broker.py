@@ -43,7 +43,7 @@ from ftwire_tools.gateway.trading.order_types import CONDITIONAL, TRAILING, Prod
 from ftwire_tools.gateway.trading.power import Power
 from ftwire_tools.gateway.trading.price_rules import check_quantity, check_size
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, SecMarket, Venue
 
 __all__ = ["Broker"]
 
@@ -178,6 +178,8 @@ class Broker:
         day = self.venue.trading_day(instrument, sessions_of(instrument, session, outside_rth=terms.fill_outside_rth))
         if instrument.last_day is not None and day > instrument.last_day:
             raise TradeError("last_day", code=instrument.code, day=instrument.last_day)
+        if product is Product.OTHER_STOCK and self.venue.phase(instrument) is Phase.CLOSED:
+            raise TradeError("closed", code=instrument.code)
         self._orders += 1
         order = Order(
             7_000_000_000 + self._orders,

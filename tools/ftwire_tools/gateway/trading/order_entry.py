@@ -22,7 +22,7 @@ from ftwire_tools.gateway.trading.order_types import (
     SecurityFirm,
 )
 from ftwire_tools.gateway.trading.power import can_short
-from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price
+from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price, rounded
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
 from ftwire_tools.markets.sessions import Session as TradingSession
@@ -133,13 +133,14 @@ def set_prices(venue: Venue, order: Order, wanted: OrderTerms | OrderChange, *, 
     if "price" in needed:
         if wanted.adjust:
             price = adjusted(instrument, price, amount(wanted.adjust, "adjust"))
+        price = rounded(instrument, price)
         check_price(instrument, price)
         last = venue.last(instrument)
         limits = band(instrument, venue.reference(instrument), last, is_paper=is_paper)
         if limits is not None and not limits[0] <= price <= limits[1]:
             raise TradeError("band", low=limits[0], high=limits[1])
     if "auxPrice" in needed:
-        aux = amount(wanted.aux_price, "price")
+        aux = rounded(instrument, amount(wanted.aux_price, "price"))
         check_price(instrument, aux, is_trigger=True)
         order.aux_price = aux
     if "trailType" in needed:
