@@ -102,6 +102,9 @@ class SteeredVenue:
     ) -> date:
         return self.time.date()
 
+    def day_begun(self, instrument: Instrument) -> date:  # noqa: ARG002
+        return self.time.date()
+
     def steady_minute(self) -> None:
         return None
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from ftwire.messages import Trd_Common
 from ftwire_tools.gateway.trading.broker import Broker
+from ftwire_tools.gateway.trading.messages import fill_position
 from ftwire_tools.gateway.trading.order import Order, OrderTerms
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, MadeUpVenue, Phase
@@ -95,6 +97,39 @@ def test_phases_and_days(code: tuple[int, str], time: str, phase: Phase, day: in
     assert venue.phase(found) is phase
     assert venue.trading_day(found) == date(2024, 6, day)
     assert venue.trading_day(found, REGULAR) == date(2024, 6, regular_day)
+
+
+@pytest.mark.parametrize(
+    ("code", "time", "day"),
+    [
+        ((1, "00700"), "2024-06-12T08:10", 12),  # after the close the day's sums stand
+        ((1, "00700"), "2024-06-13T01:29", 12),
+        ((1, "00700"), "2024-06-13T01:30", 13),
+        ((2, "AAPL"), "2024-06-12T23:59", 12),
+        ((2, "AAPL"), "2024-06-13T00:00", 13),  # the night belongs to the next day
+    ],
+)
+def test_the_day_is_the_last_one_that_has_begun(code: tuple[int, str], time: str, day: int) -> None:
+    venue = at(time)
+    found = instrument(venue, *code)
+    assert venue.day_begun(found) == date(2024, 6, day)
+
+
+def test_the_results_of_days_add_up_to_that_of_the_position() -> None:
+    market = market_at("2024-06-11T07:00")
+    broker = broker_on(market)
+    account = broker.accounts[9_001_001]
+    results = []
+    for _ in range(4):
+        place(broker, OrderTerms(1, "00700", 1, 2, 100))
+        market.now += 70 * 60  # ten minutes after the close
+        message = Trd_Common.Position()
+        fill_position(message, broker, account, account.ledger.position(instrument(MadeUpVenue(market), 1, "00700")))
+        assert message.td_buyQty == 100
+        results.append(message.td_plVal)
+        market.now += 86_400 - 70 * 60
+    assert sum(results) == pytest.approx(message.plVal)
+    assert len(set(results)) == 4
 
 
 def test_days_between_which_nothing_is_traded() -> None:

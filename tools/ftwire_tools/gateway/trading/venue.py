@@ -171,6 +171,10 @@ class Venue(Protocol):
         """Return the day that trades of this moment in some sessions belong to, the next one where these are over."""
         ...
 
+    def day_begun(self, instrument: Instrument) -> date:
+        """Return the last trading day that has begun, also after its trading is over."""
+        ...
+
     def steady_minute(self) -> int | None:
         """Return the minute since 1970 in which markets do what they do now, ``None`` in its first and last second."""
         ...
@@ -180,7 +184,7 @@ class Venue(Protocol):
         ...
 
     def reference(self, instrument: Instrument) -> Decimal:
-        """Return the last close, which price limits count from."""
+        """Return the close before the last day that has begun, which price limits and the day's result count from."""
         ...
 
 
@@ -336,6 +340,10 @@ class MadeUpVenue:
         in_closing_auction = self.phase(instrument) is Phase.AUCTION and stock.time().date() == day
         return hours.after(day) if now >= ends and not in_closing_auction else day
 
+    def day_begun(self, instrument: Instrument) -> date:
+        """Return the last trading day that has begun."""
+        return self._stock(instrument).day(ALL_SESSIONS)
+
     def steady_minute(self) -> int | None:
         """Return the minute, unless it begins or ends: phases begin with minutes."""
         minute, second = divmod(self._market.now, 60)
@@ -352,5 +360,5 @@ class MadeUpVenue:
         return day
 
     def reference(self, instrument: Instrument) -> Decimal:
-        """Return the last close."""
-        return exact(self._stock(instrument).last_close)
+        """Return the close before the present day."""
+        return exact(self._stock(instrument).reference(ALL_SESSIONS))
