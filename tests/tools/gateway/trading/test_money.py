@@ -25,6 +25,7 @@ from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.requests import TradeRequests
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase
+from ftwire_tools.synthetic.universe import Kind as SecurityType
 from support.steered_venue import (
     APPLE,
     BITCOIN,
@@ -310,6 +311,10 @@ class TestFees:
             (US_OPTION, Product.US, "2", "500", False, "3.01"),
             # 48 + 15 + 5.46 + 3.20 + 4.80 + stamp duty 80
             (MOUTAI, Product.CN, "100", "160000", True, "156.46"),
+            # funds and warrants pay no stamp duty
+            (TENCENT._replace(security_type=SecurityType.ETF), Product.HK_STOCK, "100", "38000", False, "31.64"),
+            (TENCENT._replace(security_type=SecurityType.WARRANT), Product.HK_STOCK, "100", "38000", True, "31.64"),
+            (MOUTAI._replace(security_type=SecurityType.ETF), Product.CN, "100", "160000", True, "76.46"),
             (TENCENT, Product.HK_STOCK, "0", "0", False, "0"),
         ],
     )

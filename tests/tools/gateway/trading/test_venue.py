@@ -10,7 +10,7 @@ import pytest
 from ftwire.messages import Trd_Common
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.messages import fill_position
-from ftwire_tools.gateway.trading.order import Order, OrderTerms
+from ftwire_tools.gateway.trading.order import Order, OrderTerms, Side
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, MadeUpVenue, Phase
 from ftwire_tools.synthetic.trading_day import REGULAR, Market
@@ -65,6 +65,13 @@ def instrument(venue: MadeUpVenue, sec_market: int, code: str) -> Instrument:
 def test_kinds(code: tuple[int, str], kind: Kind, lot: str, size: str) -> None:
     found = instrument(at("2024-06-12T14:00"), *code)
     assert (found.kind, found.lot, found.multiplier) == (kind, Decimal(lot), Decimal(size))
+
+
+def test_warrants_are_not_sold_short() -> None:
+    broker = broker_on(market_at("2024-06-12T02:00"))
+    assert place(broker, OrderTerms(1, "00700", 2, 2, 100)).side is Side.SELL_SHORT
+    with pytest.raises(TradeError, match="not enough shares"):
+        place(broker, OrderTerms(1, "13456", 2, 2, 10_000))
 
 
 def test_a_main_future_stands_for_its_month() -> None:

@@ -21,6 +21,7 @@ from ftwire_tools.gateway.trading.order_types import CONDITIONAL, MARKET_LIKE, O
 from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
+from ftwire_tools.synthetic.universe import Kind as SecurityType
 
 __all__ = [
     "MARGIN_RATIOS",
@@ -81,7 +82,7 @@ class Trade(NamedTuple):
 
 def can_short(account: Account, instrument: Instrument) -> bool:
     """Return whether an account may sell short: options and futures; stocks of the US, for real of Hong Kong too."""
-    if not account.terms.has_margin:
+    if not account.terms.has_margin or instrument.security_type == SecurityType.WARRANT:
         return False
     if instrument.kind in {Kind.OPTION, Kind.FUTURE}:
         return True

@@ -81,6 +81,8 @@ class Instrument(NamedTuple):
     """Shares of an option's contract, size of a future's."""
     last_day: date | None = None
     """Last day on which an option is traded."""
+    security_type: int = SecurityType.STOCK
+    """``Qot_Common.SecurityType``, of what is traded as a stock."""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -265,6 +267,7 @@ class MadeUpVenue:
                 listing.tick_rule or ((math.inf, listing.tick),),
                 exact(listing.size) if has_size else Decimal(1),
                 date.fromisoformat(listing.expiry) if kind is Kind.OPTION else None,
+                listing.sec_type,
             )
         return found
 
