@@ -61,8 +61,9 @@ class Exchange:
     def follow_all(self, accounts: Iterable[Account]) -> None:
         """Follow the orders of accounts in a second of the market: better limits first, then earlier orders."""
         minute = self._venue.steady_minute()
-        if minute is None or minute != self._minute:
-            self._minute = minute
+        is_same = minute is not None and minute == self._minute
+        self._minute = minute
+        if not is_same:
             self._away.clear()
         working = [
             (account, order)
@@ -73,13 +74,13 @@ class Exchange:
         working.sort(key=_priority)
         for account, order in working:
             if order.is_open or order.status is OrderStatus.DISABLED:
-                self.follow(account, order, moved_on=True)
-            if minute is not None and not order.in_auction and not self.can_be_there(order):
+                self.follow(account, order, moved_on=True, may_expire=not is_same)
+            if minute is not None and not is_same and not order.in_auction and not self.can_be_there(order):
                 self._away.add(order.order_id)
 
-    def follow(self, account: Account, order: Order, *, moved_on: bool) -> None:
+    def follow(self, account: Account, order: Order, *, moved_on: bool, may_expire: bool = True) -> None:
         """Do what is due for an order; ``moved_on`` tells whether the market has moved on since it was looked at."""
-        if self._has_expired(order) and not order.in_auction:
+        if may_expire and self._has_expired(order) and not order.in_auction:
             self._journal.expire(account, order)
             return
         if order.status is OrderStatus.WAITING_SUBMIT:
@@ -95,9 +96,9 @@ class Exchange:
         last = min(order.expires or order.day, instrument.last_day or date.max)
         return self._venue.trading_day(instrument, sessions) > last
 
-    def can_be_there(self, order: Order) -> bool:
-        """Return whether an order can be at the exchange in its market's present phase."""
-        phase = self._venue.phase(order.instrument)
+    def can_be_there(self, order: Order, phase: Phase | None = None) -> bool:
+        """Return whether an order can be at the exchange in a phase of its market, by default the present one."""
+        phase = phase or self._venue.phase(order.instrument)
         if order.order_type in AUCTIONS:
             return phase is Phase.AUCTION
         if phase in {Phase.REGULAR, Phase.BREAK}:
@@ -162,9 +163,8 @@ class Exchange:
         if order.order_type in AUCTIONS:
             self._fill_in_auction(account, order)
             return
-        if self._venue.is_halted(instrument) or not self.can_be_there(order):
-            return
-        if self._venue.phase(instrument) is Phase.BREAK:
+        phase = self._venue.phase(instrument)
+        if phase is Phase.BREAK or self._venue.is_halted(instrument) or not self.can_be_there(order, phase):
             return
         if order.decision is not None:
             if moved_on:
