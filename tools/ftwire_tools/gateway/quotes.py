@@ -114,8 +114,10 @@ def not_subscribed(protocol: str, sub_type: int) -> NotHereError:
 class Quotes:
     """Makes replies and pushes from a market."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, fill_details: Callable[[Any, Listing], None] = lambda *_: None) -> None:
+        """``fill_details`` fills what the ``Qot_Common.BasicQot`` of an option, future or warrant has beside prices."""
         self._market: Final = market
+        self._fill_details: Final = fill_details
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "Qot_GetBasicQot": self._basic_qot,
             "Qot_GetRT": self._rt,
@@ -162,7 +164,11 @@ class Quotes:
     def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return present quotes, after a subscription."""
         for security in c2s.securityList:
-            fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC, "Qot_GetBasicQot"))
+            self._fill_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC, "Qot_GetBasicQot"))
+
+    def _fill_quote(self, quote: Any, stock: StockDay) -> None:
+        fill_basic_quote(quote, stock)
+        self._fill_details(quote, stock.listing)
 
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the minutes of a trading session, after a subscription."""
@@ -289,7 +295,7 @@ class Quotes:
             if (only_new and not stock.has_traded()) or (topic.sub_type == ORDER_BOOK and not stock.depth):
                 return None
             if topic.sub_type == BASIC:
-                return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
+                return _push("Qot_UpdateBasicQot", None, lambda s2c: self._fill_quote(s2c.basicQotList.add(), stock))
             return _push(
                 "Qot_UpdateOrderBook", stock, lambda s2c: fill_order_book(s2c, stock, min(LEVELS, stock.depth))
             )

@@ -115,9 +115,9 @@ class Synthetic:
             self._seed, self._start, self._universe, always_open=self._always_open, recordings=self._recordings
         )
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
-        self._quotes = Quotes(self.market)
         self._state = GatewayState(self.market)
         self._reference = Reference(self.market, self._seed)
+        self._quotes = Quotes(self.market, self._reference.fill_details)
         password, passwords = self._passwords
         self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
