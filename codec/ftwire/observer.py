@@ -10,6 +10,7 @@ Never raises on account of the bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from ftwire._renamed import renamed_keyword
@@ -129,14 +130,23 @@ class Observer:
         self._alternatives: list[Cipher] = []  # what else could be meant by the handshake
         self._attempts = 0
         self._key_missing = False  # reported already
+        self._unconfirmed: Final[dict[Role, tuple[int, int]]] = {}  # time and packet of a decoder's unconfirmed frame
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``; a time of 0 is none."""
         decoder = self._client if sender is _CLIENT else self._server
+        settled = self._settle(sender) if self._unconfirmed else None
         seen = self._observe(decoder.read(data), sender, time, packet)
         while decoder.buffer.lacking <= 0:
             seen += self._observe(decoder.read(), sender, time, packet)
-        return seen
+        if decoder.unconfirmed:
+            self._unconfirmed[sender] = time, packet
+        return settled + seen if settled else seen
+
+    def _settle(self, sender: Role) -> list[Observation]:
+        """Observe the other side's unconfirmed frame: ``sender`` has answered it."""
+        other, decoder = (Role.SERVER, self._server) if sender is _CLIENT else (Role.CLIENT, self._client)
+        return self._observe(decoder.settle(), other, 0, 0) if other in self._unconfirmed else []
 
     def skip(self, sender: Role, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
@@ -173,6 +183,16 @@ class Observer:
     ) -> list[Observation]:
         """Return an observation of each item, and do what it means for those that follow."""
         seen: list[Observation] = []
+        if self._unconfirmed and sender in self._unconfirmed:
+            items = iter(items)
+            first = next(items, None)
+            if first is None:
+                return seen
+            received = self._unconfirmed.pop(sender)
+            if isinstance(first, BadFrame):
+                seen = self._observe((first,), sender, *received)
+            else:
+                items = chain((first,), items)
         for item in items:
             if not isinstance(item, Frame):
                 if isinstance(item, FrameRun):

@@ -7,7 +7,7 @@ a frame with a wrong length costs itself, not the frames that this length spans.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ftwire._renamed import renamed_keyword
@@ -93,6 +93,9 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         self._skipped = 0  # bytes never captured, of those before offset
         self._spent = 0  # bytes of work done in vain
         self._cut_off = False  # the last candidate in step would be a frame, had the stream not ended in it
+        self.unconfirmed = 0
+        """Bytes of the frame in step, whole and at the end of what was received, that does not open and that waits for
+        the next frame's magic; 0 where none does."""
 
     def skip(self, length: int) -> Iterator[Frame | UndecodedBytes]:
         """Take note that the capture lacks the next ``length`` bytes; iterate over the items that this completes."""
@@ -119,6 +122,25 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         # The rest of that frame is still to come.
         self._error = error
 
+    def settle(self) -> Sequence[Frame]:
+        """Return the ``unconfirmed`` frame, if there is one, without waiting for what follows it.
+
+        For a reader of both directions: whoever is answered has sent all there is for now.
+        """
+        unconfirmed, self.unconfirmed = self.unconfirmed, 0
+        if not unconfirmed or unconfirmed != self.pending:
+            return ()
+        self.buffer.join()
+        self._final = True
+        frame = self._look()
+        self._final = False
+        if not isinstance(frame, Frame):
+            self.buffer.consume(0, unconfirmed + len(MAGIC))
+            return ()
+        self.buffer.consume(unconfirmed)
+        self.offset += unconfirmed
+        return (frame,)
+
     def close(self) -> Iterator[Frame | UndecodedBytes]:
         """Take note that the stream has ended; iterate over the items that are left of it."""
         self._cut_off = False
@@ -141,6 +163,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         buffer = self.buffer
         if buffer.lacking > 0 and not self._final:
             return []
+        self.unconfirmed = 0
         while True:
             if not self._in_step:
                 self._search()
@@ -221,6 +244,7 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
             return frame
         if final or not MAGIC.startswith(data[end : end + len(MAGIC)]):
             return self._refused(error)
+        self.unconfirmed = length if self._in_step and available == length else 0
         return length + len(MAGIC)
 
     def _holds_a_frame(self, data: bytes, start: int, end: int) -> bool:

@@ -98,6 +98,30 @@ def test_replies_find_their_requests() -> None:
     assert [(event.time, event.packet) for event in seen] == [(1000 * n, n) for n in range(1, 6)]
 
 
+def test_a_damaged_request_comes_before_its_reply_and_with_its_own_time() -> None:
+    """It is known to be whole only by what follows it; a gateway that answers has read it so."""
+    steps = raw(session(NONE, None, None, encrypted=False))
+    wrong = steps[2][1][:-1] + b"?"
+    refused, after = (S, response(3008, 2).encode()), (C, request(1004, 3).encode())
+    for follows, latency in (([refused, after], [1000]), ([after, refused], [2000]), ([], [])):
+        seen = frames(observe(Observer(), [*steps[:2], (C, wrong), *follows]))
+        damaged = seen[2]
+        assert isinstance(damaged.frame.error, DigestError)
+        assert (damaged.time, damaged.packet) == (3000, 3)
+        assert [event.frame.encode() for event in seen[3:]] == [data for _, data in follows]
+        answers = [event for event in seen[3:] if event.kind is Kind.RESPONSE]
+        assert [(event.request, event.latency) for event in answers] == [(damaged.frame, each) for each in latency]
+
+
+def test_the_rest_of_a_frame_with_a_wrong_length_is_undecoded_whoever_spoke_in_between() -> None:
+    whole = request(3008, 2).encode()
+    short = whole[:12] + (int.from_bytes(whole[12:16], "little") - 4).to_bytes(4, "little") + whole[16:]
+    seen = observe(Observer(), [(C, short[:-4]), (S, response(3009, 0).encode()), (C, short[-4:] + whole)])
+    assert [type(event) for event in seen] == [FrameObserved, FrameObserved, UndecodedObserved, FrameObserved]
+    assert [event.undecoded.length for event in seen if isinstance(event, UndecodedObserved)] == [4]
+    assert seen[3].frame.encode() == whole  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("keys", [[], [OTHER]])
 def test_without_the_key_it_says_so_once_and_lists_the_frames(keys: list[RsaKey]) -> None:
     steps = session(AesCbc(AES, IV), 2, IV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def test_variables_stand_in_for_a_short_list_of_options() -> None:
                 assert ALLOWED[name] in parameter.opts, (context.command_path, parameter.opts)
                 met.add(name)
     assert met == set(ALLOWED)
+
+
+def test_the_documentation_lists_them() -> None:
+    rows = re.findall(r"^\| (FTWIRE_\w+) \| `(--[\w-]+)`", (ROOT / "docs/terminal.md").read_text("utf-8"), re.MULTILINE)
+    assert dict(rows) == ALLOWED
 
 
 def test_no_variable_lifts_a_protection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ OF_CAPTURES = {
     "tables_in_memory.py": "{'code': 'HK.00700', 'volume_sum': 582900.0}",
 }
 OF_GATEWAYS = {
+    "own_socket.py": "00700 2021-06-09 14:15:00 599.5",
     "rt_data.py": "turnover [153060000.0, 182730300.0, 960850.0]",
     "watch_pushes.py": "00700 2021-06-09 14:15:00 599.5",
 }

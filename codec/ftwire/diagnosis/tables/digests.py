@@ -21,13 +21,13 @@ ROWS: Final = (
     ),
     (
         "sha1_of_hex",
-        "The SHA-1 is that of the body in hexadecimal.",
+        "The hexadecimal text of the body was hashed, not its bytes.",
         "Compute arrBodySHA1 over the bytes of the body, not over their hexadecimal text.",
         1,
     ),
     (
         "sha1_of_base64",
-        "The SHA-1 is that of the body in base64.",
+        "The base64 text of the body was hashed, not its bytes.",
         "Compute arrBodySHA1 over the bytes of the body, not over their base64 text.",
         1,
     ),
