@@ -264,6 +264,17 @@ def test_an_option_is_not_traded_after_its_last_day() -> None:
             place(broker, OrderTerms(2, code, 1, 1, 1, 0.01))
 
 
+@pytest.mark.parametrize(("time", "closes"), [("2024-06-12T02:00", 11), ("2024-06-12T10:00", 12)])
+def test_the_limits_of_an_order_for_the_next_day_count_from_the_close(time: str, closes: int) -> None:
+    """At ten in the morning, and at six in the evening, when the order is for the day after."""
+    broker = broker_on(market_at(time))
+    before = at(f"2024-06-{closes}T08:00")
+    close = float(before.last(instrument(before, 31, "600519")))
+    assert place(broker, OrderTerms(31, "600519", 1, 1, 100, round(close * 0.9, 2) + 0.01)).price > 0
+    with pytest.raises(TradeError, match="outside the limits"):
+        place(broker, OrderTerms(31, "600519", 1, 1, 100, round(close * 0.9, 2) - 0.01))
+
+
 @pytest.mark.parametrize("later", [0, 3 * 86_400])
 def test_an_option_that_is_held_over_its_last_day_is_worth_its_difference(later: int) -> None:
     market = market_at("2024-06-14T19:59:30")
