@@ -105,6 +105,9 @@ class SteeredVenue:
     def day_begun(self, instrument: Instrument) -> date:  # noqa: ARG002
         return self.time.date()
 
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        return self.prices[instrument]
+
     def steady_minute(self) -> None:
         return None
 

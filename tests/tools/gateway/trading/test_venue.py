@@ -264,6 +264,43 @@ def test_an_option_is_not_traded_after_its_last_day() -> None:
             place(broker, OrderTerms(2, code, 1, 1, 1, 0.01))
 
 
+@pytest.mark.parametrize(("time", "closes"), [("2024-06-12T02:00", 11), ("2024-06-12T10:00", 12)])
+def test_the_limits_of_an_order_for_the_next_day_count_from_the_close(time: str, closes: int) -> None:
+    """At ten in the morning, and at six in the evening, when the order is for the day after."""
+    broker = broker_on(market_at(time))
+    before = at(f"2024-06-{closes}T08:00")
+    close = float(before.last(instrument(before, 31, "600519")))
+    assert place(broker, OrderTerms(31, "600519", 1, 1, 100, round(close * 0.9, 2) + 0.01)).price > 0
+    with pytest.raises(TradeError, match="outside the limits"):
+        place(broker, OrderTerms(31, "600519", 1, 1, 100, round(close * 0.9, 2) - 0.01))
+
+
+@pytest.mark.parametrize("later", [0, 3 * 86_400])
+def test_an_option_that_is_held_over_its_last_day_is_worth_its_difference(later: int) -> None:
+    market = market_at("2024-06-14T19:59:30")
+    broker = broker_on(market)
+    account = broker.accounts[9_001_001]
+    spot = instrument(broker.venue, 2, "AAPL")  # type: ignore[arg-type]
+    held, owed, lost = "AAPL240614C180000", "AAPL240614C190000", "AAPL240614P150000"
+    for code, side in ((held, 1), (owed, 2), (lost, 1)):
+        order = place(broker, OrderTerms(2, code, side, 1, 1, 500.0 if side == 1 else 0.01))
+        assert order.status.name == "FILLED_ALL"
+    cash = account.ledger.cash[2]
+    pass_seconds(market, broker, 29)
+    assert account.ledger.cash[2] == cash
+    close = broker.venue.last(spot)
+    market.now += later
+    pass_seconds(market, broker, 1)
+    assert account.ledger.cash[2] == cash + (close - 180) * 100 - (close - 190) * 100
+    assert not any(position.qty for position in account.ledger.positions.values())
+    assert [flow.remark for flow in account.ledger.flows][-2:] == [f"{held} expired", f"{owed} expired"]
+    results = {code: account.ledger.positions[2, code].realized for code in (held, owed, lost)}
+    paid = {fill.instrument.code: fill.price * 100 for fill in account.fills}
+    assert results == {
+        held: (close - 180) * 100 - paid[held], owed: paid[owed] - (close - 190) * 100, lost: -paid[lost]
+    }  # fmt: skip
+
+
 class _LookedAtEachSecond(MadeUpVenue):
     def steady_minute(self) -> None:
         return None

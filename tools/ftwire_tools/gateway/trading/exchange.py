@@ -6,17 +6,17 @@ after the model's latency, is filled as the model says, and ends when it is fill
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from ftwire_tools.gateway.trading.accounts import Account
-from ftwire_tools.gateway.trading.amounts import cents, exact, in_lots
+from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact, in_lots
 from ftwire_tools.gateway.trading.day_trades import DayTradeRule
 from ftwire_tools.gateway.trading.fill_model import FillModel, Look, Slice, slices
 from ftwire_tools.gateway.trading.journal import OrderJournal
-from ftwire_tools.gateway.trading.order import Fill, Order, Session, TimeInForce
+from ftwire_tools.gateway.trading.order import Fill, Order, Session, Side, TimeInForce
 from ftwire_tools.gateway.trading.order_entry import best_price, sessions_of
 from ftwire_tools.gateway.trading.order_state import OrderStatus
 from ftwire_tools.gateway.trading.order_types import (
@@ -58,13 +58,14 @@ class Exchange:
         """Return when an order that is sent now arrives, in seconds since 1970."""
         return self._venue.stamp(instrument, self._venue.now(instrument)) + self._model.latency
 
-    def follow_all(self, accounts: Iterable[Account]) -> None:
+    def follow_all(self, accounts: Collection[Account]) -> None:
         """Follow the orders of accounts in a second of the market: better limits first, then earlier orders."""
         minute = self._venue.steady_minute()
         is_same = minute is not None and minute == self._minute
         self._minute = minute
         if not is_same:
             self._away.clear()
+            self._settle_options(accounts)
         working = [
             (account, order)
             for account in accounts
@@ -77,6 +78,25 @@ class Exchange:
                 self.follow(account, order, moved_on=True, may_expire=not is_same)
             if minute is not None and not is_same and not order.in_auction and not self.can_be_there(order):
                 self._away.add(order.order_id)
+
+    def _settle_options(self, accounts: Collection[Account]) -> None:
+        """Close positions in options whose last day is over, at what these are worth, without a fee or a fill."""
+        for account in accounts:
+            for position in account.ledger.positions.values():
+                instrument, day = position.instrument, position.instrument.last_day
+                if not position.qty or day is None or self._venue.trading_day(instrument) <= day:
+                    continue
+                account.ledger.record(
+                    instrument,
+                    Side.SELL if position.qty > 0 else Side.BUY_BACK,
+                    abs(position.qty),
+                    self._venue.worth_at_expiry(instrument),
+                    ZERO,
+                    day=day,
+                    settles=self._venue.another_day(instrument, day, 1),
+                    time=self._venue.now(instrument),
+                    remark=f"{instrument.code} expired",
+                )
 
     def follow(self, account: Account, order: Order, *, moved_on: bool, may_expire: bool = True) -> None:
         """Do what is due for an order; ``moved_on`` tells whether the market has moved on since it was looked at."""

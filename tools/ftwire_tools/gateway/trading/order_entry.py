@@ -78,7 +78,7 @@ def sessions_of(instrument: Instrument, session: Session, *, outside_rth: bool) 
         return REGULAR
     if session is Session.OVERNIGHT and not outside_rth:
         return OVERNIGHT
-    return ALL_SESSIONS if outside_rth or session in {Session.ETH, Session.ALL, Session.OVERNIGHT} else REGULAR
+    return ALL_SESSIONS if outside_rth or session in {Session.ETH, Session.ALL} else REGULAR
 
 
 def type_of(account: Account, product: Product, number: int) -> OrderType:
@@ -136,7 +136,8 @@ def set_prices(venue: Venue, order: Order, wanted: OrderTerms | OrderChange, *, 
         price = rounded(instrument, price)
         check_price(instrument, price)
         last = venue.last(instrument)
-        limits = band(instrument, venue.reference(instrument), last, is_paper=is_paper)
+        is_for_today = venue.trading_day(instrument) == venue.day_begun(instrument)
+        limits = band(instrument, venue.reference(instrument) if is_for_today else last, last, is_paper=is_paper)
         if limits is not None and not limits[0] <= price <= limits[1]:
             raise TradeError("band", low=limits[0], high=limits[1])
     if "auxPrice" in needed:

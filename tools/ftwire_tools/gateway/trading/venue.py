@@ -11,10 +11,12 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from ftwire_tools.gateway.trading.amounts import exact
+from ftwire_tools.gateway.trading.amounts import ZERO, exact
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.exchanges import EXCHANGES, exchange_of
 from ftwire_tools.markets.sessions import MarketState, Session
 from ftwire_tools.markets.trading_days import CalendarRangeError
+from ftwire_tools.synthetic.prices import UNIT
 from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, TRADES
 from ftwire_tools.synthetic.universe import Kind as SecurityType
 
@@ -179,6 +181,10 @@ class Venue(Protocol):
 
     def steady_minute(self) -> int | None:
         """Return the minute since 1970 in which markets do what they do now, ``None`` in its first and last second."""
+        ...
+
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        """Return the price of an option at the close of its last day, when nothing but its difference counts."""
         ...
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:
@@ -351,6 +357,15 @@ class MadeUpVenue:
         """Return the minute, unless it begins or ends: phases begin with minutes."""
         minute, second = divmod(self._market.now, 60)
         return minute if 0 < second < 59 else None
+
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        """Return by how much the underlying has closed above a call's strike, or below a put's, 0 where it has not."""
+        option = self._stock(instrument).listing
+        owner = self._market.stock(*parse_security(option.owner))
+        if owner is None or instrument.last_day is None:
+            raise KeyError(option.owner)
+        above = exact(owner.days_of.bar(instrument.last_day, Session.REGULAR).close / UNIT) - exact(option.strike)
+        return max(above if option.kind == "call" else -above, ZERO)
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:
         """Return a trading day before or after another."""
