@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ftwire.body_mutations import encode_varint
 from ftwire.protocols import registry
 from ftwire_tools.commands import ftwire
 from ftwire_tools.markets.trading_clock import TradingClock
-from ftwire_tools.messages.varints import varint
 from ftwire_tools.synthetic.bodies import KINDS, Bodies, TemplateStock, moments
 from ftwire_tools.synthetic.market import made_up_listings
 from ftwire_tools.synthetic.template import GROWING, GROWN, SMALL, template
@@ -85,7 +85,7 @@ def test_a_template_refuses_holes_it_cannot_keep() -> None:
 def test_integers_are_encoded_as_protobuf_does(value: int) -> None:
     message: Any = registry["Qot_UpdateTicker"].response()
     item = message.s2c.tickerList.add(sequence=value)
-    assert item.SerializePartialToString() == b"\x10" + varint(value)
+    assert item.SerializePartialToString() == b"\x10" + encode_varint(value)
 
 
 def test_a_capture_holds_what_the_command_says(tmp_path: Path) -> None:
