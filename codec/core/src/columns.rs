@@ -155,8 +155,7 @@ impl BodyColumns {
     fn taken<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<Taken<'py>>> {
         let mut found = Vec::new();
         for (place, column) in self.columns.iter_mut().enumerate().filter(|(_, column)| !column.ends.is_empty()) {
-            let offsets: Vec<u8> =
-                std::iter::once(&0).chain(&column.ends).flat_map(|end| end.to_ne_bytes()).collect();
+            let offsets: Vec<u8> = std::iter::once(&0).chain(&column.ends).flat_map(|end| end.to_ne_bytes()).collect();
             let numbers: Vec<u8> = column.numbers.iter().flat_map(|each| each.to_ne_bytes()).collect();
             let times: Vec<u8> = column.times.iter().flat_map(|each| each.to_ne_bytes()).collect();
             let conversations: Vec<u8> = column.conversations.iter().flat_map(|each| each.to_ne_bytes()).collect();
