@@ -34,8 +34,8 @@ _HAS_PAGE_ROWS: Final = 23
 """Release of pyarrow since which the rows of a page are an option; pages of older ones have a size alone."""
 
 _AT_ONCE: Final = 1 << 14
-"""Values of a column that Parquet's writer takes at a time, 1024 by default: of columns with few values, which most are,
-that is too little work for what comes with it (3 % of the writing)."""
+"""Values of a column that Parquet's writer takes at a time. By default these are 1024, too few for the work that comes
+with them: 3 % of the writing."""
 
 GROUP_ROWS: Final = 1 << 17
 """Rows written at once: a row group in Parquet."""
