@@ -82,6 +82,7 @@ EXPRESSIONS: Final = (
     "number in {1..5}",
     "server == 11111",
     "tcp.port == 11111",
+    "constructor == 1",
     "time > 2026-11-22 08:02",
     "number in {1 2}",
     "retType == 0",

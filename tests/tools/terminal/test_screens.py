@@ -115,6 +115,11 @@ def test_what_has_no_room_in_a_line_goes_on_in_the_next(words: tuple[str, ...]) 
     assert max(map(len, shown)) <= 60
 
 
+def test_declarations_stay_in_sight_beside_long_names() -> None:
+    shown = on_a_terminal("schema", "find", "highPrice", COLUMNS="80").decode().splitlines()
+    assert "field     Qot_Common.KLine.highPrice    optional double highPrice = 3" in shown
+
+
 def test_long_addresses_go_on_in_the_next_line(tmp_path: Path) -> None:
     ends = [Endpoint(bytes.fromhex("fd00123456789abcdef0123456789abc"), port) for port in (54321, 11111)]
     (tmp_path / "session.pcap").write_bytes(pcap(session(), *ends))

@@ -88,6 +88,9 @@
     ">=": (found) => found >= 0,
   };
 
+  // What an object has of that name by itself: "constructor" is in every one.
+  const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+
   const shortName = (name) => name.slice(name.indexOf("_") + 1) || name;
 
   // A glob of Python's fnmatch.
@@ -187,8 +190,8 @@
     }
 
     #condition(condition) {
-      const name = this.words.aliases[condition.name] ?? condition.name;
-      const header = Object.hasOwn(this.words.header, name) ? this.words.header[name] : null;
+      const name = own(this.words.aliases, condition.name) ?? condition.name;
+      const header = own(this.words.header, name) ?? null;
       if (!header) return this.#ofBody(condition, name);
       return { test: this.#ofHeader(condition, name, header), needsBody: false };
     }
@@ -449,7 +452,7 @@
       };
       for (const root of this.words.roots) look(root, "", 3);
       const paths = [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 2);
-      const near = this.words.wireshark[name] ?? paths;
+      const near = own(this.words.wireshark, name) ?? paths;
       return `there is no field '${name}'${near.length ? `; did you mean ${near.join(" or ")}?` : ""}`;
     }
 

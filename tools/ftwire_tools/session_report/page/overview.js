@@ -207,7 +207,7 @@
           "p",
           { class: "calm" },
           checked ? h("span", { class: "good-text", "aria-hidden": "true" }, "✓") : "",
-          !checked ? "There is no frame to check." : sealed ? "No known mistake in the others." : "No known mistake in this session.",
+          checked ? `No known mistake in ${sealed ? "the others" : "this session"}.` : "There is no frame to check.",
         );
         return panel("findings", "Findings", { wide: true, note }, unread, sealed < checked || !sealed ? calm : "");
       }
