@@ -323,6 +323,14 @@ def test_nobody_listens() -> None:
     assert result.stderr == f"Error: no connection to 127.0.0.1:{gateway.port}: refused, nobody listens there\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_request_in_a_file_of_an_editor_or_of_powershell(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_bytes(RT.encode(encoding))
+    with serving() as gateway:
+        assert call("Qot_GetRT", f"@{path}", to=gateway).stdout == call("Qot_GetRT", RT, to=gateway).stdout
+
+
 def test_wrong_and_missing_keys_are_hinted_at(tmp_path: Path) -> None:
     with serving(key=RsaKey.from_pem(KEY.read_bytes())) as gateway:
         missing = call("Qot_GetRT", RT, to=gateway)
