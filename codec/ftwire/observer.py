@@ -16,9 +16,9 @@ from ftwire._renamed import renamed_keyword
 from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
-from ftwire.events import FrameObserved, FramesCollected, KeyMissing, Observation, UndecodedObserved
+from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, Role, open_frame
-from ftwire.framing import INIT_CONNECT, FrameRun
+from ftwire.framing import INIT_CONNECT, FrameReader
 from ftwire.protocols import Registry, registry
 from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -26,7 +26,6 @@ from ftwire.stream import DEFAULT_MAX_BODY
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ftwire.body_columns import BodyColumns
     from ftwire.websocket import Envelope
 
 __all__ = ["BLOCK", "Observer", "PendingRequests"]
@@ -115,14 +114,10 @@ class Observer:
         keys: Sequence[RsaKey] = (),
         registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
-        columns: BodyColumns | None = None,
     ) -> None:
-        """With ``columns``, the server's frames that these want are kept there: see ``FramesCollected``."""
         self._ciphers_to_try: Final = [Rsa(key) for key in keys]
         self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, registry=registry, recover=self._recover)
-        self._server: Final = ResyncDecoder(
-            Role.SERVER, max_body=max_body, registry=registry, recover=self._recover, columns=columns
-        )
+        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, registry=registry, recover=self._recover)
         self._pending: Final = PendingRequests()
         self._init: Frame | None = None
         self._rsa: Rsa | None = None  # what opened the handshake
@@ -137,6 +132,15 @@ class Observer:
         while decoder.buffer.lacking <= 0:
             seen += self._observe(decoder.read(), sender, time, packet)
         return seen
+
+    @property
+    def from_server(self) -> FrameReader[UndecodedBytes]:
+        """What the server's bytes go through.
+
+        Its ``read_into`` may take some of them, before ``receive`` takes what is left: pushes mean nothing for frames
+        that follow.
+        """
+        return self._server
 
     def skip(self, sender: Role, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
@@ -169,16 +173,13 @@ class Observer:
         ]
 
     def _observe(
-        self, items: Iterable[Frame | UndecodedBytes | FrameRun], sender: Role, time: int, packet: int
+        self, items: Iterable[Frame | UndecodedBytes], sender: Role, time: int, packet: int
     ) -> list[Observation]:
         """Return an observation of each item, and do what it means for those that follow."""
         seen: list[Observation] = []
         for item in items:
             if not isinstance(item, Frame):
-                if isinstance(item, FrameRun):
-                    seen.append(_new(FramesCollected, (*item, sender, time, packet)))
-                else:
-                    seen.append(UndecodedObserved(item, sender, time, packet))
+                seen.append(UndecodedObserved(item, sender, time, packet))
                 continue
             kind, encryption = item.frame_type.kind, item.encryption
             request: Frame | Envelope | None = None
