@@ -291,6 +291,19 @@ def test_lengths_that_lie(file: bytes) -> None:
         assert [packet.data for packet in packets] == [b"abcdef", b"ghi"]
 
 
+@pytest.mark.parametrize("nanoseconds", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_files_that_cat_has_joined(nanoseconds: bool, size: int) -> None:
+    writer = PcapWriter(nanoseconds=nanoseconds)
+    file = writer.header() + writer.packet(1_700_000_000_000_000_000, b"packet")
+    reader = PacketReader()
+    found: list[Packet] = []
+    joined = chunks(file + file, range(size, 2 * len(file), size))
+    with pytest.raises(CaptureFormatError, match=rf"another capture begins here, .* \(file offset {len(file)}\)"):
+        found.extend(packet for chunk in joined for packet in reader.feed(chunk))
+    assert found[0].data == b"packet"
+
+
 def test_a_version_nobody_knows() -> None:
     _, error = read_damaged([PCAP[:4] + b"\x09\0" + PCAP[6:]])
     assert isinstance(error, CaptureFormatError)

@@ -116,7 +116,8 @@ def call(
     try:
         return asyncio.run(run(client, job, write_frame))
     except HandshakeError as error:
-        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
+        option = "; --key names its PEM file" if error.may_be_key else ""
+        raise click.ClickException(f"{printable(str(error))}{option}") from None
     except (ClientError, WireError, RequestError) as error:
         raise click.ClickException(printable(str(error))) from None
 

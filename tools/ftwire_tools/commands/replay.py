@@ -287,7 +287,8 @@ def command(
     try:
         asyncio.run(play(script, to, gateway_key, connections, timeout, options, report))
     except HandshakeError as error:
-        raise click.ClickException(f"{printable(str(error))}; --key names its PEM file") from None
+        option = "; --key names its PEM file" if error.may_be_key else ""
+        raise click.ClickException(f"{printable(str(error))}{option}") from None
     except ClientError as error:
         raise click.ClickException(printable(str(error))) from None
     report.summary(script.unreadable)
