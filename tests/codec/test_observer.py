@@ -113,6 +113,18 @@ def test_a_damaged_request_comes_before_its_reply_and_with_its_own_time() -> Non
         assert [(event.request, event.latency) for event in answers] == [(damaged.frame, each) for each in latency]
 
 
+@given(sent=st.lists(st.tuples(st.sampled_from([C, S]), st.booleans()), max_size=12))
+def test_frames_come_in_the_order_and_with_the_times_of_their_sending(sent: list[tuple[Role, bool]]) -> None:
+    steps = []
+    for number, (sender, damaged) in enumerate(sent):
+        data = (request(3008, number) if sender is C else response(3009, 0)).encode()
+        steps.append((sender, data[:-1] + bytes([data[-1] ^ damaged])))
+    seen = observe(Observer(), steps)
+    expected = [(sender, data, 1000 * number, number) for number, (sender, data) in enumerate(steps, 1)]
+    assert [(e.sender, e.frame.encode(), e.time, e.packet) for e in frames(seen)] == expected
+    assert len(seen) == len(steps)
+
+
 def test_the_rest_of_a_frame_with_a_wrong_length_is_undecoded_whoever_spoke_in_between() -> None:
     whole = request(3008, 2).encode()
     short = whole[:12] + (int.from_bytes(whole[12:16], "little") - 4).to_bytes(4, "little") + whole[16:]
