@@ -62,7 +62,7 @@ def broken(
 
 
 def fuzz(target: GatewayTarget, kind: str, steps: int = 2, **kind_of_plan: Any) -> Reproduction:
-    return first_find(target, partial(plan, **kind_of_plan), kind, steps, tries=TRIES, runs=RUNS)
+    return first_find(target, partial(plan, **kind_of_plan), kind, steps, tries=TRIES, runs=RUNS, attempts=ATTEMPTS)
 
 
 @pytest.mark.sampled(4)
