@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
     from ftwire.conversation import End
-    from ftwire.framing import FrameReader
     from ftwire.pcap import Event
     from ftwire.protocols import Registry
 
@@ -95,7 +94,6 @@ class _Connection:
         "conversation",
         "cut",
         "flow",
-        "from_server",
         "head",
         "is_other",
         "observer",
@@ -104,6 +102,7 @@ class _Connection:
         "receive",
         "senders",
         "server",
+        "tcp",
     )
 
     def __init__(
@@ -116,9 +115,9 @@ class _Connection:
         # once that has a result to the observer that it has made.
         self.receive: Callable[..., list[Observation]] = observer.receive
         self.senders: tuple[End, End] | tuple[Role, Role] = _ENDPOINTS
-        # Once it is recognised, on TCP: which end the server is, and what its bytes go through.
+        # Once it is recognised, on TCP: which end the server is, and what observes it.
         self.server: End | None = None
-        self.from_server: FrameReader[Any] | None = None
+        self.tcp: Observer | None = None
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised
@@ -257,17 +256,18 @@ class PacketFrames:
                         connection.keep(direction, data, time, packet)
                     elif (
                         columns is not None
-                        and (from_server := connection.from_server) is not None
+                        and (tcp := connection.tcp) is not None
                         and conversation is not None
                         and direction == connection.server
+                        and not tcp.unconfirmed
                         and -_MAX_TIME <= time <= _MAX_TIME
                     ):
-                        count = from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
+                        count = tcp.from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
                         if count:
                             account.frames += count
                             collected += count
                             latest = conversation, time
-                        if from_server.buffer.lacking > 0:
+                        if tcp.from_server.buffer.lacking > 0:
                             continue
                         data = b""  # what is left is there already
                     for observation in connection.receive(connection.senders[direction], data, time, packet):
@@ -469,7 +469,7 @@ class PacketFrames:
             connection.senders = (Role.CLIENT, Role.SERVER) if observer.client == 0 else (Role.SERVER, Role.CLIENT)
         if isinstance(observer.observer, Observer):
             connection.server = 1 if observer.client == 0 else 0
-            connection.from_server = observer.observer.from_server
+            connection.tcp = observer.observer
         if connection.head is not None and connection.pending is not None:
             connection.head.clear()
             if observer.transport != "tcp":
