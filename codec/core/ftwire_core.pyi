@@ -42,11 +42,17 @@ class BodyColumns:
     def __new__(cls, places: Mapping[int, int]) -> BodyColumns:
         """Take the place of each frame type's columns, -1 for frames that are only counted."""
 
-    def take(self, buffer: bytes, max_body: int, cipher: Cipher, start: int = ...) -> tuple[int, int, int]:
+    def take(
+        self,
+        buffer: bytes,
+        max_body: int,
+        cipher: Cipher,
+        number: int,
+        conversation: int,
+        time: int,
+        start: int = ...,
+    ) -> tuple[int, int, int]:
         """Keep the frames at ``start`` that are wanted and in order; none of a cipher without a ``Codec``."""
-
-    def number(self, count: int, number: int, conversation: int, time: int) -> None:
-        """Give the next frames their numbers and their time; raises ``ValueError`` where there are not so many."""
 
     def taken(self) -> list[tuple[int, bytes, bytes, bytes, bytes, bytes, bytes]]:
         """Return the fields of ``ftwire.body_columns.TakenColumns`` of each type, and hold them no longer."""

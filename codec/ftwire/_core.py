@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERFACE", "compiled", "core"]
 
-INTERFACE: Final = 5
+INTERFACE: Final = 6
 """Number of the interface between ftwire and its core (``lib.rs`` has the same): one more with every change of a name,
 signature or meaning in ``ftwire_core``."""
 

@@ -1,15 +1,14 @@
 """Bodies of frames in columns, without an object a frame: for programs that turn whole captures into tables.
 
 A program that wants the bodies of a few frame types, and many of them, gives a ``BodyColumns`` to its
-``ftwire.capture.CaptureReader``. Frames of these types that follow each other and are in order are then reported as one
-``CollectedFrames`` and put into the columns; everything else is reported frame by frame as ever::
+``ftwire.capture.CaptureReader``. Frames of these types that are in order are then put into the columns; everything else
+is reported frame by frame as ever::
 
     columns = BodyColumns({frame_type_number(3007): 0})
     for report in CaptureReader(columns=columns).read(chunks):
-        if isinstance(report, CollectedFrames):
-            columns.number(report.frames, report.number, report.conversation.number, report.time)
-    for found in columns.taken():
-        ...
+        if isinstance(report, CollectedFrames) and columns.size > 1 << 20:
+            for found in columns.taken():
+                ...
 
 ``BodyColumns`` is the compiled core's class where that is installed, and otherwise ``PythonBodyColumns``, its twin.
 """
@@ -17,7 +16,6 @@ A program that wants the bodies of a few frame types, and many of them, gives a 
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Mapping
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -85,21 +83,26 @@ class PythonBodyColumns:
     def __init__(self, places: Mapping[int, int]) -> None:
         magic = int.from_bytes(MAGIC, "little")
         self._places: Final = {first: place for first, place in places.items() if first & 0xFFFF == magic}
-        self._columns: Final = [_Column() for _ in range(max(places.values(), default=-1) + 1)]
-        self._unnumbered: Final[deque[int]] = deque()
+        self._columns = [_Column() for _ in range(max(places.values(), default=-1) + 1)]
         self.size = 0
         """Bytes of bodies held."""
         self.frames = 0
         """Frames held."""
 
-    def take(self, buffer: bytes, max_body: int, cipher: Cipher, start: int = 0) -> tuple[int, int, int]:
+    def take(
+        self, buffer: bytes, max_body: int, cipher: Cipher, number: int, conversation: int, time: int, start: int = 0
+    ) -> tuple[int, int, int]:
         """Keep the frames at ``start`` of a buffer that are wanted and in order: ``(count, consumed, needed)``.
 
         In order are frames that are whole, have a body of at most ``max_body`` bytes on the wire that decrypts with
         ``cipher`` and agrees with its digest. It stops at the first frame that is not so, or not wanted. (The core
         keeps no frame of a cipher that it does not have.) ``consumed`` is how many bytes the frames take, ``needed``
         how many bytes from there on the next one needs: see ``ftwire.framing.python_take``.
+
+        The frames get running numbers from ``number`` on, the number of their conversation, and their time in
+        nanoseconds since 1970, 0 for none. Raises ``OverflowError`` for numbers above 64 bits.
         """
+        array("q", (number, conversation, time))  # raises now what would be raised half-way
         count, at, size = 0, start, len(buffer)
         while (body_at := at + HEADER_SIZE) <= size:
             first, serial, length, digest, _ = unpack_packed_header(buffer, at)
@@ -122,57 +125,34 @@ class PythonBodyColumns:
                 column.bodies += body
                 column.ends.append(len(column.bodies))
                 column.serials.append(serial & 0xFFFFFFFF)
+                column.numbers.append(number + count)
+                column.times.append(time)
+                column.conversations.append(conversation)
                 self.size += len(body)
                 self.frames += 1
-            self._unnumbered.append(place)
             count += 1
             at = end
         if buffer.startswith(MAGIC, at):
             return count, at - start, HEADER_SIZE
         return count, at - start, len(MAGIC) if buffer[at:] == MAGIC[:1] else 0
 
-    def number(self, count: int, number: int, conversation: int, time: int) -> None:
-        """Give the next ``count`` frames that were taken their running numbers, from ``number`` on, and their time.
-
-        ``time`` is in nanoseconds since 1970, 0 for none. Raises ``ValueError`` where fewer frames wait for that, and
-        ``OverflowError`` for numbers above 64 bits.
-        """
-        if count > len(self._unnumbered):
-            raise ValueError("so many frames were not taken")
-        for each in range(number, number + count):
-            place = self._unnumbered.popleft()
-            if place >= 0:
-                column = self._columns[place]
-                column.numbers.append(each)
-                column.times.append(time)
-                column.conversations.append(conversation)
-
     def taken(self) -> list[TakenColumns]:
-        """Return all frames that have a number, by place, and hold them no longer."""
-        found = []
-        for place, column in enumerate(self._columns):
-            count = len(column.numbers)
-            if not count:
-                continue
-            end = column.ends[count - 1]
-            found.append(
-                TakenColumns(
-                    place,
-                    column.numbers.tobytes(),
-                    column.times.tobytes(),
-                    column.conversations.tobytes(),
-                    column.serials[:count].tobytes(),
-                    array("i", [0, *column.ends[:count]]).tobytes(),
-                    bytes(column.bodies[:end]),
-                )
+        """Return all frames, by place, and hold them no longer."""
+        found = [
+            TakenColumns(
+                place,
+                column.numbers.tobytes(),
+                column.times.tobytes(),
+                column.conversations.tobytes(),
+                column.serials.tobytes(),
+                array("i", [0, *column.ends]).tobytes(),
+                bytes(column.bodies),
             )
-            later = _Column()
-            later.serials = column.serials[count:]
-            later.ends = array("i", [each - end for each in column.ends[count:]])
-            later.bodies = column.bodies[end:]
-            self._columns[place] = later
-            self.size -= end
-            self.frames -= count
+            for place, column in enumerate(self._columns)
+            if column.numbers
+        ]
+        self._columns = [_Column() for _ in self._columns]
+        self.size = self.frames = 0
         return found
 
 

@@ -29,7 +29,6 @@ from ftwire.stream import DEFAULT_MAX_BODY
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ftwire.body_columns import BodyColumns
     from ftwire.websocket_observer import WebSocketObserver
 
 __all__ = ["DEFAULT_SEARCH_LIMIT", "ConversationObserver", "End", "Transport"]
@@ -107,8 +106,6 @@ class ConversationObserver:
     agrees; envelopes by ``ft-v1.0`` at the start of a WebSocket message. After ``search_limit`` bytes of one direction
     without either the search ends, and further bytes cost nothing.
 
-    With ``columns``, frames of a server on TCP that these want are kept there: see ``FramesCollected``.
-
     With ``mixed``, endpoint 0 stands for both: frames on TCP are told apart one by one (``ftwire.mixed_observer``).
 
     Raises ``ImportError`` from ``receive`` for a WebSocket conversation where the package ``websockets`` (extra
@@ -125,7 +122,6 @@ class ConversationObserver:
         max_body: int = DEFAULT_MAX_BODY,
         search_limit: int = DEFAULT_SEARCH_LIMIT,
         mixed: bool = False,
-        columns: BodyColumns | None = None,
     ) -> None:
         self.transport: Transport | None = None
         """What was recognised; ``None`` before that, and where it is neither."""
@@ -143,7 +139,6 @@ class ConversationObserver:
         self._max_body: Final = max_body
         self._limit: Final = search_limit
         self._mixed: Final = mixed
-        self._columns: Final = columns
         self._chunks: deque[_Chunk] = deque()
         self._directions: Final = (_Direction(), _Direction())
         self._sent: Final[tuple[dict[tuple[int, int], None], ...]] = ({}, {})
@@ -364,7 +359,7 @@ class ConversationObserver:
             return []
         if self.transport == "tcp":
             of: dict[str, Any] = {"keys": self._keys, "registry": self._registry, "max_body": self._max_body}
-            self.observer = MixedObserver(**of) if self._mixed else Observer(**of, columns=self._columns)
+            self.observer = MixedObserver(**of) if self._mixed else Observer(**of)
         else:
             from ftwire.websocket_observer import WebSocketObserver
 

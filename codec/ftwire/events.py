@@ -4,7 +4,7 @@ Times are integers in nanoseconds, on whatever clock the caller passes in.
 
 A ``Connection`` returns ``Connected``, ``Refused``, ``RequestReceived``, ``ReplyReceived``, ``PushReceived``,
 ``UnmatchedReply``, ``FrameDamaged``, ``RequestTimedOut`` and ``PeerSilent``; an ``Observer`` returns
-``FrameObserved``, ``FramesCollected``, ``UndecodedObserved`` and ``KeyMissing``.
+``FrameObserved``, ``UndecodedObserved`` and ``KeyMissing``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ __all__ = [
     "Event",
     "FrameDamaged",
     "FrameObserved",
-    "FramesCollected",
     "KeyMissing",
     "Observation",
     "PeerSilent",
@@ -156,20 +155,6 @@ class UndecodedObserved(NamedTuple):
     packet: int
 
 
-class FramesCollected(NamedTuple):
-    """Observer: frames were sent one behind the other, and put into columns (``ftwire.body_columns``)."""
-
-    frames: int
-    """How many."""
-    size: int
-    """Bytes that they take on the wire."""
-    sender: Role
-    time: int
-    """When the last byte of all of them was captured."""
-    packet: int
-    """Number of the packet that it came in."""
-
-
 class KeyMissing(NamedTuple):
     """Observer, once a conversation: it is encrypted and no key opens it."""
 
@@ -179,5 +164,5 @@ class KeyMissing(NamedTuple):
     packet: int
 
 
-Observation = FrameObserved | FramesCollected | UndecodedObserved | KeyMissing
+Observation = FrameObserved | UndecodedObserved | KeyMissing
 """What an ``Observer`` returns."""

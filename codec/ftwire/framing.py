@@ -13,7 +13,7 @@ never change the cipher, so any number of them is taken at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from ftwire._core import core
 from ftwire.cipher import NONE, Cipher
@@ -31,7 +31,6 @@ __all__ = [
     "BATCH",
     "INIT_CONNECT",
     "FrameReader",
-    "FrameRun",
     "ReceiveBuffer",
     "StreamDecoder",
     "python_take",
@@ -238,20 +237,8 @@ class StreamDecoder(Generic[Item]):
             yield from unread
 
 
-class FrameRun(NamedTuple):
-    """Frames of one side that were put into columns, one behind the other."""
-
-    frames: int
-    """How many."""
-    size: int
-    """Bytes that they take on the wire."""
-
-
 class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
     """Chunks of one direction in, frames and whatever else ``Item`` is out."""
-
-    columns: BodyColumns | None = None
-    """Where frames are kept that it wants; instead of them there is a ``FrameRun``."""
 
     def __init__(self, sender: Role, cipher: Cipher, max_body: int, registry: Registry) -> None:
         super().__init__()
@@ -269,8 +256,6 @@ class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
         None only where more bytes are needed. More may be complete as long as ``buffer.lacking`` is 0 or less.
         """
         buffer, frame_types = self.buffer, self.classes.frame_types
-        if self.columns is not None:
-            return self._read_into(self.columns, data)
         if buffer.data or type(data) is not bytes or not self._in_step:
             if data is not None:
                 buffer.add(data)
@@ -289,34 +274,29 @@ class FrameReader(StreamDecoder["Frame | Item"], Generic[Item]):
         self.offset += consumed
         return frames
 
-    def _read_into(self, columns: BodyColumns, data: Buffer | None) -> Sequence[Frame | Item]:
-        """Do what ``read`` does; frames that ``columns`` wants go there."""
+    def read_into(self, columns: BodyColumns, data: bytes, number: int, conversation: int, time: int) -> int:
+        """Take the next bytes of the stream; put the frames that ``columns`` wants there, and return how many.
+
+        It stops at the first frame that it does not want, or that is damaged: ``read`` goes on from there, where
+        ``buffer.lacking`` is 0 or less. The frames get running numbers from ``number`` on.
+        """
         buffer = self.buffer
-        if buffer.data or type(data) is not bytes or not self._in_step:
-            if data is not None:
-                buffer.add(data)
+        if buffer.data or not self._in_step:
+            buffer.add(data)
             if buffer.lacking > 0 or not self._in_step:
-                return self._read_on()
-            count, consumed, needed = columns.take(buffer.data, self.max_body, self.cipher, buffer.start)
+                return 0
+            count, consumed, needed = columns.take(
+                buffer.data, self.max_body, self.cipher, number, conversation, time, buffer.start
+            )
             buffer.consume(consumed, needed)
         else:
             # As in ``read``: nothing waits.
-            count, consumed, needed = columns.take(data, self.max_body, self.cipher)
+            count, consumed, needed = columns.take(data, self.max_body, self.cipher, number, conversation, time)
             if consumed < len(data):
                 buffer.add(data)
                 buffer.consume(consumed, needed)
         self.offset += consumed
-        if count:
-            return cast("list[Frame | Item]", [FrameRun(count, consumed)])
-        if needed:
-            return self._read_on()
-        # One only: those behind it may be wanted again.
-        frames, consumed, needed = take(
-            buffer.data, self.max_body, self.cipher, self.classes.frame_types, buffer.start, 1
-        )
-        buffer.consume(consumed, needed)
-        self.offset += consumed
-        return frames or self._read_on()
+        return count
 
     def _read_on(self) -> Sequence[Frame | Item]:
         """Return what there is where ``take`` has found no frame."""

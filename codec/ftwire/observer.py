@@ -17,9 +17,9 @@ from ftwire._renamed import renamed_keyword
 from ftwire.cipher import KEY_UNKNOWN, NONE, AesCbc, AesEcb, Cipher, FtAesEcb, Rsa, RsaKey
 from ftwire.connection import negotiated_cipher
 from ftwire.errors import KeyRequiredError, WireError
-from ftwire.events import FrameObserved, FramesCollected, KeyMissing, Observation, UndecodedObserved
+from ftwire.events import FrameObserved, KeyMissing, Observation, UndecodedObserved
 from ftwire.frame import BadFrame, Frame, Kind, Role, open_frame
-from ftwire.framing import INIT_CONNECT, FrameRun
+from ftwire.framing import INIT_CONNECT, FrameReader
 from ftwire.protocols import Registry, registry
 from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.stream import DEFAULT_MAX_BODY
@@ -27,7 +27,6 @@ from ftwire.stream import DEFAULT_MAX_BODY
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ftwire.body_columns import BodyColumns
     from ftwire.websocket import Envelope
 
 __all__ = ["BLOCK", "Observer", "PendingRequests"]
@@ -116,37 +115,43 @@ class Observer:
         keys: Sequence[RsaKey] = (),
         registry: Registry = registry,
         max_body: int = DEFAULT_MAX_BODY,
-        columns: BodyColumns | None = None,
     ) -> None:
-        """With ``columns``, the server's frames that these want are kept there: see ``FramesCollected``."""
         self._ciphers_to_try: Final = [Rsa(key) for key in keys]
         self._client: Final = ResyncDecoder(Role.CLIENT, max_body=max_body, registry=registry, recover=self._recover)
-        self._server: Final = ResyncDecoder(
-            Role.SERVER, max_body=max_body, registry=registry, recover=self._recover, columns=columns
-        )
+        self._server: Final = ResyncDecoder(Role.SERVER, max_body=max_body, registry=registry, recover=self._recover)
         self._pending: Final = PendingRequests()
         self._init: Frame | None = None
         self._rsa: Rsa | None = None  # what opened the handshake
         self._alternatives: list[Cipher] = []  # what else could be meant by the handshake
         self._attempts = 0
         self._key_missing = False  # reported already
-        self._unconfirmed: Final[dict[Role, tuple[int, int]]] = {}  # time and packet of a decoder's unconfirmed frame
+        self.unconfirmed: Final[dict[Role, tuple[int, int]]] = {}
+        """Time and packet of a damaged frame that is observed once either side has sent more, by its sender."""
 
     def receive(self, sender: Role, data: Buffer, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take bytes that ``sender`` sent, captured at ``time`` in packet number ``packet``; a time of 0 is none."""
         decoder = self._client if sender is _CLIENT else self._server
-        settled = self._settle(sender) if self._unconfirmed else None
+        settled = self._settle(sender) if self.unconfirmed else None
         seen = self._observe(decoder.read(data), sender, time, packet)
         while decoder.buffer.lacking <= 0:
             seen += self._observe(decoder.read(), sender, time, packet)
         if decoder.unconfirmed:
-            self._unconfirmed[sender] = time, packet
+            self.unconfirmed[sender] = time, packet
         return settled + seen if settled else seen
 
     def _settle(self, sender: Role) -> list[Observation]:
         """Observe the other side's unconfirmed frame: ``sender`` has answered it."""
         other, decoder = (Role.SERVER, self._server) if sender is _CLIENT else (Role.CLIENT, self._client)
-        return self._observe(decoder.settle(), other, 0, 0) if other in self._unconfirmed else []
+        return self._observe(decoder.settle(), other, 0, 0) if other in self.unconfirmed else []
+
+    @property
+    def from_server(self) -> FrameReader[UndecodedBytes]:
+        """What the server's bytes go through.
+
+        Its ``read_into`` may take some of them, before ``receive`` takes what is left: pushes mean nothing for frames
+        that follow. Where a frame is ``unconfirmed``, ``receive`` takes all of them, as that one comes first.
+        """
+        return self._server
 
     def skip(self, sender: Role, length: int, time: int = 0, packet: int = 0) -> list[Observation]:
         """Take note that the capture lacks the next ``length`` bytes that ``sender`` sent."""
@@ -179,26 +184,23 @@ class Observer:
         ]
 
     def _observe(
-        self, items: Iterable[Frame | UndecodedBytes | FrameRun], sender: Role, time: int, packet: int
+        self, items: Iterable[Frame | UndecodedBytes], sender: Role, time: int, packet: int
     ) -> list[Observation]:
         """Return an observation of each item, and do what it means for those that follow."""
         seen: list[Observation] = []
-        if self._unconfirmed and sender in self._unconfirmed:
+        if self.unconfirmed and sender in self.unconfirmed:
             items = iter(items)
             first = next(items, None)
             if first is None:
                 return seen
-            received = self._unconfirmed.pop(sender)
+            received = self.unconfirmed.pop(sender)
             if isinstance(first, BadFrame):
                 seen = self._observe((first,), sender, *received)
             else:
                 items = chain((first,), items)
         for item in items:
             if not isinstance(item, Frame):
-                if isinstance(item, FrameRun):
-                    seen.append(_new(FramesCollected, (*item, sender, time, packet)))
-                else:
-                    seen.append(UndecodedObserved(item, sender, time, packet))
+                seen.append(UndecodedObserved(item, sender, time, packet))
                 continue
             kind, encryption = item.frame_type.kind, item.encryption
             request: Frame | Envelope | None = None

@@ -8,7 +8,7 @@ a frame with a wrong length costs itself, not the frames that this length spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ftwire._renamed import renamed_keyword
 from ftwire.cipher import NONE, Cipher
@@ -18,9 +18,6 @@ from ftwire.framing import FrameReader
 from ftwire.header import HEADER_SIZE, MAGIC, BodyFormat, PackedHeader, unpack_packed_header
 from ftwire.protocols import Registry, registry
 from ftwire.stream import DEFAULT_MAX_BODY
-
-if TYPE_CHECKING:
-    from ftwire.body_columns import BodyColumns
 
 __all__ = ["ResyncDecoder", "UndecodedBytes"]
 
@@ -76,14 +73,8 @@ class ResyncDecoder(FrameReader["UndecodedBytes"]):
         max_body: int = DEFAULT_MAX_BODY,
         registry: Registry = registry,
         recover: Recover | None = None,
-        columns: BodyColumns | None = None,
     ) -> None:
-        """With ``columns``, frames that they want are kept there, and a ``FrameRun`` is the item in their place.
-
-        The types of ``read`` and its like do not show that: only who gives columns has to look for it.
-        """
         super().__init__(sender, cipher, max_body, registry)
-        self.columns = columns
         self._recover = recover
         self._final = False  # no bytes follow those received
         self._undecoded = 0  # bytes passed over and not yet reported; they end at offset

@@ -35,12 +35,20 @@ from ftwire_tools.gateway.replay import Replay
 from ftwire_tools.gateway.request_log import ExchangeLog, JsonRequests, TextRequests
 from ftwire_tools.gateway.server import Gateway
 from ftwire_tools.gateway.settings import Settings
+from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.gateway.topics import Topic
+from ftwire_tools.synthetic.universe import Kind, default_universe
 
 CAPTURE = Path(__file__).resolve().parents[2] / "fixtures" / "captures" / "futu-api-10.11-plain.pcap"
 FRAMES = 40_000
 MANY = 6_000_000
 TWO_TOPICS = 400_000
+OF_THE_MARKET = 40_000
+TWENTY = tuple(
+    f"{each.exchange.prefix}.{each.code}"
+    for each in default_universe().of_type(Kind.STOCK)
+    if each.exchange.prefix in {"HK", "US"}
+)[:20]
 DAY = 4096
 """Pushes of one topic, a second between two of them."""
 REQUESTS = 20_000
@@ -178,11 +186,20 @@ def encoded_on_the_fly() -> Callable[[asyncio.Transport, int], None]:
     return turn
 
 
-def gateway(clients: int, frames: int = MANY, codes: tuple[str, ...] = ("HK.00700",)) -> None:
-    """Run the whole gateway, replaying to so many clients at top speed; connecting them is included."""
+def made_up() -> Synthetic:
+    return Synthetic(pace=Pace(None), always_open=True)
+
+
+def gateway(
+    clients: int,
+    frames: int = MANY,
+    codes: tuple[str, ...] = ("HK.00700",),
+    source: Callable[[], Replay | Synthetic] = captured,
+) -> None:
+    """Run the whole gateway, pushing to so many clients at top speed; connecting them is included."""
 
     async def run() -> None:
-        async with Gateway(captured(), Settings(port=0), SILENT) as server:
+        async with Gateway(source(), Settings(port=0), SILENT) as server:
             program = Path(__file__).resolve().parents[1] / "interop" / "clients" / "load_client.py"
             words = [sys.executable, str(program), str(server.port), str(clients), "60", *codes]
             process = subprocess.Popen([*words, "--raw"], stdout=subprocess.DEVNULL)
@@ -261,6 +278,7 @@ def main() -> None:
             "gateway": lambda: gateway(1),
             "hundred": lambda: gateway(100),
             "two": lambda: gateway(1, TWO_TOPICS, ("HK.00700", "US.AAPL")),
+            "made": lambda: gateway(1, OF_THE_MARKET, TWENTY, made_up),
             "echo": echo,
             "answers": lambda: answering(None),
             "logged": lambda: answering(lambda put: ExchangeLog(TextRequests(TextLog(put).line))),
@@ -270,6 +288,7 @@ def main() -> None:
     )
 
     frames = {"one": FRAMES, "fly": FRAMES, "two": TWO_TOPICS, "gateway": MANY, "hundred": MANY, "echo": MANY}
+    frames["made"] = OF_THE_MARKET
     frames |= dict.fromkeys(("answers", "logged", "json"), REQUESTS)
 
     def faster(mine: str, theirs: str) -> float:
@@ -293,6 +312,12 @@ def main() -> None:
                     faster("two", "one"),
                     None,
                     rate("two"),
+                ),
+                Ratio(
+                    "pushes of the made-up market / a write and drain per frame",
+                    faster("made", "one"),
+                    None,
+                    rate("made"),
                 ),
                 Ratio("encoded on the fly / a write and drain per frame", faster("fly", "one"), 2.2, rate("fly")),
                 Ratio(

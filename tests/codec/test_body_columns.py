@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,13 +17,15 @@ from ftwire.body import decode_body
 from ftwire.body_check import refused_bodies
 from ftwire.body_columns import BodyColumns, PythonBodyColumns, TakenColumns, frame_type_number
 from ftwire.capture import CaptureReader, CollectedFrames, DissectedFrame
-from ftwire.cipher import RsaKey
+from ftwire.cipher import NONE, RsaKey
 from ftwire.errors import BodyError, WireError
-from ftwire.frame import Role
+from ftwire.frame import BadFrame, Frame, Role, encode_frame
 from ftwire.protocols import registry
-from ftwire.resync import ResyncDecoder
+from ftwire.resync import ResyncDecoder, UndecodedBytes
 from ftwire.strategies import messages
+from support.captures import answered, asked, pcap, push, session
 from support.cores import MAKERS, needs_core, streams
+from support.frames import rt_request
 from support.places import ROOT
 
 PUSHES = sorted({entry.proto_id for entry in registry if entry.is_push and not registry.all(entry.proto_id)[1:]})
@@ -52,31 +56,49 @@ def test_the_core_keeps_what_python_keeps(
     seen = {int.from_bytes(buffer[at : at + 8], "little") for at in (start, start + 44) if len(buffer) >= at + 8}
     places = SOME | {first: data.draw(st.integers(-1, 2)) for first in sorted(seen)}
     core, twin = BodyColumns(places), PythonBodyColumns(places)
-    for _ in range(2):
-        found = core.take(buffer, max_body, MAKERS[name](), start)
-        assert found == twin.take(buffer, max_body, MAKERS[name](), start)
-        count = data.draw(st.integers(0, found[0]))
-        for columns in (core, twin):
-            columns.number(count, 7, 2, -5)
+    for number, time in ((7, -5), (9, 5), (1, 0)):
+        found = core.take(buffer, max_body, MAKERS[name](), number, 2, time, start)
+        assert found == twin.take(buffer, max_body, MAKERS[name](), number, 2, time, start)
         assert (core.size, core.frames) == (twin.size, twin.frames)
-        assert core.taken() == twin.taken()
-        assert (core.size, core.frames) == (twin.size, twin.frames)
+        if data.draw(st.booleans()):
+            assert core.taken() == twin.taken()
+            assert (core.size, core.frames) == (twin.size, twin.frames) == (0, 0)
+    assert core.taken() == twin.taken()
 
 
 @pytest.mark.parametrize("make", [BodyColumns, PythonBodyColumns])
-def test_a_number_needs_a_frame(make: type[PythonBodyColumns]) -> None:
-    with pytest.raises(ValueError, match="so many frames were not taken"):
-        make(SOME).number(1, 1, 1, 0)
-    assert make({}).taken() == []
+def test_numbers_above_64_bits_are_refused(make: type[PythonBodyColumns]) -> None:
+    frame = encode_frame(1004, 1, b"body")
+    columns = make(SOME)
+    for number, conversation, time in ((1 << 63, 1, 0), (1, 1 << 63, 0), (1, 1, 1 << 63)):
+        with pytest.raises(OverflowError):
+            columns.take(frame, 100, NONE, number, conversation, time)
+    assert columns.taken() == []
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_capture_has_the_same_frames_with_columns(capture: Any, kept: bool) -> None:
+def test_a_capture_has_the_same_frames_with_columns(capture: Path, kept: bool) -> None:
     """Every frame, with its number, time and conversation, is either reported or in the columns."""
+    compare(capture.read_bytes(), kept=kept)
+
+
+@given(sent=st.lists(st.tuples(st.booleans(), st.booleans()), max_size=10), kept=st.booleans())
+def test_damaged_frames_have_the_same_numbers_with_columns(sent: list[tuple[bool, bool]], kept: bool) -> None:
+    """A request or a push that is damaged is certain only once more has come, and is before it nevertheless."""
+    frames = [answered(3009, 0, push()) if is_push else asked(3008, 9, rt_request()) for is_push, _ in sent]
+    damaged = [
+        replace(frame, data=frame.data[:-1] + bytes([frame.data[-1] ^ is_damaged]))
+        for frame, (_, is_damaged) in zip(frames, sent, strict=True)
+    ]
+    compare(pcap([*session(), *damaged]), kept=kept)
+
+
+def compare(data: bytes, *, kept: bool) -> None:
+    """Read a capture with columns and without; pushes are kept in the columns, or only counted."""
     keys = [RsaKey.from_pem(path.read_bytes()) for path in sorted((ROOT / "fixtures/keys").glob("*.pem"))]
     wanted: dict[int, Any] = {}
-    for report in CaptureReader(keys=keys).read([capture.read_bytes()]):
+    for report in CaptureReader(keys=keys).read([data]):
         if isinstance(report, DissectedFrame):
             wanted[report.number] = facts(report)
     places = {frame_type_number(proto_id): place if kept else -1 for place, proto_id in enumerate(PUSHES)}
@@ -84,13 +106,11 @@ def test_a_capture_has_the_same_frames_with_columns(capture: Any, kept: bool) ->
     found: dict[int, Any] = {}
     counted = 0
     reader = CaptureReader(keys=keys, columns=columns)
-    data = capture.read_bytes()
     for report in reader.read(data[at : at + 1000] for at in range(0, len(data), 1000)):
         if isinstance(report, DissectedFrame):
             found[report.number] = facts(report)
         elif isinstance(report, CollectedFrames):
             counted += report.frames
-            columns.number(report.frames, report.number, report.conversation.number, report.time)
     for place, number, time, conversation, serial, body in rows(columns.taken()):
         found[number] = PUSHES[place], Role.SERVER, time, conversation, serial, body
     assert reader.account.frames == len(wanted) == len(found) + (0 if kept else counted)
@@ -100,14 +120,15 @@ def test_a_capture_has_the_same_frames_with_columns(capture: Any, kept: bool) ->
 
 def facts(report: DissectedFrame) -> tuple[Any, ...]:
     frame = report.frame
-    return report.proto_id, report.sender, report.time, report.conversation.number, frame.serial, frame.body
+    body = frame.payload if isinstance(frame, BadFrame) else frame.body
+    return report.proto_id, report.sender, report.time, report.conversation.number, frame.serial, body
 
 
 def test_some_capture_has_frames_for_the_columns() -> None:
     columns = BodyColumns({frame_type_number(proto_id): 0 for proto_id in PUSHES})
     reader = CaptureReader(columns=columns)
     reports = list(reader.read([(ROOT / "fixtures/captures/futu-api-9.6-quotes.pcapng").read_bytes()]))
-    assert any(isinstance(report, CollectedFrames) for report in reports)
+    assert sum(report.frames for report in reports if isinstance(report, CollectedFrames)) == columns.frames > 0
     assert not any(isinstance(report, DissectedFrame) and report.proto_id in PUSHES for report in reports)
 
 
@@ -118,22 +139,33 @@ def test_what_is_damaged_is_reported_as_without_columns(stream: tuple[bytes, str
     seen = {int.from_bytes(data[at : at + 8], "little") for at in range(len(data) - 8) if data[at : at + 2] == b"FT"}
     wanted = walked(ResyncDecoder(cipher=MAKERS[name]()), data, cuts)
     places = {first: 0 for at, first in enumerate(sorted(seen)) if at % 2 == 0 and first >> 16 & 0xFFFFFFFF != 1001}
-    columns = BodyColumns(places)
-    assert walked(ResyncDecoder(cipher=MAKERS[name](), columns=columns), data, cuts) == wanted
+    assert walked(ResyncDecoder(cipher=MAKERS[name]()), data, cuts, BodyColumns(places)) == wanted
 
 
-def walked(decoder: ResyncDecoder, data: bytes, cuts: list[int]) -> list[Any]:
-    """Undecoded bytes as they are, and how many frames and bytes of frames lie between them."""
+def walked(decoder: ResyncDecoder, data: bytes, cuts: list[int], columns: BodyColumns | None = None) -> list[Any]:
+    """Undecoded bytes as they are, and how many frames lie between them, in columns or not."""
     found: list[Any] = []
     frames = 0
+
+    def note(items: Iterable[Frame | UndecodedBytes]) -> None:
+        nonlocal frames
+        for item in items:
+            if isinstance(item, UndecodedBytes):
+                found.extend((frames, repr(item)))
+                frames = 0
+            else:
+                frames += 1
+
     places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
-    items = [item for start, end in pairwise(places) for item in decoder.feed(data[start:end])]
-    for item in [*items, *decoder.close()]:
-        if hasattr(item, "missing"):
-            found += [frames, repr(item)]
-            frames = 0
-        else:
-            frames += getattr(item, "frames", 1)
+    for start, end in pairwise(places):
+        chunk = data[start:end]
+        if columns is not None:
+            frames += decoder.read_into(columns, chunk, 1, 1, 0)
+            if decoder.buffer.lacking > 0:
+                continue
+            chunk = b""
+        note(decoder.feed(chunk))
+    note(decoder.close())
     return [*found, frames]
 
 

@@ -75,7 +75,8 @@ def said_with_markup() -> list[Said]:
 def nothing_is_wrong(seen: dict[str, Any]) -> None:
     assert (seen["errors"], seen["requests"], seen["dialogs"]) == ([], [], [])
     assert {name: found for name, found in seen["faults"].items() if found} == {}
-    assert seen["wide"] == {"overview": 0, "frames": 0, "list": 0, "frame": 0}
+    assert seen["wide"] == {"overview": 0, "frames": 0, "list": 0, "frame": 0, "half": 0}
+    assert seen["cutTimes"] == []
     assert seen["themes"][0] == seen["themes"][1] != seen["themes"][2]
     assert (seen["closed"], seen["focus"], seen["wrongIsSaid"]) == (True, "filter", "true")
     assert "expected a value" in seen["wrong"]
@@ -105,6 +106,7 @@ def test_a_session_is_looked_through(look: Callable[..., dict[str, Any]], tmp_pa
     assert seen["part"][0].startswith("time >= ")
     assert re.fullmatch(r"[4-9] of 12 frames", seen["part"][1])
     assert seen["paper"] == ["rgb(255, 255, 255)", False, False]
+    assert [each.partition(" ")[0] for each in seen["printed"]] == ["HK.00700"]
     assert (seen["selected"], seen["cards"]) == ("3", ["request 1", "response 2"])
     assert (seen["pushes"], seen["body"]) == ("4 of 12 frames", "4 of 12 frames")
     assert seen["exported"] == ["Qot_UpdateRT push"] * 4

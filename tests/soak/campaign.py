@@ -164,7 +164,13 @@ def second_opinion(path: Path, given: Input, counts: Counter[str]) -> None:
     ports = [option for port in sorted(given.ports) for option in ("-d", f"tcp.port=={port},opend")]
     fields = [option for name in ("proto_id", "serial", "length") for option in ("-e", f"opend.{name}")]
     words = ["tshark", "-r", str(path), "-X", f"lua_script:{LUA}", *ports, "-Y", "opend", "-T", "fields", *fields]
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=TIME_LIMIT)
+    # Without this user's plugins, one of which may be the dissector that ftwire installs.
+    elsewhere = {**os.environ, "HOME": str(LUA.parent / "nowhere")}
+    done = subprocess.run(
+        words, capture_output=True, text=True, errors="replace", check=False, env=elsewhere, timeout=TIME_LIMIT
+    )
+    if "Lua: Error" in done.stderr:
+        raise RuntimeError(done.stderr)
     theirs = set()
     for line in done.stdout.splitlines():
         ids, serials, lengths = (column.split(",") for column in line.split("\t"))

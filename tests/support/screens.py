@@ -25,7 +25,7 @@ from support.captures import answered, asked, packets, pcap_of, push, session
 from support.frames import rt_request
 from support.places import ROOT
 
-__all__ = ["COMMAND", "SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
+__all__ = ["COMMAND", "FIXTURE", "SCREENS", "WIDTHS", "golden", "on_a_terminal", "screen", "within", "write_capture"]
 
 T = TypeVar("T", bound=Message)
 

@@ -18,7 +18,9 @@ from ftwire_tools.gateway.trading.journal import OrderEvent
 from ftwire_tools.gateway.trading.order import Order, OrderTerms
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, Print, Quote
+from ftwire_tools.markets.sessions import Session
 from ftwire_tools.markets.ticks import TICK_RULES, TickRule
+from ftwire_tools.synthetic.trading_day import ALL_SESSIONS
 
 D = Decimal
 ONE_CENT: TickRule = ((math.inf, 0.01),)
@@ -93,8 +95,21 @@ class SteeredVenue:
     def stamp(self, instrument: Instrument, time: datetime) -> float:  # noqa: ARG002
         return time.replace(tzinfo=UTC).timestamp()
 
-    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:  # noqa: ARG002
+    def trading_day(
+        self,
+        instrument: Instrument,  # noqa: ARG002
+        sessions: frozenset[Session] = ALL_SESSIONS,  # noqa: ARG002
+    ) -> date:
         return self.time.date()
+
+    def day_begun(self, instrument: Instrument) -> date:  # noqa: ARG002
+        return self.time.date()
+
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        return self.prices[instrument]
+
+    def steady_minute(self) -> None:
+        return None
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:  # noqa: ARG002
         return day + timedelta(days=days)

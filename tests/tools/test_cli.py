@@ -52,6 +52,12 @@ def test_every_command_is_what_its_line_says() -> None:
         assert "Example" in (command.help or "")
 
 
+@pytest.mark.parametrize("group", ["wireshark", "vectors", "fuzz", "schema"])
+def test_no_line_of_help_in_a_list_of_commands_is_cut_off(group: str) -> None:
+    listed = run(group, "--help").stdout.split("\nCommands:\n")[1]
+    assert "..." not in listed
+
+
 def test_help_lists_the_commands_and_imports_none() -> None:
     program = (
         "import sys; sys.argv = ['ftwire', '--help']\n"

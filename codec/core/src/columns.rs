@@ -1,8 +1,8 @@
 //! Bodies of frames in columns: the twin of `ftwire.body_columns.PythonBodyColumns`, which says what its methods do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -39,6 +39,16 @@ impl Column {
             && self.ends.try_reserve(1).is_ok();
         room.then_some(true).ok_or_else(|| PyMemoryError::new_err("no memory for the bodies of a capture"))
     }
+
+    /// Forget all frames, and keep the memory for the next ones.
+    fn clear(&mut self) {
+        self.numbers.clear();
+        self.times.clear();
+        self.conversations.clear();
+        self.serials.clear();
+        self.ends.clear();
+        self.bodies.clear();
+    }
 }
 
 /// Place, numbers, times, conversations, serials, offsets and bodies.
@@ -58,8 +68,6 @@ pub struct BodyColumns {
     /// The first eight bytes of a header to the index of its columns; `None` for frames that are only counted.
     places: BTreeMap<u64, Option<usize>>,
     columns: Vec<Column>,
-    /// The columns of frames that have no number yet.
-    unnumbered: VecDeque<Option<usize>>,
     size: usize,
     frames: usize,
 }
@@ -72,7 +80,7 @@ impl BodyColumns {
             places.into_iter().map(|(first, place)| (first, usize::try_from(place).ok())).collect();
         let count = places.values().flatten().max().map_or(0, |last| last + 1);
         let columns = std::iter::repeat_with(Column::default).take(count).collect();
-        BodyColumns { places, columns, unnumbered: VecDeque::new(), size: 0, frames: 0 }
+        BodyColumns { places, columns, size: 0, frames: 0 }
     }
 
     /// Bytes of bodies held.
@@ -87,13 +95,17 @@ impl BodyColumns {
         self.frames
     }
 
-    #[pyo3(signature = (buffer, max_body, cipher, start = 0))]
+    #[pyo3(signature = (buffer, max_body, cipher, number, conversation, time, start = 0))]
+    #[allow(clippy::too_many_arguments)] // those of its twin
     fn take(
         &mut self,
         py: Python<'_>,
         buffer: &Bound<'_, PyBytes>,
         max_body: &Bound<'_, PyAny>,
         cipher: &Bound<'_, PyAny>,
+        number: i64,
+        conversation: i64,
+        time: i64,
         start: usize,
     ) -> PyResult<(usize, usize, usize)> {
         let Some(codec) = cipher.getattr(intern!(py, "_codec")).ok().and_then(|found| found.cast_into::<Codec>().ok())
@@ -103,7 +115,7 @@ impl BodyColumns {
         let Codec(cipher) = codec.get();
         let max_body = max_body.extract::<usize>().unwrap_or(0);
         let mut rest = buffer.as_bytes().get(start..).unwrap_or_default();
-        let (size, mut count) = (rest.len(), 0);
+        let (size, mut count) = (rest.len(), 0usize);
         let needed = loop {
             let Some((header, after)) = rest.split_at_checked(HEADER) else { break needed_for(rest) };
             let length = u32_at(header, 12) as usize;
@@ -128,48 +140,26 @@ impl BodyColumns {
             if place.is_some() {
                 column.ends.push((at + body) as i32);
                 column.serials.push(u32_at(header, 8));
+                column.numbers.push(number + count as i64);
+                column.times.push(time);
+                column.conversations.push(conversation);
                 self.size += body;
                 self.frames += 1;
             }
-            self.unnumbered.push_back(place);
             count += 1;
             rest = after;
         };
         Ok((count, size - rest.len(), needed))
     }
 
-    fn number(&mut self, count: usize, number: i64, conversation: i64, time: i64) -> PyResult<()> {
-        if count > self.unnumbered.len() {
-            return Err(PyValueError::new_err("so many frames were not taken"));
-        }
-        for (number, place) in (number..).zip(self.unnumbered.drain(..count)) {
-            if let Some(column) = place.and_then(|at| self.columns.get_mut(at)) {
-                column.numbers.push(number);
-                column.times.push(time);
-                column.conversations.push(conversation);
-            }
-        }
-        Ok(())
-    }
-
     fn taken<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<Taken<'py>>> {
         let mut found = Vec::new();
-        for (place, column) in self.columns.iter_mut().enumerate() {
-            let count = column.numbers.len();
-            let Some(end) = count.checked_sub(1).map(|last| column.ends[last] as usize) else { continue };
-            let offsets: Vec<u8> =
-                std::iter::once(0).chain(column.ends.drain(..count)).flat_map(i32::to_ne_bytes).collect();
-            let bodies = copied(py, &column.bodies[..end])?;
-            column.bodies.drain(..end);
-            for later in &mut column.ends {
-                *later -= end as i32;
-            }
-            let numbers: Vec<u8> = column.numbers.drain(..).flat_map(i64::to_ne_bytes).collect();
-            let times: Vec<u8> = column.times.drain(..).flat_map(i64::to_ne_bytes).collect();
-            let conversations: Vec<u8> = column.conversations.drain(..).flat_map(i64::to_ne_bytes).collect();
-            let serials: Vec<u8> = column.serials.drain(..count).flat_map(u32::to_ne_bytes).collect();
-            self.size -= end;
-            self.frames -= count;
+        for (place, column) in self.columns.iter_mut().enumerate().filter(|(_, column)| !column.ends.is_empty()) {
+            let offsets: Vec<u8> = std::iter::once(&0).chain(&column.ends).flat_map(|end| end.to_ne_bytes()).collect();
+            let numbers: Vec<u8> = column.numbers.iter().flat_map(|each| each.to_ne_bytes()).collect();
+            let times: Vec<u8> = column.times.iter().flat_map(|each| each.to_ne_bytes()).collect();
+            let conversations: Vec<u8> = column.conversations.iter().flat_map(|each| each.to_ne_bytes()).collect();
+            let serials: Vec<u8> = column.serials.iter().flat_map(|each| each.to_ne_bytes()).collect();
             found.push((
                 place,
                 copied(py, &numbers)?,
@@ -177,9 +167,11 @@ impl BodyColumns {
                 copied(py, &conversations)?,
                 copied(py, &serials)?,
                 copied(py, &offsets)?,
-                bodies,
+                copied(py, &column.bodies)?,
             ));
+            column.clear();
         }
+        (self.size, self.frames) = (0, 0);
         Ok(found)
     }
 }

@@ -11,7 +11,7 @@ mod packets;
 use pyo3::prelude::*;
 
 /// Number of the interface, as `ftwire._core` has it: one more with every change of a name, signature or meaning here.
-const INTERFACE: u32 = 5;
+const INTERFACE: u32 = 6;
 
 #[pymodule]
 fn ftwire_core(module: &Bound<'_, PyModule>) -> PyResult<()> {

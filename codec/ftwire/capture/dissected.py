@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from ftwire.capture.bodies import fault_of, read_body
-from ftwire.events import FrameObserved, FramesCollected, KeyMissing, UndecodedObserved
+from ftwire.events import FrameObserved, KeyMissing, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.pcap import CloseReason, Endpoint
 
@@ -148,22 +148,17 @@ class DissectedFrame(NamedTuple):
 
 
 class CollectedFrames(NamedTuple):
-    """Frames of a conversation that were put into the reader's columns, one behind the other."""
+    """Some packets were read, and frames of theirs put into the columns of a reader that has some.
 
-    number: int
-    """Running number of the first of them; the others follow."""
+    Comes behind whatever else is reported of these packets.
+    """
+
+    frames: int
+    """How many; there may be none."""
     conversation: Conversation
-    observation: FramesCollected
-
-    @property
-    def frames(self) -> int:
-        """How many they are."""
-        return self.observation.frames
-
-    @property
-    def time(self) -> int:
-        """When the last byte of all of them was captured."""
-        return self.observation.time
+    """The conversation of the last frame that was put there so far."""
+    time: int
+    """When it was captured."""
 
 
 class DissectedBytes(NamedTuple):

@@ -7,7 +7,7 @@ streams. Connections in which none is found are never reported as conversations 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ftwire.capture.account import Account
@@ -35,9 +35,10 @@ from ftwire.errors import (
     UnsupportedCompressionError,
     UnsupportedLinkError,
 )
-from ftwire.events import FrameObserved, FramesCollected, Observation, UndecodedObserved
+from ftwire.events import FrameObserved, Observation, UndecodedObserved
 from ftwire.frame import Role
 from ftwire.header import MAGIC
+from ftwire.observer import Observer
 from ftwire.pcap import (
     CloseReason,
     Conflict,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from ftwire.body_columns import BodyColumns
     from ftwire.cipher import RsaKey
     from ftwire.conversation import End
+    from ftwire.framing import FrameReader
     from ftwire.pcap import Event
     from ftwire.protocols import Registry
 
@@ -82,6 +84,8 @@ PacketSource: TypeAlias = RecordSource | CapturePart | OrderedPackets
 _GROWTH: Final = 24
 # Conversations that have ended and may go on.
 _MOST_ENDED: Final = 256
+_MAX_TIME: Final = (1 << 63) - 1
+"""Nanoseconds since 1970 that ``BodyColumns`` can hold: what has another time is reported frame by frame."""
 
 
 class _Connection:
@@ -91,6 +95,7 @@ class _Connection:
         "conversation",
         "cut",
         "flow",
+        "from_server",
         "head",
         "is_other",
         "observer",
@@ -98,6 +103,8 @@ class _Connection:
         "pending",
         "receive",
         "senders",
+        "server",
+        "unconfirmed",
     )
 
     def __init__(
@@ -110,6 +117,10 @@ class _Connection:
         # once that has a result to the observer that it has made.
         self.receive: Callable[..., list[Observation]] = observer.receive
         self.senders: tuple[End, End] | tuple[Role, Role] = _ENDPOINTS
+        # Once it is recognised, on TCP: which end the server is, and what its bytes go through.
+        self.server: End | None = None
+        self.from_server: FrameReader[Any] | None = None
+        self.unconfirmed: Mapping[Role, object] = {}  # of the same observer
         self.conversation: Conversation | None = None
         self.is_other: Final = is_other  # by its first bytes it is no conversation with OpenD
         self.cut = 0  # cut packets, as long as it is not recognised
@@ -159,10 +170,6 @@ def report_of(
     if isinstance(observation, FrameObserved):
         account.frames += 1
         return DissectedFrame(account.frames, conversation, observation)
-    if isinstance(observation, FramesCollected):
-        number = account.frames + 1
-        account.frames += observation.frames
-        return CollectedFrames(number, conversation, observation)
     if isinstance(observation, UndecodedObserved):
         undecoded = observation.undecoded
         account.undecoded_bytes += undecoded.length - undecoded.missing
@@ -234,8 +241,10 @@ class PacketFrames:
     ) -> Iterator[Dissected]:
         """Report what follows from packets; with ``to_end``, from their end, too."""
         connections, account, keep_bytes = self._connections, self._account, self._keep_bytes
+        columns = None if keep_bytes else self._columns
         self._packets = packets
-        done = 0
+        done = collected = 0
+        latest: tuple[Conversation, int] | None = None
         try:
             for batch in packets.batches():
                 events = self._dissector.take(batch)
@@ -248,14 +257,26 @@ class PacketFrames:
                     conversation = connection.conversation
                     if keep_bytes:
                         connection.keep(direction, data, time, packet)
+                    elif (
+                        columns is not None
+                        and (from_server := connection.from_server) is not None
+                        and conversation is not None
+                        and direction == connection.server
+                        and not connection.unconfirmed
+                        and -_MAX_TIME <= time <= _MAX_TIME
+                    ):
+                        count = from_server.read_into(columns, data, account.frames + 1, conversation.number, time)
+                        if count:
+                            account.frames += count
+                            collected += count
+                            latest = conversation, time
+                        if from_server.buffer.lacking > 0:
+                            continue
+                        data = b""  # what is left is there already
                     for observation in connection.receive(connection.senders[direction], data, time, packet):
                         if type(observation) is FrameObserved and conversation is not None and not keep_bytes:
                             number = account.frames = account.frames + 1
                             yield _MAKE(DissectedFrame, (number, conversation, observation))
-                        elif type(observation) is FramesCollected and conversation is not None and not keep_bytes:
-                            number = account.frames + 1
-                            account.frames += observation.frames
-                            yield _MAKE(CollectedFrames, (number, conversation, observation))
                         else:
                             yield from self._report(connection, observation)
                             conversation = connection.conversation
@@ -264,6 +285,9 @@ class PacketFrames:
                 if progress is not None and packets.position - done >= PROGRESS:
                     done = packets.position
                     progress(done)
+                if latest is not None:
+                    yield CollectedFrames(collected, *latest)
+                    collected = 0
             if to_end:
                 yield from self._settle()
                 if packets.damage is not None:
@@ -412,7 +436,6 @@ class PacketFrames:
             client=0 if flow.client_known else None,
             registry=self._registry,
             max_body=self._max_body,
-            columns=self._columns,
         )
         opened_ns = self._opened.pop(flow.index)
         connection = _Connection(flow, opened_ns, observer, keep_bytes=self._keep_bytes, is_other=is_other)
@@ -431,8 +454,6 @@ class PacketFrames:
         if self._keep_bytes and conversation.transport == "tcp":
             if isinstance(observation, FrameObserved):
                 connection.take(observation.sender, len(observation.frame))
-            elif isinstance(observation, FramesCollected):
-                connection.take(observation.sender, observation.size)
             elif isinstance(observation, UndecodedObserved):
                 undecoded = observation.undecoded
                 data = connection.take(observation.sender, undecoded.length - undecoded.missing)
@@ -449,6 +470,10 @@ class PacketFrames:
         if observer.observer is not None:
             connection.receive = observer.observer.receive
             connection.senders = (Role.CLIENT, Role.SERVER) if observer.client == 0 else (Role.SERVER, Role.CLIENT)
+        if isinstance(observer.observer, Observer):
+            connection.server = 1 if observer.client == 0 else 0
+            connection.from_server = observer.observer.from_server
+            connection.unconfirmed = observer.observer.unconfirmed
         if connection.head is not None and connection.pending is not None:
             connection.head.clear()
             if observer.transport != "tcp":

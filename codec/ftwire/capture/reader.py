@@ -59,8 +59,9 @@ class CaptureReader:
     :param keep_bytes: report undecoded bytes themselves (``DissectedBytes.data``, on TCP), and the first bytes of
         connections that look like OpenD's and were not recognised (``UnrecognisedConnection.sent``). Costs a copy of
         all bytes.
-    :param columns: servers' frames on TCP that these want are kept there and reported as ``CollectedFrames``; see
-        ``ftwire.body_columns``. Bare bytes of a connection are reported frame by frame all the same.
+    :param columns: servers' frames on TCP that these want are put there, and counted by ``CollectedFrames``: see
+        ``ftwire.body_columns``. Bare bytes of a connection are reported frame by frame all the same, and so is
+        everything with ``keep_bytes``.
     :raises KeyFormatError: a PEM without a usable key.
     """
 

@@ -161,7 +161,20 @@ await page.keyboard.press("Escape");
 await page.keyboard.press("o");
 await page.emulateMedia({ media: "print", colorScheme: "dark" });
 seen.paper = [await ground(), await page.isVisible("#frames"), await page.isVisible(".jump")];
+seen.printed = await page.$$eval(".panel-tools select", (found) =>
+  found.filter((each) => each.checkVisibility()).map((each) => each.selectedOptions[0].textContent),
+);
 await shot(page, "paper");
+
+// Half a screen, or a page at twice its size: no column of the list is out of sight, and no time is cut off.
+const half = await open({ width: 700, height: 800 }, { colorScheme: "light" });
+await half.goto(`${address}#frames`);
+await half.waitForSelector(".row");
+seen.wide.half = await half.$eval(".list", (list) => list.scrollWidth - list.clientWidth);
+seen.cutTimes = await half.$$eval(".row-time", (found) =>
+  found.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent),
+);
+await shot(half, "frames-half");
 
 // A narrow window: a telephone.
 const narrow = await open({ width: 400, height: 800 }, { colorScheme: "light", hasTouch: true });
@@ -174,6 +187,9 @@ await narrow.click("#to-frames");
 seen.wide.frames = await sticksOut(narrow);
 seen.wide.list = await narrow.$eval(".list", (list) => list.scrollWidth - list.clientWidth);
 await shot(narrow, "frames-narrow");
+await filtered(narrow, "number == 0");
+await faults(narrow, "no frame, narrow");
+await filtered(narrow, "");
 await narrow.click(".row >> nth=1");
 await narrow.waitForSelector(".card");
 seen.wide.frame = await sticksOut(narrow);

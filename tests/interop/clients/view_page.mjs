@@ -6,7 +6,7 @@
 import { filter, openLive } from "./browser.mjs";
 
 // Chromium says so itself where a server goes away, and is not there.
-const isExpected = /ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/;
+const isExpected = /ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)|status of 409/;
 const live = await openLive({ name: "view", height: 700, isExpected });
 const { browser, page, values, errors, elsewhere, step, shot, faults } = live;
 const text = (selector) => page.textContent(selector);

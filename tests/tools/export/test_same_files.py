@@ -56,7 +56,7 @@ def test_an_arrow_file_takes_more_and_more_rows(tmp_path: Path, monkeypatch: pyt
     from ftwire_tools.export import tables
 
     monkeypatch.setattr("ftwire_tools.export.formats.GROUP_ROWS", 200)
-    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 60_000)
+    monkeypatch.setattr("ftwire_tools.export.frame_columns.MAX_BYTES", 30_000)
     source = capture(tmp_path / "a.pcap")
     assert run_task(task_for(str(source), ExportSettings(str(tmp_path / "out"), "arrow"))).is_clean
     wanted: dict[str, list[dict[str, Any]]] = {}

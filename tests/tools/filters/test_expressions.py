@@ -76,6 +76,17 @@ def test_any_text_is_a_filter_or_an_error_with_a_place_in_it(text: str) -> None:
         ("a=='x y'", 'a == "x y"'),
         ("((a))", "a"),
         ("a\n  and b", "a and b"),
+        ("a eq 1 or a ne 2 or a lt 3 or a le 4 or a gt 5 or a ge 6", "a==1 or a!=2 or a<3 or a<=4 or a>5 or a>=6"),
+        ("eq eq eq", "eq == eq"),
+        ("a contains b", "a ~ *b*"),
+        ("a not in {1, 2}", "not a in {1, 2}"),
+        ("a and b not in {1} or not c", "(a and not b in {1}) or not c"),
+        ('a contains "b c*[d]?"', 'a ~ "*b c[*][[]d][?]*"'),
+        ('a matches "b/c$"', r"a ~ /b\/c$/"),
+        ("a matches /b/", "a ~ /b/"),
+        (r'a matches "b\\"', r"a ~ /b\\/"),
+        ('a matches ""', "a ~ /(?:)/"),
+        ("contains contains matches and matches matches contains", "contains ~ *matches* and matches ~ /contains/"),
     ],
 )
 def test_two_ways_to_write_one_thing(text: str, same: str) -> None:
@@ -116,6 +127,15 @@ ERRORS = {
     "time > noon": 'expected a time: "2026-11-22 07:58:41" (UTC), 2026-11-22T15:58+08:00, or 07:58 of any day; not '
     "'noon' (column 8)\n  time > noon\n         ^",
     '名 == "1"': "expected a field, not or (, not '名' (column 1)\n  名 == \"1\"\n  ^",
+    "time > 2026-11-22 07:58": "expected and, or or the end, not '07:58'; a value with a space in it stands in quotes "
+    "(column 19)\n  time > 2026-11-22 07:58\n                    ^",
+    "number in {5 6}": "expected } or a comma, not '6}' (column 14)\n  number in {5 6}\n               ^",
+    "number in {5..8}": "expected a number; not '5..8' (a range is two conditions: number >= 5 and number <= 8) "
+    "(column 12)\n  number in {5..8}\n             ^",
+    "server == 11111": "expected HOST, HOST:PORT or :PORT; not '11111' (column 11)\n  server == 11111\n            ^",
+    "tcp.port == 11111": "there is no field 'tcp.port'; did you mean client or server? (column 1)\n"
+    "  tcp.port == 11111\n  ^",
+    "opend.kind": "there is no field 'opend.kind'; did you mean kind? (column 1)\n  opend.kind\n  ^",
     'code == "名" x': "expected and, or or the end, not 'x' (column 13)\n  code == \"名\" x\n               ^",
 }
 

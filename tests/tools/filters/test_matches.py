@@ -274,6 +274,8 @@ def test_conditions_on_the_header_touch_no_body(some_frames: list[DissectedFrame
         ("[::1]:5", "::1", True),
         ("[::1]:5", "[::1]:5", True),
         ("[::1]:5", ":5", True),
+        ("[fd00::1]:5", "FD00::1", True),
+        ("[fd00::1]:5", "[FD00::1]:5", True),
         ("client", "client", True),
         ("client", "", False),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ftwire.messages import Common
 from ftwire_tools.commands.serve import command
 from ftwire_tools.gateway.synthetic import Synthetic
 from ftwire_tools.gateway.topics import Topic
@@ -63,6 +64,13 @@ def test_states_of_all_markets(client: PlainClient) -> None:
     asked = ["US.AAPL", "HK.00700", "HK.HSImain", "US..DJI", "CC.BTCUSD"]
     states = client.ask("Qot_GetMarketState", securityList=[security(code) for code in asked]).s2c.marketInfoList
     assert [each.marketState for each in states] == [5, 6, 13, 5, 3]
+
+
+def test_opend_is_ready(client: PlainClient) -> None:
+    """Programs wait for it."""
+    world = client.ask("GetGlobalState", userID=0).s2c
+    assert (world.qotLogined, world.trdLogined) == (True, True)
+    assert world.programStatus.type == Common.ProgramStatusType_Ready
 
 
 def test_always_open() -> None:

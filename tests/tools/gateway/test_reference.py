@@ -141,6 +141,32 @@ def test_another_seed_makes_other_answers() -> None:
     assert all(first != second for first, second in zip(one, other, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("code", "part", "fields"),
+    [
+        ("US.AAPL240621C210000", "optionExData", ("strikePrice", "delta", "impliedVolatility", "openInterest")),
+        ("HK.HSI240627C18000000", "optionExData", ("strikePrice", "gamma", "contractMultiplier", "indexOptionType")),
+        ("HK.HSImain", "futureExData", ("lastSettlePrice", "position", "positionChange")),
+        ("HK.13456", "warrantExData", ("delta", "impliedVolatility", "premium")),
+    ],
+)
+def test_quotes_of_derivatives_have_the_details_of_their_snapshots(
+    source: Synthetic, code: str, part: str, fields: tuple[str, ...]
+) -> None:
+    asked = [security(code)]
+    snapshot = getattr(given(source, "Qot_GetSecuritySnapshot", securityList=asked).snapshotList[0], part)
+    quote = getattr(given(source, "Qot_GetBasicQot", securityList=asked).basicQotList[0], part)
+    assert {name: getattr(quote, name) for name in fields} == {name: getattr(snapshot, name) for name in fields}
+    assert all(quote.HasField(name) for name in fields)
+    if part == "futureExData":
+        assert quote.expiryDateDistance == 15  # 27 June, seen from the 12th
+
+
+def test_quotes_of_stocks_have_no_details(source: Synthetic) -> None:
+    quote = given(source, "Qot_GetBasicQot", securityList=[security("HK.00700")]).basicQotList[0]
+    assert not any(quote.HasField(part) for part in ("optionExData", "futureExData", "warrantExData"))
+
+
 def test_answers_agree_with_each_other(source: Synthetic) -> None:
     (overview,) = given(source, "Qot_GetOptionUnderlyingOverview", ownerList=[security("US.AAPL")]).underlyingDataList
     rank = given(source, "Qot_GetOptionUnderlyingRank", optionMarket=1, sortType=1, count=100).rankList

@@ -22,6 +22,11 @@ REAL = {"trdEnv": 1, "accID": 9_001_001, "trdMarket": 1}
 REVERSED = {"beginTime": "2024-06-12", "endTime": "2024-06-01"}
 AFTER_THE_END = "the begin is after the end", "开始时间晚于结束时间"
 AN_EVENT = {"security": {"market": 101, "code": "X"}}
+OPTION = security("US.AAPL240621C210000")
+OF_OPTIONS = (
+    "options have K-lines of 1, 5, 15, 30 and 60 minutes and of days",
+    "期权K线仅支持1分K、5分K、15分K、30分K、60分K和日K",
+)
 
 english = gateway_fixture(scope="module", synthetic=True, always_open=True, limits="off")
 chinese = gateway_fixture(scope="module", synthetic=True, always_open=True, limits="off", language="chs")
@@ -77,6 +82,9 @@ def client(english: Any) -> Any:
         ("Trd_PlaceOrder", {"header": REAL, "packetID": {"connID": 0, "serialNo": 0}, "trdSide": 1, "orderType": 1,
                             "code": "00700", "qty": 100, "price": 1.0, "secMarket": 1},
          ("outside the limits of ", "价格超出涨跌停限制 ")),
+        ("Qot_RequestHistoryKL", {"security": OPTION, "rehabType": 1, "klType": 10,
+                                  "beginTime": "2024-06-11", "endTime": "2024-06-12"}, OF_OPTIONS),
+        ("Qot_Sub", {"securityList": [TENCENT, OPTION], "subTypeList": [11, 12], "isSubOrUnSub": True}, OF_OPTIONS),
         ("Trd_UnlockTrade", {"unlock": True, "pwdMD5": "", "securityFirm": 99},
          ("unknown security firm 99", "未知的券商99")),
     ],

@@ -190,7 +190,7 @@ def test_an_unreachable_gateway_closes_the_client_and_nothing_else(tmp_path: Pat
         port = taken.getsockname()[1]
     with recording(port, "-w", tmp_path / "out.pcapng") as record:
         for _ in range(2):
-            with connect(record.ports[0]) as side, pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionResetError), connect(record.ports[0]) as side:
                 side.recv(1)
             assert record.reports(f"cannot reach the gateway 127.0.0.1:{port}: Connection refused; closed the client")
             record.said.clear()

@@ -12,17 +12,20 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import ftwire
 from ftwire.messages import Qot_GetRT
-from ftwire_tools.commands import ftwire
-from ftwire_tools.render.stats import MAX_SLOTS, Rates
+from ftwire_tools.commands import ftwire as cli
+from ftwire_tools.render.stats import MAX_SLOTS, Latencies, Rates, Stats
+from ftwire_tools.terminal.cells import Screen
 from ftwire_tools.terminal.times import SECOND
 from support.captures import Said, answered, asked, packets, pcap, pcap_of, push, session
 from support.frames import rt_request, rt_response
+from support.places import ROOT
 
 
 def stats_of(path: Path, said: list[Said], *options: str) -> Any:
     path.write_bytes(pcap(said))
-    done = CliRunner().invoke(ftwire, ["dump", "--json", "--stats", *options, str(path)])
+    done = CliRunner().invoke(cli, ["dump", "--json", "--stats", *options, str(path)])
     assert done.exit_code == 0
     return json.loads(done.stderr)
 
@@ -58,12 +61,10 @@ def test_rates_are_a_table_with_bars(tmp_path: Path) -> None:
     sent = packets([*session(), *[answered(3009, 0, push())] * 104])
     late = len(sent) - 10
     path.write_bytes(pcap_of((time + 2 * SECOND * (at >= late), packet) for at, (time, packet) in enumerate(sent)))
-    frames = [
-        json.loads(line) for line in CliRunner().invoke(ftwire, ["dump", "--json", str(path)]).stdout.splitlines()
-    ]
+    frames = [json.loads(line) for line in CliRunner().invoke(cli, ["dump", "--json", str(path)]).stdout.splitlines()]
     first, last = Counter(int(each["time"]) // SECOND for each in frames).values()
     assert first > 20 * last > 20
-    done = CliRunner().invoke(ftwire, ["dump", "--stats", str(path)])
+    done = CliRunner().invoke(cli, ["dump", "--stats", str(path)])
     lines = [line.split() for line in done.stderr.splitlines()]
     table = lines[lines.index([]) + 1 :]
     assert table[0] == ["every", "1", "s", "frames/s", "bytes/s"]
@@ -89,3 +90,28 @@ def test_every_frame_is_in_the_slot_of_its_time(times: list[int], rest: int) -> 
     expected = Counter(time // rates.seconds * rates.seconds for time in times)
     assert {begin: frames for begin, frames, _ in slots if frames} == expected
     assert all(size == frames * 10 for _, frames, size in slots)
+
+
+def test_a_quantile_of_one_span_is_that_span() -> None:
+    latencies = Latencies()
+    latencies.add(2_515_999)
+    assert {latencies.quantile(share) for share in (0.5, 0.9, 0.99, 1.0)} == {2_515_999}
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 100])
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers(columns: int) -> None:
+    stats = Stats()
+    for frame in ftwire.read(ROOT / "fixtures/captures/futu-api-9.6-quotes.pcapng"):
+        stats.frame(frame, frame.error)
+    head, *whole = (line.split() for line in stats.lines())
+    lines = list(stats.lines(screen=Screen(columns)))
+    assert max(map(len, lines)) <= columns
+    kept, *found = map(str.split, lines)
+    assert {"frames", "errors", "failed", "unanswered"} <= set(kept)
+    assert len(found) == len(whole)
+    for short, long in zip(found, whole, strict=True):
+        at = 1 if short[0] == "all" else 2
+        assert (
+            dict(zip(kept[1:], short[at:], strict=False)).items()
+            <= dict(zip(head[1:], long[at:], strict=False)).items()
+        )

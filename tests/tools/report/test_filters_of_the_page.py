@@ -86,6 +86,20 @@ def test_both_select_the_same_frames(name: str, node: Program, tmp_path: Path) -
     assert selected > 20
 
 
+def test_errors_say_what_those_of_the_command_say(node: Program, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    report(CAPTURES / NAMES[0], "-o", page)
+    expressions = [
+        "tcp.port == 11111",
+        "server == 11111",
+        "number in {1..5}",
+        "time > 2026-11-22 08:02",
+        "number in {1 2}",
+    ]
+    expected = [in_python(CAPTURES / NAMES[0], each, show_secrets=False) for each in expressions]
+    assert [(each.get("problem"), each.get("at")) for each in in_node(node, page, expressions)] == expected
+
+
 def test_fields_that_are_hidden_are_refused(node: Program, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     report(CAPTURES / NAMES[1], "-o", page)

@@ -266,6 +266,8 @@ def test_damage_is_expert_information(tshark: Program, tmp_path: Path) -> None:
         del each["packet"], each["latency_ns"]
     assert found == [{name: row[name] for name in fact} for fact, row in zip(found, rows, strict=True)]
     assert bytes.fromhex((frames[7].get("undecoded") or "").replace(":", "")) == b"junk that is no frame"
+    line = tshark("-r", path, *PROFILE, "-Y", "opend.undecoded")
+    assert "21 bytes in no frame | Qot_UpdateRT push #0, 56 bytes" in line
 
 
 def test_a_body_that_is_no_such_message_is_malformed(tshark: Program, tmp_path: Path) -> None:
@@ -286,6 +288,9 @@ def test_a_snapshot_length_cuts_frames(tshark: Program, editcap: Program, tmp_pa
     text = tshark("-r", cut, *PROFILE, "-V")
     assert "Lua Error" not in text
     assert "opend.expert.cut" in tshark("-r", cut, *PROFILE, "-T", "pdml", "-Y", "opend.expert.cut")
+    lines = tshark("-r", cut, *PROFILE, "-Y", "opend.expert.cut").splitlines()
+    assert lines
+    assert all("frame cut short" in line for line in lines)
 
 
 def test_without_digests(tshark: Program, tmp_path: Path) -> None:

@@ -271,7 +271,8 @@ def _report(
         build_database(database, sorted(rows))
     if not as_json:
         files = f"{done} of {inputs} inputs" + (f" ({skipped} done before)" if skipped else "")
-        lines = [f"{files}, {frames} frames"] + [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
+        lines = [f"{files}, {frames} frames", *[f"{'rows':>12}  table"] * bool(rows)]
+        lines += [f"{count:>12}  {table}" for table, count in sorted(rows.items())]
         write("".join(f"{line}\n" for line in lines))
     if (protocols or expression) and frames and not rows.keys() - {"errors"}:
         options = [f"--proto {','.join(protocols)}"] * bool(protocols) + [f"-Y {expression}"] * bool(expression)

@@ -23,6 +23,7 @@ from ftwire_tools.render.stats import duration
 from ftwire_tools.replaying.capture_script import Part, Script, read_script
 from ftwire_tools.replaying.replayer import Outcome, ReplayOptions, ReplayStatus, perform
 from ftwire_tools.terminal.addresses import Address
+from ftwire_tools.terminal.cells import screen_of, wrapped
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import PLAIN, Paint, paint_for, printable
 
@@ -34,6 +35,8 @@ __all__ = ["command"]
 FAILED: Final = 1
 NOT_DECODED: Final = 3
 MAX_DIFFERENCES: Final = 20
+INDENT: Final = " " * 9
+"""In front of lines that belong to a request."""
 
 
 class ReplayReport:
@@ -43,6 +46,7 @@ class ReplayReport:
         self._as_json: Final = as_json
         self._only_differences: Final = only_differences
         self._paint: Final[Paint] = PLAIN if as_json else paint_for(sys.stdout)
+        self._screen: Final = screen_of(sys.stdout)
         self.counts: Final[Counter[ReplayStatus]] = Counter()
         self.left_out: Final[Counter[str]] = Counter()
 
@@ -79,15 +83,21 @@ class ReplayReport:
         colour = {ReplayStatus.SAME: paint.response, ReplayStatus.LEFT_OUT: paint.push}.get(outcome.status, paint.bad)
         copy = f"/{outcome.copy}" if outcome.copy > 1 else ""
         took = "" if outcome.latency is None else duration(outcome.latency)
-        line = (
+        head = (
             f"{step.number:>6} {outcome.part.conversation.number}{copy} {colour}{outcome.status:<10}{paint.reset} "
-            f"{step.proto_id} {step.name:<24} {took:>8}  {printable(outcome.reason) or summary_of(step.request)}"
+            f"{step.proto_id} {step.name:<24} {took:>8}  "
         )
-        lines = [line.rstrip()]
-        lines += [f"         {printable(str(difference))}" for difference in outcome.differences]
-        if outcome.more:
-            lines.append(f"         and {outcome.more} more")
-        return "".join(f"{each}\n" for each in lines)
+        line = f"{head}{printable(outcome.reason) or summary_of(step.request)}".rstrip()
+        below = [*map(str, outcome.differences), *[f"and {outcome.more} more"] * bool(outcome.more)]
+        screen = self._screen
+        if screen is not None and (cut := screen.cut(line)) is not line:
+            if outcome.reason:
+                # It is never cut off.
+                cut, below = screen.cut(head.rstrip()), [outcome.reason, *below]
+            line = cut
+        return f"{line}\n" + "".join(
+            f"{INDENT}{each}\n" for text in below for each in wrapped(printable(text), len(INDENT), screen)
+        )
 
     def _json(self, outcome: Outcome) -> str:
         step = outcome.step

@@ -59,7 +59,7 @@ def command() -> None:
 @_folder_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and vector.")
 def list_vectors(wanted: tuple[str, ...], flags: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """List vectors: ID, operation, whether the input is valid, what they are about, and their flags.
+    """List vectors: ID, operation, validity, subject and flags.
 
     Exits with 1 when no vector has the flags.
 
@@ -101,7 +101,7 @@ def list_vectors(wanted: tuple[str, ...], flags: tuple[str, ...], folder: Path |
 @_folder_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and vector, as in its file.")
 def show(ids: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Show vectors in full: input, expected output, and the lines that a program reads and writes.
+    """Show vectors in full, for a reader and as a program gets them.
 
     \b
     Examples:
@@ -181,9 +181,9 @@ def check(
     junit: Path | None,
     as_json: bool,
 ) -> None:
-    """Ask PROGRAM every vector over its standard input and output, and print a scorecard.
+    """Ask PROGRAM every vector, and print a scorecard.
 
-    PROGRAM reads one JSON object a line, {"id", "group", "operation", "input"}, and writes one for each:
+    PROGRAM reads one JSON object a line, {"id", "group", "operation", "input"}, and writes one for each to its output:
     {"id", "output"}, or {"id", "error": "why"} for input that must be refused, or {"id", "unsupported": true}.
     It must not wait for more lines before it answers, and ends when its input does.
 

@@ -143,11 +143,12 @@ def _notes(changes: Changes, folders: Folders) -> list[str]:
 @schema_option
 @click.option("--json", "as_json", is_flag=True, help="List the files as one JSON object.")
 def install(directory: str | None, uninstall: bool, schema: str | None, as_json: bool) -> None:
-    """Install the dissector, message definitions, a profile and a capture interface for this user.
+    """Install the dissector and what belongs to it, for this user.
 
-    They go into the personal folders that tshark -G folders lists; what was written is listed. Files that ftwire did
-    not write are never written over: where one is in the way, nothing is written, and settings of the user stay as
-    they are. Installing again brings the files up to date.
+    That is message definitions, a profile and a capture interface. They go into the personal folders that tshark -G
+    folders lists; what was written is listed. Files that ftwire did not write are never written over: where one is in
+    the way, nothing is written, and settings of the user stay as they are. Installing again brings the files up to
+    date.
 
     \b
     Examples:
@@ -177,7 +178,7 @@ def install(directory: str | None, uninstall: bool, schema: str | None, as_json:
 @schema_option
 @click.option("--json", "as_json", is_flag=True, help="List the files as one JSON object.")
 def export(directory: str, schema: str | None, as_json: bool) -> None:
-    """Write the dissector, message definitions and capture interface into DIR, to be used from there.
+    """Write into DIR what install writes, to be used from there.
 
     \b
     Examples:
@@ -209,7 +210,7 @@ def export(directory: str, schema: str | None, as_json: bool) -> None:
 )
 @click.pass_context
 def keylog(ctx: click.Context, captures: tuple[str, ...], keys: tuple[str, ...], output: str | None) -> None:
-    """Write the session keys of encrypted captures into a file that the dissector reads.
+    """Write the session keys of encrypted captures for the dissector.
 
     Wireshark's Lua has no RSA, hence this step. It reads the handshakes with the RSA key and writes the key of every
     session; sessions that are in the file already stay. Wireshark decrypts with them from 4.6 on: earlier

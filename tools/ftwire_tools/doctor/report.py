@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ftwire_tools.doctor.checks import Check, Status
+from ftwire_tools.terminal.cells import screen_of, wrapped
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 
@@ -25,9 +26,13 @@ def print_check(check: Check) -> None:
     paint = paint_for(sys.stdout)
     colour = {Status.OK: paint.response, Status.WARNING: paint.push, Status.FAILED: paint.bad}[check.status]
     name = check.name.replace("_", " ")
-    out = f"{colour}{check.status.value:<8}{paint.reset}{name:<{WIDTH}}{printable(check.text)}\n"
-    if check.remedy:
-        out += f"{'':<{8 + WIDTH}}{paint.faint}{printable(check.remedy)}{paint.reset}\n"
+    screen, margin = screen_of(sys.stdout), " " * (8 + WIDTH)
+    text, remedy = (
+        f"\n{margin}".join(wrapped(each, len(margin), screen)) for each in map(printable, (check.text, check.remedy))
+    )
+    out = f"{colour}{check.status.value:<8}{paint.reset}{name:<{WIDTH}}{text}\n"
+    if remedy:
+        out += f"{margin}{paint.faint}{remedy}{paint.reset}\n"
     write(out)
 
 

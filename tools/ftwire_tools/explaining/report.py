@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ftwire_tools.explaining.body_layout import body_json
 from ftwire_tools.explaining.frame_layout import draw, header_fields, title_of
 from ftwire_tools.explaining.piece_view import PieceView
+from ftwire_tools.terminal.cells import screen_of, wrapped
 from ftwire_tools.terminal.output import write
 from ftwire_tools.terminal.style import paint_for, printable
 from ftwire_tools.terminal.times import Clock
@@ -135,7 +136,7 @@ def _conversation_text(conversation: Conversation) -> str:
 def print_text(report: ExplainReport, form: Form) -> None:
     """Print a report as text."""
     paint = paint_for(sys.stdout)
-    clock = Clock()
+    screen, clock = screen_of(sys.stdout), Clock()
     out: list[str] = [f"{paint.push}{printable(report.name)}{paint.reset}"] if form.named else []
     if not form.brief:
         for place, view in report.drawn:
@@ -156,12 +157,13 @@ def print_text(report: ExplainReport, form: Form) -> None:
         sender = "" if finding.sender is None else f", {finding.sender.value}"
         likely = "" if finding.proven else " (likely)"
         mistake = finding.mistake
-        out.append(
-            f"{place_in_list}. {paint.bad}{mistake.title}{paint.reset}{likely} "
-            f"[{mistake.id}{sender}, {_frames_text(group)}]"
-        )
-        out.append(f"   Proof: {printable(finding.proof)}")
-        out.append(f"   Remedy: {mistake.remedy}")
+        where = f"[{mistake.id}{sender}, {_frames_text(group)}]"
+        lines = wrapped(f"{place_in_list}. {mistake.title}{likely} {where}", 3, screen)
+        # A title that has no room in one line is not coloured.
+        lines[0] = lines[0].replace(mistake.title, f"{paint.bad}{mistake.title}{paint.reset}")
+        for told in (f"Proof: {printable(finding.proof)}", f"Remedy: {mistake.remedy}"):
+            lines += wrapped(told, 3, screen)
+        out.append("\n   ".join(lines))
     pieces = f"{report.pieces} frame{'s' if report.pieces != 1 else ''}"
     if report.key_unknown:
         out.append(

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from ftwire.body_columns import BodyColumns, TakenColumns, frame_type_number
 from ftwire.capture import (
-    CollectedFrames,
     ConversationClosed,
+    ConversationOpened,
     DissectedBytes,
     DissectedFrame,
     UnrecognisedConnection,
@@ -145,13 +145,12 @@ class MessageBatch(NamedTuple):
 
     @classmethod
     def of_pushes(cls, taken: TakenColumns) -> MessageBatch:
-        """Return frames out of ``ftwire.body_columns``, which are pushes; not those with a negative number."""
+        """Return frames out of ``ftwire.body_columns``, which are pushes."""
         count = len(taken.numbers) // 8
         times = _array(pa.int64(), count, taken.times)
         nothing = pa.nulls(count, pa.int64())
-        numbers = _array(pa.int64(), count, taken.numbers)
-        found = cls(
-            numbers,
+        return cls(
+            _array(pa.int64(), count, taken.numbers),
             pc.if_else(pc.equal(times, 0), pa.scalar(None, pa.int64()), times),
             _array(pa.int64(), count, taken.conversations).cast(pa.int32()),
             _array(pa.uint32(), count, taken.serials),
@@ -160,10 +159,6 @@ class MessageBatch(NamedTuple):
             nothing,
             (),
         )
-        wanted = pc.greater(numbers, 0)
-        if pc.all(wanted).as_py():
-            return found
-        return found.take(pc.indices_nonzero(wanted))
 
     def take(self, places: Any) -> MessageBatch:
         """Return the pushes at some places."""
@@ -207,7 +202,7 @@ class Collected(NamedTuple):
     messages: dict[MessageKey, list[MessageBatch]]
     errors: list[ErrorRow]
     conversations: dict[int, Conversation]
-    """Those that the messages and errors name, by number."""
+    """Those that the messages and errors name, and others, by number."""
 
 
 # Reading a member of an enum costs as much as a call.
@@ -234,40 +229,35 @@ class FrameCollector:
         """For the reader."""
         self._errors: list[ErrorRow] = []
         self._conversations: dict[int, Conversation] = {}
+        self._closed: list[int] = []
         self._requests: Final = RequestNumbers()
         self._observations = 0
         self._cost = 0
 
-    def _time(self, time: int, count: int = 1) -> int | None:
+    def _time(self, time: int) -> int | None:
         """Return a time if there is one and a column of nanoseconds can hold it; count those that it cannot."""
         if -MAX_TIME <= time <= MAX_TIME:
             return time or None
-        self.times_left_out += count
+        self.times_left_out += 1
         return None
 
     @property
     def is_full(self) -> bool:
         """Return whether what is held should be converted before more is added."""
-        return self._cost + self.columns.size >= MAX_BYTES or self._observations >= MAX_OBSERVATIONS
+        columns = self.columns
+        return self._cost + columns.size >= MAX_BYTES or self._observations + columns.frames >= MAX_OBSERVATIONS
 
     def add(self, report: Dissected) -> None:
         """Add a frame, bytes in no frame, or a connection without one; other reports are passed over."""
-        if type(report) is CollectedFrames:
-            number, conversation, run = report
-            count = run.frames
-            self._observations += count
-            if self._push_filter is None or self._push_filter.may_match(conversation, run.time):
-                self.columns.number(count, number, conversation.number, self._time(run.time, count) or 0)
-                self._conversations[conversation.number] = conversation
-            else:
-                self.columns.number(count, -count, conversation.number, 0)
-            return
         if type(report) is not DissectedFrame:
             if isinstance(report, DissectedBytes):
                 self._add_undecoded(report)
             elif isinstance(report, UnrecognisedConnection):
                 self._add_unrecognised(report)
+            elif isinstance(report, ConversationOpened):
+                self._conversations[report.conversation.number] = report.conversation
             elif isinstance(report, ConversationClosed):
+                self._closed.append(report.conversation.number)
                 self._requests.forget(report.conversation)
                 if self._filter is not None:
                     self._filter.forget(report.conversation)
@@ -303,7 +293,6 @@ class FrameCollector:
         columns.latencies.append(observation.latency)
         asked = None if observation.request is None else _request_body(observation, message_class)
         columns.request_bodies.append(asked)
-        self._conversations[conversation.number] = conversation
         self._observations += 1
         self._cost += len(body) + len(asked or b"")
 
@@ -316,17 +305,27 @@ class FrameCollector:
         messages = {key: [columns.batch()] for key, columns in self._messages.items()}
         for each in map(TakenColumns._make, self.columns.taken()):
             key, batch = self._pushes[each.place], MessageBatch.of_pushes(each)
-            if self._push_filter is not None and self._push_filter.needs_frame:
+            if self._push_filter is not None:
                 batch = self._matching(key, batch, self._push_filter)
             if len(batch.numbers):
                 messages.setdefault(key, []).append(batch)
-        taken = Collected(messages, self._errors, self._conversations)
-        self._messages, self._errors, self._conversations = {}, [], {}
+        taken = Collected(messages, self._errors, self._conversations.copy())
+        self._messages, self._errors = {}, []
+        for number in self._closed:
+            self._conversations.pop(number, None)
+        self._closed.clear()
         self._observations = self._cost = 0
         return taken
 
     def _matching(self, key: MessageKey, batch: MessageBatch, chosen: Filter) -> MessageBatch:
         """Return those pushes of a class that match: frames are made of those alone that have one of its texts."""
+        places = zip(batch.conversations.to_pylist(), batch.times.to_pylist(), strict=True)
+        known = self._conversations
+        matching = [at for at, (number, time) in enumerate(places) if chosen.may_match(known[number], time or 0)]
+        if len(matching) < len(batch.numbers):
+            batch = batch.take(pa.array(matching, pa.int64()))
+        if not chosen.needs_frame:
+            return batch
         pattern = "|".join(map(re.escape, chosen.texts or ()))
         having = pc.indices_nonzero(pc.match_substring_regex(batch.bodies, pattern, ignore_case=True))
         some = batch.take(having)
@@ -350,7 +349,6 @@ class FrameCollector:
     def _add_undecoded(self, report: DissectedBytes) -> None:
         observation, undecoded = report.observation, report.observation.undecoded
         error = undecoded.error
-        self._conversations[report.conversation.number] = report.conversation
         self._add_error(
             ErrorRow(
                 self._time(observation.time),
@@ -392,7 +390,6 @@ class FrameCollector:
         """Add a frame whose body is no message; without ``error`` it has no body at all."""
         number, conversation, observation = report
         frame = observation.frame
-        self._conversations[conversation.number] = conversation
         body = None
         is_undecoded = True
         if error is None:

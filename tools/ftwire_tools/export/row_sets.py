@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["RowColumn", "RowSet", "dictionary", "merged", "repeated", "take"]
+__all__ = ["RowColumn", "RowSet", "dictionary", "merged", "repeated", "row_numbers", "take"]
 
 _INDEX: Final = pa.int32()
 """Type of row numbers: the rows of one batch are far fewer than 2**31."""
@@ -144,7 +144,7 @@ def _pairs(row_sets: Sequence[RowSet], others: Sequence[Any]) -> Any:
 def _entries(rows: RowSet) -> tuple[Any, Any]:
     """Return the messages that have rows, and how many each has."""
     if rows.parents is None:
-        return _numbers(rows.length), pa.repeat(pa.scalar(1, _INDEX), rows.length)
+        return row_numbers(rows.length), pa.repeat(pa.scalar(1, _INDEX), rows.length)
     runs = pc.run_end_encode(rows.parents, run_end_type=_INDEX)
     return runs.values.cast(_INDEX), pc.pairwise_diff(pa.concat_arrays([pa.array([0], _INDEX), runs.run_ends]))[1:]
 
@@ -153,10 +153,11 @@ def _ranges(counts: Any) -> Any:
     """Return a list of the next row numbers for each count."""
     ends = pc.cumulative_sum(counts)
     total = ends[-1].as_py() if len(ends) else 0
-    return pa.ListArray.from_arrays(pa.concat_arrays([pa.array([0], _INDEX), ends]), _numbers(total))
+    return pa.ListArray.from_arrays(pa.concat_arrays([pa.array([0], _INDEX), ends]), row_numbers(total))
 
 
-def _numbers(count: int) -> Any:
+def row_numbers(count: int) -> Any:
+    """Return the numbers of rows, from 0."""
     return pa.arange(0, count).cast(_INDEX)
 
 

@@ -27,7 +27,7 @@ from ftwire_tools.export.flatten import (
 )
 from ftwire_tools.export.layout import SHARED, Layout, ListTable, layout_of, snake_case
 from ftwire_tools.export.request_columns import RequestFields, request_fields
-from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated, take
+from ftwire_tools.export.row_sets import RowColumn, RowSet, repeated, row_numbers, take
 from ftwire_tools.export.types import struct_of
 from ftwire_tools.messages.descriptors import descriptor_of, is_repeated
 
@@ -375,8 +375,7 @@ def _outer_name(column: FlatColumn, taken: set[str]) -> str:
 def _places(lengths: Any, parents: Any) -> Any:
     """Return the place of each item in its list, from 0."""
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
-    running = pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int32()), len(parents))), 1)
-    return pc.subtract(running, take(starts, parents)).cast(pa.int32())
+    return pc.subtract(row_numbers(len(parents)), take(starts, parents))
 
 
 def _is_list_of_structs(kind: Any) -> bool:

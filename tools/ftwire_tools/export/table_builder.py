@@ -240,10 +240,11 @@ def error_schema() -> Any:
 
 def _ends(numbers: Any, conversations: dict[int, Conversation], sender: Role, end: int) -> Any:
     """Return source (``end`` 0) or destination (1) of what one side of these conversations sent."""
-    texts = pa.array([each.ends(sender)[end] for each in conversations.values()], pa.string()).dictionary_encode()
-    at = pc.index_in(numbers, value_set=pa.array(list(conversations), pa.int32()))
+    known = numbers.dictionary_encode()
+    found = [conversations[number].ends(sender)[end] for number in known.dictionary.to_pylist()]
     # Each text once: Parquet's writer does not take dictionaries that have one twice for what they are.
-    return pa.DictionaryArray.from_arrays(texts.indices.take(at), texts.dictionary)
+    texts = pa.array(found, pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(texts.indices.take(known.indices), texts.dictionary)
 
 
 def _typed(values: list[Any], kind: Any) -> Any:

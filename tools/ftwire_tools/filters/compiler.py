@@ -50,6 +50,7 @@ from ftwire_tools.filters.expression import (
 from ftwire_tools.filters.header_fields import (
     ALIASES,
     HEADER_FIELDS,
+    WIRESHARK_NAMES,
     HeaderField,
     code_key,
     codes_of,
@@ -242,6 +243,9 @@ class Filter:
         if field.type == "proto":
             return self._of_protocol(expression)
         if field.type == "end":
+            for literal in () if isinstance(expression, Matches) else literals_of(expression):
+                if literal.text.isdecimal():
+                    raise self._error(f"expected HOST, HOST:PORT or :PORT; not {literal.text!r}", literal.at)
             return end_test(expression, read, lambda pattern: self._searcher(pattern))
         if isinstance(expression, Matches):
             if field.type != "word":
@@ -483,6 +487,8 @@ class Filter:
             return convert(literal.text)
         except ValueError as error:
             problem = str(error) if whole else f"expected {error}; not {literal.text!r}"
+            if ".." in literal.text:
+                problem += " (a range is two conditions: number >= 5 and number <= 8)"
             raise self._error(problem, literal.at) from None
 
     def _searcher(self, pattern: Pattern) -> Callable[[str], bool]:
@@ -507,6 +513,7 @@ class Filter:
         ends = sorted((path for path in paths if path.endswith(last)), key=lambda path: (len(path), path))
         found = [*near, *get_close_matches(bare, paths, n=2, cutoff=0.75), *ends[:2]]
         likely = list(dict.fromkeys(f"{start}.{each}" if is_prefixed and each in paths else each for each in found))
+        likely = [*WIRESHARK_NAMES.get(name, likely)]
         hint = f"; did you mean {' or '.join(likely[:3])}?" if likely else ""
         return f"there is no field {name!r}{hint}"
 

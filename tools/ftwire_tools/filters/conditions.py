@@ -71,7 +71,7 @@ def end_test(expression: Any, read: Callable[[Any], str], searcher: Callable[[Pa
     if isinstance(expression, Matches):
         search = searcher(expression.pattern)
         return lambda frame: search(read(frame))
-    named = [literal.text for literal in literals_of(expression)]
+    named = [literal.text.lower() for literal in literals_of(expression)]
     is_equal = not isinstance(expression, Comparison) or expression.operator != "!="
     return lambda frame: any(end_matches(read(frame), each) for each in named) is is_equal
 

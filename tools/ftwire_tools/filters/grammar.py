@@ -39,15 +39,21 @@ _GRAMMAR: Final = r"""
     | NAME -> presence
     | NAME OPERATOR value -> comparison
     | NAME "~" pattern -> match
+    | NAME _MATCHES pattern -> search
+    | NAME _CONTAINS value -> containment
     | NAME _IN "{" value ("," value)* "}" -> membership
+    | NAME _NOT_IN "{" value ("," value)* "}" -> exclusion
 value: QUOTED | BARE
 pattern: QUOTED | REGEX | BARE
 _OR: /or(?!\w)|\|\|/
 _AND: /and(?!\w)|&&/
 _NOT.3: /not(?!\w)|!(?!=)/
 _IN: /in(?!\w)/
+_NOT_IN: /(not\s+|!\s*)in(?!\w)/
+_MATCHES: /matches(?!\w)/
+_CONTAINS: /contains(?!\w)/
 NAME: /(?!(and|or|not|in)(?![A-Za-z0-9_.]))[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*/
-OPERATOR: "==" | "!=" | "<=" | ">=" | "<" | ">"
+OPERATOR: /==|!=|<=|>=|<|>|(eq|ne|le|ge|lt|gt)(?!\w)/
 QUOTED.2: /"(\\.|[^"\\])*"|'(\\.|[^'\\])*'/s
 REGEX.2: /\/(\\.|[^\/\\])+\//s
 BARE: /BARE_WORD/
@@ -69,10 +75,13 @@ _WORDS: Final = {
     "RPAR": ")",
     "LBRACE": "{",
     "RBRACE": "}",
-    "COMMA": ",",
+    "COMMA": "a comma",
     "$END": "the end",
 }
 """What errors call the terminals, in the order in which they name them."""
+
+_OPERATORS: Final = {"eq": "==", "ne": "!=", "le": "<=", "ge": ">=", "lt": "<", "gt": ">"}
+"""Other ways to write an operator: Wireshark has them too."""
 
 
 def parse_expression(text: str) -> Expression:
@@ -104,7 +113,11 @@ def _expected(text: str, at: int, terminals: Any) -> str:
     begin = text[at : at + 20].split()
     if at < len(text) and text[at] in "\"'/":
         return f"expected {wanted}: the quote that begins here is not closed"
-    return f"expected {wanted}, not {begin[0]!r}" if begin else f"expected {wanted}"
+    if not begin:
+        return f"expected {wanted}"
+    is_behind_bare = "_AND" in allowed and "OPERATOR" not in allowed and re.search(r"[\w.:]\s+$", text[:at])
+    hint = "; a value with a space in it stands in quotes" if is_behind_bare and re.match(r"\w", begin[0]) else ""
+    return f"expected {wanted}, not {begin[0]!r}{hint}"
 
 
 def parser_tables() -> dict[str, Any]:
@@ -114,7 +127,8 @@ def parser_tables() -> dict[str, Any]:
     ``ignore`` those that are left out; ``start`` and ``end`` the first state and the last; ``rules`` their origin,
     their symbols with whether each is kept in the tree, the name of their node, and whether a node of one child is
     that child; ``states`` for each symbol ``[0, next state]`` or ``[1, rule to reduce]``; ``words`` what errors call
-    the terminals, in the order in which they name them; ``most`` how many characters a text has at most.
+    the terminals, in the order in which they name them; ``operators`` other ways to write an operator; ``most`` how
+    many characters a text has at most.
     """
     from lark import Lark
     from lark.grammar import Rule
@@ -160,6 +174,7 @@ def parser_tables() -> dict[str, Any]:
         "start": table["start_states"]["start"],
         "end": table["end_states"]["start"],
         "words": _WORDS,
+        "operators": _OPERATORS,
         "most": MAX_TEXT,
     }
 
@@ -204,15 +219,30 @@ def _parser() -> Lark:
 
         def comparison(self, children: list[Any]) -> Any:
             name, operator, value = children
-            return Comparison(str(name), str(operator), value, name.start_pos)
+            return Comparison(str(name), _OPERATORS.get(operator, str(operator)), value, name.start_pos)
 
         def match(self, children: list[Any]) -> Any:
             name, pattern = children
             return Matches(str(name), pattern, name.start_pos)
 
+        def search(self, children: list[Any]) -> Any:
+            name, pattern = children
+            # As it would be written between slashes, where nothing is no expression.
+            text = re.sub(r"(?s)(\\.)|[/\\]", lambda found: found[1] or f"\\{found[0]}", pattern.text) or "(?:)"
+            return Matches(str(name), Pattern(text, is_regex=True, at=pattern.at), name.start_pos)
+
+        def containment(self, children: list[Any]) -> Any:
+            name, value = children
+            return Matches(
+                str(name), Pattern("*" + re.sub(r"[*?[]", r"[\g<0>]", value.text) + "*", at=value.at), name.start_pos
+            )
+
         def membership(self, children: list[Any]) -> Any:
             name, *values = children
             return IsIn(str(name), tuple(values), name.start_pos)
+
+        def exclusion(self, children: list[Any]) -> Any:
+            return Not(self.membership(children))
 
         def value(self, children: list[Any]) -> Any:
             (token,) = children

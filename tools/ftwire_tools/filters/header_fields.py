@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from ftwire.frame import Frame
     from ftwire.websocket import Envelope
 
-__all__ = ["ALIASES", "HEADER_FIELDS", "HeaderField", "code_key", "codes_of", "end_matches", "is_code"]
+__all__ = [
+    "ALIASES",
+    "HEADER_FIELDS",
+    "WIRESHARK_NAMES",
+    "HeaderField",
+    "code_key",
+    "codes_of",
+    "end_matches",
+    "is_code",
+]
 
 FieldType: TypeAlias = Literal["number", "size", "duration", "time", "word", "end", "flag", "proto", "code"]
 
@@ -126,6 +135,22 @@ ALIASES: Final = {
     "ret_msg": "retMsg",
 }
 """Other names, of the fields above and of fields that every reply has in its body."""
+
+
+WIRESHARK_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "frame.number": ("number",),
+    "frame.time": ("time",),
+    "frame.time_epoch": ("time",),
+    "frame.len": ("body_length",),
+    "tcp.len": ("body_length",),
+    "tcp.stream": ("conversation",),
+    **dict.fromkeys(("ip.addr", "ipv6.addr", "ip.host", "tcp.port"), ("client", "server")),
+    **dict.fromkeys(("ip.src", "ipv6.src", "tcp.srcport"), ("src",)),
+    **dict.fromkeys(("ip.dst", "ipv6.dst", "tcp.dstport"), ("dst",)),
+    **{f"opend.{name}": (name,) for name in HEADER_FIELDS},
+    "opend.request_in": ("request",),
+}
+"""Names that Wireshark has for the fields above: what errors suggest for them."""
 
 
 def end_matches(end: str, named: str) -> bool:

@@ -19,7 +19,7 @@ from ftwire_tools.gateway.quote_messages import (
     fill_time_share,
     fill_trade,
 )
-from ftwire_tools.gateway.topics import SUB_OF_KLINE, Topic, sub_type_name
+from ftwire_tools.gateway.topics import KLINE_OF_SUB, SUB_OF_KLINE, Topic, sub_type_name
 from ftwire_tools.gateway.trading_sessions import scope_of
 from ftwire_tools.markets.local_times import local_text, parse_local
 from ftwire_tools.markets.sessions import Session, hours_of
@@ -37,7 +37,7 @@ from ftwire_tools.synthetic.history import (
 from ftwire_tools.synthetic.market import LEVELS
 from ftwire_tools.synthetic.trading_day import Market, StockDay
 from ftwire_tools.synthetic.trading_session import REGULAR
-from ftwire_tools.synthetic.universe import Listing
+from ftwire_tools.synthetic.universe import Kind, Listing
 
 if TYPE_CHECKING:
     from ftwire_tools.gateway.answer_source import Subscriber
@@ -69,7 +69,8 @@ _PERIODS: Final = {3: "week", 4: "month", 11: "quarter", 5: "year"}
 _DAY: Final = timedelta(days=1)
 _DAYS: Final = {"week": 7, "month": 31, "quarter": 92, "year": 366}
 """Days of a period at most."""
-_KLINE_OF_SUB: Final = {sub: kline for kline, sub in SUB_OF_KLINE.items()}
+_OF_OPTIONS: Final = frozenset({1, 6, 7, 8, 9, DAY})
+"""``KLType`` of options: 1, 5, 15, 60 minutes and days in the vendor's list, 30 minutes in logs of clients."""
 _TRADE_DATES: Final = {
     1: "HK", 2: "US", 3: "CN", 4: "NT", 5: "ST", 6: "JP", 7: "SG", 8: "SG", 9: "MY", 10: "JP",
 }  # fmt: skip
@@ -113,8 +114,10 @@ def not_subscribed(protocol: str, sub_type: int) -> NotHereError:
 class Quotes:
     """Makes replies and pushes from a market."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, fill_details: Callable[[Any, Listing], None] = lambda *_: None) -> None:
+        """``fill_details`` fills what the ``Qot_Common.BasicQot`` of an option, future or warrant has beside prices."""
         self._market: Final = market
+        self._fill_details: Final = fill_details
         self.answers: Final[dict[str, Callable[[Subscriber, Any, Any], None]]] = {
             "Qot_GetBasicQot": self._basic_qot,
             "Qot_GetRT": self._rt,
@@ -141,6 +144,15 @@ class Quotes:
             raise NotHereError(f"{UNKNOWN_STOCK} {security.code!s:.32}")
         return found
 
+    @staticmethod
+    def check_kline(listing: Listing, kline: int | None) -> None:
+        """Raise ``NotHereError`` for a ``KLType`` that an instrument does not have; ``None`` is no K-line."""
+        if listing.sec_type == Kind.OPTION and kline is not None and kline not in _OF_OPTIONS:
+            raise NotHereError(
+                "options have K-lines of 1, 5, 15, 30 and 60 minutes and of days",
+                "期权K线仅支持1分K、5分K、15分K、30分K、60分K和日K",
+            )
+
     def _subscribed(self, client: Subscriber, security: Any, sub_type: int, protocol: str) -> StockDay:
         stock = self.stock(security)
         if not client.subscriptions.has(Topic(security.market, security.code, sub_type)):
@@ -152,7 +164,11 @@ class Quotes:
     def _basic_qot(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return present quotes, after a subscription."""
         for security in c2s.securityList:
-            fill_basic_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC, "Qot_GetBasicQot"))
+            self._fill_quote(s2c.basicQotList.add(), self._subscribed(client, security, BASIC, "Qot_GetBasicQot"))
+
+    def _fill_quote(self, quote: Any, stock: StockDay) -> None:
+        fill_basic_quote(quote, stock)
+        self._fill_details(quote, stock.listing)
 
     def _rt(self, client: Subscriber, c2s: Any, s2c: Any) -> None:
         """Return the minutes of a trading session, after a subscription."""
@@ -195,6 +211,7 @@ class Quotes:
         stock = self.stock(c2s.security)
         if c2s.klType not in _MINUTES and c2s.klType != DAY and c2s.klType not in _PERIODS:
             raise NotHereError(f"unknown K-line type {c2s.klType}")
+        self.check_kline(stock.listing, c2s.klType)
         _check_rehab(c2s.rehabType)
         sessions = scope_of(c2s)
         if sessions is None:
@@ -278,11 +295,11 @@ class Quotes:
             if (only_new and not stock.has_traded()) or (topic.sub_type == ORDER_BOOK and not stock.depth):
                 return None
             if topic.sub_type == BASIC:
-                return _push("Qot_UpdateBasicQot", None, lambda s2c: fill_basic_quote(s2c.basicQotList.add(), stock))
+                return _push("Qot_UpdateBasicQot", None, lambda s2c: self._fill_quote(s2c.basicQotList.add(), stock))
             return _push(
                 "Qot_UpdateOrderBook", stock, lambda s2c: fill_order_book(s2c, stock, min(LEVELS, stock.depth))
             )
-        kline = _KLINE_OF_SUB.get(topic.sub_type)
+        kline = KLINE_OF_SUB.get(topic.sub_type)
         if topic.sub_type not in {RT, TICKER} and kline is None:
             return None
         if kline is not None and not _is_extended(kline):

@@ -13,7 +13,6 @@ it would show the request or the reply of a capture.
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -28,7 +27,7 @@ from ftwire_tools.gateway.log import json_line
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
-from ftwire_tools.terminal.cells import Screen, cell_width, screen_of
+from ftwire_tools.terminal.cells import Screen, cell_width, screen_of, wrapped
 from ftwire_tools.terminal.style import printable
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ class TextRequests:
             outcome = f"{outcome} {reason}"
             room -= cell_width(reason) + 1
         elif reason:
-            below = "".join(f"\n{' ' * INDENT}{each}" for each in textwrap.wrap(reason, width - INDENT))
+            below = "".join(f"\n{' ' * INDENT}{each}" for each in wrapped(reason, INDENT, self._screen))
         asked = FrameView(exchange.request, show_secrets=False).summary
         if cell_width(asked) > room:
             asked = Screen(room, self._screen.mark).cut(asked) if room > 1 else self._screen.mark

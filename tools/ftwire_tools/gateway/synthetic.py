@@ -12,7 +12,7 @@ from ftwire_tools.gateway.push_scheduler import SECOND, Pace
 from ftwire_tools.gateway.quotes import NotHereError, Quotes
 from ftwire_tools.gateway.reference.answers import Reference
 from ftwire_tools.gateway.subscriptions import QOT_REG_PUSH, QOT_SUB, TRD_SUB_ACC_PUSH
-from ftwire_tools.gateway.topics import NOT_KLINES, SUB_OF_KLINE
+from ftwire_tools.gateway.topics import KLINE_OF_SUB, NOT_KLINES, SUB_OF_KLINE
 from ftwire_tools.gateway.trading.broker import Broker
 from ftwire_tools.gateway.trading.messages import pushes_of
 from ftwire_tools.gateway.trading.requests import DEFAULT_PASSWORD, TradeRequests
@@ -115,9 +115,9 @@ class Synthetic:
             self._seed, self._start, self._universe, always_open=self._always_open, recordings=self._recordings
         )
         self.broker = Broker(MadeUpVenue(self.market), model=self._fills, language=self._language)
-        self._quotes = Quotes(self.market)
         self._state = GatewayState(self.market)
         self._reference = Reference(self.market, self._seed)
+        self._quotes = Quotes(self.market, self._reference.fill_details)
         password, passwords = self._passwords
         self._trades = TradeRequests(self.broker, password=password, passwords=passwords)
 
@@ -202,7 +202,9 @@ class Synthetic:
             if sub_type not in _SUBSCRIBED:
                 raise NotHereError(f"unknown subscription type {sub_type}", f"未知的订阅类型{sub_type}")
         for security in c2s.securityList:
-            self._quotes.listing(security)
+            listing = self._quotes.listing(security)
+            for sub_type in c2s.subTypeList:
+                self._quotes.check_kline(listing, KLINE_OF_SUB.get(sub_type))
 
     def _change_orders(self, client: Subscriber, change: Callable[[Any, Any], None], c2s: Any, s2c: Any) -> None:
         """Place or change an order, unless the request was received before: its serial is not above the last one's.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 __all__ = [
+    "KLINE_OF_SUB",
     "NOTIFY",
     "NOT_KLINES",
     "SUB_OF_KLINE",
@@ -40,7 +41,8 @@ SUB_OF_KLINE: Final[dict[int, int]] = {
     kline: Qot_Common.SubType.Value(f"SubType_{name}") for kline, name in KL_TYPES.items()
 }
 """``Qot_Common.KLType`` to the ``SubType`` that subscribes to it; their numbers differ."""
-
+KLINE_OF_SUB: Final = {sub_type: kline for kline, sub_type in SUB_OF_KLINE.items()}
+"""The same from ``SubType`` to ``KLType``."""
 
 NOT_KLINES: Final = frozenset(_SUB_TYPES.values()) - frozenset(SUB_OF_KLINE.values())
 """``SubType`` numbers that are not of K-lines."""

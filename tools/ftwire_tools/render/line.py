@@ -13,7 +13,6 @@ the summary has room; what does not fit then is cut off, and why a frame cannot 
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ftwire.errors import KeyRequiredError, WireError
@@ -24,6 +23,7 @@ from ftwire_tools.messages.masking import status_text
 from ftwire_tools.messages.summary import summary_for
 from ftwire_tools.render.frame_view import FrameView
 from ftwire_tools.render.stats import duration
+from ftwire_tools.terminal.cells import wrapped
 from ftwire_tools.terminal.style import PLAIN, Paint, printable
 from ftwire_tools.terminal.times import NO_TIME, SECOND, Clock
 
@@ -200,7 +200,7 @@ class LineRenderer:
         bad, reset = self._paint.bad, self._paint.reset
         head, _, wrong = line.rpartition(f"{bad}{type(error).__name__}: ")
         wrong = f"{type(error).__name__}: {wrong.removesuffix(reset)}"
-        below = textwrap.wrap(wrong, screen.columns - len(INDENT))
+        below = wrapped(wrong, len(INDENT), screen)
         return f"{screen.cut(head.rstrip())}\n" + "".join(f"{INDENT}{bad}{each}{reset}\n" for each in below)
 
     def _text(self, dissected: DissectedFrame) -> tuple[str, WireError | None]:
@@ -217,16 +217,19 @@ class LineRenderer:
         return text, error
 
     def gap(self, conversation: Conversation, observation: UndecodedObserved) -> str:
-        """Return the line of bytes that are in no frame."""
+        """Return the line of bytes that are in no frame; why is below it where a terminal is too narrow."""
         arrow = "->" if observation.sender is Role.CLIENT else "<-"
         before = self._before(conversation, observation.time)
         columns, time = self._columns, self._second
         if observation.time:
             time += self._fraction % ((observation.time - self._since) // self._step)
-        return (
-            f"{before}{'':>{columns.number}} {time} {conversation.number} {arrow} "
-            f"{self._paint.bad}{'gap':<{columns.kind}} {printable(gap_text(observation))}{self._paint.reset}\n"
-        )
+        bad, reset = self._paint.bad, self._paint.reset
+        head, kind = f"{'':>{columns.number}} {time} {conversation.number} {arrow} ", f"{'gap':<{columns.kind}} "
+        text = printable(gap_text(observation))
+        if self._screen is None or len(head) + len(kind) + len(text) <= self._screen.columns:
+            return f"{before}{head}{bad}{kind}{text}{reset}\n"
+        below = wrapped(text, len(INDENT), self._screen)
+        return f"{before}{head}{bad}gap{reset}\n" + "".join(f"{INDENT}{bad}{each}{reset}\n" for each in below)
 
     def key_missing(self, conversation: Conversation, observation: KeyMissing) -> str:
         """Return the line, one a conversation, about a key that is needed."""
@@ -234,8 +237,9 @@ class LineRenderer:
         return before + self.note(f"{conversation.number}: {observation.reason} (--key)")
 
     def note(self, text: str) -> str:
-        """Return a line that is about no single frame."""
-        return f"{self._paint.faint}--- {printable(text)}{self._paint.reset}\n"
+        """Return a line that is about no single frame, on a terminal as many as it takes."""
+        text = "\n    ".join(wrapped(printable(text), 4, self._screen))
+        return f"{self._paint.faint}--- {text}{self._paint.reset}\n"
 
     def _form(self, dissected: DissectedFrame) -> _Form:
         """Return how such a frame is written in this conversation."""

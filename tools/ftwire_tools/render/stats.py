@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Latencies", "Outcomes", "Rates", "Stats", "duration"]
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-DROPPED: Final = ("p90", "p99", "bytes", "p50")
+DROPPED: Final = ("p90", "p99", "bytes", "p50", "max")
 """Columns that a narrow terminal goes without, the first one first."""
+SHORTEST_NAME: Final = 12
+"""Columns of a protocol's ID and name that stay where even that is not enough."""
 MAX_WAITING: Final = 10_000
 """Requests that are remembered until their response comes. More wait at the same time only where none comes."""
 MAX_SLOTS: Final = 24
@@ -64,8 +66,8 @@ class Latencies:
 
     def quantile(self, share: float) -> int:
         """Return the span that this share of all does not exceed."""
-        if share >= 1:
-            return self.longest
+        if share * self.count > self.count - 1:
+            return self.longest  # which is known to all its digits
         left = share * self.count
         for span in sorted(self._counts):
             left -= self._counts[span]
@@ -226,12 +228,16 @@ class Stats:
             widths = [max(len(name), *(len(cells[name]) for cells in table)) for name in columns]
             if screen is None or sum(widths) + 2 * len(widths) - 2 <= screen.columns:
                 break
+        if screen is not None:
+            widths[0] = max(min(widths[0], screen.columns - sum(widths[1:]) - 2 * len(widths[1:])), SHORTEST_NAME)
+            for cells in table:
+                cells["protocol"] = screen._replace(columns=widths[0]).cut(cells["protocol"])
         for cells in ({name: name for name in columns}, *table):
             first, *others = (cells[name].rjust(width) for name, width in zip(columns, widths, strict=True))
             line = f"{first.strip():<{widths[0]}}  {'  '.join(others)}".rstrip()
             yield line if screen is None else screen.cut(line)
         if self._gaps:
-            yield f"{self._gaps} gaps of {self._gap_bytes} bytes together"
+            yield f"{self._gaps} gap{'s' if self._gaps != 1 else ''}, {self._gap_bytes} bytes in no frame"
         for reason, count in sorted(self._reasons.items()):
             yield f"{reason}: {count}"
         yield from self._rate_lines(bar="#" if screen is None or screen.mark.isascii() else "█", local=local)

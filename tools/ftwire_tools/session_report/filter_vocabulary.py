@@ -12,7 +12,7 @@ from ftwire import errors
 from ftwire_tools.filters.body_paths import classes_of
 from ftwire_tools.filters.compiler import MAX_DEPTH
 from ftwire_tools.filters.grammar import parser_tables
-from ftwire_tools.filters.header_fields import ALIASES, HEADER_FIELDS
+from ftwire_tools.filters.header_fields import ALIASES, HEADER_FIELDS, WIRESHARK_NAMES
 from ftwire_tools.filters.literals import MAX_MATCHED, MAX_PATTERN
 from ftwire_tools.messages.descriptors import is_repeated
 from ftwire_tools.messages.enums import enum_names
@@ -79,6 +79,7 @@ def vocabulary(registry: Registry, *, show_secrets: bool) -> dict[str, Any]:
             for name, field in HEADER_FIELDS.items()
         },
         "aliases": ALIASES,
+        "wireshark": WIRESHARK_NAMES,
         "protocols": [[entry.proto_id, entry.name, list(entry.former_names)] for entry in registry],
         "roots": roots,
         "classes": classes,

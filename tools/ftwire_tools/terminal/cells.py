@@ -6,7 +6,7 @@ import re
 import shutil
 from typing import Final, NamedTuple, TextIO
 
-__all__ = ["Screen", "cell_width", "pad_right", "screen_of"]
+__all__ = ["Screen", "cell_width", "pad_right", "screen_of", "wrapped"]
 
 NARROWEST: Final = 40
 """Columns that are used of a narrower terminal, too: less shows nothing."""
@@ -43,6 +43,27 @@ class Screen(NamedTuple):
                 kept += 1
             return "".join((*parts[:index], text[:kept], self.mark, *parts[index + 1 :: 2]))
         return line
+
+
+def wrapped(text: str, indent: int, screen: Screen | None) -> list[str]:
+    """Return a text in lines that fit the screen behind so many spaces; in one line where there is no screen.
+
+    It is cut at spaces, and within words that are longer than a line, as those of Chinese are.
+    """
+    room = 0 if screen is None else screen.columns - indent
+    if screen is None or cell_width(text) <= room:
+        return [text]
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and cell_width(lines[-1]) + 1 + cell_width(word) > room:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+        while cell_width(lines[-1]) > room:
+            fits = max(room // 2, 1)
+            while cell_width(lines[-1][: fits + 1]) <= room:
+                fits += 1
+            lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
+    return lines
 
 
 def screen_of(stream: TextIO) -> Screen | None:

@@ -480,6 +480,15 @@ local function name_of(frame)
   return frame.protocol and frame.protocol[1] or string.format("protocol %d", frame.id)
 end
 
+-- Put a text into the columns, behind what else is in the packet.
+local function show_in_columns(text, pinfo)
+  local before = pinfo.private["opend_info"]
+  text = before and before .. " | " .. text or text
+  pinfo.private["opend_info"] = text
+  pinfo.cols.protocol = "OpenD"
+  pinfo.cols.info = text
+end
+
 -- Put a frame into the columns and into the label of its tree.
 local function announce(frame, pinfo, item)
   local text = string.format("%s %s #%s, %d bytes", name_of(frame), frame.kind, frame.serial, frame.length)
@@ -490,12 +499,7 @@ local function announce(frame, pinfo, item)
     text = text .. ", DAMAGED"
   end
   item:set_text("OpenD, " .. text)
-  if frame.place > 1 then
-    text = pinfo.private["opend_info"] .. " | " .. text
-  end
-  pinfo.private["opend_info"] = text
-  pinfo.cols.protocol = "OpenD"
-  pinfo.cols.info = text
+  show_in_columns(text, pinfo)
 end
 
 -- Complete and show a frame whose header is read: who sent it, what it says, what it answers.
@@ -600,14 +604,15 @@ local function show_cut(tvb, offset, rest, length, pinfo, tree)
     text = string.format("Only %d of %d bytes are there", rest, length)
   end
   item:add_proto_expert_info(experts.cut, text)
-  pinfo.cols.protocol = "OpenD"
+  show_in_columns("frame cut short", pinfo)
 end
 
 local function show_undecoded(tvb, offset, size, pinfo, tree)
-  local item = tree:add(opend, tvb(offset, size), string.format("OpenD, %d bytes in no frame", size))
+  local text = string.format("%d bytes in no frame", size)
+  local item = tree:add(opend, tvb(offset, size), "OpenD, " .. text)
   item:add(fields.undecoded, tvb(offset, size))
-  item:add_proto_expert_info(experts.undecoded, string.format("%d bytes in no frame", size))
-  pinfo.cols.protocol = "OpenD"
+  item:add_proto_expert_info(experts.undecoded, text)
+  show_in_columns(text, pinfo)
 end
 
 local function dissect_segments(tvb, pinfo, tree)

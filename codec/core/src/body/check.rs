@@ -23,7 +23,7 @@ pub fn pass_block(field: &Field, reader: &mut Reader) -> Option<usize> {
 }
 
 /// Most fields of a message whose presence is noted.
-const MAX_NOTED: usize = 128;
+const MAX_NOTED: usize = 64;
 
 /// Check that a message parses and has its required fields, in whatever order they are.
 pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Option<()> {
@@ -33,16 +33,15 @@ pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Opti
         return None;
     }
     // A bit for each field up to the last required one.
-    let mut present = 0u128;
+    let mut present = 0u64;
     let mut next = 0;
     let mut reader = Reader { data };
     while !reader.data.is_empty() {
         let tag = reader.tag()?;
-        // Most often it is the field after the last one.
-        let place = match layout.fields.get(next) {
-            Some(field) if field.number == tag >> 3 => Some(next),
-            _ => layout.place(tag >> 3),
-        };
+        // Most often it is the field after the last one, or that one again.
+        let is_it = |at: &usize| layout.fields.get(*at).is_some_and(|field| field.number == tag >> 3);
+        let place =
+            Some(next).filter(is_it).or_else(|| next.checked_sub(1).filter(is_it)).or_else(|| layout.place(tag >> 3));
         let field = place.and_then(|at| layout.fields.get(at));
         if let (Some(at), Some(field)) = (place, field) {
             next = at + 1;
@@ -58,6 +57,7 @@ pub fn check(layouts: &[Layout], layout: usize, data: &[u8], depth: u32) -> Opti
         let value = reader.delimited()?;
         let Some(field) = field else { continue };
         match field.kind {
+            Kind::String if value.is_ascii() => (),
             Kind::String => drop(std::str::from_utf8(value).ok()?),
             Kind::Message => check(layouts, field.message, value, depth)?,
             Kind::Bytes => (),

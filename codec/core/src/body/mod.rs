@@ -102,9 +102,7 @@ impl BodyCheck {
         let ends = offsets.get(4..).unwrap_or_default().chunks_exact(4);
         let bodies = starts.zip(ends).map(|(start, end)| bodies.get(place(start)..place(end)));
         let is_certain = |body: Option<&[u8]>| {
-            body.is_some_and(|body| {
-                body.len() <= MAX_BODY && check::check(&self.layouts, 0, body, MAX_DEPTH).is_some()
-            })
+            body.is_some_and(|body| body.len() <= MAX_BODY && check::check(&self.layouts, 0, body, MAX_DEPTH).is_some())
         };
         bodies.enumerate().filter(|(_, body)| !is_certain(*body)).map(|(at, _)| at).collect()
     }

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftwire.messages import Trd_Common
 from ftwire.protocols import registry
 from ftwire_tools.gateway.trading.accounts import ACCOUNTS
 from ftwire_tools.gateway.trading.amounts import cents, exact
 from ftwire_tools.gateway.trading.fees import fee_items, total_fee
 from ftwire_tools.gateway.trading.journal import OrderEvent
-from ftwire_tools.gateway.trading.messages import pushes_of
+from ftwire_tools.gateway.trading.messages import fill_position, pushes_of
 from ftwire_tools.gateway.trading.order_entry import OrderChange
 from ftwire_tools.gateway.trading.order_state import FIRST, TRANSITIONS, OrderStatus
 from ftwire_tools.gateway.trading.order_types import NEEDED, OrderType, Product, product_of
@@ -24,6 +25,7 @@ from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.requests import TradeRequests
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase
+from ftwire_tools.synthetic.universe import Kind as SecurityType
 from support.steered_venue import (
     APPLE,
     BITCOIN,
@@ -309,6 +311,10 @@ class TestFees:
             (US_OPTION, Product.US, "2", "500", False, "3.01"),
             # 48 + 15 + 5.46 + 3.20 + 4.80 + stamp duty 80
             (MOUTAI, Product.CN, "100", "160000", True, "156.46"),
+            # funds and warrants pay no stamp duty
+            (TENCENT._replace(security_type=SecurityType.ETF), Product.HK_STOCK, "100", "38000", False, "31.64"),
+            (TENCENT._replace(security_type=SecurityType.WARRANT), Product.HK_STOCK, "100", "38000", True, "31.64"),
+            (MOUTAI._replace(security_type=SecurityType.ETF), Product.CN, "100", "160000", True, "76.46"),
             (TENCENT, Product.HK_STOCK, "0", "0", False, "0"),
         ],
     )
@@ -385,6 +391,40 @@ class TestLedgerExamples:
         desk.venue.time = datetime(2024, 6, 13, 10, 0)
         desk.sell(APPLE, 4)
         assert (position.bought_today, position.sold_today) == (0, 4)
+
+    @pytest.mark.parametrize(
+        ("instrument", "qty", "price", "sold", "result"),
+        [
+            (TENCENT, 300, "386", 0, "1800"),  # 6 on each of 300
+            (TENCENT, 300, "386", 100, "1780"),  # a hundred of them sold a tick lower
+            (TENCENT, 300, "380", 0, "0"),
+            (HSI, 2, "18100", 0, "10000"),
+        ],
+    )
+    def test_the_result_of_a_day_counts_from_the_last_close(
+        self, instrument: Any, qty: int, price: str, sold: int, result: str
+    ) -> None:
+        desk = Desk(281_756_400_001_000_001 if instrument is HSI else 9_001_001)
+        desk.step((instrument, "17000" if instrument is HSI else "300"))
+        desk.place(instrument, qty)
+        position: Any = desk.account.ledger.position(instrument)
+        desk.step((instrument, price), seconds=86_400)
+        if sold:
+            desk.sell(instrument, sold)
+        message = Trd_Common.Position()
+        fill_position(message, desk.broker, desk.account, position)
+        assert message.td_plVal == float(result)
+        assert (message.td_buyQty, message.td_sellQty) == (0, sold)
+        assert message.plVal > float(result)
+
+    def test_the_result_of_a_day_of_a_short_position_and_of_trades(self) -> None:
+        desk = Desk(1_001_002, fills="instant")
+        desk.sell(APPLE, 10)
+        desk.step((APPLE, "205"), seconds=86_400)
+        desk.place(APPLE, 4)
+        position: Any = desk.account.ledger.position(APPLE)
+        # Four were bought back a tick above 205, six are owed.
+        assert position.result_today(D("205"), D("200")) == -5 * 10 - D("0.04")
 
 
 def test_ten_thousand_orders_are_the_most() -> None:

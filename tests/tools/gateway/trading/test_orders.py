@@ -21,12 +21,14 @@ from support.places import ROOT
 from support.steered_venue import (
     APPLE,
     BITCOIN,
+    DBS,
     ES,
     HK_OPTION,
     HSI,
     INDEX,
     MOUTAI,
     TENCENT,
+    TOYOTA,
     US_OPTION,
     D,
     Desk,
@@ -470,7 +472,7 @@ class TestRefusals:
             (9_001_001, APPLE, 0.5, 200.0, "quantity"),
             (CRYPTO, BITCOIN, 0.00000001, 60_000.0, ""),
             (9_001_001, TENCENT, 100, 380.1, "tick"),
-            (9_001_001, TENCENT, 100, 380.1234, "precision"),
+            (9_001_001, TENCENT, 100, 380.1234, "tick"),  # rounded to 380.123
             (9_001_001, APPLE, 1, 200.001, "precision"),
             (9_001_001, APPLE, 1, 0.1234, ""),
             (9_001_001, US_OPTION, 1, 3.02, "tick"),
@@ -478,6 +480,9 @@ class TestRefusals:
             (9_001_001, APPLE, 1, -5.0, "price"),
             (9_001_001, APPLE, 1, float("inf"), "price"),
             (FUTURES, ES, 1, 5400.3, "tick"),
+            (FUTURES, ES, 1, -0.25, ""),  # eight digits, and below 0
+            (FUTURES, ES, 1, 99_999_999.75, "power"),
+            (FUTURES, ES, 1, 100_000_000.0, "price"),
             (9_001_001, TENCENT, 100, 4000.0, "band"),  # nine times the price, or more
             (9_001_001, TENCENT, 100, 40.0, "band"),
             (PAPER_HK, TENCENT, 100, 40.0, ""),
@@ -526,11 +531,51 @@ class TestRefusals:
         else:
             assert desk.refusal(TENCENT, 100, sent, adjust=limit) == "adjust"
 
+    @pytest.mark.parametrize(
+        ("instrument", "qty", "sent", "became"),
+        [
+            (TENCENT, 100, 380.00049, "380"),
+            (TENCENT, 100, 379.9996, "380"),
+            (MOUTAI, 100, 1600.0104, "1600.01"),
+            (HK_OPTION, 1, 9.9996, "10"),
+        ],
+    )
+    def test_excess_decimals_are_rounded_outside_the_us(
+        self, instrument: Any, qty: int, sent: float, became: str
+    ) -> None:
+        """To three of them (vendor's page on placing orders), of triggers too."""
+        order = Desk().place(instrument, qty, sent, order_type=11, aux_price=sent)
+        assert (order.price, order.aux_price) == (D(became), D(became))
+
+    @pytest.mark.parametrize(("instrument", "price"), [(DBS, 35.5), (TOYOTA, 3240.0)])
+    def test_stocks_of_singapore_and_japan_are_ordered_in_trading_hours(self, instrument: Any, price: float) -> None:
+        """Q8."""
+        desk = Desk()
+        for phase in (Phase.REGULAR, Phase.BREAK, Phase.AUCTION):
+            desk.venue.phases[instrument] = phase
+            assert desk.refusal(instrument, 100, price) == ""
+        desk.venue.phases[instrument] = Phase.CLOSED
+        assert desk.refusal(instrument, 100, price) == "closed"
+
     def test_odd_lots_of_a_shares_are_sold_and_not_bought(self) -> None:
         desk = Desk(PAPER_CN)
         desk.place(MOUTAI, 100, 1610.0)
         assert desk.refusal(MOUTAI, 50, 1610.0) == "quantity"
+        desk.step(seconds=86_400)
         assert desk.refusal(MOUTAI, 50, 1590.0, side=2) == ""
+
+    @pytest.mark.parametrize("acc_id", [PAPER_CN, 9_001_001])
+    def test_a_shares_are_sold_from_the_day_after_they_were_bought(self, acc_id: int) -> None:
+        desk = Desk(acc_id)
+        desk.place(MOUTAI, 100, 1610.0)
+        assert desk.refusal(MOUTAI, 100, 1590.0, side=2) == "position"
+        desk.step(seconds=86_400)
+        desk.place(MOUTAI, 100, 1610.0)
+        assert desk.refusal(MOUTAI, 200, 1590.0, side=2) == "position"
+        assert desk.sell(MOUTAI, 100, 1590.0).status.name == "FILLED_ALL"
+        assert desk.refusal(MOUTAI, 100, 1590.0, side=2) == "position"  # what is left was bought today
+        desk.step(seconds=86_400)
+        assert desk.sell(MOUTAI, 100, 1590.0).status.name == "FILLED_ALL"
 
     @pytest.mark.parametrize(
         ("acc_id", "instrument", "qty", "side"),

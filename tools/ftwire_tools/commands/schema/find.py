@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ import click
 from ftwire_tools.commands._options import schema_of, schema_option
 from ftwire_tools.schemas.lookup import all_types
 from ftwire_tools.schemas.outline import field_line
+from ftwire_tools.terminal.cells import screen_of
 from ftwire_tools.terminal.output import write
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def command(text: str, kinds: tuple[str, ...], as_json: bool, schema: str | None
     found = [hit for hit in hits(text.casefold(), *schema_of(schema)) if not kinds or hit.kind in kinds]
     if not found:
         raise click.ClickException(f"no name holds {text!r}")
-    width = max(len(hit.name) for hit in found)
+    width, screen = max(len(hit.name) for hit in found), screen_of(sys.stdout)
+    if screen is not None and 12 + width + max(len(hit.text) for hit in found) > screen.columns:
+        width = screen.columns // 2 - 12
     lines = (json.dumps(hit._asdict()) if as_json else f"{hit.kind:8}  {hit.name:{width}}  {hit.text}" for hit in found)
     write("".join(f"{line}\n" for line in lines))

@@ -55,12 +55,15 @@ class Reference:
         self._flows: Final = Flows(view)
         self._events: Final = Events(view)
         self._reminders: Final = Reminders(view)
+        snapshots = Snapshots(view)
+        self.fill_details: Final = snapshots.fill_details
+        """Fills what the quote of an option, future or warrant has beside its prices."""
         parts = (
             StaticInfo(view),
             Options(view),
             Warrants(view),
             Futures(view),
-            Snapshots(view),
+            snapshots,
             StockFilter(view),
             StockScreen(view),
             CorporateActions(view),

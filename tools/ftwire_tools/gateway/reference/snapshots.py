@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from ftwire.messages import Qot_GetSecuritySnapshot
 from ftwire_tools.gateway.quote_messages import fill_snapshot
 from ftwire_tools.gateway.reference.static_info import CALL, PUT, warrant_type
 from ftwire_tools.gateway.reference.view import MarketView, set_security
@@ -19,6 +20,8 @@ __all__ = ["Snapshots"]
 
 STOCK_FUND: Final = 1
 """``Qot_Common.AssetClass``."""
+_DETAILED: Final = frozenset({Kind.OPTION, Kind.FUTURE, Kind.WARRANT})
+"""Types whose quotes have more than prices."""
 AMERICAN, EUROPEAN = 1, 2
 """``Qot_Common.OptionAreaType``."""
 
@@ -54,6 +57,24 @@ class Snapshots:
             fill = self._parts.get(listing.sec_type)
             if fill is not None:
                 fill(snapshot, listing)
+
+    def fill_details(self, quote: Any, listing: Listing) -> None:
+        """Fill what the quote of an option, future or warrant has beside its prices, as its snapshot has it."""
+        if listing.sec_type not in _DETAILED:
+            return
+        snapshot = Qot_GetSecuritySnapshot.Snapshot()
+        snapshot.basic.curPrice, snapshot.basic.lastClosePrice = quote.curPrice, quote.lastClosePrice
+        self._parts[listing.sec_type](snapshot, listing)
+        for part, values in snapshot.ListFields():
+            if part.name == "basic":
+                continue
+            details = getattr(quote, part.name)
+            for field, value in values.ListFields():
+                if field.name in details.DESCRIPTOR.fields_by_name:
+                    setattr(details, field.name, value)
+        if listing.sec_type == Kind.FUTURE:
+            day = date.fromisoformat(listing.expiry)
+            quote.futureExData.expiryDateDistance = (day - self._view.today(listing)).days
 
     def _equity(self, snapshot: Any, listing: Listing) -> None:
         equity, price = snapshot.equityExData, snapshot.basic.curPrice

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["CENT", "ZERO", "cents", "exact", "in_lots", "ratio"]
@@ -20,6 +21,7 @@ _LARGEST: Final = 1e15
 """Above, doubles have no cents."""
 
 
+@lru_cache(maxsize=4096)  # the levels of a book come again in each second
 def exact(value: float) -> Decimal:
     """Return a double as a decimal of at most nine places. Raises ``ValueError`` for what is no amount."""
     if not math.isfinite(value) or abs(value) > _LARGEST:

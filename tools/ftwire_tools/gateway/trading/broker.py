@@ -31,8 +31,8 @@ from ftwire_tools.gateway.trading.order import Order, OrderTerms, Side
 from ftwire_tools.gateway.trading.order_entry import (
     OrderChange,
     amount,
-    is_extended,
     session_of,
+    sessions_of,
     set_prices,
     set_time_in_force,
     side_of,
@@ -43,7 +43,7 @@ from ftwire_tools.gateway.trading.order_types import CONDITIONAL, TRAILING, Prod
 from ftwire_tools.gateway.trading.power import Power
 from ftwire_tools.gateway.trading.price_rules import check_quantity, check_size
 from ftwire_tools.gateway.trading.texts import TradeError
-from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
+from ftwire_tools.gateway.trading.venue import Instrument, Kind, Phase, SecMarket, Venue
 
 __all__ = ["Broker"]
 
@@ -90,7 +90,7 @@ class Broker:
         if order.status is not OrderStatus.FILLED_ALL:
             raise TradeError("not_open")
         instrument, now = order.instrument, self.venue.now(order.instrument)
-        day = self.venue.trading_day(instrument, extended=True)
+        day = self.venue.trading_day(instrument)
         side = Side.SELL if order.side.buys else Side.BUY
         fee, order.fees = order.fees, ZERO
         for index, fill in enumerate(account.fills):
@@ -175,6 +175,11 @@ class Broker:
         check_quantity(instrument, qty, sells=not side.buys)
         session = session_of(account, instrument, order_type, terms)
         now = self.venue.now(instrument)
+        day = self.venue.trading_day(instrument, sessions_of(instrument, session, outside_rth=terms.fill_outside_rth))
+        if instrument.last_day is not None and day > instrument.last_day:
+            raise TradeError("last_day", code=instrument.code, day=instrument.last_day)
+        if product is Product.OTHER_STOCK and self.venue.phase(instrument) is Phase.CLOSED:
+            raise TradeError("closed", code=instrument.code)
         self._orders += 1
         order = Order(
             7_000_000_000 + self._orders,
@@ -186,9 +191,7 @@ class Broker:
             ZERO,
             now,
             now,
-            self.venue.trading_day(
-                instrument, extended=is_extended(instrument, session, outside_rth=terms.fill_outside_rth)
-            ),
+            day,
             self._exchange.arrival(instrument),
             session=session,
             fill_outside_rth=terms.fill_outside_rth,

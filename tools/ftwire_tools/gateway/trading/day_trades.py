@@ -45,7 +45,7 @@ class DayTradeRule:
         """Raise ``TradeError`` for an order that would be one day trade too many."""
         if not (self._guards and self.holds(account) and self._is_day_trade(account, order)):
             return
-        today = self._venue.trading_day(order.instrument, extended=True)
+        today = self._venue.trading_day(order.instrument)
         is_small = self._power.assets(account, account.terms.currency) < LEAST_ASSETS
         if is_small and self._count(account, order.instrument, today) >= FREE:
             raise TradeError("day_trade")
@@ -70,7 +70,7 @@ class DayTradeRule:
 
     def _is_day_trade(self, account: Account, order: Order) -> bool:
         position = account.ledger.positions.get(order.instrument.key)
-        if position is None or position.day != self._venue.trading_day(order.instrument, extended=True):
+        if position is None or position.day != self._venue.trading_day(order.instrument):
             return False
         if order.side is Side.SELL:
             return position.bought_today > 0

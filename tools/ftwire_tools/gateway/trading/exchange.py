@@ -6,17 +6,18 @@ after the model's latency, is filled as the model says, and ends when it is fill
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from ftwire_tools.gateway.trading.accounts import Account
-from ftwire_tools.gateway.trading.amounts import cents, exact, in_lots
+from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact, in_lots
 from ftwire_tools.gateway.trading.day_trades import DayTradeRule
 from ftwire_tools.gateway.trading.fill_model import FillModel, Look, Slice, slices
 from ftwire_tools.gateway.trading.journal import OrderJournal
-from ftwire_tools.gateway.trading.order import Fill, Order, Session, TimeInForce
-from ftwire_tools.gateway.trading.order_entry import best_price, is_extended
+from ftwire_tools.gateway.trading.order import Fill, Order, Session, Side, TimeInForce
+from ftwire_tools.gateway.trading.order_entry import best_price, sessions_of
 from ftwire_tools.gateway.trading.order_state import OrderStatus
 from ftwire_tools.gateway.trading.order_types import (
     AT_ONCE,
@@ -49,22 +50,57 @@ class Exchange:
         self._day_trades: Final = day_trades
         self._fills = 0
         self._looks: Final[dict[tuple[int, str], Look]] = {}
+        self._away: Final[set[int]] = set()
+        """Orders that were followed in ``_minute``, in which they cannot be filled."""
+        self._minute: int | None = None
 
     def arrival(self, instrument: Instrument) -> float:
         """Return when an order that is sent now arrives, in seconds since 1970."""
         return self._venue.stamp(instrument, self._venue.now(instrument)) + self._model.latency
 
-    def follow_all(self, accounts: Iterable[Account]) -> None:
+    def follow_all(self, accounts: Collection[Account]) -> None:
         """Follow the orders of accounts in a second of the market: better limits first, then earlier orders."""
-        working = [(account, order) for account in accounts for order in account.working.values()]
+        minute = self._venue.steady_minute()
+        is_same = minute is not None and minute == self._minute
+        self._minute = minute
+        if not is_same:
+            self._away.clear()
+            self._settle_options(accounts)
+        working = [
+            (account, order)
+            for account in accounts
+            for order in account.working.values()
+            if order.order_id not in self._away or order.status is OrderStatus.SUBMITTING
+        ]
         working.sort(key=_priority)
         for account, order in working:
             if order.is_open or order.status is OrderStatus.DISABLED:
-                self.follow(account, order, moved_on=True)
+                self.follow(account, order, moved_on=True, may_expire=not is_same)
+            if minute is not None and not is_same and not order.in_auction and not self.can_be_there(order):
+                self._away.add(order.order_id)
 
-    def follow(self, account: Account, order: Order, *, moved_on: bool) -> None:
+    def _settle_options(self, accounts: Collection[Account]) -> None:
+        """Close positions in options whose last day is over, at what these are worth, without a fee or a fill."""
+        for account in accounts:
+            for position in account.ledger.positions.values():
+                instrument, day = position.instrument, position.instrument.last_day
+                if not position.qty or day is None or self._venue.trading_day(instrument) <= day:
+                    continue
+                account.ledger.record(
+                    instrument,
+                    Side.SELL if position.qty > 0 else Side.BUY_BACK,
+                    abs(position.qty),
+                    self._venue.worth_at_expiry(instrument),
+                    ZERO,
+                    day=day,
+                    settles=self._venue.another_day(instrument, day, 1),
+                    time=self._venue.now(instrument),
+                    remark=f"{instrument.code} expired",
+                )
+
+    def follow(self, account: Account, order: Order, *, moved_on: bool, may_expire: bool = True) -> None:
         """Do what is due for an order; ``moved_on`` tells whether the market has moved on since it was looked at."""
-        if self._has_expired(order) and not order.in_auction:
+        if may_expire and self._has_expired(order) and not order.in_auction:
             self._journal.expire(account, order)
             return
         if order.status is OrderStatus.WAITING_SUBMIT:
@@ -75,15 +111,14 @@ class Exchange:
             self._fill_at_exchange(account, order, moved_on=moved_on)
 
     def _has_expired(self, order: Order) -> bool:
-        today = self._venue.trading_day(
-            order.instrument,
-            extended=is_extended(order.instrument, order.session, outside_rth=order.fill_outside_rth),
-        )
-        return today > (order.expires or order.day)
+        instrument = order.instrument
+        sessions = sessions_of(instrument, order.session, outside_rth=order.fill_outside_rth)
+        last = min(order.expires or order.day, instrument.last_day or date.max)
+        return self._venue.trading_day(instrument, sessions) > last
 
-    def can_be_there(self, order: Order) -> bool:
-        """Return whether an order can be at the exchange in its market's present phase."""
-        phase = self._venue.phase(order.instrument)
+    def can_be_there(self, order: Order, phase: Phase | None = None) -> bool:
+        """Return whether an order can be at the exchange in a phase of its market, by default the present one."""
+        phase = phase or self._venue.phase(order.instrument)
         if order.order_type in AUCTIONS:
             return phase is Phase.AUCTION
         if phase in {Phase.REGULAR, Phase.BREAK}:
@@ -148,9 +183,8 @@ class Exchange:
         if order.order_type in AUCTIONS:
             self._fill_in_auction(account, order)
             return
-        if self._venue.is_halted(instrument) or not self.can_be_there(order):
-            return
-        if self._venue.phase(instrument) is Phase.BREAK:
+        phase = self._venue.phase(instrument)
+        if phase is Phase.BREAK or self._venue.is_halted(instrument) or not self.can_be_there(order, phase):
             return
         if order.decision is not None:
             if moved_on:
@@ -207,7 +241,7 @@ class Exchange:
             qty = self._affordable(account, order, part)
             if not qty:
                 return False
-        now, day = self._venue.now(instrument), self._venue.trading_day(instrument, extended=True)
+        now, day = self._venue.now(instrument), self._venue.trading_day(instrument)
         self._day_trades.record(account, order, day)
         order.filled += qty
         order.paid += qty * price

@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 from ftwire_tools.gateway.trading.amounts import CENT, ZERO, cents
 from ftwire_tools.gateway.trading.order_types import Product
 from ftwire_tools.gateway.trading.venue import Instrument, Kind
+from ftwire_tools.synthetic.universe import Kind as SecurityType
 
 __all__ = ["FeeItem", "fee_items", "total_fee"]
 
+STAMP_DUTY: Final = "Stamp Duty"
 _D: Final = Decimal
 
 
@@ -53,7 +55,8 @@ def fee_items(instrument: Instrument, product: Product, qty: Decimal, value: Dec
         found = [("Commission", _at_least(value * _D("0.0008"), "1.99"))]
     else:
         found = [("Commission", _at_least(value * _D("0.0003"), "0.99"))]
-    return [FeeItem(title, amount) for title, amount in found]
+    pays_duty = instrument.security_type == SecurityType.STOCK  # funds and warrants are exempt
+    return [FeeItem(title, amount) for title, amount in found if pays_duty or title != STAMP_DUTY]
 
 
 def total_fee(instrument: Instrument, product: Product, qty: Decimal, value: Decimal, *, sells: bool) -> Decimal:
@@ -67,7 +70,7 @@ def _hong_kong(value: Decimal) -> list[tuple[str, Decimal]]:
         ("Commission", _at_least(value * _D("0.0003"), "3")),
         ("Platform Fee", _D(15)),
         ("Settlement Fee", settlement),
-        ("Stamp Duty", (value * _D("0.001")).to_integral_value(ROUND_CEILING)),
+        (STAMP_DUTY, (value * _D("0.001")).to_integral_value(ROUND_CEILING)),
         ("Trading Fee", _at_least(value * _D("0.0000565"), "0.01")),
         ("SFC Levy", _at_least(value * _D("0.000027"), "0.01")),
         ("FRC Levy", cents(value * _D("0.0000015"))),
@@ -114,5 +117,5 @@ def _connect(value: Decimal, *, sells: bool) -> list[tuple[str, Decimal]]:
         ("Transfer Fee", _at_least(value * _D("0.00003"), "0.01")),
     ]
     if sells:
-        found.append(("Stamp Duty", _at_least(value * _D("0.0005"), "0.01")))
+        found.append((STAMP_DUTY, _at_least(value * _D("0.0005"), "0.01")))
     return found

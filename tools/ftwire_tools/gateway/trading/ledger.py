@@ -61,14 +61,12 @@ class Position:
     bought_value_today: Decimal = ZERO
     sold_today: Decimal = ZERO
     sold_value_today: Decimal = ZERO
-    realized_today: Decimal = ZERO
 
     def begin_day(self, day: date) -> None:
         """Begin the sums of a day, if it is another one."""
         if self.day != day:
             self.day = day
-            self.bought_today = self.bought_value_today = ZERO
-            self.sold_today = self.sold_value_today = self.realized_today = ZERO
+            self.bought_today = self.bought_value_today = self.sold_today = self.sold_value_today = ZERO
 
     @property
     def average_cost(self) -> Decimal:
@@ -85,6 +83,12 @@ class Position:
         if self.instrument.kind is Kind.FUTURE:
             return ZERO
         return cents(self.qty * price * self.instrument.multiplier)
+
+    def result_today(self, price: Decimal, last_close: Decimal) -> Decimal:
+        """Return what the day has earned at a price: on what was held when it began, and on what was traded since."""
+        began_with = self.qty - self.bought_today + self.sold_today
+        change = cents((self.qty * price - began_with * last_close) * self.instrument.multiplier)
+        return change + self.sold_value_today - self.bought_value_today
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return what closing it at a price would earn."""
@@ -167,7 +171,6 @@ def _move(position: Position, change: Decimal, value: Decimal) -> Decimal:
         result = closed_value - cost if before > 0 else cost - closed_value
         position.cost -= cost
         position.realized += result
-        position.realized_today += result
     position.qty = before + change
     sign = 1 if change > 0 else -1
     if opens:

@@ -147,11 +147,11 @@ def fill_position(message: Any, broker: Broker, account: Account, position: Posi
     message.realizedPL = float(position.realized)
     message.secMarket, message.currency = instrument.sec_market, instrument.currency
     message.trdMarket = broker.market_of(account, instrument)
-    position.begin_day(broker.venue.trading_day(instrument, extended=True))
+    position.begin_day(broker.venue.day_begun(instrument))
     message.td_buyQty, message.td_buyVal = float(position.bought_today), float(position.bought_value_today)
     message.td_sellQty, message.td_sellVal = float(position.sold_today), float(position.sold_value_today)
     message.td_trdVal = message.td_buyVal + message.td_sellVal
-    message.td_plVal = float(position.realized_today + unrealized)
+    message.td_plVal = float(position.result_today(price, broker.venue.reference(instrument)))
 
 
 def fill_funds(message: Any, broker: Broker, account: Account, currency: int) -> None:

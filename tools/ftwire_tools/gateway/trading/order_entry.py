@@ -22,22 +22,25 @@ from ftwire_tools.gateway.trading.order_types import (
     SecurityFirm,
 )
 from ftwire_tools.gateway.trading.power import can_short
-from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price
+from ftwire_tools.gateway.trading.price_rules import adjusted, band, check_price, rounded
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
+from ftwire_tools.markets.sessions import Session as TradingSession
+from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR
 
 __all__ = [
     "OrderChange",
     "amount",
     "best_price",
-    "is_extended",
     "session_of",
+    "sessions_of",
     "set_prices",
     "set_time_in_force",
     "side_of",
     "type_of",
 ]
 
+OVERNIGHT: Final = frozenset({TradingSession.OVERNIGHT})
 GTC_DAYS: Final = 90
 """Calendar days after which an order that is good till cancelled ends."""
 
@@ -69,9 +72,13 @@ def best_price(venue: Venue, order: Order) -> Decimal:
     return quote.ask if order.side.buys else quote.bid
 
 
-def is_extended(instrument: Instrument, session: Session, *, outside_rth: bool) -> bool:
-    """Return whether an order may be filled outside regular hours: stocks of the US only."""
-    return instrument.is_us_stock and (outside_rth or session in {Session.ETH, Session.ALL, Session.OVERNIGHT})
+def sessions_of(instrument: Instrument, session: Session, *, outside_rth: bool) -> frozenset[TradingSession]:
+    """Return the sessions by which the day of an order counts. Stocks of the US have some outside regular hours."""
+    if not instrument.is_us_stock:
+        return REGULAR
+    if session is Session.OVERNIGHT and not outside_rth:
+        return OVERNIGHT
+    return ALL_SESSIONS if outside_rth or session in {Session.ETH, Session.ALL} else REGULAR
 
 
 def type_of(account: Account, product: Product, number: int) -> OrderType:
@@ -126,13 +133,15 @@ def set_prices(venue: Venue, order: Order, wanted: OrderTerms | OrderChange, *, 
     if "price" in needed:
         if wanted.adjust:
             price = adjusted(instrument, price, amount(wanted.adjust, "adjust"))
+        price = rounded(instrument, price)
         check_price(instrument, price)
         last = venue.last(instrument)
-        limits = band(instrument, venue.reference(instrument), last, is_paper=is_paper)
+        is_for_today = venue.trading_day(instrument) == venue.day_begun(instrument)
+        limits = band(instrument, venue.reference(instrument) if is_for_today else last, last, is_paper=is_paper)
         if limits is not None and not limits[0] <= price <= limits[1]:
             raise TradeError("band", low=limits[0], high=limits[1])
     if "auxPrice" in needed:
-        aux = amount(wanted.aux_price, "price")
+        aux = rounded(instrument, amount(wanted.aux_price, "price"))
         check_price(instrument, aux, is_trigger=True)
         order.aux_price = aux
     if "trailType" in needed:

@@ -21,6 +21,7 @@ from ftwire_tools.gateway.trading.order_types import CONDITIONAL, MARKET_LIKE, O
 from ftwire_tools.gateway.trading.rates import converted
 from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket, Venue
+from ftwire_tools.synthetic.universe import Kind as SecurityType
 
 __all__ = [
     "MARGIN_RATIOS",
@@ -81,7 +82,7 @@ class Trade(NamedTuple):
 
 def can_short(account: Account, instrument: Instrument) -> bool:
     """Return whether an account may sell short: options and futures; stocks of the US, for real of Hong Kong too."""
-    if not account.terms.has_margin:
+    if not account.terms.has_margin or instrument.security_type == SecurityType.WARRANT:
         return False
     if instrument.kind in {Kind.OPTION, Kind.FUTURE}:
         return True
@@ -238,8 +239,11 @@ class Power:
         return account.ledger.cash.get(currency, ZERO) - self.frozen(account, but).get(currency, ZERO)
 
     def sellable(self, account: Account, instrument: Instrument, but: Order | None = None) -> Decimal:
-        """Return what is held and not promised to other orders."""
-        return max(account.ledger.held(instrument), ZERO) - self._promised(account, instrument, Side.SELL, but)
+        """Return what is held and not promised to other orders; of A-shares what was held when the day began."""
+        held, position = account.ledger.held(instrument), account.ledger.positions.get(instrument.key)
+        if instrument.is_chinese and position is not None and position.day == self.venue.trading_day(instrument):
+            held -= position.bought_today
+        return max(held, ZERO) - self._promised(account, instrument, Side.SELL, but)
 
     def owed(self, account: Account, instrument: Instrument, but: Order | None = None) -> Decimal:
         """Return what was sold short and no order buys back."""

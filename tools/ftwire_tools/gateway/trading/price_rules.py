@@ -7,7 +7,7 @@ and HKEX's refusal of prices nine times away from the nominal one.
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Final
 
 from ftwire_tools.gateway.trading.amounts import ZERO, cents, exact
@@ -16,18 +16,39 @@ from ftwire_tools.gateway.trading.texts import TradeError
 from ftwire_tools.gateway.trading.venue import Instrument, Kind, SecMarket
 from ftwire_tools.markets.ticks import tick_at
 
-__all__ = ["adjusted", "band", "check_price", "check_quantity", "check_size", "decimals_of", "moved", "tick_of"]
+__all__ = [
+    "adjusted",
+    "band",
+    "check_price",
+    "check_quantity",
+    "check_size",
+    "decimals_of",
+    "moved",
+    "rounded",
+    "tick_of",
+]
 
-MOST_PRICE: Final = Decimal(10_000_000)
-"""Prices are below this."""
+MOST_PRICE: Final = Decimal(100_000_000)
+"""Prices are below this: they have eight digits before the point (vendor's page on placing orders)."""
 MOST_QUANTITY: Final = Decimal(1_000_000_000)
 """Quantities are below this."""
 _DOLLAR: Final = Decimal(1)
+_THREE_PLACES: Final = Decimal("0.001")
 
 
 def tick_of(instrument: Instrument, price: Decimal) -> Decimal:
     """Return the smallest difference of two prices at a price."""
     return exact(tick_at(instrument.tick_rule, float(price)))
+
+
+def rounded(instrument: Instrument, price: Decimal) -> Decimal:
+    """Return a price as the broker takes it: with three decimals, halves away from zero.
+
+    Prices of the US, of futures and of crypto are left as they are, and refused where they have too many decimals.
+    """
+    if instrument.kind in {Kind.FUTURE, Kind.CRYPTO} or instrument.sec_market == SecMarket.US:
+        return price
+    return price.quantize(_THREE_PLACES, ROUND_HALF_UP)
 
 
 def decimals_of(instrument: Instrument, price: Decimal) -> int:

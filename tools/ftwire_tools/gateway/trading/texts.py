@@ -62,6 +62,8 @@ TEXTS: Final = {
     "no_rate": _own("there is no rate of currency {currency}", "不支持的货币种类{currency}"),
     # Orders.
     "code": _chs("unknown stock {code}", "未知股票 {code}"),
+    "last_day": _own("{code} was traded until {day}", "{code}已到期，最后交易日为{day}"),
+    "closed": _own("orders for {code} are placed in its trading hours", "{code}仅支持在交易时段下单"),
     "not_traded": _own("{code} is not traded", "{code}不可交易"),
     "side": _own("unknown side {side}", "未知的交易方向{side}"),
     "short_side": _own(

@@ -11,11 +11,13 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from ftwire_tools.gateway.trading.amounts import exact
+from ftwire_tools.gateway.trading.amounts import ZERO, exact
+from ftwire_tools.markets.codes import parse_security
 from ftwire_tools.markets.exchanges import EXCHANGES, exchange_of
 from ftwire_tools.markets.sessions import MarketState, Session
 from ftwire_tools.markets.trading_days import CalendarRangeError
-from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, REGULAR, TRADES
+from ftwire_tools.synthetic.prices import UNIT
+from ftwire_tools.synthetic.trading_day import ALL_SESSIONS, TRADES
 from ftwire_tools.synthetic.universe import Kind as SecurityType
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ class Instrument(NamedTuple):
     """Smallest difference of two prices, by price."""
     multiplier: Decimal = Decimal(1)
     """Shares of an option's contract, size of a future's."""
+    last_day: date | None = None
+    """Last day on which an option is traded."""
+    security_type: int = SecurityType.STOCK
+    """``Qot_Common.SecurityType``, of what is traded as a stock."""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -165,11 +171,20 @@ class Venue(Protocol):
         """Return a time of its exchange's clock in seconds since 1970."""
         ...
 
-    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:
-        """Return the day that trades of this moment belong to, the next one where its trading is over.
+    def trading_day(self, instrument: Instrument, sessions: frozenset[Session] = ALL_SESSIONS) -> date:
+        """Return the day that trades of this moment in some sessions belong to, the next one where these are over."""
+        ...
 
-        Without ``extended`` only regular hours count.
-        """
+    def day_begun(self, instrument: Instrument) -> date:
+        """Return the last trading day that has begun, also after its trading is over."""
+        ...
+
+    def steady_minute(self) -> int | None:
+        """Return the minute since 1970 in which markets do what they do now, ``None`` in its first and last second."""
+        ...
+
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        """Return the price of an option at the close of its last day, when nothing but its difference counts."""
         ...
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:
@@ -177,7 +192,7 @@ class Venue(Protocol):
         ...
 
     def reference(self, instrument: Instrument) -> Decimal:
-        """Return the last close, which price limits count from."""
+        """Return the close before the last day that has begun, which price limits and the day's result count from."""
         ...
 
 
@@ -257,6 +272,8 @@ class MadeUpVenue:
                 listing.currency,
                 listing.tick_rule or ((math.inf, listing.tick),),
                 exact(listing.size) if has_size else Decimal(1),
+                date.fromisoformat(listing.expiry) if kind is Kind.OPTION else None,
+                listing.sec_type,
             )
         return found
 
@@ -323,15 +340,32 @@ class MadeUpVenue:
         """Return a time in seconds since 1970."""
         return self._stock(instrument).stamp(time)
 
-    def trading_day(self, instrument: Instrument, *, extended: bool) -> date:
+    def trading_day(self, instrument: Instrument, sessions: frozenset[Session] = ALL_SESSIONS) -> date:
         """Return the trading day of a moment."""
         stock, now = self._stock(instrument), self._market.now
         hours = stock.hours
-        sessions = ALL_SESSIONS if extended else REGULAR
         day = hours.day_at(now, sessions)
         ends = max(each.end for each in hours.trading(day) if each.session in sessions)
         in_closing_auction = self.phase(instrument) is Phase.AUCTION and stock.time().date() == day
         return hours.after(day) if now >= ends and not in_closing_auction else day
+
+    def day_begun(self, instrument: Instrument) -> date:
+        """Return the last trading day that has begun."""
+        return self._stock(instrument).day(ALL_SESSIONS)
+
+    def steady_minute(self) -> int | None:
+        """Return the minute, unless it begins or ends: phases begin with minutes."""
+        minute, second = divmod(self._market.now, 60)
+        return minute if 0 < second < 59 else None
+
+    def worth_at_expiry(self, instrument: Instrument) -> Decimal:
+        """Return by how much the underlying has closed above a call's strike, or below a put's, 0 where it has not."""
+        option = self._stock(instrument).listing
+        owner = self._market.stock(*parse_security(option.owner))
+        if owner is None or instrument.last_day is None:
+            raise KeyError(option.owner)
+        above = exact(owner.days_of.bar(instrument.last_day, Session.REGULAR).close / UNIT) - exact(option.strike)
+        return max(above if option.kind == "call" else -above, ZERO)
 
     def another_day(self, instrument: Instrument, day: date, days: int) -> date:
         """Return a trading day before or after another."""
@@ -344,5 +378,5 @@ class MadeUpVenue:
         return day
 
     def reference(self, instrument: Instrument) -> Decimal:
-        """Return the last close."""
-        return exact(self._stock(instrument).last_close)
+        """Return the close before the present day."""
+        return exact(self._stock(instrument).reference(ALL_SESSIONS))

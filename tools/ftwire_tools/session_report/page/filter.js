@@ -88,6 +88,9 @@
     ">=": (found) => found >= 0,
   };
 
+  // What an object has of that name by itself: "constructor" is in every one.
+  const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+
   const shortName = (name) => name.slice(name.indexOf("_") + 1) || name;
 
   // A glob of Python's fnmatch.
@@ -156,25 +159,39 @@
             : (row, body) => tests.some((each) => each(row, body));
         return { test, needsBody: parts.some((part) => part.needsBody) };
       }
+      if (node.name === "exclusion") {
+        const { test, needsBody } = this.#compiled({ ...node, name: "membership" }, depth - 1);
+        return { test: (row, body) => !test(row, body), needsBody };
+      }
       return this.#condition(this.#read(node));
     }
 
     #read(node) {
       const [name, ...others] = node.children;
       const condition = { kind: node.name, name: name.text, at: name.at, values: [] };
-      if (node.name === "comparison") condition.operator = others.shift().text;
+      if (node.name === "comparison") {
+        const { text } = others.shift();
+        condition.operator = this.words.grammar.operators[text] ?? text;
+      }
       for (const { children } of others) {
         const [token] = children;
         const isRegex = token.type === "REGEX";
         const bare = token.type === "QUOTED" ? token.text.slice(1, -1).replace(/\\(["'\\])/g, "$1") : token.text;
         condition.values.push({ text: isRegex ? token.text.slice(1, -1) : bare, isRegex, at: token.at });
       }
+      if (node.name === "search") {
+        condition.kind = "match";
+        condition.values[0].isRegex = true;
+      } else if (node.name === "containment") {
+        condition.kind = "match";
+        condition.values[0].text = `*${condition.values[0].text.replace(/[*?[]/g, "[$&]")}*`;
+      }
       return condition;
     }
 
     #condition(condition) {
-      const name = this.words.aliases[condition.name] ?? condition.name;
-      const header = Object.hasOwn(this.words.header, name) ? this.words.header[name] : null;
+      const name = own(this.words.aliases, condition.name) ?? condition.name;
+      const header = own(this.words.header, name) ?? null;
       if (!header) return this.#ofBody(condition, name);
       return { test: this.#ofHeader(condition, name, header), needsBody: false };
     }
@@ -287,8 +304,11 @@
         const search = this.#searcher(values[0]);
         return (row) => search(read(row));
       }
+      for (const { text, at } of values) {
+        if (/^\d+$/.test(text)) throw new FilterError(`expected HOST, HOST:PORT or :PORT; not '${text}'`, at);
+      }
       const isEqual = kind !== "comparison" || operator !== "!=";
-      return (row) => values.some(({ text }) => endMatches(read(row), text)) === isEqual;
+      return (row) => values.some(({ text }) => endMatches(read(row), text.toLowerCase())) === isEqual;
     }
 
     #protocolIds({ text, at }) {
@@ -431,7 +451,8 @@
         }
       };
       for (const root of this.words.roots) look(root, "", 3);
-      const near = [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 2);
+      const paths = [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(0, 2);
+      const near = own(this.words.wireshark, name) ?? paths;
       return `there is no field '${name}'${near.length ? `; did you mean ${near.join(" or ")}?` : ""}`;
     }
 
@@ -539,7 +560,8 @@
 
   const converted = (convert, expected, { text, at }) => {
     const value = convert(text);
-    if (value === null) throw new FilterError(`expected ${expected}; not '${text}'`, at);
+    const hint = text.includes("..") ? " (a range is two conditions: number >= 5 and number <= 8)" : "";
+    if (value === null) throw new FilterError(`expected ${expected}; not '${text}'${hint}`, at);
     return value;
   };
 

@@ -151,7 +151,12 @@
       if (at < text.length && `"'/`.includes(text[at])) {
         throw new FilterError(`expected ${wanted}: the quote that begins here is not closed`, at);
       }
-      throw new FilterError(begin ? `expected ${wanted}, not '${begin}'` : `expected ${wanted}`, at);
+      if (!begin) throw new FilterError(`expected ${wanted}`, at);
+      const isBehindBare =
+        allowed.includes("_AND") && !allowed.includes("OPERATOR") && /[\p{L}\p{N}_.:]\s+$/u.test(text.slice(0, at));
+      const hint =
+        isBehindBare && /^[\p{L}\p{N}_]/u.test(begin) ? "; a value with a space in it stands in quotes" : "";
+      throw new FilterError(`expected ${wanted}, not '${begin}'${hint}`, at);
     }
   }
   ftwire.FilterError = FilterError;

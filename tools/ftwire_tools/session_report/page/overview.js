@@ -3,7 +3,8 @@
 {
   const { h, count, plural, span, clock, amount, size } = ftwire;
 
-  const frameLink = (number) => (number ? h("a", { href: `#frame-${number}`, class: "mono" }, number) : "–");
+  const frameLink = (number) =>
+    number ? h("a", { href: `#frame-${number}`, class: "mono", "aria-label": `frame ${number}` }, number) : "–";
   const filterLink = (text, filter, attributes = {}) =>
     h("a", { href: `#frames?${encodeURIComponent(filter)}`, ...attributes }, text);
 
@@ -205,8 +206,8 @@
         const calm = h(
           "p",
           { class: "calm" },
-          h("span", { class: "good-text", "aria-hidden": "true" }, "✓"),
-          sealed ? "No known mistake in the others." : "No known mistake in this session.",
+          checked ? h("span", { class: "good-text", "aria-hidden": "true" }, "✓") : "",
+          checked ? `No known mistake in ${sealed ? "the others" : "this session"}.` : "There is no frame to check.",
         );
         return panel("findings", "Findings", { wide: true, note }, unread, sealed < checked || !sealed ? calm : "");
       }
@@ -383,9 +384,9 @@
           "Protocol",
           (row) => filterLink(row.proto ?? `protocol ${row.proto_id}`, `proto == ${row.proto_id} and latency`),
         ],
-        ["p50 – max", bar],
+        ["p50 – max", bar, "wide-only"],
         ["p50", (row) => span(row.latency_ns.p50), "number"],
-        ["p90", (row) => span(row.latency_ns.p90), "number"],
+        ["p90", (row) => span(row.latency_ns.p90), "number wide-only"],
         ["p99", (row) => span(row.latency_ns.p99), "number"],
         ["max", (row) => span(row.latency_ns.max), "number"],
       ];
@@ -795,7 +796,7 @@
       return panel(
         "protocols",
         "Protocols",
-        { note: `${count(protocols.length)} with ${count(all.frames)} frames` },
+        { note: `${count(protocols.length)} with ${plural(all.frames, "frame")}` },
         scrolling("Protocols", table("Protocols", columns, rows)),
       );
     }
